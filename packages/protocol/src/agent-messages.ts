@@ -1,0 +1,98 @@
+import { z } from 'zod'
+import { AttemptId, Instant, JobId, NodeId, Sha256, SlotId, TaskId } from './ids.ts'
+import { Cause } from './causes.ts'
+import { DriverId, InputFile, Level, Limits, Resources, Runtime } from './job-spec.ts'
+import { Capacity, DriverOffer, PriceSheet } from './node.ts'
+import { ResultFile, Usage } from './job.ts'
+import { Seal, Signature, Terms, Tick } from './receipt.ts'
+import { Money } from './money.ts'
+import { REFUSAL_CODES } from './refusals.ts'
+
+// The agents' socket, /v1/agent. First a handshake of plain frames (challenge → hello → welcome | refused), then the frames of packages/link.
+// Unknown keys are ignored both ways: agents update late. The origin design's messages keep their names and fields
+// (availability_update, job_dispatch, job_status); ours adds fields to them and messages beside them. Rules: docs/reference/agent-link.md.
+
+export const PROTOCOL_VERSION = 1
+/** Agents older than this are refused; the number only grows. */
+export const PROTOCOL_VERSION_MIN = 1
+export const AGENT_FRAME_BYTES_MAX = 1_048_576
+
+export const AttemptReport = z.object({ attempt_id: AttemptId, fence: z.number().int(), state: z.enum(['accepted', 'running', 'reported']) })
+export type AttemptReport = z.infer<typeof AttemptReport>
+
+export const Challenge = z.object({ type: z.literal('challenge'), nonce: z.string(), protocol: z.number().int(), protocol_min: z.number().int() })
+export const Hello = z.object({
+  type: z.literal('hello'), protocol: z.number().int(), node_id: NodeId,
+  /** Random, new at each start of the agent: one incarnation. */
+  boot_id: z.string().min(8).max(64), agent_version: z.string().max(40), nonce: z.string().max(200), signature: Signature,
+  capacity: Capacity, drivers: z.array(DriverOffer).max(10),
+  /** Every attempt the agent knows of and has not been told to forget. */
+  attempts: z.array(AttemptReport).max(10_000),
+  stream_id: z.string().max(64).optional(), last_seen: z.number().int().min(0).default(0),
+}).meta({ id: 'Hello' })
+export type Hello = z.infer<typeof Hello>
+export const helloText = (hello: { nonce: string; node_id: string; boot_id: string }): string => `lumaris-hello:${hello.nonce}:${hello.node_id}:${hello.boot_id}`
+
+export const AttemptOrder = z.object({ attempt_id: AttemptId, action: z.enum(['continue', 'stop', 'forget', 'send_result']) })
+export type AttemptOrder = z.infer<typeof AttemptOrder>
+
+export const Welcome = z.object({
+  type: z.literal('welcome'), session: z.number().int(), lease_gen: z.number().int(), stream_id: z.string(), last_seen: z.number().int(),
+  heartbeat_ms: z.number().int(), attempts: z.array(AttemptOrder),
+  /** Bearer token for fetching inputs and storing results over HTTP; lives as long as the session. */
+  http_token: z.string(), platform_key: z.string(),
+}).meta({ id: 'Welcome' })
+export type Welcome = z.infer<typeof Welcome>
+export const Refused = z.object({ type: z.literal('refused'), code: z.enum(REFUSAL_CODES), detail: z.record(z.string(), z.unknown()).optional() })
+export const HandshakeToAgent = z.discriminatedUnion('type', [Challenge, Welcome, Refused])
+export type HandshakeToAgent = z.infer<typeof HandshakeToAgent>
+
+/** The heartbeat. `attempts` lists everything live, so that both sides repair by difference. */
+export const AvailabilityUpdate = z.object({
+  type: z.literal('availability_update'), node_id: NodeId, cpu_available: z.number(), mem_available: z.number(), status: z.enum(['ready', 'busy', 'paused', 'draining']),
+  heartbeat: z.number().int().min(1), attempts: z.array(AttemptReport).max(10_000),
+  cpu_percent: z.number().min(0).max(100).optional(),
+})
+export type AvailabilityUpdate = z.infer<typeof AvailabilityUpdate>
+
+export const JobStatusMessage = z.object({
+  type: z.literal('job_status'), job_id: JobId, attempt_id: AttemptId, fence: z.number().int(),
+  status: z.enum(['accepted', 'refused', 'running', 'succeeded', 'failed', 'stopped']),
+  progress: z.number().min(0).max(1).optional(),
+  resources_used: z.object({ cpu_time_sec: z.number(), peak_memory_mb: z.number() }).optional(),
+  usage: Usage.optional(), cause: Cause.optional(), exit_code: z.number().int().nullable().optional(), detail: z.string().max(2000).optional(),
+  files: z.array(ResultFile).max(10_000).optional(), result_digest: Sha256.optional(),
+})
+export type JobStatusMessage = z.infer<typeof JobStatusMessage>
+
+export const TickMessage = z.object({ type: z.literal('tick'), tick: Tick, hash: Sha256 })
+export const SealMessage = z.object({ type: z.literal('seal'), seal: Seal })
+/** A piece of output. `offset` counts bytes of that stream from the start; `data` is base64. */
+export const LogMessage = z.object({
+  type: z.literal('log'), attempt_id: AttemptId, fence: z.number().int(), stream: z.enum(['stdout', 'stderr']), offset: z.number().int().min(0),
+  data: z.string().max(700_000), at: Instant,
+})
+export type LogMessage = z.infer<typeof LogMessage>
+export const Bye = z.object({ type: z.literal('bye'), reason: z.string().max(200) })
+export const Pause = z.object({ type: z.literal('pause'), paused: z.boolean() })
+
+export const FromAgent = z.discriminatedUnion('type', [AvailabilityUpdate, JobStatusMessage, TickMessage, SealMessage, LogMessage, Bye, Pause])
+export type FromAgent = z.infer<typeof FromAgent>
+
+export const JobDispatch = z.object({
+  type: z.literal('job_dispatch'), job_id: JobId,
+  requirements: z.object({ cpu_cores: z.number(), memory_mb: z.number(), expected_duration_sec: z.number() }),
+  payload: z.object({ command: z.string(), args: z.array(z.string()) }),
+  attempt_id: AttemptId, task_id: TaskId, slot_id: SlotId, fence: z.number().int(), session: z.number().int(), lease_gen: z.number().int(),
+  driver: DriverId, level: Level, runtime: Runtime, env: z.record(z.string(), z.string()), inputs: z.array(InputFile), outputs: z.array(z.string()),
+  resources: Resources, limits: Limits, prices: PriceSheet, attempt_cap: Money, disconnect: z.enum(['replace', 'wait', 'exclusive']), terms: Terms,
+})
+export type JobDispatch = z.infer<typeof JobDispatch>
+
+/** Acknowledges a heartbeat by its number: the agent dates its leases from the moment it sent that heartbeat. */
+export const LeaseRenew = z.object({ type: z.literal('lease_renew'), heartbeat: z.number().int(), lease_gen: z.number().int(), orders: z.array(AttemptOrder) })
+export const Cancel = z.object({ type: z.literal('cancel'), attempt_id: AttemptId, reason: Cause })
+export const Forget = z.object({ type: z.literal('forget'), attempt_id: AttemptId })
+export const Drain = z.object({ type: z.literal('drain'), draining: z.boolean() })
+export const ToAgent = z.discriminatedUnion('type', [JobDispatch, LeaseRenew, Cancel, Forget, Drain])
+export type ToAgent = z.infer<typeof ToAgent>

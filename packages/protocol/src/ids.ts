@@ -1,0 +1,41 @@
+import { z } from 'zod'
+
+// Ids are `prefix_` and 26 characters of Crockford base 32 (lower case): 10 of time, 16 of chance. The prefix says what is named, and the
+// brand keeps a NodeId from being passed where a JobId is meant. Task and slot ids are derived, so that they need no look-up.
+const BODY = '[0-9abcdefghjkmnpqrstvwxyz]{26}'
+const id = <Prefix extends string, Name extends string>(prefix: Prefix, name: Name) =>
+  z.string().regex(new RegExp(`^${prefix}_${BODY}$`), `expected an id such as ${prefix}_01jcd3k8w9e5r7t2y4u6p8a0sd`).meta({ id: name }).brand<Name>()
+
+export const UserId = id('usr', 'UserId')
+export type UserId = z.infer<typeof UserId>
+export const JobId = id('job', 'JobId')
+export type JobId = z.infer<typeof JobId>
+export const AttemptId = id('att', 'AttemptId')
+export type AttemptId = z.infer<typeof AttemptId>
+export const NodeId = id('nod', 'NodeId')
+export type NodeId = z.infer<typeof NodeId>
+export const QuoteId = id('quo', 'QuoteId')
+export type QuoteId = z.infer<typeof QuoteId>
+export const EnrolmentId = id('enr', 'EnrolmentId')
+export type EnrolmentId = z.infer<typeof EnrolmentId>
+export const KeyId = id('key', 'KeyId')
+export type KeyId = z.infer<typeof KeyId>
+
+/** `job_….3`: the fourth task of a job. */
+export const TaskId = z.string().regex(new RegExp(`^job_${BODY}\\.[0-9]{1,6}$`)).meta({ id: 'TaskId' }).brand<'TaskId'>()
+export type TaskId = z.infer<typeof TaskId>
+/** `job_….3.0`: the first seat of that task. */
+export const SlotId = z.string().regex(new RegExp(`^job_${BODY}\\.[0-9]{1,6}\\.[0-9]{1,2}$`)).meta({ id: 'SlotId' }).brand<'SlotId'>()
+export type SlotId = z.infer<typeof SlotId>
+
+export const taskId = (job: JobId, index: number): TaskId => `${job}.${index}` as TaskId
+export const slotId = (task: TaskId, index: number): SlotId => `${task}.${index}` as SlotId
+
+/** A SHA-256 in lower-case hex: the name of a blob, of a result, of a link in a receipt's chain. */
+export const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256 is 64 lower-case hexadecimal digits').meta({ id: 'Sha256' })
+export type Sha256 = z.infer<typeof Sha256>
+
+/** Milliseconds since 1970, for people and for order; never compared between machines to decide anything. */
+export const Instant = z.number().int().nonnegative().meta({ id: 'Instant' })
+export type Instant = number
+export type DurationMs = number

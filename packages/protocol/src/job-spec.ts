@@ -1,0 +1,103 @@
+import { z } from 'zod'
+import { Sha256 } from './ids.ts'
+import { Amount } from './money.ts'
+
+const KIB = 1024
+export const MIB = KIB * 1024
+export const GIB = MIB * 1024
+
+export const LEVELS = ['language', 'namespace', 'kernel', 'vm'] as const
+/** How strong the wall around the job is, weakest first. */
+export const Level = z.enum(LEVELS).meta({ id: 'Level' })
+export type Level = z.infer<typeof Level>
+
+export const DriverId = z.enum(['deno', 'bwrap', 'container', 'gvisor', 'qemu', 'firecracker', 'fake']).meta({ id: 'DriverId' })
+export type DriverId = z.infer<typeof DriverId>
+
+/** What runs the command: `native` programs of the node, or JavaScript/TypeScript or Python brought along by the driver. */
+export const Runtime = z.enum(['native', 'javascript', 'python']).meta({ id: 'Runtime' })
+export type Runtime = z.infer<typeof Runtime>
+
+// A relative path that stays below the job's directory: no leading slash, no empty, `.` or `..` part, no backslash, no control character.
+const PATH = /^(?!\/)(?!.*\\)(?!.*[\u0000-\u001f\u007f])(?!(?:.*\/)?\.{1,2}(?:\/|$))(?!.*\/\/)[^/].*[^/]$|^[^/\\.\u0000-\u001f\u007f]$/
+export const RelativePath = z.string().min(1).max(512).regex(PATH, 'a relative path below the job’s directory, without . or .. parts').meta({ id: 'RelativePath' })
+
+/** A file of the job: where it lies in the working directory, and which blob it is. */
+export const InputFile = z.strictObject({ path: RelativePath, blob: Sha256, size: z.number().int().min(0) }).meta({ id: 'InputFile' })
+export type InputFile = z.infer<typeof InputFile>
+
+const EnvName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/)
+const Env = z.record(EnvName, z.string().max(8 * KIB)).refine((env) => Object.keys(env).length <= 200, 'at most 200 variables')
+const Argument = z.string().max(32 * KIB).refine((text) => !text.includes('\u0000'), 'no NUL characters')
+
+/** Reserved for the attempt, billed while it runs. CPU in thousandths of a core, sizes in bytes. */
+export const Resources = z.strictObject({
+  cpuMillis: z.number().int().min(50).max(1_024_000).default(1000),
+  memoryBytes: z.number().int().min(16 * MIB).max(16_384 * GIB).default(512 * MIB),
+  diskBytes: z.number().int().min(1 * MIB).max(65_536 * GIB).default(512 * MIB),
+  gpus: z.number().int().min(0).max(64).default(0),
+}).meta({ id: 'Resources' })
+export type Resources = z.infer<typeof Resources>
+
+export const Limits = z.strictObject({
+  /** One attempt may run this long; the cap is computed from it. */
+  runMs: z.number().int().min(1000).max(7 * 86_400_000).default(600_000),
+  /** Give up if no node was found for so long. */
+  queueMs: z.number().int().min(1000).max(30 * 86_400_000).default(86_400_000),
+  /** Standard output and error together. */
+  outputBytes: z.number().int().min(1024).max(1 * GIB).default(50 * MIB),
+  processes: z.number().int().min(1).max(4096).default(256),
+  /** How often a task is tried again after an end that the buyer does not bear. */
+  retries: z.number().int().min(0).max(20).default(5),
+}).meta({ id: 'Limits' })
+export type Limits = z.infer<typeof Limits>
+
+export const Placement = z.strictObject({
+  minLevel: Level.default('language'),
+  drivers: z.array(DriverId).min(1).max(7).optional(),
+  regions: z.array(z.string().min(1).max(40)).min(1).max(20).optional(),
+  labels: z.record(z.string().regex(/^[a-z0-9][a-z0-9._/-]{0,62}$/), z.string().max(63)).default({}),
+  /** The most one attempt may cost at its time limit; nodes that could cost more are not considered. */
+  maxAttemptCost: Amount.optional(),
+}).meta({ id: 'Placement' })
+export type Placement = z.infer<typeof Placement>
+
+/** What differs from task to task of one job; everything else is shared. `args` are appended to the command. */
+export const TaskSpec = z.strictObject({
+  args: z.array(Argument).max(256).optional(),
+  env: Env.optional(),
+  inputs: z.array(InputFile).max(1000).optional(),
+}).meta({ id: 'TaskSpec' })
+export type TaskSpec = z.infer<typeof TaskSpec>
+
+/** Tasks of one job: the bound keeps one submit inside one commit. */
+export const TASKS_MAX = 10_000
+/** Nodes that may be asked for one task: the wanted copies, and up to two more when they disagree. */
+export const EXTRA_COPIES_MAX = 2
+
+export const JobSpec = z.strictObject({
+  name: z.string().min(1).max(100).regex(/^[^\u0000-\u001f\u007f\u202a-\u202e\u2066-\u2069]*$/, 'no control characters').optional(),
+  runtime: Runtime.default('native'),
+  /** argv: the program and its arguments. Never a shell; name one yourself if you want one. */
+  command: z.array(Argument).min(1).max(256).refine((argv) => argv[0] !== '', 'the program must not be empty'),
+  env: Env.default({}),
+  inputs: z.array(InputFile).max(1000).default([]),
+  /** Which files to bring back: exact paths, or patterns with `*` and `**`. */
+  outputs: z.array(z.string().min(1).max(512)).max(100).default(['**']),
+  tasks: z.array(TaskSpec).min(1).max(TASKS_MAX).default([{}]),
+  resources: Resources.prefault({}),
+  limits: Limits.prefault({}),
+  placement: Placement.prefault({}),
+  /** Run each task on this many nodes of different owners; the result counts when they agree. */
+  copies: z.number().int().min(1).max(5).default(1),
+  /** How long one attempt is expected to run; used for the estimate, never for a limit. */
+  expectedMs: z.number().int().min(1).max(7 * 86_400_000).optional(),
+  /** What happens to an attempt whose node is cut off: replaced, waited for, or stopped by itself before it is replaced. */
+  disconnect: z.enum(['replace', 'wait', 'exclusive']).default('replace'),
+  /** 1 is served first, 10 last. */
+  priority: z.number().int().min(1).max(10).default(5),
+}).meta({ id: 'JobSpec' })
+/** A job as it is kept: every default filled in. */
+export type JobSpec = z.infer<typeof JobSpec>
+/** A job as a buyer writes it. */
+export type JobSpecInput = z.input<typeof JobSpec>

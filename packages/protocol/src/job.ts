@@ -1,0 +1,96 @@
+import { z } from 'zod'
+import { AttemptId, Instant, JobId, NodeId, QuoteId, Sha256, SlotId, TaskId, UserId } from './ids.ts'
+import { Amount, Money } from './money.ts'
+import { Cause } from './causes.ts'
+import { DriverId, JobSpec, Level, RelativePath } from './job-spec.ts'
+import { PriceSheet } from './node.ts'
+
+export const JobState = z.enum(['queued', 'running', 'completed', 'failed', 'cancelled', 'expired']).meta({ id: 'JobState' })
+export type JobState = z.infer<typeof JobState>
+export const TaskState = z.enum(['queued', 'running', 'done', 'failed', 'cancelled']).meta({ id: 'TaskState' })
+export type TaskState = z.infer<typeof TaskState>
+export const SlotState = z.enum(['pending', 'assigned', 'reported', 'done', 'dropped']).meta({ id: 'SlotState' })
+export type SlotState = z.infer<typeof SlotState>
+export const AttemptState = z.enum(['offered', 'accepted', 'running', 'reported', 'valid', 'invalid', 'ended']).meta({ id: 'AttemptState' })
+export type AttemptState = z.infer<typeof AttemptState>
+
+export const ResultFile = z.object({ path: RelativePath, blob: Sha256, size: z.number().int().min(0) }).meta({ id: 'ResultFile' })
+export type ResultFile = z.infer<typeof ResultFile>
+
+/** What an attempt used, as metered on the node: running totals. */
+export const Usage = z.object({
+  runMs: z.number().int().min(0), cpuMs: z.number().int().min(0), memoryPeakBytes: z.number().int().min(0),
+  diskBytes: z.number().int().min(0), outBytes: z.number().int().min(0),
+}).meta({ id: 'Usage' })
+export type Usage = z.infer<typeof Usage>
+export const NO_USAGE: Usage = { runMs: 0, cpuMs: 0, memoryPeakBytes: 0, diskBytes: 0, outBytes: 0 }
+
+/** One term of a placement decision: what it added to the expected cost of this node, in micro-credits. */
+export const ScoreTerms = z.object({ price: Money, risk: Money, load: Money, total: Money }).meta({ id: 'ScoreTerms' })
+export type ScoreTerms = z.infer<typeof ScoreTerms>
+
+export const NO_REASONS = ['not_online', 'owner_is_buyer', 'driver', 'level', 'runtime', 'cpu', 'memory', 'disk', 'gpu', 'cpu_busy', 'memory_busy', 'disk_busy', 'gpu_busy',
+  'region', 'label', 'price', 'same_owner_as_copy', 'failed_here', 'slots_busy'] as const
+/** Why a node was not taken. `cpu` means it never has enough, `cpu_busy` that it has not enough just now. */
+export const NoReason = z.enum(NO_REASONS).meta({ id: 'NoReason' })
+export type NoReason = z.infer<typeof NoReason>
+
+/** Why an attempt went where it went: the terms of the winner, and how many others were refused for which reason. */
+export const Decision = z.object({
+  terms: ScoreTerms, candidates: z.number().int(), refused: z.partialRecord(NoReason, z.number().int()), runnerUp: z.object({ node: NodeId, total: Money }).optional(),
+}).meta({ id: 'Decision' })
+export type Decision = z.infer<typeof Decision>
+
+export const Attempt = z.object({
+  id: AttemptId, job: JobId, task: TaskId, slot: SlotId, node: NodeId, nodeName: z.string(), driver: DriverId, level: Level,
+  state: AttemptState, cause: Cause.optional(), fence: z.number().int(), prices: PriceSheet, usage: Usage,
+  exitCode: z.number().int().nullable(), detail: z.string().optional(), resultDigest: Sha256.optional(), files: z.array(ResultFile),
+  offeredAt: Instant, startedAt: Instant.optional(), endedAt: Instant.optional(),
+  /** What the buyer pays for it; absent until it is settled. */
+  billed: Amount.optional(), decision: Decision,
+}).meta({ id: 'Attempt' })
+export type Attempt = z.infer<typeof Attempt>
+
+export const Slot = z.object({ id: SlotId, state: SlotState, fence: z.number().int(), attempt: AttemptId.optional(), paid: z.boolean() }).meta({ id: 'Slot' })
+export type Slot = z.infer<typeof Slot>
+
+export const Task = z.object({
+  id: TaskId, job: JobId, index: z.number().int(), state: TaskState, retries: z.number().int(), slots: z.array(Slot),
+  exitCode: z.number().int().nullable(), result: AttemptId.optional(), cause: Cause.optional(),
+}).meta({ id: 'Task' })
+export type Task = z.infer<typeof Task>
+
+export const Job = z.object({
+  id: JobId, buyer: UserId, state: JobState, spec: JobSpec, quote: QuoteId.optional(), cap: Amount,
+  /** Billed so far; never above the cap. */
+  cost: Amount, refunded: Amount,
+  tasks: z.object({ total: z.number().int(), queued: z.number().int(), running: z.number().int(), done: z.number().int(), failed: z.number().int() }),
+  cause: Cause.optional(), exitCode: z.number().int().nullable(),
+  createdAt: Instant, startedAt: Instant.optional(), endedAt: Instant.optional(),
+}).meta({ id: 'Job' })
+export type Job = z.infer<typeof Job>
+
+/** One line of a job's history, numbered without gaps; also the body of its event stream. */
+export const JobEvent = z.object({
+  job: JobId, version: z.number().int(), at: Instant,
+  type: z.enum(['submitted', 'started', 'task', 'attempt', 'settled', 'cancelling', 'ended']),
+  task: z.number().int().optional(), attempt: AttemptId.optional(), node: NodeId.optional(), nodeName: z.string().optional(),
+  state: z.string(), cause: Cause.optional(), amount: Money.optional(),
+}).meta({ id: 'JobEvent' })
+export type JobEvent = z.infer<typeof JobEvent>
+
+export const ResultEntry = z.object({ task: z.number().int(), attempt: AttemptId, exitCode: z.number().int().nullable(), files: z.array(ResultFile) }).meta({ id: 'ResultEntry' })
+export const Results = z.object({ job: JobId, tasks: z.array(ResultEntry) }).meta({ id: 'Results' })
+export type Results = z.infer<typeof Results>
+
+export const Explanation = z.object({
+  job: JobId, state: JobState, summary: z.string(),
+  /** For each attempt: why this node, and what the others lacked. */
+  placed: z.array(z.object({ attempt: AttemptId, node: NodeId, nodeName: z.string(), decision: Decision })),
+  /** For work that waits: every node and its first reason, and what would help. */
+  waiting: z.object({
+    tasks: z.number().int(), nodes: z.array(z.object({ node: NodeId, name: z.string(), reason: NoReason, says: z.string() })),
+    changes: z.array(z.object({ change: z.string(), nodes: z.number().int() })),
+  }).optional(),
+}).meta({ id: 'Explanation' })
+export type Explanation = z.infer<typeof Explanation>

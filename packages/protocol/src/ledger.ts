@@ -1,0 +1,42 @@
+import { z } from 'zod'
+import { AttemptId, Instant, JobId, UserId } from './ids.ts'
+import { Amount, Money } from './money.ts'
+
+// Account names. Money moves only from account to account; only `external:*` may go below zero, because it stands for the world outside.
+export type AccountName = string
+export const account = {
+  available: (user: UserId): AccountName => `buyer:${user}:available`,
+  escrow: (job: JobId): AccountName => `escrow:${job}`,
+  pending: (user: UserId): AccountName => `seller:${user}:pending`,
+  earned: (user: UserId): AccountName => `seller:${user}:available`,
+  fee: 'platform:fee' as AccountName,
+  insurance: 'platform:insurance' as AccountName,
+  external: (provider: string): AccountName => `external:${provider}`,
+}
+export const isExternal = (name: AccountName): boolean => name.startsWith('external:')
+
+export const EntryKind = z.enum(['topup', 'hold', 'settle', 'refund', 'release', 'payout', 'reversal']).meta({ id: 'EntryKind' })
+export type EntryKind = z.infer<typeof EntryKind>
+
+/** One movement: `amount` leaves `from` and arrives at `to`. A movement cannot be out of balance, so neither can an entry. */
+export const Posting = z.object({ from: z.string(), to: z.string(), amount: Amount }).meta({ id: 'Posting' })
+export type Posting = z.infer<typeof Posting>
+
+/** A group of movements with one cause. Its id is derived from what it is for (`settle:{slot}`), so it can happen only once. */
+export const Entry = z.object({
+  id: z.string(), kind: EntryKind, at: Instant, job: JobId.optional(), attempt: AttemptId.optional(), postings: z.array(Posting),
+}).meta({ id: 'Entry' })
+export type Entry = z.infer<typeof Entry>
+
+export const Wallet = z.object({
+  user: UserId, available: Amount, held: Amount, spent: Amount,
+  /** As a seller: earned and still in the dispute window, and free to be paid out. */
+  pending: Amount, earned: Amount,
+}).meta({ id: 'Wallet' })
+export type Wallet = z.infer<typeof Wallet>
+
+export const TopupProvider = z.enum(['demo'])
+export const Topup = z.strictObject({ amount: Amount, provider: TopupProvider.default('demo') }).meta({ id: 'Topup' })
+
+export const LedgerCheck = z.object({ balanced: z.boolean(), sum: Money, accounts: z.number().int(), postings: z.number().int(), problems: z.array(z.string()) }).meta({ id: 'LedgerCheck' })
+export type LedgerCheck = z.infer<typeof LedgerCheck>

@@ -1,0 +1,58 @@
+import { z } from 'zod'
+import { EnrolmentId, Instant, NodeId, UserId } from './ids.ts'
+import { Amount } from './money.ts'
+import { DriverId, Level, Runtime } from './job-spec.ts'
+
+/** What a node charges, in micro-credits. Reserved resources are charged for the time an attempt runs; rounded once, down, for the buyer. */
+export const PriceSheet = z.strictObject({
+  start: Amount.default('0'),
+  cpuHour: Amount.default('0'),
+  memoryGibHour: Amount.default('0'),
+  gpuHour: Amount.default('0'),
+  diskGibHour: Amount.default('0'),
+  outGib: Amount.default('0'),
+}).meta({ id: 'PriceSheet' })
+export type PriceSheet = z.infer<typeof PriceSheet>
+
+export const Capacity = z.strictObject({
+  cpuMillis: z.number().int().min(0).max(4_096_000), memoryBytes: z.number().int().min(0).max(2 ** 50), diskBytes: z.number().int().min(0).max(2 ** 53 - 1),
+  gpus: z.number().int().min(0).max(1024),
+}).meta({ id: 'Capacity' })
+export type Capacity = z.infer<typeof Capacity>
+
+export const LimitProof = z.enum(['hard', 'soft', 'none'])
+/** A driver as the node has proved it: what it can run and which limits held against the canaries. */
+export const DriverOffer = z.object({
+  id: DriverId, level: Level, runtimes: z.array(Runtime).min(1).max(3),
+  limits: z.record(z.string().max(20), LimitProof).refine((limits) => Object.keys(limits).length <= 16, 'at most 16 limits'),
+}).meta({ id: 'DriverOffer' })
+export type DriverOffer = z.infer<typeof DriverOffer>
+
+export const NodeState = z.enum(['pending', 'online', 'suspect', 'lost', 'paused', 'draining', 'retired', 'banned']).meta({ id: 'NodeState' })
+export type NodeState = z.infer<typeof NodeState>
+
+export const Node = z.object({
+  id: NodeId, owner: UserId, name: z.string(), state: NodeState, region: z.string(), labels: z.record(z.string(), z.string()),
+  capacity: Capacity, reserved: Capacity, drivers: z.array(DriverOffer), prices: PriceSheet, agentVersion: z.string(),
+  session: z.number().int(), running: z.number().int(),
+  /** Attempts that ended well, and those the node is to blame for. */
+  succeeded: z.number().int(), failed: z.number().int(),
+  reliability: z.number(), connected: z.boolean(), lastSeenAt: Instant.optional(), enrolledAt: Instant,
+}).meta({ id: 'Node' })
+export type Node = z.infer<typeof Node>
+
+export const NodeName = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'lower-case letters, digits and dashes, at most 63')
+
+export const Enrolment = z.object({ id: EnrolmentId, token: z.string(), expiresAt: Instant, name: NodeName.optional() }).meta({ id: 'Enrolment' })
+export type Enrolment = z.infer<typeof Enrolment>
+
+/** What an agent sends, once, with its join token. `proof` signs `lumaris-enrol:{token}` with the new key. */
+export const EnrolNode = z.strictObject({
+  token: z.string().min(20).max(200), publicKey: z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'an Ed25519 public key, 32 bytes, base64url'),
+  proof: z.string().regex(/^[A-Za-z0-9_-]{86}$/), name: NodeName, region: z.string().min(1).max(40).default('local'),
+  labels: z.record(z.string().regex(/^[a-z0-9][a-z0-9._/-]{0,62}$/), z.string().max(63)).default({}),
+  capacity: Capacity, prices: PriceSheet.prefault({}), agentVersion: z.string().max(40),
+}).meta({ id: 'EnrolNode' })
+export type EnrolNode = z.infer<typeof EnrolNode>
+
+export const UserOfNode = UserId

@@ -1,0 +1,24 @@
+import { z } from 'zod'
+import { Instant, QuoteId, Sha256, UserId } from './ids.ts'
+import { Amount } from './money.ts'
+import { NoReason } from './job.ts'
+
+/** How long a quote binds: long enough to read it and press a button. */
+export const QUOTE_VALID_MS = 300_000
+
+export const Quote = z.object({
+  id: QuoteId, buyer: UserId, specHash: Sha256,
+  /** What the work is likely to cost, and what nine of ten such jobs stay below. */
+  p50: Amount, p90: Amount,
+  /** The most it can ever cost, retries and copies included. Held at submit; nothing above it is ever billed. */
+  cap: Amount,
+  /** The most one attempt can cost: nodes that could cost more are not taken. */
+  attemptCap: Amount,
+  /** Nodes that could run it at all, and those with room right now. */
+  nodes: z.number().int(), nodesFree: z.number().int(),
+  /** When it could start, in ms from now; absent when no node can run it. */
+  startsInMs: z.number().int().optional(),
+  refused: z.partialRecord(NoReason, z.number().int()),
+  validUntil: Instant,
+}).meta({ id: 'Quote' })
+export type Quote = z.infer<typeof Quote>

@@ -1,0 +1,83 @@
+import { z } from 'zod'
+
+// Every expected "no", once: its HTTP status, whether the same request may succeed later, and what to change. A code never changes its
+// meaning; a new meaning is a new code.
+type Kind = { status: number; retry: boolean; title: string; hint: string }
+const no = (status: number, title: string, hint: string, retry = false): Kind => ({ status, retry, title, hint })
+
+export const REFUSALS = {
+  // the request itself
+  malformed_json: no(400, 'The body is not valid JSON', 'Send one JSON object with Content-Type: application/json.'),
+  invalid_request: no(400, 'The request does not fit its schema', 'See errors: each names the field and what it must be.'),
+  body_too_large: no(413, 'The body is too large', 'Upload files as blobs and name them by their SHA-256 in the job.'),
+  unsupported_media_type: no(415, 'The content type is not supported', 'Use application/json, or application/octet-stream for blobs.'),
+  not_found: no(404, 'No such thing, or it is not yours', 'Check the id, and that you are signed in as its owner.'),
+  route_not_found: no(404, 'No such address', 'See /openapi.json for the addresses of this API.'),
+  method_not_allowed: no(405, 'This address does not take that method', 'See /openapi.json.'),
+  idempotency_conflict: no(422, 'This key or id was used before with another body', 'Send a new Idempotency-Key (or job id) for a new request.'),
+  rate_limited: no(429, 'Too many requests', 'Wait as long as Retry-After says.', true),
+  overloaded: no(503, 'The market is at its limit', 'Wait as long as Retry-After says, then send the same request again: it is safe.', true),
+  unavailable: no(503, 'The market cannot answer just now', 'Send the same request again: with the same key it happens at most once.', true),
+  internal: no(500, 'Something broke on our side', 'Tell the operator the request id.', true),
+  // who is asking
+  unauthenticated: no(401, 'You are not signed in', 'Send Authorization: Bearer with an API key or an access token (lumaris login).'),
+  invalid_credentials: no(401, 'E-mail or password is wrong', 'Check both; after several tries you must wait.'),
+  token_expired: no(401, 'The access token has expired', 'Refresh it, or sign in again.'),
+  token_revoked: no(401, 'The session or key was revoked', 'Sign in again, or make a new key.'),
+  forbidden: no(403, 'You may not do this', 'Your role or the scopes of your key do not allow it.'),
+  scope_missing: no(403, 'The key lacks the scope for this', 'Make a key with the scope named in detail.'),
+  too_many_attempts: no(429, 'Too many sign-in attempts', 'Wait as long as Retry-After says.', true),
+  email_taken: no(409, 'This e-mail has an account', 'Sign in instead.'),
+  weak_password: no(422, 'The password is too weak', 'Use at least 10 characters that are not a common password.'),
+  key_revoked: no(401, 'The API key was revoked', 'Make a new key.'),
+  key_expired: no(401, 'The API key has expired', 'Make a new key.'),
+  scope_not_allowed: no(422, 'This scope cannot be given', 'Ask only for scopes that your own roles have.'),
+  // money
+  insufficient_funds: no(402, 'Not enough credits', 'Top up by the difference between needed and available, or lower the cap.'),
+  cap_too_low: no(422, 'The cap does not cover the job', 'Raise the cap, shorten the time limit, or ask for less.'),
+  quote_expired: no(409, 'The quote has expired', 'Ask for a new quote.'),
+  quote_mismatch: no(422, 'The quote was made for another job', 'Submit exactly what was quoted, or ask again.'),
+  topup_not_allowed: no(403, 'This provider gives no credits here', 'Use another provider; demo credits exist on demo markets only.'),
+  amount_not_allowed: no(422, 'The amount is out of bounds', 'See detail for the bounds.'),
+  // work
+  no_node_fits: no(422, 'No node can ever run this as it is', 'See reasons; or submit without no_wait to queue until one joins.'),
+  impossible_request: no(422, 'The request contradicts itself', 'See detail.'),
+  queue_full: no(429, 'Too many of your jobs are waiting', 'Wait for some to finish.', true),
+  job_ended: no(409, 'The job has already ended', 'Nothing is left to change.'),
+  not_in_this_state: no(409, 'Not possible in this state', 'See detail for the state and what is possible in it.'),
+  results_not_ready: no(409, 'There are no results yet', 'Wait until the job has completed.'),
+  // blobs
+  blob_not_found: no(404, 'No such blob', 'Upload it first, then name it by its SHA-256.'),
+  blob_missing: no(422, 'An input of the job is not uploaded', 'Upload the blobs named in detail, then submit again.'),
+  blob_hash_mismatch: no(422, 'The bytes do not have the promised SHA-256', 'Nothing was stored; hash the file again and upload it from the start.'),
+  blob_offset_mismatch: no(409, 'The upload goes on at another offset', 'Continue at the offset in detail.'),
+  blob_size_mismatch: no(422, 'The upload has another size than announced', 'Announce the true size.'),
+  blob_too_large: no(413, 'The blob is too large', 'See detail for the bound.'),
+  bad_range: no(416, 'The range lies outside of the blob', 'See detail for its size.'),
+  storage_full: no(507, 'The market has no room for this now', 'Nothing was lost; try again later.', true),
+  // nodes and agents
+  enrolment_invalid: no(401, 'The join token is wrong, used or expired', 'Make a new one: lumaris agent token. It works once, for 15 minutes.'),
+  node_key_taken: no(409, 'A node with this key is already enrolled', 'Each agent makes its own key; delete the copied one and join again.'),
+  node_in_use: no(409, 'Another agent is connected with this key', 'Stop the other agent. A copied key must never run twice.', true),
+  stale_session: no(409, 'A newer start of this agent has taken over', 'Stop this process.'),
+  protocol_version: no(426, 'The agent speaks another protocol version', 'Update the agent to a version named in detail.'),
+  bad_signature: no(401, 'The signature does not belong to this node', 'The key file may be damaged; join again.'),
+  stale_fence: no(409, 'This attempt was given to another node', 'Drop it; a late result is kept as evidence and not paid.'),
+  node_retired: no(409, 'The node is retired or banned', 'Join as a new node.'),
+} as const satisfies Record<string, Kind>
+
+export type RefusalCode = keyof typeof REFUSALS
+export const REFUSAL_CODES = Object.keys(REFUSALS) as [RefusalCode, ...RefusalCode[]]
+
+/** An expected no, as a value: decisions return it, `http/` turns it into a reply, once. */
+export type Refusal = { refusal: RefusalCode; detail?: Record<string, unknown> }
+export const refuse = (code: RefusalCode, detail?: Record<string, unknown>): Refusal => (detail ? { refusal: code, detail } : { refusal: code })
+export const isRefusal = (value: unknown): value is Refusal => typeof value === 'object' && value !== null && 'refusal' in value
+
+/** RFC 9457 problem+json: the body of every reply that is not a success. */
+export const Problem = z.object({
+  type: z.string(), title: z.string(), status: z.number().int(), code: z.enum(REFUSAL_CODES), hint: z.string(), retry: z.boolean(),
+  requestId: z.string(), detail: z.record(z.string(), z.unknown()).optional(),
+  errors: z.array(z.object({ pointer: z.string(), message: z.string() })).optional(),
+}).meta({ id: 'Problem' })
+export type Problem = z.infer<typeof Problem>
