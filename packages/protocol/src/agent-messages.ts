@@ -62,11 +62,16 @@ export const JobStatusMessage = z.object({
   resources_used: z.object({ cpu_time_sec: z.number(), peak_memory_mb: z.number() }).optional(),
   usage: Usage.optional(), cause: Cause.optional(), exit_code: z.number().int().nullable().optional(), detail: z.string().max(2000).optional(),
   files: z.array(ResultFile).max(10_000).optional(), result_digest: Sha256.optional(),
+  /** The last tick of the chain, with every end. */
+  final: z.object({ tick: Tick, hash: Sha256 }).optional(),
 })
 export type JobStatusMessage = z.infer<typeof JobStatusMessage>
 
 export const TickMessage = z.object({ type: z.literal('tick'), tick: Tick, hash: Sha256 })
-export const SealMessage = z.object({ type: z.literal('seal'), seal: Seal })
+/** A seal over ticks the node has sent: the leaves name them in the order of the tree. */
+export const SealMessage = z.object({
+  type: z.literal('seal'), seal: Seal, leaves: z.array(z.object({ attempt_id: AttemptId, seq: z.number().int(), hash: Sha256 })).min(1).max(4096),
+})
 /** A piece of output. `offset` counts bytes of that stream from the start; `data` is base64. */
 export const LogMessage = z.object({
   type: z.literal('log'), attempt_id: AttemptId, fence: z.number().int(), stream: z.enum(['stdout', 'stderr']), offset: z.number().int().min(0),

@@ -29,8 +29,8 @@ export const NO_USAGE: Usage = { runMs: 0, cpuMs: 0, memoryPeakBytes: 0, diskByt
 export const ScoreTerms = z.object({ price: Money, risk: Money, load: Money, total: Money }).meta({ id: 'ScoreTerms' })
 export type ScoreTerms = z.infer<typeof ScoreTerms>
 
-export const NO_REASONS = ['not_online', 'owner_is_buyer', 'driver', 'level', 'runtime', 'cpu', 'memory', 'disk', 'gpu', 'cpu_busy', 'memory_busy', 'disk_busy', 'gpu_busy',
-  'region', 'label', 'price', 'same_owner_as_copy', 'failed_here', 'slots_busy'] as const
+export const NO_REASONS = ['not_online', 'driver', 'level', 'runtime', 'cpu', 'memory', 'disk', 'gpu', 'cpu_busy', 'memory_busy', 'disk_busy', 'gpu_busy',
+  'region', 'label', 'price', 'same_owner_as_copy', 'failed_here'] as const
 /** Why a node was not taken. `cpu` means it never has enough, `cpu_busy` that it has not enough just now. */
 export const NoReason = z.enum(NO_REASONS).meta({ id: 'NoReason' })
 export type NoReason = z.infer<typeof NoReason>

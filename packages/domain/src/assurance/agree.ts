@@ -1,0 +1,25 @@
+// Do the copies of a task agree? Each report votes with what it delivered; `wanted` equal votes from different owners decide.
+import type { AttemptRow } from '../rows.ts'
+
+export type Verdict =
+  | { readonly kind: 'wait' }
+  | { readonly kind: 'agreed'; readonly valid: readonly AttemptRow[]; readonly invalid: readonly AttemptRow[] }
+  /** All have reported and no group is large enough: ask one more, if the task may. */
+  | { readonly kind: 'split' }
+
+/** What makes two results the same: exit code, digest of the output, and every file by path and hash. */
+const voteOf = (attempt: AttemptRow): string =>
+  JSON.stringify([attempt.exitCode, attempt.digest, [...attempt.files].sort((a, b) => (a.path < b.path ? -1 : 1)).map((file) => [file.path, file.blob])])
+
+export function agree(reported: readonly AttemptRow[], open: number, wanted: number): Verdict {
+  const groups = new Map<string, AttemptRow[]>()
+  for (const attempt of reported) {
+    const vote = voteOf(attempt)
+    groups.set(vote, [...(groups.get(vote) ?? []), attempt])
+  }
+  for (const group of groups.values()) {
+    if (group.length < wanted) continue
+    return { kind: 'agreed', valid: group, invalid: reported.filter((attempt) => !group.includes(attempt)) }
+  }
+  return open > 0 ? { kind: 'wait' } : { kind: 'split' }
+}

@@ -1,0 +1,60 @@
+// The tick of time: everything that happens because something else did not. Timers are hints, armed generously and checked here against the
+// rows, so an old one does nothing.
+import type { AttemptId, JobId, QuoteId } from '@lumaris/protocol'
+import type { Timer } from './state.ts'
+import { queueSlot } from './state.ts'
+import { liveJob, putJob, record } from './turn.ts'
+import type { Turn } from './turn.ts'
+import { isTerminal } from './job/lifecycle.ts'
+import { endAttempt, stopAll } from './job/finish.ts'
+import { watchNodes } from './fleet/liveness.ts'
+
+export type ClockCommand = { readonly kind: 'clock' }
+
+export function clock(turn: Turn): void {
+  watchNodes(turn)
+  const { timers } = turn.state
+  for (let due = timers.peekKey(); due !== undefined && due <= turn.now; due = timers.peekKey()) fire(turn, timers.pop() as Timer)
+}
+
+function fire(turn: Turn, timer: Timer): void {
+  switch (timer.kind) {
+    case 'offer': return ifAttempt(turn, timer, ['offered'], 'seller_refused', 'the offer was not taken up in time')
+    case 'overrun': return overrun(turn, timer)
+    case 'cancel': return ifAttempt(turn, timer, ['running'], 'buyer_cancelled', 'cancelled; the node sent no last reading')
+    case 'queue': return expire(turn, timer.id as JobId)
+    case 'backoff': return retry(turn, timer)
+    case 'quote': turn.state.quotes.delete(timer.id as QuoteId)
+  }
+}
+
+function ifAttempt(turn: Turn, timer: Timer, states: readonly string[], cause: Parameters<typeof endAttempt>[2], detail: string): void {
+  const attempt = turn.state.attempts.get(timer.id as AttemptId)
+  if (attempt && states.includes(attempt.state)) endAttempt(turn, attempt.id, cause, detail)
+}
+
+/** Long past its own time limit and still not reported: the node has lost control of it. */
+function overrun(turn: Turn, timer: Timer): void {
+  const attempt = turn.state.attempts.get(timer.id as AttemptId)
+  if (!attempt || (attempt.state !== 'running' && attempt.state !== 'accepted')) return
+  const job = liveJob(turn, attempt.job).row
+  const due = (attempt.startedAt ?? attempt.offeredAt) + job.spec.limits.runMs + turn.state.settings.overrunMs
+  if (due > turn.now) { turn.state.timers.push(due, timer); return }
+  if (job.spec.disconnect === 'wait' && turn.state.nodes.get(attempt.node)?.presence === 'lost') return // it waits for its node; liveness ends it
+  endAttempt(turn, attempt.id, 'driver_failed', 'it ran over its time limit and the node did not end it')
+}
+
+/** Not one task ever started in the time the job was willing to wait. */
+function expire(turn: Turn, id: JobId): void {
+  const live = turn.state.jobs.get(id)
+  if (!live || isTerminal(live.row.state) || live.row.startedAt !== null || live.row.cancelling) return
+  putJob(turn, { ...live.row, cancelling: true, cause: 'queue_timeout' })
+  record(turn, id, { type: 'cancelling', state: live.row.state, cause: 'queue_timeout' })
+  stopAll(turn, id, 'queue_timeout')
+}
+
+function retry(turn: Turn, timer: Timer): void {
+  const live = turn.state.jobs.get(timer.id as JobId)
+  const task = live?.tasks[timer.task], slot = task?.slots[timer.slot]
+  if (live && task && slot?.state === 'pending' && slot.notBefore <= turn.now) queueSlot(turn.state, live.row, task, timer.slot, live.row.createdAt)
+}

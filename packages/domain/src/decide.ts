@@ -1,0 +1,54 @@
+// The command table: everything that can change the market, and what it answers. `runTurn` is the whole of a turn: the commands in their
+// order, then one round of matching. Same state, commands, clock, ids and hash → same changes: that is what a replay relies on.
+import type { Refusal } from '@lumaris/protocol'
+import { beginTurn } from './turn.ts'
+import type { Turn, TurnPorts } from './turn.ts'
+import type { MarketState } from './state.ts'
+import { submit } from './job/submit.ts'
+import type { SubmitCommand } from './job/submit.ts'
+import { cancel } from './job/cancel.ts'
+import type { CancelCommand } from './job/cancel.ts'
+import { quote } from './market/quote.ts'
+import type { QuoteCommand } from './market/quote.ts'
+import { topup } from './ledger/topup.ts'
+import type { TopupCommand } from './ledger/topup.ts'
+import { release } from './ledger/release.ts'
+import type { ReleaseCommand } from './ledger/release.ts'
+import { enrol, makeEnrolment } from './fleet/enrol.ts'
+import type { EnrolCommand, EnrolmentCommand } from './fleet/enrol.ts'
+import { hello } from './fleet/hello.ts'
+import type { HelloCommand } from './fleet/hello.ts'
+import { disconnected, heartbeat } from './fleet/heartbeat.ts'
+import type { DisconnectedCommand, HeartbeatCommand } from './fleet/heartbeat.ts'
+import { status, tick } from './fleet/report.ts'
+import type { StatusCommand, TickCommand } from './fleet/report.ts'
+import { seal } from './fleet/seal.ts'
+import type { SealCommand } from './fleet/seal.ts'
+import { setPrices, setWill } from './fleet/will.ts'
+import type { PriceCommand, WillCommand } from './fleet/will.ts'
+import { clock } from './clock.ts'
+import type { ClockCommand } from './clock.ts'
+import { match } from './market/match.ts'
+
+const COMMANDS = {
+  submit, cancel, quote, topup, release, enrolment: makeEnrolment, enrol, hello, heartbeat, disconnected, status, tick, seal, will: setWill, price: setPrices, clock,
+} as const
+
+export type Command =
+  | SubmitCommand | CancelCommand | QuoteCommand | TopupCommand | ReleaseCommand | EnrolmentCommand | EnrolCommand | HelloCommand | HeartbeatCommand | DisconnectedCommand
+  | StatusCommand | TickCommand | SealCommand | WillCommand | PriceCommand | ClockCommand
+/** What a command answers: its own result, or a refusal. */
+export type Answer<Kind extends Command['kind']> = ReturnType<(typeof COMMANDS)[Kind]>
+
+export function decide<C extends Command>(turn: Turn, command: C): Answer<C['kind']> {
+  // The table is keyed by the command's kind, which TypeScript cannot follow through a generic index.
+  return (COMMANDS[command.kind] as unknown as (turn: Turn, command: C) => Answer<C['kind']>)(turn, command)
+}
+
+export type TurnResult = { readonly turn: Turn; readonly answers: readonly (unknown | Refusal)[] }
+export function runTurn(state: MarketState, commands: readonly Command[], ports: TurnPorts): TurnResult {
+  const turn = beginTurn(state, ports)
+  const answers = commands.map((command) => decide(turn, command))
+  match(turn)
+  return { turn, answers }
+}

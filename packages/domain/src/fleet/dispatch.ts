@@ -1,0 +1,45 @@
+// What a node is told about an attempt, made from the attempt's committed row: session, lease generation and fence are the row's, never the
+// node's current ones (a restart between deciding and sending would otherwise start a dead attempt).
+import { MIB, slotId, taskId } from '@lumaris/protocol'
+import type { JobDispatch, Terms } from '@lumaris/protocol'
+import type { AttemptRow, JobRow } from '../rows.ts'
+import { liveJob, tell } from '../turn.ts'
+import type { Turn } from '../turn.ts'
+import { invariant } from '../invariant.ts'
+
+/** What buyer and seller agree on when an attempt is offered; its hash starts the chain of ticks. */
+export function termsOf(job: JobRow, attempt: AttemptRow): Terms {
+  const task = taskId(job.id, attempt.task)
+  return {
+    attempt: attempt.id, job: job.id, task, slot: slotId(task, attempt.slot), fence: attempt.fence, node: attempt.node, driver: attempt.driver, level: attempt.level,
+    resources: job.spec.resources, prices: attempt.prices, attemptCap: job.attemptCap.toString(),
+  }
+}
+
+export function dispatchOf(job: JobRow, attempt: AttemptRow): JobDispatch {
+  const { spec } = job
+  const task = spec.tasks[attempt.task]
+  invariant(task, `job ${job.id} has no task ${attempt.task}`)
+  const terms = termsOf(job, attempt)
+  const [command, ...args] = [...spec.command, ...(task.args ?? [])]
+  return {
+    type: 'job_dispatch', job_id: job.id, attempt_id: attempt.id, task_id: terms.task, slot_id: terms.slot, fence: attempt.fence, session: attempt.session, lease_gen: attempt.leaseGen,
+    requirements: { cpu_cores: spec.resources.cpuMillis / 1000, memory_mb: Math.ceil(spec.resources.memoryBytes / MIB), expected_duration_sec: (spec.expectedMs ?? spec.limits.runMs) / 1000 },
+    payload: { command: command as string, args }, driver: attempt.driver, level: attempt.level, runtime: spec.runtime,
+    env: {
+      ...spec.env, ...task.env, LUMARIS_JOB: job.id, LUMARIS_ATTEMPT: attempt.id, LUMARIS_TASK: String(attempt.task), LUMARIS_TASKS: String(job.tasksTotal),
+      // Work with effects outside can pass this on: whoever receives it refuses a smaller one.
+      LUMARIS_FENCE: String(attempt.fence),
+    },
+    inputs: [...spec.inputs, ...(task.inputs ?? [])], outputs: spec.outputs, resources: spec.resources, limits: spec.limits, prices: attempt.prices,
+    attempt_cap: job.attemptCap.toString(), disconnect: spec.disconnect, terms,
+  }
+}
+
+export function dispatch(turn: Turn, attempt: AttemptRow): void {
+  const node = turn.state.nodes.get(attempt.node)
+  invariant(node, `attempt ${attempt.id} on unknown node`)
+  const message = dispatchOf(liveJob(turn, attempt.job).row, attempt)
+  if (turn.state.guards.sessionFromRow) return tell(turn, node.id, attempt.session, message)
+  tell(turn, node.id, node.session, { ...message, session: node.session, lease_gen: node.leaseGen })
+}

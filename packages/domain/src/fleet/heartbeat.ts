@@ -1,0 +1,36 @@
+// A heartbeat: the node is there, and this is all it works on. Its answer renews the leases.
+import type { AttemptOrder, AvailabilityUpdate, NodeId } from '@lumaris/protocol'
+import { effect, putNode, tell } from '../turn.ts'
+import type { Turn } from '../turn.ts'
+import { attemptsOn, reconcile } from './hello.ts'
+import { dispatch } from './dispatch.ts'
+
+export type HeartbeatCommand = { readonly kind: 'heartbeat'; readonly node: NodeId; readonly session: number; readonly message: AvailabilityUpdate }
+export type DisconnectedCommand = { readonly kind: 'disconnected'; readonly node: NodeId; readonly session: number }
+
+export function heartbeat(turn: Turn, command: HeartbeatCommand): void {
+  const { message } = command
+  const node = turn.state.nodes.get(command.node), link = turn.state.links.get(command.node)
+  if (!node || !link) return
+  if (node.session !== command.session) return effect(turn, { kind: 'cut', node: command.node, session: command.session, code: 'stale_session' })
+  // A delayed heartbeat lists what ran then, not what runs now: believing it would declare live attempts gone.
+  if (turn.state.guards.heartbeatOrder && message.heartbeat <= link.heartbeat) return
+  turn.state.links.set(node.id, { connected: true, lastSeen: turn.now, heartbeat: message.heartbeat })
+  if (node.presence !== 'online') { putNode(turn, { ...node, presence: 'online', lastSeenAt: turn.now }); turn.state.queue.wake() }
+  // "continue" needs no words: the lease says it.
+  const orders: AttemptOrder[] = reconcile(turn, node, message.attempts, false).filter((order) => order.action !== 'continue')
+  if (turn.state.guards.resendOffers) {
+    const listed = new Set(message.attempts.map((said) => said.attempt_id))
+    for (const attempt of attemptsOn(turn, node.id)) {
+      if (attempt.state === 'offered' && attempt.session === node.session && !listed.has(attempt.id) && turn.now - attempt.offeredAt >= turn.state.settings.resendMs) dispatch(turn, attempt)
+    }
+  }
+  for (const order of orders) if (order.action === 'stop') tell(turn, node.id, node.session, { type: 'cancel', attempt_id: order.attempt_id, reason: 'seller_offline' })
+  tell(turn, node.id, node.session, { type: 'lease_renew', heartbeat: message.heartbeat, lease_gen: node.leaseGen, orders })
+}
+
+/** The socket closed. Nothing is lost yet: the agent may be back in a second, and what runs goes on; but no new work goes there. */
+export function disconnected(turn: Turn, command: DisconnectedCommand): void {
+  const node = turn.state.nodes.get(command.node), link = turn.state.links.get(command.node)
+  if (node?.session === command.session && link) turn.state.links.set(node.id, { ...link, connected: false })
+}

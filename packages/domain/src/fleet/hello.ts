@@ -1,0 +1,76 @@
+// An agent connects. One start of an agent is one session; the number only grows, and what older sessions say is refused. Then both sides lay
+// their lists of attempts beside each other and repair by difference (the table in docs/reference/agent-link.md), so that no single message
+// ever has to arrive.
+import type { AttemptOrder, AttemptReport, Hello, NodeId, Refusal } from '@lumaris/protocol'
+import type { AttemptRow, NodeRow } from '../rows.ts'
+import { putAttempt, putNode, refused } from '../turn.ts'
+import type { Turn } from '../turn.ts'
+import { isLive } from '../job/lifecycle.ts'
+import { endAttempt } from '../job/finish.ts'
+import { dispatch } from './dispatch.ts'
+
+/** The signature over the challenge was checked by the caller. */
+export type HelloCommand = { readonly kind: 'hello'; readonly hello: Hello }
+export type Welcomed = { readonly node: NodeRow; readonly orders: readonly AttemptOrder[]; readonly resumed: boolean }
+/** Starts of an agent that are remembered, to refuse an older process that comes back after a newer one. */
+const OLD_BOOTS_MAX = 8
+
+export function hello(turn: Turn, command: HelloCommand): Welcomed | Refusal {
+  const said = command.hello
+  const node = turn.state.nodes.get(said.node_id)
+  if (!node) return refused('not_found')
+  if (node.will === 'retired' || node.will === 'banned') return refused('node_retired')
+  const link = turn.state.links.get(node.id)
+  const resumed = node.bootId === said.boot_id
+  if (!resumed) {
+    if (node.oldBoots.includes(said.boot_id)) return refused('stale_session')
+    if (link?.connected && turn.now - link.lastSeen < turn.state.settings.suspectMs) return refused('node_in_use')
+  }
+  const current = putNode(turn, {
+    ...node, presence: 'online', session: resumed ? node.session : node.session + 1, bootId: said.boot_id,
+    oldBoots: resumed || node.bootId === '' ? node.oldBoots : [...node.oldBoots, node.bootId].slice(-OLD_BOOTS_MAX),
+    capacity: said.capacity, drivers: said.drivers, agentVersion: said.agent_version, lastSeenAt: turn.now,
+  })
+  turn.state.links.set(node.id, { connected: true, lastSeen: turn.now, heartbeat: resumed ? (link?.heartbeat ?? 0) : 0 })
+  turn.state.queue.wake()
+  const orders = reconcile(turn, current, said.attempts, resumed)
+  return { node: current, orders, resumed }
+}
+
+/** Attempts of this node that the market counts on. */
+export function attemptsOn(turn: Turn, node: NodeId): AttemptRow[] {
+  const rows: AttemptRow[] = []
+  for (const id of turn.state.attemptsByNode.get(node) ?? []) { const row = turn.state.attempts.get(id); if (row) rows.push(row) }
+  return rows
+}
+
+export function reconcile(turn: Turn, node: NodeRow, listed: readonly AttemptReport[], resumed: boolean): AttemptOrder[] {
+  const orders = listed.map((said) => orderFor(turn, node, said))
+  const known = new Set(listed.map((said) => said.attempt_id))
+  for (const attempt of attemptsOn(turn, node.id)) {
+    if (known.has(attempt.id)) continue
+    // A result that we hold needs nothing more from the node.
+    if (attempt.state === 'reported') continue
+    if (attempt.session !== node.session) { if (turn.state.guards.reconcileMissing) endAttempt(turn, attempt.id, 'seller_offline', 'the agent restarted without it'); continue }
+    if (attempt.state === 'offered') { if (turn.state.guards.resendOffers && resumed) dispatch(turn, attempt); continue }
+    if (turn.state.guards.reconcileMissing) endAttempt(turn, attempt.id, 'seller_offline', 'the agent no longer knows of it')
+  }
+  return orders
+}
+
+function orderFor(turn: Turn, node: NodeRow, said: AttemptReport): AttemptOrder {
+  const attempt = turn.state.attempts.get(said.attempt_id)
+  const order = (action: AttemptOrder['action']): AttemptOrder => ({ attempt_id: said.attempt_id, action })
+  if (!attempt || attempt.node !== node.id) return order(said.state === 'reported' ? 'forget' : 'stop')
+  const slot = turn.state.jobs.get(attempt.job)?.tasks[attempt.task]?.slots[attempt.slot]
+  const holds = isLive(attempt.state) && (!turn.state.guards.attemptFence || (attempt.fence === said.fence && slot?.fence === said.fence && slot.attempt === attempt.id))
+  if (!holds) return order(said.state === 'reported' ? 'forget' : 'stop')
+  if (attempt.state === 'reported') return order('forget')
+  // A finished result survives its agent: the journal brought it into a new session, and the attempt follows.
+  if (attempt.session !== node.session) {
+    if (said.state !== 'reported') { endAttempt(turn, attempt.id, 'seller_offline', 'the agent restarted while it ran'); return order('stop') }
+    putAttempt(turn, { ...attempt, session: node.session, leaseGen: node.leaseGen })
+    return order('send_result')
+  }
+  return order(said.state === 'reported' ? 'send_result' : 'continue')
+}

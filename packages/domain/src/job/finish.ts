@@ -1,0 +1,183 @@
+// How things end. An attempt ends exactly once (`endAttempt`, `reportAttempt`); its slot waits again or is done; when all slots of a task are
+// decided the task ends; when all tasks have, the job does, and what is left of its escrow goes back.
+import { CAUSES, EXTRA_COPIES_MAX } from '@lumaris/protocol'
+import type { AttemptId, Cause, JobId } from '@lumaris/protocol'
+import type { AttemptRow, JobRow, SlotRow, TaskRow } from '../rows.ts'
+import { liveAttempt, liveJob, putAttempt, putJob, putNode, putTask, record, tell } from '../turn.ts'
+import type { Turn } from '../turn.ts'
+import { ATTEMPT, JOB, SLOT, holdsNode, isLive, isTerminal, next } from './lifecycle.ts'
+import type { JobEventName } from './lifecycle.ts'
+import { moveTask } from './move.ts'
+import { backoffMs } from './retry.ts'
+import { settle } from '../billing/settle.ts'
+import { refundRest } from '../ledger/hold.ts'
+import { agree } from '../assurance/agree.ts'
+import { invariant } from '../invariant.ts'
+
+const taskOf = (turn: Turn, attempt: { job: JobId; task: number }): TaskRow => {
+  const task = liveJob(turn, attempt.job).tasks[attempt.task]
+  invariant(task, `no task ${attempt.task} in ${attempt.job}`)
+  return task
+}
+const putSlot = (turn: Turn, task: TaskRow, index: number, slot: SlotRow): TaskRow => putTask(turn, { ...task, slots: task.slots.with(index, slot) })
+const slotOf = (task: TaskRow, index: number): SlotRow => {
+  const slot = task.slots[index]
+  invariant(slot, `no slot ${index} in ${task.job}.${task.index}`)
+  return slot
+}
+
+/** The attempt is over without a result to verify: lost, refused, stopped. Its slot waits again, unless nobody wants it any more. */
+export function endAttempt(turn: Turn, id: AttemptId, cause: Cause, detail: string | null = null): void {
+  const attempt = liveAttempt(turn, id)
+  const ended = putAttempt(turn, { ...attempt, state: next(ATTEMPT, attempt.state, 'end', id), cause, detail, endedAt: turn.now })
+  record(turn, attempt.job, { type: 'attempt', state: 'ended', attempt: ended, cause })
+  if (CAUSES[cause].bears === 'seller' && cause !== 'seller_reclaimed') blame(turn, ended)
+  const task = taskOf(turn, attempt), slot = slotOf(task, attempt.slot), job = liveJob(turn, attempt.job).row
+  if (slot.attempt !== id) return
+  if (CAUSES[cause].bears === 'buyer') {
+    settle(turn, ended)
+    const paid = liveAttempt(turn, id).billed !== 0n
+    putSlot(turn, task, attempt.slot, { ...slot, state: next(SLOT, slot.state, 'drop', id), paid })
+    return cause === 'buyer_cancelled' || job.cancelling ? closeIfOver(turn, attempt.job) : failTask(turn, attempt.job, attempt.task, cause)
+  }
+  if (job.cancelling || isTerminal(job.state) || task.state === 'failed') {
+    putSlot(turn, task, attempt.slot, { ...slot, state: next(SLOT, slot.state, 'drop', id) })
+    return closeIfOver(turn, attempt.job)
+  }
+  retrySlot(turn, ended, task, slot, job)
+}
+
+function retrySlot(turn: Turn, ended: AttemptRow, task: TaskRow, slot: SlotRow, job: JobRow): void {
+  // A refused offer cost nobody anything and is no failure of the task; it still waits, so that two nodes cannot refuse it in a tight loop.
+  const counts = ended.cause !== 'seller_refused' && ended.cause !== 'preempted' && ended.cause !== 'platform_fault'
+  const retries = task.retries + (counts ? 1 : 0)
+  if (retries > job.spec.limits.retries) {
+    putTask(turn, { ...putSlot(turn, task, ended.slot, { ...slot, state: next(SLOT, slot.state, 'drop', ended.id) }), retries })
+    return failTask(turn, ended.job, ended.task, ended.cause ?? 'platform_fault')
+  }
+  const failedOn = CAUSES[ended.cause ?? 'platform_fault'].bears === 'seller' ? [...slot.failedOn.filter((node) => node !== ended.node), ended.node].slice(-8) : slot.failedOn
+  const notBefore = turn.now + backoffMs(turn.state.settings, Math.max(1, retries))
+  const waiting = putTask(turn, {
+    ...task, retries, slots: task.slots.with(ended.slot, { ...slot, state: next(SLOT, slot.state, 'release', ended.id), attempt: null, notBefore, failedOn }),
+  })
+  if (waiting.slots.every((other) => other.state === 'pending' || other.state === 'dropped')) {
+    moveTask(turn, waiting, 'requeue')
+    const row = liveJob(turn, ended.job).row
+    if (row.tasksRunning === 0 && row.tasksDone === 0 && row.tasksFailed === 0 && row.state === 'running') putJob(turn, { ...row, state: next(JOB, row.state, 'requeue', row.id) })
+  }
+}
+
+/** A result has come, good or bad: it waits for its copies, or counts at once when it is the only one. */
+export function reportAttempt(turn: Turn, attempt: AttemptRow): void {
+  const task = taskOf(turn, attempt), slot = slotOf(task, attempt.slot)
+  record(turn, attempt.job, { type: 'attempt', state: 'reported', attempt })
+  judge(turn, putSlot(turn, task, attempt.slot, { ...slot, state: next(SLOT, slot.state, 'report', attempt.id) }))
+}
+
+function judge(turn: Turn, task: TaskRow): void {
+  const { spec } = liveJob(turn, task.job).row
+  const reported = task.slots.flatMap((slot) => (slot.state === 'reported' && slot.attempt ? [liveAttempt(turn, slot.attempt)] : []))
+  const open = task.slots.filter((slot) => slot.state === 'pending' || slot.state === 'assigned').length
+  const verdict = agree(reported, open, spec.copies)
+  if (verdict.kind === 'wait') return
+  if (verdict.kind === 'split') {
+    if (task.slots.length < spec.copies + EXTRA_COPIES_MAX) { putTask(turn, { ...task, slots: [...task.slots, NEW_SLOT] }); return }
+    for (const attempt of reported) decide(turn, attempt, false)
+    return failTask(turn, task.job, task.index, 'wrong_result')
+  }
+  for (const attempt of verdict.invalid) decide(turn, attempt, false)
+  for (const attempt of verdict.valid) decide(turn, attempt, true)
+  const winner = verdict.valid[0] as AttemptRow
+  dropOpenSlots(turn, task.job, task.index, 'buyer_cancelled')
+  // A program that fails is a result like any other (it was verified and is paid), but it fails its task.
+  if (winner.cause === 'succeeded') {
+    moveTask(turn, taskOf(turn, winner), 'complete', { exitCode: winner.exitCode, result: winner.id, cause: 'succeeded' })
+    record(turn, task.job, { type: 'task', state: 'done', task: task.index })
+    return closeIfOver(turn, task.job)
+  }
+  putTask(turn, { ...taskOf(turn, winner), exitCode: winner.exitCode, result: winner.id })
+  failTask(turn, task.job, task.index, winner.cause ?? 'buyer_exit')
+}
+
+export const NEW_SLOT: SlotRow = { state: 'pending', fence: 0, attempt: null, paid: false, notBefore: 0, failedOn: [] }
+
+function decide(turn: Turn, attempt: AttemptRow, good: boolean): void {
+  const judged = putAttempt(turn, { ...attempt, state: next(ATTEMPT, attempt.state, good ? 'validate' : 'invalidate', attempt.id), cause: good ? attempt.cause : 'wrong_result' })
+  if (good) { settle(turn, judged); praise(turn, judged) } else blame(turn, judged)
+  const task = taskOf(turn, attempt)
+  putSlot(turn, task, attempt.slot, { ...slotOf(task, attempt.slot), state: 'done', paid: good })
+  tell(turn, attempt.node, attempt.session, { type: 'forget', attempt_id: attempt.id })
+}
+
+/** Slots of a decided task that still wait or run: nobody needs them. */
+function dropOpenSlots(turn: Turn, job: JobId, index: number, cause: Cause): void {
+  const count = liveJob(turn, job).tasks[index]?.slots.length ?? 0
+  for (let i = 0; i < count; i++) {
+    const task = taskOf(turn, { job, task: index }), slot = slotOf(task, i)
+    if (slot.state === 'pending') putSlot(turn, task, i, { ...slot, state: 'dropped' })
+    if ((slot.state === 'assigned' || slot.state === 'reported') && slot.attempt) stopAttempt(turn, slot.attempt, cause)
+  }
+}
+
+/** Tells the node to stop. An offer that was not taken up ends at once; what runs may send its last reading first, or is ended by a timer. */
+export function stopAttempt(turn: Turn, id: AttemptId, cause: Cause): void {
+  const attempt = liveAttempt(turn, id)
+  tell(turn, attempt.node, attempt.session, { type: 'cancel', attempt_id: id, reason: cause })
+  if (attempt.state === 'offered' || attempt.state === 'accepted' || attempt.state === 'reported') return endAttempt(turn, id, cause)
+  turn.state.timers.push(turn.now + turn.state.settings.cancelMs, { kind: 'cancel', id, task: attempt.task, slot: attempt.slot })
+}
+
+/** One task has failed for good, so the job cannot complete: the rest of it is stopped (fail fast). */
+function failTask(turn: Turn, job: JobId, index: number, cause: Cause): void {
+  const task = taskOf(turn, { job, task: index })
+  if (task.state === 'running' || task.state === 'queued') {
+    moveTask(turn, task, 'fail', { cause })
+    record(turn, job, { type: 'task', state: 'failed', task: index, cause })
+  }
+  const row = liveJob(turn, job).row
+  if (!row.cancelling) putJob(turn, { ...row, cancelling: true, cause, exitCode: taskOf(turn, { job, task: index }).exitCode })
+  stopAll(turn, job, 'buyer_cancelled')
+}
+
+/** Stops everything of a job that is still open, then closes it if nothing runs any more. */
+export function stopAll(turn: Turn, job: JobId, cause: Cause): void {
+  const live = liveJob(turn, job)
+  for (let index = 0; index < live.tasks.length; index++) {
+    dropOpenSlots(turn, job, index, cause)
+    const task = taskOf(turn, { job, task: index })
+    if ((task.state === 'queued' || task.state === 'running') && !task.slots.some((slot) => slot.attempt && isLive(liveAttempt(turn, slot.attempt).state))) moveTask(turn, task, 'cancel')
+  }
+  closeIfOver(turn, job)
+}
+
+function closeIfOver(turn: Turn, id: JobId): void {
+  const live = liveJob(turn, id)
+  if (isTerminal(live.row.state)) return
+  if (live.attempts.some((attempt) => holdsNode(attempt.state) || attempt.state === 'reported')) return
+  if (live.row.cancelling) {
+    for (const task of live.tasks) if (task.state === 'queued' || task.state === 'running') moveTask(turn, taskOf(turn, { job: id, task: task.index }), 'cancel')
+    const event: JobEventName = live.row.cause === 'buyer_cancelled' ? 'cancel' : live.row.cause === 'queue_timeout' ? 'expire' : 'fail'
+    return closeJob(turn, id, event)
+  }
+  if (live.row.tasksDone === live.row.tasksTotal) closeJob(turn, id, 'complete')
+}
+
+function closeJob(turn: Turn, id: JobId, event: JobEventName): void {
+  const row = liveJob(turn, id).row
+  const rest = row.cap - row.cost
+  const done = event === 'complete'
+  putJob(turn, { ...row, state: next(JOB, row.state, event, id), refunded: rest, endedAt: turn.now, cause: done ? 'succeeded' : row.cause, exitCode: done ? 0 : row.exitCode })
+  refundRest(turn, id, row.buyer, rest)
+  const closed = liveJob(turn, id).row
+  record(turn, id, { type: 'ended', state: closed.state, cause: closed.cause, amount: closed.cost })
+}
+
+/** The node's record: only ends that it is to blame for count against it, and only verified results for it. */
+function blame(turn: Turn, attempt: AttemptRow): void {
+  const node = turn.state.nodes.get(attempt.node)
+  if (node && attempt.cause !== 'seller_refused') putNode(turn, { ...node, failed: node.failed + 1 })
+}
+function praise(turn: Turn, attempt: AttemptRow): void {
+  const node = turn.state.nodes.get(attempt.node)
+  if (node) putNode(turn, { ...node, succeeded: node.succeeded + 1 })
+}

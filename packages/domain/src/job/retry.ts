@@ -1,0 +1,6 @@
+import type { DurationMs } from '@lumaris/protocol'
+import type { MarketSettings } from '../state.ts'
+
+/** Waits before the n-th retry (from 1): doubling, bounded. No chance in it: retries of one job do not meet those of another on one node. */
+export const backoffMs = (settings: Pick<MarketSettings, 'retryBackoffMs' | 'retryBackoffMaxMs'>, retry: number): DurationMs =>
+  Math.min(settings.retryBackoffMaxMs, settings.retryBackoffMs * 2 ** Math.min(retry - 1, 20))

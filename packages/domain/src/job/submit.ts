@@ -1,0 +1,81 @@
+// A job is taken: its cap is known and held, its rows exist, all in one commit. Nothing else in the market can make a job.
+import type { JobId, JobSpec, Micros, QuoteId, Refusal, UserId } from '@lumaris/protocol'
+import { account } from '@lumaris/protocol'
+import type { JobRow, SlotRow } from '../rows.ts'
+import { internSpec } from '../state.ts'
+import { emit, liveJob, putJob, putTask, record, refused } from '../turn.ts'
+import type { Turn } from '../turn.ts'
+import { hold } from '../ledger/hold.ts'
+import { capOf, contradiction, estimate, slotsMax } from '../market/quote.ts'
+import { NEW_SLOT } from './finish.ts'
+
+export type SubmitCommand = {
+  readonly kind: 'submit'; readonly buyer: UserId; readonly id: JobId | null
+  /** The Idempotency-Key, made unique per buyer; null when the job's own id serves as one. */
+  readonly key: string | null
+  readonly bodyHash: string; readonly spec: JobSpec; readonly specHash: string; readonly quote: QuoteId | null; readonly cap: Micros | null; readonly noWait: boolean
+}
+export type Submitted = { readonly job: JobRow; readonly replayed: boolean }
+
+export function submit(turn: Turn, command: SubmitCommand): Submitted | Refusal {
+  const { state } = turn
+  const before = earlier(turn, command)
+  if (before) return before
+  const wrong = contradiction(command.spec)
+  if (wrong) return wrong
+  const seats = slotsMax(command.spec) * command.spec.tasks.length
+  if ((state.slotsByBuyer.get(command.buyer) ?? 0) + seats > state.settings.slotsPerBuyerMax) return refused('queue_full', { max: state.settings.slotsPerBuyerMax })
+  const terms = agreeOnCap(turn, command)
+  if ('refusal' in terms) return terms
+  const available = state.accounts.get(account.available(command.buyer)) ?? 0n
+  if (available < terms.cap) return refused('insufficient_funds', { needed: terms.cap.toString(), available: available.toString() })
+  const id = command.id ?? (turn.id('job') as JobId)
+  const spec = internSpec(state, command.spec)
+  putJob(turn, {
+    id, buyer: command.buyer, state: 'queued', spec, quote: command.quote, bodyHash: command.bodyHash, cap: terms.cap, attemptCap: terms.attemptCap, cost: 0n, refunded: 0n,
+    cancelling: false, tasksTotal: spec.tasks.length, tasksDone: 0, tasksFailed: 0, tasksRunning: 0, cause: null, exitCode: null, createdAt: turn.now, startedAt: null, endedAt: null, version: 0,
+  })
+  hold(turn, id, command.buyer, terms.cap)
+  if (command.key) emit(turn, { kind: 'key', row: { id: command.key, bodyHash: command.bodyHash, subject: id, at: turn.now } })
+  record(turn, id, { type: 'submitted', state: 'queued' })
+  const slots: SlotRow[] = Array.from({ length: spec.copies }, () => NEW_SLOT)
+  for (let index = 0; index < spec.tasks.length; index++) putTask(turn, { job: id, index, state: 'queued', slots, retries: 0, exitCode: null, result: null, cause: null })
+  return { job: liveJob(turn, id).row, replayed: false }
+}
+
+/** Was this very request made before? Then its job is the answer; with another body it is refused. */
+function earlier(turn: Turn, command: SubmitCommand): Submitted | Refusal | null {
+  if (!turn.state.guards.idempotencyKey) return null
+  const key = command.key ? turn.state.keys.get(command.key) : undefined
+  const id = key ? (key.subject as JobId) : command.id
+  const job = id ? turn.state.jobs.get(id)?.row : undefined
+  if (key && key.bodyHash !== command.bodyHash) return refused('idempotency_conflict')
+  if (!job) return null
+  // Somebody else's job under an id that the caller made up: an id is no secret, so this says no more than that it is taken.
+  if (job.buyer !== command.buyer || job.bodyHash !== command.bodyHash) return refused('idempotency_conflict')
+  return { job, replayed: true }
+}
+
+type Cap = { cap: Micros; attemptCap: Micros }
+function agreeOnCap(turn: Turn, command: SubmitCommand): Cap | Refusal {
+  const seats = BigInt(slotsMax(command.spec) * command.spec.tasks.length)
+  if (command.quote) {
+    const quoted = turn.state.quotes.get(command.quote)
+    if (!quoted || quoted.validUntil < turn.now) return refused('quote_expired')
+    if (quoted.buyer !== command.buyer || quoted.specHash !== command.specHash) return refused('quote_mismatch')
+    if (command.noWait && quoted.nodes === 0) return refused('no_node_fits', { refused: quoted.refused })
+    return { cap: BigInt(quoted.cap), attemptCap: BigInt(quoted.attemptCap) }
+  }
+  const needsEstimate = command.noWait || command.cap === null
+  const found = needsEstimate ? estimate(turn.state, command.spec) : null
+  if (command.noWait && found?.nodes === 0) return refused('no_node_fits', { refused: found.refused })
+  if (command.cap !== null) {
+    const attemptCap = command.cap / seats
+    if (attemptCap === 0n && command.cap > 0n) return refused('cap_too_low', { seats: seats.toString(), cap: command.cap.toString() })
+    return { cap: attemptCap * seats, attemptCap }
+  }
+  // Not one node has ever joined: nothing says what it may cost, so the buyer must.
+  if (turn.state.nodes.size === 0) return refused('no_node_fits', { reason: 'no node has joined this market yet; name a cap to let the job wait for one' })
+  const attemptCap = found?.attemptCap ?? 0n
+  return { cap: capOf(command.spec, attemptCap), attemptCap }
+}

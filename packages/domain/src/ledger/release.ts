@@ -1,0 +1,15 @@
+import { account } from '@lumaris/protocol'
+import type { AttemptId, Micros, UserId } from '@lumaris/protocol'
+import { putEntry } from '../turn.ts'
+import type { Turn } from '../turn.ts'
+
+/** Settlements whose dispute window is over and whose last tick is sealed, as the store found them. */
+export type ReleaseCommand = { readonly kind: 'release'; readonly due: readonly { readonly attempt: AttemptId; readonly seller: UserId; readonly amount: Micros }[] }
+
+/** Pending earnings become available. The entry is named by the attempt, so a second pass over the same row changes nothing. */
+export function release(turn: Turn, command: ReleaseCommand): { ok: true; released: number } {
+  for (const { attempt, seller, amount } of command.due) {
+    putEntry(turn, { id: `release:${attempt}`, kind: 'release', at: turn.now, job: null, attempt, postings: [{ from: account.pending(seller), to: account.earned(seller), amount }] })
+  }
+  return { ok: true, released: command.due.length }
+}

@@ -1,0 +1,58 @@
+// The hard filters: may this node take this work at all? The answer is a reason or null, the first that applies, cheapest test first.
+// `…_busy` reasons pass with time, the others do not.
+import { LEVELS } from '@lumaris/protocol'
+import type { Capacity, DriverOffer, NoReason } from '@lumaris/protocol'
+import type { NodeRow } from '../rows.ts'
+import { EMPTY_CAPACITY } from '../state.ts'
+import type { MarketState } from '../state.ts'
+import type { Requirement } from './requirement.ts'
+import { priceOf } from '../billing/price.ts'
+
+export const strength = (level: DriverOffer['level']): number => LEVELS.indexOf(level)
+
+/** The driver of the node that will do: the weakest that is strong enough, because walls cost start time. Null: and why. */
+export function pickDriver(node: NodeRow, need: Requirement): DriverOffer | NoReason {
+  let best: DriverOffer | undefined
+  let reason: NoReason = 'driver'
+  const { placement, runtime } = need.spec
+  for (const driver of node.drivers) {
+    if (placement.drivers && !placement.drivers.includes(driver.id)) continue
+    if (!driver.runtimes.includes(runtime)) { if (reason === 'driver') reason = 'runtime'; continue }
+    if (strength(driver.level) < strength(placement.minLevel)) { reason = 'level'; continue }
+    if (!best || strength(driver.level) < strength(best.level)) best = driver
+  }
+  return best ?? reason
+}
+
+/** The most an attempt can cost on this node: its whole time limit and the output it may write. */
+export const worstCost = (node: NodeRow, need: Requirement): bigint =>
+  priceOf(node.prices, need.spec.resources, { runMs: need.spec.limits.runMs, outBytes: need.spec.resources.diskBytes })
+
+/** Why this node can never run it, however free it is; null when it can. */
+export function neverReason(node: NodeRow, need: Requirement): NoReason | null {
+  const { resources, placement } = need.spec
+  if (node.will === 'retired' || node.will === 'banned') return 'not_online'
+  const driver = pickDriver(node, need)
+  if (typeof driver === 'string') return driver
+  if (node.capacity.cpuMillis < resources.cpuMillis) return 'cpu'
+  if (node.capacity.memoryBytes < resources.memoryBytes) return 'memory'
+  if (node.capacity.diskBytes < resources.diskBytes) return 'disk'
+  if (node.capacity.gpus < resources.gpus) return 'gpu'
+  if (placement.regions && !placement.regions.includes(node.region)) return 'region'
+  for (const label in placement.labels) if (node.labels[label] !== placement.labels[label]) return 'label'
+  if (placement.maxAttemptCost !== undefined && worstCost(node, need) > BigInt(placement.maxAttemptCost)) return 'price'
+  return null
+}
+
+/** Why not right now. Called after `neverReason` said null. */
+export function busyReason(state: MarketState, node: NodeRow, need: Requirement): NoReason | null {
+  if (node.presence !== 'online' || node.will !== 'open' || state.links.get(node.id)?.connected !== true) return 'not_online'
+  const { resources } = need.spec
+  const used: Capacity = state.reserved.get(node.id) ?? EMPTY_CAPACITY
+  if (node.capacity.cpuMillis - used.cpuMillis < resources.cpuMillis) return 'cpu_busy'
+  if (node.capacity.memoryBytes - used.memoryBytes < resources.memoryBytes) return 'memory_busy'
+  if (node.capacity.diskBytes - used.diskBytes < resources.diskBytes) return 'disk_busy'
+  if (node.capacity.gpus - used.gpus < resources.gpus) return 'gpu_busy'
+  if (state.guards.distinctOwners && need.owners.includes(node.owner)) return 'same_owner_as_copy'
+  return null
+}

@@ -1,0 +1,79 @@
+// What will it cost, at most and probably, when could it start, and on how many nodes. A quote binds: the cap it names is the most that will
+// ever be billed, and only nodes that cannot exceed the attempt's cap are taken.
+import { EXTRA_COPIES_MAX, QUOTE_VALID_MS } from '@lumaris/protocol'
+import type { JobSpec, Micros, NoReason, QuoteId, Refusal, UserId } from '@lumaris/protocol'
+import type { NodeRow, QuoteRow } from '../rows.ts'
+import type { MarketState } from '../state.ts'
+import { emit, refused } from '../turn.ts'
+import type { Turn } from '../turn.ts'
+import { priceOf } from '../billing/price.ts'
+import { busyReason, neverReason, worstCost } from './filter.ts'
+import type { Requirement } from './requirement.ts'
+import { expectedMs } from './score.ts'
+
+export type QuoteCommand = { readonly kind: 'quote'; readonly buyer: UserId; readonly spec: JobSpec; readonly specHash: string }
+
+/** Seats a task can come to have, and so be paid for: its copies, and the extra ones when they disagree. */
+export const slotsMax = (spec: Pick<JobSpec, 'copies'>): number => (spec.copies === 1 ? 1 : spec.copies + EXTRA_COPIES_MAX)
+/** The most a job can cost: every seat of every task at the cap of one attempt. Attempts that fail through no fault of the buyer cost nothing. */
+export const capOf = (spec: JobSpec, attemptCap: Micros): Micros => attemptCap * BigInt(slotsMax(spec)) * BigInt(spec.tasks.length)
+
+/** So many of the cheapest nodes are kept in reach of a quote: enough that one going offline does not strand the job. */
+const NODES_IN_REACH = 10
+
+export type Estimate = { p50: Micros; p90: Micros; attemptCap: Micros; nodes: number; nodesFree: number; refused: Partial<Record<NoReason, number>> }
+
+type Priced = { worst: Micros; likely: Micros; free: boolean }
+const byLikely = (a: Priced, b: Priced): number => (a.likely < b.likely ? -1 : a.likely > b.likely ? 1 : 0)
+const priced = (node: NodeRow, need: Requirement, free: boolean): Priced =>
+  ({ worst: worstCost(node, need), likely: priceOf(node.prices, need.spec.resources, { runMs: expectedMs(need), outBytes: 0 }), free })
+
+export function estimate(state: MarketState, spec: JobSpec): Estimate {
+  const need: Requirement = { spec, attemptCap: 0n, job: '' as Requirement['job'], avoid: [], owners: [] } // no job yet: filters that look at it do not apply
+  const refusedBy: Partial<Record<NoReason, number>> = {}
+  const fits: Priced[] = []
+  for (const node of state.nodes.values()) {
+    const reason = node.presence === 'online' || node.presence === 'suspect' ? neverReason(node, need) : 'not_online'
+    if (reason) { refusedBy[reason] = (refusedBy[reason] ?? 0) + 1; continue }
+    const busy = busyReason(state, node, need)
+    if (busy) refusedBy[busy] = (refusedBy[busy] ?? 0) + 1
+    fits.push(priced(node, need, busy === null))
+  }
+  fits.sort(byLikely)
+  // When nobody can run it, the same request at everybody's prices still tells what it may cost: so it can wait for a node under a fair cap.
+  const reach = (fits.length > 0 ? fits : [...state.nodes.values()].filter((node) => node.will !== 'retired' && node.will !== 'banned').map((node) => priced(node, need, false)).sort(byLikely)).slice(0, NODES_IN_REACH)
+  const seats = BigInt(spec.tasks.length * spec.copies)
+  const likely = (share: number): Micros => (reach.length === 0 ? 0n : (reach[Math.min(reach.length - 1, Math.floor(share * reach.length))] as { likely: Micros }).likely * seats)
+  const attemptCap = reach.reduce((most, fit) => (fit.worst > most ? fit.worst : most), 0n)
+  return { p50: likely(0.5), p90: likely(0.9), attemptCap, nodes: fits.length, nodesFree: fits.filter((fit) => fit.free).length, refused: refusedBy }
+}
+
+/** Asks of a job that no machine could ever meet, whatever joins. */
+export function contradiction(spec: JobSpec): Refusal | null {
+  const paths = spec.tasks.flatMap((task) => [...(task.inputs ?? [])].map((file) => file.path))
+  const shared = new Set<string>()
+  for (const file of spec.inputs) {
+    if (shared.has(file.path)) return refused('impossible_request', { reason: `two inputs have the path ${file.path}` })
+    shared.add(file.path)
+  }
+  const clash = paths.find((path) => shared.has(path))
+  if (clash) return refused('impossible_request', { reason: `a task and the job both have an input at ${clash}` })
+  const bytes = spec.inputs.reduce((sum, file) => sum + file.size, 0) + Math.max(0, ...spec.tasks.map((task) => (task.inputs ?? []).reduce((sum, file) => sum + file.size, 0)))
+  if (bytes > spec.resources.diskBytes) return refused('impossible_request', { reason: 'the inputs are larger than the disk asked for', inputBytes: bytes, diskBytes: spec.resources.diskBytes })
+  return null
+}
+
+export function quote(turn: Turn, command: QuoteCommand): QuoteRow | Refusal {
+  const wrong = contradiction(command.spec)
+  if (wrong) return wrong
+  const found = estimate(turn.state, command.spec)
+  const cap = capOf(command.spec, found.attemptCap)
+  const row: QuoteRow = {
+    id: turn.id('quo') as QuoteId, buyer: command.buyer, specHash: command.specHash as QuoteRow['specHash'], p50: found.p50.toString(), p90: found.p90.toString(), cap: cap.toString(),
+    attemptCap: found.attemptCap.toString(), nodes: found.nodes, nodesFree: found.nodesFree, refused: found.refused, validUntil: turn.now + QUOTE_VALID_MS,
+    // Honest only for "now": a forecast of when a busy node frees is the full engine's.
+    ...(found.nodesFree > 0 ? { startsInMs: 0 } : {}),
+  }
+  emit(turn, { kind: 'quote', row })
+  return row
+}

@@ -1,0 +1,86 @@
+// What the market knows, as plain rows. A row is never changed in place: a change is a new row under the same id, so that a row that was
+// handed to the store for its commit cannot move under it.
+import type {
+  AccountName, AttemptId, AttemptState, Capacity, Cause, Decision, DriverId, DriverOffer, EnrolmentId, EntryKind, Instant, JobEvent, JobId, JobSpec, JobState,
+  Level, Micros, NodeId, PriceSheet, Quote, QuoteId, ResultFile, SlotState, Tick, TaskState, Usage, UserId,
+} from '@lumaris/protocol'
+
+/** An amount in a price sheet, parsed once. */
+export type Prices = { readonly start: Micros; readonly cpuHour: Micros; readonly memoryGibHour: Micros; readonly gpuHour: Micros; readonly diskGibHour: Micros; readonly outGib: Micros }
+
+export type JobRow = {
+  readonly id: JobId; readonly buyer: UserId; readonly state: JobState; readonly spec: JobSpec; readonly quote: QuoteId | null
+  /** Hash of the request's body: the same id with another body is refused. */
+  readonly bodyHash: string
+  readonly cap: Micros; readonly attemptCap: Micros; readonly cost: Micros; readonly refunded: Micros
+  readonly cancelling: boolean; readonly tasksTotal: number; readonly tasksDone: number; readonly tasksFailed: number; readonly tasksRunning: number
+  readonly cause: Cause | null; readonly exitCode: number | null
+  readonly createdAt: Instant; readonly startedAt: Instant | null; readonly endedAt: Instant | null
+  /** Number of its last event: grows by one with each. */
+  readonly version: number
+}
+
+export type SlotRow = {
+  readonly state: SlotState; readonly fence: number; readonly attempt: AttemptId | null; readonly paid: boolean
+  /** Not to be placed before this time (backoff after a failure). */
+  readonly notBefore: Instant
+  /** Nodes that failed it: tried again there only when nothing else is left. */
+  readonly failedOn: readonly NodeId[]
+}
+
+export type TaskRow = {
+  readonly job: JobId; readonly index: number; readonly state: TaskState; readonly slots: readonly SlotRow[]; readonly retries: number
+  readonly exitCode: number | null; readonly result: AttemptId | null; readonly cause: Cause | null
+}
+
+export type AttemptRow = {
+  readonly id: AttemptId; readonly job: JobId; readonly task: number; readonly slot: number; readonly node: NodeId; readonly seller: UserId
+  readonly session: number; readonly leaseGen: number; readonly fence: number; readonly state: AttemptState; readonly cause: Cause | null
+  readonly driver: DriverId; readonly level: Level; readonly prices: PriceSheet
+  readonly usage: Usage; readonly tickSeq: number; readonly tickHash: string
+  readonly exitCode: number | null; readonly detail: string | null; readonly digest: string | null; readonly files: readonly ResultFile[]
+  readonly offeredAt: Instant; readonly startedAt: Instant | null; readonly endedAt: Instant | null
+  readonly billed: Micros | null; readonly fee: Micros | null; readonly decision: Decision
+  /** Digest of a result that came under an old fence: kept, never paid. */
+  readonly evidence: string | null
+}
+
+/** `presence` is what the market sees of the node, `will` what its seller or an admin wants; a node takes work when it is online and open. */
+export type Presence = 'pending' | 'online' | 'suspect' | 'lost'
+export type Will = 'open' | 'paused' | 'draining' | 'retired' | 'banned'
+export type NodeRow = {
+  readonly id: NodeId; readonly owner: UserId; readonly name: string; readonly publicKey: string; readonly region: string; readonly labels: Readonly<Record<string, string>>
+  readonly presence: Presence; readonly will: Will; readonly session: number; readonly leaseGen: number
+  readonly bootId: string; readonly oldBoots: readonly string[]
+  readonly capacity: Capacity; readonly drivers: readonly DriverOffer[]; readonly prices: PriceSheet; readonly agentVersion: string
+  readonly succeeded: number; readonly failed: number; readonly enrolledAt: Instant; readonly lastSeenAt: Instant | null
+}
+
+export type QuoteRow = Quote
+export type EnrolmentRow = { readonly id: EnrolmentId; readonly owner: UserId; readonly tokenHash: string; readonly expiresAt: Instant; readonly name: string | null; readonly usedBy: NodeId | null }
+/** An Idempotency-Key that was used: what it was used for, and with which body. */
+export type KeyRow = { readonly id: string; readonly bodyHash: string; readonly subject: string; readonly at: Instant }
+export type PostingRow = { readonly from: AccountName; readonly to: AccountName; readonly amount: Micros }
+export type EntryRow = {
+  readonly id: string; readonly kind: EntryKind; readonly at: Instant; readonly job: JobId | null; readonly attempt: AttemptId | null; readonly postings: readonly PostingRow[]
+}
+export type TickRow = Tick & { readonly hash: string }
+export type SealRow = {
+  readonly node: NodeId; readonly session: number; readonly number: number; readonly root: string; readonly signature: string; readonly countersignature: string
+  readonly leaves: readonly { readonly attempt: AttemptId; readonly seq: number; readonly hash: string }[]; readonly at: Instant
+}
+/** A node's key stands in the seal's row by its node; quotes and enrolments expire and are swept. */
+
+/** Everything that can be written. Two appliers exist, one for memory (state.ts) and one for SQL (server/store). */
+export type Change =
+  | { readonly kind: 'job'; readonly row: JobRow }
+  | { readonly kind: 'task'; readonly row: TaskRow }
+  | { readonly kind: 'attempt'; readonly row: AttemptRow }
+  | { readonly kind: 'node'; readonly row: NodeRow }
+  | { readonly kind: 'quote'; readonly row: QuoteRow }
+  | { readonly kind: 'enrolment'; readonly row: EnrolmentRow }
+  | { readonly kind: 'key'; readonly row: KeyRow }
+  | { readonly kind: 'entry'; readonly row: EntryRow }
+  | { readonly kind: 'event'; readonly row: JobEvent }
+  | { readonly kind: 'tick'; readonly row: TickRow }
+  | { readonly kind: 'seal'; readonly row: SealRow }

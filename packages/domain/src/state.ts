@@ -1,0 +1,211 @@
+// The live market in memory: what is queued, running or recently touched. The tables are the truth to restart from; this is what decisions
+// read. `apply` is the only thing that changes it, and it knows nothing but Changes: load(persist(x)) is the same state again.
+import type { AccountName, AttemptId, Capacity, EnrolmentId, Instant, JobId, JobSpec, Micros, NodeId, QuoteId, Resources, TaskSpec } from '@lumaris/protocol'
+import { isExternal } from '@lumaris/protocol'
+import type { AttemptRow, Change, EnrolmentRow, EntryRow, JobRow, KeyRow, NodeRow, QuoteRow, SlotRow, TaskRow } from './rows.ts'
+import { holdsNode, isLive, isTerminal } from './job/lifecycle.ts'
+import { invariant } from './invariant.ts'
+import { ALL_GUARDS } from './guards.ts'
+import type { Guards } from './guards.ts'
+import { Heap } from './heap.ts'
+import { WaitingQueue } from './market/queue.ts'
+import { classKeyOf } from './market/requirement.ts'
+
+/** Times and bounds of a market. The defaults are DESIGN's; tests with real processes shorten the times, all by the same factor. */
+export type MarketSettings = {
+  readonly heartbeatMs: number; readonly suspectMs: number; readonly lostMs: number; readonly offerMs: number; readonly resendMs: number
+  /** How long a cancelled attempt may take to send its last meter reading. */
+  readonly cancelMs: number
+  /** A `wait` job keeps its place on a lost node for so long. */
+  readonly waitMs: number
+  /** An attempt that should have ended by its own limit is given up so much later: fetching inputs, starting, storing results. */
+  readonly overrunMs: number
+  readonly retryBackoffMs: number; readonly retryBackoffMaxMs: number
+  readonly feeBasisPoints: number
+  /** Waiting and running slots of one buyer: one buyer cannot fill the market's memory. */
+  readonly slotsPerBuyerMax: number
+  readonly region: string
+  readonly demoTopupMaxMicros: Micros | null
+}
+export const DEFAULT_SETTINGS: MarketSettings = {
+  heartbeatMs: 10_000, suspectMs: 30_000, lostMs: 60_000, offerMs: 20_000, resendMs: 5_000, cancelMs: 15_000, waitMs: 6 * 3_600_000, overrunMs: 120_000,
+  retryBackoffMs: 1_000, retryBackoffMaxMs: 60_000, feeBasisPoints: 500, slotsPerBuyerMax: 2_000_000, region: 'local', demoTopupMaxMicros: 1_000_000_000_000n,
+}
+
+export type LiveJob = { row: JobRow; readonly tasks: TaskRow[]; readonly attempts: AttemptRow[]; /** Slots not yet done or dropped. */ open: number }
+/** What is known of a node's socket and heartbeats; not stored, so a new writer starts everyone with a full lease. */
+export type NodeLink = { connected: boolean; lastSeen: Instant; heartbeat: number }
+export type Timer = { readonly kind: 'offer' | 'overrun' | 'cancel' | 'queue' | 'backoff' | 'quote'; readonly id: string; readonly task: number; readonly slot: number }
+
+export type MarketState = {
+  readonly settings: MarketSettings
+  readonly guards: Guards
+  readonly jobs: Map<JobId, LiveJob>
+  readonly attempts: Map<AttemptId, AttemptRow>
+  readonly nodes: Map<NodeId, NodeRow>
+  readonly quotes: Map<QuoteId, QuoteRow>
+  readonly enrolments: Map<EnrolmentId, EnrolmentRow>
+  readonly keys: Map<string, KeyRow>
+  /** Entries that may come a second time (top-ups) and were seen. */
+  readonly entries: Set<string>
+  /** Balances that decisions read: buyers' available money. Escrows follow from their jobs' rows, the rest lives in the tables. */
+  readonly accounts: Map<AccountName, Micros>
+  // Derived from the above; rebuilt by applying the rows.
+  readonly attemptsByNode: Map<NodeId, Set<AttemptId>>
+  readonly reserved: Map<NodeId, Capacity>
+  readonly slotsByBuyer: Map<string, number>
+  readonly queue: WaitingQueue
+  readonly timers: Heap<Timer>
+  readonly links: Map<NodeId, NodeLink>
+  /** Jobs that ended and may leave memory once their commit is through. */
+  readonly ended: Set<JobId>
+  readonly shapes: Map<string, JobSpec['resources'] | JobSpec['limits'] | JobSpec['placement']>
+}
+
+export function createState(settings: MarketSettings = DEFAULT_SETTINGS, guards: Guards = ALL_GUARDS): MarketState {
+  return {
+    settings, guards, jobs: new Map(), attempts: new Map(), nodes: new Map(), quotes: new Map(), enrolments: new Map(), keys: new Map(), entries: new Set(),
+    accounts: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), queue: new WaitingQueue(), timers: new Heap(), links: new Map(),
+    ended: new Set(), shapes: new Map(),
+  }
+}
+
+export const EMPTY_CAPACITY: Capacity = { cpuMillis: 0, memoryBytes: 0, diskBytes: 0, gpus: 0 }
+const plus = (a: Capacity, b: Resources, sign: 1 | -1): Capacity => ({
+  cpuMillis: a.cpuMillis + sign * b.cpuMillis, memoryBytes: a.memoryBytes + sign * b.memoryBytes, diskBytes: a.diskBytes + sign * b.diskBytes, gpus: a.gpus + sign * b.gpus,
+})
+
+export function apply(state: MarketState, change: Change): void {
+  switch (change.kind) {
+    case 'job': return applyJob(state, change.row)
+    case 'task': return applyTask(state, change.row)
+    case 'attempt': return applyAttempt(state, change.row)
+    case 'node': return applyNode(state, change.row)
+    case 'quote': state.quotes.set(change.row.id, change.row); state.timers.push(change.row.validUntil, { kind: 'quote', id: change.row.id, task: 0, slot: 0 }); return
+    case 'enrolment': state.enrolments.set(change.row.id, change.row); return
+    case 'key': state.keys.set(change.row.id, change.row); return
+    case 'entry': return applyEntry(state, change.row)
+    case 'event': case 'tick': case 'seal': return // history: nothing decides on it
+  }
+}
+
+function applyJob(state: MarketState, row: JobRow): void {
+  const live = state.jobs.get(row.id)
+  if (!live) {
+    state.jobs.set(row.id, { row, tasks: [], attempts: [], open: 0 })
+    if (!isTerminal(row.state)) state.timers.push(row.createdAt + row.spec.limits.queueMs, { kind: 'queue', id: row.id, task: 0, slot: 0 })
+  } else live.row = row
+  if (isTerminal(row.state)) state.ended.add(row.id)
+}
+
+const slotOpen = (slot: SlotRow): boolean => slot.state !== 'done' && slot.state !== 'dropped'
+
+function applyTask(state: MarketState, row: TaskRow): void {
+  const live = state.jobs.get(row.job)
+  invariant(live, `task of unknown job ${row.job}`)
+  const old = live.tasks[row.index]
+  live.tasks[row.index] = row
+  let grown = 0
+  for (let i = 0; i < row.slots.length; i++) {
+    const slot = row.slots[i] as SlotRow, before = old?.slots[i]
+    grown += (slotOpen(slot) ? 1 : 0) - (before && slotOpen(before) ? 1 : 0)
+    const waits = slot.state === 'pending' && !(before?.state === 'pending' && before.fence === slot.fence)
+    if (waits) enqueue(state, live.row, row, i)
+  }
+  if (grown !== 0) {
+    live.open += grown
+    const left = (state.slotsByBuyer.get(live.row.buyer) ?? 0) + grown
+    if (left > 0) state.slotsByBuyer.set(live.row.buyer, left)
+    else state.slotsByBuyer.delete(live.row.buyer)
+  }
+}
+
+/** A slot that waits stands in the queue or has an armed timer, always (I14). */
+function enqueue(state: MarketState, job: JobRow, task: TaskRow, slot: number): void {
+  const row = task.slots[slot] as SlotRow
+  if (row.notBefore > job.createdAt) state.timers.push(row.notBefore, { kind: 'backoff', id: job.id, task: task.index, slot })
+  else queueSlot(state, job, task, slot, job.createdAt)
+}
+export function queueSlot(state: MarketState, job: JobRow, task: TaskRow, slot: number, since: Instant): void {
+  const row = task.slots[slot] as SlotRow
+  state.queue.add(classKeyOf(job, task, slot), { job: job.id, task: task.index, slot, fence: row.fence }, since, job.spec.priority)
+}
+
+function applyAttempt(state: MarketState, row: AttemptRow): void {
+  const live = state.jobs.get(row.job)
+  invariant(live, `attempt of unknown job ${row.job}`)
+  const old = state.attempts.get(row.id)
+  state.attempts.set(row.id, row)
+  const at = old ? live.attempts.indexOf(old) : -1
+  if (at >= 0) live.attempts[at] = row
+  else live.attempts.push(row)
+  const held = old !== undefined && holdsNode(old.state), holds = holdsNode(row.state)
+  if (held !== holds) reserve(state, row.node, live.row.spec.resources, holds ? 1 : -1)
+  const onNode = state.attemptsByNode.get(row.node) ?? new Set()
+  if (isLive(row.state)) { onNode.add(row.id); state.attemptsByNode.set(row.node, onNode) }
+  else if (onNode.delete(row.id) && onNode.size === 0) state.attemptsByNode.delete(row.node)
+  armAttempt(state, live.row, old, row)
+}
+
+function reserve(state: MarketState, node: NodeId, resources: Resources, sign: 1 | -1): void {
+  state.reserved.set(node, plus(state.reserved.get(node) ?? EMPTY_CAPACITY, resources, sign))
+  if (sign < 0) state.queue.wake()
+}
+
+function armAttempt(state: MarketState, job: JobRow, old: AttemptRow | undefined, row: AttemptRow): void {
+  if (row.state === old?.state) return
+  const timer = (kind: Timer['kind'], at: Instant) => state.timers.push(at, { kind, id: row.id, task: row.task, slot: row.slot })
+  if (row.state === 'offered') timer('offer', row.offeredAt + state.settings.offerMs)
+  if (row.state === 'accepted' || row.state === 'running') timer('overrun', (row.startedAt ?? row.offeredAt) + job.spec.limits.runMs + state.settings.overrunMs)
+}
+
+function applyNode(state: MarketState, row: NodeRow): void {
+  const old = state.nodes.get(row.id)
+  state.nodes.set(row.id, row)
+  if (!state.links.has(row.id)) state.links.set(row.id, { connected: false, lastSeen: 0, heartbeat: 0 })
+  if (!old || old.presence !== row.presence || old.will !== row.will || old.prices !== row.prices || old.capacity !== row.capacity || old.drivers !== row.drivers) state.queue.wake()
+}
+
+function applyEntry(state: MarketState, row: EntryRow): void {
+  if (row.kind === 'topup') state.entries.add(row.id)
+  for (const { from, to, amount } of row.postings) {
+    move(state, from, -amount)
+    move(state, to, amount)
+  }
+}
+function move(state: MarketState, name: AccountName, by: Micros): void {
+  const balance = state.accounts.get(name)
+  if (balance === undefined) return // not needed by any decision: the tables keep it
+  invariant(balance + by >= 0n || isExternal(name), `account ${name} below zero`)
+  state.accounts.set(name, balance + by)
+}
+
+/** Ended jobs leave memory; called between turns, for jobs whose last change is committed. */
+export function forgetJob(state: MarketState, id: JobId): void {
+  const live = state.jobs.get(id)
+  if (!live) return
+  for (const attempt of live.attempts) state.attempts.delete(attempt.id)
+  state.jobs.delete(id)
+  state.ended.delete(id)
+}
+
+// A million queued jobs share a handful of shapes: the parts that decide on placement are kept once each. The bound keeps a market of odd
+// requests from growing it without end; over it, specs simply keep their own parts.
+const SHAPES_MAX = 10_000
+const NO_INPUTS: JobSpec['inputs'] = [], NO_ENV: JobSpec['env'] = {}, ALL_OUTPUTS: JobSpec['outputs'] = ['**'], ONE_TASK: TaskSpec[] = [{}]
+
+export function internSpec(state: MarketState, spec: JobSpec): JobSpec {
+  const shared = <Part extends JobSpec['resources'] | JobSpec['limits'] | JobSpec['placement']>(part: Part): Part => {
+    const key = JSON.stringify(part)
+    const known = state.shapes.get(key)
+    if (known) return known as Part // the key is the part's own text, so the type is the part's own
+    if (state.shapes.size < SHAPES_MAX) state.shapes.set(key, part)
+    return part
+  }
+  return {
+    ...spec, resources: shared(spec.resources), limits: shared(spec.limits), placement: shared(spec.placement),
+    inputs: spec.inputs.length === 0 ? NO_INPUTS : spec.inputs, env: Object.keys(spec.env).length === 0 ? NO_ENV : spec.env,
+    outputs: spec.outputs.length === 1 && spec.outputs[0] === '**' ? ALL_OUTPUTS : spec.outputs,
+    tasks: spec.tasks.length === 1 && Object.keys(spec.tasks[0] ?? {}).length === 0 ? ONE_TASK : spec.tasks,
+  }
+}

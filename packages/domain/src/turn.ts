@@ -1,0 +1,70 @@
+// One turn of the engine: commands in, Changes and Effects out. A handler changes the state only through `emit`, so that memory and tables
+// see the same Changes; effects wait for the commit (commit, then tell).
+import type { AttemptId, Cause, Instant, JobEvent, JobId, NodeId, Refusal, RefusalCode, ToAgent } from '@lumaris/protocol'
+import type { AttemptRow, Change, EntryRow, JobRow, NodeRow, TaskRow } from './rows.ts'
+import { apply } from './state.ts'
+import type { LiveJob, MarketState } from './state.ts'
+import { invariant } from './invariant.ts'
+
+/** What the outside gives a turn, so that the same turn can be replayed: time, ids and hashing. */
+export type TurnPorts = {
+  readonly now: Instant
+  /** A fresh id with this prefix; in order of making. */
+  readonly id: (prefix: 'job' | 'att' | 'nod' | 'quo' | 'enr') => string
+  /** SHA-256 of a text, hex. */
+  readonly hash: (text: string) => string
+}
+
+export type Effect =
+  /** To a node's socket, if this session of it is connected; else dropped: hello and heartbeats repair it from the rows. */
+  | { readonly kind: 'send'; readonly node: NodeId; readonly session: number; readonly message: ToAgent }
+  | { readonly kind: 'event'; readonly event: JobEvent }
+  | { readonly kind: 'cut'; readonly node: NodeId; readonly session: number; readonly code: RefusalCode }
+
+export type Turn = TurnPorts & { readonly state: MarketState; readonly changes: Change[]; readonly effects: Effect[] }
+export const beginTurn = (state: MarketState, ports: TurnPorts): Turn => ({ ...ports, state, changes: [], effects: [] })
+
+export function emit(turn: Turn, change: Change): void {
+  turn.changes.push(change)
+  apply(turn.state, change)
+}
+export const effect = (turn: Turn, sent: Effect): void => { turn.effects.push(sent) }
+export const tell = (turn: Turn, node: NodeId, session: number, message: ToAgent): void => effect(turn, { kind: 'send', node, session, message })
+
+// Short forms for the rows that handlers change most; each gives the new row back.
+export function putJob(turn: Turn, row: JobRow): JobRow { emit(turn, { kind: 'job', row }); return row }
+export function putTask(turn: Turn, row: TaskRow): TaskRow { emit(turn, { kind: 'task', row }); return row }
+export function putAttempt(turn: Turn, row: AttemptRow): AttemptRow { emit(turn, { kind: 'attempt', row }); return row }
+export function putNode(turn: Turn, row: NodeRow): NodeRow { emit(turn, { kind: 'node', row }); return row }
+export function putEntry(turn: Turn, row: EntryRow): void { emit(turn, { kind: 'entry', row }) }
+
+export function liveJob(turn: Turn, id: JobId): LiveJob {
+  const live = turn.state.jobs.get(id)
+  invariant(live, `job ${id} is not in memory`)
+  return live
+}
+export function liveAttempt(turn: Turn, id: AttemptId): AttemptRow {
+  const row = turn.state.attempts.get(id)
+  invariant(row, `attempt ${id} is not in memory`)
+  return row
+}
+
+type EventBody = { type: JobEvent['type']; state: string; task?: number; attempt?: AttemptRow; cause?: Cause | null; amount?: bigint }
+/** Adds one line to a job's history: numbered without gaps, because the number stands in the job's own row. */
+export function record(turn: Turn, jobId: JobId, body: EventBody): void {
+  const live = liveJob(turn, jobId)
+  const version = live.row.version + 1
+  putJob(turn, { ...live.row, version })
+  const attempt = body.attempt
+  const event: JobEvent = {
+    job: jobId, version, at: turn.now, type: body.type, state: body.state,
+    ...(body.task !== undefined ? { task: body.task } : {}),
+    ...(attempt ? { attempt: attempt.id, node: attempt.node, task: attempt.task, nodeName: turn.state.nodes.get(attempt.node)?.name ?? '' } : {}),
+    ...(body.cause ? { cause: body.cause } : {}),
+    ...(body.amount !== undefined ? { amount: body.amount.toString() } : {}),
+  }
+  emit(turn, { kind: 'event', row: event })
+  effect(turn, { kind: 'event', event })
+}
+
+export const refused = (code: RefusalCode, detail?: Record<string, unknown>): Refusal => (detail ? { refusal: code, detail } : { refusal: code })
