@@ -1,1 +1,6 @@
-export {}
+export { startAgent } from './agent.ts'
+export type { AgentConfig, AgentEvents, AgentSnapshot, RunningAgent } from './agent.ts'
+export type { AgentDriver } from './attempts.ts'
+export { AgentStopped, silent } from './log.ts'
+export type { Log } from './log.ts'
+export { findCapacity } from './inventory.ts'

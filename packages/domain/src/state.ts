@@ -34,7 +34,7 @@ export const DEFAULT_SETTINGS: MarketSettings = {
 
 export type LiveJob = { row: JobRow; readonly tasks: TaskRow[]; readonly attempts: AttemptRow[]; /** Slots not yet done or dropped. */ open: number }
 /** What is known of a node's socket and heartbeats; not stored, so a new writer starts everyone with a full lease. */
-export type NodeLink = { connected: boolean; lastSeen: Instant; heartbeat: number }
+export type NodeLink = { connected: boolean; /** The seller lets it take work just now. */ accepting: boolean; lastSeen: Instant; heartbeat: number }
 export type Timer = { readonly kind: 'offer' | 'overrun' | 'cancel' | 'queue' | 'backoff' | 'quote'; readonly id: string; readonly task: number; readonly slot: number }
 
 export type MarketState = {
@@ -156,13 +156,15 @@ function armAttempt(state: MarketState, job: JobRow, old: AttemptRow | undefined
   if (row.state === old?.state) return
   const timer = (kind: Timer['kind'], at: Instant) => state.timers.push(at, { kind, id: row.id, task: row.task, slot: row.slot })
   if (row.state === 'offered') timer('offer', row.offeredAt + state.settings.offerMs)
+  // Met again after a restart: the timer that `stopAttempt` armed is gone with the old writer, so its grace is counted from the offer.
+  if (job.cancelling && row.state === 'running' && !old) timer('cancel', row.offeredAt + state.settings.cancelMs)
   if (row.state === 'accepted' || row.state === 'running') timer('overrun', (row.startedAt ?? row.offeredAt) + job.spec.limits.runMs + state.settings.overrunMs)
 }
 
 function applyNode(state: MarketState, row: NodeRow): void {
   const old = state.nodes.get(row.id)
   state.nodes.set(row.id, row)
-  if (!state.links.has(row.id)) state.links.set(row.id, { connected: false, lastSeen: 0, heartbeat: 0 })
+  if (!state.links.has(row.id)) state.links.set(row.id, { connected: false, accepting: true, lastSeen: 0, heartbeat: 0 })
   if (!old || old.presence !== row.presence || old.will !== row.will || old.prices !== row.prices || old.capacity !== row.capacity || old.drivers !== row.drivers) state.queue.wake()
 }
 

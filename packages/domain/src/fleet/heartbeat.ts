@@ -15,7 +15,9 @@ export function heartbeat(turn: Turn, command: HeartbeatCommand): void {
   if (node.session !== command.session) return effect(turn, { kind: 'cut', node: command.node, session: command.session, code: 'stale_session' })
   // A delayed heartbeat lists what ran then, not what runs now: believing it would declare live attempts gone.
   if (turn.state.guards.heartbeatOrder && message.heartbeat <= link.heartbeat) return
-  turn.state.links.set(node.id, { connected: true, lastSeen: turn.now, heartbeat: message.heartbeat })
+  const accepting = message.status === 'ready' || message.status === 'busy'
+  turn.state.links.set(node.id, { connected: true, accepting, lastSeen: turn.now, heartbeat: message.heartbeat })
+  if (accepting && !link.accepting) turn.state.queue.wake()
   if (node.presence !== 'online') { putNode(turn, { ...node, presence: 'online', lastSeenAt: turn.now }); turn.state.queue.wake() }
   // "continue" needs no words: the lease says it.
   const orders: AttemptOrder[] = reconcile(turn, node, message.attempts, false).filter((order) => order.action !== 'continue')
@@ -24,6 +26,10 @@ export function heartbeat(turn: Turn, command: HeartbeatCommand): void {
     for (const attempt of attemptsOn(turn, node.id)) {
       if (attempt.state === 'offered' && attempt.session === node.session && !listed.has(attempt.id) && turn.now - attempt.offeredAt >= turn.state.settings.resendMs) dispatch(turn, attempt)
     }
+  }
+  for (const attempt of attemptsOn(turn, node.id)) {
+    // Said again with every heartbeat until it has stopped: the first word may have been lost with a commit.
+    if (attempt.state === 'running' && turn.state.jobs.get(attempt.job)?.row.cancelling) tell(turn, node.id, attempt.session, { type: 'cancel', attempt_id: attempt.id, reason: 'buyer_cancelled' })
   }
   for (const order of orders) if (order.action === 'stop') tell(turn, node.id, node.session, { type: 'cancel', attempt_id: order.attempt_id, reason: 'seller_offline' })
   tell(turn, node.id, node.session, { type: 'lease_renew', heartbeat: message.heartbeat, lease_gen: node.leaseGen, orders })

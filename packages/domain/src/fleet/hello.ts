@@ -8,6 +8,7 @@ import type { Turn } from '../turn.ts'
 import { isLive } from '../job/lifecycle.ts'
 import { endAttempt } from '../job/finish.ts'
 import { dispatch } from './dispatch.ts'
+import { advance } from './report.ts'
 
 /** The signature over the challenge was checked by the caller. */
 export type HelloCommand = { readonly kind: 'hello'; readonly hello: Hello }
@@ -31,7 +32,7 @@ export function hello(turn: Turn, command: HelloCommand): Welcomed | Refusal {
     oldBoots: resumed || node.bootId === '' ? node.oldBoots : [...node.oldBoots, node.bootId].slice(-OLD_BOOTS_MAX),
     capacity: said.capacity, drivers: said.drivers, agentVersion: said.agent_version, lastSeenAt: turn.now,
   })
-  turn.state.links.set(node.id, { connected: true, lastSeen: turn.now, heartbeat: resumed ? (link?.heartbeat ?? 0) : 0 })
+  turn.state.links.set(node.id, { connected: true, accepting: true, lastSeen: turn.now, heartbeat: resumed ? (link?.heartbeat ?? 0) : 0 })
   turn.state.queue.wake()
   const orders = reconcile(turn, current, said.attempts, resumed)
   return { node: current, orders, resumed }
@@ -66,6 +67,8 @@ function orderFor(turn: Turn, node: NodeRow, said: AttemptReport): AttemptOrder 
   const holds = isLive(attempt.state) && (!turn.state.guards.attemptFence || (attempt.fence === said.fence && slot?.fence === said.fence && slot.attempt === attempt.id))
   if (!holds) return order(said.state === 'reported' ? 'forget' : 'stop')
   if (attempt.state === 'reported') return order('forget')
+  // The word "accepted" or "running" may have been lost with an earlier writer's memory: the list says it again.
+  if (attempt.session === node.session && said.state !== 'reported') advance(turn, attempt, said.state)
   // A finished result survives its agent: the journal brought it into a new session, and the attempt follows.
   if (attempt.session !== node.session) {
     if (said.state !== 'reported') { endAttempt(turn, attempt.id, 'seller_offline', 'the agent restarted while it ran'); return order('stop') }

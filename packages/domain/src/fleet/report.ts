@@ -45,6 +45,12 @@ function running(turn: Turn, attempt: AttemptRow): void {
   record(turn, row.job, { type: 'attempt', state: 'running', attempt: started })
 }
 
+/** Brings an attempt up to what its node says of it; a word that is already known changes nothing. */
+export function advance(turn: Turn, attempt: AttemptRow, to: 'accepted' | 'running'): void {
+  accepted(turn, attempt)
+  if (to === 'running') running(turn, liveAttempt(turn, attempt.id))
+}
+
 /** The end, as the node tells it: with the last tick of the chain, which the bill is made from. */
 function over(turn: Turn, attempt: AttemptRow, message: JobStatusMessage): void {
   if (attempt.state === 'reported') return // said twice: the first time counts

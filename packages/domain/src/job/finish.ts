@@ -70,6 +70,8 @@ function retrySlot(turn: Turn, ended: AttemptRow, task: TaskRow, slot: SlotRow, 
 /** A result has come, good or bad: it waits for its copies, or counts at once when it is the only one. */
 export function reportAttempt(turn: Turn, attempt: AttemptRow): void {
   const task = taskOf(turn, attempt), slot = slotOf(task, attempt.slot)
+  // The copies agreed without it while it was being stopped: it is paid for its time, and changes nothing.
+  if (task.state !== 'running') return endAttempt(turn, attempt.id, 'buyer_cancelled')
   record(turn, attempt.job, { type: 'attempt', state: 'reported', attempt })
   judge(turn, putSlot(turn, task, attempt.slot, { ...slot, state: next(SLOT, slot.state, 'report', attempt.id) }))
 }

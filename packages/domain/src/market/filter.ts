@@ -46,7 +46,8 @@ export function neverReason(node: NodeRow, need: Requirement): NoReason | null {
 
 /** Why not right now. Called after `neverReason` said null. */
 export function busyReason(state: MarketState, node: NodeRow, need: Requirement): NoReason | null {
-  if (node.presence !== 'online' || node.will !== 'open' || state.links.get(node.id)?.connected !== true) return 'not_online'
+  const link = state.links.get(node.id)
+  if (node.presence !== 'online' || node.will !== 'open' || !link?.connected || !link.accepting) return 'not_online'
   const { resources } = need.spec
   const used: Capacity = state.reserved.get(node.id) ?? EMPTY_CAPACITY
   if (node.capacity.cpuMillis - used.cpuMillis < resources.cpuMillis) return 'cpu_busy'

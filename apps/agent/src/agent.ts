@@ -1,0 +1,287 @@
+// The seller's agent: the pure core of packages/domain, and its hands, put together. Nothing here decides; everything is carried out.
+//
+// Start-up, in this order: lock the data directory → key → journal → drivers proved, and what an earlier agent left running ended → work
+// directories wiped → (first time: enrol) → connect. A crash at any point is repaired by the next start, which is the ordinary one.
+import { EventEmitter } from 'node:events'
+import { mkdir, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DEFAULT_AGENT_SETTINGS, createAgentState, listAttempts, nextClockMs, restoreAgent } from '@lumaris/domain'
+import type { AgentSettings, AgentState, JournalRecord } from '@lumaris/domain'
+import { NodeName } from '@lumaris/protocol'
+import type { AttemptId, Capacity, DriverId, DriverOffer, NodeId, PriceSheet } from '@lumaris/protocol'
+import { createAttempts } from './attempts.ts'
+import type { AgentDriver, Attempts } from './attempts.ts'
+import { createBlobs } from './blobs.ts'
+import { createClock } from './clock.ts'
+import type { Clock } from './clock.ts'
+import { createConnection } from './connection.ts'
+import type { Connection } from './connection.ts'
+import { AGENT_VERSION, enrol, loadEnrolment } from './enrol.ts'
+import type { Enrolled } from './enrol.ts'
+import { removeTree } from './files.ts'
+import { loadIdentity } from './identity.ts'
+import type { Identity } from './identity.ts'
+import { createLoadMeter, findCapacity } from './inventory.ts'
+import { memoryJournal, openJournal } from './journal.ts'
+import type { Journal } from './journal.ts'
+import { lockDataDir } from './lock.ts'
+import { AgentStopped, saysOf, silent } from './log.ts'
+import type { Log } from './log.ts'
+import { createRunner } from './runner.ts'
+import type { Act, Runner } from './runner.ts'
+import { sealOf, sha256 } from './seal.ts'
+
+export type AgentConfig = {
+  /** Where the market is: `https://…`. */
+  readonly server: string
+  /** Key, journal and work directories; one agent each. */
+  readonly dataDir: string
+  /** Join token; needed once. */
+  readonly token?: string
+  readonly name?: string
+  readonly region?: string
+  readonly labels?: Readonly<Record<string, string>>
+  readonly prices?: Partial<PriceSheet>
+  /** What to offer, taken as it is. Without it the machine is measured, and `shares` says how much of it. */
+  readonly capacity?: Capacity
+  readonly shares?: Partial<Capacity>
+  /** Instead of those that this machine has. */
+  readonly drivers?: readonly AgentDriver[]
+  /** Only these of the machine's drivers. */
+  readonly driverIds?: readonly DriverId[]
+  readonly settings?: Partial<AgentSettings>
+  /** `memory` keeps nothing through a restart: for benchmarks. */
+  readonly journal?: 'file' | 'memory'
+  /** How long `stop` waits for the ends of what runs to be known to the market. */
+  readonly stopMs?: number
+  readonly log?: Log
+  readonly clock?: Clock
+}
+export type AgentEvents = { welcome: [session: number]; disconnected: []; started: [attempt: AttemptId]; ended: [attempt: AttemptId, cause: string]; stopped: [says: string | null]; changed: [] }
+export type AgentSnapshot = {
+  readonly node: NodeId; readonly name: string; readonly server: string; readonly connected: boolean; readonly session: number; readonly paused: boolean; readonly stopping: boolean
+  readonly capacity: Capacity; readonly drivers: readonly DriverOffer[]; readonly journal: { readonly bytes: number; readonly trouble: string | null }; readonly unconfirmed: number
+  readonly attempts: readonly { readonly id: AttemptId; readonly job: string; readonly state: string; readonly driver: DriverId; readonly runMs: number; readonly cause: string | null }[]
+}
+export interface RunningAgent {
+  readonly nodeId: NodeId
+  readonly events: EventEmitter<AgentEvents>
+  /** Resolves with the first welcome. */
+  readonly ready: Promise<void>
+  /** Resolves when the agent has ended: with a sentence when not by its own `stop`. */
+  readonly ended: Promise<string | null>
+  state(): AgentSnapshot
+  /** No new work, or work again. */
+  pause(paused: boolean): void
+  /** Gives back what runs, waits until the market knows, and leaves. */
+  stop(): Promise<void>
+}
+const STOP_MS = 15_000
+const POLL_MS = 1000
+/** Answers to this many heartbeats may be missing before the socket counts as dead. */
+const SILENT_HEARTBEATS = 3
+
+export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
+  const log = config.log ?? silent
+  await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
+  const lock = lockDataDir(config.dataDir)
+  try { return await start(config, log, lock) } catch (error) { lock.release(); throw error }
+}
+
+async function start(config: AgentConfig, log: Log, lock: { release(): void }): Promise<RunningAgent> {
+  const { dataDir } = config
+  const clock = config.clock ?? createClock()
+  const identity = await loadIdentity(dataDir)
+  let onTrouble: (says: string | null) => void = () => undefined
+  const { journal, records } = config.journal === 'memory' ? { journal: memoryJournal(), records: [] as JournalRecord[] } : await openJournal(join(dataDir, 'journal'), { log, onTrouble: (says) => onTrouble(says) })
+  try {
+    const { drivers, offers } = await provenDrivers(config, log)
+    for (const driver of drivers.values()) {
+      const ended = await driver.reap()
+      if (ended > 0) log.warn({ driver: driver.id, ended }, 'sandboxes of an earlier agent were still there, and were ended')
+    }
+    const workDir = join(dataDir, 'work')
+    await wipeLeftovers(workDir)
+    const capacity = config.capacity ?? await findCapacity(dataDir, config.shares)
+    const enrolled = await enrolledAs(config, identity, capacity)
+    const state = createAgentState(enrolled.node, capacity, { ...DEFAULT_AGENT_SETTINGS, ...config.settings })
+    restoreAgent(state, records)
+    log.info({ node: enrolled.node, drivers: [...drivers.keys()], capacity, results: state.attempts.size }, 'agent starts')
+    const agent = compose({ config, log, lock, clock, identity, journal, drivers, offers, workDir, enrolled, state })
+    onTrouble = agent.trouble
+    return agent.running
+  } catch (error) { await journal.close(); throw error }
+}
+
+type Parts = {
+  config: AgentConfig; log: Log; lock: { release(): void }; clock: Clock; identity: Identity; journal: Journal; drivers: Map<DriverId, AgentDriver>; offers: DriverOffer[]
+  workDir: string; enrolled: Enrolled; state: AgentState
+}
+function compose({ config, log, lock, clock, identity, journal, drivers, offers, workDir, enrolled, state }: Parts): { running: RunningAgent; trouble: (says: string | null) => void } {
+  const events = new EventEmitter<AgentEvents>()
+  const ready = Promise.withResolvers<void>(), ended = Promise.withResolvers<string | null>()
+  const load = createLoadMeter()
+  let httpToken = ''
+  let pausedByOwner = false, stopping = false
+  const changed = (): void => { events.emit('changed') }
+
+  /** Resolves when it is true; looks again whenever something has changed. */
+  const until = (isTrue: () => boolean, give: AbortSignal): Promise<void> => new Promise((resolve, reject) => {
+    const look = (): void => { if (isTrue()) finish(resolve) }
+    const stop = (): void => finish(() => reject(give.reason as Error))
+    const finish = (then: () => void): void => { events.off('changed', look); give.removeEventListener('abort', stop); then() }
+    if (give.aborted) return reject(give.reason as Error)
+    events.on('changed', look)
+    give.addEventListener('abort', stop)
+    look()
+  })
+  events.setMaxListeners(0)
+
+  const leaseAge = (): number => clock.now() - state.leaseFrom
+  const blobs = createBlobs({ server: config.server, token: () => httpToken, log, worthIt: () => leaseAge() <= state.settings.selfStopMs })
+  const runner: Runner = createRunner({
+    state, journal, ports: () => ({ now: clock.now(), wall: clock.wall(), hash: sha256 }), act, stepped: () => { setClock(); changed() },
+    broken(error) { log.error({ error }, 'the agent broke'); void end(`The agent broke: ${saysOf(error)}`, null) },
+  })
+  const attempts: Attempts = createAttempts({
+    drivers, workDir, blobs, clock, log, say: (message) => runner.say(message), room: () => connection.room(),
+    collect: collectLater,
+    input(input) {
+      if (input.kind === 'started') events.emit('started', input.attempt)
+      if (input.kind === 'ended') events.emit('ended', input.attempt, input.end.cause)
+      runner.input(input)
+    },
+    freshLease(give) {
+      const isFresh = (): boolean => leaseAge() <= state.settings.startLeaseMs
+      return isFresh() ? null : until(isFresh, give)
+    },
+  })
+  const connection: Connection = createConnection({
+    server: config.server, identity, clock, log, silenceMs: state.settings.heartbeatMs * SILENT_HEARTBEATS,
+    describe: () => ({ node_id: state.node, agent_version: AGENT_VERSION, capacity: state.capacity, drivers: offers, attempts: listAttempts(state) }),
+    welcomed(welcome, helloSentAt) {
+      httpToken = welcome.http_token
+      log.info({ session: welcome.session }, 'connected to the market')
+      runner.input({ kind: 'welcome', welcome, helloSentAt })
+      events.emit('welcome', welcome.session)
+      ready.resolve()
+    },
+    message: (message) => runner.input({ kind: 'message', message }),
+    disconnected() { runner.input({ kind: 'disconnected' }); events.emit('disconnected') },
+    confirmed: changed,
+    stop(says) { log.error({}, says); void end(says, null) },
+  })
+
+  function act(output: Act): void {
+    switch (output.kind) {
+      case 'send': return connection.send(output.message.type === 'availability_update' ? { ...output.message, cpu_percent: load() } : output.message)
+      case 'seal': return connection.send(sealOf(identity, { node: state.node, session: state.session, number: output.number }, output.leaves))
+      case 'start': return attempts.start(output.order)
+      case 'kill': return attempts.kill(output.attempt, output.cause)
+      case 'wipe': return attempts.wipe(output.attempt)
+    }
+  }
+
+  // The clock: one timer, set to when the core has a use for it.
+  let clockTimer: NodeJS.Timeout | null = null
+  let clockDue = Infinity
+  function setClock(): void {
+    if (over) return
+    const now = performance.now()
+    const due = now + (state.connected ? nextClockMs(state) : Math.max(nextClockMs(state), Math.min(POLL_MS, state.settings.heartbeatMs / 2)))
+    if (clockTimer && clockDue <= due) return
+    if (clockTimer) clearTimeout(clockTimer)
+    clockDue = due
+    clockTimer = setTimeout(() => {
+      clockTimer = null
+      connection.check()
+      runner.input({ kind: 'clock' })
+    }, due - now)
+  }
+  const meters = setInterval(() => attempts.poll(), POLL_MS)
+
+  let over: Promise<void> | null = null
+  /** `bye` null: the market is not told, or would not listen. */
+  function end(says: string | null, bye: string | null): Promise<void> {
+    over ??= (async () => {
+      if (clockTimer) clearTimeout(clockTimer)
+      for (const { attempt_id } of listAttempts(state)) attempts.kill(attempt_id, 'seller_offline')
+      await connection.close(bye)
+      await attempts.idle()
+      clearInterval(meters)
+      for (const driver of drivers.values()) await driver.reap().catch((error: unknown) => log.error({ driver: driver.id, error }, 'the driver could not clean up'))
+      await journal.close()
+      lock.release()
+      if (says !== null) ready.reject(new AgentStopped(says))
+      ended.resolve(says)
+      events.emit('stopped', says)
+    })()
+    return over
+  }
+
+  async function stop(): Promise<void> {
+    if (!stopping && !over) {
+      stopping = true
+      log.info({ running: attempts.running }, 'agent stops')
+      runner.input({ kind: 'shutdown' })
+      // Without the market, the journal keeps the results; only what runs must have ended.
+      const known = (): boolean => attempts.running === 0 && runner.queued === 0 && (!connection.connected || (state.unsealed.length === 0 && connection.unconfirmed === 0))
+      await until(known, AbortSignal.timeout(config.stopMs ?? STOP_MS)).catch(() => log.warn({ running: attempts.running, unconfirmed: connection.unconfirmed }, 'not everything was confirmed in time; the next start goes on'))
+    }
+    await end(null, 'the seller stopped the agent')
+  }
+
+  function pause(): void {
+    const paused = pausedByOwner || journal.trouble !== null
+    runner.input({ kind: 'pause', paused })
+    // Past the queue, which may stand still for a full disk: it claims nothing.
+    if (connection.connected) connection.send({ type: 'pause', paused })
+  }
+  ready.promise.catch(() => undefined) // whoever waits for it is told; nobody has to wait
+  connection.open()
+  setClock()
+  const running: RunningAgent = {
+    nodeId: state.node, events, ready: ready.promise, ended: ended.promise, stop,
+    pause(paused) { pausedByOwner = paused; pause() },
+    state: () => ({
+      node: state.node, name: enrolled.name, server: config.server, connected: state.connected, session: state.session, paused: state.paused, stopping: state.stopping, capacity: state.capacity,
+      drivers: offers, journal: { bytes: journal.bytes, trouble: journal.trouble }, unconfirmed: connection.unconfirmed,
+      attempts: [...state.attempts].map(([id, one]) => ({ id, job: one.order.job_id, state: one.state, driver: one.order.driver, runMs: one.usage.runMs, cause: one.result?.cause ?? one.stopping })),
+    }),
+  }
+  return { running, trouble: pause }
+}
+
+async function enrolledAs(config: AgentConfig, identity: Identity, capacity: Capacity): Promise<Enrolled> {
+  const known = await loadEnrolment(config.dataDir)
+  if (known) return known
+  if (config.token === undefined) throw new AgentStopped(`${config.dataDir} has not joined a market yet; give a join token (make one with: lumaris agent token).`)
+  const name = NodeName.safeParse(config.name)
+  if (!name.success) throw new AgentStopped(`A node needs a name of lower-case letters, digits and dashes, at most 63; ${config.name === undefined ? 'none was given' : `"${config.name}" is not one`}.`)
+  return enrol(config.dataDir, identity, {
+    server: config.server, token: config.token, name: name.data, capacity, ...(config.region === undefined ? {} : { region: config.region }), ...(config.labels ? { labels: config.labels } : {}), ...(config.prices ? { prices: config.prices } : {}),
+  })
+}
+
+/** Only what has proved itself on this machine is offered. */
+async function provenDrivers(config: AgentConfig, log: Log): Promise<{ drivers: Map<DriverId, AgentDriver>; offers: DriverOffer[] }> {
+  const found = config.drivers ? await Promise.all(config.drivers.map(async (driver) => ({ driver, report: await driver.probe() }))) : await machineDrivers(config)
+  const drivers = new Map<DriverId, AgentDriver>()
+  const offers: DriverOffer[] = []
+  for (const { driver, report } of found) {
+    if (!report.usable || (config.driverIds && !config.driverIds.includes(driver.id))) { log.info({ driver: driver.id, reason: report.reason }, 'driver not offered'); continue }
+    drivers.set(driver.id, driver)
+    offers.push({ id: driver.id, level: report.level, runtimes: [...report.runtimes], limits: { ...report.limits } })
+  }
+  if (drivers.size === 0) log.warn({}, 'no isolation driver works on this machine: the node will get no work')
+  return { drivers, offers }
+}
+// Loaded when they are needed: a process that brings its own drivers does without.
+const machineDrivers = async (config: AgentConfig) => (await import('./drivers/find-drivers.ts')).findDrivers({ dataDir: config.dataDir })
+const collectLater = async function* (root: string) { yield* (await import('./drivers/collect-outputs.ts')).collectOutputs(root) }
+
+/** Results are with the market or named in the journal; whatever else lies there belongs to nobody. */
+async function wipeLeftovers(workDir: string): Promise<void> {
+  await mkdir(workDir, { recursive: true, mode: 0o700 })
+  for (const name of await readdir(workDir)) await removeTree(join(workDir, name))
+}

@@ -1,0 +1,313 @@
+// One attempt, from its order to its end:
+//
+//   work directory → inputs → a fresh lease → sandbox → started → (output, meter) → exit → outputs stored → ended
+//
+// Every attempt ends exactly once with a cause, whatever happens on the way; being stopped is one of the ways. The core decides what is started
+// and stopped; here it is done. What has no inputs and needs no directory touches no disk.
+import { mkdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { AgentInput, SandboxEnd } from '@lumaris/domain'
+import { canonical } from '@lumaris/protocol'
+import type { AttemptId, Cause, DriverId, JobDispatch, LogMessage, ResultFile, Sha256, Usage } from '@lumaris/protocol'
+import type { ExitReport, IsolationDriver, Sandbox, SandboxSpec } from './drivers/driver.ts'
+import { BlobMissing, BlobRefused } from './blobs.ts'
+import type { Blobs } from './blobs.ts'
+import type { Clock } from './clock.ts'
+import { removeTree } from './files.ts'
+import { pipeLog } from './log-pipe.ts'
+import type { LogPipe } from './log-pipe.ts'
+import { saysOf } from './log.ts'
+import type { Log } from './log.ts'
+import { matches } from './patterns.ts'
+import { sha256 } from './seal.ts'
+
+/** A driver may say that some commands need no files at all; then no directory is made for them. */
+export type AgentDriver = IsolationDriver & { needsWorkDir?(job: { readonly command: readonly string[] }): boolean }
+
+/** A file that a job left in its directory. */
+export type FoundFile = { readonly path: string; readonly size: number; readonly sha256: string; open(from?: number): Readable | Promise<Readable> }
+
+export type AttemptPorts = {
+  readonly drivers: ReadonlyMap<DriverId, AgentDriver>; readonly workDir: string; readonly blobs: Blobs; readonly clock: Clock; readonly log: Log
+  /** Walks a work directory that its job may have filled with anything. */
+  readonly collect: (root: string) => AsyncIterable<FoundFile>
+  readonly input: (input: AgentInput) => void
+  readonly say: (message: LogMessage) => void
+  /** Whether more output can go out just now; see PipeOptions.room. */
+  readonly room: () => Promise<void> | null
+  /** Resolves when the lease is young enough to start something under it; null when it is now. */
+  readonly freshLease: (until: AbortSignal) => Promise<void> | null
+}
+export interface Attempts {
+  start(order: JobDispatch): void
+  kill(id: AttemptId, cause: Cause): void
+  wipe(id: AttemptId): void
+  /** Stops the meter and the program; `resume` goes on. */
+  pause(id: AttemptId): Promise<void>
+  resume(id: AttemptId): Promise<void>
+  /** Reads every meter once. */
+  poll(): void
+  readonly running: number
+  /** Resolves when nothing runs and nothing is being removed. */
+  idle(): Promise<void>
+}
+
+type Attempt = {
+  readonly order: JobDispatch; readonly stop: AbortController
+  killed: Cause | null; sandbox: Sandbox | null; pipes: { stdout: LogPipe; stderr: LogPipe } | null
+  startedAt: number; pausedAt: number | null; pausedMs: number; polling: boolean
+}
+/** Files fetched or stored at the same time, for one attempt. */
+const TRANSFERS_MAX = 4
+const OPEN_FILES_MAX = 1024
+/** The report of an attempt must fit into one frame of 1 MiB. */
+const FILES_MAX = 4000
+const FILE_NAMES_BYTES_MAX = 256 * 1024
+/** A pipe that a driver leaves open after the end is cut after this. */
+const PIPES_CLOSE_MS = 5000
+
+class Stopped extends Error { override readonly name = 'Stopped' }
+/** An end that is known, with its cause. */
+class Ended extends Error {
+  override readonly name = 'Ended'
+  readonly reason: Cause
+  constructor(reason: Cause, detail: string) { super(detail); this.reason = reason }
+}
+
+export function createAttempts(ports: AttemptPorts): Attempts {
+  const attempts = new Map<AttemptId, Attempt>()
+  const dirs = new Set<AttemptId>()
+  const busy = new Set<Promise<void>>()
+  const dirOf = (id: AttemptId): string => join(ports.workDir, id)
+  const track = (work: Promise<void>): void => { busy.add(work); void work.finally(() => busy.delete(work)) }
+
+  async function run(attempt: Attempt): Promise<void> {
+    const { order } = attempt
+    const log = { attempt: order.attempt_id, job: order.job_id }
+    const end = await work(attempt).catch((error: unknown): SandboxEnd => {
+      if (attempt.killed) return endOf(attempt, { cause: attempt.killed })
+      if (error instanceof Ended) return endOf(attempt, { cause: error.reason, detail: error.message })
+      ports.log.error({ ...log, error }, 'the attempt broke on this node')
+      return endOf(attempt, { cause: 'driver_failed', detail: 'the attempt could not be run on this node' }) // the log has the rest
+    })
+    attempts.delete(order.attempt_id)
+    ports.log.info({ ...log, cause: end.cause, exitCode: end.exitCode, runMs: end.usage.runMs }, 'attempt ended')
+    ports.input({ kind: 'ended', attempt: order.attempt_id, end })
+  }
+
+  async function work(attempt: Attempt): Promise<SandboxEnd> {
+    const { order } = attempt
+    const driver = ports.drivers.get(order.driver)
+    if (!driver) throw new Ended('driver_failed', `this node has no driver ${order.driver}`)
+    const command = [order.payload.command, ...order.payload.args]
+    if (order.inputs.length > 0 || (driver.needsWorkDir?.({ command }) ?? true)) await prepare(attempt)
+    const fresh = ports.freshLease(attempt.stop.signal)
+    if (fresh) await fresh
+    if (attempt.killed) throw new Stopped()
+
+    const sandbox = await driver.start(specOf(order, command, dirOf(order.attempt_id)))
+    attempt.sandbox = sandbox
+    attempt.startedAt = ports.clock.now()
+    const { stdout, stderr } = sandbox
+    attempt.pipes = { stdout: pipe(attempt, 'stdout', stdout), stderr: pipe(attempt, 'stderr', stderr) }
+    if (attempt.killed) await sandbox.kill(attempt.killed)
+    ports.input({ kind: 'started', attempt: order.attempt_id })
+    const exit = await sandbox.exit
+    const { runMs } = meterOf(attempt)
+    await pipesClosed(attempt)
+    attempt.sandbox = null
+    return conclude(attempt, exit, runMs)
+  }
+
+  const pipe = (attempt: Attempt, stream: 'stdout' | 'stderr', from: Sandbox['stdout']): LogPipe => pipeLog(from, {
+    room: ports.room,
+    say: (offset, data) => ports.say({ type: 'log', attempt_id: attempt.order.attempt_id, fence: attempt.order.fence, stream, offset, data: data.toString('base64'), at: ports.clock.wall() }),
+  })
+
+  async function prepare(attempt: Attempt): Promise<void> {
+    const { order } = attempt
+    const root = dirOf(order.attempt_id)
+    await removeTree(root)
+    await mkdir(root, { mode: 0o700 })
+    dirs.add(order.attempt_id)
+    const clash = clashOf(order.inputs.map((input) => input.path))
+    if (clash) throw new Ended('input_unavailable', `two inputs claim the path ${clash}`)
+    await each(order.inputs, async (input) => {
+      const path = join(root, input.path)
+      await mkdir(dirname(path), { recursive: true })
+      await ports.blobs.fetchTo({ sha256: input.blob, size: input.size, path }, attempt.stop.signal).catch((error: unknown) => {
+        if (attempt.killed) throw new Stopped()
+        if (error instanceof BlobMissing) throw new Ended('input_unavailable', `${input.path}: ${error.message}`)
+        // Not the buyer's doing: this machine's disk, or its way to the market.
+        ports.log.error({ attempt: order.attempt_id, input: input.path, error: saysOf(error) }, 'an input could not be brought here')
+        throw new Ended('driver_failed', `the input ${input.path} could not be brought to the node`)
+      })
+    })
+  }
+
+  /** What the exit means, and the files that belong to it. A stopped attempt has no result, so nothing of it is sent. */
+  async function conclude(attempt: Attempt, exit: ExitReport, runMs: number): Promise<SandboxEnd> {
+    const { order } = attempt
+    const { cause, detail } = meaningOf(exit, attempt.killed)
+    if (attempt.killed || !isResult(cause)) return endOf(attempt, { cause, detail, exit, runMs })
+    const files = dirs.has(order.attempt_id) ? await storeOutputs(attempt) : []
+    if (attempt.killed) return endOf(attempt, { cause: attempt.killed, exit, runMs })
+    const resultDigest = sha256(canonical({
+      exitCode: exit.code, files: files.map((file) => [file.path, file.blob]).sort(([a], [b]) => ((a as string) < (b as string) ? -1 : 1)), stdout: attempt.pipes?.stdout.digest(),
+    }))
+    return endOf(attempt, { cause, detail, exit, runMs, files, resultDigest })
+  }
+
+  async function storeOutputs(attempt: Attempt): Promise<ResultFile[]> {
+    const { order } = attempt
+    if (order.outputs.length === 0) return []
+    const given = new Map(order.inputs.map((input) => [input.path, input.blob]))
+    const files: (ResultFile & Pick<FoundFile, 'open'>)[] = []
+    let nameBytes = 0
+    for await (const found of ports.collect(dirOf(order.attempt_id))) {
+      if (!order.outputs.some((pattern) => matches(pattern, found.path)) || given.get(found.path as ResultFile['path']) === found.sha256) continue
+      nameBytes += Buffer.byteLength(found.path)
+      if (files.length >= FILES_MAX || nameBytes > FILE_NAMES_BYTES_MAX) throw new Ended('buyer_limit', `more result files than one report can name (${FILES_MAX}); pack them into one`)
+      files.push({ path: found.path, blob: found.sha256 as Sha256, size: found.size, open: (from) => found.open(from) })
+    }
+    await each(files, (file) => ports.blobs.store({ sha256: file.blob, size: file.size, open: file.open }, attempt.stop.signal).catch((error: unknown) => {
+      if (attempt.killed) throw new Stopped()
+      if (error instanceof BlobRefused) throw new Ended('buyer_limit', `${file.path}: ${error.message}`)
+      throw error
+    }))
+    return files.map(({ path, blob, size }) => ({ path, blob, size }))
+  }
+
+  function meterOf(attempt: Attempt): { runMs: number; logBytes: number } {
+    const now = attempt.pausedAt ?? ports.clock.now()
+    const runMs = attempt.startedAt === -Infinity ? 0 : Math.max(0, Math.floor(now - attempt.startedAt - attempt.pausedMs))
+    return { runMs, logBytes: (attempt.pipes?.stdout.bytes() ?? 0) + (attempt.pipes?.stderr.bytes() ?? 0) }
+  }
+
+  function endOf(attempt: Attempt, known: { cause: Cause; detail?: string | null; exit?: ExitReport; runMs?: number; files?: ResultFile[]; resultDigest?: string }): SandboxEnd {
+    const { runMs, logBytes } = meterOf(attempt)
+    const files = known.files ?? []
+    return {
+      cause: known.cause, detail: known.detail ?? null, exitCode: known.exit?.code ?? null, files, resultDigest: known.resultDigest ?? null,
+      usage: usageOf(known.exit?.usage, known.runMs ?? runMs, logBytes + files.reduce((sum, file) => sum + file.size, 0)),
+    }
+  }
+
+  async function read(attempt: Attempt, sandbox: Sandbox): Promise<void> {
+    attempt.polling = true
+    try {
+      const stats = await sandbox.stats()
+      const { runMs, logBytes } = meterOf(attempt)
+      if (attempt.sandbox === sandbox) ports.input({ kind: 'usage', attempt: attempt.order.attempt_id, usage: usageOf(stats, runMs, logBytes) })
+    } catch (error) {
+      ports.log.warn({ attempt: attempt.order.attempt_id, error: saysOf(error) }, 'the meter could not be read; the next reading counts')
+    } finally { attempt.polling = false }
+  }
+
+  async function kill(attempt: Attempt, cause: Cause): Promise<void> {
+    attempt.killed = cause
+    attempt.stop.abort(new Stopped())
+    await attempt.sandbox?.kill(cause)
+  }
+  const failed = (id: AttemptId, what: string) => (error: unknown): void => ports.log.error({ attempt: id, error }, what)
+
+  return {
+    start(order) {
+      const attempt: Attempt = { order, stop: new AbortController(), killed: null, sandbox: null, pipes: null, startedAt: -Infinity, pausedAt: null, pausedMs: 0, polling: false }
+      attempts.set(order.attempt_id, attempt)
+      ports.log.debug({ attempt: order.attempt_id, job: order.job_id, driver: order.driver }, 'attempt accepted')
+      track(run(attempt))
+    },
+    kill(id, cause) {
+      const attempt = attempts.get(id)
+      if (attempt && !attempt.killed) track(kill(attempt, cause).catch(failed(id, 'the sandbox could not be stopped')))
+    },
+    wipe(id) {
+      if (dirs.delete(id)) track(removeTree(dirOf(id)).catch(failed(id, 'the work directory could not be removed; the next start of the agent tries again')))
+    },
+    async pause(id) {
+      const attempt = attempts.get(id)
+      if (!attempt?.sandbox || attempt.pausedAt !== null) return
+      await attempt.sandbox.pause()
+      attempt.pausedAt = ports.clock.now()
+    },
+    async resume(id) {
+      const attempt = attempts.get(id)
+      if (!attempt?.sandbox || attempt.pausedAt === null) return
+      attempt.pausedMs += ports.clock.now() - attempt.pausedAt
+      attempt.pausedAt = null
+      await attempt.sandbox.resume()
+    },
+    poll() { for (const attempt of attempts.values()) if (attempt.sandbox && !attempt.polling) void read(attempt, attempt.sandbox) },
+    get running() { return attempts.size },
+    async idle() { while (busy.size > 0) await Promise.all(busy) },
+  }
+}
+
+function specOf(order: JobDispatch, command: string[], workDir: string): SandboxSpec {
+  const { resources, limits } = order
+  return {
+    attemptId: order.attempt_id, runtime: order.runtime, command, env: order.env, workDir,
+    limits: {
+      cpuMillis: resources.cpuMillis, memoryBytes: resources.memoryBytes, diskBytes: resources.diskBytes, pids: limits.processes, outputBytes: limits.outputBytes, wallMs: limits.runMs,
+      openFiles: OPEN_FILES_MAX,
+    },
+  }
+}
+
+/** The agent's own words for a driver's report; each limit is told so that a buyer knows what to raise. */
+export function meaningOf(exit: ExitReport, killed: Cause | null): { cause: Cause; detail: string | null } {
+  const limit = (says: string): { cause: Cause; detail: string } => ({ cause: 'buyer_limit', detail: exit.detail ? `${says}: ${exit.detail}` : says })
+  switch (exit.cause) {
+    case 'exit':
+      if (exit.code === 0) return { cause: 'succeeded', detail: null }
+      return { cause: 'buyer_exit', detail: exit.detail ?? (exit.signal ? `the program was ended by signal ${exit.signal}` : `the program ended with exit code ${exit.code}`) }
+    case 'memory': return limit('the program used more memory than the job reserved')
+    case 'wall': return limit('the program ran longer than the time limit of the job')
+    case 'pids': return limit('the program made more processes than the job allows')
+    case 'disk': return limit('the program wrote more to disk than the job reserved')
+    case 'output': return limit('the program printed more than the job allows')
+    case 'killed': return { cause: killed ?? 'driver_failed', detail: exit.detail ?? (killed ? null : 'the sandbox was ended by somebody else on this node') }
+    case 'driver': return { cause: 'driver_failed', detail: exit.detail ?? 'the isolation driver failed' }
+  }
+}
+const isResult = (cause: Cause): boolean => cause === 'succeeded' || cause === 'buyer_exit' || cause === 'buyer_limit'
+
+function usageOf(stats: ExitReport['usage'] | undefined, runMs: number, outBytes: number): Usage {
+  return { runMs, cpuMs: whole(stats?.cpuMs), memoryPeakBytes: whole(stats?.memoryPeakBytes), diskBytes: whole(stats?.diskBytes), outBytes }
+}
+const whole = (value = 0): number => (Number.isFinite(value) && value > 0 ? Math.floor(value) : 0)
+
+/** A pipe that waits for the market to take more may take its time; one that nobody ends may not. */
+async function pipesClosed(attempt: Attempt): Promise<void> {
+  const pipes = Object.values(attempt.pipes ?? {})
+  while (pipes.some((pipe) => !pipe.over())) {
+    const patience = new AbortController()
+    const done = Promise.all(pipes.map((pipe) => pipe.done)).then(() => true)
+    const inTime = await Promise.race([done, delay(PIPES_CLOSE_MS, false, { signal: patience.signal }).catch(() => false /* not needed any more */)])
+    patience.abort()
+    if (inTime || (!attempt.killed && pipes.some((pipe) => pipe.blocked()))) continue
+    for (const pipe of pipes) pipe.cut()
+  }
+}
+
+/** A path that is named twice, or that another one needs as a directory. */
+function clashOf(paths: readonly string[]): string | null {
+  const all = new Set(paths)
+  if (all.size < paths.length) return paths.find((path, index) => paths.indexOf(path) !== index) ?? null
+  for (const path of paths) for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1)) if (all.has(path.slice(0, at))) return path.slice(0, at)
+  return null
+}
+
+/** A few at a time; after the first failure nothing new is begun, and the failure is thrown when the others have stopped. */
+async function each<T>(items: readonly T[], act: (item: T) => Promise<void>): Promise<void> {
+  let next = 0
+  let broken = false
+  const worker = async (): Promise<void> => {
+    while (next < items.length && !broken) await act(items[next++] as T).catch((error: unknown) => { broken = true; throw error })
+  }
+  const ends = await Promise.allSettled(Array.from({ length: Math.min(TRANSFERS_MAX, items.length) }, worker))
+  for (const end of ends) if (end.status === 'rejected') throw end.reason
+}

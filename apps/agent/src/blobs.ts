@@ -1,0 +1,116 @@
+// Files travel over HTTP, named by their SHA-256: inputs in, results out. A broken connection is nothing special: fetching starts again, an
+// upload goes on where the market says it stopped, for as long as somebody still wants the file.
+import { createHash } from 'node:crypto'
+import { open } from 'node:fs/promises'
+import { Readable } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Sha256 } from '@lumaris/protocol'
+import { saysOf, silent } from './log.ts'
+import type { Log } from './log.ts'
+
+export interface Blobs {
+  /** Writes the blob to a new file. Throws BlobMissing when the market has no such blob, or not the promised one. */
+  fetchTo(blob: { readonly sha256: Sha256; readonly size: number; readonly path: string }, until: AbortSignal): Promise<void>
+  /** Resolves when the market has all of it. Throws BlobRefused when it will never take it. */
+  store(blob: { readonly sha256: Sha256; readonly size: number; open(from: number): Readable | Promise<Readable> }, until: AbortSignal): Promise<void>
+}
+export class BlobMissing extends Error { override readonly name = 'BlobMissing' }
+export class BlobRefused extends Error { override readonly name = 'BlobRefused' }
+
+const RETRY_MS_MIN = 250
+const RETRY_MS_MAX = 10_000
+/** As often as this, wrong bytes are taken for an accident on the way. */
+const WRONG_BYTES_MAX = 5
+/** An input may be a program. The directory around it is closed to everybody else. */
+const INPUT_MODE = 0o755
+
+export type BlobOptions = {
+  readonly server: string; readonly token: () => string; readonly log?: Log
+  /** Whether an input is still worth fetching: not after the lease has gone. */
+  readonly worthIt?: () => boolean
+}
+
+export function createBlobs(options: BlobOptions): Blobs {
+  const log = options.log ?? silent
+  const urlOf = (sha256: string): URL => new URL(`/v1/blobs/${sha256}`, options.server)
+  const authorised = (headers: Record<string, string> = {}): Record<string, string> => ({ authorization: `Bearer ${options.token()}`, ...headers })
+
+  async function retried<T>(what: string, sha256: string, until: AbortSignal, attempt: () => Promise<T>, worthIt: () => boolean = () => true): Promise<T> {
+    let wrong = 0
+    for (let retryMs = RETRY_MS_MIN; ; retryMs = Math.min(retryMs * 2, RETRY_MS_MAX)) {
+      try { return await attempt() } catch (error) {
+        until.throwIfAborted()
+        if (error instanceof WrongBytes && ++wrong >= WRONG_BYTES_MAX) throw new BlobMissing(`${what} failed ${wrong} times: ${error.message}`, { cause: error })
+        if (error instanceof BlobMissing || error instanceof BlobRefused || error instanceof LocalFault || !worthIt()) throw error
+        log.warn({ blob: sha256, error: whyOf(error), retryMs }, `${what} did not work yet`)
+        await delay(retryMs, undefined, { signal: until })
+      }
+    }
+  }
+
+  async function fetchOnce({ sha256, size, path }: Parameters<Blobs['fetchTo']>[0], until: AbortSignal): Promise<void> {
+    const reply = await fetch(urlOf(sha256), { headers: authorised(), signal: until })
+    if (reply.status !== 200 || !reply.body) {
+      await reply.body?.cancel()
+      if (reply.status === 404 || reply.status === 410) throw new BlobMissing(`the market has no blob ${sha256}`)
+      throw new Error(`the market answered ${reply.status}`)
+    }
+    const hash = createHash('sha256')
+    let bytes = 0
+    const file = await here(open(path, 'w', INPUT_MODE))
+    try {
+      for await (const chunk of reply.body as AsyncIterable<Uint8Array>) {
+        bytes += chunk.length
+        if (bytes > size) throw new BlobMissing(`the blob ${sha256} is larger than the ${size} bytes announced`)
+        hash.update(chunk)
+        await here(file.writeFile(chunk)) // goes on where the last one ended
+      }
+    } finally { await file.close() }
+    if (bytes !== size) throw new WrongBytes(`${bytes} of ${size} bytes arrived`)
+    if (hash.digest('hex') !== sha256) throw new WrongBytes('the bytes do not have the promised SHA-256')
+  }
+
+  /** How much of it the market has; null: all. */
+  async function offsetOf(sha256: string, size: number, until: AbortSignal): Promise<number | null> {
+    const reply = await fetch(urlOf(sha256), { method: 'HEAD', headers: authorised(), signal: until })
+    const said = reply.headers.get('upload-offset')
+    const offset = said === null || !/^[0-9]{1,15}$/.test(said) ? null : Number(said)
+    if (reply.ok) return offset === null || offset >= size ? null : offset
+    if (reply.status === 404) return Math.min(offset ?? 0, size)
+    throw new Error(`the market answered ${reply.status}`)
+  }
+
+  async function storeOnce({ sha256, size, open: read }: Parameters<Blobs['store']>[0], until: AbortSignal): Promise<void> {
+    const offset = await offsetOf(sha256, size, until)
+    if (offset === null) return
+    const body = await read(offset)
+    try {
+      const request: RequestInit & { duplex: 'half' } = {
+        method: 'PUT', signal: until, duplex: 'half', body: Readable.toWeb(body) as NonNullable<RequestInit['body']>,
+        headers: authorised({ 'content-type': 'application/octet-stream', 'upload-length': String(size), 'upload-offset': String(offset) }),
+      }
+      const reply = await fetch(urlOf(sha256), request)
+      const says = await reply.text()
+      if (reply.ok) return
+      if (reply.status === 422) throw new WrongBytes(titleOf(says) ?? 'the market got other bytes')
+      // Sending the same again cannot help; with everything else (another offset, no room, no session yet) it may.
+      if (reply.status === 413) throw new BlobRefused(`the market does not take a result file: ${titleOf(says) ?? reply.status}`)
+      throw new Error(`the market answered ${reply.status}`)
+    } finally { body.destroy() }
+  }
+
+  return {
+    fetchTo: (blob, until) => retried('fetching an input', blob.sha256, until, () => fetchOnce(blob, until), options.worthIt),
+    store: (blob, until) => retried('storing a result file', blob.sha256, until, () => storeOnce(blob, until)),
+  }
+}
+
+class WrongBytes extends Error { override readonly name = 'WrongBytes' }
+/** This machine's own disk: nothing to retry, and not the buyer's doing. */
+class LocalFault extends Error { override readonly name = 'LocalFault' }
+const here = <T>(work: Promise<T>): Promise<T> => work.catch((error: unknown) => { throw new LocalFault(`an input cannot be written here: ${saysOf(error)}`, { cause: error }) })
+/** fetch hides the reason in the cause. */
+const whyOf = (error: unknown): string => (error instanceof Error && error.cause instanceof Error ? error.cause.message : saysOf(error))
+const titleOf = (body: string): string | null => {
+  try { return String((JSON.parse(body) as { title?: unknown }).title ?? '') || null } catch { return null /* not from us: the status must do */ }
+}

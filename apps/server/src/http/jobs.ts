@@ -1,0 +1,163 @@
+import { canonical, isRefusal, refuse } from '@lumaris/protocol'
+import type { Attempt, Explanation, Job, JobId, Receipt, Refusal, SealedTick } from '@lumaris/protocol'
+import { isTerminal, termsOf } from '@lumaris/domain'
+import type { AttemptRow, JobRow } from '@lumaris/domain'
+import { merklePath } from '@lumaris/protocol'
+import type { App } from '../app.ts'
+import { listAttempts, listJobs, listTasks, readAttempt, readEvents, readJob, readNode, readQuote, readSeal, readTicks } from '../store/read.ts'
+import { viewAttempt, viewJob, viewTask } from '../store/views.ts'
+import type { Handlers } from './server.ts'
+import { isAdmin, owns } from './policy.ts'
+import type { Principal } from './policy.ts'
+import { lastEventId, sendEvents, wantsStream } from './sse.ts'
+import { followJob } from '../live/follow-job.ts'
+import { explain } from '../live/explain.ts'
+
+type Names = 'createQuote' | 'getQuote' | 'submitJob' | 'listJobs' | 'getJob' | 'cancelJob' | 'listTasks' | 'listAttempts' | 'jobEvents' | 'getAttempt' | 'attemptLogs' | 'getReceipt' | 'getResults' | 'explainJob'
+
+/** The job, if it is the caller's to see; else the same "not found" as for one that never was. */
+async function mine(app: App, who: Principal, id: JobId): Promise<JobRow | Refusal> {
+  const job = await readJob(app.db, id)
+  return job && owns(who, job.buyer) ? job : refuse('not_found')
+}
+const nameOf = async (app: App, row: AttemptRow): Promise<string> => app.engine.state.nodes.get(row.node)?.name ?? (await readNode(app.db, row.node))?.name ?? ''
+
+async function missingBlobs(app: App, spec: JobRow['spec']): Promise<Refusal | null> {
+  const wanted = new Map([...spec.inputs, ...spec.tasks.flatMap((task) => task.inputs ?? [])].map((file) => [file.blob, file.size]))
+  const missing: string[] = []
+  for (const [blob, size] of wanted) {
+    const known = await app.blobs.stat(blob)
+    if (!known || known.size !== size) missing.push(blob)
+  }
+  return missing.length > 0 ? refuse('blob_missing', { blobs: missing.slice(0, 20) }) : null
+}
+
+export function jobHandlers(app: App): Pick<Handlers, Names> {
+  return {
+    createQuote: async ({ body, who }) => app.engine.act({ kind: 'quote', buyer: who.userId, spec: body.spec, specHash: app.hash(canonical(body.spec)) }),
+    getQuote: async ({ params, who }) => {
+      const quote = await readQuote(app.db, params.quote)
+      return quote && owns(who, quote.buyer) ? quote : refuse('not_found')
+    },
+    submitJob: async ({ body, who, text, idempotencyKey, reply }) => {
+      const missing = await missingBlobs(app, body.spec)
+      if (missing) return missing
+      const answer = await app.engine.act({
+        kind: 'submit', buyer: who.userId, id: body.id ?? null, key: idempotencyKey ? `submit:${who.userId}:${idempotencyKey}` : null, bodyHash: app.hash(text), spec: body.spec,
+        specHash: body.quote ? app.hash(canonical(body.spec)) : '', quote: body.quote ?? null, cap: body.cap === undefined ? null : BigInt(body.cap), noWait: body.noWait,
+      })
+      if (isRefusal(answer)) return answer
+      if (answer.replayed) void reply.header('idempotency-replayed', 'true')
+      return viewJob(answer.job)
+    },
+    listJobs: async ({ query, who }) => listJobs(app.db, isAdmin(who) ? null : who.userId, query, viewJob),
+    getJob: async ({ params, who }) => {
+      const job = await mine(app, who, params.job)
+      return isRefusal(job) ? job : viewJob(job)
+    },
+    cancelJob: async ({ params, who }): Promise<Job | Refusal> => {
+      const job = await mine(app, who, params.job)
+      if (isRefusal(job)) return job
+      const answer = await app.engine.act({ kind: 'cancel', job: params.job })
+      return isRefusal(answer) ? answer : viewJob(answer)
+    },
+    listTasks: async ({ params, query, who }) => {
+      const job = await mine(app, who, params.job)
+      if (isRefusal(job)) return job
+      const page = await listTasks(app.db, params.job, query.limit, query.cursor)
+      return { data: page.data.map(viewTask), nextCursor: page.nextCursor }
+    },
+    listAttempts: async ({ params, query, who }) => {
+      const job = await mine(app, who, params.job)
+      if (isRefusal(job)) return job
+      const page = await listAttempts(app.db, params.job, query.limit, query.cursor)
+      const data: Attempt[] = []
+      for (const row of page.data) data.push(viewAttempt(row, await nameOf(app, row)))
+      return { data, nextCursor: page.nextCursor }
+    },
+    jobEvents: async ({ params, query, who, request, reply }) => {
+      const job = await mine(app, who, params.job)
+      if (isRefusal(job)) return job
+      const after = Math.max(query.after, Number(lastEventId(request) ?? 0) || 0)
+      if (!wantsStream(request)) {
+        await reply.header('content-type', 'application/json; charset=utf-8').send(JSON.stringify(await readEvents(app.db, params.job, after)))
+        return null
+      }
+      await sendEvents(request, reply, (signal) => followJob(app, params.job, after, signal))
+      return null
+    },
+    getAttempt: async ({ params, who }) => {
+      const found = await myAttempt(app, who, params.attempt)
+      return isRefusal(found) ? found : viewAttempt(found.attempt, await nameOf(app, found.attempt))
+    },
+    attemptLogs: async ({ params, query, who, request, reply }) => {
+      const found = await myAttempt(app, who, params.attempt)
+      if (isRefusal(found)) return found
+      const cursor = lastEventId(request) ?? query.cursor
+      const shown = (record: { stream: string; offset: number; data: Uint8Array; atMs: number }) => ({ stream: record.stream, offset: record.offset, data: Buffer.from(record.data).toString('base64'), at: record.atMs })
+      if (!wantsStream(request)) {
+        const { records, nextCursor } = await app.logs.read(params.attempt, cursor, 1000)
+        await reply.header('content-type', 'application/json; charset=utf-8').send(JSON.stringify({ data: records.map(shown), nextCursor }))
+        return null
+      }
+      await sendEvents(request, reply, async function* (signal) {
+        for await (const record of app.logs.follow(params.attempt, cursor, signal)) yield { id: record.cursor, event: 'log', data: shown(record) }
+      })
+      return null
+    },
+    getReceipt: async ({ params, who }) => {
+      const found = await myAttempt(app, who, params.attempt, true)
+      return isRefusal(found) ? found : receiptOf(app, found.job, found.attempt)
+    },
+    getResults: async ({ params, who }) => {
+      const job = await mine(app, who, params.job)
+      if (isRefusal(job)) return job
+      const tasks = []
+      for (let cursor: string | undefined; ;) {
+        const page = await listTasks(app.db, params.job, 200, cursor)
+        for (const task of page.data) {
+          if (!task.result) continue
+          const attempt = await readAttempt(app.db, task.result)
+          if (attempt) tasks.push({ task: task.index, attempt: attempt.id, exitCode: attempt.exitCode, files: [...attempt.files] })
+        }
+        if (page.nextCursor === null) break
+        cursor = page.nextCursor
+      }
+      return tasks.length === 0 && !isTerminal(job.state) ? refuse('results_not_ready', { state: job.state }) : { job: job.id, tasks }
+    },
+    explainJob: async ({ params, who }): Promise<Explanation | Refusal> => {
+      const job = await mine(app, who, params.job)
+      return isRefusal(job) ? job : explain(app, job)
+    },
+  }
+}
+
+/** An attempt belongs to its job's buyer; its receipt also to the seller it is the receipt of. */
+async function myAttempt(app: App, who: Principal, id: AttemptRow['id'], sellerToo = false): Promise<{ attempt: AttemptRow; job: JobRow } | Refusal> {
+  const attempt = await readAttempt(app.db, id)
+  const job = attempt && (await readJob(app.db, attempt.job))
+  if (!attempt || !job) return refuse('not_found')
+  return owns(who, job.buyer) || (sellerToo && owns(who, attempt.seller)) ? { attempt, job } : refuse('not_found')
+}
+
+async function receiptOf(app: App, job: JobRow, attempt: AttemptRow): Promise<Receipt | Refusal> {
+  const node = await readNode(app.db, attempt.node)
+  if (!node) return refuse('not_found')
+  const ticks: SealedTick[] = []
+  for (const { tick, seal, leaf } of await readTicks(app.db, attempt.id)) {
+    const { hash, ...body } = tick
+    const row = seal ? await readSeal(app.db, seal) : null
+    ticks.push({
+      tick: body, hash: hash as SealedTick['hash'],
+      ...(row && leaf !== null ? { seal: {
+        number: row.number, session: row.session, root: row.root as SealedTick['hash'], index: leaf, count: row.leaves.length, signature: row.signature, countersignature: row.countersignature,
+        path: merklePath(app.hash, row.leaves.map((one) => one.hash), leaf) as SealedTick['hash'][],
+      } } : {}),
+    })
+  }
+  return {
+    version: 1, terms: termsOf(job, attempt), nodeKey: node.publicKey, platformKey: app.platformKey, ticks,
+    ...(attempt.cause ? { cause: attempt.cause } : {}), ...(attempt.endedAt ? { endedAt: attempt.endedAt } : {}),
+    ...(attempt.billed !== null && attempt.fee !== null ? { bill: { amount: attempt.billed.toString(), sellerGets: (attempt.billed - attempt.fee).toString(), fee: attempt.fee.toString() } } : {}),
+  }
+}

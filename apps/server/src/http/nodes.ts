@@ -1,0 +1,51 @@
+import { isRefusal, refuse } from '@lumaris/protocol'
+import type { Node, NodeId, Refusal } from '@lumaris/protocol'
+import type { NodeRow } from '@lumaris/domain'
+import type { App } from '../app.ts'
+import { listNodes, readNode } from '../store/read.ts'
+import { viewNode } from '../store/views.ts'
+import { verifyText } from '../signatures.ts'
+import type { Handlers } from './server.ts'
+import { isAdmin, owns } from './policy.ts'
+import type { Principal } from './policy.ts'
+
+type Names = 'createEnrolment' | 'enrolNode' | 'listNodes' | 'getNode' | 'pauseNode' | 'resumeNode' | 'priceNode'
+
+async function mine(app: App, who: Principal, id: NodeId): Promise<NodeRow | Refusal> {
+  const node = await readNode(app.db, id)
+  return node && owns(who, node.owner) ? node : refuse('not_found')
+}
+
+export function nodeHandlers(app: App): Pick<Handlers, Names> {
+  const view = (row: NodeRow): Node => viewNode(row, app.engine.state)
+  /** Asks the engine for a change of a node that is the caller's. */
+  const change = async (who: Principal, id: NodeId, act: () => Promise<NodeRow | Refusal>): Promise<Node | Refusal> => {
+    const found = await mine(app, who, id)
+    if (isRefusal(found)) return found
+    const answer = await act()
+    return isRefusal(answer) ? answer : view(answer)
+  }
+  return {
+    createEnrolment: async ({ body, who }) => {
+      const token = `join_${app.random(32).toString('base64url')}`
+      const row = await app.engine.act({ kind: 'enrolment', owner: who.userId, tokenHash: app.hash(token), name: body.name ?? null })
+      return isRefusal(row) ? row : { id: row.id, token, expiresAt: row.expiresAt, ...(row.name ? { name: row.name } : {}) }
+    },
+    enrolNode: async ({ body }) => {
+      if (!verifyText(body.publicKey, `lumaris-enrol:${body.token}`, body.proof)) return refuse('bad_signature')
+      const row = await app.engine.act({ kind: 'enrol', tokenHash: app.hash(body.token), body })
+      return isRefusal(row) ? row : view(row)
+    },
+    listNodes: async ({ query, who }) => {
+      const page = await listNodes(app.db, isAdmin(who) ? null : who.userId, query.limit, query.cursor)
+      return { data: page.data.map(view), nextCursor: page.nextCursor }
+    },
+    getNode: async ({ params, who }) => {
+      const row = await mine(app, who, params.node)
+      return isRefusal(row) ? row : view(row)
+    },
+    pauseNode: ({ params, who }) => change(who, params.node, () => app.engine.act({ kind: 'will', node: params.node, will: 'paused' })),
+    resumeNode: ({ params, who }) => change(who, params.node, () => app.engine.act({ kind: 'will', node: params.node, will: 'open' })),
+    priceNode: ({ params, body, who }) => change(who, params.node, () => app.engine.act({ kind: 'price', node: params.node, prices: body })),
+  }
+}

@@ -1,0 +1,26 @@
+// Who may do what: one function over the route table. Deny by default. Not found and not yours look the same.
+import { refuse } from '@lumaris/protocol'
+import type { JobId, NodeId, Refusal, Route, Scope, UserId } from '@lumaris/protocol'
+
+export type Principal =
+  | { readonly kind: 'anyone' }
+  | { readonly kind: 'user'; readonly userId: UserId; readonly roles: readonly ('buyer' | 'seller' | 'admin')[]; readonly scopes: readonly Scope[] | 'all'; readonly sessionId?: string; readonly keyId?: string }
+  | { readonly kind: 'agent'; readonly node: NodeId; readonly session: number }
+export type UserPrincipal = Extract<Principal, { kind: 'user' }>
+
+export const isAdmin = (who: UserPrincipal): boolean => who.roles.includes('admin') && (who.scopes === 'all' || who.scopes.includes('admin'))
+
+/** Null when this caller may use this route at all; whose object it is comes after (`owns`). */
+export function mayCall(route: Pick<Route, 'who' | 'scope'>, who: Principal): Refusal | null {
+  if (route.who === 'anyone') return null
+  if (who.kind === 'anyone') return refuse('unauthenticated')
+  if (who.kind === 'agent') return route.who === 'agent' || route.who === 'user-or-agent' ? null : refuse('forbidden')
+  if (route.who === 'agent') return refuse('forbidden')
+  const role = route.who === 'buyer' || route.who === 'seller' || route.who === 'admin' ? route.who : null
+  if (role && !who.roles.includes(role)) return refuse('forbidden', { needsRole: role })
+  if (route.scope && who.scopes !== 'all' && !who.scopes.includes(route.scope)) return refuse('scope_missing', { needsScope: route.scope })
+  return null
+}
+
+export const owns = (who: Principal, owner: UserId): boolean => who.kind === 'user' && (who.userId === owner || isAdmin(who))
+export type Owned = { job: JobId }

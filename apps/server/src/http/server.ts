@@ -1,0 +1,107 @@
+// HTTP in, one way: find the route, know the caller, check the shapes, call the handler, turn its answer (or its refusal) into a reply. Handlers
+// know nothing of status codes, headers or Fastify; a route without a handler does not compile, and one without a policy cannot exist.
+import Fastify from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { isRefusal, refuse, routes } from '@lumaris/protocol'
+import type { Body, Params, Query, Refusal, Reply, Route, RouteName, Routes } from '@lumaris/protocol'
+import type { z } from 'zod'
+import { Refused, sendRefusal, zodErrors } from './problem.ts'
+import { mayCall } from './policy.ts'
+import type { Principal, UserPrincipal } from './policy.ts'
+import type { Log } from '../log.ts'
+import { InvariantError } from '@lumaris/domain'
+
+/** A job of ten thousand tasks with arguments fits; files travel as blobs. */
+const BODY_MAX = 16 * 1024 * 1024
+/** Headers must come within this time, a whole request within the next: a slow client must not hold a connection. Uploads are streamed and exempt by their own progress. */
+const HEADERS_MS = 10_000
+const KEY = /^[\x21-\x7e]{1,200}$/
+
+export type Call<R> = {
+  readonly params: Params<R>; readonly query: Query<R>; readonly body: Body<R>; readonly who: R extends { who: 'anyone' | 'agent' | 'user-or-agent' } ? Principal : UserPrincipal
+  /** The request's own bytes, for telling one request from another. */
+  readonly text: string; readonly idempotencyKey: string | null; readonly request: FastifyRequest; readonly reply: FastifyReply
+}
+/** What a handler gives back: the body, a refusal, or null when it has replied by itself (streams). */
+export type Handler<R> = (call: Call<R>) => Promise<Reply<R> | Refusal | null | undefined>
+export type Handlers = { readonly [Name in RouteName]: Handler<Routes[Name]> }
+
+export type HttpPorts = { readonly handlers: Handlers; readonly authenticate: (header: string | undefined) => Promise<Principal | Refusal> | Principal | Refusal; readonly log: Log; readonly newRequestId: () => string; readonly onDone?: (route: string, status: number, ms: number) => void }
+
+declare module 'fastify' { interface FastifyRequest { text: string } }
+
+export function buildHttp(ports: HttpPorts): FastifyInstance {
+  const app = Fastify({ loggerInstance: ports.log, disableRequestLogging: true, bodyLimit: BODY_MAX, genReqId: () => ports.newRequestId(), requestTimeout: 0, connectionTimeout: 0, keepAliveTimeout: 65_000, forceCloseConnections: true, routerOptions: { maxParamLength: 200 }, exposeHeadRoutes: false }) as unknown as FastifyInstance
+  app.server.headersTimeout = HEADERS_MS
+  app.decorateRequest('text', '')
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, text, done) => {
+    request.text = text as string
+    if (text === '') return done(null, undefined)
+    try { done(null, parseJson(text as string)) } catch { done(new Refused(refuse('malformed_json'))) }
+  })
+  app.addContentTypeParser('application/octet-stream', (_request, _payload, done) => done(null, undefined)) // streamed by the handler itself
+  app.addHook('onSend', async (request, reply) => { void reply.header('x-request-id', request.id); void reply.header('x-content-type-options', 'nosniff') })
+  app.addHook('onResponse', async (request, reply) => {
+    ports.onDone?.(request.routeOptions.url ?? 'unknown', reply.statusCode, reply.elapsedTime)
+    if (reply.statusCode >= 500) ports.log.error({ requestId: request.id, method: request.method, route: request.routeOptions.url, status: reply.statusCode, ms: reply.elapsedTime }, 'request failed')
+    else ports.log.debug({ requestId: request.id, method: request.method, route: request.routeOptions.url, status: reply.statusCode, ms: reply.elapsedTime }, 'request')
+  })
+  for (const [name, route] of Object.entries(routes) as [RouteName, Route][]) register(app, ports, route, ports.handlers[name] as Handler<Route>)
+  app.setNotFoundHandler(async (request, reply) => {
+    const known = (Object.values(routes) as Route[]).some((route) => new RegExp(`^${route.path.replace(/:[a-z0-9]+/g, '[^/]+')}$`).test(request.url.split('?')[0] ?? ''))
+    return sendRefusal(reply, refuse(known ? 'method_not_allowed' : 'route_not_found'))
+  })
+  app.setErrorHandler(async (error, request, reply) => onError(error, request, reply, ports.log))
+  return app
+}
+
+/** JSON with the two tricks refused that would change what objects are. */
+function parseJson(text: string): unknown {
+  return JSON.parse(text, (key, value: unknown) => {
+    if (key === '__proto__') throw new SyntaxError('__proto__ is no field')
+    return value
+  })
+}
+
+function register(app: FastifyInstance, ports: HttpPorts, route: Route, handler: Handler<Route>): void {
+  const limit = route.takes === 'raw' ? { bodyLimit: Number.MAX_SAFE_INTEGER } : {}
+  app.route({
+    method: route.method, url: route.path, ...limit,
+    handler: async (request, reply) => {
+      const who = await ports.authenticate(request.headers.authorization)
+      // A bad token is a no everywhere, also where none is needed: whoever sends one believes to be signed in.
+      if (isRefusal(who)) return sendRefusal(reply, who)
+      const forbidden = mayCall(route, who)
+      if (forbidden) return sendRefusal(reply, forbidden)
+      const key = request.headers['idempotency-key']
+      if (key !== undefined && (typeof key !== 'string' || !KEY.test(key))) return sendRefusal(reply, refuse('invalid_request'), [{ pointer: '/headers/idempotency-key', message: '1 to 200 visible ASCII characters' }])
+      const parts: Record<'params' | 'query' | 'body', unknown> = { params: undefined, query: undefined, body: undefined }
+      for (const part of ['params', 'query', 'body'] as const) {
+        const schema = route[part] as z.ZodType | undefined
+        if (!schema) continue
+        const parsed = schema.safeParse(part === 'body' && request.body === undefined ? {} : request[part])
+        // An id of the wrong shape names nothing.
+        if (!parsed.success) return part === 'params' ? sendRefusal(reply, refuse('not_found')) : sendRefusal(reply, refuse('invalid_request'), zodErrors(parsed.error, part === 'query' ? '/query' : ''))
+        parts[part] = parsed.data
+      }
+      const answer = await handler({ ...parts, who, text: request.text, idempotencyKey: key ?? null, request, reply } as Call<Route>)
+      if (answer === null) return reply
+      if (isRefusal(answer)) return sendRefusal(reply, answer)
+      void reply.code(route.status ?? 200)
+      return answer === undefined ? reply.send() : reply.header('content-type', 'application/json; charset=utf-8').send(JSON.stringify(answer))
+    },
+  })
+}
+
+async function onError(error: unknown, request: FastifyRequest, reply: FastifyReply, log: Log): Promise<FastifyReply> {
+  if (error instanceof Refused) return sendRefusal(reply, error.refusal)
+  const code = (error as { code?: string }).code
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return sendRefusal(reply, refuse('body_too_large', { maxBytes: BODY_MAX }))
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return sendRefusal(reply, refuse('unsupported_media_type'))
+  if (code === 'FST_ERR_CTP_EMPTY_JSON_BODY' || code === 'FST_ERR_CTP_INVALID_CONTENT_LENGTH') return sendRefusal(reply, refuse('malformed_json'))
+  const status = (error as { statusCode?: number }).statusCode
+  if (status !== undefined && status < 500) return sendRefusal(reply, refuse('invalid_request'))
+  log.error({ err: error, requestId: request.id, route: request.routeOptions.url, bug: error instanceof InvariantError }, 'a request broke')
+  return sendRefusal(reply, refuse('internal'))
+}

@@ -1,0 +1,36 @@
+// A job's history, then its future, without a gap or a double: subscribe first, read the tables, then hand out what came meanwhile.
+import type { JobEvent, JobId } from '@lumaris/protocol'
+import type { App } from '../app.ts'
+import { readEvents } from '../store/read.ts'
+import type { ServerEvent } from '../http/sse.ts'
+
+/** Live events a slow reader may fall behind before it is sent back to the tables. */
+const BEHIND_MAX = 1_000
+
+export async function* followJob(app: App, job: JobId, after: number, signal: AbortSignal): AsyncIterable<ServerEvent> {
+  let last = after
+  const queue: JobEvent[] = []
+  let wake: (() => void) | null = null
+  let behind = true // the tables are read before anything live is handed out
+  const unsubscribe = app.hub.subscribe(`job:${job}`, (event) => {
+    if (queue.length >= BEHIND_MAX) { queue.length = 0; behind = true } else queue.push(event as JobEvent)
+    wake?.()
+  })
+  signal.addEventListener('abort', () => wake?.())
+  try {
+    while (!signal.aborted) {
+      if (behind) {
+        behind = false
+        for (const event of await readEvents(app.db, job, last)) { last = event.version; yield shown(event); if (event.type === 'ended') return }
+      }
+      const event = queue.shift()
+      if (!event) { await new Promise<void>((resolve) => { wake = resolve; if (queue.length > 0 || behind || signal.aborted) resolve() }); wake = null; continue }
+      if (event.version <= last) continue
+      if (event.version > last + 1) { behind = true; continue }
+      last = event.version
+      yield shown(event)
+      if (event.type === 'ended') return
+    }
+  } finally { unsubscribe() }
+}
+const shown = (event: JobEvent): ServerEvent => ({ id: String(event.version), event: event.type, data: event })

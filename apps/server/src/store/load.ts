@@ -1,0 +1,43 @@
+// Tables → memory: what a writer needs to go on from where the last one was. Ended jobs stay in the tables.
+import { apply, grantLeases, beginTurn } from '@lumaris/domain'
+import type { AttemptRow, Change, EnrolmentRow, JobRow, MarketState, NodeRow, QuoteRow, TaskRow } from '@lumaris/domain'
+import type { Database } from '../database/database.ts'
+
+/** Rows of one page: enough to be quick, few enough that a page of large specs does not fill the memory. */
+const PAGE = 5_000
+
+type Doc = { doc: string }
+export function jobRow(stored: { doc: string; spec: string }): JobRow {
+  const doc = JSON.parse(stored.doc) as Omit<JobRow, 'spec' | 'cap' | 'attemptCap' | 'cost' | 'refunded'> & Record<'cap' | 'attemptCap' | 'cost' | 'refunded', string>
+  return { ...doc, spec: JSON.parse(stored.spec) as JobRow['spec'], cap: BigInt(doc.cap), attemptCap: BigInt(doc.attemptCap), cost: BigInt(doc.cost), refunded: BigInt(doc.refunded) }
+}
+export function attemptRow(stored: Doc): AttemptRow {
+  const { live: _, ...doc } = JSON.parse(stored.doc) as Omit<AttemptRow, 'billed' | 'fee'> & { billed: string | null; fee: string | null; live: number }
+  return { ...doc, billed: doc.billed === null ? null : BigInt(doc.billed), fee: doc.fee === null ? null : BigInt(doc.fee) }
+}
+export const plainRow = <Row>(stored: Doc): Row => JSON.parse(stored.doc) as Row
+
+/** Applies every live row to an empty state. `intern` lets equal parts of specs be shared. */
+export async function loadState(db: Database, state: MarketState, nowMs: number, intern: (row: JobRow) => JobRow): Promise<void> {
+  const put = (change: Change) => apply(state, change)
+  for (const row of await db.query<Doc>('SELECT doc FROM nodes')) put({ kind: 'node', row: plainRow<NodeRow>(row) })
+  await pages(db, `SELECT id, spec, doc FROM jobs WHERE state IN ('queued', 'running') AND id > $1 ORDER BY id LIMIT ${PAGE}`, async (rows: { id: string; spec: string; doc: string }[]) => {
+    const first = (rows[0] as { id: string }).id, last = (rows.at(-1) as { id: string }).id
+    for (const row of rows) put({ kind: 'job', row: intern(jobRow(row)) })
+    const live = `job IN (SELECT id FROM jobs WHERE state IN ('queued', 'running') AND id >= $1 AND id <= $2)`
+    for (const row of await db.query<Doc>(`SELECT doc FROM tasks WHERE ${live} ORDER BY job, idx`, [first, last])) put({ kind: 'task', row: plainRow<TaskRow>(row) })
+    for (const row of await db.query<Doc>(`SELECT doc FROM attempts WHERE ${live} ORDER BY id`, [first, last])) put({ kind: 'attempt', row: attemptRow(row) })
+  })
+  for (const row of await db.query<Doc>('SELECT doc FROM quotes WHERE valid_until >= $1', [nowMs])) put({ kind: 'quote', row: plainRow<QuoteRow>(row) })
+  for (const row of await db.query<Doc>('SELECT doc FROM enrolments WHERE expires_at >= $1', [nowMs])) put({ kind: 'enrolment', row: plainRow<EnrolmentRow>(row) })
+  grantLeases(beginTurn(state, { now: nowMs, id: () => '', hash: () => '' }))
+}
+
+async function pages<Row extends { id: string }>(db: Database, sql: string, each: (rows: Row[]) => Promise<void>): Promise<void> {
+  for (let after = ''; ;) {
+    const rows = await db.query<Row>(sql, [after])
+    if (rows.length === 0) return
+    await each(rows)
+    after = (rows.at(-1) as Row).id
+  }
+}

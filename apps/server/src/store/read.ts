@@ -1,0 +1,134 @@
+// Questions that the API asks: always of the tables, so that nothing is shown that is not committed. One exported function per question.
+import { account } from '@lumaris/protocol'
+import type { AccountName, AttemptId, Entry, EntryKind, Job, JobEvent, JobId, JobState, LedgerCheck, NodeId, Posting, Quote, UserId, Wallet } from '@lumaris/protocol'
+import type { AttemptRow, JobRow, NodeRow, SealRow, TaskRow, TickRow } from '@lumaris/domain'
+import type { Database } from '../database/database.ts'
+import { attemptRow, jobRow, plainRow } from './load.ts'
+
+type Doc = { doc: string }
+export type PageOf<Item> = { readonly data: Item[]; readonly nextCursor: string | null }
+/** One row more than asked for tells whether there is a next page. */
+function page<Row, Item>(rows: Row[], limit: number, view: (row: Row) => Item, cursorOf: (row: Row) => string): PageOf<Item> {
+  const shown = rows.slice(0, limit)
+  return { data: shown.map(view), nextCursor: rows.length > limit ? cursorOf(shown.at(-1) as Row) : null }
+}
+
+export async function readJob(db: Database, id: JobId): Promise<JobRow | null> {
+  const [row] = await db.query<{ spec: string; doc: string }>('SELECT spec, doc FROM jobs WHERE id = $1', [id])
+  return row ? jobRow(row) : null
+}
+
+export async function listJobs(db: Database, buyer: UserId | null, filter: { state?: JobState | undefined; limit: number; cursor?: string | undefined }, view: (row: JobRow) => Job): Promise<PageOf<Job>> {
+  const where: string[] = [], params: (string | number)[] = []
+  const add = (condition: string, value: string | number) => { params.push(value); where.push(condition.replace('?', `$${params.length}`)) }
+  if (buyer) add('buyer = ?', buyer)
+  if (filter.state) add('state = ?', filter.state)
+  if (filter.cursor) add('id < ?', filter.cursor)
+  // Ids are in order of time, so they serve as the key of the page.
+  const rows = await db.query<{ spec: string; doc: string }>(`SELECT spec, doc FROM jobs ${where.length > 0 ? `WHERE ${where.join(' AND ')}` : ''} ORDER BY id DESC LIMIT ${filter.limit + 1}`, params)
+  return page(rows.map(jobRow), filter.limit, view, (row) => row.id)
+}
+
+export async function listTasks(db: Database, job: JobId, limit: number, cursor: string | undefined): Promise<PageOf<TaskRow>> {
+  const rows = await db.query<Doc>(`SELECT doc FROM tasks WHERE job = $1 AND idx > $2 ORDER BY idx LIMIT ${limit + 1}`, [job, cursor === undefined ? -1 : Number(cursor)])
+  return page(rows.map((row) => plainRow<TaskRow>(row)), limit, (row) => row, (row) => String(row.index))
+}
+
+export async function listAttempts(db: Database, job: JobId, limit: number, cursor: string | undefined): Promise<PageOf<AttemptRow>> {
+  const rows = await db.query<Doc>(`SELECT doc FROM attempts WHERE job = $1 AND id > $2 ORDER BY id LIMIT ${limit + 1}`, [job, cursor ?? ''])
+  return page(rows.map(attemptRow), limit, (row) => row, (row) => row.id)
+}
+
+export async function readAttempt(db: Database, id: AttemptId): Promise<AttemptRow | null> {
+  const [row] = await db.query<Doc>('SELECT doc FROM attempts WHERE id = $1', [id])
+  return row ? attemptRow(row) : null
+}
+
+export async function readEvents(db: Database, job: JobId, after: number): Promise<JobEvent[]> {
+  const rows = await db.query<Doc>('SELECT doc FROM events WHERE job = $1 AND version > $2 ORDER BY version', [job, after])
+  return rows.flatMap((row) => JSON.parse(row.doc) as JobEvent[]).filter((event) => event.version > after)
+}
+
+export type StoredTick = { readonly tick: TickRow; readonly seal: string | null; readonly leaf: number | null }
+export async function readTicks(db: Database, attempt: AttemptId): Promise<StoredTick[]> {
+  const rows = await db.query<{ doc: string; seal: string | null; leaf: number | null }>('SELECT doc, seal, leaf FROM ticks WHERE attempt = $1 ORDER BY seq', [attempt])
+  return rows.map((row) => ({ tick: plainRow<TickRow>(row), seal: row.seal, leaf: row.leaf }))
+}
+export async function readSeal(db: Database, id: string): Promise<SealRow | null> {
+  const [row] = await db.query<Doc>('SELECT doc FROM seals WHERE id = $1', [id])
+  return row ? plainRow<SealRow>(row) : null
+}
+
+export async function readQuote(db: Database, id: string): Promise<Quote | null> {
+  const [row] = await db.query<Doc>('SELECT doc FROM quotes WHERE id = $1', [id])
+  return row ? plainRow<Quote>(row) : null
+}
+export async function readNode(db: Database, id: NodeId): Promise<NodeRow | null> {
+  const [row] = await db.query<Doc>('SELECT doc FROM nodes WHERE id = $1', [id])
+  return row ? plainRow<NodeRow>(row) : null
+}
+export async function listNodes(db: Database, owner: UserId | null, limit: number, cursor: string | undefined): Promise<PageOf<NodeRow>> {
+  const rows = await db.query<Doc>(`SELECT doc FROM nodes WHERE id > $1 ${owner ? 'AND owner = $2' : ''} ORDER BY id LIMIT ${limit + 1}`, owner ? [cursor ?? '', owner] : [cursor ?? ''])
+  return page(rows.map((row) => plainRow<NodeRow>(row)), limit, (row) => row, (row) => row.id)
+}
+
+export async function readWallet(db: Database, user: UserId): Promise<Wallet> {
+  const names = [account.available(user), account.pending(user), account.earned(user)]
+  const balances = await db.query<{ id: string; balance: string }>('SELECT id, CAST(balance AS TEXT) AS balance FROM accounts WHERE id IN ($1, $2, $3)', names)
+  const of = (name: AccountName): string => balances.find((row) => row.id === name)?.balance ?? '0'
+  const [held] = await db.query<{ sum: string }>("SELECT CAST(COALESCE(SUM(cap - cost), 0) AS TEXT) AS sum FROM jobs WHERE buyer = $1 AND state IN ('queued', 'running')", [user])
+  const [spent] = await db.query<{ sum: string }>('SELECT CAST(COALESCE(SUM(cost), 0) AS TEXT) AS sum FROM jobs WHERE buyer = $1', [user])
+  return { user, available: of(account.available(user)), held: held?.sum ?? '0', spent: spent?.sum ?? '0', pending: of(account.pending(user)), earned: of(account.earned(user)) }
+}
+
+type PostingSql = { entry: string; kind: string; at: string; job: string | null; attempt: string | null; debit: string; credit: string; amount: string }
+export async function listEntries(db: Database, user: UserId, limit: number, cursor: string | undefined): Promise<PageOf<Entry>> {
+  const mine = [account.available(user), account.pending(user), account.earned(user)]
+  const [atText, entryAfter] = cursor ? (cursor.split('~', 2) as [string, string]) : ['9007199254740991', '']
+  const before = '(at < $4 OR (at = $4 AND entry > $5))'
+  // Each side by its own index; the union is short because both are cut to a page.
+  const heads = await db.query<{ entry: string; at: string }>(`SELECT entry, CAST(at AS TEXT) AS at FROM (
+      SELECT entry, at FROM postings WHERE debit IN ($1, $2, $3) AND ${before} UNION SELECT entry, at FROM postings WHERE credit IN ($1, $2, $3) AND ${before}
+    ) both_sides ORDER BY at DESC, entry LIMIT ${limit + 1}`, [...mine, Number(atText), entryAfter])
+  const shown = heads.slice(0, limit)
+  const among = db.dialect === 'sqlite' ? '(SELECT value FROM json_each($1))' : '(SELECT value FROM json_array_elements_text($1::json))'
+  const rows = shown.length === 0 ? [] : await db.query<PostingSql>(`SELECT entry, kind, CAST(at AS TEXT) AS at, job, attempt, debit, credit, CAST(amount AS TEXT) AS amount FROM postings WHERE entry IN ${among} ORDER BY entry, line`, [JSON.stringify(shown.map((head) => head.entry))])
+  const data = shown.map((head): Entry => {
+    const lines = rows.filter((row) => row.entry === head.entry)
+    const first = lines[0] as PostingSql
+    const postings: Posting[] = lines.map((row) => ({ from: row.debit, to: row.credit, amount: row.amount }))
+    return { id: head.entry, kind: first.kind as EntryKind, at: Number(first.at), postings, ...(first.job ? { job: first.job as JobId } : {}), ...(first.attempt ? { attempt: first.attempt as AttemptId } : {}) }
+  })
+  const last = shown.at(-1)
+  return { data, nextCursor: heads.length > limit && last ? `${last.at}~${last.entry}` : null }
+}
+
+/** Everything that must hold of the books, asked of the tables themselves. */
+export async function checkLedger(db: Database): Promise<LedgerCheck> {
+  const problems: string[] = []
+  const text = async (sql: string): Promise<string> => (await db.query<{ value: string }>(sql))[0]?.value ?? '0'
+  const sum = await text('SELECT CAST(COALESCE(SUM(balance), 0) AS TEXT) AS value FROM accounts')
+  if (sum !== '0') problems.push(`all accounts together hold ${sum}, not 0`)
+  const below = await text("SELECT CAST(COUNT(*) AS TEXT) AS value FROM accounts WHERE balance < 0 AND id NOT LIKE 'external:%'")
+  if (below !== '0') problems.push(`${below} accounts are below zero`)
+  const folded = await text(`SELECT CAST(COUNT(*) AS TEXT) AS value FROM accounts LEFT JOIN (
+      SELECT id, SUM(amount) AS total FROM (SELECT debit AS id, -amount AS amount FROM postings UNION ALL SELECT credit, amount FROM postings) sides GROUP BY id
+    ) fold ON fold.id = accounts.id WHERE accounts.balance <> COALESCE(fold.total, 0)`)
+  if (folded !== '0') problems.push(`${folded} balances differ from the sum of their postings`)
+  const escrows = await text("SELECT CAST(COUNT(*) AS TEXT) AS value FROM jobs JOIN accounts ON accounts.id = 'escrow:' || jobs.id WHERE jobs.state NOT IN ('queued', 'running') AND accounts.balance <> 0")
+  if (escrows !== '0') problems.push(`${escrows} ended jobs still hold money in escrow`)
+  const open = await text("SELECT CAST(COUNT(*) AS TEXT) AS value FROM jobs JOIN accounts ON accounts.id = 'escrow:' || jobs.id WHERE jobs.state IN ('queued', 'running') AND accounts.balance <> jobs.cap - jobs.cost")
+  if (open !== '0') problems.push(`${open} open jobs hold another sum than their cap less their cost`)
+  const costs = await text(`SELECT CAST(COUNT(*) AS TEXT) AS value FROM jobs LEFT JOIN (SELECT job, SUM(billed) AS billed FROM attempts WHERE billed IS NOT NULL GROUP BY job) paid ON paid.job = jobs.id WHERE jobs.cost <> COALESCE(paid.billed, 0)`)
+  if (costs !== '0') problems.push(`${costs} jobs cost another sum than their settled attempts`)
+  return {
+    balanced: problems.length === 0, sum, problems, accounts: Number(await text('SELECT CAST(COUNT(*) AS TEXT) AS value FROM accounts')), postings: Number(await text('SELECT CAST(COUNT(*) AS TEXT) AS value FROM postings')),
+  }
+}
+
+/** Settlements whose dispute window is over and whose final tick is sealed. */
+export async function dueReleases(db: Database, endedBefore: number, limit: number): Promise<{ attempt: AttemptId; seller: UserId; amount: bigint }[]> {
+  const rows = await db.query<{ id: string; seller: string; amount: string }>(`SELECT a.id, a.seller, CAST(a.billed - a.fee AS TEXT) AS amount FROM attempts a JOIN ticks t ON t.attempt = a.id AND t.seq = a.tick_seq
+    WHERE a.billed > a.fee AND a.billed > 0 AND a.released = 0 AND a.ended_at < $1 AND t.seal IS NOT NULL ORDER BY a.ended_at LIMIT ${limit}`, [endedBefore])
+  return rows.map((row) => ({ attempt: row.id as AttemptId, seller: row.seller as UserId, amount: BigInt(row.amount) }))
+}

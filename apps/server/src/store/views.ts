@@ -1,0 +1,47 @@
+// Rows → what the API shows.
+import { slotId, taskId } from '@lumaris/protocol'
+import type { Attempt, AttemptId, Job, Node, NodeState, Slot, Task } from '@lumaris/protocol'
+import { EMPTY_CAPACITY, reliabilityOf } from '@lumaris/domain'
+import type { AttemptRow, JobRow, MarketState, NodeRow, TaskRow } from '@lumaris/domain'
+
+const given = <Key extends string, Value>(key: Key, value: Value | null | undefined): { [K in Key]?: Value } =>
+  (value === null || value === undefined ? {} : { [key]: value }) as { [K in Key]?: Value }
+
+export function viewJob(row: JobRow): Job {
+  const queued = row.tasksTotal - row.tasksDone - row.tasksFailed - row.tasksRunning
+  return {
+    id: row.id, buyer: row.buyer, state: row.state, spec: row.spec, ...given('quote', row.quote), cap: row.cap.toString(), cost: row.cost.toString(), refunded: row.refunded.toString(),
+    tasks: { total: row.tasksTotal, queued, running: row.tasksRunning, done: row.tasksDone, failed: row.tasksFailed },
+    ...given('cause', row.cause), exitCode: row.exitCode, createdAt: row.createdAt, ...given('startedAt', row.startedAt), ...given('endedAt', row.endedAt),
+  }
+}
+
+export function viewTask(row: TaskRow): Task {
+  const id = taskId(row.job, row.index)
+  const slots: Slot[] = row.slots.map((slot, index) => ({ id: slotId(id, index), state: slot.state, fence: slot.fence, paid: slot.paid, ...given('attempt', slot.attempt) }))
+  return { id, job: row.job, index: row.index, state: row.state, retries: row.retries, slots, exitCode: row.exitCode, ...given('result', row.result), ...given('cause', row.cause) }
+}
+
+export function viewAttempt(row: AttemptRow, nodeName: string): Attempt {
+  const task = taskId(row.job, row.task)
+  return {
+    id: row.id, job: row.job, task, slot: slotId(task, row.slot), node: row.node, nodeName, driver: row.driver, level: row.level, state: row.state, fence: row.fence, prices: row.prices,
+    usage: row.usage, exitCode: row.exitCode, files: [...row.files], offeredAt: row.offeredAt, decision: row.decision,
+    ...given('cause', row.cause), ...given('detail', row.detail), ...given('resultDigest', row.digest as Attempt['resultDigest'] | null),
+    ...given('startedAt', row.startedAt), ...given('endedAt', row.endedAt), ...given('billed', row.billed?.toString()),
+  }
+}
+
+export const nodeState = (row: NodeRow): NodeState => (row.will === 'open' ? row.presence : row.will)
+
+export function viewNode(row: NodeRow, state: MarketState): Node {
+  const link = state.links.get(row.id)
+  return {
+    id: row.id, owner: row.owner, name: row.name, state: nodeState(row), region: row.region, labels: { ...row.labels }, capacity: row.capacity, reserved: state.reserved.get(row.id) ?? EMPTY_CAPACITY,
+    drivers: [...row.drivers], prices: row.prices, agentVersion: row.agentVersion, session: row.session, running: state.attemptsByNode.get(row.id)?.size ?? 0,
+    succeeded: row.succeeded, failed: row.failed, reliability: Math.round(reliabilityOf(row) * 10_000) / 10_000, connected: link?.connected ?? false,
+    ...given('lastSeenAt', link && link.lastSeen > 0 ? link.lastSeen : row.lastSeenAt), enrolledAt: row.enrolledAt,
+  }
+}
+export type NameOf = (node: AttemptRow['node']) => string
+export type AttemptKey = AttemptId

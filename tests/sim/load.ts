@@ -1,0 +1,20 @@
+// Tables → memory, independently of the server's loader: what a new writer knows.
+import { apply, beginTurn, createState, grantLeases, internSpec } from '@lumaris/domain'
+import type { Guards, MarketSettings, MarketState } from '@lumaris/domain'
+import type { Database } from './database.ts'
+
+export function loadState(db: Database, now: number, settings: MarketSettings, guards: Guards): MarketState {
+  const state = createState(settings, guards)
+  for (const row of db.nodes.values()) apply(state, { kind: 'node', row })
+  for (const id of [...db.openJobs].sort()) {
+    const row = db.jobs.get(id)
+    if (!row) continue
+    apply(state, { kind: 'job', row: { ...row, spec: internSpec(state, row.spec) } })
+    for (const task of db.tasks.get(id) ?? []) apply(state, { kind: 'task', row: task })
+    for (const attempt of [...(db.attemptsOfJob.get(id) ?? [])].sort()) apply(state, { kind: 'attempt', row: db.attempts.get(attempt)! })
+  }
+  for (const row of db.quotes.values()) if (row.validUntil >= now) apply(state, { kind: 'quote', row })
+  for (const row of db.enrolments.values()) if (row.expiresAt >= now) apply(state, { kind: 'enrolment', row })
+  grantLeases(beginTurn(state, { now, id: () => '', hash: () => '' }))
+  return state
+}
