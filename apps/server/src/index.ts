@@ -1,1 +1,8 @@
-export {}
+export { startServer, releaseOnce, VERSION } from './app.ts'
+export type { App, RunningServer, ServerConfig } from './app.ts'
+export { createLog } from './log.ts'
+export type { Log } from './log.ts'
+export { DatabaseError } from './database/database.ts'
+export { seedDemo } from './demo.ts'
+export type { Demo } from './demo.ts'
+export { checkLedger } from './store/read.ts'

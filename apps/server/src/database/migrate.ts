@@ -42,7 +42,7 @@ export function split(sql: string): Statement[] {
     if (quote === null && line.trimStart().startsWith('--')) continue
     for (let i = 0; i < line.length; i++) {
       const two = line.slice(i, i + 2)
-      if (quote === '$$' ? two === '$$' : quote !== null && line[i] === quote) { text += quote; i += quote.length - 1; quote = null; continue }
+      if (quote !== null && (quote === '$$' ? two === '$$' : line[i] === quote)) { text += quote; i += quote.length - 1; quote = null; continue }
       if (quote === null) {
         if (two === '$$') { quote = '$$'; text += two; i++; continue }
         if (line[i] === "'") quote = "'"

@@ -1,0 +1,142 @@
+// The control plane, put together by hand. What a handler may use is what stands in `App`; there is no container and no global.
+import { randomBytes } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import type { KeyObject } from 'node:crypto'
+import type { FastifyInstance } from 'fastify'
+import { isRefusal, refuse } from '@lumaris/protocol'
+import type { AttemptId } from '@lumaris/protocol'
+import { DEFAULT_SETTINGS, isLive } from '@lumaris/domain'
+import type { MarketSettings } from '@lumaris/domain'
+import { createBlobStore } from './blobs/blobs.ts'
+import type { BlobStore } from './blobs/blobs.ts'
+import type { Database } from './database/database.ts'
+import { openDatabase } from './database/open.ts'
+import { Engine } from './engine/engine.ts'
+import { createGateway } from './gateway/gateway.ts'
+import type { Gateway } from './gateway/gateway.ts'
+import { blobHandlers } from './http/blobs.ts'
+import { identityHandlers } from './http/identity.ts'
+import { jobHandlers } from './http/jobs.ts'
+import { marketHandlers } from './http/market.ts'
+import { moneyHandlers } from './http/money.ts'
+import { nodeHandlers } from './http/nodes.ts'
+import { buildHttp } from './http/server.ts'
+import { createIdentity } from './identity/identity.ts'
+import type { Identity } from './identity/identity.ts'
+import { loadSecrets } from './identity/secrets.ts'
+import { createIds } from './ids.ts'
+import type { Ids } from './ids.ts'
+import { createHub } from './live/hub.ts'
+import type { Hub } from './live/hub.ts'
+import { createLogStore } from './live/log-segments.ts'
+import type { LogStore } from './live/log-segments.ts'
+import type { Log } from './log.ts'
+import { createMetrics } from './metrics.ts'
+import type { Metrics } from './metrics.ts'
+import { sha256Hex } from './signatures.ts'
+import { dueReleases, readAttempt } from './store/read.ts'
+
+export const VERSION = '0.1.0'
+
+export type ServerConfig = {
+  readonly dataDir: string; readonly host: string; readonly port: number; readonly databaseUrl?: string | undefined; readonly log: Log
+  readonly settings?: Partial<MarketSettings> | undefined
+  /** How long earnings wait before they can be paid out. */
+  readonly disputeMs?: number | undefined
+  readonly blobBytesMax?: number | undefined
+}
+
+export type App = {
+  readonly db: Database; readonly engine: Engine; readonly gateway: Gateway; readonly blobs: BlobStore; readonly logs: LogStore; readonly hub: Hub; readonly identity: Identity
+  readonly ids: Ids; readonly metrics: Metrics; readonly log: Log; readonly settings: MarketSettings; readonly version: string
+  readonly platformKey: string; readonly countersignKey: KeyObject
+  readonly now: () => number; readonly random: (size: number) => Buffer; readonly hash: (text: string) => string
+}
+
+/** DESIGN's dispute window. */
+const DISPUTE_MS = 24 * 3_600_000
+const RELEASE_EVERY_MS = 60_000, RELEASES_MAX = 500
+const LOG_BYTES_MAX = 64 * 1024 * 1024
+const BLOB_BYTES_MAX = 5 * 1024 ** 3
+const SWEEP_EVERY_MS = 600_000, UPLOAD_KEPT_MS = 24 * 3_600_000
+
+export type RunningServer = { readonly url: string; readonly app: App; stop(): Promise<void> }
+
+export async function startServer(config: ServerConfig): Promise<RunningServer> {
+  const { log } = config
+  const now = () => Date.now()
+  const settings: MarketSettings = { ...DEFAULT_SETTINGS, ...config.settings }
+  const db = await openDatabase({ dataDir: config.dataDir, databaseUrl: config.databaseUrl, nowMs: now() })
+  const closing: (() => Promise<unknown> | void)[] = [() => db.close()]
+  try {
+    mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
+    const secrets = loadSecrets(config.dataDir)
+    const ids = createIds(now, randomBytes)
+    const engine = new Engine({ db, settings, log, holder: `${hostname()}:${process.pid}`, now, monotonic: () => performance.now(), id: (prefix) => ids.make(prefix), hash: sha256Hex })
+    const logs = createLogStore({ dir: join(config.dataDir, 'logs'), maxBytesPerAttempt: LOG_BYTES_MAX, isEnded: (attempt) => hasEnded(db, attempt) })
+    closing.push(() => logs.stop())
+    // The parts that need one another see the whole through this one object; nothing runs before it is complete.
+    const app = {
+      db, engine, blobs: await createBlobStore({ dir: join(config.dataDir, 'blobs'), maxBytes: config.blobBytesMax ?? BLOB_BYTES_MAX }), logs, hub: createHub(),
+      identity: createIdentity({ db, ids, now, random: randomBytes, secrets }), ids, log, settings, version: VERSION, platformKey: secrets.platformKey, countersignKey: secrets.countersignKey,
+      now, random: randomBytes, hash: sha256Hex,
+    } as unknown as App & { gateway: Gateway; metrics: Metrics }
+    Object.assign(app, { gateway: createGateway(app), metrics: createMetrics(() => engine, () => app.gateway.connected) })
+    engine.on('effects', (effects) => app.gateway.release(effects))
+    engine.on('reloaded', () => app.gateway.dropAll())
+    closing.push(() => app.gateway.close())
+    await engine.start()
+    closing.push(() => engine.stop())
+    const http = httpOf(app)
+    closing.push(() => http.close())
+    http.server.on('upgrade', (request, socket, head) => {
+      if (request.url === '/v1/agent') app.gateway.upgrade(request, socket, head)
+      else socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n')
+    })
+    const url = await http.listen({ host: config.host, port: config.port })
+    const timers = [
+      setInterval(() => void pass(log, 'release', () => releaseOnce(app, config.disputeMs ?? DISPUTE_MS)), Math.min(RELEASE_EVERY_MS, config.disputeMs ?? RELEASE_EVERY_MS)),
+      setInterval(() => void pass(log, 'sweep', () => app.blobs.sweep(UPLOAD_KEPT_MS, now())), SWEEP_EVERY_MS),
+    ]
+    closing.push(() => { for (const timer of timers) clearInterval(timer) })
+    log.info({ url }, 'the market is open')
+    return { url, app, stop: () => closeAll(closing) }
+  } catch (error) { await closeAll(closing); throw error }
+}
+
+async function closeAll(closing: (() => Promise<unknown> | void)[]): Promise<void> {
+  for (const close of closing.splice(0).reverse()) await close()
+}
+/** One pass of a loop: what goes wrong is logged, and the next pass tries again. */
+async function pass(log: Log, name: string, once: () => Promise<unknown>): Promise<void> {
+  try { await once() } catch (error) { log.error({ err: error, loop: name }, 'a pass failed; the next one tries again') }
+}
+
+function httpOf(app: App): FastifyInstance {
+  const authenticate = (header: string | undefined) => {
+    if (header === undefined) return { kind: 'anyone' } as const
+    const token = /^Bearer ([\x21-\x7e]{1,1000})$/i.exec(header)?.[1]
+    if (!token) return refuse('unauthenticated')
+    const agent = app.gateway.authenticate(token)
+    return agent ? ({ kind: 'agent', ...agent } as const) : app.identity.authenticate(token)
+  }
+  return buildHttp({
+    handlers: { ...identityHandlers(app), ...jobHandlers(app), ...blobHandlers(app), ...nodeHandlers(app), ...moneyHandlers(app), ...marketHandlers(app) },
+    authenticate, log: app.log, newRequestId: () => app.ids.make('req'), onDone: (route, status, ms) => app.metrics.request(route, status, ms),
+  })
+}
+
+/** Earnings whose dispute window is over become available. */
+export async function releaseOnce(app: App, disputeMs: number): Promise<number> {
+  const due = await dueReleases(app.db, app.now() - disputeMs, RELEASES_MAX)
+  if (due.length === 0) return 0
+  const answer = await app.engine.act({ kind: 'release', due })
+  return isRefusal(answer) ? 0 : answer.released
+}
+
+async function hasEnded(db: Database, attempt: string): Promise<boolean> {
+  const row = await readAttempt(db, attempt as AttemptId)
+  return row === null || !isLive(row.state) || row.state === 'reported'
+}
