@@ -1,2 +1,2 @@
 export * from './build.ts'
-export * from './fake-driver.ts'
+export * from './postgres.ts'

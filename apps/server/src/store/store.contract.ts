@@ -1,0 +1,130 @@
+// What both databases promise the engine. Run by store.db.test.ts on SQLite and on a real PostgreSQL.
+import { expect, test } from 'vitest'
+import { aMarket, aSpec, aUser, credits } from '@lumaris/testkit'
+import { createState, internSpec } from '@lumaris/domain'
+import type { Change, MarketState } from '@lumaris/domain'
+import type { JobDispatch, JobId } from '@lumaris/protocol'
+import { canonical } from '@lumaris/protocol'
+import type { Database } from '../database/database.ts'
+import { epochStatement, statementsFor } from './persist.ts'
+import { loadState } from './load.ts'
+import { checkLedger, listAttempts, listEntries, listJobs, readEvents, readJob, readTicks, readWallet } from './read.ts'
+import { viewJob } from './views.ts'
+
+const buyer = aUser('buyer')
+const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value, (_key, inner: unknown) => (typeof inner === 'bigint' ? `${inner}n` : inner)))
+/** Everything a decision can see of live work, without what heartbeats fill in. */
+const seen = (state: MarketState): unknown => ({
+  jobs: [...state.jobs.values()].filter((job) => job.row.state === 'queued' || job.row.state === 'running').map((job) => plain({ row: job.row, tasks: job.tasks, open: job.open, attempts: [...job.attempts].sort((a, b) => (a.id < b.id ? -1 : 1)) })).sort((a, b) => (canonical(a) < canonical(b) ? -1 : 1)),
+  nodes: plain([...state.nodes.values()].sort((a, b) => (a.id < b.id ? -1 : 1))), quotes: plain([...state.quotes.values()]), enrolments: plain([...state.enrolments.values()]),
+  reserved: plain([...state.reserved].filter(([, used]) => used.cpuMillis > 0).sort()), slotsByBuyer: plain([...state.slotsByBuyer]),
+})
+
+async function busyMarket() {
+  const market = aMarket()
+  market.fund(buyer, credits(50))
+  const nodes = ['a', 'b', 'c'].map((name, i) => market.join(name, { cpuHour: 1 + i }))
+  for (const node of nodes) node.connect()
+  market.act({ kind: 'quote', buyer, spec: aSpec(), specHash: 'a'.repeat(64) })
+  const done = market.submit(buyer, aSpec(), { key: 'k1' }) as { job: { id: JobId } }
+  market.submit(buyer, aSpec({ copies: 2, tasks: [{ args: ['1'] }, { args: ['2'] }] }))
+  market.submit(buyer, aSpec({ resources: { cpuMillis: 900_000 } }), { cap: 1_000_000n })
+  const failing = market.submit(buyer, aSpec({ name: 'fails “ü” \u{1F600}' })) as { job: { id: JobId } }
+  const cancelled = market.submit(buyer, aSpec()) as { job: { id: JobId } }
+  const orders = nodes.flatMap((node) => market.dispatched(node.id))
+  market.now += 30_000
+  const orderOf = (job: JobId) => orders.find((order) => order.job_id === job) as JobDispatch
+  market.report(orderOf(done.job.id), { runMs: 20_000 })
+  market.report(orderOf(failing.job.id), { runMs: 10_000, exitCode: 3 })
+  market.act({ kind: 'cancel', job: cancelled.job.id })
+  return { market, done: done.job.id, orders }
+}
+
+export function storeContract(name: string, fresh: () => Promise<Database>): void {
+  const persist = (db: Database, changes: readonly Change[]) => db.transact(statementsFor(changes, db.dialect))
+
+  test(`${name}: what is persisted and loaded again is what memory held`, async () => {
+    const db = await fresh()
+    const { market } = await busyMarket()
+    // In several commits, as the engine would: rows are inserted, then updated.
+    for (let i = 0; i < market.log.length; i += 7) await persist(db, market.log.slice(i, i + 7))
+    const loaded = createState(market.state.settings)
+    await loadState(db, loaded, market.now, (row) => ({ ...row, spec: internSpec(loaded, row.spec) }))
+    expect(seen(loaded)).toEqual(seen(market.state))
+    await db.close()
+  })
+
+  test(`${name}: one commit of everything gives the same tables as many`, async () => {
+    const { market, done } = await busyMarket()
+    const db = await fresh()
+    await persist(db, market.log)
+    expect(await checkLedger(db)).toMatchObject({ balanced: true, sum: '0', problems: [] })
+    const job = await readJob(db, done)
+    expect(job && viewJob(job)).toMatchObject({ state: 'completed', exitCode: 0, tasks: { total: 1, done: 1, queued: 0, running: 0 } })
+    expect((await readEvents(db, done, 0)).map((event) => event.version)).toEqual([...Array(job?.version).keys()].map((i) => i + 1))
+    const [attempt] = (await listAttempts(db, done, 10, undefined)).data
+    expect(attempt).toMatchObject({ state: 'valid', billed: expect.anything() })
+    expect(await readTicks(db, attempt!.id)).toHaveLength(1)
+    const wallet = await readWallet(db, buyer)
+    expect(BigInt(wallet.available) + BigInt(wallet.held) + BigInt(wallet.spent)).toBe(credits(50))
+    await db.close()
+  })
+
+  test(`${name}: lists go page by page without a gap or a double`, async () => {
+    const { market } = await busyMarket()
+    const db = await fresh()
+    await persist(db, market.log)
+    const ids: string[] = []
+    for (let cursor: string | undefined; ;) {
+      const page = await listJobs(db, buyer, { limit: 2, cursor }, viewJob)
+      ids.push(...page.data.map((job) => job.id))
+      if (page.nextCursor === null) break
+      cursor = page.nextCursor
+    }
+    expect(new Set(ids).size).toBe(5)
+    expect(ids).toHaveLength(5)
+    const entries: string[] = []
+    for (let cursor: string | undefined; ;) {
+      const page = await listEntries(db, buyer, 3, cursor)
+      entries.push(...page.data.map((entry) => entry.id))
+      if (page.nextCursor === null) break
+      cursor = page.nextCursor
+    }
+    expect(entries).toHaveLength(new Set(entries).size)
+    expect(entries.filter((id) => id.startsWith('hold:'))).toHaveLength(5)
+    await db.close()
+  })
+
+  test(`${name}: a commit under an old epoch changes nothing`, async () => {
+    const db = await fresh()
+    await db.transact([{ sql: 'INSERT INTO writer (region, epoch, holder, beat) VALUES ($1, 7, $2, 0)', params: ['local', 'me'] }])
+    const { market } = await busyMarket()
+    await expect(db.transact([epochStatement('local', 6, 1), ...statementsFor(market.log, db.dialect)])).rejects.toMatchObject({ kind: 'stale' })
+    expect((await checkLedger(db)).postings).toBe(0)
+    await db.transact([epochStatement('local', 7, 1), ...statementsFor(market.log, db.dialect)])
+    expect((await checkLedger(db)).postings).toBeGreaterThan(0)
+    await db.close()
+  })
+
+  test(`${name}: the database itself refuses what must never be`, async () => {
+    const db = await fresh()
+    const { market, done } = await busyMarket()
+    await persist(db, market.log)
+    const no = (sql: string) => expect(db.transact([{ sql, params: [] }]), sql).rejects.toMatchObject({ kind: 'refused' })
+    const post = (entry: string, from: string, to: string, amount: string) => `INSERT INTO postings (entry, line, kind, at, debit, credit, amount) VALUES ('${entry}', 0, 'settle', 1, '${from}', '${to}', ${amount})`
+    await no(post('x1', 'buyer:nobody:available', 'platform:fee', '1')) // below zero
+    await no(post('x2', 'external:demo', 'platform:fee', '0'))
+    await no(post('x3', 'external:demo', 'platform:fee', '-5'))
+    await no(post('x4', 'external:demo', 'external:demo', '5'))
+    await no(post(`hold:${done}`, 'external:demo', 'platform:fee', '5')) // an entry happens once
+    await no('UPDATE postings SET amount = amount + 1')
+    await no('DELETE FROM postings')
+    await no(`INSERT INTO attempts (id, job, task, slot, fence, node, seller, state, live, billed, tick_seq, doc) SELECT id || 'x', job, task, slot, fence + 100, node, seller, state, 0, billed, tick_seq, doc FROM attempts WHERE billed IS NOT NULL`) // a second settlement of a slot
+    await no(`INSERT INTO attempts (id, job, task, slot, fence, node, seller, state, live, tick_seq, doc) SELECT id || 'y', job, task, slot, fence + 200, node, seller, state, 1, tick_seq, doc FROM attempts WHERE live = 1`) // a second live attempt
+    await no(`INSERT INTO attempts (id, job, task, slot, fence, node, seller, state, live, tick_seq, doc) SELECT id || 'z', job, task, slot, fence, node, seller, state, 0, tick_seq, doc FROM attempts`) // a fence given twice
+    await no('UPDATE nodes SET session = session - 1')
+    await no('UPDATE jobs SET cost = cap + 1')
+    expect(await checkLedger(db)).toMatchObject({ balanced: true })
+    await db.close()
+  })
+}
