@@ -3,10 +3,11 @@
 // flight, and waits for it. After a commit that failed, or whose fate nobody knows, all memory goes and the tables are read again, under a new
 // epoch. Several writers may exist at once: a paused one that wakes up late, or a rival; only the tables' epoch says whose word counts.
 import { account, isRefusal } from '@lumaris/protocol'
-import type { AccountName, JobId, NodeId, Refusal } from '@lumaris/protocol'
+import type { AccountName, AttemptId, JobId, Refusal, UserId } from '@lumaris/protocol'
 import { InvariantError, apply, createState, forgetJob, runTurn, topupEntry } from '@lumaris/domain'
 import type { Command, Effect, MarketState, Turn } from '@lumaris/domain'
 import { DatabaseRefusal } from './database.ts'
+import type { Database } from './database.ts'
 import { loadState } from './load.ts'
 import { Gateway } from './gateway.ts'
 import { watchQueue } from './waiting.ts'
@@ -18,9 +19,12 @@ export const UNAVAILABLE: Refusal = { refusal: 'unavailable' }
 const BATCH_MAX = 50
 const CLOCK_MS = 1000
 const EPOCH_TRUST_MS = 2000
+const RELEASE_MS = 90_000
+/** Much shorter than in production: so that it happens within a simulated hour. */
+const DISPUTE_MS = 300_000
 
 type Pending = { readonly command: Command; readonly answer: (answer: unknown) => void }
-type Batch = { readonly pending: readonly Pending[]; readonly turn: Turn; readonly answers: readonly unknown[]; readonly leaving: readonly JobId[] }
+type Batch = { readonly pending: readonly Pending[]; readonly turn: Turn; readonly answers: readonly unknown[]; readonly leaving: readonly JobId[]; readonly fetched: readonly string[] }
 type Needs = { jobs: Set<JobId>; keys: Set<string>; accounts: Set<AccountName> }
 
 export class Writer {
@@ -42,6 +46,7 @@ export class Writer {
   #backlog: (() => void)[] = []
   #confirmedAt = -Infinity
   #clockAsked = false
+  #releasing = false
   /** Grows with each reload: what was under way before it no longer counts. */
   #life = 0
   readonly #bornAt: number
@@ -59,6 +64,7 @@ export class Writer {
     this.waits = watchQueue(this.state)
     this.#reload('starts')
     this.#tick()
+    this.#release()
   }
 
   /** Its own idea of the time: it runs a little fast or slow. */
@@ -109,6 +115,18 @@ export class Writer {
     })
   }
 
+  /** Pays out what has waited long enough. One pass at a time: the next begins when the last one is answered. */
+  #release(): void {
+    this.later(RELEASE_MS, () => {
+      const due = this.ready && !this.#releasing ? dueReleases(this.world.db, this.now) : []
+      if (due.length > 0) {
+        this.#releasing = true
+        this.act({ kind: 'release', due }, (answer) => { this.#releasing = false; if (!isRefusal(answer)) this.world.saw('released') })
+      }
+      this.#release()
+    })
+  }
+
   #kick(): void {
     if (!this.ready || this.#deciding || this.#held || this.#inbox.length === 0) return
     this.#deciding = []
@@ -146,7 +164,7 @@ export class Writer {
   }
 
   #fetch(pending: Pending[], needs: Needs): void {
-    if (needs.jobs.size + needs.keys.size + needs.accounts.size === 0) { this.#decide(pending); return }
+    if (needs.jobs.size + needs.keys.size + needs.accounts.size === 0) { this.#decide(pending, []); return }
     const life = this.#life
     this.later(this.world.chance.between(1, 8), () => {
       if (life !== this.#life) return
@@ -162,19 +180,19 @@ export class Writer {
         if (row && !state.jobs.has(id)) { apply(state, { kind: 'job', row }); this.world.saw('forgotten job asked for') }
       }
       for (const name of needs.accounts) state.accounts.set(name, db.balances.get(name) ?? 0n)
-      this.#decide(pending)
+      this.#decide(pending, [...needs.keys])
     })
   }
 
-  #decide(pending: Pending[]): void {
+  #decide(pending: Pending[], fetched: readonly string[]): void {
     let batch: Batch
     try {
       const { turn, answers } = runTurn(this.state, pending.map((one) => one.command), { now: this.now, id: this.world.id, hash: sha256 })
-      batch = { pending, turn, answers, leaving: [...this.state.ended] }
+      batch = { pending, turn, answers, leaving: [...this.state.ended], fetched }
       this.state.ended.clear()
     } catch (error) {
       if (!(error instanceof InvariantError)) throw error
-      this.world.fail('bug', `${error.message}, in a turn of ${pending.map((one) => one.command.kind).join(', ')}`, error.message.match(/(?:job|att)_\d+/g) ?? [])
+      this.world.fail('bug', `${error.message}, in a turn of ${pending.map((one) => one.command.kind).join(', ')}`, error.message.match(/(?:job|att|nod)_\w+/g) ?? [])
     }
     this.world.auditor.decided(this, batch.turn.changes)
     this.#deciding = null
@@ -238,7 +256,9 @@ export class Writer {
 
   /** What is in the tables now and needed by nobody leaves memory: between turns, so that no turn is decided on what is half gone. */
   #forget(): void {
-    for (const { turn, leaving } of this.#through.splice(0)) {
+    for (const { turn, leaving, fetched } of this.#through.splice(0)) {
+      // A key must not outlive its job here: known without it, it would be taken for a new one.
+      for (const key of fetched) this.state.keys.delete(key)
       for (const change of turn.changes) if (change.kind === 'key') this.state.keys.delete(change.row.id)
       for (const id of leaving) forgetJob(this.state, id)
     }
@@ -282,5 +302,15 @@ export class Writer {
   }
 }
 
+function dueReleases(db: Database, now: number): Extract<Command, { kind: 'release' }>['due'] {
+  const due: { attempt: AttemptId; seller: UserId; amount: bigint }[] = []
+  for (const entry of db.entries.values()) {
+    if (entry.kind !== 'settle' || entry.at > now - DISPUTE_MS || !entry.attempt || db.released.has(entry.attempt)) continue
+    const row = db.attempts.get(entry.attempt)
+    const amount = (row?.billed ?? 0n) - (row?.fee ?? 0n)
+    if (row && amount > 0n && due.length < 20) due.push({ attempt: row.id, seller: row.seller, amount })
+  }
+  return due
+}
+
 export const isUnavailable = (answer: unknown): boolean => isRefusal(answer) && answer.refusal === 'unavailable'
-export type { NodeId }

@@ -10,7 +10,7 @@ import type { AgentSettings, AgentState, JournalRecord } from '@lumaris/domain'
 import { NodeName } from '@lumaris/protocol'
 import type { AttemptId, Capacity, DriverId, DriverOffer, NodeId, PriceSheet } from '@lumaris/protocol'
 import { createAttempts } from './attempts.ts'
-import type { AgentDriver, Attempts } from './attempts.ts'
+import type { AgentDriver, AttemptPorts, Attempts } from './attempts.ts'
 import { createBlobs } from './blobs.ts'
 import { createClock } from './clock.ts'
 import type { Clock } from './clock.ts'
@@ -49,6 +49,8 @@ export type AgentConfig = {
   readonly drivers?: readonly AgentDriver[]
   /** Only these of the machine's drivers. */
   readonly driverIds?: readonly DriverId[]
+  /** How to find the files of a job, for drivers that keep them elsewhere. */
+  readonly collect?: AttemptPorts['collect']
   readonly settings?: Partial<AgentSettings>
   /** `memory` keeps nothing through a restart: for benchmarks. */
   readonly journal?: 'file' | 'memory'
@@ -120,6 +122,7 @@ type Parts = {
 function compose({ config, log, lock, clock, identity, journal, drivers, offers, workDir, enrolled, state }: Parts): { running: RunningAgent; trouble: (says: string | null) => void } {
   const events = new EventEmitter<AgentEvents>()
   const ready = Promise.withResolvers<void>(), ended = Promise.withResolvers<string | null>()
+  const leaving = new AbortController()
   const load = createLoadMeter()
   let httpToken = ''
   let pausedByOwner = false, stopping = false
@@ -140,12 +143,12 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
   const leaseAge = (): number => clock.now() - state.leaseFrom
   const blobs = createBlobs({ server: config.server, token: () => httpToken, log, worthIt: () => leaseAge() <= state.settings.selfStopMs })
   const runner: Runner = createRunner({
-    state, journal, ports: () => ({ now: clock.now(), wall: clock.wall(), hash: sha256 }), act, stepped: () => { setClock(); changed() },
+    state, journal, ports: () => ({ now: clock.now(), wall: clock.wall(), hash: sha256 }), act, stepped: () => { setClock(); changed() }, drained: changed,
     broken(error) { log.error({ error }, 'the agent broke'); void end(`The agent broke: ${saysOf(error)}`, null) },
   })
   const attempts: Attempts = createAttempts({
-    drivers, workDir, blobs, clock, log, say: (message) => runner.say(message), room: () => connection.room(),
-    collect: collectLater,
+    drivers, workDir, blobs, clock, log, say: (message) => runner.say(message), room: () => (journal.trouble === null ? connection.room() : until(() => journal.trouble === null, leaving.signal).catch(() => undefined /* nobody will read on */)),
+    collect: config.collect ?? collectLater,
     input(input) {
       if (input.kind === 'started') events.emit('started', input.attempt)
       if (input.kind === 'ended') events.emit('ended', input.attempt, input.end.cause)
@@ -205,6 +208,7 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
   function end(says: string | null, bye: string | null): Promise<void> {
     over ??= (async () => {
       if (clockTimer) clearTimeout(clockTimer)
+      leaving.abort(new AgentStopped('the agent stops'))
       for (const { attempt_id } of listAttempts(state)) attempts.kill(attempt_id, 'seller_offline')
       await connection.close(bye)
       await attempts.idle()
@@ -225,7 +229,7 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
       log.info({ running: attempts.running }, 'agent stops')
       runner.input({ kind: 'shutdown' })
       // Without the market, the journal keeps the results; only what runs must have ended.
-      const known = (): boolean => attempts.running === 0 && runner.queued === 0 && (!connection.connected || (state.unsealed.length === 0 && connection.unconfirmed === 0))
+      const known = (): boolean => attempts.running === 0 && runner.idle && (!connection.connected || (state.unsealed.length === 0 && connection.unconfirmed === 0))
       await until(known, AbortSignal.timeout(config.stopMs ?? STOP_MS)).catch(() => log.warn({ running: attempts.running, unconfirmed: connection.unconfirmed }, 'not everything was confirmed in time; the next start goes on'))
     }
     await end(null, 'the seller stopped the agent')
@@ -249,7 +253,7 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
       attempts: [...state.attempts].map(([id, one]) => ({ id, job: one.order.job_id, state: one.state, driver: one.order.driver, runMs: one.usage.runMs, cause: one.result?.cause ?? one.stopping })),
     }),
   }
-  return { running, trouble: pause }
+  return { running, trouble: () => { pause(); changed() } }
 }
 
 async function enrolledAs(config: AgentConfig, identity: Identity, capacity: Capacity): Promise<Enrolled> {

@@ -97,6 +97,8 @@ export function createConnection(ports: ConnectionPorts): Connection {
       if (message?.type === 'log') outputChars -= message.data.length
     }
     if (sentHead === before) return
+    // Not with the welcome: a market that closes the socket over something in our queue would be asked again and again, as fast as we can.
+    reconnectMs = RECONNECT_MS_MIN
     if (sentHead > 1024 && sentHead * 2 > sent.length) { sent = sent.slice(sentHead); sentHead = 0 }
     if (room && outputChars <= OUTPUT_CHARS_MAX / 2) { room.resolve(); room = null }
     ports.confirmed?.()
@@ -116,6 +118,9 @@ export function createConnection(ports: ConnectionPorts): Connection {
       heardAt = clock.now()
       const text = data.toString()
       if (welcomed) {
+        // The market may also change its mind later: a newer start of this agent has come.
+        const late = text.startsWith('{"type"') ? HandshakeToAgent.safeParse(tryJson(text)) : null
+        if (late?.success && late.data.type === 'refused') return refused(late.data.code, opened)
         const problem = link.receive(text)
         follow()
         if (problem) { log.warn({ problem }, 'a frame of the market does not fit; connecting again'); opened.terminate() }
@@ -162,7 +167,6 @@ export function createConnection(ports: ConnectionPorts): Connection {
     }
     streamId = welcome.stream_id
     connected = true
-    reconnectMs = RECONNECT_MS_MIN
     link.attach(write, forgotten ? null : welcome.last_seen)
     follow()
   }

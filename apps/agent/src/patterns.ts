@@ -22,7 +22,7 @@ export function matches(pattern: string, path: string): boolean {
 /** A letter, a star, or a word: `**`+`/` also stands for no directory at all, so it is two, entering and being in it. */
 const tokensOf = (pattern: string): string[] => {
   const tokens: string[] = []
-  const letters = [...pattern]
+  const letters = Array.from(pattern)
   for (let i = 0; i < letters.length; i++) {
     if (letters[i] !== '*') { tokens.push(letters[i] as string); continue }
     if (letters[i + 1] !== '*') { tokens.push('*'); continue }

@@ -98,13 +98,40 @@ test('what jobs print keeps its place between the words of the core', async () =
   expect(events.filter((event) => event.startsWith('send'))).toEqual(['send running', 'send log', 'send succeeded'])
 })
 
-test('while the disk refuses, heartbeats go on and nothing else is said', async () => {
-  const { orders, events, journal, runner, settled, at } = setup(1)
-  runner.input(dispatch(orders[0] as JobDispatch))
-  await settled()
+test('while the disk refuses, heartbeats and the ticks of what runs go on, and nothing else is said', async () => {
+  const { orders, events, flushes, journal, runner, settled, at } = setup(2)
+  const [one, two] = orders as [JobDispatch, JobDispatch]
+  const flush = async () => { while (flushes.length > 0) { flushes.shift()?.(); await settled() } }
+  runner.input(dispatch(one))
+  await flush()
+  runner.input({ kind: 'started', attempt: one.attempt_id })
+  await flush()
+  events.length = 0
   journal.trouble = 'the disk is full'
+  runner.input(dispatch(two))
+  await settled()
   at(20_000)
   runner.input({ kind: 'clock' })
   await settled()
-  expect(events).toEqual(['write accept', 'send availability_update'])
+  // (The seal over the tick waits: the record of it must follow it.)
+  expect(events).toEqual(['write accept', 'send tick', 'send availability_update'])
+})
+
+test('a tick does not overtake what was said before about its attempt, nor a heartbeat the tick', async () => {
+  const { orders, events, flushes, journal, runner, settled, at } = setup(1)
+  const order = orders[0] as JobDispatch
+  runner.input(dispatch(order))
+  flushes.shift()?.()
+  await settled()
+  journal.trouble = 'the disk is full'
+  runner.input({ kind: 'started', attempt: order.attempt_id })
+  await settled()
+  events.length = 0
+  at(20_000)
+  runner.input({ kind: 'clock' })
+  await settled()
+  expect(events).toEqual([])
+  journal.trouble = null
+  while (flushes.length > 0) { flushes.shift()?.(); await settled() }
+  expect(events.filter((event) => event.startsWith('send'))).toEqual(['send running', 'send tick', 'send availability_update'])
 })

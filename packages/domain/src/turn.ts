@@ -1,6 +1,6 @@
 // One turn of the engine: commands in, Changes and Effects out. A handler changes the state only through `emit`, so that memory and tables
 // see the same Changes; effects wait for the commit (commit, then tell).
-import type { AttemptId, Cause, Instant, JobEvent, JobId, NodeId, Refusal, RefusalCode, ToAgent } from '@lumaris/protocol'
+import type { AttemptId, Cause, Instant, JobEvent, JobId, NodeId, Refusal, RefusalCode, ToAgent, UserId } from '@lumaris/protocol'
 import type { AttemptRow, Change, EntryRow, JobRow, NodeRow, TaskRow } from './rows.ts'
 import { apply } from './state.ts'
 import type { LiveJob, MarketState } from './state.ts'
@@ -18,7 +18,7 @@ export type TurnPorts = {
 export type Effect =
   /** To a node's socket, if this session of it is connected; else dropped: hello and heartbeats repair it from the rows. */
   | { readonly kind: 'send'; readonly node: NodeId; readonly session: number; readonly message: ToAgent }
-  | { readonly kind: 'event'; readonly event: JobEvent }
+  | { readonly kind: 'event'; readonly event: JobEvent; readonly buyer: UserId }
   | { readonly kind: 'cut'; readonly node: NodeId; readonly session: number; readonly code: RefusalCode }
 
 export type Turn = TurnPorts & { readonly state: MarketState; readonly changes: Change[]; readonly effects: Effect[] }
@@ -64,7 +64,7 @@ export function record(turn: Turn, jobId: JobId, body: EventBody): void {
     ...(body.amount !== undefined ? { amount: body.amount.toString() } : {}),
   }
   emit(turn, { kind: 'event', row: event })
-  effect(turn, { kind: 'event', event })
+  effect(turn, { kind: 'event', event, buyer: live.row.buyer })
 }
 
 export const refused = (code: RefusalCode, detail?: Record<string, unknown>): Refusal => (detail ? { refusal: code, detail } : { refusal: code })

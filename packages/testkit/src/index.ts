@@ -1,2 +1,3 @@
 export * from './build.ts'
 export * from './postgres.ts'
+export * from './fake-driver.ts'

@@ -43,12 +43,15 @@ function prepare(sql: string): StatementSync {
 
 class Stale extends Error {}
 function transact(statements: readonly Statement[]): void {
-  const many = statements.length > 1 || statements.some((statement) => statement.expectRows !== undefined)
+  const many = statements.length > 1 || statements.some((statement) => statement.expectRows !== undefined || statement.rows)
   if (many) db.exec('BEGIN IMMEDIATE')
   try {
-    for (const { sql, params, expectRows } of statements) {
-      const { changes } = prepare(sql).run(...params)
-      if (expectRows !== undefined && Number(changes) !== expectRows) throw new Stale(`touched ${changes} rows, not ${expectRows}: ${sql.slice(0, 120)}`)
+    for (const { sql, params, rows, expectRows } of statements) {
+      const statement = prepare(sql)
+      let changes = 0
+      if (rows) for (const row of rows) changes += Number(statement.run(...row).changes)
+      else changes = Number(statement.run(...(params as SqlValue[])).changes)
+      if (expectRows !== undefined && changes !== expectRows) throw new Stale(`touched ${changes} rows, not ${expectRows}: ${sql.slice(0, 120)}`)
     }
     if (many) db.exec('COMMIT')
   } catch (error) {

@@ -193,7 +193,7 @@ export function createGateway(app: App): Gateway {
     authenticate: (token) => tokens.get(token) ?? null,
     release(effects) {
       for (const effect of effects) {
-        if (effect.kind === 'event') app.hub.publish(`job:${effect.event.job}`, effect.event)
+        if (effect.kind === 'event') { app.hub.publish(`job:${effect.event.job}`, effect.event); app.hub.publish(`buyer:${effect.buyer}`, effect.event) }
         else {
           const peer = peers.get(effect.node)
           if (!peer || peer.session !== effect.session) continue

@@ -10,10 +10,10 @@ import type { Handlers } from './server.ts'
 import { isAdmin, owns } from './policy.ts'
 import type { Principal } from './policy.ts'
 import { lastEventId, sendEvents, wantsStream } from './sse.ts'
-import { followJob } from '../live/follow-job.ts'
+import { followBuyer, followJob } from '../live/follow-job.ts'
 import { explain } from '../live/explain.ts'
 
-type Names = 'createQuote' | 'getQuote' | 'submitJob' | 'listJobs' | 'getJob' | 'cancelJob' | 'listTasks' | 'listAttempts' | 'jobEvents' | 'getAttempt' | 'attemptLogs' | 'getReceipt' | 'getResults' | 'explainJob'
+type Names = 'createQuote' | 'getQuote' | 'submitJob' | 'listJobs' | 'getJob' | 'cancelJob' | 'listTasks' | 'listAttempts' | 'jobEvents' | 'myEvents' | 'getAttempt' | 'attemptLogs' | 'getReceipt' | 'getResults' | 'explainJob'
 
 /** The job, if it is the caller's to see; else the same "not found" as for one that never was. */
 async function mine(app: App, who: Principal, id: JobId): Promise<JobRow | Refusal> {
@@ -84,6 +84,10 @@ export function jobHandlers(app: App): Pick<Handlers, Names> {
         return null
       }
       await sendEvents(request, reply, (signal) => followJob(app, params.job, after, signal))
+      return null
+    },
+    myEvents: async ({ query, who, request, reply }) => {
+      await sendEvents(request, reply, (signal) => followBuyer(app, who.userId, query.type, signal))
       return null
     },
     getAttempt: async ({ params, who }) => {

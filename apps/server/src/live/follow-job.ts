@@ -1,5 +1,5 @@
 // A job's history, then its future, without a gap or a double: subscribe first, read the tables, then hand out what came meanwhile.
-import type { JobEvent, JobId } from '@lumaris/protocol'
+import type { JobEvent, JobId, UserId } from '@lumaris/protocol'
 import type { App } from '../app.ts'
 import { readEvents } from '../store/read.ts'
 import type { ServerEvent } from '../http/sse.ts'
@@ -34,3 +34,31 @@ export async function* followJob(app: App, job: JobId, after: number, signal: Ab
   } finally { unsubscribe() }
 }
 const shown = (event: JobEvent): ServerEvent => ({ id: String(event.version), event: event.type, data: event })
+
+/**
+ * Live only: what happens from now on to any job of a buyer. A reader that falls too far behind is cut off and starts again, because the tables
+ * are the place to catch up from.
+ */
+export async function* followBuyer(app: App, buyer: UserId, type: JobEvent['type'] | undefined, signal: AbortSignal): AsyncIterable<ServerEvent> {
+  let queue: JobEvent[] = []
+  let wake: (() => void) | null = null
+  let lost = false
+  const unsubscribe = app.hub.subscribe(`buyer:${buyer}`, (event) => {
+    if (type && (event as JobEvent).type !== type) return
+    if (queue.length >= BEHIND_ALL_MAX) lost = true
+    else queue.push(event as JobEvent)
+    wake?.()
+  })
+  signal.addEventListener('abort', () => wake?.())
+  try {
+    while (!signal.aborted && !lost) {
+      const batch = queue
+      queue = []
+      for (const event of batch) yield { id: `${event.job}:${event.version}`, event: event.type, data: event }
+      if (queue.length === 0) await new Promise<void>((resolve) => { wake = resolve; if (queue.length > 0 || signal.aborted || lost) resolve() })
+      wake = null
+    }
+  } finally { unsubscribe() }
+}
+/** A buyer's whole traffic for some seconds. */
+const BEHIND_ALL_MAX = 50_000

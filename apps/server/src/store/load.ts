@@ -12,7 +12,7 @@ export function jobRow(stored: { doc: string; spec: string }): JobRow {
   return { ...doc, spec: JSON.parse(stored.spec) as JobRow['spec'], cap: BigInt(doc.cap), attemptCap: BigInt(doc.attemptCap), cost: BigInt(doc.cost), refunded: BigInt(doc.refunded) }
 }
 export function attemptRow(stored: Doc): AttemptRow {
-  const { live: _, ...doc } = JSON.parse(stored.doc) as Omit<AttemptRow, 'billed' | 'fee'> & { billed: string | null; fee: string | null; live: number }
+  const doc = JSON.parse(stored.doc) as Omit<AttemptRow, 'billed' | 'fee'> & { billed: string | null; fee: string | null }
   return { ...doc, billed: doc.billed === null ? null : BigInt(doc.billed), fee: doc.fee === null ? null : BigInt(doc.fee) }
 }
 export const plainRow = <Row>(stored: Doc): Row => JSON.parse(stored.doc) as Row

@@ -25,12 +25,15 @@ export type AgentAttempt = {
   order: JobDispatch; state: 'accepted' | 'running' | 'reported'
   usage: Usage; tickSeq: number; tickHash: string; lastTickAt: number
   stopping: Cause | null; result: JobStatusMessage | null
+  /** Ticks that the market has not surely heard: sent again before anything that follows them, or the chain would have a hole. */
+  unheard: UnheardTick[]
 }
+export type UnheardTick = { readonly at: number; readonly message: Extract<FromAgent, { type: 'tick' }> }
 /** What survives a crash, in the order it was written. */
 export type JournalRecord =
   | { readonly type: 'accept'; readonly order: JobDispatch }
   | { readonly type: 'start'; readonly attempt: AttemptId }
-  | { readonly type: 'result'; readonly message: JobStatusMessage }
+  | { readonly type: 'result'; readonly message: JobStatusMessage; /** The unheard ticks before its last one. */ readonly ticks?: readonly UnheardTick[] }
   | { readonly type: 'forget'; readonly attempt: AttemptId }
   | { readonly type: 'sealed'; readonly leaves: readonly (readonly [AttemptId, number])[] }
 
@@ -97,6 +100,7 @@ export function restoreAgent(state: AgentState, records: readonly JournalRecord[
     if (!order) continue
     state.attempts.set(message.attempt_id, {
       order, state: 'reported', usage: final?.tick.usage ?? NO_USAGE, tickSeq: final?.tick.seq ?? 0, tickHash: final?.hash ?? '', lastTickAt: -Infinity, stopping: null, result: message,
+      unheard: [...(record.ticks ?? [])],
     })
   }
   // The last ticks that no seal is known for are sealed again: a second seal over a tick does no harm, a missing one holds the pay back.

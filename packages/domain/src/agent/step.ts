@@ -46,8 +46,16 @@ function onWelcome(step: Step, input: Extract<AgentInput, { kind: 'welcome' }>):
   state.leaseFrom = state.guards.leaseFromSend ? input.helloSentAt : step.now
   state.sentAt.clear()
   for (const order of welcome.attempts) obey(step, order)
+  // A new writer may not know what the last one had heard: what runs is told again, from the last thing that is surely known.
+  for (const attempt of state.attempts.values()) {
+    if (attempt.state === 'reported') continue
+    step.out.push({ kind: 'send', message: statusOf(attempt.order, attempt.state) })
+    tellTicks(step, attempt)
+  }
   beat(step)
 }
+
+const tellTicks = (step: Step, attempt: AgentAttempt): void => { for (const { message } of attempt.unheard) step.out.push({ kind: 'send', message }) }
 
 function onMessage(step: Step, message: ToAgent): void {
   const { state } = step
@@ -61,6 +69,8 @@ function onMessage(step: Step, message: ToAgent): void {
       if (sentAt !== undefined) {
         state.leaseFrom = Math.max(state.leaseFrom, state.guards.leaseFromSend ? sentAt : step.now)
         for (const number of state.sentAt.keys()) if (number <= message.heartbeat) state.sentAt.delete(number)
+        // Messages arrive in order, so what was sent before this heartbeat was heard before it.
+        for (const attempt of state.attempts.values()) attempt.unheard = attempt.unheard.filter((tick) => tick.at >= sentAt)
       }
       state.leaseGen = Math.max(state.leaseGen, message.lease_gen)
       for (const order of message.orders) obey(step, order)
@@ -72,7 +82,7 @@ function obey(step: Step, order: AttemptOrder): void {
   const attempt = step.state.attempts.get(order.attempt_id)
   if (order.action === 'forget') return forget(step, order.attempt_id)
   if (order.action === 'stop') return attempt?.state === 'reported' ? forget(step, order.attempt_id) : kill(step, order.attempt_id, 'seller_offline')
-  if (order.action === 'send_result' && attempt?.result) step.out.push({ kind: 'send', message: attempt.result })
+  if (order.action === 'send_result' && attempt?.result) { tellTicks(step, attempt); step.out.push({ kind: 'send', message: attempt.result }) }
 }
 
 function onDispatch(step: Step, order: JobDispatch): void {
@@ -85,7 +95,7 @@ function onDispatch(step: Step, order: JobDispatch): void {
   const no = state.stopping ? 'the agent is stopping' : state.paused ? 'the node is paused' : step.now - state.leaseFrom > state.settings.startLeaseMs ? 'the lease is too old to start work' : admit(state, order)
   if (no) { step.out.push({ kind: 'send', message: statusOf(order, 'refused', { detail: no }) }); return }
   state.attempts.set(order.attempt_id, {
-    order, state: 'accepted', usage: NO_USAGE, tickSeq: 0, tickHash: step.hash(canonical(order.terms)), lastTickAt: step.now, stopping: null, result: null,
+    order, state: 'accepted', usage: NO_USAGE, tickSeq: 0, tickHash: step.hash(canonical(order.terms)), lastTickAt: step.now, stopping: null, result: null, unheard: [],
   })
   step.out.push({ kind: 'journal', record: { type: 'accept', order } }, { kind: 'send', message: statusOf(order, 'accepted') }, { kind: 'start', order })
 }
@@ -140,7 +150,7 @@ function onEnded(step: Step, id: AttemptId, end: SandboxEnd): void {
   })
   attempt.state = 'reported'
   attempt.result = message
-  step.out.push({ kind: 'journal', record: { type: 'result', message } }, { kind: 'send', message })
+  step.out.push({ kind: 'journal', record: { type: 'result', message, ticks: attempt.unheard } }, { kind: 'send', message })
 }
 
 function kill(step: Step, id: AttemptId, cause: Cause): void {
@@ -168,7 +178,9 @@ function onClock(step: Step): void {
     if ((attempt.order.disconnect === 'exclusive' && state.guards.selfStop && leaseAge > state.settings.selfStopMs) || alone) kill(step, id, 'seller_offline')
     if (attempt.state === 'running' && step.now - attempt.lastTickAt >= state.settings.tickMs) {
       const { tick, hash } = nextTick(step, attempt, null)
-      step.out.push({ kind: 'send', message: { type: 'tick', tick, hash: hash as Tick['prev'] } })
+      const message = { type: 'tick', tick, hash: hash as Tick['prev'] } as const
+      attempt.unheard.push({ at: step.now, message })
+      step.out.push({ kind: 'send', message })
     }
   }
   if (state.connected && step.now - state.lastHeartbeatAt >= state.settings.heartbeatMs) beat(step)

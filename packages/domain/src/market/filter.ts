@@ -1,7 +1,7 @@
 // The hard filters: may this node take this work at all? The answer is a reason or null, the first that applies, cheapest test first.
 // `…_busy` reasons pass with time, the others do not.
 import { LEVELS } from '@lumaris/protocol'
-import type { Capacity, DriverOffer, NoReason } from '@lumaris/protocol'
+import type { Capacity, DriverOffer, JobSpec, NoReason, PriceSheet, Resources } from '@lumaris/protocol'
 import type { NodeRow } from '../rows.ts'
 import { EMPTY_CAPACITY } from '../state.ts'
 import type { MarketState } from '../state.ts'
@@ -24,9 +24,31 @@ export function pickDriver(node: NodeRow, need: Requirement): DriverOffer | NoRe
   return best ?? reason
 }
 
-/** The most an attempt can cost on this node: its whole time limit and the output it may write. */
-export const worstCost = (node: NodeRow, need: Requirement): bigint =>
-  priceOf(node.prices, need.spec.resources, { runMs: need.spec.limits.runMs, outBytes: need.spec.resources.diskBytes })
+/**
+ * What an attempt costs on a node at worst (its whole time limit, and all the output it may write) and in expectation. The same question is asked
+ * of every node for every slot, so the answers are kept with the price sheet and the resources they follow from: both are shared objects that
+ * never change (a new price is a new sheet, specs are interned).
+ */
+export type Costs = { readonly runMs: number; readonly expectedMs: number; readonly worst: bigint; readonly likely: bigint }
+const known = new WeakMap<PriceSheet, WeakMap<Resources, Costs>>()
+export function costsOn(node: NodeRow, need: Requirement): Costs {
+  const { resources, limits } = need.spec
+  let perSheet = known.get(node.prices)
+  if (!perSheet) known.set(node.prices, (perSheet = new WeakMap()))
+  const expected = expectedMs(need.spec)
+  const kept = perSheet.get(resources)
+  if (kept && kept.runMs === limits.runMs && kept.expectedMs === expected) return kept
+  const costs: Costs = {
+    runMs: limits.runMs, expectedMs: expected, worst: priceOf(node.prices, resources, { runMs: limits.runMs, outBytes: resources.diskBytes }),
+    likely: priceOf(node.prices, resources, { runMs: expected, outBytes: 0 }),
+  }
+  perSheet.set(resources, costs)
+  return costs
+}
+export const worstCost = (node: NodeRow, need: Requirement): bigint => costsOn(node, need).worst
+
+/** Without a hint, a job is expected to use a fifth of its time limit: limits are guesses upwards. */
+export const expectedMs = (spec: Pick<JobSpec, 'expectedMs' | 'limits'>): number => spec.expectedMs ?? Math.ceil(spec.limits.runMs / 5)
 
 /** Why this node can never run it, however free it is; null when it can. */
 export function neverReason(node: NodeRow, need: Requirement): NoReason | null {

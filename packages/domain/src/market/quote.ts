@@ -6,10 +6,8 @@ import type { NodeRow, QuoteRow } from '../rows.ts'
 import type { MarketState } from '../state.ts'
 import { emit, refused } from '../turn.ts'
 import type { Turn } from '../turn.ts'
-import { priceOf } from '../billing/price.ts'
-import { busyReason, neverReason, worstCost } from './filter.ts'
+import { busyReason, costsOn, neverReason } from './filter.ts'
 import type { Requirement } from './requirement.ts'
-import { expectedMs } from './score.ts'
 
 export type QuoteCommand = { readonly kind: 'quote'; readonly buyer: UserId; readonly spec: JobSpec; readonly specHash: string }
 
@@ -26,7 +24,7 @@ export type Estimate = { p50: Micros; p90: Micros; attemptCap: Micros; nodes: nu
 type Priced = { worst: Micros; likely: Micros; free: boolean }
 const byLikely = (a: Priced, b: Priced): number => (a.likely < b.likely ? -1 : a.likely > b.likely ? 1 : 0)
 const priced = (node: NodeRow, need: Requirement, free: boolean): Priced =>
-  ({ worst: worstCost(node, need), likely: priceOf(node.prices, need.spec.resources, { runMs: expectedMs(need), outBytes: 0 }), free })
+  ({ worst: costsOn(node, need).worst, likely: costsOn(node, need).likely, free })
 
 export function estimate(state: MarketState, spec: JobSpec): Estimate {
   const need: Requirement = { spec, attemptCap: 0n, job: '' as Requirement['job'], avoid: [], owners: [] } // no job yet: filters that look at it do not apply

@@ -4,7 +4,7 @@ import type { NoReason, ScoreTerms } from '@lumaris/protocol'
 import type { NodeRow } from '../rows.ts'
 import { EMPTY_CAPACITY } from '../state.ts'
 import type { MarketState } from '../state.ts'
-import { priceOf } from '../billing/price.ts'
+import { costsOn } from './filter.ts'
 import type { Requirement } from './requirement.ts'
 
 /** Prior of a Beta(α, β) over ending well: a newcomer counts as 10 of 11, so that it gets work but no blind trust. */
@@ -12,16 +12,13 @@ const PRIOR_WELL = 10, PRIOR_ILL = 1
 export const reliabilityOf = (node: Pick<NodeRow, 'succeeded' | 'failed'>): number =>
   (node.succeeded + PRIOR_WELL) / (node.succeeded + node.failed + PRIOR_WELL + PRIOR_ILL)
 
-/** Without a hint, a job is expected to use a fifth of its time limit: limits are guesses upwards. */
-export const expectedMs = (need: Pick<Requirement, 'spec'>): number => need.spec.expectedMs ?? Math.ceil(need.spec.limits.runMs / 5)
-
 /** A full node costs this many hundredths of the price more than an empty one: enough to spread, too little to pick a dearer node. */
 const LOAD_PERCENT = 10
 
 export type Score = { readonly price: bigint; readonly risk: bigint; readonly load: bigint; readonly total: bigint }
 
 export function scoreOf(state: MarketState, node: NodeRow, need: Requirement): Score {
-  const price = priceOf(node.prices, need.spec.resources, { runMs: expectedMs(need), outBytes: 0 })
+  const price = costsOn(node, need).likely
   // Parts per million, so that the sum stays in whole micro-credits and two replicas agree to the digit.
   const failure = BigInt(Math.round((1 - reliabilityOf(node)) * 1_000_000))
   const risk = (price * failure) / 1_000_000n

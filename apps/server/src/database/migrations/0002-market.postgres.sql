@@ -16,7 +16,6 @@ CREATE TABLE attempts (
   id text PRIMARY KEY, job text NOT NULL, task integer NOT NULL, slot integer NOT NULL, fence bigint NOT NULL, node text NOT NULL, seller text NOT NULL,
   state text NOT NULL, live integer NOT NULL, billed bigint, fee bigint, ended_at bigint, tick_seq integer NOT NULL, released integer NOT NULL DEFAULT 0, doc text NOT NULL
 );
-CREATE INDEX attempts_of_job ON attempts (job, id);
 CREATE UNIQUE INDEX attempts_fence ON attempts (job, task, slot, fence);
 CREATE UNIQUE INDEX attempts_one_live ON attempts (job, task, slot) WHERE live = 1;
 CREATE UNIQUE INDEX attempts_one_settled ON attempts (job, task, slot) WHERE billed IS NOT NULL;

@@ -1,0 +1,124 @@
+#!/usr/bin/env node
+// lumaris agent, as a process of its own: options → startAgent → signals. Its log is JSON lines on stdout; what ends it is one sentence on stderr.
+import { homedir, hostname } from 'node:os'
+import { join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { parseArgs } from 'node:util'
+import { pino } from 'pino'
+import { DriverId, GIB, MIB, parseCredits } from '@lumaris/protocol'
+import type { Capacity, PriceSheet } from '@lumaris/protocol'
+import { startAgent } from './agent.ts'
+import type { AgentConfig } from './agent.ts'
+import type { AgentDriver } from './attempts.ts'
+import { AGENT_VERSION } from './enrol.ts'
+import { AgentStopped } from './log.ts'
+
+const USAGE = `Runs this machine as a node of a market.
+
+  --server URL         where the market is                     (LUMARIS_SERVER)
+  --token TOKEN        join token, the first time              (LUMARIS_TOKEN)
+  --data DIR           key, journal and work directories       (~/.lumaris/agent)
+  --name NAME          of the node, the first time             (the host's name)
+  --region NAME        --label KEY=VALUE (repeatable)
+  --cpus N             cores to offer, such as 1.5             (all)
+  --memory SIZE        such as 4GiB                            (7/8)
+  --disk SIZE          such as 20GiB                           (9/10 of what is free)
+  --gpus N             graphics cards to offer                 (none)
+  --cpu-hour CREDITS   --memory-gib-hour --gpu-hour --disk-gib-hour --out-gib --start: the price sheet, the first time
+  --driver-module FILE drivers of your own: a module with a default export of a list of them
+  --driver ID          only this isolation driver (repeatable)
+  --log-level LEVEL    debug, info, warn, error                (info)
+`
+const options = {
+  server: { type: 'string' }, token: { type: 'string' }, data: { type: 'string' }, name: { type: 'string' }, region: { type: 'string' }, label: { type: 'string', multiple: true },
+  cpus: { type: 'string' }, memory: { type: 'string' }, disk: { type: 'string' }, gpus: { type: 'string' }, driver: { type: 'string', multiple: true }, 'log-level': { type: 'string' }, 'driver-module': { type: 'string' },
+  'cpu-hour': { type: 'string' }, 'memory-gib-hour': { type: 'string' }, 'gpu-hour': { type: 'string' }, 'disk-gib-hour': { type: 'string' }, 'out-gib': { type: 'string' }, start: { type: 'string' },
+  help: { type: 'boolean' }, version: { type: 'boolean' },
+} as const
+type Values = ReturnType<typeof parseArgs<{ options: typeof options }>>['values']
+const PRICES = { 'cpu-hour': 'cpuHour', 'memory-gib-hour': 'memoryGibHour', 'gpu-hour': 'gpuHour', 'disk-gib-hour': 'diskGibHour', 'out-gib': 'outGib', start: 'start' } as const satisfies Record<string, keyof PriceSheet>
+
+export function configOf(argv: readonly string[], env: NodeJS.ProcessEnv): AgentConfig & { logLevel: string; driverModule: string | null } {
+  let values: Values
+  try { values = parseArgs({ args: [...argv], options }).values } catch (error) { throw new AgentStopped(`${(error as Error).message.split('. ')[0]}. See --help.`, { cause: error }) }
+  const server = values.server ?? env.LUMARIS_SERVER
+  if (server === undefined) throw new AgentStopped('Which market? Give --server URL. See --help.')
+  if (!URL.canParse(server) || !/^https?:$/.test(new URL(server).protocol)) throw new AgentStopped(`--server must be an address such as https://market.example, not "${server}".`)
+  const token = values.token ?? env.LUMARIS_TOKEN
+  const driverIds = values.driver?.map((id) => {
+    const known = DriverId.safeParse(id)
+    if (!known.success) throw new AgentStopped(`--driver ${id} is none of ${DriverId.options.join(', ')}.`)
+    return known.data
+  })
+  const prices: Partial<PriceSheet> = {}
+  for (const [flag, field] of Object.entries(PRICES) as [keyof typeof PRICES, keyof PriceSheet][]) {
+    const text = values[flag]
+    if (text === undefined) continue
+    const micros = parseCredits(text)
+    if (micros === null) throw new AgentStopped(`--${flag} must be credits such as 0.5, not "${text}".`)
+    prices[field] = micros.toString()
+  }
+  return {
+    server, dataDir: values.data ?? join(homedir(), '.lumaris', 'agent'), name: values.name ?? nameFrom(hostname()), prices, shares: sharesOf(values), logLevel: values['log-level'] ?? 'info', driverModule: values['driver-module'] ?? null,
+    ...(token === undefined ? {} : { token }), ...(values.region === undefined ? {} : { region: values.region }), ...(driverIds ? { driverIds } : {}),
+    labels: Object.fromEntries((values.label ?? []).map((label) => {
+      const at = label.indexOf('=')
+      if (at < 1) throw new AgentStopped(`--label must be KEY=VALUE, not "${label}".`)
+      return [label.slice(0, at), label.slice(at + 1)]
+    })),
+  }
+}
+
+function sharesOf(values: Values): Partial<Capacity> {
+  const number = (flag: 'cpus' | 'gpus', pattern: RegExp): number | undefined => {
+    const text = values[flag]
+    if (text !== undefined && !pattern.test(text)) throw new AgentStopped(`--${flag} must be a number, not "${text}".`)
+    return text === undefined ? undefined : Number(text)
+  }
+  const cpus = number('cpus', /^\d{1,4}(\.\d{1,3})?$/), gpus = number('gpus', /^\d{1,4}$/)
+  const memoryBytes = sizeOf('memory', values.memory), diskBytes = sizeOf('disk', values.disk)
+  return {
+    ...(cpus === undefined ? {} : { cpuMillis: Math.round(cpus * 1000) }), ...(gpus === undefined ? {} : { gpus }),
+    ...(memoryBytes === undefined ? {} : { memoryBytes }), ...(diskBytes === undefined ? {} : { diskBytes }),
+  }
+}
+
+const UNITS: Readonly<Record<string, number>> = { '': 1, k: 1024, m: MIB, g: GIB, t: 1024 * GIB }
+function sizeOf(flag: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const match = /^(\d{1,15}(?:\.\d{1,3})?) ?(?:([kmgt])(?:i?b)?)?$/i.exec(text)
+  const unit = UNITS[(match?.[2] ?? '').toLowerCase()]
+  if (!match || unit === undefined) throw new AgentStopped(`--${flag} must be a size such as 512MiB or 4GiB, not "${text}".`)
+  return Math.floor(Number(match[1]) * unit)
+}
+/** A host's name as a node's: what does not fit becomes a dash. */
+export const nameFrom = (host: string): string => host.toLowerCase().replaceAll(/[^a-z0-9-]+/g, '-').replaceAll(/^-+|-+$/g, '').slice(0, 63).replace(/-+$/, '') || 'node'
+
+async function main(): Promise<void> {
+  const argv = process.argv.slice(2)
+  if (argv.includes('--help')) { process.stdout.write(USAGE); return }
+  if (argv.includes('--version')) { process.stdout.write(`${AGENT_VERSION}\n`); return }
+  const { logLevel, driverModule, ...config } = configOf(argv, process.env)
+  const log = pino({ level: logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { error: (error: unknown) => (error instanceof Error ? pino.stdSerializers.err(error) : error) } })
+  // Given by the seller on purpose; nothing that comes over the network can name a module.
+  const own = driverModule === null ? {} : { drivers: ((await import(pathToFileURL(resolve(driverModule)).href)) as { default: AgentDriver[] }).default }
+  const agent = await startAgent({ ...config, ...own, log })
+  // Asked a second time, it goes at once; the journal and the next start do the rest.
+  let asked = false
+  const leave = (signal: NodeJS.Signals): void => {
+    if (asked) process.exit(130)
+    asked = true
+    log.info({ signal }, 'asked to stop')
+    void agent.stop()
+  }
+  process.on('SIGTERM', leave).on('SIGINT', leave)
+  const says = await agent.ended
+  if (says !== null) throw new AgentStopped(says)
+}
+
+if (import.meta.main) {
+  main().then(() => process.exit(0), (error: unknown) => {
+    process.stderr.write(error instanceof AgentStopped ? `${error.message}\n` : `${error instanceof Error ? (error.stack ?? error.message) : 'The agent broke.'}\n`)
+    process.exit(1)
+  })
+}

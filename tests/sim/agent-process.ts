@@ -1,0 +1,260 @@
+// One start of an agent: the very `stepAgent` of production, with simulated hands. A journal record is on the disk when its output was carried
+// out; a crash may come between two outputs. Sandboxes die with the process. The clock counts suspend and runs up to two percent fast or slow.
+import { createAgentState, listAttempts, nextClockMs, restoreAgent, stepAgent } from '@lumaris/domain'
+import type { AgentInput, AgentOutput, AgentState, JournalRecord, SandboxEnd } from '@lumaris/domain'
+import { merkleRoot } from '@lumaris/protocol'
+import type { AttemptId, Cause, FromAgent, Hello, JobDispatch } from '@lumaris/protocol'
+import { Connection } from './connection.ts'
+import type { DownFrame } from './connection.ts'
+import { sha256 } from './world.ts'
+import type { World } from './world.ts'
+import type { Machine } from './machine.ts'
+
+/** Nothing heard from the market for so long: the connection is dead, whatever TCP says. */
+const SILENT_MS = 30_000
+const CONNECT_MS = 20_000
+/** A sandbox gets so long to end when it is told to. */
+const KILL_GRACE_MS = 4_000
+const SIGNATURE = 'x'.repeat(86)
+
+export type Box = { readonly order: JobDispatch; readonly startedAt: number; runningFrom: number | null; over: boolean; killed: boolean }
+
+export class AgentProcess {
+  readonly machine: Machine
+  readonly boot: string
+  readonly clone: boolean
+  readonly state: AgentState
+  readonly boxes = new Map<AttemptId, Box>()
+  readonly disk: JournalRecord[]
+  alive = true
+  paused = false
+  connection: Connection | null = null
+  connectedSince = Infinity
+  readonly #world: World
+  readonly #rate: number
+  readonly #bornAt: number
+  #stream: string | null = null
+  #next = 1
+  #received = 0
+  #unacked: { seq: number; message: FromAgent }[] = []
+  #backlog: (() => void)[] = []
+  #helloSentAt = 0
+  #heardAt = 0
+  #meteredAt = 0
+  /** Written, and not on the disk yet: only with the guard off. */
+  #unsynced: JournalRecord[] = []
+
+  constructor(world: World, machine: Machine, boot: string, clone: boolean) {
+    this.#world = world
+    this.machine = machine
+    this.boot = boot
+    this.clone = clone
+    this.#bornAt = world.now
+    this.#rate = 1 + (world.chance.next() - 0.5) * 0.04
+    this.state = createAgentState(machine.node, machine.capacity, undefined, world.guards)
+    this.disk = clone ? [...machine.disk] : machine.disk
+    restoreAgent(this.state, this.disk)
+    world.note(`${machine.node} ${boot} starts with ${this.state.attempts.size} results`)
+    this.#tick()
+    this.connect()
+  }
+
+  get now(): number { return Math.floor(1_000_000 + (this.#world.now - this.#bornAt) * this.#rate) }
+  get waiting(): number { return this.#unacked.length }
+  get rate(): number { return this.#rate }
+
+  run(what: () => void): void {
+    if (!this.alive) return
+    if (this.paused) this.#backlog.push(what)
+    else what()
+  }
+  later(ms: number, what: () => void): void { this.#world.time.after(ms, () => this.run(what)) }
+
+  #tick(): void {
+    this.later(nextClockMs(this.state) / this.#rate, () => {
+      if (this.#unsynced.length > 0) this.disk.push(...this.#unsynced.splice(0))
+      if (this.now - this.#meteredAt >= 5000) {
+        this.#meteredAt = this.now
+        for (const [id, box] of this.boxes) if (box.runningFrom !== null && !box.over) this.step({ kind: 'usage', attempt: id, usage: this.#usage(box) })
+      }
+      if (this.alive) this.step({ kind: 'clock' })
+      if (this.alive && this.connection && this.now - this.#heardAt > (this.state.connected ? SILENT_MS : CONNECT_MS)) this.connection.close('agent')
+      this.#tick()
+    })
+  }
+
+  // The connection
+
+  connect(): void {
+    if (!this.alive || this.connection) return
+    const { machine } = this, writer = this.#world.writer
+    if (!writer || machine.cutUp || machine.cutDown || machine.closed) { this.later(this.#world.chance.between(500, 5000), () => this.connect()); return }
+    this.connection = new Connection(this.#world, this, writer.gateway)
+    this.#helloSentAt = this.now
+    this.#heardAt = this.now
+    const hello: Hello = {
+      type: 'hello', protocol: 1, node_id: machine.node, boot_id: this.boot, agent_version: '0.1.0', nonce: 'n', signature: SIGNATURE, capacity: machine.capacity,
+      drivers: [{ id: 'fake', level: 'namespace', runtimes: ['native', 'python'], limits: {} }], attempts: listAttempts(this.state), last_seen: this.#received, ...(this.#stream ? { stream_id: this.#stream } : {}),
+    }
+    this.connection.up({ kind: 'hello', hello })
+  }
+
+  lost(connection: Connection): void {
+    if (this.connection !== connection) return
+    this.connection = null
+    this.connectedSince = Infinity
+    if (this.state.connected) this.step({ kind: 'disconnected' })
+    this.later(this.#world.chance.between(200, 5000), () => this.connect())
+  }
+
+  receive(connection: Connection, frame: DownFrame): void {
+    if (this.connection !== connection) return
+    this.#heardAt = this.now
+    switch (frame.kind) {
+      case 'ack': this.#unacked = this.#unacked.filter((sent) => sent.seq > frame.seq); return
+      case 'refused':
+        this.#world.note(`${this.machine.node} ${this.boot} is refused: ${frame.code}`)
+        if (frame.code === 'stale_session') { this.machine.exit(this); return }
+        connection.close('agent')
+        return
+      case 'welcome': {
+        const { welcome } = frame
+        if (welcome.stream_id === this.#stream) this.#unacked = this.#unacked.filter((sent) => sent.seq > welcome.last_seen)
+        else {
+          this.#stream = welcome.stream_id
+          this.#received = 0
+          this.#next = 1
+          this.#unacked = this.#unacked.map(({ message }) => ({ seq: this.#next++, message }))
+        }
+        for (const sent of this.#unacked) connection.up({ kind: 'data', ...sent })
+        this.connectedSince = this.#world.now
+        connection.session = welcome.session
+        this.step({ kind: 'welcome', welcome, helloSentAt: this.#helloSentAt })
+        return
+      }
+      case 'data':
+        if (frame.seq > this.#received) { this.#received = frame.seq; this.step({ kind: 'message', message: frame.message }) }
+        connection.up({ kind: 'ack', seq: frame.seq })
+    }
+  }
+
+  // The core and its hands
+
+  step(input: AgentInput): void {
+    if (!this.alive) return
+    const exclusive = input.kind === 'clock'
+    const out = stepAgent(this.state, input, { now: this.now, wall: Math.floor(1_700_000_000_000 + this.#world.now), hash: sha256 })
+    for (const output of out) {
+      if (!this.alive) return
+      if (this.#world.stormy && out.length > 1 && this.#world.chance.happens(1 / 8000)) { this.#world.saw('agent crash between outputs'); this.machine.crash(this); return }
+      if (exclusive && output.kind === 'kill') this.#world.saw('exclusive stopped itself')
+      this.#carry(output)
+    }
+  }
+
+  #carry(output: AgentOutput): void {
+    switch (output.kind) {
+      case 'journal':
+        if (this.#world.without('journalBeforeAccept')) this.#unsynced.push(output.record)
+        else this.disk.push(output.record)
+        return
+      case 'send': this.#send(output.message); return
+      case 'seal': {
+        const root = merkleRoot(sha256, output.leaves.map((leaf) => leaf.hash)) as never
+        this.#send({ type: 'seal', seal: { node: this.machine.node, session: this.state.session, number: output.number, root, count: output.leaves.length, signature: SIGNATURE }, leaves: [...output.leaves] })
+        return
+      }
+      case 'start': this.#start(output.order); return
+      case 'kill': this.#kill(output.attempt, output.cause); return
+      case 'wipe': this.boxes.delete(output.attempt)
+    }
+  }
+
+  #send(message: FromAgent): void {
+    const sent = { seq: this.#next++, message }
+    this.#unacked.push(sent)
+    if (message.type === 'job_status') this.#world.note(`${this.machine.node} says ${message.attempt_id} ${message.status}${message.cause ? ` (${message.cause})` : ''}`)
+    if (this.state.connected) this.connection?.up({ kind: 'data', ...sent })
+  }
+
+  // Sandboxes
+
+  #usage(box: Box) {
+    const runMs = box.runningFrom === null ? 0 : Math.max(0, this.now - box.runningFrom)
+    return { runMs, cpuMs: Math.floor(runMs / 2), memoryPeakBytes: 1 << 20, diskBytes: 0, outBytes: 0 }
+  }
+
+  #start(order: JobDispatch): void {
+    const { chance } = this.#world
+    const box: Box = { order, startedAt: this.#world.now, runningFrom: null, over: false, killed: false }
+    this.boxes.set(order.attempt_id, box)
+    this.#world.auditor.boxStarts(this, box)
+    const fails = chance.weighted({ no: 100, before: 2, during: 1 })
+    const wanted = Number(order.env.SIM_MS ?? '1000') * (0.7 + 0.6 * chance.next())
+    this.later(chance.between(20, 2500), () => {
+      if (box.over || box.killed) return
+      if (fails === 'before') { this.#end(box, { cause: 'driver_failed', exitCode: null, resultDigest: null, detail: 'it did not start' }); return }
+      box.runningFrom = this.now
+      this.step({ kind: 'started', attempt: order.attempt_id })
+      const over = wanted > order.limits.runMs
+      // The program ends by itself whether or not the agent looks.
+      this.#world.time.after(Math.min(wanted, order.limits.runMs) / (fails === 'during' ? 2 : 1), () => {
+        if (box.over || !this.alive) return
+        if (fails === 'during') this.#end(box, { cause: 'driver_failed', exitCode: null, resultDigest: null, detail: 'the sandbox broke' })
+        else if (over) this.#end(box, { cause: 'buyer_limit', exitCode: null, resultDigest: null, detail: 'time limit' })
+        else {
+          const exitCode = Number(order.env.SIM_EXIT ?? '0')
+          const truth = `${order.task_id} ${exitCode}`
+          const digest = sha256(this.machine.honest || !chance.happens(0.5) ? truth : `${truth} as ${this.machine.node} likes it`)
+          this.#end(box, { cause: exitCode === 0 ? 'succeeded' : 'buyer_exit', exitCode, resultDigest: digest, detail: null })
+        }
+      })
+    })
+  }
+
+  #end(box: Box, end: Pick<SandboxEnd, 'cause' | 'exitCode' | 'resultDigest' | 'detail'>): void {
+    if (box.over) return
+    box.over = true
+    this.#world.auditor.boxStops(this, box)
+    const usage = this.#usage(box)
+    this.run(() => this.step({ kind: 'ended', attempt: box.order.attempt_id, end: { ...end, usage, files: [] } }))
+  }
+
+  #kill(id: AttemptId, cause: Cause): void {
+    const box = this.boxes.get(id)
+    this.#world.note(`${this.machine.node} stops ${id} (${cause})`)
+    if (!box) { this.run(() => this.step({ kind: 'ended', attempt: id, end: { cause, exitCode: null, usage: { runMs: 0, cpuMs: 0, memoryPeakBytes: 0, diskBytes: 0, outBytes: 0 }, files: [], resultDigest: null, detail: null } })); return }
+    if (box.over) return
+    box.killed = true
+    this.#world.time.after(this.#world.chance.between(1, KILL_GRACE_MS), () => { if (this.alive) this.#end(box, { cause, exitCode: null, resultDigest: null, detail: null }) })
+  }
+
+  // Faults
+
+  /** The process stands still; its sandboxes do not. A watchdog that the agent winds up stops exclusive work when the lease runs out. */
+  pause(): void {
+    if (this.paused || !this.alive) return
+    this.paused = true
+    this.#world.note(`${this.machine.node} ${this.boot} stands still`)
+    if (!this.#world.guards.selfStop) return
+    for (const box of this.boxes.values()) {
+      if (box.over || box.order.disconnect !== 'exclusive') continue
+      const left = (this.state.leaseFrom + this.state.settings.selfStopMs - this.now) / this.#rate
+      this.#world.time.after(Math.max(0, left), () => { if (this.paused && this.alive) this.#end(box, { cause: 'seller_offline', exitCode: null, resultDigest: null, detail: 'watchdog' }) })
+    }
+  }
+  resume(): void {
+    if (!this.paused) return
+    this.paused = false
+    this.#world.note(`${this.machine.node} ${this.boot} goes on`)
+    for (const what of this.#backlog.splice(0)) this.run(what)
+    this.connection?.pumpDown()
+  }
+  /** Gone, with all that ran in it. */
+  die(silently: boolean): void {
+    if (!this.alive) return
+    this.alive = false
+    for (const box of this.boxes.values()) if (!box.over) { box.over = true; this.#world.auditor.boxStops(this, box) }
+    this.connection?.close('agent', silently)
+  }
+}

@@ -1,0 +1,377 @@
+// Who watches. After every commit: is what was written allowed, given what stood there before? At quiet moments: is memory what the tables would
+// give? While sandboxes run: may they? And when the storm is over and three hours have passed: has everything come to an end?
+// The numbers are those of docs/benchmarks/mutations.md. I17 (an order book that is never crossed) does not apply: there is no book.
+import { ATTEMPT, CAUSES, JOB, SLOT, TASK, busyReason, holdsNode, isLive, isTerminal, neverReason, requirementOf, termsOf, worstCost } from './domain.ts'
+import type { AttemptRow, Change, JobRow, MarketState, NodeRow, SlotRow, TaskRow, TickRow } from '@lumaris/domain'
+import { account, canonical, isExternal, isRefusal } from '@lumaris/protocol'
+import type { Capacity, JobEvent, NodeId } from '@lumaris/protocol'
+import type { Command, Submitted } from '@lumaris/domain'
+import { slotKey } from './database.ts'
+import type { Written } from './database.ts'
+import { loadState } from './load.ts'
+import { waitKey } from './waiting.ts'
+import { sha256 } from './world.ts'
+import type { World } from './world.ts'
+import type { Writer } from './writer.ts'
+import type { AgentProcess, Box } from './agent-process.ts'
+
+const moves = (table: Readonly<Record<string, Readonly<Partial<Record<string, string>>>>>, from: string, to: string): boolean => from === to || Object.values(table[from] ?? {}).includes(to)
+
+export class Auditor {
+  readonly #world: World
+  #acknowledged = new Set<string>()
+  #jobOfKey = new Map<string, string>()
+  #started = new Set<string>()
+  #runningExclusive = new Map<string, Box[]>()
+  /** When an attempt's end was committed. */
+  #endedAt = new Map<string, number>()
+
+  constructor(world: World) { this.#world = world }
+
+  // Commits
+
+  committed(epoch: number, written: readonly Written[]): void {
+    const { db } = this.#world, world = this.#world
+    if (epoch !== db.epoch) world.fail('I9b', `a write under epoch ${epoch} was accepted in epoch ${db.epoch}`)
+    const jobs = new Set<string>(), nodes = new Set<string>()
+    for (const { change, before } of written) {
+      switch (change.kind) {
+        case 'job': this.#job(before as JobRow | undefined, change.row); jobs.add(change.row.id); break
+        case 'task': this.#task(before as TaskRow | undefined, change.row); jobs.add(change.row.job); break
+        case 'attempt': this.#attempt(before as AttemptRow | undefined, change.row); jobs.add(change.row.job); nodes.add(change.row.node); break
+        case 'node': this.#node(before as NodeRow | undefined, change.row); nodes.add(change.row.id); break
+        case 'event': this.#event(change.row); break
+        case 'tick': this.#tick(change.row); break
+        case 'entry': for (const { from, to } of change.row.postings) for (const name of [from, to]) if (name.startsWith('escrow:')) jobs.add(name.slice('escrow:'.length)); break
+        default:
+      }
+    }
+    for (const job of jobs) this.#jobAfter(job)
+    for (const node of nodes) this.#nodeAfter(node)
+  }
+
+  #job(before: JobRow | undefined, row: JobRow): void {
+    const { fail } = this.#bound
+    if (!before) { if (row.version !== 0 || row.state !== 'queued') fail('I11', `${row.id} begins as ${row.state}`, [row.id]); return }
+    if (before.buyer !== row.buyer || before.cap !== row.cap || before.attemptCap !== row.attemptCap || before.bodyHash !== row.bodyHash) fail('I15', `${row.id} was made twice`, [row.id])
+    if (!moves(JOB, before.state, row.state)) fail('I11', `${row.id} goes from ${before.state} to ${row.state}`, [row.id])
+    if (row.version < before.version || row.cost < before.cost) fail('I9', `${row.id} goes back in version or cost`, [row.id])
+    if (isTerminal(before.state) && (row.cost !== before.cost || row.refunded !== before.refunded || row.cause !== before.cause)) fail('I11', `${row.id} has ended and changes`, [row.id])
+  }
+
+  #task(before: TaskRow | undefined, row: TaskRow): void {
+    const { fail } = this.#bound
+    if (!before) return
+    if (!moves(TASK, before.state, row.state)) fail('I11', `task ${row.job}.${row.index} goes from ${before.state} to ${row.state}`, [row.job])
+    row.slots.forEach((slot, i) => {
+      const old = before.slots[i]
+      if (!old) return
+      if (!moves(SLOT, old.state, slot.state)) fail('I11', `slot ${row.job}.${row.index}.${i} goes from ${old.state} to ${slot.state}`, [row.job])
+      if (slot.fence < old.fence) fail('I9', `the fence of ${row.job}.${row.index}.${i} goes from ${old.fence} to ${slot.fence}`, [row.job])
+      if (slot.state === 'assigned' && old.state === 'pending' && slot.fence !== old.fence + 1) fail('I9', `the fence of ${row.job}.${row.index}.${i} does not grow by one`, [row.job])
+    })
+  }
+
+  #attempt(before: AttemptRow | undefined, row: AttemptRow): void {
+    const { fail } = this.#bound, world = this.#world
+    if (row.detail === 'the metering chain is broken' || row.detail === 'the meter ran backwards') fail('H1', `the honest node ${row.node} is blamed: ${row.detail}`, [row.id, row.node])
+    if (row.state === 'ended' && before?.state !== 'ended') {
+      this.#endedAt.set(row.id, world.now)
+      world.note(`${row.id} of ${row.job}.${row.task}.${row.slot} on ${row.node} ends: ${row.cause} ${row.detail ?? ''}`)
+      if (row.detail === 'the offer was not taken up in time') world.saw('offer not taken up')
+      else if (row.cause === 'seller_refused') world.saw('attempt refused')
+      if (row.detail === 'the agent restarted without it' || row.detail === 'the agent no longer knows of it') world.saw('amnesia')
+    }
+    if (row.evidence && !before?.evidence) world.saw('late result kept as evidence')
+    if (row.state === 'invalid') world.saw('result invalid')
+    if (!before) { if (row.state !== 'offered') fail('I11', `${row.id} begins as ${row.state}`, [row.id]); return }
+    if (!moves(ATTEMPT, before.state, row.state)) fail('I11', `${row.id} goes from ${before.state} to ${row.state}`, [row.id])
+    if (before.fence !== row.fence || before.node !== row.node || before.job !== row.job || before.slot !== row.slot || before.prices !== row.prices) fail('I11', `${row.id} is another attempt now`, [row.id])
+    if (row.session < before.session || row.leaseGen < before.leaseGen || row.tickSeq < before.tickSeq) fail('I9', `${row.id} goes back in session, lease or ticks`, [row.id])
+    if (before.billed !== null && row.billed !== before.billed) fail('I6', `${row.id} is billed again`, [row.id])
+  }
+
+  #node(before: NodeRow | undefined, row: NodeRow): void {
+    const { fail } = this.#bound
+    if (!before) return
+    if (row.session < before.session || row.leaseGen < before.leaseGen) fail('I9', `${row.id} goes back in session or lease`, [row.id])
+    if (row.session > before.session + 1) fail('I9', `${row.id} skips a session`, [row.id])
+    if (row.presence === 'lost' && before.presence !== 'lost') { this.#world.saw('node lost'); this.#world.note(`${row.id} is lost`) }
+    if (row.session !== before.session) this.#world.note(`${row.id} has session ${row.session} (${row.bootId})`)
+  }
+
+  #event(row: JobEvent): void {
+    const world = this.#world
+    world.note(`${row.job} v${row.version} ${row.type} ${row.state} ${row.attempt ?? ''} ${row.node ?? ''} ${row.cause ?? ''}`)
+    if (row.type === 'ended') {
+      if (row.state === 'completed') world.saw('job completed')
+      if (row.state === 'failed') world.saw('job failed')
+      if (row.state === 'cancelled') world.saw('job cancelled')
+      if (row.state === 'expired') world.saw('job expired')
+    }
+    if (row.type === 'settled' && row.amount !== '0') {
+      const cause = world.db.attempts.get(row.attempt ?? '')?.cause
+      if (cause === 'buyer_exit' || cause === 'buyer_limit') world.saw('paid for a failing program')
+      if (cause === 'buyer_cancelled') world.saw('paid on cancel')
+    }
+    if (row.type === 'task' && row.state === 'failed' && row.cause !== 'buyer_exit' && row.cause !== 'buyer_limit' && row.cause !== 'wrong_result') world.saw('retries used up')
+  }
+
+  #tick(row: TickRow): void {
+    const { db } = this.#world, { fail } = this.#bound
+    const { hash, ...tick } = row
+    const chain = db.ticks.get(row.attempt) ?? []
+    const before = chain[row.seq - 2]
+    const attempt = db.attempts.get(row.attempt), job = db.jobs.get(attempt?.job ?? '')
+    if (!attempt || !job) return fail('I18', `a tick of the unknown attempt ${row.attempt}`)
+    const first = (): string => sha256(canonical(termsOf(job, attempt)))
+    if (row.prev !== (before ? before.hash : first()) || hash !== sha256(canonical(tick))) fail('I18', `tick ${row.seq} of ${row.attempt} does not follow`, [row.attempt])
+  }
+
+  /** The rows of a job belong together. */
+  #jobAfter(id: string): void {
+    const { db } = this.#world, { fail } = this.#bound
+    const job = db.jobs.get(id)
+    if (!job) return fail('I10', `money moves for the unknown job ${id}`, [id])
+    const escrow = db.balances.get(account.escrow(job.id)) ?? 0n
+    const tasks = db.tasks.get(id) ?? [], attempts = [...(db.attemptsOfJob.get(id) ?? [])].map((attempt) => db.attempts.get(attempt)!)
+    const seats = tasks.flatMap((task) => task.slots).filter((slot) => slot.state !== 'done' && slot.state !== 'dropped').length
+    if (isTerminal(job.state)) {
+      if (escrow !== 0n) fail('I5a', `${id} is ${job.state} and its escrow holds ${escrow}`, [id])
+      if (seats > 0 || attempts.some((attempt) => isLive(attempt.state))) fail('I11', `${id} is ${job.state} and something of it is still open`, [id])
+      if (tasks.some((task) => task.state === 'queued' || task.state === 'running')) fail('I11', `${id} is ${job.state} and a task of it is open`, [id])
+      if (job.state === 'completed' && tasks.some((task) => task.state !== 'done')) fail('I11', `${id} is completed and not all its tasks are done`, [id])
+      if (job.cost + job.refunded !== job.cap) fail('I8b', `${id} has a cap of ${job.cap} and paid ${job.cost} + ${job.refunded}`, [id])
+    } else {
+      if (escrow !== job.cap - job.cost) fail('I5b', `${id} should have ${job.cap - job.cost} in escrow and has ${escrow}`, [id])
+      if (escrow < job.attemptCap * BigInt(seats)) fail('I5b', `${id} has ${escrow} for ${seats} open seats at ${job.attemptCap}`, [id])
+    }
+    if (job.cost > job.cap) fail('I8b', `${id} costs ${job.cost} of at most ${job.cap}`, [id])
+    if (job.version !== (db.events.get(id)?.at(-1)?.version ?? 0)) fail('I16', `${id} is at version ${job.version}, its last event is another`, [id])
+    const counts = { tasksRunning: 'running', tasksDone: 'done', tasksFailed: 'failed' } as const
+    for (const [field, state] of Object.entries(counts) as [keyof typeof counts, string][]) {
+      const count = tasks.filter((task) => task.state === state).length
+      if (job[field] !== count) fail('I16', `${id} says ${field} ${job[field]}, there are ${count}`, [id])
+    }
+    for (const task of tasks) task.slots.forEach((slot, i) => this.#slot(task, slot, i))
+    for (const attempt of attempts) this.#attemptAfter(job, attempt)
+    for (const task of tasks) this.#copies(job, task, attempts)
+  }
+
+  #slot(task: TaskRow, slot: SlotRow, index: number): void {
+    const { db } = this.#world, { fail } = this.#bound
+    const live = [...(db.liveBySlot.get(slotKey({ job: task.job, task: task.index, slot: index })) ?? [])].map((id) => db.attempts.get(id)!)
+    const name = `${task.job}.${task.index}.${index}`, [only] = live
+    if (live.length > 1) fail('I8', `two live attempts on ${name}`, [task.job])
+    if (only && (only.fence !== slot.fence || slot.attempt !== only.id)) fail('I8', `${only.id} is live under fence ${only.fence}, slot ${name} has ${slot.fence}`, [only.id, task.job])
+    if (slot.state === 'assigned' && !(only && holdsNode(only.state))) fail('I14', `slot ${name} is assigned and nothing holds it`, [task.job])
+    if (slot.state === 'reported' && only?.state !== 'reported') fail('I14', `slot ${name} is reported and no result waits`, [task.job])
+    if (only && slot.state !== 'assigned' && slot.state !== 'reported') fail('I8', `${only.id} is live and slot ${name} is ${slot.state}`, [only.id, task.job])
+    if (slot.state === 'pending' && task.state !== 'queued' && task.state !== 'running') fail('I14', `slot ${name} waits in a task that is ${task.state}`, [task.job])
+  }
+
+  #attemptAfter(job: JobRow, attempt: AttemptRow): void {
+    const { fail } = this.#bound
+    if (attempt.billed === null || attempt.billed === 0n) return
+    const slot = this.#world.db.tasks.get(job.id)?.[attempt.task]?.slots[attempt.slot]
+    if (attempt.state !== 'valid' && !(attempt.state === 'ended' && attempt.cause && CAUSES[attempt.cause].bears === 'buyer')) fail('I7', `${attempt.id} is paid and ${attempt.state} (${attempt.cause})`, [attempt.id])
+    if (slot?.fence !== attempt.fence) fail('I7', `${attempt.id} is paid under fence ${attempt.fence}, its slot has ${slot?.fence}`, [attempt.id])
+    if (attempt.billed > job.attemptCap) fail('I7', `${attempt.id} costs ${attempt.billed}, above ${job.attemptCap}`, [attempt.id])
+    const entry = this.#world.db.entries.get(this.#world.db.settledSlots.get(slotKey(attempt)) ?? '')
+    if (entry?.attempt !== attempt.id) return fail('I7', `${attempt.id} is billed and its slot was settled for ${entry?.attempt}`, [attempt.id])
+    const sum = entry.postings.reduce((total, posting) => total + posting.amount, 0n)
+    if (sum !== attempt.billed || entry.postings.some((posting) => posting.to !== account.fee && posting.to !== account.pending(attempt.seller))) fail('I7', `${entry.id} pays ${sum} or the wrong seller`, [attempt.id])
+  }
+
+  #copies(job: JobRow, task: TaskRow, attempts: readonly AttemptRow[]): void {
+    const { fail } = this.#bound
+    const valid = attempts.filter((attempt) => attempt.task === task.index && attempt.state === 'valid')
+    if (task.state === 'done' && valid.length < job.spec.copies) fail('I13', `task ${job.id}.${task.index} is done with ${valid.length} of ${job.spec.copies} copies`, [job.id])
+    if (valid.length === 0) return
+    if (valid.length < job.spec.copies || new Set(valid.map((attempt) => attempt.seller)).size < job.spec.copies) fail('I13', `the ${valid.length} results of ${job.id}.${task.index} are not from ${job.spec.copies} owners`, [job.id])
+    if (job.spec.copies > 1) this.#world.saw(attempts.some((attempt) => attempt.task === task.index && attempt.state === 'invalid') ? 'copies disagreed' : 'copies agreed')
+  }
+
+  #nodeAfter(id: string): void {
+    const { db } = this.#world, { fail } = this.#bound
+    const node = db.nodes.get(id)
+    if (!node) return
+    let cpu = 0, memory = 0
+    for (const live of this.#liveOn(node.id)) {
+      const { resources } = db.jobs.get(live.job)!.spec
+      if (holdsNode(live.state)) { cpu += resources.cpuMillis; memory += resources.memoryBytes }
+      if (live.session !== node.session && live.state !== 'reported') fail('I24', `${live.id} is live in session ${live.session} of ${id}, which is in ${node.session}`, [live.id, id])
+      if (node.presence === 'lost' && live.state !== 'reported' && db.jobs.get(live.job)!.spec.disconnect === 'wait') this.#world.saw('wait kept its place')
+    }
+    if (cpu > node.capacity.cpuMillis || memory > node.capacity.memoryBytes) fail('I12', `${id} has ${cpu} of ${node.capacity.cpuMillis} thousandths of a core reserved`, [id])
+  }
+
+  *#liveOn(node: NodeId): Iterable<AttemptRow> {
+    const { db } = this.#world
+    for (const job of db.openJobs) for (const id of db.attemptsOfJob.get(job) ?? []) {
+      const row = db.attempts.get(id)
+      if (row?.node === node && isLive(row.state)) yield row
+    }
+  }
+
+  // Answers to people
+
+  answered(command: Command, answer: unknown): void {
+    if (isRefusal(answer) || command.kind !== 'submit') return
+    const { job } = answer as Submitted, { fail } = this.#bound
+    this.#acknowledged.add(job.id)
+    if (!this.#world.db.jobs.has(job.id)) fail('I10', `${job.id} is acknowledged and not stored`, [job.id])
+    if (job.bodyHash !== command.bodyHash) fail('I15', `a request is answered with ${job.id}, which has another body`, [job.id])
+    const key = command.key ?? command.id
+    if (!key) return
+    const earlier = this.#jobOfKey.get(key)
+    if (earlier && earlier !== job.id) fail('I15', `${key} was answered with ${earlier}, now with ${job.id}`, [earlier, job.id])
+    this.#jobOfKey.set(key, job.id)
+  }
+
+  // Sandboxes
+
+  boxStarts(process: AgentProcess, box: Box): void {
+    const { order } = box, { fail } = this.#bound, { node } = process.machine
+    this.#world.note(`${node} ${process.boot} starts ${order.attempt_id} of ${order.slot_id} fence ${order.fence}`)
+    if (this.#started.has(order.attempt_id)) fail('I20', `${order.attempt_id} starts a second time, on ${node}`, [order.attempt_id, node])
+    this.#started.add(order.attempt_id)
+    if (!process.disk.some((record) => record.type === 'accept' && record.order.attempt_id === order.attempt_id)) fail('I22', `${order.attempt_id} runs on ${node} and is not in its journal`, [order.attempt_id, node])
+    if (order.disconnect !== 'exclusive') return
+    const running = this.#runningExclusive.get(order.slot_id) ?? []
+    running.push(box)
+    this.#runningExclusive.set(order.slot_id, running)
+    if (running.length > 1) fail('I21', `two attempts of the exclusive slot ${order.slot_id} run: ${running.map((one) => one.order.attempt_id).join(', ')}`, [order.job_id, ...running.map((one) => one.order.attempt_id), ...running.map((one) => one.order.terms.node)])
+  }
+  boxStops(process: AgentProcess, box: Box): void {
+    this.#world.note(`${process.machine.node} has ended the sandbox of ${box.order.attempt_id}`)
+    const running = this.#runningExclusive.get(box.order.slot_id)?.filter((one) => one !== box) ?? []
+    if (running.length > 0) this.#runningExclusive.set(box.order.slot_id, running)
+    else this.#runningExclusive.delete(box.order.slot_id)
+  }
+
+  /** I23: what the market has ended does not run on at a node that hears the market; and nothing runs for ever at one that does not. */
+  watchBoxes(): void {
+    const { machines, now, db } = this.#world, { fail } = this.#bound
+    for (const machine of machines) for (const process of machine.processes) {
+      if (!process.alive || process.paused) continue
+      const lease = (process.now - process.state.leaseFrom) / process.rate
+      for (const box of process.boxes.values()) {
+        if (box.over) continue
+        const id = box.order.attempt_id, endedAt = this.#endedAt.get(id)
+        if (endedAt !== undefined && now - endedAt > 75_000 && lease < 15_000) fail('I23', `${id} ended ${Math.round((now - endedAt) / 1000)} s ago and runs on ${machine.node}, which has been told`, [id, machine.node])
+        if (!db.attempts.has(id)) fail('I22', `${id} runs on ${machine.node} and was never committed`, [id, machine.node])
+        if (lease > 32 * 60_000 && box.startedAt < now - 60_000) fail('I23', `${id} runs on ${machine.node} ${Math.round(lease / 60_000)} minutes after its last lease`, [id, machine.node])
+      }
+    }
+  }
+
+  // Quiet moments
+
+  decided(_writer: Writer, _changes: readonly Change[]): void { /* a place to look at what a turn proposes */ }
+
+  /** Nothing is under way in this writer: memory must be what the tables would give, and whoever waits must wait for a reason. */
+  quiet(writer: Writer): void {
+    const world = this.#world, { fail } = this.#bound, { db } = world
+    if (writer.epoch !== db.epoch) return
+    world.saw('quiet moment compared')
+    const loaded = loadState(db, writer.now, world.settings, world.guards)
+    const mine = outlineOf(writer.state, writer.now), theirs = outlineOf(loaded, writer.now)
+    for (const [name, value] of Object.entries(theirs)) {
+      const own = mine[name] as string
+      if (own !== value) fail('memory', `${name} in memory is not what the tables say: ${firstDifference(own, value)}`, firstDifference(own, value).match(/(?:job|att|nod)_\w+/g) ?? [])
+    }
+    for (const [name, balance] of writer.state.accounts) if (balance !== (db.balances.get(name) ?? 0n)) fail('I3', `${name} is ${balance} in memory and ${db.balances.get(name)} in the tables`, [name])
+    this.#waiting(writer)
+    this.#ledger()
+  }
+
+  #waiting(writer: Writer): void {
+    const { state, waits } = writer, { fail } = this.#bound
+    for (const live of state.jobs.values()) for (const task of live.tasks) task.slots.forEach((slot, index) => {
+      if (slot.state !== 'pending' || live.row.cancelling) return
+      const key = waitKey({ job: live.row.id, task: task.index, slot: index, fence: slot.fence })
+      const queued = waits.queued.has(key)
+      if (!queued && !waits.backoff.has(`${live.row.id}.${task.index}.${index}`)) fail('I14', `slot ${key} waits, and stands neither in the queue nor under a timer`, [live.row.id])
+      if (!queued || slot.notBefore > writer.now) return
+      const owners = live.row.spec.copies === 1 ? [] : live.attempts.filter((attempt) => attempt.task === task.index && attempt.slot !== index && (isLive(attempt.state) || attempt.state === 'valid' || attempt.state === 'invalid')).map((attempt) => attempt.seller)
+      const need = requirementOf(live.row, slot, owners)
+      for (const node of state.nodes.values()) {
+        if (busyReason(state, node, need) || neverReason(node, need) || worstCost(node, need) > need.attemptCap) continue
+        fail('I14', `slot ${key} sleeps while ${node.id} has room for it`, [live.row.id, node.id])
+      }
+    })
+  }
+
+  #ledger(): void {
+    const { db } = this.#world, { fail } = this.#bound
+    const fold = new Map<string, bigint>()
+    for (const entry of db.entries.values()) for (const { from, to, amount } of entry.postings) {
+      fold.set(from, (fold.get(from) ?? 0n) - amount)
+      fold.set(to, (fold.get(to) ?? 0n) + amount)
+    }
+    let sum = 0n
+    for (const [name, balance] of fold) {
+      sum += balance
+      if (balance !== db.balances.get(name)) fail('I3', `${name} folds to ${balance} and stands at ${db.balances.get(name)}`, [name])
+      if (balance < 0n && !isExternal(name)) fail('I2', `${name} is at ${balance}`, [name])
+    }
+    if (sum !== 0n) fail('I1', `all money sums to ${sum}`)
+  }
+
+  // The end
+
+  /** Why it is not over yet, or null. */
+  unfinished(): { invariant: string; message: string; about: string[] } | null {
+    const { db, clients, machines, writer } = this.#world
+    for (const id of db.openJobs) return { invariant: 'L1', message: `${id} is still ${db.jobs.get(id)?.state}`, about: [id] }
+    for (const [slot, live] of db.liveBySlot) if (live.size > 0) return { invariant: 'L2', message: `${[...live].join()} is live on ${slot}`, about: [...live] }
+    if (clients.some((client) => client.open > 0)) return { invariant: 'L3', message: 'a client waits for an answer', about: [] }
+    for (const { process, node } of machines) {
+      if (!process?.alive || !process.state.connected) return { invariant: 'L4', message: `${node} is not connected`, about: [node] }
+      const [left] = process.state.attempts.keys()
+      if (left) return { invariant: 'L4', message: `${node} still knows of ${left}`, about: [left, node] }
+      if (process.waiting > 0) return { invariant: 'L5', message: `${node} has words that nobody has heard`, about: [node] }
+    }
+    if (!writer?.idle) return { invariant: 'L3', message: 'the writer is busy', about: [] }
+    return null
+  }
+
+  final(): void {
+    const { db, writer } = this.#world, { fail } = this.#bound
+    for (const id of this.#acknowledged) if (!db.jobs.has(id)) fail('I10', `the acknowledged job ${id} is gone`, [id])
+    for (const [name, balance] of db.balances) if (name.startsWith('escrow:') && balance !== 0n) fail('I5a', `${name} holds ${balance} at the end`, [name.slice(7)])
+    if (!writer) return
+    this.quiet(writer)
+    if (writer.state.slotsByBuyer.size > 0 || writer.state.attempts.size > 0) fail('memory', 'something is left in memory at the end', [...writer.state.attempts.keys()])
+  }
+
+  readonly #bound = { fail: (invariant: string, message: string, about: readonly string[] = []): never => this.#world.fail(invariant, message, about) }
+}
+
+const text = (value: unknown): string => JSON.stringify(value, (_key, field: unknown) => (typeof field === 'bigint' ? `${field}n` : field))
+const sorted = (lines: Iterable<string>): string => [...lines].sort().join('\n')
+const isNone = (capacity: Capacity): boolean => capacity.cpuMillis === 0 && capacity.memoryBytes === 0 && capacity.diskBytes === 0 && capacity.gpus === 0
+
+/** A state as text that does not depend on the order things happened in. What only a living writer knows (links, timers) is left out. */
+function outlineOf(state: MarketState, now: number): Record<string, string> {
+  const live = [...state.jobs.values()].filter((job) => !isTerminal(job.row.state))
+  return {
+    jobs: sorted(live.map((job) => `${text(job.row)} open ${job.open}`)),
+    tasks: sorted(live.flatMap((job) => job.tasks.map(text))),
+    attempts: sorted(live.flatMap((job) => job.attempts.map(text))),
+    attemptsById: sorted(live.flatMap((job) => job.attempts.map((attempt) => text(state.attempts.get(attempt.id) ?? `${attempt.id} is missing`)))),
+    nodes: sorted([...state.nodes.values()].map(text)),
+    quotes: sorted([...state.quotes.values()].filter((quote) => quote.validUntil >= now).map(text)),
+    enrolments: sorted([...state.enrolments.values()].filter((row) => row.expiresAt >= now).map(text)),
+    reserved: sorted([...state.reserved].filter(([, capacity]) => !isNone(capacity)).map(text)),
+    slotsByBuyer: sorted([...state.slotsByBuyer].map(text)),
+    attemptsByNode: sorted([...state.attemptsByNode].map(([node, ids]) => `${node} ${[...ids].sort().join(' ')}`)),
+  }
+}
+
+function firstDifference(a: string, b: string): string {
+  const left = new Set(a.split('\n')), right = new Set(b.split('\n'))
+  const gone = [...left].find((line) => !right.has(line)), come = [...right].find((line) => !left.has(line))
+  return `memory ${gone ?? '-'}\n    tables ${come ?? '-'}`
+}

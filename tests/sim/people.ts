@@ -1,0 +1,176 @@
+// Buyers and sellers, as they are: some ask the price first, some name a cap that is too low, send the same request again with other words,
+// change their mind, run out of money; sellers pause, change prices, and one of them cheats.
+import { GIB, JobSpec, PriceSheet, canonical, isRefusal } from '@lumaris/protocol'
+import type { JobId, JobSpecInput, QuoteId, UserId } from '@lumaris/protocol'
+import type { Command, NodeRow, Submitted } from '@lumaris/domain'
+import { Client } from './client.ts'
+import { Machine } from './machine.ts'
+import { sha256 } from './world.ts'
+import type { World } from './world.ts'
+
+type Submit = Extract<Command, { kind: 'submit' }>
+
+export class Buyer {
+  readonly #world: World
+  readonly #client: Client
+  readonly #user: UserId
+  #jobs: JobId[] = []
+  #sent: Submit[] = []
+  #topups: Extract<Command, { kind: 'topup' }>[] = []
+  #made = 0
+
+  constructor(world: World, name: string) {
+    this.#world = world
+    this.#client = new Client(world)
+    this.#user = `usr_${name}` as UserId
+    this.#topup(3_000_000n)
+    this.#next()
+  }
+
+  #next(): void {
+    this.#world.time.after(this.#world.chance.exponential(50_000), () => {
+      if (!this.#world.stormy) return
+      this.#act()
+      this.#next()
+    })
+  }
+
+  #act(): void {
+    const { chance } = this.#world
+    switch (chance.weighted({ submit: 60, quoted: 12, cancel: 12, again: 8, conflict: 4, topup: 10, topupAgain: 4 })) {
+      case 'submit': this.#submit(this.#spec(), null); return
+      case 'quoted': this.#quoted(); return
+      case 'cancel': if (this.#jobs.length > 0) this.#cancel(chance.happens(0.6) ? this.#jobs.at(-1) as JobId : chance.pick(this.#jobs)); return
+      case 'again': if (this.#sent.length > 0) this.#ask(chance.pick(this.#sent)); return
+      case 'conflict': if (this.#sent.length > 0) { const sent = chance.pick(this.#sent); this.#ask({ ...sent, bodyHash: `${sent.bodyHash}!` }) } return
+      case 'topup': this.#topup(BigInt(chance.between(100_000, 1_500_000))); return
+      case 'topupAgain': if (this.#topups.length > 0) { const sent = chance.pick(this.#topups); this.#world.time.after(0, () => this.#client.ask(chance.happens(0.5) ? sent : { ...sent, bodyHash: 'other' }, (answer) => this.#toppedUp(answer))) }
+    }
+  }
+
+  #spec(): JobSpec {
+    const { chance } = this.#world
+    const runMs = chance.pick([20_000, 60_000, 180_000, 600_000])
+    const input: JobSpecInput = {
+      command: ['work'], env: { SIM_MS: String(Math.round(chance.happens(0.05) ? runMs * 2 : runMs * (0.05 + 0.7 * chance.next()))), SIM_EXIT: chance.happens(0.08) ? '7' : '0' },
+      tasks: Array.from({ length: Number(chance.weighted({ 1: 70, 2: 15, 4: 10, 6: 5 })) }, () => ({})),
+      resources: { cpuMillis: chance.pick([500, 1000, 2000]), memoryBytes: GIB / 2, ...(chance.happens(0.03) ? { gpus: 1 } : {}) },
+      limits: { runMs, queueMs: chance.pick([60_000, 600_000, 1_800_000]), retries: chance.pick([0, 1, 2, 5, 5, 5]) },
+      copies: Number(chance.weighted({ 1: 70, 2: 18, 3: 12 })), disconnect: chance.weighted({ replace: 55, wait: 15, exclusive: 30 }), priority: chance.between(1, 10),
+    }
+    return JobSpec.parse(input)
+  }
+
+  #submit(spec: JobSpec, quote: QuoteId | null): void {
+    const { chance } = this.#world
+    const specHash = sha256(canonical(spec)), n = this.#made++
+    const byKey = chance.happens(0.4)
+    const cap = quote === null ? chance.weighted({ none: 60, fair: 25, low: 8, tiny: 7 }) : 'none'
+    const amount = cap === 'none' ? null : cap === 'tiny' ? BigInt(spec.tasks.length * (spec.copies === 1 ? 1 : spec.copies + 2) - 1) : cap === 'low' ? 500n : BigInt(chance.between(200_000, 1_000_000))
+    const sent: Submit = {
+      kind: 'submit', buyer: this.#user, id: byKey ? null : (this.#world.id(`job_${this.#user.slice(4)}`) as JobId), key: byKey ? `submit:${this.#user}:${n}` : null,
+      bodyHash: sha256(`${specHash} ${quote} ${amount}`), spec, specHash, quote, cap: amount, noWait: chance.happens(0.1),
+    }
+    this.#sent.push(sent)
+    if (this.#sent.length > 30) this.#sent.shift()
+    this.#ask(sent)
+  }
+
+  #ask(sent: Submit): void {
+    this.#client.ask(sent, (answer) => {
+      const { world } = this.#client
+      if (isRefusal(answer)) {
+        if (answer.refusal === 'insufficient_funds') { world.saw('submit refused: funds'); if (world.chance.happens(0.7)) this.#topup(1_000_000n) }
+        if (answer.refusal === 'cap_too_low') world.saw('submit refused: cap')
+        if (answer.refusal === 'idempotency_conflict') world.saw('submit conflict')
+        if (answer.refusal === 'quote_expired') world.saw('quote expired')
+        return
+      }
+      const { job, replayed } = answer as Submitted
+      if (replayed) { world.saw('submit replayed'); return }
+      if (sent.quote) world.saw('submit with quote')
+      this.#jobs.push(job.id)
+      if (this.#jobs.length > 40) this.#jobs.shift()
+      if (world.chance.happens(0.12)) world.time.after(world.chance.between(100, 120_000), () => this.#cancel(job.id))
+    })
+  }
+
+  #quoted(): void {
+    const spec = this.#spec(), { world } = this.#client
+    this.#client.ask({ kind: 'quote', buyer: this.#user, spec, specHash: sha256(canonical(spec)) }, (answer) => {
+      if (isRefusal(answer)) return
+      const thinks = world.chance.happens(0.2) ? world.chance.between(280_000, 400_000) : world.chance.between(500, 60_000)
+      world.time.after(thinks, () => { if (world.stormy) this.#submit(spec, (answer as { id: QuoteId }).id) })
+    })
+  }
+
+  #cancel(job: JobId): void {
+    this.#client.ask({ kind: 'cancel', job }, (answer) => {
+      if (!isRefusal(answer)) { if ((answer as { state: string }).state === 'running') this.#client.world.saw('cancel while running'); return }
+      if (answer.refusal === 'job_ended') this.#client.world.saw('cancel refused: ended')
+      else this.#client.world.fail('I10', `the acknowledged job ${job} is answered with ${answer.refusal}`, [job])
+    })
+  }
+
+  #topup(amount: bigint): void {
+    const sent = { kind: 'topup', user: this.#user, amount, provider: 'demo', key: `t${this.#made++}`, bodyHash: `${amount}` } as const
+    this.#topups.push(sent)
+    this.#client.ask(sent, (answer) => this.#toppedUp(answer))
+  }
+  #toppedUp(answer: unknown): void {
+    if (isRefusal(answer)) { if (answer.refusal === 'idempotency_conflict') this.#client.world.saw('topup conflict') } else if ((answer as { replayed: boolean }).replayed) this.#client.world.saw('topup replayed')
+  }
+}
+
+const pricesAt = (cpuHour: number) => PriceSheet.parse({ start: '20', cpuHour: String(cpuHour), memoryGibHour: '100000' })
+
+export class Seller {
+  readonly #world: World
+  readonly #client: Client
+  readonly #name: string
+  machine: Machine | null = null
+  #paused = false
+
+  constructor(world: World, name: string, owner: UserId, honest: boolean) {
+    this.#world = world
+    this.#client = new Client(world)
+    this.#name = name
+    const capacity = { cpuMillis: world.chance.pick([2000, 4000, 8000]), memoryBytes: 8 * GIB, diskBytes: 100 * GIB, gpus: 0 }
+    const tokenHash = sha256(`token ${name}`)
+    this.#client.ask({ kind: 'enrolment', owner, tokenHash, name }, () => {
+      this.#client.ask({ kind: 'enrol', tokenHash, body: {
+        token: 'x'.repeat(20), publicKey: sha256(name).slice(0, 43), proof: 'x'.repeat(86), name, region: 'local', labels: {}, capacity, prices: pricesAt(world.chance.between(500_000, 2_000_000)), agentVersion: '0.1.0',
+      } }, (answer) => {
+        if (isRefusal(answer)) world.fail('L3', `${name} cannot enrol: ${answer.refusal}`)
+        this.machine = new Machine(world, (answer as NodeRow).id, owner, capacity, honest)
+        world.machines.push(this.machine)
+        this.machine.start()
+        this.#next()
+      })
+    })
+  }
+
+  #next(): void {
+    this.#world.time.after(this.#world.chance.exponential(900_000), () => {
+      if (!this.#world.stormy) return
+      if (this.#world.chance.happens(0.4)) this.#price()
+      else this.#will(!this.#paused)
+      this.#next()
+    })
+  }
+  #price(): void {
+    if (!this.machine) return
+    this.#world.saw('price change')
+    this.#client.ask({ kind: 'price', node: this.machine.node, prices: pricesAt(this.#world.chance.between(400_000, 2_500_000)) }, () => undefined)
+  }
+  #will(paused: boolean): void {
+    if (!this.machine) return
+    this.#world.saw('seller pause')
+    this.#paused = paused
+    this.#world.note(`${this.machine.node} ${this.#name} ${paused ? 'pauses' : 'opens'}`)
+    this.#client.ask({ kind: 'will', node: this.machine.node, will: paused ? 'paused' : 'open' }, () => undefined)
+    if (paused) this.#world.time.after(this.#world.chance.between(30_000, 400_000), () => { if (this.#paused && this.#world.stormy) this.#will(false) })
+  }
+  /** After the storm everyone is open for work again. */
+  open(): void { if (this.#paused) this.#will(false) }
+}
