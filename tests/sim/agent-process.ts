@@ -61,6 +61,9 @@ export class AgentProcess {
 
   get now(): number { return Math.floor(1_000_000 + (this.#world.now - this.#bornAt) * this.#rate) }
   get waiting(): number { return this.#unacked.length }
+  describe(): string {
+    return `${this.boot} session ${this.state.session} lease ${this.now - this.state.leaseFrom} connected ${this.state.connected} socket ${this.connection?.open} stopping ${[...this.state.attempts.values()].map((one) => `${one.state} ${one.stopping}`).join()} unacked ${this.#unacked.slice(0, 5).map((sent) => `${sent.seq} ${sent.message.type}`).join()}`
+  }
   get rate(): number { return this.#rate }
 
   run(what: () => void): void {
@@ -78,7 +81,11 @@ export class AgentProcess {
         for (const [id, box] of this.boxes) if (box.runningFrom !== null && !box.over) this.step({ kind: 'usage', attempt: id, usage: this.#usage(box) })
       }
       if (this.alive) this.step({ kind: 'clock' })
-      if (this.alive && this.connection && this.now - this.#heardAt > (this.state.connected ? SILENT_MS : CONNECT_MS)) this.connection.close('agent')
+      const { connection } = this
+      if (this.alive && connection && this.now - this.#heardAt > (this.state.connected ? SILENT_MS : CONNECT_MS)) {
+        if (connection.open) connection.close('agent')
+        else this.lost(connection)
+      }
       this.#tick()
     })
   }

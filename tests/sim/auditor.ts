@@ -257,7 +257,7 @@ export class Auditor {
       if (!process.alive || process.paused) continue
       const lease = (process.now - process.state.leaseFrom) / process.rate
       for (const box of process.boxes.values()) {
-        if (box.over) continue
+        if (box.over || box.killed) continue // what is told to end has its grace
         const id = box.order.attempt_id, endedAt = this.#endedAt.get(id)
         if (endedAt !== undefined && now - endedAt > 75_000 && lease < 15_000) fail('I23', `${id} ended ${Math.round((now - endedAt) / 1000)} s ago and runs on ${machine.node}, which has been told`, [id, machine.node])
         if (!db.attempts.has(id)) fail('I22', `${id} runs on ${machine.node} and was never committed`, [id, machine.node])
@@ -330,8 +330,8 @@ export class Auditor {
     for (const { process, node } of machines) {
       if (!process?.alive || !process.state.connected) return { invariant: 'L4', message: `${node} is not connected`, about: [node] }
       const [left] = process.state.attempts.keys()
-      if (left) return { invariant: 'L4', message: `${node} still knows of ${left}`, about: [left, node] }
-      if (process.waiting > 0) return { invariant: 'L5', message: `${node} has words that nobody has heard`, about: [node] }
+      if (left) return { invariant: 'L4', message: `${node} still knows of ${left}, ${process.state.attempts.get(left)?.state}; ${process.describe()}`, about: [left, node] }
+      if (process.waiting > 0) return { invariant: 'L5', message: `${node} has words that nobody has heard; ${process.describe()}`, about: [node] }
     }
     if (!writer?.idle) return { invariant: 'L3', message: 'the writer is busy', about: [] }
     return null

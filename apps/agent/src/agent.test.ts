@@ -111,7 +111,7 @@ test('two inputs that claim one path are the buyer’s to put right', async () =
 test('an upload goes on where it broke off', async () => {
   const { market, start } = await setup()
   await start()
-  const text = 'result '.repeat(5000)
+  const text = 'result '.repeat(4000)
   const offsets: unknown[] = []
   const sha = createHash('sha256').update(text).digest('hex')
   market.faults.push(

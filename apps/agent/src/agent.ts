@@ -106,10 +106,11 @@ async function start(config: AgentConfig, log: Log, lock: { release(): void }): 
     await wipeLeftovers(workDir)
     const capacity = config.capacity ?? await findCapacity(dataDir, config.shares)
     const enrolled = await enrolledAs(config, identity, capacity)
-    const state = createAgentState(enrolled.node, capacity, { ...DEFAULT_AGENT_SETTINGS, ...config.settings })
+    const settings = { ...DEFAULT_AGENT_SETTINGS, ...config.settings }
+    const state = createAgentState(enrolled.node, capacity, settings)
     restoreAgent(state, records)
     log.info({ node: enrolled.node, drivers: [...drivers.keys()], capacity, results: state.attempts.size }, 'agent starts')
-    const agent = compose({ config, log, lock, clock, identity, journal, drivers, offers, workDir, enrolled, state })
+    const agent = compose({ config, log, lock, clock, identity, journal, drivers, offers, workDir, enrolled, state, settings })
     onTrouble = agent.trouble
     return agent.running
   } catch (error) { await journal.close(); throw error }
@@ -117,9 +118,9 @@ async function start(config: AgentConfig, log: Log, lock: { release(): void }): 
 
 type Parts = {
   config: AgentConfig; log: Log; lock: { release(): void }; clock: Clock; identity: Identity; journal: Journal; drivers: Map<DriverId, AgentDriver>; offers: DriverOffer[]
-  workDir: string; enrolled: Enrolled; state: AgentState
+  workDir: string; enrolled: Enrolled; state: AgentState; settings: { -readonly [Name in keyof AgentSettings]: AgentSettings[Name] }
 }
-function compose({ config, log, lock, clock, identity, journal, drivers, offers, workDir, enrolled, state }: Parts): { running: RunningAgent; trouble: (says: string | null) => void } {
+function compose({ config, log, lock, clock, identity, journal, drivers, offers, workDir, enrolled, state, settings }: Parts): { running: RunningAgent; trouble: (says: string | null) => void } {
   const events = new EventEmitter<AgentEvents>()
   const ready = Promise.withResolvers<void>(), ended = Promise.withResolvers<string | null>()
   const leaving = new AbortController()
@@ -160,10 +161,12 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
     },
   })
   const connection: Connection = createConnection({
-    server: config.server, identity, clock, log, silenceMs: state.settings.heartbeatMs * SILENT_HEARTBEATS,
+    server: config.server, identity, clock, log, silenceMs: () => settings.heartbeatMs * SILENT_HEARTBEATS,
     describe: () => ({ node_id: state.node, agent_version: AGENT_VERSION, capacity: state.capacity, drivers: offers, attempts: listAttempts(state) }),
     welcomed(welcome, helloSentAt) {
       httpToken = welcome.http_token
+      // The market sets the pace, unless this agent was told otherwise.
+      settings.heartbeatMs = config.settings?.heartbeatMs ?? welcome.heartbeat_ms
       log.info({ session: welcome.session }, 'connected to the market')
       runner.input({ kind: 'welcome', welcome, helloSentAt })
       events.emit('welcome', welcome.session)

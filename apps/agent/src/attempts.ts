@@ -62,9 +62,9 @@ type Attempt = {
 /** Files fetched or stored at the same time, for one attempt. */
 const TRANSFERS_MAX = 4
 const OPEN_FILES_MAX = 1024
-/** The report of an attempt must fit into one frame of 1 MiB. */
-const FILES_MAX = 4000
-const FILE_NAMES_BYTES_MAX = 256 * 1024
+/** A report names every file in about 105 bytes and the file's path: at most 715 KiB, which fits into one frame (1 MiB) behind other messages. */
+const FILES_MAX = 3000
+const FILE_NAMES_BYTES_MAX = 200 * 1024
 /** A pipe that a driver leaves open after the end is cut after this. */
 const PIPES_CLOSE_MS = 5000
 

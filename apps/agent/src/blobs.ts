@@ -12,7 +12,7 @@ export interface Blobs {
   /** Writes the blob to a new file. Throws BlobMissing when the market has no such blob, or not the promised one. */
   fetchTo(blob: { readonly sha256: Sha256; readonly size: number; readonly path: string }, until: AbortSignal): Promise<void>
   /** Resolves when the market has all of it. Throws BlobRefused when it will never take it. */
-  store(blob: { readonly sha256: Sha256; readonly size: number; open(from: number): Readable | Promise<Readable> }, until: AbortSignal): Promise<void>
+  store(blob: { readonly sha256: Sha256; readonly size: number; open: (from: number) => Readable | Promise<Readable> }, until: AbortSignal): Promise<void>
 }
 export class BlobMissing extends Error { override readonly name = 'BlobMissing' }
 export class BlobRefused extends Error { override readonly name = 'BlobRefused' }
@@ -91,7 +91,8 @@ export function createBlobs(options: BlobOptions): Blobs {
       }
       const reply = await fetch(urlOf(sha256), request)
       const says = await reply.text()
-      if (reply.ok) return
+      if (reply.status === 200 || reply.status === 201) return
+      if (reply.status === 202) throw new Error('only a part arrived')
       if (reply.status === 422) throw new WrongBytes(titleOf(says) ?? 'the market got other bytes')
       // Sending the same again cannot help; with everything else (another offset, no room, no session yet) it may.
       if (reply.status === 413) throw new BlobRefused(`the market does not take a result file: ${titleOf(says) ?? reply.status}`)
@@ -112,5 +113,8 @@ const here = <T>(work: Promise<T>): Promise<T> => work.catch((error: unknown) =>
 /** fetch hides the reason in the cause. */
 const whyOf = (error: unknown): string => (error instanceof Error && error.cause instanceof Error ? error.cause.message : saysOf(error))
 const titleOf = (body: string): string | null => {
-  try { return String((JSON.parse(body) as { title?: unknown }).title ?? '') || null } catch { return null /* not from us: the status must do */ }
+  try {
+    const { title } = JSON.parse(body) as { title?: unknown }
+    return typeof title === 'string' ? title : null
+  } catch { return null /* not from us: the status must do */ }
 }

@@ -27,7 +27,7 @@ export type ConnectionPorts = {
   /** Something was confirmed. */
   readonly confirmed?: () => void
   /** No word for so long, and the socket counts as dead. */
-  readonly silenceMs: number
+  readonly silenceMs: () => number
   readonly chance?: () => number
 }
 export interface Connection {
@@ -209,7 +209,7 @@ export function createConnection(ports: ConnectionPorts): Connection {
       room ??= Promise.withResolvers<void>()
       return room.promise
     },
-    check() { if (socket && connected && clock.now() - heardAt > ports.silenceMs) { log.warn({}, 'nothing is heard from the market; connecting again'); socket.terminate() } },
+    check() { if (socket && connected && clock.now() - heardAt > ports.silenceMs()) { log.warn({}, 'nothing is heard from the market; connecting again'); socket.terminate() } },
     get connected() { return connected },
     get unconfirmed() { return link.unconfirmed },
     async close(reason) {

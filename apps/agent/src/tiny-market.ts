@@ -74,7 +74,7 @@ export async function startTinyMarket() {
     }
     const sha = /^\/v1\/blobs\/([0-9a-f]{64})$/.exec(url)?.[1]
     if (sha === undefined) { reply.writeHead(404).end(); return }
-    if (!/^Bearer session-/.test(request.headers.authorization ?? '')) { reply.writeHead(401).end(); return }
+    if (!request.headers.authorization?.startsWith('Bearer session-')) { reply.writeHead(401).end(); return }
     const blob = blobs.get(sha)
     if (request.method === 'HEAD') { if (blob) reply.writeHead(200).end(); else reply.writeHead(404, { 'upload-offset': String(parts.get(sha)?.length ?? 0) }).end(); return }
     if (request.method === 'GET') { if (blob) reply.writeHead(200).end(blob); else reply.writeHead(404).end(); return }

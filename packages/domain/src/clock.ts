@@ -5,7 +5,7 @@ import type { Timer } from './state.ts'
 import { queueSlot } from './state.ts'
 import { liveJob, putJob, record } from './turn.ts'
 import type { Turn } from './turn.ts'
-import { isTerminal } from './job/lifecycle.ts'
+import { holdsNode, isTerminal } from './job/lifecycle.ts'
 import { endAttempt, stopAll } from './job/finish.ts'
 import { watchNodes } from './fleet/liveness.ts'
 
@@ -22,7 +22,7 @@ function fire(turn: Turn, timer: Timer): void {
     case 'offer': return ifAttempt(turn, timer, ['offered'], 'seller_refused', 'the offer was not taken up in time')
     case 'overrun': return overrun(turn, timer)
     case 'cancel': return ifAttempt(turn, timer, ['running'], 'buyer_cancelled', 'cancelled; the node sent no last reading')
-    case 'queue': return expire(turn, timer.id as JobId)
+    case 'queue': return expire(turn, timer)
     case 'backoff': return retry(turn, timer)
     case 'quote': turn.state.quotes.delete(timer.id as QuoteId)
   }
@@ -44,10 +44,14 @@ function overrun(turn: Turn, timer: Timer): void {
   endAttempt(turn, attempt.id, 'driver_failed', 'it ran over its time limit and the node did not end it')
 }
 
-/** Not one task ever started in the time the job was willing to wait. */
-function expire(turn: Turn, id: JobId): void {
-  const live = turn.state.jobs.get(id)
-  if (!live || isTerminal(live.row.state) || live.row.startedAt !== null || live.row.cancelling) return
+/** No node was found in the time the job was willing to wait: since it was made, or since the last of its attempts was over. */
+function expire(turn: Turn, timer: Timer): void {
+  const id = timer.id as JobId, live = turn.state.jobs.get(id)
+  if (!live || isTerminal(live.row.state) || live.row.cancelling) return
+  const runs = live.attempts.some((attempt) => holdsNode(attempt.state))
+  const since = live.attempts.reduce((latest, attempt) => Math.max(latest, attempt.endedAt ?? 0), runs ? turn.now : live.row.createdAt)
+  const due = since + live.row.spec.limits.queueMs
+  if (due > turn.now) { turn.state.timers.push(due, timer); return }
   putJob(turn, { ...live.row, cancelling: true, cause: 'queue_timeout' })
   record(turn, id, { type: 'cancelling', state: live.row.state, cause: 'queue_timeout' })
   stopAll(turn, id, 'queue_timeout')

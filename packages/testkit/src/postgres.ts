@@ -19,7 +19,17 @@ export function postgresMissing(): string | undefined {
   return isRoot && Number.isNaN(idOf('-u')) ? 'PostgreSQL refuses root, and there is no user postgres' : undefined
 }
 
-export type TestPostgres = { readonly url: string; createDatabase(): Promise<string>; kill9(): Promise<void>; start(): Promise<void>; stop(): Promise<void> }
+export type TestPostgres = {
+  readonly url: string
+  /** The postmaster's; undefined while it is not running. */
+  readonly pid: number | undefined
+  createDatabase(): Promise<string>
+  /** Every process of the server at once: what was not flushed is gone, as after a crash of the machine. */
+  kill9(): Promise<void>
+  start(): Promise<void>
+  restart(): Promise<void>
+  stop(): Promise<void>
+}
 
 export async function startPostgres(): Promise<TestPostgres> {
   const bin = binaries()
@@ -52,9 +62,14 @@ export async function startPostgres(): Promise<TestPostgres> {
     old.kill(signal)
     await over
   }
-  await start()
+  // If the test process ends without stopping us, the kernel ends the server (--pdeathsig); only the directory is left for us.
+  const sweep = (): void => { child?.kill('SIGKILL'); rmSync(dir, { recursive: true, force: true, maxRetries: 5 }) }
+  process.once('exit', sweep)
+  try { await start() } catch (error) { process.off('exit', sweep); sweep(); throw error }
   return {
     url, start,
+    get pid() { return child?.pid },
+    restart: async () => { await ended('SIGINT'); await start() },
     createDatabase: async () => {
       const name = `t${randomBytes(6).toString('hex')}`
       const { default: pg } = await import('pg')
@@ -63,11 +78,19 @@ export async function startPostgres(): Promise<TestPostgres> {
       try { await client.query(`CREATE DATABASE ${name}`) } finally { await client.end() }
       return url.replace(/\/postgres$/, `/${name}`)
     },
-    // The postmaster alone: its children notice within a moment and end; what was not flushed is gone, as after a crash of the program.
-    kill9: () => ended('SIGKILL'),
-    stop: async () => { await ended('SIGINT'); rmSync(dir, { recursive: true, force: true, maxRetries: 5 }) },
+    kill9: async () => {
+      const backends = child?.pid === undefined ? [] : childrenOf(child.pid)
+      const over = ended('SIGKILL')
+      for (const pid of backends) try { process.kill(pid, 'SIGKILL') } catch { /* it ended by itself */ }
+      await over
+      // Until the last backend is gone the server does not start again: it still holds the shared memory.
+      while (backends.some((pid) => existsSync(`/proc/${pid}`))) await new Promise((next) => setImmediate(next))
+    },
+    stop: async () => { process.off('exit', sweep); await ended('SIGINT'); rmSync(dir, { recursive: true, force: true, maxRetries: 5 }) },
   }
 }
+
+const childrenOf = (pid: number): number[] => spawnSync('ps', ['-o', 'pid=', '--ppid', String(pid)], { encoding: 'utf8' }).stdout.split('\n').map(Number).filter((child) => child > 0)
 
 export async function freePort(): Promise<number> {
   const server = createServer()

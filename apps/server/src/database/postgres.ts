@@ -15,14 +15,17 @@ const READ_TIMEOUT_MS = 30_000
 /** The server ends what is too slow and says so. If not even that arrives for this much longer, the network is gone and the socket with it. */
 const SILENCE_MS = 5_000
 
-export async function openPostgres(url: string): Promise<Database> {
+/** Shorter ones are for tests of what happens when they are over. */
+type Limits = { readonly timeoutMs: number; readonly silenceMs: number }
+
+export async function openPostgres(url: string, limits: Limits = { timeoutMs: TIMEOUT_MS, silenceMs: SILENCE_MS }): Promise<Database> {
   const readers = new pg.Pool({
     connectionString: url, max: READERS, connectionTimeoutMillis: TIMEOUT_MS, statement_timeout: READ_TIMEOUT_MS, query_timeout: READ_TIMEOUT_MS + SILENCE_MS,
     // A question that writes is a bug; SQLite's reader refuses it too.
     options: '-c default_transaction_read_only=on', keepAlive: true, types,
   })
   readers.on('error', () => undefined) // an idle connection that broke is replaced at its next use
-  const writer = createWriter(url)
+  const writer = createWriter(url, limits)
   let closing: Promise<void> | null = null
   try { await readers.query('SELECT 1') } catch (error) {
     await readers.end()
@@ -38,7 +41,7 @@ export async function openPostgres(url: string): Promise<Database> {
   }
 }
 
-function createWriter(url: string) {
+function createWriter(url: string, limits: Limits) {
   let client: pg.Client | null = null
   let closed = false
   let tail: Promise<unknown> = Promise.resolve()
@@ -47,7 +50,7 @@ function createWriter(url: string) {
     if (client) return client
     const fresh = new pg.Client({
       connectionString: url, connectionTimeoutMillis: TIMEOUT_MS, pipeline: true, keepAlive: true, types,
-      statement_timeout: TIMEOUT_MS, lock_timeout: TIMEOUT_MS, idle_in_transaction_session_timeout: TIMEOUT_MS,
+      statement_timeout: limits.timeoutMs, lock_timeout: limits.timeoutMs, idle_in_transaction_session_timeout: limits.timeoutMs,
     })
     const forget = () => { if (client === fresh) client = null }
     fresh.on('error', forget).on('end', forget)
@@ -57,19 +60,23 @@ function createWriter(url: string) {
   }
   const drop = (broken: pg.Client): void => { if (client === broken) client = null; cut(broken) }
 
-  const run = async (statements: readonly Statement[], timeoutMs: number): Promise<void> => {
+  const run = async (statements: readonly Statement[], longer?: number): Promise<void> => {
     let db: pg.Client
     try { db = await connect() } catch (error) { throw unreachable(error) }
     let committing = false
-    const silence = setTimeout(() => cut(db), timeoutMs + SILENCE_MS)
+    const silence = setTimeout(() => cut(db), (longer ?? limits.timeoutMs) + limits.silenceMs)
     try {
-      const begin = db.query(timeoutMs === TIMEOUT_MS ? 'BEGIN' : `BEGIN; SET LOCAL statement_timeout = ${timeoutMs}; SET LOCAL idle_in_transaction_session_timeout = ${timeoutMs}`)
-      const answers = await Promise.allSettled([begin, ...statements.map(({ sql, params }) => db.query({ ...named(sql), values: [...params] }))])
+      const begin = db.query(longer === undefined ? 'BEGIN' : `BEGIN; SET LOCAL statement_timeout = ${longer}; SET LOCAL lock_timeout = ${longer}`)
+      const asked = statements.map(({ sql, params, rows }) => (rows ?? [params]).map((values) => db.query({ ...named(sql), values: [...values] })))
+      const answers = await Promise.allSettled([begin, ...asked.flat()])
       // After the first error the server refuses the rest of the transaction, so the first is the one that says why.
-      for (const [i, answer] of answers.entries()) {
-        if (answer.status === 'rejected') throw answer.reason
-        const { sql, expectRows } = statements[i - 1] ?? { sql: 'BEGIN' }
-        if (expectRows !== undefined && answer.value.rowCount !== expectRows) throw new DatabaseError('stale', `touched ${answer.value.rowCount} rows, not ${expectRows}: ${sql.slice(0, 120)}`)
+      const wrong = answers.find((answer) => answer.status === 'rejected')
+      if (wrong) throw wrong.reason
+      for (const [i, { sql, expectRows }] of statements.entries()) {
+        if (expectRows === undefined) continue
+        let touched = 0
+        for (const answer of asked[i] ?? []) touched += (await answer).rowCount ?? 0
+        if (touched !== expectRows) throw new DatabaseError('stale', `touched ${touched} rows, not ${expectRows}: ${sql.slice(0, 120)}`)
       }
       committing = true
       await db.query('COMMIT')
@@ -82,7 +89,7 @@ function createWriter(url: string) {
   }
   return {
     transact: (statements: readonly Statement[], options?: TransactOptions): Promise<void> => {
-      const done = tail.then(() => run(statements, options?.timeoutMs ?? TIMEOUT_MS))
+      const done = tail.then(() => run(statements, options?.timeoutMs))
       tail = done.catch(() => undefined) // the caller sees the error; the next transaction only waits for this one's end
       return done
     },

@@ -35,6 +35,8 @@ export type Gateway = {
   dropAll(): void
   close(): Promise<void>
   readonly connected: number
+  /** The sessions' HTTP tokens, so that a test can call as an agent. No route leads here. */
+  tokensForTest(): string[]
 }
 
 export function createGateway(app: App): Gateway {
@@ -213,6 +215,7 @@ export function createGateway(app: App): Gateway {
       for (const socket of server.clients) socket.terminate()
       await new Promise<void>((resolve) => server.close(() => resolve()))
     },
+    tokensForTest: () => [...tokens.keys()],
     get connected() { let count = 0; for (const peer of peers.values()) if (peer.socket) count++; return count },
   }
 }

@@ -48,7 +48,7 @@ function onWelcome(step: Step, input: Extract<AgentInput, { kind: 'welcome' }>):
   for (const order of welcome.attempts) obey(step, order)
   // A new writer may not know what the last one had heard: what runs is told again, from the last thing that is surely known.
   for (const attempt of state.attempts.values()) {
-    if (attempt.state === 'reported') continue
+    if (attempt.state === 'reported' || attempt.stopping) continue
     step.out.push({ kind: 'send', message: statusOf(attempt.order, attempt.state) })
     tellTicks(step, attempt)
   }

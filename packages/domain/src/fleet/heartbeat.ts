@@ -16,7 +16,8 @@ export function heartbeat(turn: Turn, command: HeartbeatCommand): void {
   // A delayed heartbeat lists what ran then, not what runs now: believing it would declare live attempts gone.
   if (turn.state.guards.heartbeatOrder && message.heartbeat <= link.heartbeat) return
   const accepting = message.status === 'ready' || message.status === 'busy'
-  turn.state.links.set(node.id, { connected: true, accepting, lastSeen: turn.now, heartbeat: message.heartbeat })
+  // Only a hello connects: a heartbeat that a dead connection left behind must not make the node look reachable.
+  turn.state.links.set(node.id, { ...link, accepting, lastSeen: turn.now, heartbeat: message.heartbeat })
   if (accepting && !link.accepting) turn.state.queue.wake()
   if (node.presence !== 'online') { putNode(turn, { ...node, presence: 'online', lastSeenAt: turn.now }); turn.state.queue.wake() }
   // "continue" needs no words: the lease says it.

@@ -29,6 +29,8 @@ export function hello(turn: Turn, command: HelloCommand): Welcomed | Refusal {
   }
   const current = putNode(turn, {
     ...node, presence: 'online', session: resumed ? node.session : node.session + 1, bootId: said.boot_id,
+    // A new connection is a new generation: a dispatch of the last one that arrives late, when its offer may be long over, is not taken up.
+    leaseGen: resumed && turn.state.guards.leaseGeneration ? node.leaseGen + 1 : node.leaseGen,
     oldBoots: resumed || node.bootId === '' ? node.oldBoots : [...node.oldBoots, node.bootId].slice(-OLD_BOOTS_MAX),
     capacity: said.capacity, drivers: said.drivers, agentVersion: said.agent_version, lastSeenAt: turn.now,
   })
@@ -38,11 +40,12 @@ export function hello(turn: Turn, command: HelloCommand): Welcomed | Refusal {
   return { node: current, orders, resumed }
 }
 
-/** Attempts of this node that the market counts on. */
-export function attemptsOn(turn: Turn, node: NodeId): AttemptRow[] {
-  const rows: AttemptRow[] = []
-  for (const id of turn.state.attemptsByNode.get(node) ?? []) { const row = turn.state.attempts.get(id); if (row) rows.push(row) }
-  return rows
+/** Attempts of this node that the market counts on. Looked up one by one as they are asked for: ending one may end others (its job fails). */
+export function* attemptsOn(turn: Turn, node: NodeId): Iterable<AttemptRow> {
+  for (const id of [...(turn.state.attemptsByNode.get(node) ?? [])]) {
+    const row = turn.state.attempts.get(id)
+    if (row && isLive(row.state)) yield row
+  }
 }
 
 export function reconcile(turn: Turn, node: NodeRow, listed: readonly AttemptReport[], resumed: boolean): AttemptOrder[] {
@@ -53,7 +56,7 @@ export function reconcile(turn: Turn, node: NodeRow, listed: readonly AttemptRep
     // A result that we hold needs nothing more from the node.
     if (attempt.state === 'reported') continue
     if (attempt.session !== node.session) { if (turn.state.guards.reconcileMissing) endAttempt(turn, attempt.id, 'seller_offline', 'the agent restarted without it'); continue }
-    if (attempt.state === 'offered') { if (turn.state.guards.resendOffers && resumed) dispatch(turn, attempt); continue }
+    if (attempt.state === 'offered') { if (turn.state.guards.resendOffers && resumed) dispatch(turn, putAttempt(turn, { ...attempt, leaseGen: node.leaseGen })); continue }
     if (turn.state.guards.reconcileMissing) endAttempt(turn, attempt.id, 'seller_offline', 'the agent no longer knows of it')
   }
   return orders

@@ -24,7 +24,7 @@ function declareLost(turn: Turn, node: NodeRow): void {
   putNode(turn, { ...node, presence: 'lost', leaseGen: turn.state.guards.leaseGeneration ? node.leaseGen + 1 : node.leaseGen, lastSeenAt: turn.state.links.get(node.id)?.lastSeen ?? null })
   for (const attempt of attemptsOn(turn, node.id)) {
     if (attempt.state === 'reported' || liveJob(turn, attempt.job).row.spec.disconnect === 'wait') continue
-    endAttempt(turn, attempt.id, 'seller_offline', 'the node went silent')
+    endAttempt(turn, attempt.id, 'seller_offline', 'the node went silent', true) // its lease ran out before: exclusive work has stopped itself
   }
 }
 

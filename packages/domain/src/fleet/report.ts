@@ -29,7 +29,7 @@ export function status(turn: Turn, command: StatusCommand): void {
   switch (message.status) {
     case 'accepted': return accepted(turn, attempt)
     case 'running': return running(turn, attempt)
-    case 'refused': return endAttempt(turn, attempt.id, 'seller_refused', message.detail ?? null)
+    case 'refused': return endAttempt(turn, attempt.id, 'seller_refused', message.detail ?? null, true)
     case 'succeeded': case 'failed': case 'stopped': return over(turn, attempt, message)
   }
 }
@@ -70,7 +70,7 @@ function over(turn: Turn, attempt: AttemptRow, message: JobStatusMessage): void 
   if (!isResult || job.cancelling || !message.final) {
     const borne = job.cancelling && CAUSES[cause].bears === 'buyer' ? 'buyer_cancelled' : cause
     const honest = CAUSES[borne].bears === 'buyer' && !message.final && borne !== 'input_unavailable' && borne !== 'buyer_cancelled' ? 'driver_failed' : borne
-    endAttempt(turn, row.id, honest, message.detail ?? null)
+    endAttempt(turn, row.id, honest, message.detail ?? null, true)
     return tell(turn, row.node, row.session, { type: 'forget', attempt_id: row.id })
   }
   const reported = putAttempt(turn, {

@@ -26,8 +26,11 @@ const slotOf = (task: TaskRow, index: number): SlotRow => {
   return slot
 }
 
-/** The attempt is over without a result to verify: lost, refused, stopped. Its slot waits again, unless nobody wants it any more. */
-export function endAttempt(turn: Turn, id: AttemptId, cause: Cause, detail: string | null = null): void {
+/**
+ * The attempt is over without a result to verify: lost, refused, stopped. Its slot waits again, unless nobody wants it any more.
+ * `stopped` says that nothing of it can run any more, because the node said so or its lease is over.
+ */
+export function endAttempt(turn: Turn, id: AttemptId, cause: Cause, detail: string | null = null, stopped = false): void {
   const attempt = liveAttempt(turn, id)
   const ended = putAttempt(turn, { ...attempt, state: next(ATTEMPT, attempt.state, 'end', id), cause, detail, endedAt: turn.now })
   record(turn, attempt.job, { type: 'attempt', state: 'ended', attempt: ended, cause })
@@ -40,14 +43,20 @@ export function endAttempt(turn: Turn, id: AttemptId, cause: Cause, detail: stri
     putSlot(turn, task, attempt.slot, { ...slot, state: next(SLOT, slot.state, 'drop', id), paid })
     return cause === 'buyer_cancelled' || job.cancelling ? closeIfOver(turn, attempt.job) : failTask(turn, attempt.job, attempt.task, cause)
   }
-  if (job.cancelling || isTerminal(job.state) || task.state === 'failed') {
+  if (job.cancelling || isTerminal(job.state) || task.state !== 'running') {
     putSlot(turn, task, attempt.slot, { ...slot, state: next(SLOT, slot.state, 'drop', id) })
     return closeIfOver(turn, attempt.job)
   }
-  retrySlot(turn, ended, task, slot, job)
+  retrySlot(turn, ended, task, slot, job, stopped)
 }
 
-function retrySlot(turn: Turn, ended: AttemptRow, task: TaskRow, slot: SlotRow, job: JobRow): void {
+/**
+ * Exclusive work that may still run somewhere: a dispatch can be half a minute on its way, then a lease holds for 45 s, and clocks differ.
+ * Twice the time after which a silent node is lost covers all three.
+ */
+const exclusiveWaitMs = (turn: Turn): number => 2 * turn.state.settings.lostMs
+
+function retrySlot(turn: Turn, ended: AttemptRow, task: TaskRow, slot: SlotRow, job: JobRow, stopped: boolean): void {
   // A refused offer cost nobody anything and is no failure of the task; it still waits, so that two nodes cannot refuse it in a tight loop.
   const counts = ended.cause !== 'seller_refused' && ended.cause !== 'preempted' && ended.cause !== 'platform_fault'
   const retries = task.retries + (counts ? 1 : 0)
@@ -56,7 +65,8 @@ function retrySlot(turn: Turn, ended: AttemptRow, task: TaskRow, slot: SlotRow, 
     return failTask(turn, ended.job, ended.task, ended.cause ?? 'platform_fault')
   }
   const failedOn = CAUSES[ended.cause ?? 'platform_fault'].bears === 'seller' ? [...slot.failedOn.filter((node) => node !== ended.node), ended.node].slice(-8) : slot.failedOn
-  const notBefore = turn.now + backoffMs(turn.state.settings, Math.max(1, retries))
+  const waits = job.spec.disconnect === 'exclusive' && !stopped ? exclusiveWaitMs(turn) : 0
+  const notBefore = turn.now + Math.max(waits, backoffMs(turn.state.settings, Math.max(1, retries)))
   const waiting = putTask(turn, {
     ...task, retries, slots: task.slots.with(ended.slot, { ...slot, state: next(SLOT, slot.state, 'release', ended.id), attempt: null, notBefore, failedOn }),
   })

@@ -1,0 +1,117 @@
+// Every route, called by every kind of caller, for an object of their own, of somebody else, and of nobody. The expectations stand here in words of
+// their own; a route that is added without one fails the test.
+import { createHash } from 'node:crypto'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { routes } from '@lumaris/protocol'
+import type { JobId, Route, RouteName } from '@lumaris/protocol'
+import { startMarket } from '../start-market.ts'
+import type { TestMarket } from '../start-market.ts'
+
+type Caller = 'anyone' | 'buyerA' | 'buyerB' | 'sellerA' | 'sellerB' | 'admin' | 'agent' | 'readOnlyKey' | 'revokedKey' | 'garbage'
+const CALLERS: Caller[] = ['anyone', 'buyerA', 'buyerB', 'sellerA', 'sellerB', 'admin', 'agent', 'readOnlyKey', 'revokedKey', 'garbage']
+// buyerA owns the job, its attempt, the quote and the key; sellerA the node. `readOnlyKey` is buyerA with only jobs:read.
+const PEOPLE: Caller[] = ['buyerA', 'buyerB', 'sellerA', 'sellerB', 'admin']
+const MAY: Record<RouteName, Caller[] | 'all'> = {
+  register: 'all', login: 'all', refresh: 'all', enrolNode: 'all', healthz: 'all', readyz: 'all', metrics: 'all', openapi: 'all',
+  logout: [...PEOPLE, 'readOnlyKey'], me: [...PEOPLE, 'readOnlyKey'], createKey: PEOPLE, listKeys: PEOPLE, revokeKey: ['buyerA'],
+  createQuote: ['buyerA', 'buyerB'], getQuote: ['buyerA', 'readOnlyKey'], submitJob: ['buyerA', 'buyerB'], listJobs: [...PEOPLE, 'readOnlyKey'],
+  getJob: ['buyerA', 'admin', 'readOnlyKey'], cancelJob: ['buyerA', 'admin'], listTasks: ['buyerA', 'admin', 'readOnlyKey'], listAttempts: ['buyerA', 'admin', 'readOnlyKey'],
+  jobEvents: ['buyerA', 'admin', 'readOnlyKey'], myEvents: [...PEOPLE, 'readOnlyKey'], getAttempt: ['buyerA', 'admin', 'readOnlyKey'], attemptLogs: ['buyerA', 'admin', 'readOnlyKey'],
+  getReceipt: ['buyerA', 'sellerA', 'admin', 'readOnlyKey'], getResults: ['buyerA', 'admin', 'readOnlyKey'], explainJob: ['buyerA', 'admin', 'readOnlyKey'],
+  statBlob: [...PEOPLE, 'agent', 'readOnlyKey'], putBlob: [...PEOPLE, 'agent'], getBlob: [...PEOPLE, 'agent', 'readOnlyKey'],
+  createEnrolment: ['sellerA', 'sellerB'], listNodes: PEOPLE, getNode: ['sellerA', 'admin'], pauseNode: ['sellerA', 'admin'], resumeNode: ['sellerA', 'admin'], priceNode: ['sellerA', 'admin'],
+  getWallet: PEOPLE, listEntries: PEOPLE, createTopup: ['buyerA', 'buyerB'], checkLedger: ['admin'],
+}
+const BODIES: Partial<Record<RouteName, unknown>> = {
+  createKey: { label: 'x', scopes: ['jobs:read'] }, createQuote: { spec: { command: ['fake:exit', '0'] } }, submitJob: { cap: '1000', spec: { command: ['fake:exit', '0'] } }, createEnrolment: {}, priceNode: { cpuHour: '5' },
+  createTopup: { amount: '5' }, login: { email: 'a@b', password: 'x' }, refresh: { refreshToken: 'x'.repeat(30) }, register: { email: 'nobody', password: 'x', name: 'x' },
+  enrolNode: { token: 'x'.repeat(30), publicKey: 'x'.repeat(43), proof: 'x'.repeat(86), name: 'x', capacity: { cpuMillis: 1, memoryBytes: 1, diskBytes: 1, gpus: 0 }, agentVersion: '1' },
+}
+const NOBODYS = '0'.repeat(26)
+/** What a stranger may see: not signed in, not allowed, or not there. */
+const isNo = (status: number): boolean => status === 401 || status === 403 || status === 404
+
+let market: TestMarket
+const keys = {} as Record<Caller, string | null>
+const objects = {} as Record<'job' | 'attempt' | 'node' | 'quote' | 'key' | 'sha256', string>
+
+beforeAll(async () => {
+  market = await startMarket()
+  const { demo, call, app } = market
+  await market.join('north', { seller: 0 })
+  const bob = await app.identity.register({ email: 'bob@test', password: 'a long password of bob', name: 'bob', roles: ['buyer'] })
+  if ('refusal' in bob) throw new Error(bob.refusal)
+  const bobsKey = await app.identity.createKey({ kind: 'user', userId: bob.id, roles: ['buyer'], scopes: 'all' }, { label: 'test', scopes: ['jobs:read', 'jobs:write', 'wallet:read', 'wallet:write', 'nodes:read', 'nodes:write', 'keys:write'] })
+  if ('refusal' in bobsKey) throw new Error(bobsKey.refusal)
+  const readOnly = (await call(demo.buyer.key, 'POST', '/v1/keys', { label: 'read', scopes: ['jobs:read'] })).body
+  const revoked = (await call(demo.buyer.key, 'POST', '/v1/keys', { label: 'gone', scopes: ['jobs:read', 'jobs:write', 'keys:write'] })).body
+  await call(demo.buyer.key, 'DELETE', `/v1/keys/${revoked.id}`)
+  Object.assign(keys, {
+    anyone: null, buyerA: demo.buyer.key, buyerB: bobsKey.secret, sellerA: demo.sellers[0]?.key, sellerB: demo.sellers[1]?.key, admin: demo.admin.key, readOnlyKey: readOnly.secret, revokedKey: revoked.secret, garbage: 'lum_live_nonsense',
+  })
+  const bytes = new TextEncoder().encode('hello'), sha256 = createHash('sha256').update(bytes).digest('hex')
+  expect((await call(demo.buyer.key, 'PUT', `/v1/blobs/${sha256}`, bytes, { 'upload-length': '5' })).status).toBe(201)
+  const job = (await market.submit({ command: ['fake:print', 'hello'] })).body
+  await market.ended(job.id as JobId)
+  const attempt = (await call(demo.buyer.key, 'GET', `/v1/jobs/${job.id}/attempts`)).body.data.at(-1)
+  // The agent's token is the agent's own business: it is made here the way the gateway makes it, by asking for the one session there is.
+  keys.agent = tokenOf(market)
+  Object.assign(objects, {
+    job: job.id, attempt: attempt.id, node: attempt.node, quote: (await call(demo.buyer.key, 'POST', '/v1/quotes', { spec: { command: ['fake:exit', '0'] } })).body.id, key: readOnly.id, sha256,
+  })
+})
+afterAll(async () => { await market?.stop() })
+
+function tokenOf(of: TestMarket): string {
+  const [token] = of.app.gateway.tokensForTest()
+  if (!token) throw new Error('no agent is connected')
+  return token
+}
+const fill = (path: string, with_: Record<string, string>): string => path.replace(/:([a-z0-9]+)/g, (_all, name: string) => with_[name] ?? '')
+
+async function status(name: RouteName, caller: Caller, mine: boolean): Promise<number> {
+  const route = routes[name] as Route
+  const nobodys = { job: `job_${NOBODYS}`, attempt: `att_${NOBODYS}`, node: `nod_${NOBODYS}`, quote: `quo_${NOBODYS}`, key: `key_${NOBODYS}`, sha256: '0'.repeat(64) }
+  const body = BODIES[name] ?? (route.takes === 'raw' ? new Uint8Array() : undefined)
+  // A stream that is allowed would never end; its first bytes tell.
+  if (name === 'myEvents') {
+    const give = new AbortController()
+    const response = await fetch(market.url + route.path, { headers: { ...(keys[caller] ? { authorization: `Bearer ${keys[caller]}` } : {}), accept: 'text/event-stream' }, signal: give.signal })
+    give.abort()
+    return response.status
+  }
+  return (await market.call(keys[caller], route.method, fill(route.path, mine ? objects : nobodys), body, route.takes === 'raw' ? { 'upload-length': '5' } : {})).status
+}
+
+test('every route has an expectation, and every expectation a route', () => {
+  expect(Object.keys(MAY).sort()).toEqual(Object.keys(routes).sort())
+})
+
+// What ends or changes an object comes last, so that the others still find it.
+const LAST: RouteName[] = ['cancelJob', 'logout', 'revokeKey']
+const order = [...(Object.keys(MAY) as RouteName[]).filter((name) => !LAST.includes(name)), ...LAST]
+for (const name of order) {
+  test(`${name}: exactly ${MAY[name] === 'all' ? 'everybody' : MAY[name].join(', ') || 'nobody'} may`, async () => {
+    const allowed = MAY[name]
+    for (const caller of CALLERS) {
+      const got = await status(name, caller, true)
+      const bad = caller === 'revokedKey' || caller === 'garbage' // a key that is no good is refused everywhere, also where none is needed
+      const may = !bad && (allowed === 'all' || allowed.includes(caller))
+      const where = `${name} as ${caller}: ${got}`
+      if (bad) expect(got, where).toBe(401)
+      else if (allowed === 'all') expect([403, 404], where).not.toContain(got)
+      else if (may) expect(isNo(got), where).toBe(false)
+      else expect(isNo(got), where).toBe(true)
+      expect(got, where).toBeLessThan(500)
+    }
+  })
+}
+
+test('what does not exist and what is not yours look the same', async () => {
+  for (const [name, route] of Object.entries(routes) as [RouteName, Route][]) {
+    if (!route.owner || name === 'revokeKey') continue
+    const strange = await market.call(keys.buyerB, route.method, fill(route.path, objects), BODIES[name])
+    const absent = await market.call(keys.buyerB, route.method, fill(route.path, { job: `job_${NOBODYS}`, attempt: `att_${NOBODYS}`, node: `nod_${NOBODYS}`, quote: `quo_${NOBODYS}` }), BODIES[name])
+    expect({ ...strange.body, requestId: '' }, name).toEqual({ ...absent.body, requestId: '' })
+  }
+})
