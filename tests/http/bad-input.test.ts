@@ -139,15 +139,14 @@ test('a blob over the bound, longer than announced, or at the wrong offset', asy
 test('an upload that was cut goes on where it stopped', async () => {
   const bytes = randomBytes(200_000), sha = shaOf(bytes)
   const url = new URL(market.url)
-  await new Promise<void>((resolve) => {
-    const socket = connect({ host: url.hostname, port: Number(url.port) })
-    socket.write(`PUT /v1/blobs/${sha} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${market.buyer}\r\ncontent-type: application/octet-stream\r\nupload-length: 200000\r\ncontent-length: 200000\r\n\r\n`)
-    socket.write(bytes.subarray(0, 100_000), () => socket.end())
-    socket.on('close', () => resolve()).on('error', () => resolve()).resume()
-  })
   const offsetOf = async (): Promise<number> => Number((await market.call(market.buyer, 'HEAD', `/v1/blobs/${sha}`)).headers.get('upload-offset'))
-  // How much of it had left the sockets is chance; that it is kept, and named, is not.
+  const socket = connect({ host: url.hostname, port: Number(url.port) })
+  const closed = new Promise<void>((resolve) => socket.on('close', () => resolve()).on('error', () => resolve()).resume())
+  socket.write(`PUT /v1/blobs/${sha} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${market.buyer}\r\ncontent-type: application/octet-stream\r\nupload-length: 200000\r\ncontent-length: 200000\r\n\r\n`)
+  socket.write(bytes.subarray(0, 100_000))
   await expect.poll(offsetOf, { timeout: 5_000 }).toBeGreaterThan(0)
+  socket.destroy()
+  await closed
   const goOn = async (): Promise<number> => {
     const offset = await offsetOf()
     expect(offset).toBeLessThanOrEqual(100_000)

@@ -74,7 +74,7 @@ export class Auditor {
 
   #attempt(before: AttemptRow | undefined, row: AttemptRow): void {
     const { fail } = this.#bound, world = this.#world
-    if (row.detail === 'the metering chain is broken' || row.detail === 'the meter ran backwards') fail('H1', `the honest node ${row.node} is blamed: ${row.detail}`, [row.id, row.node])
+    if (row.detail === 'the metering chain is broken' || row.detail === 'the meter ran backwards') fail('H1', `the honest node ${row.node} is blamed for ${row.id}: ${row.detail}`, [row.id, row.node])
     if (row.state === 'ended' && before?.state !== 'ended') {
       this.#endedAt.set(row.id, world.now)
       world.note(`${row.id} of ${row.job}.${row.task}.${row.slot} on ${row.node} ends: ${row.cause} ${row.detail ?? ''}`)

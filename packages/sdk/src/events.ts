@@ -28,7 +28,7 @@ export async function* readEvents(transport: Transport, options: StreamOptions):
       if (!(error instanceof LumarisError && error.retry)) throw error
       lost = error
     }
-    if (++failures >= transport.retry.attempts) throw new LumarisError('stream_lost', 'The event stream was lost', { cause: lost, retry: true })
+    if (++failures >= transport.retry.streamAttempts) throw new LumarisError('stream_lost', 'The event stream was lost', { cause: lost, retry: true })
     await transport.retry.wait(Math.min(transport.backoff(failures, lost), transport.retry.patienceMs), options.signal)
   }
 }

@@ -1,1 +1,10 @@
-export {}
+export { createClient } from './client.ts'
+export type { Api, CallInput, CallOptions, Client, Ended, SubmitOptions } from './client.ts'
+export type { DownloadTarget, Progress, TransferOptions, Uploaded, UploadSource } from './blobs.ts'
+export { CLIENT_FAULTS, LumarisError, isLumarisError } from './errors.ts'
+export type { ClientFault, ErrorCode } from './errors.ts'
+export type { Followed, FollowOptions, LogOptions, LogPiece, LogStream, WatchOptions } from './follow.ts'
+export { newJobId } from './ids.ts'
+export type { RetryOptions, Seen, TransportOptions } from './transport.ts'
+export { verifyReceipt } from './verify-receipt.ts'
+export type { Check, CheckName, Verdict } from './verify-receipt.ts'

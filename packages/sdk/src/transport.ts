@@ -5,6 +5,8 @@ import { LumarisError, errorOf, unreachable } from './errors.ts'
 export type RetryOptions = {
   /** How often a request is sent in all. */
   readonly attempts: number
+  /** How often in a row an event stream may be lost before it is given up: longer, because a restart of the server must not end a `follow`. */
+  readonly streamAttempts: number
   /** Pause before the second try; it doubles from try to try, and is shortened by chance so that clients do not come back in step. */
   readonly firstMs: number
   readonly mostMs: number
@@ -12,7 +14,7 @@ export type RetryOptions = {
   readonly patienceMs: number
   readonly wait: (ms: number, signal?: AbortSignal) => Promise<void>
 }
-export const RETRY: RetryOptions = { attempts: 5, firstMs: 200, mostMs: 5_000, patienceMs: 30_000, wait: sleep }
+export const RETRY: RetryOptions = { attempts: 5, streamAttempts: 40, firstMs: 200, mostMs: 5_000, patienceMs: 30_000, wait: sleep }
 
 export type Seen = { readonly method: string; readonly url: string; readonly status: number | null; readonly ms: number; readonly attempt: number }
 export type TransportOptions = {

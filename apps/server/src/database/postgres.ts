@@ -137,8 +137,8 @@ const KINDS: readonly (readonly [prefix: string, kind: DatabaseErrorKind])[] = [
 function errorOf(error: unknown, committing: boolean): DatabaseError {
   if (error instanceof DatabaseError) return error
   const { code } = error as { code?: string }
-  // Class 08 and 57P (the server goes away) and lost sockets say nothing about what became of a COMMIT.
-  const answered = code !== undefined && /^[0-9A-Z]{5}$/.test(code) && !code.startsWith('57P') && !code.startsWith('08')
+  // Class 08 and 57P (the server goes away) and lost sockets say nothing about what became of a COMMIT. 08P01 is a mistake of ours in a message.
+  const answered = code !== undefined && /^[0-9A-Z]{5}$/.test(code) && !code.startsWith('57P') && (!code.startsWith('08') || code === '08P01')
   if (answered) return new DatabaseError(KINDS.find(([prefix]) => code.startsWith(prefix))?.[1] ?? 'refused', `${said(error)} (${code})`, { cause: error })
   if (error instanceof RangeError) return new DatabaseError('refused', error.message, { cause: error })
   return new DatabaseError(committing ? 'unknown' : 'unavailable', `the database connection broke: ${said(error)}`, { cause: error })

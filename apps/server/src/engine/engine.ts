@@ -45,6 +45,8 @@ export class Engine extends EventEmitter<EngineEvents> {
   #epoch = 0
   #inbox: Pending[] = []
   #wake: (() => void) | null = null
+  /** Through, and not yet forgotten. */
+  #committed: Batch[] = []
   #inFlight: Promise<boolean> = Promise.resolve(true)
   #stopped = false
   #running: Promise<void> | null = null
@@ -113,6 +115,8 @@ export class Engine extends EventEmitter<EngineEvents> {
   }
 
   async #turn(pending: Pending[]): Promise<void> {
+    // Here and nowhere else: between prefetching and deciding, memory must not lose what was found in it.
+    for (const batch of this.#committed.splice(0)) this.#forget(batch)
     const commands = pending.map((one) => one.command)
     const needs = needsOf(this.#state, commands)
     try {
@@ -163,7 +167,7 @@ export class Engine extends EventEmitter<EngineEvents> {
     }
     this.stats.commands += batch.pending.length
     this.stats.largestBatch = Math.max(this.stats.largestBatch, batch.pending.length)
-    this.#forget(batch)
+    this.#committed.push(batch)
     batch.pending.forEach((one, i) => one.resolve(batch.answers[i]))
     if (turn.effects.length > 0) this.emit('effects', turn.effects)
     return true
@@ -196,6 +200,7 @@ export class Engine extends EventEmitter<EngineEvents> {
     const state = createState(settings)
     await loadState(db, state, now(), (row) => ({ ...row, spec: internSpec(state, row.spec) }))
     this.#state = state
+    this.#committed = []
     this.#ready = true
     log.info({ epoch: this.#epoch, jobs: state.jobs.size, nodes: state.nodes.size, ms: Math.round(monotonic() - started), first }, 'the market is loaded')
   }

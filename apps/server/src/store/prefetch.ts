@@ -13,7 +13,9 @@ export function needsOf(state: MarketState, commands: readonly Command[]): Needs
   for (const command of commands) {
     if (command.kind === 'submit') {
       if (command.id && !state.jobs.has(command.id)) needs.jobs.add(command.id)
-      if (command.key && !state.keys.has(command.key)) needs.keys.add(command.key)
+      const key = command.key ? state.keys.get(command.key) : undefined
+      if (command.key && !key) needs.keys.add(command.key)
+      if (key && !state.jobs.has(key.subject as JobId)) needs.jobs.add(key.subject)
       if (!state.accounts.has(account.available(command.buyer))) needs.accounts.add(account.available(command.buyer))
     } else if (command.kind === 'cancel') {
       if (!state.jobs.has(command.job)) needs.jobs.add(command.job)

@@ -1,0 +1,146 @@
+// The client: a method for every route of the protocol (`api`), and over them the few things people do.
+import { parseCredits, routes } from '@lumaris/protocol'
+import type { Attempt, BodyInput, Entry, Job, JobEvent, JobSpecInput, JobState, Node, Params, Query, Reply, Results, Route, RouteName, Routes, Task, Wallet } from '@lumaris/protocol'
+import { download, readBlob, upload } from './blobs.ts'
+import type { DownloadTarget, TransferOptions, Uploaded, UploadSource } from './blobs.ts'
+import { LumarisError } from './errors.ts'
+import { readEvents } from './events.ts'
+import { checked, followJob, readLogs, watchJob } from './follow.ts'
+import type { Followed, FollowOptions, LogOptions, LogPiece, WatchOptions } from './follow.ts'
+import { newJobId } from './ids.ts'
+import { createTransport } from './transport.ts'
+import type { TransportOptions } from './transport.ts'
+
+export type CallOptions = {
+  readonly signal?: AbortSignal | undefined
+  /** Names this request: sent again with the same key, it happens at most once. */
+  readonly key?: string | undefined
+}
+type Loose<T> = { readonly [Name in keyof T]?: T[Name] | undefined }
+type Nothing = Record<never, never>
+/** What a route is called with. Ids are plain strings here: one of the wrong shape names nothing, and the server says so. */
+export type CallInput<R> =
+  & (R extends { params: unknown } ? { readonly params: { readonly [Name in keyof Params<R>]: string } } : Nothing)
+  & (R extends { query: unknown } ? { readonly query?: Loose<Query<R>> | undefined } : Nothing)
+  & (R extends { body: unknown } ? { readonly body: BodyInput<R> } : Nothing)
+type Method<R> = Nothing extends CallInput<R> ? (input?: CallInput<R>, options?: CallOptions) => Promise<Reply<R>> : (input: CallInput<R>, options?: CallOptions) => Promise<Reply<R>>
+/** Routes answered by one JSON document (or by nothing); streams and bytes have methods of their own on the client. */
+type Plain = { [Name in RouteName]: Routes[Name] extends { sends: 'bytes' | 'events' } | { takes: 'raw' } | { method: 'HEAD' } ? never : Name }[RouteName]
+export type Api = { readonly [Name in Plain]: Method<Routes[Name]> }
+
+export type SubmitOptions = CallOptions & {
+  /** The most the job may cost, in micro-credits. Without it and without a quote, the server's own estimate is the cap. */
+  readonly cap?: bigint | string | undefined
+  readonly quote?: string | undefined
+  /** Refuse instead of waiting in the queue when no node could ever run it. */
+  readonly noWait?: boolean | undefined
+  readonly id?: string | undefined
+}
+export type Ended = { readonly job: Job; /** Null when no task has one. */ readonly results: Results | null }
+export type Client = ReturnType<typeof createClient>
+
+/**
+ * A client of one market.
+ *
+ * @example
+ * const client = createClient({ url: 'https://market.example', token: process.env.LUMARIS_TOKEN })
+ * const { job } = await client.run({ command: ['echo', 'hello'] })
+ * console.log(job.state, job.cost)
+ */
+export function createClient(options: TransportOptions) {
+  const transport = createTransport(options)
+
+  async function call<R extends Route>(route: R, input: CallInput<R>, { signal, key }: CallOptions = {}): Promise<Reply<R>> {
+    const { params, query, body } = input as { params?: Record<string, string>; query?: Record<string, unknown>; body?: unknown }
+    const path = route.path.replace(/:([A-Za-z0-9]+)/g, (_match, name: string) => encodeURIComponent(params?.[name] ?? ''))
+    const named = key !== undefined || (typeof body === 'object' && body !== null && 'id' in body && body.id !== undefined)
+    return transport.send({
+      method: route.method, path, query, signal, safe: route.method !== 'POST' || named,
+      headers: { accept: 'application/json', ...(key === undefined ? {} : { 'idempotency-key': key }) },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    }, async (response) => {
+      if (route.sends === 'text') return (await response.text()) as Reply<R>
+      if (!route.reply) { await response.body?.cancel(); return undefined as Reply<R> }
+      const text = await response.text()
+      let value: unknown
+      try { value = JSON.parse(text) } catch (cause) { throw new LumarisError('bad_reply', 'The server’s answer is not JSON', { status: response.status, cause }) }
+      return checked(route.reply, value) as Reply<R>
+    })
+  }
+  const api = Object.fromEntries(Object.entries(routes).map(([name, route]) => [name, (input: object = {}, more?: CallOptions) => call(route as Route, input, more)])) as unknown as Api
+
+  /** Every item of a list, page by page, as far as the reader goes. */
+  async function* pages<Item>(page: (cursor: string | undefined) => Promise<{ data: Item[]; nextCursor: string | null }>): AsyncGenerator<Item, void, undefined> {
+    for (let cursor: string | undefined; ;) {
+      const { data, nextCursor } = await page(cursor)
+      yield* data
+      if (nextCursor === null) return
+      cursor = nextCursor
+    }
+  }
+
+  const submit = (spec: JobSpecInput, { cap, quote, noWait, id = newJobId(), ...more }: SubmitOptions = {}): Promise<Job> =>
+    api.submitJob({ body: { id, spec, ...(cap === undefined ? {} : { cap: cap.toString() }), ...(quote === undefined ? {} : { quote }), ...(noWait === undefined ? {} : { noWait }) } }, more)
+  const watch = (job: string, more?: WatchOptions): AsyncGenerator<JobEvent, void, undefined> => watchJob(transport, job, more)
+  const results = (job: string, more?: CallOptions): Promise<Results> => api.getResults({ params: { job } }, more)
+  async function wait(job: string, more: CallOptions = {}): Promise<Ended> {
+    let last: JobEvent | null = null
+    for await (const event of watch(job, more)) last = event
+    const ended = await api.getJob({ params: { job } }, more)
+    if (last?.type !== 'ended') throw new LumarisError('bad_reply', 'The event stream ended before the job')
+    return { job: ended, results: await results(job, more).catch((error: unknown) => { if (error instanceof LumarisError && error.code === 'results_not_ready') return null; throw error }) }
+  }
+
+  return {
+    /** Every route of the protocol, typed by it: `client.api.getJob({ params: { job } })`. */
+    api,
+    origin: transport.origin,
+    /** Submits a job under an id made here, so that sending it again after a lost answer is the same job. */
+    submit,
+    /** Submits and waits for the end; a job that failed is an answer too (`job.state`), not an error. */
+    async run(spec: JobSpecInput, more: SubmitOptions = {}): Promise<Ended> {
+      const { id } = await submit(spec, more)
+      return wait(id, { signal: more.signal })
+    },
+    /** Waits for the end of a job. */
+    wait,
+    /** The history of a job and then its life, until it ends; goes on by itself over lost connections. */
+    watch,
+    /** What happens to all my jobs from now on. After a gap, read the jobs again. */
+    async *events(more: { type?: JobEvent['type'] | undefined; signal?: AbortSignal | undefined } = {}): AsyncGenerator<JobEvent, void, undefined> {
+      for await (const message of readEvents(transport, { path: routes.myEvents.path, query: { type: more.type }, signal: more.signal })) yield checked(routes.myEvents.reply, JSON.parse(message.data))
+    },
+    /** The output of an attempt from its first byte, until the attempt ends. */
+    logs: (attempt: string, more?: LogOptions): AsyncGenerator<LogPiece, void, undefined> => readLogs(transport, attempt, more),
+    /** History and output of all attempts of a job as one stream; `ended` comes last. */
+    followJob: (job: string, more?: FollowOptions): AsyncGenerator<Followed, void, undefined> =>
+      followJob(transport, job, (attempt, signal) => api.getAttempt({ params: { attempt } }, { signal }), more),
+    results,
+    job: (job: string, more?: CallOptions): Promise<Job> => api.getJob({ params: { job } }, more),
+    cancel: (job: string, more?: CallOptions): Promise<Job> => api.cancelJob({ params: { job } }, more),
+    quote: (spec: JobSpecInput, more?: CallOptions) => api.createQuote({ body: { spec } }, more),
+    receipt: (attempt: string, more?: CallOptions) => api.getReceipt({ params: { attempt } }, more),
+    explain: (job: string, more?: CallOptions) => api.explainJob({ params: { job } }, more),
+
+    /** Uploads what the server lacks of it; an upload that was cut off goes on from there. */
+    upload: (source: UploadSource, more?: TransferOptions & { readonly pieceBytes?: number }): Promise<Uploaded> => upload(transport, source, more),
+    /** Downloads a blob to a path (Node) or a stream, and checks that it is the one that was asked for. */
+    download: (blob: string, target: DownloadTarget, more?: TransferOptions & { readonly overwrite?: boolean | undefined }): Promise<void> => download(transport, blob, target, more),
+    /** The bytes of a blob as they come; throws at the end when they were other ones. */
+    readBlob: (blob: string, more?: TransferOptions): AsyncGenerator<Uint8Array, void, undefined> => readBlob(transport, blob, more),
+
+    wallet: (more?: CallOptions): Promise<Wallet> => api.getWallet({}, more),
+    /** Adds credits (`'12.5'`). Sent with a key, so a retry never pays twice. */
+    topup(credits: string | number, more: CallOptions = {}): Promise<Wallet> {
+      const micros = parseCredits(String(credits))
+      if (micros === null) throw new TypeError(`"${credits}" is not an amount of credits such as 12.5`)
+      return api.createTopup({ body: { amount: micros.toString() } }, { ...more, key: more.key ?? globalThis.crypto.randomUUID() })
+    },
+
+    jobs: (filter: { state?: JobState | undefined; limit?: number | undefined } = {}, more?: CallOptions): AsyncGenerator<Job, void, undefined> => pages((cursor) => api.listJobs({ query: { ...filter, cursor } }, more)),
+    tasks: (job: string, more?: CallOptions): AsyncGenerator<Task, void, undefined> => pages((cursor) => api.listTasks({ params: { job }, query: { limit: 200, cursor } }, more)),
+    attempts: (job: string, more?: CallOptions): AsyncGenerator<Attempt, void, undefined> => pages((cursor) => api.listAttempts({ params: { job }, query: { limit: 200, cursor } }, more)),
+    nodes: (more?: CallOptions): AsyncGenerator<Node, void, undefined> => pages((cursor) => api.listNodes({ query: { limit: 200, cursor } }, more)),
+    entries: (more?: CallOptions): AsyncGenerator<Entry, void, undefined> => pages((cursor) => api.listEntries({ query: { limit: 200, cursor } }, more)),
+  }
+}
