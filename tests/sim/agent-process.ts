@@ -39,6 +39,8 @@ export class AgentProcess {
   #unacked: { seq: number; message: FromAgent }[] = []
   #backlog: (() => void)[] = []
   #helloSentAt = 0
+  /** The longest wait before it connects again. */
+  #patience = 5000
   #heardAt = 0
   #meteredAt = 0
   /** Written, and not on the disk yet: only with the guard off. */
@@ -111,7 +113,7 @@ export class AgentProcess {
     this.connection = null
     this.connectedSince = Infinity
     if (this.state.connected) this.step({ kind: 'disconnected' })
-    this.later(this.#world.chance.between(200, 5000), () => this.connect())
+    this.later(this.#world.chance.between(200, this.#patience), () => this.connect())
   }
 
   receive(connection: Connection, frame: DownFrame): void {
@@ -122,6 +124,7 @@ export class AgentProcess {
       case 'refused':
         this.#world.note(`${this.machine.node} ${this.boot} is refused: ${frame.code}`)
         if (frame.code === 'stale_session') { this.machine.exit(this); return }
+        this.#patience = frame.code === 'node_in_use' ? 12_000 : 3000
         connection.close('agent')
         return
       case 'welcome': {

@@ -343,7 +343,7 @@ export class Auditor {
     for (const [name, balance] of db.balances) if (name.startsWith('escrow:') && balance !== 0n) fail('I5a', `${name} holds ${balance} at the end`, [name.slice(7)])
     if (!writer) return
     this.quiet(writer)
-    if (writer.state.slotsByBuyer.size > 0 || writer.state.attempts.size > 0) fail('memory', 'something is left in memory at the end', [...writer.state.attempts.keys()])
+    if (writer.state.slotsByBuyer.size > 0 || [...writer.state.attempts.values()].some((attempt) => isLive(attempt.state))) fail('memory', 'something is left in memory at the end', [...writer.state.attempts.keys()])
   }
 
   readonly #bound = { fail: (invariant: string, message: string, about: readonly string[] = []): never => this.#world.fail(invariant, message, about) }

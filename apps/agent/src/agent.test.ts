@@ -185,21 +185,44 @@ test('a connection that breaks is opened again, and what runs goes on', async ()
   expect(market.logOf(market.attemptOf(job)?.id)).toBe('beforeafter')
 })
 
-test('a market that has forgotten the link hears again what it had not confirmed, and the chain of ticks holds', async () => {
+test('a market that has forgotten the link hears again what it had not confirmed; the chain of ticks holds, and new work arrives', async () => {
   const { market, start } = await setup({ settings: { tickMs: 100, sealMs: 50, heartbeatMs: 300 } })
   const agent = await start()
   await agent.ready
-  const job = market.submit({ command: ['fake:sleep', '1500'], outputs: [] })
+  const job = market.submit({ command: ['fake:sleep', '300', ';', 'fake:print', 'said to nobody', ';', 'fake:sleep', '700'], outputs: [] })
   await market.until(() => market.received.filter((message) => message.type === 'tick').length >= 2)
+  market.deaf.is = true
+  await expect.poll(() => agent.state().unconfirmed).toBeGreaterThan(4)
   market.forgetLinks()
+  market.deaf.is = false
   market.cut()
   await market.until(() => market.market.job(job)?.state === 'completed')
+  expect(market.logOf(market.attemptOf(job)?.id)).toBe('said to nobody')
   const ticks = market.market.log.flatMap((change) => (change.kind === 'tick' ? [change.row] : []))
   expect(ticks.length).toBeGreaterThan(4)
   expect(ticks.map((tick) => tick.seq)).toEqual(ticks.map((_, index) => index + 1))
   expect(ticks.at(-1)).toMatchObject({ final: true })
   // Every tick is under some seal, each of them signed.
   await market.until(() => ticks.every((tick) => market.seals.some((seal) => seal.leaves.some((leaf) => leaf.hash === tick.hash))))
+  const next = market.submit({ command: ['fake:exit', '0'], outputs: [] })
+  await market.until(() => market.market.job(next)?.state === 'completed')
+})
+
+test('a pause is told to the market, and no work comes until it is over', async () => {
+  const { market, start, driver } = await setup({ settings: { heartbeatMs: 200 } })
+  const agent = await start()
+  await agent.ready
+  agent.pause(true)
+  await market.until(() => market.received.some((message) => message.type === 'pause' && message.paused))
+  await market.until(() => market.received.some((message) => message.type === 'availability_update' && message.status === 'paused' && typeof message.cpu_percent === 'number'))
+  const job = market.submit({ command: ['fake:exit', '0'], outputs: [] })
+  const heartbeats = () => market.received.filter((message) => message.type === 'availability_update').length
+  const before = heartbeats()
+  await market.until(() => heartbeats() > before + 1)
+  expect(driver.starts).toBe(0)
+  agent.pause(false)
+  await market.until(() => market.market.job(job)?.state === 'completed')
+  expect(agent.state().paused).toBe(false)
 })
 
 test('stopping gives back what runs and tells the market, then leaves nothing behind', async () => {

@@ -23,9 +23,9 @@ export async function upload(transport: Transport, source: UploadSource, options
   const bytes = await asBlob(source)
   const blob = await hashOf(bytes, options.signal)
   const size = bytes.size
-  let offset = await offsetOf(transport, blob, options.signal)
-  if (offset === 'whole') { options.onProgress?.(size, size); return { blob, size, sent: false } }
-  let failures = 0
+  const there = await offsetOf(transport, blob, options.signal)
+  if (there === 'whole') { options.onProgress?.(size, size); return { blob, size, sent: false } }
+  let offset: number = there, failures = 0
   do {
     options.onProgress?.(offset, size)
     const piece = bytes.slice(offset, Math.min(size, offset + (options.pieceBytes ?? PIECE_BYTES)))

@@ -45,11 +45,12 @@ export async function verifyReceipt(receipt: unknown, options: { readonly platfo
   check('totals', shrinks < 0, 'The running totals only grow.', `A running total shrinks at tick ${shrinks + 1}.`)
 
   const final = ticks.at(-1)
-  const over = cause !== undefined || bill !== undefined
-  const endsRight = ticks.every(({ tick }, i) => !tick.final || i === ticks.length - 1) && (over ? final === undefined || final.tick.final : true)
-  check('end', endsRight, over ? (final ? 'The last tick is the final one.' : 'Nothing ran, so nothing was metered.') : 'The attempt is still running.', 'The final tick is missing, or others come after it.')
+  // A node that went silent leaves no final tick, and its last ticks unsealed: nobody pays for those.
+  const counts = cause === 'succeeded' || cause === 'buyer_exit' || BigInt(bill?.amount ?? '0') > 0n
+  check('end', ticks.every(({ tick }, i) => !tick.final || i === ticks.length - 1) && (!counts || final?.tick.final === true),
+    final?.tick.final ? 'The last tick is the final one.' : cause === undefined ? 'The attempt is still running.' : 'It ended without a final tick, and nothing is billed.', 'The final tick is missing, or others come after it.')
 
-  if (final) check('sealed', final.seal !== undefined, 'The last tick is sealed, and with it all before it.', 'The last tick has no seal yet: fetch the receipt again in a minute.')
+  if (counts) check('sealed', final?.seal !== undefined, 'The last tick is sealed, and with it all before it.', 'The last tick has no seal yet: fetch the receipt again in a minute.')
   const sealed = ticks.filter((one) => one.seal !== undefined)
   const paths = await Promise.all(ticks.map(async ({ seal }, i) => seal === undefined || (await rootOf(hashes[i] as string, seal.index, seal.count, seal.path)) === seal.root))
   const astray = paths.indexOf(false)

@@ -1,22 +1,37 @@
-// Access tokens: a signed statement who it is and until when, checked without a look-up. One algorithm, one key, one issuer; whatever else a
-// token's head says is not read, so there is nothing to confuse.
-import { createPublicKey, sign, verify } from 'node:crypto'
+// Access tokens: a signed statement who it is and until when (RFC 9068: a JWT of type at+jwt, times in seconds). One algorithm, one key, one
+// issuer; the head must be, letter by letter, the one we write, so there is nothing in it to confuse us with.
+import { createHash, createPublicKey, sign, verify } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { refuse } from '@lumaris/protocol'
 import type { Refusal, Role, UserId } from '@lumaris/protocol'
+import { rawPublicKey } from '../signatures.ts'
 
 export const ACCESS_MS = 10 * 60_000
-const HEAD = Buffer.from('{"alg":"EdDSA","typ":"at+jwt"}').toString('base64url')
-export type Claims = { readonly sub: UserId; readonly sid: string; readonly roles: readonly Role[]; readonly exp: number }
+const ISSUER = 'lumaris', AUDIENCE = 'lumaris-api'
+/** An Ed25519 signature in base64url, exactly: the decoder would let other spellings of one signature pass. */
+const SIGNATURE = /^[A-Za-z0-9_-]{85}[AQgw]$/
+export type Claims = { readonly iss: string; readonly aud: string; readonly sub: UserId; readonly sid: string; readonly scope: string; readonly roles: readonly Role[]; readonly jti: string; readonly iat: number; readonly exp: number }
+type Subject = Pick<Claims, 'sub' | 'sid' | 'scope' | 'roles'>
 
-export function issueAccessToken(key: KeyObject, claims: Omit<Claims, 'exp'>, nowMs: number): string {
-  const body = `${HEAD}.${Buffer.from(JSON.stringify({ ...claims, iss: 'lumaris', exp: nowMs + ACCESS_MS })).toString('base64url')}`
-  return `${body}.${sign(null, Buffer.from(body), key).toString('base64url')}`
-}
-
-export function readAccessToken(key: KeyObject, token: string, nowMs: number): Claims | Refusal {
-  const [head, body, signature] = token.split('.')
-  if (head !== HEAD || !body || !signature || !verify(null, Buffer.from(`${head}.${body}`), createPublicKey(key), Buffer.from(signature, 'base64url'))) return refuse('unauthenticated')
-  const claims = JSON.parse(Buffer.from(body, 'base64url').toString()) as Claims // we signed it, so it has our shape
-  return claims.exp > nowMs ? claims : refuse('token_expired')
+export type AccessTokens = ReturnType<typeof createAccessTokens>
+export function createAccessTokens(key: KeyObject, random: (size: number) => Buffer) {
+  const publicKey = createPublicKey(key)
+  const kid = createHash('sha256').update(rawPublicKey(key)).digest('base64url').slice(0, 16)
+  const head = Buffer.from(JSON.stringify({ alg: 'EdDSA', typ: 'at+jwt', kid })).toString('base64url')
+  return {
+    issue(subject: Subject, nowMs: number): string {
+      const iat = Math.floor(nowMs / 1000)
+      const claims: Claims = { iss: ISSUER, aud: AUDIENCE, ...subject, jti: random(12).toString('base64url'), iat, exp: iat + ACCESS_MS / 1000 }
+      const body = `${head}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`
+      return `${body}.${sign(null, Buffer.from(body), key).toString('base64url')}`
+    },
+    read(token: string, nowMs: number): Claims | Refusal {
+      const [first, body, signature, more] = token.split('.')
+      if (first !== head || !body || !signature || more !== undefined || !SIGNATURE.test(signature)) return refuse('unauthenticated')
+      if (!verify(null, Buffer.from(`${first}.${body}`), publicKey, Buffer.from(signature, 'base64url'))) return refuse('unauthenticated')
+      const claims = JSON.parse(Buffer.from(body, 'base64url').toString()) as Claims // we signed it, so it has our shape
+      if (claims.iss !== ISSUER || claims.aud !== AUDIENCE) return refuse('unauthenticated')
+      return claims.exp * 1000 > nowMs ? claims : refuse('token_expired')
+    },
+  }
 }

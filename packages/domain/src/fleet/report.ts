@@ -93,8 +93,9 @@ function tooLate(turn: Turn, command: StatusCommand): void {
 export function tick(turn: Turn, command: TickCommand): void {
   const attempt = turn.state.attempts.get(command.tick.attempt)
   const mine = attempt && speaksFor(turn, command.node, command.session, attempt.id, attempt.fence)
-  if (!mine || mine.state !== 'running') return
-  const wrong = followTick(turn, mine, command.tick, command.hash)
+  if (!mine || mine.state === 'reported') return
+  running(turn, mine) // a tick says that it runs, also when the word "running" was lost with the agent's last start
+  const wrong = followTick(turn, liveAttempt(turn, mine.id), command.tick, command.hash)
   if (!wrong) return
   endAttempt(turn, mine.id, 'driver_failed', wrong)
   tell(turn, mine.node, mine.session, { type: 'cancel', attempt_id: mine.id, reason: 'driver_failed' })
