@@ -103,7 +103,7 @@ export class AgentProcess {
     this.#heardAt = this.now
     const hello: Hello = {
       type: 'hello', protocol: 1, node_id: machine.node, boot_id: this.boot, agent_version: '0.1.0', nonce: 'n', signature: SIGNATURE, capacity: machine.capacity,
-      drivers: [{ id: 'fake', level: 'namespace', runtimes: ['native', 'python'], limits: {} }], attempts: listAttempts(this.state), last_seen: this.#received, ...(this.#stream ? { stream_id: this.#stream } : {}),
+      drivers: [{ id: 'fake', level: 'namespace', runtimes: ['native', 'python'], limits: {} }], attempts: listAttempts(this.state), last_seen: this.#received, heartbeat: this.state.heartbeat, ...(this.#stream ? { stream_id: this.#stream } : {}),
     }
     this.connection.up({ kind: 'hello', hello })
   }

@@ -78,7 +78,13 @@ export class Auditor {
     if (row.state === 'ended' && before?.state !== 'ended') {
       this.#endedAt.set(row.id, world.now)
       world.note(`${row.id} of ${row.job}.${row.task}.${row.slot} on ${row.node} ends: ${row.cause} ${row.detail ?? ''}`)
-      if (row.detail === 'the offer was not taken up in time') world.saw('offer not taken up')
+      const process = world.machines.find((machine) => machine.node === row.node)?.processes.find((one) => one.alive && one.state.session === row.session)
+      if (process && row.detail === 'the agent no longer knows of it' && process.boxes.get(row.id)?.over === false) fail('H2', `${row.id} runs on ${row.node} and is ended because of an old list`, [row.id, row.node])
+      if (row.detail === 'the offer was not taken up in time') {
+        world.saw('offer not taken up')
+        const lease = process ? (process.now - process.state.leaseFrom) / process.rate : Infinity
+        if (process && !process.paused && process.connectedSince < world.now - 15_000 && lease < 11_000 && !process.state.seen.has(row.id)) fail('H3', `${row.id} was never heard of by ${row.node}, which was connected all the time`, [row.id, row.node])
+      }
       else if (row.cause === 'seller_refused') world.saw('attempt refused')
       if (row.detail === 'the agent restarted without it' || row.detail === 'the agent no longer knows of it') world.saw('amnesia')
     }

@@ -4,7 +4,7 @@ import type { World } from './world.ts'
 
 const MEAN_MS = 25_000
 const WEIGHTS = {
-  writerCrash: 3, writerPause: 4, rival: 1.5, agentCrash: 10, agentPause: 10, suspend: 3, clone: 2, reset: 12, cutUp: 6, cutDown: 6, partition: 8, longPartition: 4,
+  writerCrash: 3, writerPause: 4, rival: 1.5, agentCrash: 10, agentPause: 10, suspend: 3, clone: 2, reset: 12, cutUp: 6, cutDown: 6, partition: 8, longPartition: 4, flap: 4,
 } as const
 
 export class Storm {
@@ -73,6 +73,13 @@ export class Storm {
       case 'reset': if (process?.connection) { world.saw('connection reset'); process.connection.close('network', chance.happens(0.2)) } return
       case 'cutUp': world.saw('one-way cut up'); cut(true, false, chance.between(1000, 120_000)); return
       case 'cutDown': world.saw('one-way cut down'); cut(false, true, chance.between(1000, 120_000)); return
+      case 'flap':
+        // Answers that arrive late, and then none: what a lease that is dated from the answer would not survive.
+        if (machine.cutUp || machine.cutDown) return
+        world.saw('late answers, then silence')
+        machine.cut(false, true)
+        time.after(chance.between(12_000, 28_000), () => { machine.cut(false, false); time.after(chance.between(50, 4000), () => cut(true, true, chance.between(70_000, 200_000))) })
+        return
       case 'partition': world.saw('partition'); cut(true, true, chance.between(1000, 75_000)); return
       case 'longPartition': world.saw('long partition'); cut(true, true, chance.between(75_000, 2_400_000)); return
     }

@@ -33,7 +33,7 @@ export class Gateway {
     this.#world.time.after(10_000, () => {
       if (!this.writer.alive) return
       if (!this.writer.paused) {
-        for (const { connection } of [...this.sockets.values()]) {
+        for (const { connection } of Array.from(this.sockets.values())) {
           if (this.#world.now - connection.lastUpAt <= SILENT_MS) continue
           if (connection.open) connection.close('gateway')
           else this.lost(connection)
@@ -134,13 +134,13 @@ export class Gateway {
     this.writer.act({ kind: 'disconnected', node, session: socket.session }, () => undefined)
   }
 
-  pumpAll(): void { for (const connection of [...this.connections]) connection.pumpUp() }
+  pumpAll(): void { for (const connection of Array.from(this.connections)) connection.pumpUp() }
 
   /** The writer dies or starts afresh: nothing it had heard or said counts any more. */
   closeAll(dying: boolean): void {
     this.sockets.clear()
     this.ghosts.clear()
     this.#streams.clear()
-    for (const connection of [...this.connections]) connection.close('gateway', dying && this.#world.chance.happens(0.2))
+    for (const connection of Array.from(this.connections)) connection.close('gateway', dying && this.#world.chance.happens(0.2))
   }
 }

@@ -3,8 +3,7 @@ import { apply, beginTurn, createState, grantLeases, internSpec } from '@lumaris
 import type { Guards, MarketSettings, MarketState } from '@lumaris/domain'
 import type { Database } from './database.ts'
 
-export function loadState(db: Database, now: number, settings: MarketSettings, guards: Guards): MarketState {
-  const state = createState(settings, guards)
+export function loadState(db: Database, now: number, settings: MarketSettings, guards: Guards, state: MarketState = createState(settings, guards)): MarketState {
   for (const row of db.nodes.values()) apply(state, { kind: 'node', row })
   for (const id of [...db.openJobs].sort()) {
     const row = db.jobs.get(id)

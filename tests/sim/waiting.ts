@@ -1,4 +1,4 @@
-// Looks over the shoulder of a state's queue and timers, which keep their insides to themselves: what stands in the queue, what is armed.
+// Looks over the shoulder of a new state's queue and timers, which keep their insides to themselves: what stands in the queue, what is armed.
 import type { MarketState, Timer } from '@lumaris/domain'
 
 type Waiting = Parameters<MarketState['queue']['add']>[1]
@@ -27,11 +27,5 @@ export function watchQueue(state: MarketState): Waits {
     if (timer?.kind === 'backoff') count(backoff, slotOf(timer), -1)
     return timer
   }
-  // What was put there before we looked.
-  for (const [id, live] of state.jobs) for (const task of live.tasks) task.slots.forEach((slot, index) => {
-    if (slot.state !== 'pending') return
-    if (slot.notBefore > live.row.createdAt) count(backoff, `${id}.${task.index}.${index}`, 1)
-    else count(queued, waitKey({ job: id, task: task.index, slot: index, fence: slot.fence }), 1)
-  })
   return { queued, backoff }
 }

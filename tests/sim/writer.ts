@@ -294,8 +294,9 @@ export class Writer {
       if (world.stormy && world.chance.happens(0.1)) { world.saw('reload failed once'); this.#load(); return }
       this.epoch = ++world.db.epoch
       this.#confirmedAt = -Infinity
-      this.state = loadState(world.db, this.now, world.settings, world.guards)
+      this.state = createState(world.settings, world.guards)
       this.waits = watchQueue(this.state)
+      loadState(world.db, this.now, world.settings, world.guards, this.state)
       this.ready = true
       world.note(`* ${this.name} writes under epoch ${this.epoch}`)
     })

@@ -86,11 +86,10 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     Object.assign(app, { gateway: createGateway(app), metrics: createMetrics(() => engine, () => app.gateway.connected) })
     engine.on('effects', (effects) => app.gateway.release(effects))
     engine.on('reloaded', () => app.gateway.dropAll())
-    closing.push(() => app.gateway.close())
     await engine.start()
     closing.push(() => engine.stop())
     const http = httpOf(app)
-    closing.push(() => http.close())
+    closing.push(() => http.close(), () => app.gateway.close()) // closed in reverse: HTTP would wait for the agents' sockets
     http.server.on('upgrade', (request, socket, head) => {
       if (request.url === '/v1/agent') app.gateway.upgrade(request, socket, head)
       else socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n')

@@ -17,7 +17,7 @@ type Usage = { cpuMs: number; memoryBytes: number; memoryPeakBytes: number; disk
 type ExitCause = 'exit' | 'memory' | 'wall' | 'pids' | 'disk' | 'output' | 'killed' | 'driver'
 type Exit = { cause: ExitCause; code: number | null; signal?: string; usage: Usage; detail?: string }
 type Spec = {
-  attemptId: string; runtime: 'native' | 'javascript' | 'python'; command: string[]; env: Record<string, string>; workDir: string
+  attemptId: string; runtime: 'native' | 'javascript' | 'python'; command: readonly string[]; env: Readonly<Record<string, string>>; workDir: string
   limits: { cpuMillis: number; memoryBytes: number; pids: number; diskBytes: number; outputBytes: number; wallMs: number; openFiles: number }; stdin?: Uint8Array
 }
 const LIMITS = ['memory', 'wall', 'pids', 'disk', 'output'] as const
@@ -42,8 +42,8 @@ export function createFakeDriver(options: FakeDriverOptions = {}) {
     get starts() { return starts },
     needsWorkDir: (job: { readonly command: readonly string[] }): boolean => job.command.some((word) => FILES.has(word)),
     probe: async () => ({
-      usable: true, level, evidence: [] as never[], runtimes: ['native' as const, 'javascript' as const, 'python' as const],
-      limits: Object.fromEntries(['cpu', 'memory', 'pids', 'disk', 'output', 'wall'].map((limit) => [limit, 'hard' as const])),
+      usable: true, level, evidence: {}, runtimes: ['native' as const, 'javascript' as const, 'python' as const],
+      limits: { cpu: 'hard' as const, memory: 'hard' as const, pids: 'hard' as const, disk: 'hard' as const, net: 'hard' as const, wall: 'hard' as const, output: 'hard' as const },
     }),
     async start(job: Spec): Promise<FakeSandbox> {
       if (job.command[0] === 'fake:fail-start') throw new Error('the fake driver was told not to start')

@@ -10,7 +10,7 @@ import type { Database, DatabaseError, SqlValue, Statement } from './database.ts
 import { migrate, migrationSteps } from './migrate.ts'
 
 /** A place for one database: opening it twice is coming back to the same data. */
-export type Place = { readonly where: string; open(): Promise<Database> }
+export type Place = { readonly where: string; readonly open: () => Promise<Database> }
 
 export const kindOf = (outcome: Promise<unknown>): Promise<DatabaseError['kind'] | 'fine'> => outcome.then(() => 'fine' as const, (error: DatabaseError) => error.kind ?? Promise.reject(error))
 export const statement = (sql: string, params: readonly SqlValue[] = [], expectRows?: number): Statement => ({ sql, params, ...(expectRows === undefined ? {} : { expectRows }) })

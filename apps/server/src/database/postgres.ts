@@ -50,10 +50,10 @@ function createWriter(url: string, limits: Limits) {
     if (client) return client
     const fresh = new pg.Client({
       connectionString: url, connectionTimeoutMillis: TIMEOUT_MS, pipeline: true, keepAlive: true, types,
-      statement_timeout: limits.timeoutMs, lock_timeout: limits.timeoutMs, idle_in_transaction_session_timeout: limits.timeoutMs,
+      // The lock's time is over first, so that a row held by another is told apart from a slow disk.
+      statement_timeout: limits.timeoutMs, lock_timeout: Math.ceil(limits.timeoutMs * 0.8), idle_in_transaction_session_timeout: limits.timeoutMs,
     })
-    const forget = () => { if (client === fresh) client = null }
-    fresh.on('error', forget).on('end', forget)
+    fresh.on('error', () => { if (client === fresh) client = null }) // a connection that ends without our goodbye says so here
     await fresh.connect()
     client = fresh
     return fresh

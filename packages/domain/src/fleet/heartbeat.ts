@@ -15,8 +15,9 @@ export function heartbeat(turn: Turn, command: HeartbeatCommand): void {
   if (node.session !== command.session) return effect(turn, { kind: 'cut', node: command.node, session: command.session, code: 'stale_session' })
   // A delayed heartbeat lists what ran then, not what runs now: believing it would declare live attempts gone.
   if (turn.state.guards.heartbeatOrder && message.heartbeat <= link.heartbeat) return
+  // Nobody is there to be answered, and this writer may not know how old it is: a hello comes first.
+  if (turn.state.guards.heartbeatOrder && !link.connected) return
   const accepting = message.status === 'ready' || message.status === 'busy'
-  // Only a hello connects: a heartbeat that a dead connection left behind must not make the node look reachable.
   turn.state.links.set(node.id, { ...link, accepting, lastSeen: turn.now, heartbeat: message.heartbeat })
   if (accepting && !link.accepting) turn.state.queue.wake()
   if (node.presence !== 'online') { putNode(turn, { ...node, presence: 'online', lastSeenAt: turn.now }); turn.state.queue.wake() }

@@ -34,7 +34,7 @@ export function hello(turn: Turn, command: HelloCommand): Welcomed | Refusal {
     oldBoots: resumed || node.bootId === '' ? node.oldBoots : [...node.oldBoots, node.bootId].slice(-OLD_BOOTS_MAX),
     capacity: said.capacity, drivers: said.drivers, agentVersion: said.agent_version, lastSeenAt: turn.now,
   })
-  turn.state.links.set(node.id, { connected: true, accepting: true, lastSeen: turn.now, heartbeat: resumed ? (link?.heartbeat ?? 0) : 0 })
+  turn.state.links.set(node.id, { connected: true, accepting: true, lastSeen: turn.now, heartbeat: resumed ? Math.max(link?.heartbeat ?? 0, said.heartbeat ?? 0) : 0 })
   turn.state.queue.wake()
   const orders = reconcile(turn, current, said.attempts, resumed)
   return { node: current, orders, resumed }
@@ -42,7 +42,7 @@ export function hello(turn: Turn, command: HelloCommand): Welcomed | Refusal {
 
 /** Attempts of this node that the market counts on. Looked up one by one as they are asked for: ending one may end others (its job fails). */
 export function* attemptsOn(turn: Turn, node: NodeId): Iterable<AttemptRow> {
-  for (const id of [...(turn.state.attemptsByNode.get(node) ?? [])]) {
+  for (const id of Array.from(turn.state.attemptsByNode.get(node) ?? [])) {
     const row = turn.state.attempts.get(id)
     if (row && isLive(row.state)) yield row
   }

@@ -1,0 +1,50 @@
+// One interface for every way to isolate: the agent prepares a directory with the inputs, a driver runs the program in it behind its wall, and the
+// outputs are collected from the directory after the end. A driver offers only what its probe has shown on this very machine.
+import type { Readable } from 'node:stream'
+import type { DriverId, Level, Runtime } from '@lumaris/protocol'
+
+export type LimitName = 'cpu' | 'memory' | 'pids' | 'disk' | 'net' | 'wall' | 'output'
+/** `hard`: its canary was stopped by the kernel or by us before it did harm; `soft`: noticed and ended, a moment late; `none`: not limited. */
+export type Proof = 'hard' | 'soft' | 'none'
+export type ProbeReport = {
+  readonly usable: boolean; readonly level: Level; readonly reason?: string; readonly evidence: Readonly<Record<string, string>>
+  readonly limits: Readonly<Record<LimitName, Proof>>; readonly runtimes: readonly Runtime[]
+}
+export type SandboxLimits = {
+  readonly cpuMillis: number; readonly memoryBytes: number; readonly pids: number; readonly diskBytes: number
+  /** Standard output and error together. */
+  readonly outputBytes: number
+  readonly wallMs: number; readonly openFiles: number
+}
+export type SandboxSpec = {
+  readonly attemptId: string; readonly runtime: Runtime
+  /** argv; for `python` and `javascript` the interpreter's name may stand first. Never a shell. */
+  readonly command: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+  /** A directory of the agent's, with the inputs in it: the job's working directory. Outputs are found in it after the end. */
+  readonly workDir: string
+  readonly limits: SandboxLimits; readonly stdin?: Uint8Array
+}
+export type SandboxUsage = { readonly cpuMs: number; readonly memoryBytes: number; readonly memoryPeakBytes: number; readonly diskBytes: number; readonly outBytes: number }
+export type ExitCause = 'exit' | 'memory' | 'wall' | 'pids' | 'disk' | 'output' | 'killed' | 'driver'
+export type ExitReport = { readonly cause: ExitCause; readonly code: number | null; readonly signal?: string; readonly usage: SandboxUsage; readonly detail?: string }
+
+export interface Sandbox {
+  readonly stdout: Readable
+  readonly stderr: Readable
+  stats(): Promise<SandboxUsage>
+  pause(): Promise<void>
+  resume(): Promise<void>
+  /** Ends it with everything it started; `exit` then says `killed`. */
+  kill(reason: string): Promise<void>
+  /** Resolves once, when nothing of it runs any more and its files are in the work directory. Never rejects. */
+  readonly exit: Promise<ExitReport>
+}
+export interface IsolationDriver {
+  readonly id: DriverId
+  readonly level: Level
+  probe(): Promise<ProbeReport>
+  start(job: SandboxSpec): Promise<Sandbox>
+  /** Ends and removes what a crashed agent left behind; how many there were. */
+  reap(): Promise<number>
+}

@@ -1,0 +1,40 @@
+import type { Command } from 'commander'
+import type { Attempt, Job } from '@lumaris/protocol'
+import { CAUSES } from '@lumaris/protocol'
+import type { WithContext } from '../cli.ts'
+import type { Context } from '../context.ts'
+import { amountOf, creditsOf } from '../ui/money.ts'
+import { durationText, sizeText, stamp } from '../ui/time.ts'
+import { renderTable } from '../ui/table.ts'
+
+export function define(command: Command, withContext: WithContext): void {
+  command.argument('<job>', 'its id').addHelpText('before', 'Examples:\n  lumaris job job_01jcd3k8w9e5r7t2y4u6p8a0sd\n').action(withContext(job))
+}
+
+async function job(context: Context, id: string): Promise<void> {
+  const client = await context.client()
+  const found = await client.job(id)
+  const attempts: Attempt[] = []
+  for await (const attempt of client.attempts(id)) attempts.push(attempt)
+  await context.showThing({ ...found, attempts }, jobFacts(found))
+  if (context.flags.json || context.flags.jsonLines || attempts.length === 0) return
+  await context.write('\n')
+  await context.write(renderTable<Attempt>([
+    { title: 'attempt', value: (one) => one.id },
+    { title: 'task', value: (one) => one.task.split('.')[1], right: true },
+    { title: 'node', value: (one) => one.nodeName, shrinks: true },
+    { title: 'state', value: (one) => one.state, state: true },
+    { title: 'cause', value: (one) => one.cause },
+    { title: 'exit', value: (one) => one.exitCode, right: true },
+    { title: 'ran', value: (one) => one.usage.runMs, shown: (one) => durationText(one.usage.runMs), right: true },
+    { title: 'memory', value: (one) => one.usage.memoryPeakBytes, shown: (one) => sizeText(one.usage.memoryPeakBytes), right: true },
+    { title: 'billed', value: (one) => (one.billed === undefined ? '' : amountOf(one.billed)), right: true },
+  ], attempts, { tty: context.io.stdout.isTTY === true, columns: context.io.stdout.columns, headers: context.flags.headers, colours: context.colours }))
+}
+
+export const jobFacts = (one: Job): readonly (readonly [string, string | number | null | undefined])[] => [
+  ['job', one.id], ['name', one.spec.name], ['state', one.state], ['why', one.cause && CAUSES[one.cause].says], ['exit code', one.exitCode],
+  ['command', one.spec.command.join(' ')], ['tasks', one.tasks.total > 1 ? `${one.tasks.done} of ${one.tasks.total} done, ${one.tasks.running} running, ${one.tasks.failed} failed` : undefined],
+  ['cost', creditsOf(one.cost)], ['cap', creditsOf(one.cap)], ['came back', one.endedAt === undefined ? undefined : creditsOf(one.refunded)],
+  ['created', stamp(one.createdAt)], ['started', stamp(one.startedAt)], ['ended', stamp(one.endedAt)],
+]

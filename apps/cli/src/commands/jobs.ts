@@ -1,0 +1,35 @@
+import type { Command } from 'commander'
+import { Option } from 'commander'
+import { JobState } from '@lumaris/protocol'
+import type { Job } from '@lumaris/protocol'
+import type { WithContext } from '../cli.ts'
+import type { Context } from '../context.ts'
+import { parseCount } from '../parse.ts'
+import { amountOf } from '../ui/money.ts'
+import { agoText, durationText, stamp } from '../ui/time.ts'
+
+export function define(command: Command, withContext: WithContext): void {
+  command
+    .addOption(new Option('-s, --state <state>', 'only those in this state').choices(JobState.options))
+    .option('-n, --limit <count>', 'so many at most', parseCount, 50)
+    .addHelpText('before', 'Examples:\n  lumaris jobs\n  lumaris jobs --state running -q\n  lumaris jobs -n 1000 --json=lines\n')
+    .action(withContext(jobs))
+}
+
+async function jobs(context: Context, options: { state?: JobState; limit: number }): Promise<void> {
+  const client = await context.client(), now = context.io.now()
+  async function* some(): AsyncGenerator<Job> {
+    let left = options.limit
+    if (left === 0) return
+    for await (const job of client.jobs({ state: options.state, limit: Math.min(left, 200) })) { yield job; if (--left === 0) return }
+  }
+  await context.showList(some(), [
+    { title: 'job', value: (job) => job.id },
+    { title: 'state', value: (job) => job.state, state: true },
+    { title: 'name', value: (job) => job.spec.name ?? job.spec.command.join(' '), shrinks: true },
+    { title: 'tasks', value: (job) => `${job.tasks.done}/${job.tasks.total}`, right: true },
+    { title: 'cost', value: (job) => amountOf(job.cost), right: true },
+    { title: 'took', value: (job) => (job.startedAt === undefined ? '' : (job.endedAt ?? now) - job.startedAt), shown: (job) => (job.startedAt === undefined ? '' : durationText((job.endedAt ?? now) - job.startedAt)), right: true },
+    { title: 'created', value: (job) => stamp(job.createdAt), shown: (job) => agoText(job.createdAt, now) },
+  ], (job) => job.id, 'No jobs yet. The first one: lumaris run -- echo hello')
+}

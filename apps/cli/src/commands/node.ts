@@ -1,0 +1,46 @@
+import type { Command } from 'commander'
+import type { Node, PriceSheet } from '@lumaris/protocol'
+import type { Client } from '@lumaris/sdk'
+import type { WithContext } from '../cli.ts'
+import type { Context } from '../context.ts'
+import { CliError, EXIT } from '../failures.ts'
+import { addPriceOptions, pricesOf } from '../price-options.ts'
+import type { PriceOptions } from '../price-options.ts'
+import { clean } from '../ui/clean.ts'
+import { creditsOf } from '../ui/money.ts'
+import { sizeText, stamp } from '../ui/time.ts'
+
+export function define(command: Command, withContext: WithContext): void {
+  command.addHelpText('before', 'Examples:\n  lumaris node show my-laptop\n  lumaris node pause my-laptop\n  lumaris node price my-laptop --cpu-hour 0.02 --memory-gib-hour 0.004\n')
+  const sub = (name: string, summary: string): Command => command.command(name).summary(summary).description(summary).argument('<node>', 'its name or id')
+  sub('show', 'what it has, and what it did').action(withContext(async (context: Context, name: string) => { const client = await context.client(); return show(context, await findNode(client, name)) }))
+  sub('pause', 'no new work; what runs goes on').action(withContext(async (context: Context, name: string) => { const client = await context.client(); return show(context, await client.api.pauseNode({ params: { node: (await findNode(client, name)).id } })) }))
+  sub('resume', 'take work again').action(withContext(async (context: Context, name: string) => { const client = await context.client(); return show(context, await client.api.resumeNode({ params: { node: (await findNode(client, name)).id } })) }))
+  addPriceOptions(sub('price', 'set prices, in credits; those not named stay')).action(withContext(price))
+}
+
+async function price(context: Context, name: string, options: PriceOptions): Promise<void> {
+  const asked = pricesOf(options)
+  if (Object.keys(asked).length === 0) throw new CliError('No price was named', 'Such as: lumaris node price my-laptop --cpu-hour 0.02', EXIT.usage)
+  const client = await context.client()
+  const node = await findNode(client, name)
+  await show(context, await client.api.priceNode({ params: { node: node.id }, body: { ...node.prices, ...asked } }))
+}
+
+/** By id, or by a name that only one of my nodes has. */
+export async function findNode(client: Client, name: string): Promise<Node> {
+  if (/^nod_[0-9a-z]{26}$/.test(name)) return client.api.getNode({ params: { node: name } })
+  const found: Node[] = []
+  for await (const node of client.nodes()) if (node.name === name && node.state !== 'retired') found.push(node)
+  if (found.length > 1) throw new CliError(`${found.length} nodes are called ${clean(name)}`, `Give the id: ${found.map((node) => node.id).join(' or ')}.`, EXIT.usage)
+  if (!found[0]) throw new CliError(`No node of yours is called ${clean(name)}`, 'lumaris nodes lists them.', EXIT.notFound)
+  return found[0]
+}
+
+const show = (context: Context, node: Node): Promise<void> => context.showThing(node, [
+  ['node', node.id], ['name', node.name], ['state', node.state], ['region', node.region], ['drivers', node.drivers.map((driver) => `${driver.id} (${driver.level})`).join(', ')],
+  ['cores', `${node.reserved.cpuMillis / 1000} of ${node.capacity.cpuMillis / 1000} in use`], ['memory', `${sizeText(node.reserved.memoryBytes)} of ${sizeText(node.capacity.memoryBytes)} in use`],
+  ['disk', sizeText(node.capacity.diskBytes)], ['gpus', node.capacity.gpus || undefined], ['running', node.running], ['ended well', node.succeeded], ['its own failures', node.failed], ['reliability', `${(node.reliability * 100).toFixed(1)} %`],
+  ...(Object.entries(node.prices) as [keyof PriceSheet, string][]).filter(([, micros]) => micros !== '0').map(([what, micros]) => [`price ${what}`, creditsOf(micros)] as const),
+  ['agent', node.agentVersion], ['last seen', stamp(node.lastSeenAt)], ['joined', stamp(node.enrolledAt)],
+])

@@ -1,0 +1,23 @@
+import type { Command } from 'commander'
+import type { WithContext } from '../cli.ts'
+import type { Context } from '../context.ts'
+import { addSpecOptions, specOf } from '../spec-options.ts'
+import type { SpecOptions } from '../spec-options.ts'
+import { creditsOf } from '../ui/money.ts'
+import { durationText, stamp } from '../ui/time.ts'
+
+export function define(command: Command, withContext: WithContext): void {
+  addSpecOptions(command)
+    .addHelpText('before', 'Examples:\n  lumaris quote --cpus 4 --memory 8GiB --time 1h -- ./crunch\n  lumaris quote --runtime python --expect 30s -- python3 analyse.py\n')
+    .action(withContext(quote))
+}
+
+async function quote(context: Context, words: string[], options: SpecOptions): Promise<void> {
+  const { spec } = await specOf(context, words, options)
+  const quoted = await (await context.client()).quote(spec)
+  await context.showThing(quoted, [
+    ['quote', quoted.id], ['likely', creditsOf(quoted.p50)], ['nine of ten', `below ${creditsOf(quoted.p90)}`], ['at most', creditsOf(quoted.cap)],
+    ['nodes', `${quoted.nodesFree} free of ${quoted.nodes} that could run it`], ['starts', quoted.startsInMs === undefined ? 'when a node joins that can run it' : quoted.startsInMs === 0 ? 'now' : `in about ${durationText(quoted.startsInMs)}`],
+    ['refused', Object.entries(quoted.refused).map(([reason, count]) => `${count} × ${reason.replaceAll('_', ' ')}`).join(', ')], ['valid until', stamp(quoted.validUntil)],
+  ])
+}

@@ -1,0 +1,54 @@
+// What people type, as values: sizes, times, cores, credits. A wrong one is answered with what would have been right.
+import { InvalidArgumentError } from 'commander'
+import { parseCredits } from '@lumaris/protocol'
+
+const SIZES: Readonly<Record<string, number>> = {
+  '': 1, b: 1, k: 1024, kib: 1024, m: 1024 ** 2, mib: 1024 ** 2, g: 1024 ** 3, gib: 1024 ** 3, t: 1024 ** 4, tib: 1024 ** 4,
+  kb: 1e3, mb: 1e6, gb: 1e9, tb: 1e12,
+}
+/** `512MiB`, `2GB` (thousands), `1.5g` (1024s), `4096`. */
+export function parseSize(text: string): number {
+  const match = /^(\d{1,15}(?:\.\d{1,6})?)\s?([a-z]{0,3})$/i.exec(text.trim())
+  const unit = match && SIZES[(match[2] ?? '').toLowerCase()]
+  const bytes = match && unit !== undefined && unit !== null ? Math.floor(Number(match[1]) * unit) : Number.NaN
+  if (!Number.isSafeInteger(bytes)) throw new InvalidArgumentError(`"${text}" is not a size. Write it such as 512MiB, 2GB or 1.5GiB.`)
+  return bytes
+}
+
+const TIMES: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 }
+/** `90s`, `10m`, `1h30m`; a bare number is refused, because half of us would mean seconds and half minutes. */
+export function parseDuration(text: string): number {
+  const source = text.trim().toLowerCase()
+  let ms = 0
+  if (!/^(\d{1,9}(?:\.\d{1,3})?\s?(?:ms|s|min|m|h|d)\s?)+$/.test(source)) throw new InvalidArgumentError(`"${text}" is not a duration. Write it such as 90s, 10m or 1h30m.`)
+  for (const [, number, unit] of source.matchAll(/(\d+(?:\.\d+)?)\s?(ms|s|min|m|h|d)/g)) ms += Number(number) * (TIMES[unit ?? ''] ?? 0)
+  return Math.round(ms)
+}
+
+/** `2`, `0.5`: cores, as thousandths. */
+export function parseCores(text: string): number {
+  if (!/^\d{1,4}(\.\d{1,3})?$/.test(text.trim()) || Number(text) <= 0) throw new InvalidArgumentError(`"${text}" is not a number of cores. Write it such as 2 or 0.5.`)
+  return Math.round(Number(text) * 1000)
+}
+
+export function parseCount(text: string): number {
+  if (!/^\d{1,9}$/.test(text.trim())) throw new InvalidArgumentError(`"${text}" is not a whole number.`)
+  return Number(text)
+}
+
+/** `12.5` credits, in micro-credits. */
+export function parseAmount(text: string): bigint {
+  const micros = parseCredits(text.trim())
+  if (micros === null) throw new InvalidArgumentError(`"${text}" is not an amount of credits. Write it such as 10 or 0.25, with at most six decimals.`)
+  return micros
+}
+
+export const parsePair = (text: string): readonly [string, string] => {
+  const at = text.indexOf('=')
+  if (at < 1) throw new InvalidArgumentError(`"${text}" is not of the form NAME=VALUE.`)
+  return [text.slice(0, at), text.slice(at + 1)]
+}
+
+/** For options that may be given several times. */
+export const collect = <T>(parse: (text: string) => T) => (text: string, before: readonly T[] | undefined): T[] => [...(before ?? []), parse(text)]
+export const asIs = (text: string): string => text

@@ -1,0 +1,86 @@
+// The options by which `run`, `quote` and `submit` describe a job, and what they make: a JobSpec whose inputs are still files here.
+import { readFileSync } from 'node:fs'
+import { text as readAll } from 'node:stream/consumers'
+import type { Command } from 'commander'
+import { Option } from 'commander'
+import { DriverId, JobSpec, LEVELS, Runtime } from '@lumaris/protocol'
+import type { JobSpecInput } from '@lumaris/protocol'
+import type { Context } from './context.ts'
+import { CliError, EXIT } from './failures.ts'
+import { findInputs } from './inputs.ts'
+import type { LocalFile } from './inputs.ts'
+import { asIs, collect, parseCores, parseCount, parseDuration, parsePair, parseSize } from './parse.ts'
+
+export type SpecOptions = {
+  spec?: string; name?: string; runtime?: string; cpus?: number; memory?: number; disk?: number; gpus?: number; time?: number; queueTime?: number; expect?: number
+  file?: string[]; auto: boolean; out?: string[]; env?: (readonly [string, string])[]; each?: string[]; region?: string[]; label?: (readonly [string, string])[]
+  level?: string; driver?: string[]; copies?: number; retries?: number; priority?: number
+}
+
+export function addSpecOptions(command: Command): Command {
+  return command
+    .argument('[command...]', 'the program and its arguments, after --')
+    .option('-f, --file <file>', 'take a file or folder along; FILE=NAME renames it (repeatable)', collect(asIs))
+    .option('--no-auto', 'do not take along files that the command names')
+    .option('-o, --out <pattern>', 'which files to bring back; * and ** match (repeatable; all new ones)', collect(asIs))
+    .addOption(new Option('--runtime <runtime>', 'what runs the program').choices(Runtime.options))
+    .option('-c, --cpus <cores>', 'such as 2 or 0.5 (1)', parseCores)
+    .option('-m, --memory <size>', 'such as 512MiB or 2GiB (512MiB)', parseSize)
+    .option('--disk <size>', 'such as 1GiB (512MiB)', parseSize)
+    .option('--gpus <count>', 'graphics cards (0)', parseCount)
+    .option('-t, --time <duration>', 'the longest a try may run, such as 90s or 1h30m (10m)', parseDuration)
+    .option('--queue-time <duration>', 'how long it may wait for a node (1d)', parseDuration)
+    .option('--expect <duration>', 'how long you think it runs: for the estimate only', parseDuration)
+    .option('-e, --env <name=value>', 'an environment variable (repeatable)', collect(parsePair))
+    .option('--each <argument>', 'a task with this argument at the end of the command (repeatable)', collect(asIs))
+    .option('--name <name>', 'a name to find it by')
+    .option('--region <region>', 'only there (repeatable)', collect(asIs))
+    .option('--label <name=value>', 'only nodes with this label (repeatable)', collect(parsePair))
+    .addOption(new Option('--level <level>', 'how strong the wall around it must be').choices(LEVELS))
+    .addOption(new Option('--driver <driver>', 'only these ways to isolate (repeatable)').choices(DriverId.options).argParser(collect(asIs)))
+    .option('--copies <count>', 'run on so many nodes of different owners, and compare', parseCount)
+    .option('--retries <count>', 'tries after an end that is not the program’s fault (5)', parseCount)
+    .option('--priority <1-10>', '1 is served first (5)', parseCount)
+    .option('--spec <file>', 'a job as JSON, or - for standard input; options go over it')
+}
+
+export type LocalSpec = { readonly spec: JobSpecInput; readonly files: readonly LocalFile[] }
+
+export async function specOf(context: Context, words: readonly string[], options: SpecOptions): Promise<LocalSpec> {
+  const base = options.spec === undefined ? {} : await readSpec(context, options.spec)
+  const command = words.length > 0 ? [...words] : base.command
+  if (!command || command.length === 0) throw new CliError('There is no program to run', 'Put it after two dashes: lumaris run -- python3 analyse.py', EXIT.usage)
+  const { resources = {}, limits = {}, placement = {} } = base
+  const spec = defined({
+    ...base, command, name: options.name ?? base.name, runtime: (options.runtime as Runtime | undefined) ?? base.runtime, outputs: options.out ?? base.outputs, copies: options.copies ?? base.copies,
+    priority: options.priority ?? base.priority, expectedMs: options.expect ?? base.expectedMs, env: options.env ? { ...base.env, ...Object.fromEntries(options.env) } : base.env,
+    tasks: options.each?.map((argument) => ({ args: [argument] })) ?? base.tasks,
+    resources: defined({ ...resources, cpuMillis: options.cpus ?? resources.cpuMillis, memoryBytes: options.memory ?? resources.memoryBytes, diskBytes: options.disk ?? resources.diskBytes, gpus: options.gpus ?? resources.gpus }),
+    limits: defined({ ...limits, runMs: options.time ?? limits.runMs, queueMs: options.queueTime ?? limits.queueMs, retries: options.retries ?? limits.retries }),
+    placement: defined({
+      ...placement, regions: options.region ?? placement.regions, minLevel: (options.level as JobSpec['placement']['minLevel'] | undefined) ?? placement.minLevel,
+      drivers: (options.driver as DriverId[] | undefined) ?? placement.drivers, labels: options.label ? { ...placement.labels, ...Object.fromEntries(options.label) } : placement.labels,
+    }),
+  }) as JobSpecInput
+  const parsed = JobSpec.safeParse(spec)
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues
+    throw new CliError(`The job is not a valid one: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`, 'See lumaris run --help for what may be asked for.', EXIT.usage)
+  }
+  return { spec, files: findInputs(options.file ?? [], [...command, ...(options.each ?? [])], { cwd: context.io.cwd, auto: options.auto }) }
+}
+
+/** The spec with its files, which are on the server now. */
+export const withInputs = (spec: JobSpecInput, inputs: NonNullable<JobSpecInput['inputs']>): JobSpecInput =>
+  ({ ...spec, inputs: [...(spec.inputs ?? []).filter((old) => !inputs.some((one) => one.path === old.path)), ...inputs] })
+
+async function readSpec(context: Context, file: string): Promise<Partial<JobSpecInput>> {
+  let source: string
+  try { source = file === '-' ? await readAll(context.io.stdin) : readFileSync(file, 'utf8') } catch (cause) { throw new CliError(`Cannot read ${file}: ${(cause as Error).message}`, 'Give a JSON file, or - for standard input.', EXIT.usage, cause) }
+  let value: unknown
+  try { value = JSON.parse(source) } catch (cause) { throw new CliError(`${file} is not JSON: ${(cause as Error).message}`, 'See packages/protocol/src/job-spec.ts for its fields.', EXIT.usage, cause) }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new CliError(`${file} is not a job`, 'A job is a JSON object with at least a command.', EXIT.usage)
+  return value as Partial<JobSpecInput>
+}
+
+const defined = <T extends object>(object: T): T => Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as T

@@ -1,0 +1,45 @@
+// Who is behind this bearer token. Runs on every request: somebody seen within the last seconds costs one look in memory and is answered without
+// waiting; anybody else costs one question to the database, however many of his requests arrive meanwhile.
+import { isRefusal, refuse } from '@lumaris/protocol'
+import type { Refusal } from '@lumaris/protocol'
+import type { UserPrincipal } from '../http/policy.ts'
+import { recogniseKey } from './api-keys.ts'
+import type { IdentityParts } from './identity.ts'
+import { parseRoles } from './users.ts'
+
+type Recognised = { principal: UserPrincipal; until: number } | Refusal
+export type Authenticate = (token: string) => UserPrincipal | Refusal | Promise<UserPrincipal | Refusal>
+
+export function createAuthenticate(parts: IdentityParts): Authenticate {
+  const { known, lastUsed } = parts
+  /** Questions under way, each with the generation it began in: one that began before a revocation is nothing to wait for. */
+  const asked = new Map<string, { readonly asOf: number; readonly answer: Promise<UserPrincipal | Refusal> }>()
+  const ask = async (token: string, asOf: number): Promise<UserPrincipal | Refusal> => {
+    const found = await (token.startsWith('lum_') ? recogniseKey(parts, token) : recogniseToken(parts, token))
+    if (isRefusal(found)) return found
+    known.put(token, found.principal, found.until, asOf)
+    if (found.principal.keyId) lastUsed.note(found.principal.keyId)
+    return found.principal
+  }
+  return (token) => {
+    const hit = known.get(token)
+    if (hit) {
+      if (hit.keyId) lastUsed.note(hit.keyId)
+      return hit
+    }
+    const asOf = known.generation, before = asked.get(token)
+    if (before?.asOf === asOf) return before.answer
+    const mine = { asOf, answer: ask(token, asOf).finally(() => { if (asked.get(token) === mine) asked.delete(token) }) }
+    asked.set(token, mine)
+    return mine.answer
+  }
+}
+
+/** The signature says who it was; the tables, whether the session still stands and what the user may do today. */
+async function recogniseToken({ db, accessTokens, now }: IdentityParts, token: string): Promise<Recognised> {
+  const claims = accessTokens.read(token, now())
+  if (isRefusal(claims)) return claims
+  const [row] = await db.query<{ roles: string; revoked_at: number | null }>('SELECT u.roles, s.revoked_at FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1 AND s.user_id = $2', [claims.sid, claims.sub])
+  if (!row || row.revoked_at !== null) return refuse('token_revoked')
+  return { principal: { kind: 'user', userId: claims.sub, roles: parseRoles(row.roles), scopes: 'all', sessionId: claims.sid }, until: claims.exp * 1000 }
+}
