@@ -74,11 +74,13 @@ export class Storm {
       case 'cutUp': world.saw('one-way cut up'); cut(true, false, chance.between(1000, 120_000)); return
       case 'cutDown': world.saw('one-way cut down'); cut(false, true, chance.between(1000, 120_000)); return
       case 'flap':
-        // Answers that arrive late, and then none: what a lease that is dated from the answer would not survive.
+        // The last answer arrives late, and nothing gets through after it: what a lease that is dated from the answer would not survive.
         if (machine.cutUp || machine.cutDown) return
         world.saw('late answers, then silence')
         machine.cut(false, true)
-        time.after(chance.between(12_000, 28_000), () => { machine.cut(false, false); time.after(chance.between(50, 4000), () => cut(true, true, chance.between(70_000, 200_000))) })
+        time.after(chance.between(4000, 11_000), () => machine.cut(true, true))
+        time.after(chance.between(18_000, 28_000), () => machine.cut(true, false))
+        time.after(chance.between(90_000, 200_000), () => machine.cut(false, false))
         return
       case 'partition': world.saw('partition'); cut(true, true, chance.between(1000, 75_000)); return
       case 'longPartition': world.saw('long partition'); cut(true, true, chance.between(75_000, 2_400_000)); return

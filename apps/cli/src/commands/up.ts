@@ -11,7 +11,7 @@ import { profileFiles, writeProfile } from '../profile.ts'
 import type { Identity } from '../profile.ts'
 
 export type UpOptions = { port: number; host: string; data?: string; database?: string; agents: number; logLevel: string }
-export type Market = { readonly url: string; readonly profile: string; readonly nodes: readonly { name: string; nodeId: string }[]; stop(): Promise<void> }
+export type Market = { readonly url: string; readonly keys: { readonly buyer: string; readonly admin: string }; readonly profile: string; readonly nodes: readonly { name: string; nodeId: string }[]; stop(): Promise<void> }
 
 export function define(command: Command, withContext: WithContext): void {
   command
@@ -42,13 +42,13 @@ async function up(context: Context, options: UpOptions): Promise<void> {
 }
 
 /** What a demo seller asks for an hour, in micro-credits: not all the same, so that there is something to choose. */
-const PRICES = [{ cpuHour: '20000', memoryGibHour: '4000' }, { cpuHour: '24000', memoryGibHour: '3000' }, { cpuHour: '18000', memoryGibHour: '6000', start: '20' }]
+const PRICES = [{ cpuHour: '200000', memoryGibHour: '40000' }, { cpuHour: '240000', memoryGibHour: '30000' }, { cpuHour: '180000', memoryGibHour: '60000', start: '20' }]
 
 export async function startMarket(context: Context, options: UpOptions, tell: (text: string) => void): Promise<Market> {
   const file = profileFiles(context.io.env).checkout
   const dataDir = options.data ?? join(dirname(file), 'market')
   tell('Starting the server')
-  const [{ startServer, createLog, seedDemo }, { startAgent }] = await Promise.all([import('@lumaris/server'), import('@lumaris/agent')])
+  const [{ startServer, createLog, seedDemo }, { startAgent, findDrivers }] = await Promise.all([import('@lumaris/server'), import('@lumaris/agent')])
   const log = createLog(options.logLevel, 'server')
   const server = await startServer({ dataDir: join(dataDir, 'server'), host: options.host, port: options.port, databaseUrl: options.database, log })
   const stops: (() => Promise<unknown>)[] = [() => server.stop()]
@@ -61,15 +61,21 @@ export async function startMarket(context: Context, options: UpOptions, tell: (t
 
     const sellers = demo.sellers.slice(0, options.agents)
     const share = { cpuMillis: Math.max(1000, Math.floor((cpus().length * 1000) / Math.max(1, sellers.length))), memoryBytes: Math.max(512 * MIB, Math.floor((totalmem() * 0.5) / Math.max(1, sellers.length))), diskBytes: 4 * GIB, gpus: 0 }
+    tell('Trying what this machine can isolate')
+    // One look at the machine for all three: they share it, and one pool of user ids keeps their sandboxes apart. What an earlier market left
+    // running is ended here, once, and not by each agent for itself.
+    const found = (await findDrivers({ dataDir })).filter(({ report }) => report.usable)
+    for (const { driver } of found) await driver.reap()
+    const drivers = found.map(({ driver, report }) => ({ ...driver, probe: async () => report, reap: async () => 0 }))
     const agents = await Promise.all(sellers.map(async (seller, i) => {
       tell(`Starting the agent of ${seller.name}`)
       const name = `node-${seller.name}`
       const { token } = await createClient({ url: server.url, token: seller.key }).api.createEnrolment({ body: { name } })
-      const agent = await startAgent({ server: server.url, dataDir: join(dataDir, `agent-${seller.name}`), token, name, prices: PRICES[i % PRICES.length] ?? {}, capacity: share, log: log.child({ agent: name }) })
+      const agent = await startAgent({ server: server.url, dataDir: join(dataDir, `agent-${seller.name}`), token, name, prices: PRICES[i % PRICES.length] ?? {}, capacity: share, drivers, log: log.child({ agent: name }) })
       stops.push(() => agent.stop())
       await agent.ready
       return { name, nodeId: agent.nodeId }
     }))
-    return { url: server.url, profile: file, nodes: agents, stop }
+    return { url: server.url, keys: { buyer: demo.buyer.key, admin: demo.admin.key }, profile: file, nodes: agents, stop }
   } catch (error) { await stop(); throw error }
 }

@@ -83,11 +83,11 @@ export function jobHandlers(app: App): Pick<Handlers, Names> {
         await reply.header('content-type', 'application/json; charset=utf-8').send(JSON.stringify(await readEvents(app.db, params.job, after)))
         return null
       }
-      await sendEvents(request, reply, (signal) => followJob(app, params.job, after, signal))
+      await sendEvents(app.log, request, reply, (signal) => followJob(app, params.job, after, signal))
       return null
     },
     myEvents: async ({ query, who, request, reply }) => {
-      await sendEvents(request, reply, (signal) => followBuyer(app, who.userId, query.type, signal))
+      await sendEvents(app.log, request, reply, (signal) => followBuyer(app, who.userId, query.type, signal))
       return null
     },
     getAttempt: async ({ params, who }) => {
@@ -104,7 +104,7 @@ export function jobHandlers(app: App): Pick<Handlers, Names> {
         await reply.header('content-type', 'application/json; charset=utf-8').send(JSON.stringify({ data: records.map(shown), nextCursor }))
         return null
       }
-      await sendEvents(request, reply, async function* (signal) {
+      await sendEvents(app.log, request, reply, async function* (signal) {
         for await (const record of app.logs.follow(params.attempt, cursor, signal)) yield { id: record.cursor, event: 'log', data: shown(record) }
       })
       return null

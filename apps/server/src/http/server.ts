@@ -31,7 +31,7 @@ export type HttpPorts = { readonly handlers: Handlers; readonly authenticate: (h
 declare module 'fastify' { interface FastifyRequest { text: string } }
 
 export function buildHttp(ports: HttpPorts): FastifyInstance {
-  const app = Fastify({ loggerInstance: ports.log, disableRequestLogging: true, bodyLimit: BODY_MAX, genReqId: () => ports.newRequestId(), requestTimeout: 0, connectionTimeout: 0, keepAliveTimeout: 65_000, forceCloseConnections: true, routerOptions: { maxParamLength: 200 }, exposeHeadRoutes: false }) as unknown as FastifyInstance
+  const app = Fastify({ logger: false, bodyLimit: BODY_MAX, genReqId: () => ports.newRequestId(), requestTimeout: 0, connectionTimeout: 0, keepAliveTimeout: 65_000, forceCloseConnections: true, routerOptions: { maxParamLength: 200 }, exposeHeadRoutes: false })
   app.server.headersTimeout = HEADERS_MS
   app.decorateRequest('text', '')
   app.removeAllContentTypeParsers()

@@ -1,5 +1,6 @@
 // Server-sent events: one stream per call, with ids to go on from. A comment line every quarter of a minute keeps proxies from closing it.
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Log } from '../log.ts'
 
 const HEARTBEAT_MS = 15_000
 /** Bytes that may wait in a slow reader's socket before it is cut off; it comes back with Last-Event-ID. */
@@ -14,7 +15,7 @@ export const lastEventId = (request: FastifyRequest): string | undefined => {
 }
 
 /** Sends what the source yields until it ends or the reader goes. */
-export async function sendEvents(request: FastifyRequest, reply: FastifyReply, source: (signal: AbortSignal) => AsyncIterable<ServerEvent>): Promise<void> {
+export async function sendEvents(log: Log, request: FastifyRequest, reply: FastifyReply, source: (signal: AbortSignal) => AsyncIterable<ServerEvent>): Promise<void> {
   reply.hijack()
   const { raw } = reply
   const gone = new AbortController()
@@ -31,7 +32,7 @@ export async function sendEvents(request: FastifyRequest, reply: FastifyReply, s
     }
     if (!gone.signal.aborted) raw.write('event: end\ndata: {}\n\n')
   } catch (error) {
-    if (!gone.signal.aborted) request.log.error({ err: error }, 'an event stream broke')
+    if (!gone.signal.aborted) log.error({ err: error, requestId: request.id }, 'an event stream broke')
   } finally {
     clearInterval(heartbeat)
     raw.end()

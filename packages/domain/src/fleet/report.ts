@@ -29,7 +29,8 @@ export function status(turn: Turn, command: StatusCommand): void {
   switch (message.status) {
     case 'accepted': return accepted(turn, attempt)
     case 'running': return running(turn, attempt)
-    case 'refused': return endAttempt(turn, attempt.id, 'seller_refused', message.detail ?? null, true)
+    // What was taken up cannot be refused any more.
+    case 'refused': if (attempt.state === 'offered') endAttempt(turn, attempt.id, 'seller_refused', message.detail ?? null, true); return
     case 'succeeded': case 'failed': case 'stopped': return over(turn, attempt, message)
   }
 }
@@ -51,6 +52,9 @@ export function advance(turn: Turn, attempt: AttemptRow, to: 'accepted' | 'runni
   if (to === 'running') running(turn, liveAttempt(turn, attempt.id))
 }
 
+/** Causes that a node knows of. The rest are the market's to find; believed, "the buyer cancelled" would be a way to be paid for stopping. */
+const NODE_MAY_SAY: ReadonlySet<Cause> = new Set(['succeeded', 'buyer_exit', 'buyer_limit', 'input_unavailable', 'seller_offline', 'seller_reclaimed', 'seller_refused', 'driver_failed'])
+
 /** The end, as the node tells it: with the last tick of the chain, which the bill is made from. */
 function over(turn: Turn, attempt: AttemptRow, message: JobStatusMessage): void {
   if (attempt.state === 'reported') return // said twice: the first time counts
@@ -63,8 +67,9 @@ function over(turn: Turn, attempt: AttemptRow, message: JobStatusMessage): void 
     if (wrong) return endAttempt(turn, attempt.id, 'driver_failed', wrong)
   }
   const row = liveAttempt(turn, attempt.id)
-  const cause: Cause = message.cause ?? (message.status === 'succeeded' ? 'succeeded' : 'driver_failed')
   const job = liveJob(turn, row.job).row
+  const said: Cause = message.cause ?? (message.status === 'succeeded' ? 'succeeded' : 'driver_failed')
+  const cause: Cause = NODE_MAY_SAY.has(said) || (said === 'buyer_cancelled' && job.cancelling) ? said : 'driver_failed'
   // What the buyer's program did, well or ill, is a result, and is verified like one; everything else ends the attempt without one.
   const isResult = cause === 'succeeded' || cause === 'buyer_exit' || cause === 'buyer_limit'
   if (!isResult || job.cancelling || !message.final) {
