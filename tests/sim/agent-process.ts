@@ -152,12 +152,11 @@ export class AgentProcess {
 
   step(input: AgentInput): void {
     if (!this.alive) return
-    const exclusive = input.kind === 'clock'
     const out = stepAgent(this.state, input, { now: this.now, wall: Math.floor(1_700_000_000_000 + this.#world.now), hash: sha256 })
     for (const output of out) {
       if (!this.alive) return
       if (this.#world.stormy && out.length > 1 && this.#world.chance.happens(1 / 8000)) { this.#world.saw('agent crash between outputs'); this.machine.crash(this); return }
-      if (exclusive && output.kind === 'kill') this.#world.saw('exclusive stopped itself')
+      if (input.kind === 'clock' && output.kind === 'kill') this.#world.saw('exclusive stopped itself')
       this.#carry(output)
     }
   }

@@ -1,9 +1,11 @@
 // Who watches. After every commit: is what was written allowed, given what stood there before? At quiet moments: is memory what the tables would
 // give? While sandboxes run: may they? And when the storm is over and three hours have passed: has everything come to an end?
-// The numbers are those of docs/benchmarks/mutations.md. I17 (an order book that is never crossed) does not apply: there is no book.
-import { ATTEMPT, CAUSES, JOB, SLOT, TASK, busyReason, holdsNode, isLive, isTerminal, neverReason, requirementOf, termsOf, worstCost } from './domain.ts'
-import type { AttemptRow, Change, JobRow, MarketState, NodeRow, SlotRow, TaskRow, TickRow } from '@lumaris/domain'
-import { account, canonical, isExternal, isRefusal } from '@lumaris/protocol'
+//
+// The invariants have numbers; docs/benchmarks/mutations.md says what each means. I17 (an order book that is never crossed) does not apply: there
+// is no book.
+import { ATTEMPT, JOB, SLOT, TASK, busyReason, holdsNode, isLive, isTerminal, neverReason, requirementOf, termsOf, worstCost } from '@lumaris/domain'
+import type { AttemptRow, JobRow, MarketState, NodeRow, SlotRow, TaskRow, TickRow } from '@lumaris/domain'
+import { CAUSES, account, canonical, isExternal, isRefusal } from '@lumaris/protocol'
 import type { Capacity, JobEvent, NodeId } from '@lumaris/protocol'
 import type { Command, Submitted } from '@lumaris/domain'
 import { slotKey } from './database.ts'
@@ -242,6 +244,9 @@ export class Auditor {
     this.#world.note(`${node} ${process.boot} starts ${order.attempt_id} of ${order.slot_id} fence ${order.fence}`)
     if (this.#started.has(order.attempt_id)) fail('I20', `${order.attempt_id} starts a second time, on ${node}`, [order.attempt_id, node])
     this.#started.add(order.attempt_id)
+    // A dispatch may be under way while its offer ends, but only as long as a dead connection goes unnoticed.
+    const endedAt = this.#endedAt.get(order.attempt_id)
+    if (endedAt !== undefined && this.#world.now - endedAt > 60_000) fail('I25', `${order.attempt_id} starts on ${node} ${Math.round((this.#world.now - endedAt) / 1000)} s after it ended`, [order.attempt_id, node])
     if (!process.disk.some((record) => record.type === 'accept' && record.order.attempt_id === order.attempt_id)) fail('I22', `${order.attempt_id} runs on ${node} and is not in its journal`, [order.attempt_id, node])
     if (order.disconnect !== 'exclusive') return
     const running = this.#runningExclusive.get(order.slot_id) ?? []
@@ -273,8 +278,6 @@ export class Auditor {
   }
 
   // Quiet moments
-
-  decided(_writer: Writer, _changes: readonly Change[]): void { /* a place to look at what a turn proposes */ }
 
   /** Nothing is under way in this writer: memory must be what the tables would give, and whoever waits must wait for a reason. */
   quiet(writer: Writer): void {

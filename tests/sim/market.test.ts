@@ -24,13 +24,35 @@ test.for([1, 2, 3, 4, 5])('seed %i is the same market twice', { timeout: 60_000 
   expect(second).toEqual(first)
 })
 
-/** Seeds known to catch the removal of a guard, in a full-size market of two hours; found with `npm run sim -- --mutate GUARD --seeds 1000 --survivors`. */
-const CAUGHT: Partial<Record<GuardName, { readonly seed: number; readonly by: string }>> = {}
-/** Second layers: hidden by another guard, which the table in docs/benchmarks/mutations.md names. */
-const HIDDEN: readonly GuardName[] = []
+/**
+ * Where the removal of a guard is caught, in a full-size market of two hours: `npm run sim -- --mutate GUARD --seeds 1000 --survivors`. A change of
+ * the market moves the seeds, so the ones after it are tried as well.
+ */
+const CAUGHT: Partial<Record<GuardName, { readonly seed: number; readonly by: readonly string[] }>> = {
+  resendOffers: { seed: 2, by: ['H3'] },
+  idempotencyKey: { seed: 1, by: ['I15'] },
+  distinctOwners: { seed: 1, by: ['I13'] },
+  heartbeatOrder: { seed: 1, by: ['H2', 'I21'] },
+  reconcileMissing: { seed: 1, by: ['I24'] },
+  sessionBound: { seed: 11, by: ['I20', 'I21', 'I25'] },
+  leaseGeneration: { seed: 1, by: ['I21', 'I25'] },
+  tombstones: { seed: 3, by: ['I20'] },
+  selfStop: { seed: 1, by: ['I21'] },
+  leaseFromSend: { seed: 4, by: ['I21'] },
+  epochCheck: { seed: 1, by: ['I9b'] },
+  rereadAfterUnknown: { seed: 1, by: ['memory', 'rows', 'I3', 'I11', 'I14', 'I15', 'I16', 'bug'] },
+  journalBeforeAccept: { seed: 1, by: ['I22'] },
+  ackAfterCommit: { seed: 1, by: ['H1', 'L4', 'L5'] },
+}
+const SEEDS_TRIED = 60
+/** Second layers: hidden by others, which the table in docs/benchmarks/mutations.md names. */
+const HIDDEN: readonly GuardName[] = ['attemptFence', 'settleOnce', 'sessionFromRow']
 
-test.for(Object.entries(CAUGHT) as [GuardName, { seed: number; by: string }][])('a market without %s breaks', { timeout: 60_000 }, ([guard, { seed, by }]) => {
-  expect(simulate({ hours: 2, seed, without: [guard] }).violation?.invariant).toBe(by)
+test.for(Object.entries(CAUGHT) as [GuardName, { seed: number; by: readonly string[] }][])('a market without %s breaks', { timeout: 120_000 }, ([guard, { seed, by }]) => {
+  const seeds = Array.from({ length: SEEDS_TRIED }, (_, i) => seed + i)
+  let found: string | undefined
+  seeds.find((one) => { found = simulate({ hours: 2, seed: one, without: [guard] }).violation?.invariant; return found !== undefined })
+  expect(by).toContain(found)
 })
 
 test('every guard is known to be caught, or known to be a second layer', () => {

@@ -35,7 +35,7 @@ export class Trace {
   get hash(): string { return (this.#hash >>> 0).toString(16).padStart(8, '0') + (this.#other >>> 0).toString(16).padStart(8, '0') }
 
   /** The last lines that name one of these; lines of the whole market (`*`) belong to every object. */
-  about(ids: readonly string[], most = Number(process.env.SIM_LINES ?? 40)): string[] {
+  about(ids: readonly string[], most = 40): string[] {
     const found: Line[] = []
     for (let i = this.#lines.length - 1; i >= 0 && found.length < most; i--) {
       const line = this.#lines[i] as Line

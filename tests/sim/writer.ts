@@ -194,7 +194,6 @@ export class Writer {
       if (!(error instanceof InvariantError)) throw error
       this.world.fail('bug', `${error.message}, in a turn of ${pending.map((one) => one.command.kind).join(', ')}`, error.message.match(/(?:job|att|nod)_\w+/g) ?? [])
     }
-    this.world.auditor.decided(this, batch.turn.changes)
     this.#deciding = null
     if (this.#flying) { this.#held = batch; this.world.saw('pipelined turn') }
     else { this.#commit(batch); this.#kick() }
@@ -213,7 +212,7 @@ export class Writer {
     if (slow) world.saw('commit slow')
     const fate = world.stormy ? world.chance.weighted({ fine: 1000, aborted: 2, applied: 2, lost: 1, late: 1 }) : 'fine'
     const arrives = slow ? world.chance.between(100, 3000) : world.chance.between(1, 10)
-    if (fate === 'late') world.time.after(world.chance.between(1000, 15_000), () => { if (this.#store(epoch, batch)) world.saw('commit unknown, applied late') })
+    if (fate === 'late') world.time.after(world.chance.happens(0.5) ? world.chance.between(5, 150) : world.chance.between(1000, 15_000), () => { if (this.#store(epoch, batch)) world.saw('commit unknown, applied late') })
     world.time.after(arrives, () => {
       const stored = fate === 'fine' || fate === 'applied' ? this.#store(epoch, batch) : false
       this.later(world.chance.between(1, 5), () => {

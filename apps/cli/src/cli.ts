@@ -39,7 +39,8 @@ function commandOf(words: readonly string[]): string | undefined {
   return undefined
 }
 
-export async function buildProgram(io: Io, wanted: string | undefined | 'all', onFlags: (flags: Flags) => Context): Promise<Command> {
+/** `wanted` is the command to load, or `all`. */
+export async function buildProgram(io: Io, wanted: string | undefined, onFlags: (flags: Flags) => Context): Promise<Command> {
   const program = new Command('lumaris')
     .description('Rent computers by the second, or rent out your own.')
     .addHelpText('before', `Examples:

@@ -37,7 +37,7 @@ export type Context = {
   note(line: string): void
   progress(): Progress
   /** A signal that Ctrl-C aborts; the second one ends the process. */
-  interruptible(): { readonly signal: AbortSignal; stop(): void }
+  interruptible(): { readonly signal: AbortSignal; readonly stop: () => void }
 }
 
 export function createContext(io: Io, flags: Flags): Context {

@@ -30,10 +30,12 @@ export async function upload(transport: Transport, source: UploadSource, options
     options.onProgress?.(offset, size)
     const piece = bytes.slice(offset, Math.min(size, offset + (options.pieceBytes ?? PIECE_BYTES)))
     try {
-      const next: number = await transport.send({
+      const said = await transport.send({
         method: 'PUT', path: pathOf(blob), body: piece, signal: options.signal, safe: false, timeoutMs: PIECE_MS,
         headers: { 'content-type': 'application/octet-stream', 'upload-offset': String(offset), 'upload-length': String(size) },
-      }, async (response) => Number(response.headers.get('upload-offset') ?? offset + piece.size))
+      }, async (response) => { await response.body?.cancel(); return response.headers.get('upload-offset') })
+      const at = said === null ? await offsetOf(transport, blob, options.signal) : Number(said)
+      const next: number = at === 'whole' ? size : at
       if (next > offset) failures = 0
       else if (size > 0) throw new LumarisError('bad_reply', 'The upload does not move')
       offset = next

@@ -1,5 +1,8 @@
 // Several producers, one reader, in the order of arrival. A full channel makes producers wait, so a slow reader slows them instead of filling memory.
-export type Channel<T> = { push(item: T): Promise<void>; end(): void; fail(error: unknown): void; items(): AsyncGenerator<T, void, undefined> }
+export type Channel<T> = {
+  push(item: T): Promise<void>; items(): AsyncGenerator<T, void, undefined>
+  end(): void; fail(error: unknown): void
+}
 
 export function createChannel<T>(capacity = 256): Channel<T> {
   const queue: T[] = []

@@ -9,7 +9,7 @@ import { checked, followJob, readLogs, watchJob } from './follow.ts'
 import type { Followed, FollowOptions, LogOptions, LogPiece, WatchOptions } from './follow.ts'
 import { newJobId } from './ids.ts'
 import { createTransport } from './transport.ts'
-import type { TransportOptions } from './transport.ts'
+import type { QueryValues, TransportOptions } from './transport.ts'
 
 export type CallOptions = {
   readonly signal?: AbortSignal | undefined
@@ -51,7 +51,7 @@ export function createClient(options: TransportOptions) {
   const transport = createTransport(options)
 
   async function call<R extends Route>(route: R, input: CallInput<R>, { signal, key }: CallOptions = {}): Promise<Reply<R>> {
-    const { params, query, body } = input as { params?: Record<string, string>; query?: Record<string, unknown>; body?: unknown }
+    const { params, query, body } = input as { params?: Record<string, string>; query?: QueryValues; body?: unknown }
     const path = route.path.replace(/:([A-Za-z0-9]+)/g, (_match, name: string) => encodeURIComponent(params?.[name] ?? ''))
     const named = key !== undefined || (typeof body === 'object' && body !== null && 'id' in body && body.id !== undefined)
     return transport.send({

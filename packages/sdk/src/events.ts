@@ -2,14 +2,14 @@
 import { createParser } from 'eventsource-parser'
 import type { EventSourceMessage } from 'eventsource-parser'
 import { LumarisError, unreachable } from './errors.ts'
-import type { Transport } from './transport.ts'
+import type { QueryValues, Transport } from './transport.ts'
 
 /** The server writes a comment every 15 s: three missed ones, and the connection is dead without knowing it. */
 const SILENCE_MS = 45_000
 /** One event; a log record is at most 1 MiB of bytes in base64. */
 const EVENT_MAX = 16 * 1024 * 1024
 
-export type StreamOptions = { readonly path: string; readonly query?: Readonly<Record<string, unknown>>; readonly lastEventId?: string | undefined; readonly signal?: AbortSignal | undefined; readonly silenceMs?: number | undefined }
+export type StreamOptions = { readonly path: string; readonly query?: QueryValues; readonly lastEventId?: string | undefined; readonly signal?: AbortSignal | undefined; readonly silenceMs?: number | undefined }
 
 export async function* readEvents(transport: Transport, options: StreamOptions): AsyncGenerator<EventSourceMessage, void, undefined> {
   let last = options.lastEventId

@@ -62,7 +62,7 @@ export async function* followJob(transport: Transport, job: string, getAttempt: 
   const channel = createChannel<Followed>()
   const leaving = new AbortController()
   const signal = options.signal ? AbortSignal.any([options.signal, leaving.signal]) : leaving.signal
-  const producing = produce(transport, job, channel, signal, getAttempt, options).then(channel.end, channel.fail)
+  const producing = produce(transport, job, channel, signal, getAttempt, options).then(() => { channel.end() }, (error: unknown) => { channel.fail(error) })
   try {
     yield* channel.items()
   } finally {

@@ -30,8 +30,9 @@ export type TransportOptions = {
   /** Told of every request: for `--verbose`. */
   readonly onRequest?: ((seen: Seen) => void) | undefined
 }
+export type QueryValues = Readonly<Record<string, string | number | boolean | undefined>>
 export type Outgoing = {
-  readonly method: string; readonly path: string; readonly query?: Readonly<Record<string, unknown>> | undefined
+  readonly method: string; readonly path: string; readonly query?: QueryValues | undefined
   readonly headers?: Readonly<Record<string, string>> | undefined; readonly body?: string | Blob | undefined
   readonly signal?: AbortSignal | undefined; readonly safe: boolean
   /** Statuses besides 2xx that are answers here, not errors. */

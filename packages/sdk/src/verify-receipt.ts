@@ -51,13 +51,12 @@ export async function verifyReceipt(receipt: unknown, options: { readonly platfo
     final?.tick.final ? 'The last tick is the final one.' : cause === undefined ? 'The attempt is still running.' : 'It ended without a final tick, and nothing is billed.', 'The final tick is missing, or others come after it.')
 
   if (counts) check('sealed', final?.seal !== undefined, 'The last tick is sealed, and with it all before it.', 'The last tick has no seal yet: fetch the receipt again in a minute.')
-  const sealed = ticks.filter((one) => one.seal !== undefined)
   const paths = await Promise.all(ticks.map(async ({ seal }, i) => seal === undefined || (await rootOf(hashes[i] as string, seal.index, seal.count, seal.path)) === seal.root))
   const astray = paths.indexOf(false)
-  if (sealed.length > 0) {
+  if (ticks.some(({ seal }) => seal !== undefined)) {
     check('tree', astray < 0, 'Each sealed tick leads to its signed root.', `Tick ${astray + 1} does not lead to the root of its seal.`)
-    const texts = sealed.map(({ seal }) => seal && { text: sealText({ node: terms.node, ...seal }), ...seal })
-    const signed = async (key: string, which: 'signature' | 'countersignature'): Promise<boolean> => (await Promise.all(texts.map((one) => one !== undefined && verify(key, one.text, one[which])))).every(Boolean)
+    const seals = ticks.flatMap(({ seal }) => (seal ? [{ ...seal, text: sealText({ node: terms.node, ...seal }) }] : []))
+    const signed = async (key: string, which: 'signature' | 'countersignature'): Promise<boolean> => (await Promise.all(seals.map((seal) => verify(key, seal.text, seal[which])))).every(Boolean)
     check('node-signature', await signed(nodeKey, 'signature'), 'The node signed every seal.', 'A seal does not carry the signature of this node.')
     check('platform-signature', await signed(options.platformKey ?? platformKey, 'countersignature'), 'The market signed every seal.', 'A seal does not carry the signature of the market.')
   }

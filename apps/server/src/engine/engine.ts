@@ -47,7 +47,7 @@ export class Engine extends EventEmitter<EngineEvents> {
   #wake: (() => void) | null = null
   /** Through, and not yet forgotten. */
   #committed: Batch[] = []
-  #inFlight: Promise<boolean> = Promise.resolve(true)
+  #inFlight: Promise<void> = Promise.resolve()
   #stopped = false
   #running: Promise<void> | null = null
   #clock: NodeJS.Timeout | null = null
@@ -118,36 +118,41 @@ export class Engine extends EventEmitter<EngineEvents> {
     // Here and nowhere else: between prefetching and deciding, memory must not lose what was found in it.
     for (const batch of this.#committed.splice(0)) this.#forget(batch)
     const commands = pending.map((one) => one.command)
-    const needs = needsOf(this.#state, commands)
+    // Whatever is found and decided below belongs to this memory: if a commit fails meanwhile, memory is loaded afresh and this turn is void.
+    const state = this.#state
+    const needs = needsOf(state, commands)
     try {
       // A balance read while a commit that moves it is still under way would be out of date for ever.
-      if (needs.accounts.size > 0 && !(await this.#inFlight)) return giveUp(pending)
-      if (needs.jobs.size + needs.keys.size + needs.accounts.size > 0) await prefetch(this.#ports.db, this.#state, needs)
+      if (needs.accounts.size > 0) await this.#inFlight
+      if (needs.jobs.size + needs.keys.size + needs.accounts.size > 0) await prefetch(this.#ports.db, state, needs)
+      if (this.#state !== state) return giveUp(pending)
     } catch (error) {
-      this.#ports.log.error({ err: error }, 'prefetch failed')
       giveUp(pending)
+      await this.#inFlight
+      if (this.#state !== state) return
+      this.#ports.log.error({ err: error }, 'prefetch failed; the state is loaded again')
       return this.#reload()
     }
     let batch: Batch
     try {
-      const { turn, answers } = runTurn(this.#state, commands, { now: this.#ports.now(), id: this.#ports.id, hash: this.#ports.hash })
-      batch = { pending, turn, answers, leaving: [...this.#state.ended] }
-      this.#state.ended.clear()
+      const { turn, answers } = runTurn(state, commands, { now: this.#ports.now(), id: this.#ports.id, hash: this.#ports.hash })
+      batch = { pending, turn, answers, leaving: [...state.ended] }
+      state.ended.clear()
     } catch (error) {
       // A bug: memory may be half changed, so it goes. The rest of the batch is innocent and may ask again.
       this.#ports.log.fatal({ err: error, commands: commands.map((command) => command.kind) }, 'a decision broke an invariant; the state is loaded again')
       giveUp(pending)
       await this.#inFlight
-      return this.#reload()
+      return this.#state === state ? this.#reload() : undefined
     }
     // Only one commit is under way at a time: a later one must never be through when an earlier one was not.
-    if (!(await this.#inFlight)) return giveUp(pending)
-    this.#inFlight = this.#commit(batch)
-    this.#inFlight.catch(() => undefined) // awaited in the next turn; #commit itself never rejects
+    await this.#inFlight
+    if (this.#state !== state) return giveUp(pending)
+    this.#inFlight = this.#commit(batch) // never rejects
   }
 
-  /** True when the batch is through. On failure the state is loaded again before this resolves, so whoever waited starts afresh. */
-  async #commit(batch: Batch): Promise<boolean> {
+  /** On failure the state is loaded again before this resolves, so whoever waited for it finds other memory. */
+  async #commit(batch: Batch): Promise<void> {
     const { db, now, monotonic, log } = this.#ports
     const { turn } = batch
     const started = monotonic()
@@ -162,15 +167,13 @@ export class Engine extends EventEmitter<EngineEvents> {
     } catch (error) {
       log.error({ err: error, changes: turn.changes.length }, 'a commit did not go through; the state is loaded again')
       giveUp(batch.pending)
-      await this.#reload()
-      return false
+      return this.#reload()
     }
     this.stats.commands += batch.pending.length
     this.stats.largestBatch = Math.max(this.stats.largestBatch, batch.pending.length)
     this.#committed.push(batch)
     batch.pending.forEach((one, i) => one.resolve(batch.answers[i]))
     if (turn.effects.length > 0) this.emit('effects', turn.effects)
-    return true
   }
 
   /** What is in the tables now and needed by nobody leaves memory. */

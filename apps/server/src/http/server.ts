@@ -44,7 +44,7 @@ export function buildHttp(ports: HttpPorts): FastifyInstance {
   app.addHook('onSend', async (request, reply) => { void reply.header('x-request-id', request.id); void reply.header('x-content-type-options', 'nosniff') })
   app.addHook('onResponse', async (request, reply) => {
     ports.onDone?.(request.routeOptions.url ?? 'unknown', reply.statusCode, reply.elapsedTime)
-    if (reply.statusCode >= 500) ports.log.error({ requestId: request.id, method: request.method, route: request.routeOptions.url, status: reply.statusCode, ms: reply.elapsedTime }, 'request failed')
+    if (reply.statusCode >= 500 && reply.statusCode !== 503) ports.log.error({ requestId: request.id, method: request.method, route: request.routeOptions.url, status: reply.statusCode, ms: reply.elapsedTime }, 'request failed')
     else ports.log.debug({ requestId: request.id, method: request.method, route: request.routeOptions.url, status: reply.statusCode, ms: reply.elapsedTime }, 'request')
   })
   for (const [name, route] of Object.entries(routes) as [RouteName, Route][]) register(app, ports, route, ports.handlers[name] as Handler<Route>)

@@ -11,7 +11,7 @@ const causes = Object.keys(CAUSES) as Cause[]
 const word = fc.record({
   attempt: fc.nat(7), fence: fc.nat(3), status: fc.constantFrom<JobStatusMessage['status']>('accepted', 'refused', 'running', 'succeeded', 'failed', 'stopped'),
   cause: fc.option(fc.constantFrom(...causes), { nil: undefined }), tick: fc.option(fc.record({ seq: fc.integer({ min: 1, max: 3 }), runMs: fc.nat(50_000), chained: fc.boolean() }), { nil: undefined }),
-  afterMs: fc.nat(9_000), cancels: fc.boolean(), beats: fc.boolean(), copies: fc.boolean(),
+  afterMs: fc.nat(9_000),
 })
 
 test('whatever a node says, turns hold, the job ends, and its escrow is empty', () => {

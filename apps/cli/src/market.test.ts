@@ -1,0 +1,198 @@
+// The command line against a real market: server, agent, database; only the isolation driver is one that needs no sandbox.
+import { existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { createLog, seedDemo, startServer } from '@lumaris/server'
+import type { Demo, RunningServer } from '@lumaris/server'
+import { startAgent } from '@lumaris/agent'
+import { createClient } from '@lumaris/sdk'
+import { GIB } from '@lumaris/protocol'
+import type { Job, Receipt, Results } from '@lumaris/protocol'
+import { createFakeDriver } from '@lumaris/testkit'
+import { saveResults } from './outputs.ts'
+import { aFolder, aShell } from './test-cli.ts'
+import { createProgress } from './ui/progress.ts'
+import { createColours } from './ui/colours.ts'
+
+let market: { server: RunningServer; demo: Demo; stop(): Promise<void> }
+beforeAll(async () => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'lumaris-market-'))
+  const server = await startServer({ dataDir: join(dataDir, 'server'), host: '127.0.0.1', port: 0, log: createLog('fatal', 'server') })
+  const demo = await seedDemo(server.app)
+  const { token } = await createClient({ url: server.url, token: demo.sellers[0]?.key }).api.createEnrolment({ body: { name: 'ada-1' } })
+  const agent = await startAgent({ server: server.url, dataDir: join(dataDir, 'agent'), token, name: 'ada-1', prices: { cpuHour: '3600000' }, capacity: { cpuMillis: 64_000, memoryBytes: 64 * GIB, diskBytes: 64 * GIB, gpus: 0 }, drivers: [createFakeDriver()] })
+  await agent.ready
+  market = { server, demo, stop: async () => { await agent.stop(); await server.stop(); rmSync(dataDir, { recursive: true, force: true }) } }
+})
+afterAll(() => market.stop())
+const shell = (key = market.demo.buyer.key) => aShell({ LUMARIS_URL: market.server.url, LUMARIS_TOKEN: key })
+const ids = (text: string): string[] => [...text.matchAll(/job_[0-9a-z]{26}/g)].map(([id]) => id)
+
+test('a program runs as if it were here: its streams, its exit code, nothing between', async () => {
+  const ran = await shell().cli(['run', '-q', '--', 'fake:print', 'to out', ';', 'fake:warn', 'to err', ';', 'fake:exit', '7'])
+  expect(ran).toEqual({ code: 7, stdout: 'to out', stderr: 'to err' })
+})
+test('progress and the cost go to stderr, and stdout has the output alone', async () => {
+  const { code, stdout, stderr } = await shell().cli(['run', '--', 'echo', 'hello'])
+  expect([code, stdout]).toEqual([0, 'hello\n'])
+  expect(stderr).toMatch(/^About [\d.]+, at most [\d.]+ credits; 1 of 1 node free$/m)
+  expect(stderr).toMatch(/^job_[0-9a-z]{26} completed in .+; cost [\d.]+ credits, [\d.]+ of the cap of [\d.]+ came back$/m)
+  expect(stderr).not.toContain('\u001b')
+})
+test('inputs go along, results come home, and inputs that came back unchanged are left alone', async () => {
+  const { cli, cwd } = shell()
+  writeFileSync(join(cwd, 'data.csv'), 'a,b\n1,2\n')
+  const ran = await cli(['run', '--file', 'data.csv', '--', 'fake:cat', 'data.csv', ';', 'fake:write', 'sub/result.json', '{}'])
+  expect([ran.code, ran.stdout]).toEqual([0, 'a,b\n1,2\n'])
+  expect(readFileSync(join(cwd, 'sub/result.json'), 'utf8')).toBe('{}')
+  expect(ran.stderr).toContain('saved sub/result.json')
+  expect(readdirSync(cwd).toSorted()).toEqual(['data.csv', 'sub'])
+})
+test('a file that the command names goes along without being asked for', async () => {
+  const { cli, cwd } = shell()
+  writeFileSync(join(cwd, 'script'), 'mine')
+  expect((await cli(['run', '-q', '--', 'fake:cat', 'script'])).stdout).toBe('mine')
+})
+test('what is here is not replaced silently, and --overwrite or --output are ways on', async () => {
+  const { cli, cwd } = shell()
+  writeFileSync(join(cwd, 'out'), 'mine')
+  const args = ['--', 'fake:write', 'out', 'theirs']
+  const first = await cli(['run', ...args])
+  expect(first.code).toBe(6)
+  expect(first.stderr).toContain('not saved out: there is one already')
+  expect(readFileSync(join(cwd, 'out'), 'utf8')).toBe('mine')
+  expect((await cli(['run', '--output', 'new', ...args])).code).toBe(0)
+  expect(readFileSync(join(cwd, 'new/out'), 'utf8')).toBe('theirs')
+  expect((await cli(['results', ids(first.stderr).at(-1) ?? '', '--overwrite'])).stdout).toBe('out\n')
+  expect(readFileSync(join(cwd, 'out'), 'utf8')).toBe('theirs')
+})
+test('a task for each argument, each with its own files', async () => {
+  const { cli, cwd } = shell()
+  expect((await cli(['run', '--each', 'one', '--each', 'two', '--', 'fake:write', 'out'])).code).toBe(0)
+  expect([readFileSync(join(cwd, 'task-0/out'), 'utf8'), readFileSync(join(cwd, 'task-1/out'), 'utf8')]).toEqual(['one', 'two'])
+})
+test('as JSON: a line per event and piece of output, and the job at the end', async () => {
+  const { stdout, code } = await shell().cli(['run', '--json', '--', 'fake:print', 'x'])
+  const lines = stdout.trim().split('\n').map((line) => JSON.parse(line) as { type: string; stream?: string; data?: string; job?: Job })
+  expect(code).toBe(0)
+  expect(lines.find((line) => line.type === 'log')).toMatchObject({ stream: 'stdout', data: 'eA==' })
+  expect(lines.at(-1)).toMatchObject({ type: 'end', job: { state: 'completed', exitCode: 0 } })
+})
+test('Ctrl-C cancels where nobody can be asked', async () => {
+  const ran = await shell().cli(['run', '--', 'fake:print', 'on', ';', 'fake:hang'], { onWrite: (text, keys) => { if (text === 'on') keys.interrupt() } })
+  expect(ran.code).toBe(130)
+  expect(ran.stderr).toMatch(/job_\w+ cancelled/)
+})
+test('Ctrl-C asks on a terminal: detached, the job goes on', async () => {
+  const { cli } = shell()
+  const ran = await cli(['run', '--', 'fake:print', 'on', ';', 'fake:hang'], { tty: true, onWrite: (text, keys) => { if (text === 'on') keys.interrupt(); else if (text.includes('[d]etach')) keys.type('d\n') } })
+  const [id = ''] = ids(ran.stderr)
+  expect(ran.code).toBe(0)
+  expect(ran.stderr).toContain(`lumaris logs -f ${id}`)
+  expect((await cli(['job', id, '--json'])).stdout).toContain('"state": "running"')
+  expect(JSON.parse((await cli(['cancel', id, '--wait', '--json'])).stdout)).toMatchObject({ state: 'cancelled' })
+})
+test('Ctrl-C a second time exits at once', async () => {
+  const { cli } = shell()
+  const ran = await cli(['run', '--', 'fake:print', 'on', ';', 'fake:hang'], { tty: true, onWrite: (text, keys) => { if (text === 'on' || text.includes('[d]etach')) keys.interrupt() } })
+  expect(ran.code).toBe(130)
+  await cli(['cancel', ids(ran.stderr)[0] ?? '', '--wait'])
+})
+test('a job that no node could ever run fails now, with what was in the way', async () => {
+  const { code, stderr } = await shell().cli(['run', '--gpus', '8', '--', 'echo', 'x'])
+  expect(code).toBe(1)
+  expect(stderr).toContain('error: No node can ever run this as it is')
+  expect(stderr).toMatch(/^hint: .*\nrequest: \S+$/m)
+})
+test('not enough credits has its own exit code', async () => expect((await shell().cli(['submit', '--cap', '1000000', '--', 'echo', 'x'])).code).toBe(7))
+
+test('a job is submitted, listed, shown, explained, and its receipt verified', async () => {
+  const { cli, cwd } = shell()
+  const id = (await cli(['submit', '--wait', '--id-only', '--name', 'mine', '--', 'fake:print', 'kept'])).stdout.trim()
+  expect((await cli(['jobs', '-q', '-n', '1'])).stdout.trim()).toBe(id)
+  expect((await cli(['jobs', '-n', '1'])).stdout).toMatch(new RegExp(`^${id}\tcompleted\tmine\t1/1\t`))
+  expect((await cli(['jobs', '-n', '2', '--json=lines'])).stdout.trim().split('\n').map((line) => (JSON.parse(line) as Job).state)).toHaveLength(2)
+  expect((await cli(['logs', id])).stdout).toBe('kept')
+  expect((await cli(['logs', '-f', id])).stdout).toBe('kept')
+  expect((await cli(['explain', id])).stdout).toContain('ada-1')
+  const shown = await cli(['job', id], { tty: true, columns: 200 })
+  expect(shown.stdout).toContain('ATTEMPT')
+  expect(await cli(['results', id, '--list'])).toEqual({ code: 0, stdout: '', stderr: 'The job has left no files.\n' })
+
+  const { attempts } = JSON.parse((await cli(['job', id, '--json'])).stdout) as { attempts: { id: string }[] }
+  let receipt = ''
+  await expect.poll(async () => { receipt = (await cli(['receipt', 'show', attempts[0]?.id ?? '', '--json'])).stdout; return (JSON.parse(receipt) as Receipt).ticks.at(-1)?.seal }, { timeout: 20_000 }).toBeDefined()
+  writeFileSync(join(cwd, 'receipt.json'), receipt)
+  const verified = await cli(['receipt', 'verify', '-'], { stdin: receipt })
+  expect([verified.code, verified.stdout.split('\n').at(-2)]).toEqual([0, 'The receipt is right.'])
+  const forged = await cli(['receipt', 'verify', '-'], { stdin: receipt.replace('"cpuHour": "3600000"', '"cpuHour": "7200000"') })
+  expect(forged.code).toBe(1)
+  expect(forged.stdout).toContain('FAILED  The terms are not those the metering began with')
+})
+test('the wallet shows what was spent, and a top-up with the same key happens once', async () => {
+  const { cli } = shell()
+  const available = async (): Promise<bigint> => BigInt((JSON.parse((await cli(['wallet', '--json'])).stdout) as { available: string }).available)
+  const before = await available()
+  for (const _time of [1, 2]) expect((await cli(['topup', '2.5', '--key', `key-${before}`])).code).toBe(0)
+  expect((await available()) - before).toBe(2_500_000n)
+  expect((await cli(['wallet', '--history', '-n', '1'])).stdout).toMatch(/\ttopup\t2\.50\t/)
+})
+test('a seller shows, pauses, prices and resumes a node by its name', async () => {
+  const { cli } = shell(market.demo.sellers[0]?.key)
+  expect((await cli(['nodes'])).stdout).toMatch(/^nod_\w+\tada-1\tonline\t/)
+  expect((await cli(['node', 'pause', 'ada-1'])).stdout).toContain('state\tpaused')
+  expect((await cli(['node', 'resume', 'ada-1'])).stdout).toContain('state\tonline')
+  const priced = JSON.parse((await cli(['node', 'price', 'ada-1', '--memory-gib-hour', '0.001', '--json'])).stdout) as { prices: Record<string, string> }
+  expect(priced.prices).toMatchObject({ cpuHour: '3600000', memoryGibHour: '1000' })
+  expect((await cli(['node', 'pause', 'nobody'])).code).toBe(3)
+})
+test('signing in keeps a key of its own, and signing out revokes it', async () => {
+  const { cli } = aShell({ LUMARIS_URL: market.server.url })
+  expect((await cli(['whoami'])).code).toBe(4)
+  const password = 'a long enough secret 42'
+  expect((await cli(['login', '--register', '--email', 'ann@example.org', '--role', 'buyer', '--role', 'seller'], { stdin: `${password}\n` })).stderr).toBe('')
+  expect((await cli(['whoami'])).stdout).toMatch(/^roles\tbuyer, seller$/m)
+  expect((await cli(['login', '--email', 'ann@example.org'], { stdin: 'wrong\n' })).code).toBe(4)
+  expect((await cli(['keys', 'list'])).stdout).toContain('lumaris on ')
+  expect((await cli(['logout'])).stderr).toContain('Signed out')
+  expect((await cli(['whoami'])).code).toBe(4)
+})
+test('a key is made for a purpose, works within it, and ends', async () => {
+  const { cli } = shell()
+  const made = await cli(['keys', 'create', 'ci', '--scope', 'jobs:read', '--json'])
+  const { id, secret } = JSON.parse(made.stdout) as { id: string; secret: string }
+  expect((await cli(['jobs', '-q'], { env: { LUMARIS_TOKEN: secret } })).code).toBe(0)
+  expect((await cli(['wallet'], { env: { LUMARIS_TOKEN: secret } })).code).toBe(5)
+  expect((await cli(['keys', 'revoke', id])).code).toBe(0)
+  expect((await cli(['jobs'], { env: { LUMARIS_TOKEN: secret } })).code).toBe(4)
+})
+test('the doctor finds a healthy market healthy, and a missing one missing', async () => {
+  const well = await shell().cli(['doctor'])
+  expect([well.code, well.stdout.includes('FAILED')]).toEqual([0, false])
+  const ill = await shell().cli(['doctor', '--url', 'http://127.0.0.1:1'])
+  expect(ill.code).toBe(1)
+  expect(ill.stdout).toContain('FAILED  server')
+})
+test('--verbose tells the requests, and never the key', async () => {
+  const { stderr } = await shell().cli(['wallet', '--verbose'])
+  expect(stderr).toMatch(/^GET http:\/\/127\.0\.0\.1:\d+\/v1\/wallet 200 \d+ ms$/m)
+  expect(stderr).not.toContain(market.demo.buyer.key)
+})
+
+test('names from strangers lead nowhere: not out, not through links, not to hidden files', async () => {
+  const client = createClient({ url: market.server.url, token: market.demo.buyer.key })
+  const { blob, size } = await client.upload(Buffer.from('gotcha'))
+  const home = aFolder(), folder = join(home, 'here')
+  mkdirSync(folder)
+  symlinkSync(home, join(folder, 'link'))
+  symlinkSync(join(home, 'target'), join(folder, 'file-link'))
+  const names = ['../out', '/abs', 'a/../../out', 'link/in', 'file-link', '.bashrc', '.git/hooks/post-checkout', 'sub/.env', 'good', 'deep/er/good']
+  const results = { job: 'job_x', tasks: [{ task: 0, attempt: 'att_x', exitCode: 0, files: names.map((path) => ({ path, blob, size })) }] } as unknown as Results
+  const saved = await saveResults(client, results, { directory: folder, overwrite: true, patterns: ['**', 'wanted/.env'], progress: createProgress(process.stderr, { colours: createColours(false), quiet: true }) })
+  expect(saved.saved).toEqual(['good', 'deep/er/good', 'sub/.env'].filter((name) => saved.saved.includes(name)).toSorted((a, b) => names.indexOf(a) - names.indexOf(b)))
+  expect(saved.left.map((one) => one.path)).toEqual(['../out', '/abs', 'a/../../out', 'link/in', 'file-link', '.bashrc', '.git/hooks/post-checkout'])
+  expect(readdirSync(home)).toEqual(['here'])
+  expect(existsSync(join(folder, '.git'))).toBe(false)
+})

@@ -1,0 +1,21 @@
+import { expect, test } from 'vitest'
+import { parseAmount, parseCores, parseCount, parseDuration, parsePair, parseSize } from './parse.ts'
+
+test.each([['512MiB', 512 * 1024 ** 2], ['512m', 512 * 1024 ** 2], ['2GB', 2e9], ['2GiB', 2 * 1024 ** 3], ['1.5g', 1.5 * 1024 ** 3], ['4096', 4096], ['10 kB', 10_000], ['1TiB', 1024 ** 4], ['0', 0]])('%s is %d bytes', (text, bytes) => expect(parseSize(text)).toBe(bytes))
+test.each(['', '12zz', '-1', '1e9', 'GiB', '1.', '0x10', '1 2', '9999999999TiB', 'NaN'])('%o is no size', (text) => expect(() => parseSize(text)).toThrow(`"${text}" is not a size. Write it such as 512MiB, 2GB or 1.5GiB.`))
+
+test.each([['90s', 90_000], ['10m', 600_000], ['10min', 600_000], ['1h30m', 5_400_000], ['1h 30m', 5_400_000], ['1.5h', 5_400_000], ['250ms', 250], ['2d', 172_800_000]])('%s is %d ms', (text, ms) => expect(parseDuration(text)).toBe(ms))
+test.each(['', '10', '10x', '-1s', '1h30', 'm', '1mm', '1 year'])('%o is no duration', (text) => expect(() => parseDuration(text)).toThrow(`"${text}" is not a duration. Write it such as 90s, 10m or 1h30m.`))
+
+test.each([['2', 2000], ['0.5', 500], ['1.125', 1125]])('%s cores are %d thousandths', (text, millis) => expect(parseCores(text)).toBe(millis))
+test.each(['0', '-1', 'two', '1.1234', ''])('%o is no number of cores', (text) => expect(() => parseCores(text)).toThrow('is not a number of cores'))
+test.each(['1.5', '-1', 'x', ''])('%o is no count', (text) => expect(() => parseCount(text)).toThrow('is not a whole number'))
+
+test('credits are read to the micro-credit, and no finer', () => {
+  expect([parseAmount('12.5'), parseAmount('0.000001')]).toEqual([12_500_000n, 1n])
+  for (const wrong of ['0.0000001', '1e3', '-1', 'many']) expect(() => parseAmount(wrong)).toThrow('is not an amount of credits')
+})
+test('a pair is split at its first equals sign', () => {
+  expect(parsePair('A=b=c')).toEqual(['A', 'b=c'])
+  for (const wrong of ['A', '=b', '']) expect(() => parsePair(wrong)).toThrow('NAME=VALUE')
+})
