@@ -24,6 +24,7 @@ export class Connection {
   readonly #world: World
   #up: Queued<UpFrame>[] = []
   #down: Queued<DownFrame>[] = []
+  readonly #arrived = new WeakSet<UpFrame>()
   #lastUp = 0
   #lastDown = 0
 
@@ -46,7 +47,8 @@ export class Connection {
     if (this.#world.stormy && frame.kind === 'data' && mayBeOld(frame.message) && this.#world.chance.happens(OLD_MESSAGE)) {
       const { session } = this, { message } = frame, node = this.process.machine.node
       this.#world.time.after(this.#world.chance.between(100, 300_000), () => {
-        if (!this.#world.stormy || session === 0) return
+        // Old means later than the first time: a copy that overtook it would be a reordering, which the link rules out.
+        if (!this.#world.stormy || session === 0 || !this.#arrived.has(frame)) return
         this.#world.saw('old message to market')
         this.#world.writer?.gateway.say(node, session, message)
       })
@@ -74,6 +76,7 @@ export class Connection {
       const first = this.#up[0]
       if (!first || first.at > this.#world.now) return
       this.#up.shift()
+      this.#arrived.add(first.frame)
       this.lastUpAt = this.#world.now
       this.gateway.receive(this, first.frame)
     }

@@ -1,5 +1,5 @@
 // Brings result files home. They come from a stranger's machine, so their names are not trusted: nothing lands outside of the target, nothing goes
-// through a link, nothing that is there is replaced unless asked, and no hidden file is made that was not asked for by name.
+// through a link, nothing that is there is replaced unless asked, and nothing comes that was not asked for.
 import { createHash } from 'node:crypto'
 import { createReadStream, lstatSync, mkdirSync, realpathSync } from 'node:fs'
 import { dirname, join, sep } from 'node:path'
@@ -9,10 +9,11 @@ import type { Client } from '@lumaris/sdk'
 import { isLumarisError } from '@lumaris/sdk'
 import { sizeText } from './ui/time.ts'
 import type { Progress } from './ui/progress.ts'
+import { isWanted } from './wanted.ts'
 
 export type SaveOptions = {
   readonly directory: string; readonly overwrite: boolean; readonly progress: Progress; readonly signal?: AbortSignal | undefined
-  /** What the job was asked to bring back; a hidden file comes only when one of these names it with its dot. */
+  /** What the job was asked to bring back. */
   readonly patterns: readonly string[]
   /** Files that went up with the job: those that come back unchanged are not results. */
   readonly inputs?: readonly { readonly path: string; readonly blob: string }[] | undefined
@@ -53,8 +54,8 @@ export async function saveResults(client: Client, results: Results, options: Sav
 
 function refusedName(path: string, patterns: readonly string[]): string | null {
   if (!RelativePath.safeParse(path).success) return 'its name leads out of the folder'
-  const hidden = path.split('/').find((part) => part.startsWith('.'))
-  return hidden !== undefined && !patterns.some((pattern) => pattern.split('/').includes(hidden)) ? 'it is a hidden file that nobody asked for by name' : null
+  if (isWanted(path, patterns)) return null
+  return path.split('/').some((part) => part.startsWith('.')) ? 'it is a hidden file that nobody asked for by name' : 'nobody asked for it'
 }
 
 /** Makes the folders of a place, and says no where one of them is a link or a file. */

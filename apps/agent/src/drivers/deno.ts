@@ -65,7 +65,7 @@ export function createDenoDriver(options: DenoOptions): IsolationDriver | null {
   function bare(job: SandboxSpec): Sandbox {
     const cgroup = cgroups?.create(`${job.attemptId.replace(/[^a-zA-Z0-9_]/g, '')}-d${made++}`, job.limits) ?? null
     const [program = '', ...args] = argv(job, { ...OUTSIDE, work: job.workDir })
-    const env = { ...environment(job), HOME: job.workDir, DENO_DIR: join(job.workDir, '.deno') }
+    const env = { ...environment(job), HOME: job.workDir, DENO_DIR: join(options.scratch, 'cache') } // Deno's own compile cache: the job's permissions do not reach it
     const common = { limits: job.limits, cgroup, stdin: job.stdin, cwd: job.workDir, diskUsed: () => bytesBelow(job.workDir), watchDisk: true, cleanUp: async () => undefined }
     if (!cgroup) return supervise({ ...common, program, args, env })
     return supervise({ ...common, program: '/bin/sh', args: ['-c', `${cgroup.joinFiles.map((file) => `echo $$ > '${file}'`).join(' && ')} && ulimit -c 0 && exec "$@"`, 'sh', program, ...args], env: { PATH: '/usr/bin:/bin', ...env } })

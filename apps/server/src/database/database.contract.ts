@@ -1,8 +1,8 @@
 // What both databases promise. Run by sqlite.db.test.ts and by postgres.db.test.ts.
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -207,7 +207,7 @@ export function databaseContract(dialect: Database['dialect'], place: () => Prom
   describe('migrations', () => {
     const steps = (files: Record<string, string>): string => {
       const dir = mkdtempSync(join(tmpdir(), 'lumaris-steps-'))
-      mkdirSync(dir, { recursive: true })
+      onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
       for (const [name, sql] of Object.entries(files)) writeFileSync(join(dir, name), sql)
       return dir
     }
@@ -234,7 +234,6 @@ export function databaseContract(dialect: Database['dialect'], place: () => Prom
       expect(await db.query('SELECT name FROM migrations')).toEqual([{ name: '0001-one.sql' }])
       expect(await migrate(db, mended)).toBe(1)
       await db.close()
-      for (const dir of [broken, mended]) rmSync(dir, { recursive: true })
     })
 
     test('a file that was changed afterwards, and a database from the future, are refused by name', async () => {
@@ -246,7 +245,6 @@ export function databaseContract(dialect: Database['dialect'], place: () => Prom
       await expect(migrate(db, changed)).rejects.toMatchObject({ kind: 'damaged', message: expect.stringContaining('0001-one.sql has changed') as string })
       await expect(migrate(db, older)).rejects.toMatchObject({ kind: 'newer', message: expect.stringContaining('newer Lumaris (its step 2 is unknown') as string })
       await db.close()
-      for (const dir of [first, changed, older]) rmSync(dir, { recursive: true })
     })
   })
 }

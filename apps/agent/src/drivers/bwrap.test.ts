@@ -1,0 +1,118 @@
+import { afterAll, describe, expect, test } from 'vitest'
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createBwrapDriver, createWall } from './bwrap.ts'
+import { MIB, driverContract, namesIn, runIn, startVictim } from './driver.contract.ts'
+import type { Language } from './driver.contract.ts'
+import type { IsolationDriver } from './driver.ts'
+
+// A place that the job's own user id can walk to.
+const scratch = join(tmpdir(), `lumaris-test-bwrap-${process.pid}`)
+const wall = createWall({ scratch, owner: `test${process.pid}` })
+afterAll(async () => { await wall?.reap(); rmSync(scratch, { recursive: true, force: true }) })
+
+const python: Language = {
+  runtime: 'native',
+  program: (what) => ({ command: ['/usr/bin/python3', '-c', [
+    'import sys, os, json, time, socket',
+    ...(what.args ? ['print(json.dumps(sys.argv[1:]))'] : []), ...(what.print ? [`print(${JSON.stringify(what.print)}, flush=True)`] : []), ...(what.warn ? [`print(${JSON.stringify(what.warn)}, file=sys.stderr)`] : []),
+    ...(what.env ? [`print(os.environ.get(${JSON.stringify(what.env)}, ''))`] : []), ...(what.echoStdin ? ['print(sys.stdin.read())'] : []), ...(what.read ? [`print(open(${JSON.stringify(what.read)}).read())`] : []),
+    ...(what.write ? [`os.makedirs(os.path.dirname(${JSON.stringify(what.write[0])}) or '.', exist_ok=True)`, `open(${JSON.stringify(what.write[0])}, 'w').write(${JSON.stringify(what.write[1])})`] : []),
+    ...(what.hold ? [`b = [bytearray(${MIB}) for _ in range(${what.hold})]`] : []), ...(what.fill ? [`n = 0\ntry:\n  f = open('fill', 'wb')\n  while n < ${what.fill}:\n    f.write(b'x' * ${MIB}); f.flush(); n += 1\nexcept OSError: pass\nprint(n)`] : []),
+    ...(what.flood ? ["while True: sys.stdout.write('x' * 65536)"] : []), ...(what.connect ? [`try:\n  socket.create_connection(('127.0.0.1', ${what.connect}), 2); print('connected')\nexcept OSError: print('no')`] : []),
+    ...(what.sleep ? [`time.sleep(${what.sleep})`] : []), ...(what.spin ? ['while True: pass'] : []), ...(what.exit !== undefined ? [`sys.exit(${what.exit})`] : []),
+  ].join('\n')] }),
+}
+
+const missing = !wall ? 'bubblewrap is not installed, or does not work here' : !existsSync('/usr/bin/python3') ? 'python3 is not installed' : null
+if (missing || !wall) test.skip(`bwrap: ${missing}`, () => undefined)
+else describe('bwrap', () => {
+  const driver: IsolationDriver = createBwrapDriver(wall)
+  driverContract('bwrap', () => driver, python)
+  const sh = (script: string, limits = {}) => runIn(driver, { runtime: 'native', command: ['/bin/sh', '-c', script], limits })
+
+  test('the probe shows every limit held on this machine', async () => {
+    const report = await driver.probe()
+    expect(report).toMatchObject({ usable: true, limits: { net: 'hard', wall: 'hard', output: 'hard' } })
+    if (wall.cgroups) expect(report.limits).toMatchObject({ memory: 'hard', pids: 'hard', cpu: 'hard' })
+  })
+  test('hole 1: the job is not the real root, whatever it is called inside', async () => {
+    const { out } = await sh("cat /etc/shadow; (echo x > /proc/sys/kernel/core_pattern) && echo written; grep -i '^cap' /proc/self/status")
+    expect(out).not.toMatch(/root:|written/)
+    expect(out).toMatch(/CapEff:\s0000000000000000/)
+    expect(out).toMatch(/CapBnd:\s0000000000000000/)
+    // Inside it is called nobody; the kernel outside is asked who it really is.
+    const seconds = `4343${process.pid}`
+    const workDir = mkdtempSync(join(tmpdir(), 'lumaris-job-'))
+    const sandbox = await driver.start({ attemptId: 'att_uid', runtime: 'native', command: ['/bin/sh', '-c', `echo up; exec sleep ${seconds}`], env: {}, workDir, limits: { cpuMillis: 1000, memoryBytes: 64 * MIB, pids: 16, diskBytes: MIB, outputBytes: 1000, wallMs: 20_000, openFiles: 64 } })
+    sandbox.stderr.resume()
+    await new Promise<void>((resolve) => sandbox.stdout.once('data', () => resolve()))
+    const pid = await expect.poll(() => spawnSync('pgrep', ['-x', '-f', `sleep ${seconds}`], { encoding: 'utf8' }).stdout.trim(), { timeout: 5_000 }).toMatch(/^\d+$/).then(() => spawnSync('pgrep', ['-x', '-f', `sleep ${seconds}`], { encoding: 'utf8' }).stdout.trim())
+    const uids = /^Uid:\s+(\d+)\s+(\d+)\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.slice(1).map(Number) ?? []
+    expect(uids).toHaveLength(3)
+    if (process.getuid?.() === 0) for (const uid of uids) expect(uid).toBeGreaterThanOrEqual(61_000)
+    await sandbox.kill('seen')
+    rmSync(workDir, { recursive: true, force: true })
+  })
+  test("hole 2: the environment of bubblewrap itself holds nothing of the agent's", async () => {
+    process.env['LUMARIS_SECRET_OF_THE_AGENT'] = 'hidden'
+    const { out } = await sh('for p in /proc/[0-9]*; do tr "\\0" "\\n" < $p/environ; done 2>/dev/null')
+    delete process.env['LUMARIS_SECRET_OF_THE_AGENT']
+    expect(out).not.toContain('hidden')
+  })
+  test('hole 4: /dev and /dev/shm are small and closed', async () => {
+    const { out } = await sh('head -c 40000000 /dev/zero > /dev/shm/fill; wc -c < /dev/shm/fill; (echo x > /dev/new) && echo made; ls /dev')
+    expect(Number(/^\d+/.exec(out)?.[0])).toBeLessThanOrEqual(16 * MIB)
+    expect(out).not.toMatch(/made|sda|vda|mem\b|kvm/)
+  })
+  test('hole 5: sockets of every family but local ones are refused, AF_VSOCK too', async () => {
+    const { out } = await runIn(driver, { runtime: 'native', command: ['/usr/bin/python3', '-c', 'import socket\nfor f in (2, 10, 16, 17, 38, 40, 44):\n  try:\n    socket.socket(f, socket.SOCK_STREAM if f in (2, 10, 40) else socket.SOCK_RAW); print("open", f)\n  except OSError as e: print("no", f)\nsocket.socket(socket.AF_UNIX); print("unix")'] })
+    expect(out).not.toContain('open')
+    expect(out).toContain('unix')
+  })
+  test('a fork bomb stays in its group, and nothing of it is left', { timeout: 30_000 }, async () => {
+    const { end } = await sh('f() { f | f & }; f; sleep 1; f; sleep 5', { pids: 48, wallMs: 3_000 })
+    expect(['wall', 'exit', 'pids']).toContain(end.cause)
+    expect(namesIn(`/sys/fs/cgroup/pids/lumaris-test${process.pid}`).filter((name) => name.startsWith('att'))).toEqual([])
+  })
+  test('a daemon that detaches itself ends with the job', async () => {
+    const marker = `4242${process.pid}`
+    const { end } = await sh(`setsid sleep ${marker} >/dev/null 2>&1 & sleep 0.1; exit 0`)
+    expect(end).toMatchObject({ cause: 'exit', code: 0 })
+    expect(spawnSync('pgrep', ['-f', `sleep ${marker}`], { encoding: 'utf8' }).stdout).toBe('')
+  })
+  test('processes of the machine cannot be seen or signalled', async () => {
+    const victim = startVictim()
+    const { out } = await sh(`kill -9 ${victim.pid} && echo killed; ls /proc | grep -c '^[0-9]'`)
+    expect(victim.alive()).toBe(true)
+    expect(out).not.toContain('killed')
+    expect(Number(out.trim())).toBeLessThan(10)
+    victim.stop()
+  })
+  test('new namespaces, mounts, tracing and keys are refused', async () => {
+    const { out } = await runIn(driver, { runtime: 'native', command: ['/usr/bin/python3', '-c', `
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+calls = {'unshare user': (272, 0x10000000), 'unshare mount': (272, 0x20000), 'mount': (165, 0, 0, 0, 0, 0), 'ptrace': (101, 0, 0, 0, 0), 'keyctl': (250, 0, 0, 0), 'bpf': (321, 0, 0, 0), 'io_uring': (425, 1, 0), 'userfaultfd': (323, 0), 'perf': (298, 0, 0, 0, 0, 0), 'open_by_handle': (304, 0, 0, 0), 'setns': (308, 0, 0)} if os.uname().machine == 'x86_64' else {}
+for name, args in calls.items():
+    libc.syscall(*[ctypes.c_long(a) for a in args])
+    print(name, ctypes.get_errno())
+`] })
+    for (const line of out.trim().split('\n').filter(Boolean)) expect(line).toMatch(/ 1$/) // EPERM
+  })
+  test('links out of the work directory lead nowhere when outputs are collected', async () => {
+    const { files } = await sh('ln -s /etc/passwd link; ln -s / slash; echo mine > mine; ln mine twice; mkfifo pipe; mkdir d; ln -s .. d/up')
+    expect(files).toEqual({})
+    expect((await sh('echo mine > mine; ln -s mine link')).files).toEqual({ mine: 'mine\n' })
+  })
+  test('what a crashed agent left behind is found and ended', async () => {
+    const workDir = mkdtempSync(join(tmpdir(), 'lumaris-job-'))
+    const sandbox = await driver.start({ attemptId: 'att_left', runtime: 'native', command: ['/bin/sleep', '60'], env: {}, workDir, limits: { cpuMillis: 1000, memoryBytes: 64 * MIB, pids: 16, diskBytes: MIB, outputBytes: 1000, wallMs: 60_000, openFiles: 64 } })
+    sandbox.stdout.resume(); sandbox.stderr.resume()
+    expect(await driver.reap()).toBeGreaterThan(0)
+    expect((await sandbox.exit).cause).not.toBe('wall')
+    rmSync(workDir, { recursive: true, force: true })
+  })
+})
