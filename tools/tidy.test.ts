@@ -27,6 +27,8 @@ test('packages import only along the arrows', () => {
       for (const name of importsOf(file)) {
         const other = /^@lumaris\/([a-z]+)/.exec(name)?.[1]
         if (other && !allowed.includes(other)) wrong.push(`${file} imports ${name}`)
+        // The sample job is an example for everybody; `npm start` is the one program that runs it.
+        if (file === 'apps/cli/src/start.ts' && name.includes('/examples/')) continue
         if (name.startsWith('.') && relative(join(root, place), join(root, dirname(file), name)).startsWith('..')) wrong.push(`${file} reaches out of its package to ${name}`)
       }
     }

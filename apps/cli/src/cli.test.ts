@@ -63,6 +63,9 @@ test('a failure is told in parts: what, why, what to do, which request', () => {
   expect(renderFailure(error, { colours: createColours(false) })).toBe('error: Not enough credits\n  /cap: too low\n  needed: 1.50 credits\n  note: x\nhint: Top up by the difference between needed and available, or lower the cap.\nrequest: req_1\n')
   expect(renderFailure(new CliError('No', 'Do this', 1), { colours: createColours(false) })).toBe('error: No\nhint: Do this\n')
 })
+test('a failure of this machine has a hint too', () => {
+  expect(renderFailure(Object.assign(new Error('listen EADDRINUSE'), { code: 'EADDRINUSE' }), { colours: createColours(false) })).toBe('error: listen EADDRINUSE\nhint: Something listens there already: stop it, or choose another --port.\n')
+})
 
 function aProfile(where: 'checkout' | 'user', url: string, home = aFolder()) {
   const env = { HOME: home, LUMARIS_CHECKOUT: join(home, 'checkout') }

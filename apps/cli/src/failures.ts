@@ -42,7 +42,10 @@ export function renderFailure(error: unknown, options: { colours: Colours; verbo
     for (const [name, value] of Object.entries(error.detail ?? {})) text += line(`${name}: ${detailText(name, value)}`)
     if (error.hint) text += `${dim('hint:')} ${clean(error.hint)}\n`
     if (error.requestId) text += `${dim('request:')} ${clean(error.requestId)}\n`
-  } else if (error instanceof CliError && error.hint) text += `${dim('hint:')} ${clean(error.hint)}\n`
+  } else {
+    const hint = hintOf(error)
+    if (hint) text += `${dim('hint:')} ${clean(hint)}\n`
+  }
   if (options.verbose) for (let at: unknown = error; at instanceof Error; at = at.cause) text += `${(at.stack ?? at.message).split('\n').map(line).join('')}`
   return text
 }
@@ -54,8 +57,14 @@ export function failureJson(error: unknown): Record<string, unknown> {
     return { code, title: message, status, hint, retry, requestId, detail, errors }
   }
   if (error instanceof CliError) return { code: error.exitCode === EXIT.usage ? 'usage' : 'cli_failed', title: error.message, hint: error.hint, retry: false }
-  return { code: 'cli_failed', title: error instanceof Error ? error.message : String(error), hint: '', retry: false }
+  return { code: 'cli_failed', title: error instanceof Error ? error.message : String(error), hint: hintOf(error), retry: false }
 }
+
+/** For failures of this machine, by the name that the system gives them. */
+const SYSTEM_HINTS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'Something listens there already: stop it, or choose another --port.', EACCES: 'You lack the right to that file or port.', ENOSPC: 'The disk is full: make room, then try again.', EROFS: 'That folder cannot be written to: choose another one.',
+}
+const hintOf = (error: unknown): string => (error instanceof CliError ? error.hint : (SYSTEM_HINTS[(error as { code?: string } | null)?.code ?? ''] ?? ''))
 
 const MONEY = new Set(['needed', 'available', 'cap', 'amount', 'atLeast', 'missing', 'min', 'max'])
 function detailText(name: string, value: unknown): string {

@@ -84,6 +84,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
       now, random: randomBytes, hash: sha256Hex,
     } as unknown as App & { gateway: Gateway; metrics: Metrics }
     Object.assign(app, { gateway: createGateway(app), metrics: createMetrics(() => engine, () => app.gateway.connected) })
+    closing.push(() => app.identity.flush())
     engine.on('effects', (effects) => app.gateway.release(effects))
     engine.on('reloaded', () => app.gateway.dropAll())
     await engine.start()

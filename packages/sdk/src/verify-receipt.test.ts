@@ -22,14 +22,15 @@ const terms = {
 } as unknown as Terms
 const usage = (seconds: number): Usage => ({ runMs: seconds * 1000, cpuMs: seconds * 900, memoryPeakBytes: seconds * 1000, diskBytes: 0, outBytes: seconds })
 
-type Recipe = { seconds?: number[]; prices?: PriceSheet; sealers?: { node?: typeof node; platform?: typeof node; forNode?: string } }
+type Recipe = { seconds?: number[]; seqs?: number[]; cap?: string; sealers?: { node?: typeof node; platform?: typeof node; forNode?: string } }
 /** A receipt as the market makes it; three ticks in a tree with leaves of other attempts, so that paths have every shape. */
-function aReceipt({ seconds = [15, 30, 40], sealers = {} }: Recipe = {}): Receipt {
+function aReceipt({ seconds = [15, 30, 40], seqs = [1, 2, 3], cap = terms.attemptCap, sealers = {} }: Recipe = {}): Receipt {
+  const agreed = { ...structuredClone(terms), attemptCap: cap }
   const ticks: SealedTick[] = []
-  let prev = hash(canonical(terms))
+  let prev = hash(canonical(agreed))
   for (const [i, second] of seconds.entries()) {
     const final = i === seconds.length - 1
-    const tick: Tick = { attempt: terms.attempt, seq: i + 1, prev, at: 1000 * second, usage: usage(second), final, ...(final ? { exitCode: 0, resultDigest: hash('result') } : {}) }
+    const tick: Tick = { attempt: terms.attempt, seq: seqs[i] ?? 0, prev, at: 1000 * second, usage: usage(second), final, ...(final ? { exitCode: 0, resultDigest: hash('result') } : {}) }
     prev = hash(canonical(tick))
     ticks.push({ tick, hash: prev })
   }
@@ -42,8 +43,8 @@ function aReceipt({ seconds = [15, 30, 40], sealers = {} }: Recipe = {}): Receip
     one.seal = { number: 9, session: 3, root, index, count: leaves.length, path: merklePath(hash, leaves, index) as Sha256[], signature: signed((sealers.node ?? node).privateKey, text), countersignature: signed((sealers.platform ?? platform).privateKey, text) }
   }
   // By hand: 100 to start; 40 s of 2 cores at 1000 a second each, a GiB of memory at 500, a GiB of disk at 100; 40 bytes out at 1 each.
-  const amount = 100 + 40 * (2 * 1000 + 500 + 100) + 40
-  return { version: 1, terms: structuredClone(terms), nodeKey: node.raw, platformKey: platform.raw, ticks, cause: 'succeeded', bill: { amount: String(amount), sellerGets: String(amount - 5207), fee: '5207' }, endedAt: 99 }
+  const amount = Math.min(100 + 40 * (2 * 1000 + 500 + 100) + 40, Number(cap))
+  return { version: 1, terms: agreed, nodeKey: node.raw, platformKey: platform.raw, ticks, cause: 'succeeded', bill: { amount: String(amount), sellerGets: String(amount - 5207), fee: '5207' }, endedAt: 99 }
 }
 const failedChecks = async (receipt: unknown, options?: { platformKey: string }): Promise<CheckName[]> => (await verifyReceipt(receipt, options)).checks.filter((check) => !check.ok).map((check) => check.name)
 
@@ -108,6 +109,11 @@ test('a receipt made anew by a stranger is caught by the key of the market', asy
 })
 test('a seal made for another node does not count', async () => expect(await failedChecks(aReceipt({ sealers: { forNode: terms.node.replace('0123', '3210') } }))).toEqual(['node-signature', 'platform-signature']))
 test('totals that shrink are caught, even under good signatures', async () => expect(await failedChecks(aReceipt({ seconds: [30, 15, 40] }))).toEqual(['totals']))
+test('ticks that are not numbered one by one are caught, even under good signatures', async () => expect(await failedChecks(aReceipt({ seqs: [1, 3, 4] }))).toEqual(['chain']))
+test('a bill that reached its cap is exactly the cap', async () => {
+  const verdict = await verifyReceipt(aReceipt({ cap: '50000' }))
+  expect([verdict.ok, verdict.computed]).toEqual([true, 50_000n])
+})
 test('a bill below the meter is right, and said', async () => {
   const receipt = { ...aReceipt(), bill: { amount: '1000', sellerGets: '950', fee: '50' } }
   expect((await verifyReceipt(receipt)).checks.find((check) => check.name === 'bill')).toMatchObject({ ok: true, says: expect.stringContaining('less than the 0.10414') })

@@ -9,7 +9,7 @@ export function identityHandlers(app: App): Pick<Handlers, Names> {
   return {
     register: ({ body }) => identity.register(body),
     login: ({ body, request }) => identity.login(body, request.ip),
-    refresh: ({ body }) => identity.refresh(body.refreshToken),
+    refresh: ({ body, request }) => identity.refresh(body.refreshToken, request.ip),
     logout: async ({ who }) => { await identity.logout(who); return undefined },
     me: async ({ who }) => (await identity.user(who.userId)) ?? refuse('not_found'),
     createKey: ({ body, who }) => identity.createKey(who, body),
