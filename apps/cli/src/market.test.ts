@@ -106,6 +106,7 @@ test('Ctrl-C a second time exits at once', async () => {
   const { cli } = shell()
   const ran = await cli(['run', '--', 'fake:print', 'on', ';', 'fake:hang'], { tty: true, onWrite: (text, keys) => { if (text === 'on' || text.includes('[d]etach')) keys.interrupt() } })
   expect(ran.code).toBe(130)
+  expect(ran.stderr.split('[d]etach')).toHaveLength(2)
   await cli(['cancel', ids(ran.stderr)[0] ?? '', '--wait'])
 })
 test('a job that no node could ever run fails now, with what was in the way', async () => {
@@ -113,6 +114,11 @@ test('a job that no node could ever run fails now, with what was in the way', as
   expect(code).toBe(1)
   expect(stderr).toContain('error: No node can ever run this as it is')
   expect(stderr).toMatch(/^hint: .*\nrequest: \S+$/m)
+})
+test('with --queue it waits for a node that can', async () => {
+  const { code, stderr } = await shell().cli(['run', '--queue', '--cap', '1', '--gpus', '8', '--', 'echo', 'x'], { onWrite: (text, keys) => { if (text.includes('Looking for a node')) keys.interrupt() } })
+  expect(code).toBe(130)
+  expect(stderr).toMatch(/job_\w+ cancelled/)
 })
 test('not enough credits has its own exit code', async () => expect((await shell().cli(['submit', '--cap', '1000000', '--', 'echo', 'x'])).code).toBe(7))
 
@@ -196,9 +202,9 @@ test('names from strangers lead nowhere: not out, not through links, not to hidd
   mkdirSync(folder)
   symlinkSync(home, join(folder, 'link'))
   symlinkSync(join(home, 'target'), join(folder, 'file-link'))
-  const names = ['../out', '/abs', 'a/../../out', 'link/in', 'file-link', '.bashrc', '.git/hooks/post-checkout', 'sub/.env', 'good', 'deep/er/good']
+  const names = ['went-along', '../out', '/abs', 'a/../../out', 'link/in', 'file-link', '.bashrc', '.git/hooks/post-checkout', 'sub/.env', 'good', 'deep/er/good']
   const results = { job: 'job_x', tasks: [{ task: 0, attempt: 'att_x', exitCode: 0, files: names.map((path) => ({ path, blob, size })) }] } as unknown as Results
-  const saved = await saveResults(client, results, { directory: folder, overwrite: true, patterns: ['**', 'sub/.env'], progress: createProgress(process.stderr, { colours: createColours(false), quiet: true }) })
+  const saved = await saveResults(client, results, { directory: folder, overwrite: true, patterns: ['**', 'sub/.env'], inputs: [{ path: 'went-along', blob }], progress: createProgress(process.stderr, { colours: createColours(false), quiet: true }) })
   expect(saved.saved).toEqual(['sub/.env', 'good', 'deep/er/good'])
   expect(saved.left.map((one) => one.path)).toEqual(['../out', '/abs', 'a/../../out', 'link/in', 'file-link', '.bashrc', '.git/hooks/post-checkout'])
   expect(readdirSync(home)).toEqual(['here'])
