@@ -162,7 +162,7 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
   })
   const connection: Connection = createConnection({
     server: config.server, identity, clock, log, silenceMs: () => settings.heartbeatMs * SILENT_HEARTBEATS,
-    describe: () => ({ node_id: state.node, agent_version: AGENT_VERSION, capacity: state.capacity, drivers: offers, attempts: listAttempts(state) }),
+    describe: () => ({ node_id: state.node, agent_version: AGENT_VERSION, capacity: state.capacity, drivers: offers, attempts: listAttempts(state), heartbeat: state.heartbeat }),
     welcomed(welcome, helloSentAt) {
       httpToken = welcome.http_token
       // The market sets the pace, unless this agent was told otherwise.

@@ -18,7 +18,7 @@ import type { Log } from './log.ts'
 export type ConnectionPorts = {
   readonly server: string; readonly identity: Identity; readonly clock: Clock; readonly log: Log
   /** What there is to say about this node at this moment; the handshake adds the rest. */
-  readonly describe: () => Pick<Hello, 'node_id' | 'agent_version' | 'capacity' | 'drivers' | 'attempts'>
+  readonly describe: () => Pick<Hello, 'node_id' | 'agent_version' | 'capacity' | 'drivers' | 'attempts' | 'heartbeat'>
   readonly welcomed: (welcome: Welcome, helloSentAt: number) => void
   readonly message: (message: ToAgent) => void
   readonly disconnected: () => void

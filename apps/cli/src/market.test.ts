@@ -163,14 +163,17 @@ test('a seller shows, pauses, prices and resumes a node by its name', async () =
   expect((await cli(['node', 'pause', 'nobody'])).code).toBe(3)
 })
 test('signing in keeps a key of its own, and signing out revokes it', async () => {
-  const { cli } = aShell({ LUMARIS_URL: market.server.url })
+  const { cli, home } = aShell({ LUMARIS_URL: market.server.url })
   expect((await cli(['whoami'])).code).toBe(4)
   const password = 'a long enough secret 42'
   expect((await cli(['login', '--register', '--email', 'ann@example.org', '--role', 'buyer', '--role', 'seller'], { stdin: `${password}\n` })).stderr).toBe('')
   expect((await cli(['whoami'])).stdout).toMatch(/^roles\tbuyer, seller$/m)
   expect((await cli(['login', '--email', 'ann@example.org'], { stdin: 'wrong\n' })).code).toBe(4)
   expect((await cli(['keys', 'list'])).stdout).toContain('lumaris on ')
+  const file = join(home, '.config/lumaris/profile.json')
+  expect(readFileSync(file, 'utf8')).not.toContain(password)
   expect((await cli(['logout'])).stderr).toContain('Signed out')
+  expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({ current: 'default', identities: {} })
   expect((await cli(['whoami'])).code).toBe(4)
 })
 test('a key is made for a purpose, works within it, and ends', async () => {

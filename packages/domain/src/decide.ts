@@ -1,6 +1,5 @@
 // The command table: everything that can change the market, and what it answers. `runTurn` is the whole of a turn: the commands in their
 // order, then one round of matching. Same state, commands, clock, ids and hash → same changes: that is what a replay relies on.
-import type { Refusal } from '@lumaris/protocol'
 import { beginTurn } from './turn.ts'
 import type { Turn, TurnPorts } from './turn.ts'
 import type { MarketState } from './state.ts'
@@ -45,7 +44,7 @@ export function decide<C extends Command>(turn: Turn, command: C): Answer<C['kin
   return (COMMANDS[command.kind] as unknown as (turn: Turn, command: C) => Answer<C['kind']>)(turn, command)
 }
 
-export type TurnResult = { readonly turn: Turn; readonly answers: readonly (unknown | Refusal)[] }
+export type TurnResult = { readonly turn: Turn; readonly answers: readonly unknown[] }
 export function runTurn(state: MarketState, commands: readonly Command[], ports: TurnPorts): TurnResult {
   const turn = beginTurn(state, ports)
   const answers = commands.map((command) => decide(turn, command))

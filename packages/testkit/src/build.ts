@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto'
 
 export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
 /** `aBuyer('ann')` is always the same valid id. */
-const named = (prefix: string, name: string): string => `${prefix}_${[...sha256(name).slice(0, 26)].join('')}`
+const named = (prefix: string, name: string): string => `${prefix}_${sha256(name).slice(0, 26)}`
 export const aUser = (name = 'buyer'): UserId => named('usr', name) as UserId
 export const aJobId = (name = 'job'): JobId => named('job', name) as JobId
 export const aSpec = (more: Partial<JobSpecInput> = {}): JobSpec => JobSpec.parse({ command: ['echo', 'hello'], ...more })

@@ -71,7 +71,7 @@ export function createWall(options: BwrapOptions): Wall | null {
       const script = `${join_ ? `${join_} && ` : ''}ulimit -c 0 && ulimit -n ${job.limits.openFiles} && ulimit -f ${fileBlocks} ${cgroup ? '' : `&& ulimit -v ${Math.ceil(job.limits.memoryBytes / 1024)} `}&& exec "$@"`
       return supervise({
         program: '/bin/sh', args: ['-c', script, 'sh', ...drop, ...argv], env: { PATH }, cwd: '/', limits: job.limits, cgroup, extra: filter, stdin: job.stdin, diskUsed: () => disk.used(), watchDisk: !disk.limited, cleanUp,
-        isDriverFailure: (code, said) => code !== 0 && /^(bwrap|setpriv): /.test(said) && !/^bwrap: execvp /.test(said),
+        isDriverFailure: (code, said) => code !== 0 && /^(bwrap|setpriv): /.test(said) && !said.startsWith('bwrap: execvp '),
       })
     },
     async reap() { return (await cgroups?.reap() ?? 0) + reapWorkDisks(disks) },

@@ -26,6 +26,10 @@ job_22  failed     日本語 red next            7 cr
 test('for programs: tabs, whole values, no headers, no escapes', () => {
   expect(renderTable(columns, rows, { tty: false, columns: 20, colours: plain })).toBe('job_1\tcompleted\ta very long name that will not fit on a narrow screen\t12\njob_22\tfailed\t日本語 red next\t7\n')
 })
+test('what must be whole is never cut, however narrow the screen', () => {
+  const whole = 'job_0123456789abcdefghjkmnpqrs'
+  expect(renderTable(columns, [{ id: whole, state: 'completed', name: 'a name to cut', cost: 1 }], { tty: true, headers: false, columns: 30, colours: plain })).toBe(`${whole}  completed  a nam…  1 cr\n`)
+})
 test('states have colours, and the words stay', () => {
   expect(renderTable(columns.slice(1, 2), rows, { tty: true, headers: false, colours: createColours(true) })).toBe('\u001b[32mcompleted\u001b[39m\n\u001b[31mfailed   \u001b[39m\n')
 })

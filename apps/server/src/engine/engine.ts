@@ -173,7 +173,11 @@ export class Engine extends EventEmitter<EngineEvents> {
     this.stats.largestBatch = Math.max(this.stats.largestBatch, batch.pending.length)
     this.#committed.push(batch)
     batch.pending.forEach((one, i) => one.resolve(batch.answers[i]))
-    if (turn.effects.length > 0) this.emit('effects', turn.effects)
+    if (turn.effects.length === 0) return
+    const tell = (): void => { this.emit('effects', turn.effects) }
+    // A node that has just been welcomed must be in the gateway's books before it is sent anything: its answer goes first.
+    if (batch.pending.some((one) => one.command.kind === 'hello')) setImmediate(tell)
+    else tell()
   }
 
   /** What is in the tables now and needed by nobody leaves memory. */

@@ -131,7 +131,7 @@ export function createLogStore(options: { dir: string; maxBytesPerAttempt: numbe
       if (held) { const log = await held; await log.tail; await log.handle.datasync(); await drop(attempt) }
       news.emit(attempt)
     },
-    async stop() { for (const attempt of [...logs.keys()]) await drop(attempt) },
+    async stop() { for (const attempt of logs.keys()) await drop(attempt) },
   }
 }
 
