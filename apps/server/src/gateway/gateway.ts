@@ -162,6 +162,8 @@ export function createGateway(app: App): Gateway {
       // A result whose bytes are not here is none: the node may not claim what nobody can fetch.
       if (!(await looked)) message = { ...message, status: 'failed', cause: 'driver_failed', detail: 'result files were not stored', files: [] }
     }
+    // Whoever hears that it has ended must find all of its output: what was said before the end is in the file before the end is told.
+    await app.logs.settled(message.attempt_id)
     const answer = await app.engine.act({ kind: 'status', node, session, message })
     await app.logs.close(message.attempt_id)
     return answer

@@ -25,6 +25,8 @@ export type LogStore = {
   read(attempt: string, cursor: string | undefined, limit: number): Promise<{ records: LogRecord[]; nextCursor: string }>
   /** Everything from the cursor, then what comes, until the log is closed. */
   follow(attempt: string, cursor: string | undefined, signal: AbortSignal): AsyncIterable<LogRecord>
+  /** Resolves when everything appended so far is in the file. */
+  settled(attempt: string): Promise<void>
   /** No more will come: followers end when they have read all. */
   close(attempt: string): Promise<void>
   stop(): Promise<void>
@@ -126,6 +128,7 @@ export function createLogStore(options: { dir: string; maxBytesPerAttempt: numbe
 
   return {
     append, read, follow,
+    async settled(attempt) { await (await logs.get(attempt))?.tail },
     async close(attempt) {
       const held = logs.get(attempt)
       if (held) { const log = await held; await log.tail; await log.handle.datasync(); await drop(attempt) }
