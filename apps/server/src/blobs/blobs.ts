@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream, constants } from 'node:fs'
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { writeAll } from '../write-all.ts'
 import { pipeline } from 'node:stream/promises'
 import { Writable } from 'node:stream'
 import type { Readable } from 'node:stream'
@@ -79,7 +80,7 @@ async function receive(file: string, offset: number, size: number, source: Reada
   const sink = new Writable({
     write(chunk: Buffer, _encoding, done) {
       if (at + chunk.length > size) { problem = refuse('blob_size_mismatch', { size }); return done(new Error('more bytes than announced')) }
-      handle.write(chunk, 0, chunk.length, at).then(() => { at += chunk.length; done() }, done)
+      writeAll(handle, chunk, at).then(() => { at += chunk.length; done() }, done)
     },
   })
   try { await pipeline(source, sink) } catch (error) {

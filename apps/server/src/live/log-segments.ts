@@ -8,6 +8,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { EventEmitter } from 'node:events'
+import { writeAll } from '../write-all.ts'
 
 const FRAME = 8, HEAD = 1 + 8 + 6
 const STREAMS = ['stdout', 'stderr'] as const
@@ -68,11 +69,11 @@ export function createLogStore(options: { dir: string; maxBytesPerAttempt: numbe
       if (offset > next) throw new LogGapError(`${stream} goes on at ${next}, not at ${offset}`)
       const fresh = data.subarray(next - offset)
       if (offset + data.length <= next || fresh.length === 0) return
-      log.next[stream] = next + fresh.length
-      if (log.size >= options.maxBytesPerAttempt) return // counted, not kept: the job's own output limit ends it soon after
+      if (log.size >= options.maxBytesPerAttempt) { log.next[stream] = next + fresh.length; return } // counted, not kept: the job's own output limit ends it soon after
       const frame = encode(stream, next, fresh, atMs)
-      await log.handle.write(frame, 0, frame.length, log.size)
+      await writeAll(log.handle, frame, log.size)
       log.size += frame.length
+      log.next[stream] = next + fresh.length // not before: what did not reach the disk is said again
       news.emit(attempt)
     }
     const done = log.tail.then(write)

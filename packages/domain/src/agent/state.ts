@@ -15,10 +15,10 @@ export type AgentSettings = {
   /** Other work runs on without the market for so long. */
   readonly orphanMs: number
   readonly tickMs: number
-  /** At most one signature in this time, however many ticks there are. */
+  /** At most one signature in this time, however many ticks there are; the first tick after a quiet time is sealed at once. */
   readonly sealMs: number
 }
-export const DEFAULT_AGENT_SETTINGS: AgentSettings = { heartbeatMs: 10_000, startLeaseMs: 30_000, selfStopMs: 45_000, orphanMs: 30 * 60_000, tickMs: 15_000, sealMs: 100 }
+export const DEFAULT_AGENT_SETTINGS: AgentSettings = { heartbeatMs: 10_000, startLeaseMs: 30_000, selfStopMs: 45_000, orphanMs: 30 * 60_000, tickMs: 15_000, sealMs: 1_000 }
 
 export type Leaf = Extract<FromAgent, { type: 'seal' }>['leaves'][number]
 export type AgentAttempt = {
