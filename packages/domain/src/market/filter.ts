@@ -29,7 +29,7 @@ export function pickDriver(node: NodeRow, need: Requirement): DriverOffer | NoRe
  * of every node for every slot, so the answers are kept with the price sheet and the resources they follow from: both are shared objects that
  * never change (a new price is a new sheet, specs are interned).
  */
-export type Costs = { readonly runMs: number; readonly expectedMs: number; readonly worst: bigint; readonly likely: bigint }
+export type Costs = { readonly runMs: number; readonly expectedMs: number; readonly worst: bigint; readonly likely: bigint; readonly likelyNumber: number }
 const known = new WeakMap<PriceSheet, WeakMap<Resources, Costs>>()
 export function costsOn(node: NodeRow, need: Requirement): Costs {
   const { resources, limits } = need.spec
@@ -38,9 +38,11 @@ export function costsOn(node: NodeRow, need: Requirement): Costs {
   const expected = expectedMs(need.spec)
   const kept = perSheet.get(resources)
   if (kept && kept.runMs === limits.runMs && kept.expectedMs === expected) return kept
+  const likely = priceOf(node.prices, resources, { runMs: expected, outBytes: 0 })
   const costs: Costs = {
-    runMs: limits.runMs, expectedMs: expected, worst: priceOf(node.prices, resources, { runMs: limits.runMs, outBytes: resources.diskBytes }),
-    likely: priceOf(node.prices, resources, { runMs: expected, outBytes: 0 }),
+    runMs: limits.runMs, expectedMs: expected, worst: priceOf(node.prices, resources, { runMs: limits.runMs, outBytes: resources.diskBytes }), likely,
+    // Whole below 2^53 micro-credits (nine thousand million credits); above it scores are rounded, and wireable all the same.
+    likelyNumber: Math.min(Number(likely), Number.MAX_SAFE_INTEGER / 8),
   }
   perSheet.set(resources, costs)
   return costs

@@ -87,7 +87,7 @@ function offer(turn: Turn, job: JobRow, task: TaskRow, slotIndex: number, choice
     exitCode: null, detail: null, digest: null, files: [], offeredAt: turn.now, startedAt: null, endedAt: null, billed: null, fee: null,
     decision: {
       terms: wireScore(choice.score), candidates: choice.candidates, refused: choice.refused,
-      ...(choice.runnerUp ? { runnerUp: { node: choice.runnerUp.node, total: choice.runnerUp.score.total.toString() } } : {}),
+      ...(choice.runnerUp ? { runnerUp: { node: choice.runnerUp.node, total: String(choice.runnerUp.score.total) } } : {}),
     },
     evidence: null,
   }

@@ -15,17 +15,16 @@ export const reliabilityOf = (node: Pick<NodeRow, 'succeeded' | 'failed'>): numb
 /** A full node costs this many hundredths of the price more than an empty one: enough to spread, too little to pick a dearer node. */
 const LOAD_PERCENT = 10
 
-export type Score = { readonly price: bigint; readonly risk: bigint; readonly load: bigint; readonly total: bigint }
+/** Micro-credits as plain numbers: a score only compares, nothing is paid by it, and a hundred nodes are scored for every placement. */
+export type Score = { readonly price: number; readonly risk: number; readonly load: number; readonly total: number }
 
 export function scoreOf(state: MarketState, node: NodeRow, need: Requirement): Score {
-  const price = costsOn(node, need).likely
-  // Parts per million, so that the sum stays in whole micro-credits and two replicas agree to the digit.
-  const failure = BigInt(Math.round((1 - reliabilityOf(node)) * 1_000_000))
-  const risk = (price * failure) / 1_000_000n
+  const price = costsOn(node, need).likelyNumber
+  const risk = Math.floor(price * (1 - reliabilityOf(node)))
   const used = state.reserved.get(node.id) ?? EMPTY_CAPACITY
-  const share = node.capacity.cpuMillis === 0 ? 0 : Math.round((1000 * used.cpuMillis) / node.capacity.cpuMillis)
-  const load = (price * BigInt(share * LOAD_PERCENT)) / 100_000n
+  const share = node.capacity.cpuMillis === 0 ? 0 : used.cpuMillis / node.capacity.cpuMillis
+  const load = Math.floor((price * share * LOAD_PERCENT) / 100)
   return { price, risk, load, total: price + risk + load }
 }
-export const wireScore = (score: Score): ScoreTerms => ({ price: score.price.toString(), risk: score.risk.toString(), load: score.load.toString(), total: score.total.toString() })
+export const wireScore = (score: Score): ScoreTerms => ({ price: String(score.price), risk: String(score.risk), load: String(score.load), total: String(score.total) })
 export type Refusals = Partial<Record<NoReason, number>>
