@@ -17,7 +17,7 @@ const quantile = (values: number[], share: number): number => [...values].sort((
 const children = new Set<ChildProcess>()
 export const endChildren = (): void => { for (const child of children) child.kill('SIGKILL') }
 function start(file: string, args: string[]): ChildProcess {
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...(process.env['PROF'] && file === process.env['PROF'] ? ['--cpu-prof', '--cpu-prof-dir=/tmp/prof'] : []), join(import.meta.dirname, file), ...args], { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', join(import.meta.dirname, file), ...args], { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
   children.add(child)
   child.once('exit', () => children.delete(child))
   return child
