@@ -97,7 +97,7 @@ export const JobDispatch = z.object({
 export type JobDispatch = z.infer<typeof JobDispatch>
 
 /** Acknowledges a heartbeat by its number: the agent dates its leases from the moment it sent that heartbeat. */
-export const LeaseRenew = z.object({ type: z.literal('lease_renew'), heartbeat: z.number().int(), lease_gen: z.number().int(), orders: z.array(AttemptOrder) })
+export const LeaseRenew = z.object({ type: z.literal('lease_renew'), session: z.number().int(), heartbeat: z.number().int(), lease_gen: z.number().int(), orders: z.array(AttemptOrder) })
 export const Cancel = z.object({ type: z.literal('cancel'), attempt_id: AttemptId, reason: Cause })
 export const Forget = z.object({ type: z.literal('forget'), attempt_id: AttemptId })
 export const Drain = z.object({ type: z.literal('drain'), draining: z.boolean() })

@@ -65,6 +65,8 @@ function onMessage(step: Step, message: ToAgent): void {
     case 'forget': return forget(step, message.attempt_id)
     case 'drain': state.paused = message.draining; return
     case 'lease_renew': {
+      // Heartbeats are counted afresh in each session: a late answer of an earlier one would renew a lease that nobody granted.
+      if (message.session !== state.session) return
       const sentAt = state.sentAt.get(message.heartbeat)
       if (sentAt !== undefined) {
         state.leaseFrom = Math.max(state.leaseFrom, state.guards.leaseFromSend ? sentAt : step.now)

@@ -34,7 +34,7 @@ export function heartbeat(turn: Turn, command: HeartbeatCommand): void {
     if (attempt.state === 'running' && turn.state.jobs.get(attempt.job)?.row.cancelling) tell(turn, node.id, attempt.session, { type: 'cancel', attempt_id: attempt.id, reason: 'buyer_cancelled' })
   }
   for (const order of orders) if (order.action === 'stop') tell(turn, node.id, node.session, { type: 'cancel', attempt_id: order.attempt_id, reason: 'seller_offline' })
-  tell(turn, node.id, node.session, { type: 'lease_renew', heartbeat: message.heartbeat, lease_gen: node.leaseGen, orders })
+  tell(turn, node.id, node.session, { type: 'lease_renew', session: node.session, heartbeat: message.heartbeat, lease_gen: node.leaseGen, orders })
 }
 
 /** The socket closed. Nothing is lost yet: the agent may be back in a second, and what runs goes on; but no new work goes there. */
