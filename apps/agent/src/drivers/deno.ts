@@ -70,7 +70,7 @@ export function createDenoDriver(options: DenoOptions): IsolationDriver | null {
     if (!cgroup) return supervise({ ...common, program, args, env })
     return supervise({ ...common, program: '/bin/sh', args: ['-c', `${cgroup.joinFiles.map((file) => `echo $$ > '${file}'`).join(' && ')} && ulimit -c 0 && exec "$@"`, 'sh', program, ...args], env: { PATH: '/usr/bin:/bin', ...env } })
   }
-  const environment = (job: SandboxSpec): Record<string, string> => ({ DENO_NO_UPDATE_CHECK: '1', NO_COLOR: '1', ...job.env })
+  const environment = (job: SandboxSpec): Record<string, string> => ({ DENO_NO_UPDATE_CHECK: '1', NO_COLOR: '1', ...Object.fromEntries(Object.entries(job.env).filter(([name]) => !/^(LD_|DYLD_|DENO_|NODE_)/i.test(name))) }) // these steer the loader and Deno itself, not the program
 
   const driver: IsolationDriver = {
     id: 'deno', level: 'language',
