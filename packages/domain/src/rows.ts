@@ -69,7 +69,6 @@ export type SealRow = {
   readonly node: NodeId; readonly session: number; readonly number: number; readonly root: string; readonly signature: string; readonly countersignature: string
   readonly leaves: readonly { readonly attempt: AttemptId; readonly seq: number; readonly hash: string }[]; readonly at: Instant
 }
-/** A node's key stands in the seal's row by its node; quotes and enrolments expire and are swept. */
 
 /** Everything that can be written. Two appliers exist, one for memory (state.ts) and one for SQL (server/store). */
 export type Change =

@@ -55,4 +55,3 @@ export const EnrolNode = z.strictObject({
 }).meta({ id: 'EnrolNode' })
 export type EnrolNode = z.infer<typeof EnrolNode>
 
-export const UserOfNode = UserId

@@ -73,6 +73,11 @@ attempt('sys', "Deno.hostname()")
       expect(out.match(/^no/gm)).toHaveLength(7)
       expect(Object.keys(files)).toEqual(['main.py'])
     })
+    test(`${name}: a job's environment does not steer the loader or Deno itself`, async () => {
+      const env = { LD_PRELOAD: './x.so', DENO_AUDIT_PERMISSIONS: '/tmp/audit', NODE_OPTIONS: '--inspect', WANTED: 'seen' }
+      const { out } = await runIn(driver, { runtime: 'javascript', command: ['main.ts'], env, files: { 'x.so': 'no library', 'main.ts': `console.log(JSON.stringify(['LD_PRELOAD', 'DENO_AUDIT_PERMISSIONS', 'NODE_OPTIONS', 'WANTED'].map((key) => Deno.env.get(key) ?? null)))` } })
+      expect(JSON.parse(out)).toEqual([null, null, null, 'seen'])
+    })
     test(`${name}: an uncaught exception is a traceback on stderr and exit code 1`, async () => {
       const { end, err } = await runIn(driver, { runtime: 'python', command: ['main.py'], files: { 'main.py': 'def f():\n    raise ValueError("wrong")\nf()\n' } })
       expect(end).toMatchObject({ cause: 'exit', code: 1 })

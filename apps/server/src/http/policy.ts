@@ -1,6 +1,6 @@
 // Who may do what: one function over the route table. Deny by default. Not found and not yours look the same.
 import { refuse } from '@lumaris/protocol'
-import type { JobId, NodeId, Refusal, Route, Scope, UserId } from '@lumaris/protocol'
+import type { NodeId, Refusal, Route, Scope, UserId } from '@lumaris/protocol'
 
 export type Principal =
   | { readonly kind: 'anyone' }
@@ -23,4 +23,3 @@ export function mayCall(route: Pick<Route, 'who' | 'scope'>, who: Principal): Re
 }
 
 export const owns = (who: Principal, owner: UserId): boolean => who.kind === 'user' && (who.userId === owner || isAdmin(who))
-export type Owned = { job: JobId }

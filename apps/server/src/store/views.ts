@@ -1,6 +1,6 @@
 // Rows → what the API shows.
 import { slotId, taskId } from '@lumaris/protocol'
-import type { Attempt, AttemptId, Job, Node, NodeState, Slot, Task } from '@lumaris/protocol'
+import type { Attempt, Job, Node, NodeState, Slot, Task } from '@lumaris/protocol'
 import { EMPTY_CAPACITY, reliabilityOf } from '@lumaris/domain'
 import type { AttemptRow, JobRow, MarketState, NodeRow, TaskRow } from '@lumaris/domain'
 
@@ -43,5 +43,3 @@ export function viewNode(row: NodeRow, state: MarketState): Node {
     ...given('lastSeenAt', link && link.lastSeen > 0 ? link.lastSeen : row.lastSeenAt), enrolledAt: row.enrolledAt,
   }
 }
-export type NameOf = (node: AttemptRow['node']) => string
-export type AttemptKey = AttemptId
