@@ -46,8 +46,6 @@ export type MarketState = {
   readonly quotes: Map<QuoteId, QuoteRow>
   readonly enrolments: Map<EnrolmentId, EnrolmentRow>
   readonly keys: Map<string, KeyRow>
-  /** Entries that may come a second time (top-ups) and were seen. */
-  readonly entries: Set<string>
   /** Balances that decisions read: buyers' available money. Escrows follow from their jobs' rows, the rest lives in the tables. */
   readonly accounts: Map<AccountName, Micros>
   // Derived from the above; rebuilt by applying the rows.
@@ -64,7 +62,7 @@ export type MarketState = {
 
 export function createState(settings: MarketSettings = DEFAULT_SETTINGS, guards: Guards = ALL_GUARDS): MarketState {
   return {
-    settings, guards, jobs: new Map(), attempts: new Map(), nodes: new Map(), quotes: new Map(), enrolments: new Map(), keys: new Map(), entries: new Set(),
+    settings, guards, jobs: new Map(), attempts: new Map(), nodes: new Map(), quotes: new Map(), enrolments: new Map(), keys: new Map(),
     accounts: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), queue: new WaitingQueue(), timers: new Heap(), links: new Map(),
     ended: new Set(), shapes: new Map(),
   }
@@ -170,7 +168,6 @@ function applyNode(state: MarketState, row: NodeRow): void {
 }
 
 function applyEntry(state: MarketState, row: EntryRow): void {
-  if (row.kind === 'topup') state.entries.add(row.id)
   for (const { from, to, amount } of row.postings) {
     move(state, from, -amount)
     move(state, to, amount)

@@ -3,114 +3,118 @@
 //
 // The agent may run as root, the job never does: one user id for each running sandbox is taken on BEFORE bubblewrap starts. (Started as root,
 // bubblewrap's `--uid` maps to the real root, and files that only root may open stay readable: a test holds that door shut.) The environment of
-// bubblewrap itself is visible inside as /proc/1/environ, so it is given nothing but a PATH.
-import { spawnSync } from 'node:child_process'
-import { accessSync, chmodSync, constants, existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+// bubblewrap itself is visible inside as /proc/1/environ, so it is given nothing but a PATH; its options travel over a descriptor, because arguments
+// can be read by every user of the machine, and the job's variables may be secrets. Whether the job was started at all is read from the
+// descriptor on which bubblewrap reports: a line on stderr that looks like its complaint may be the job's own.
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Level, Runtime } from '@lumaris/protocol'
-import { createCgroups } from './cgroup.ts'
-import type { Cgroups } from './cgroup.ts'
-import type { IsolationDriver, ProbeReport, Sandbox, SandboxSpec } from './driver.ts'
-import { probeWith } from './probe.ts'
+import type { IsolationDriver, ProbeReport, Sandbox, SandboxLimits, SandboxSpec } from './driver.ts'
+import { probeWith, runToEnd } from './probe.ts'
 import { seccompFilter } from './seccomp.ts'
-import { supervise } from './supervise.ts'
-import { canLimitDisk, createWorkDisk, reapWorkDisks } from './work-disk.ts'
+import { SAFE_PATH, inPath, reachable } from './stage.ts'
+import type { Stages } from './stage.ts'
+import { endedSandbox, supervise, unspeakable } from './supervise.ts'
+import type { End, Verdict } from './supervise.ts'
+import { DiskTooSmall } from './work-disk.ts'
 
-/** User ids of sandboxes, one each: nobody on a usual machine has them, and two jobs at once never share one. */
-const UID_FIRST = 61_000, UID_COUNT = 1_000
 const TMP_BYTES = 64 * 1024 * 1024, SHM_BYTES = 16 * 1024 * 1024
 /** Of the machine, read-only: programs and libraries, and of /etc only what they need to start. Never /root, /home, /var, /run or /etc itself. */
 const SYSTEM = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32']
-const ETC = ['ld.so.cache', 'ld.so.conf', 'ld.so.conf.d', 'alternatives', 'ssl/certs', 'localtime', 'timezone', 'mime.types', 'python3', 'python3.11']
-const PATH = '/usr/local/bin:/usr/bin:/bin'
+const ETC = ['ld.so.cache', 'ld.so.conf', 'ld.so.conf.d', 'alternatives', 'ssl/certs', 'localtime', 'timezone', 'mime.types']
+/** Descriptors of bubblewrap: the system-call filter, its options, its reports. */
+const FILTER_FD = 3, OPTIONS_FD = 4, STATUS_FD = 5
 
-const inPath = (name: string): string | null => (process.env['PATH'] ?? PATH).split(delimiter).concat('/usr/bin', '/usr/sbin').map((dir) => join(dir, name)).find((file) => { try { accessSync(file, constants.X_OK); return true } catch { return false /* not in this directory */ } }) ?? null
-
-export type BwrapOptions = {
-  readonly scratch: string; readonly owner: string
+export type WallOptions = {
+  readonly scratch: string; readonly stages: Stages
   /** A directory with a whole root file system instead of the machine's own. */
   readonly rootfs?: string
 }
+export type Inside = {
+  readonly argv: readonly string[]; readonly env: Readonly<Record<string, string>>
+  /** Seen inside, read-only: path outside → path inside. */
+  readonly binds?: Readonly<Record<string, string>>
+  /** In place of the job's, where the runtime itself needs more. */
+  readonly limits?: SandboxLimits
+  /** An end that has another meaning in this runtime. */
+  readonly explain?: (end: End) => Verdict | null
+}
 /** How to start a program behind the wall: shared by the native driver and by deno, which goes inside it for a second wall. */
-export type Wall = { start(job: SandboxSpec, inside: { argv: readonly string[]; /** Seen inside, read-only: path outside → path inside. */ binds?: Readonly<Record<string, string>>; env: Readonly<Record<string, string>> }): Sandbox; reap(): Promise<number>; readonly limitsDisk: boolean; readonly cgroups: Cgroups | null }
+export type Wall = { readonly stages: Stages; readonly scratch: string; readonly rootfs: string | null; start(job: SandboxSpec, inside: Inside): Promise<Sandbox> }
 
-export function createWall(options: BwrapOptions): Wall | null {
-  const bwrap = inPath('bwrap'), setpriv = inPath('setpriv')
-  const isRoot = process.getuid?.() === 0
-  if (process.platform !== 'linux' || !bwrap || (isRoot && !setpriv)) return null
+/** Null where bubblewrap is not installed or this machine's system calls are not known. Whether it works, its probe says. */
+export function createWall({ scratch, stages, rootfs }: WallOptions): Wall | null {
+  const bwrap = inPath('bwrap')
   const filter = seccompFilter()
-  if (!filter) return null
-  const cgroups = createCgroups(options.owner)
-  mkdirSync(options.scratch, { recursive: true, mode: 0o711 })
-  // The way down to the mounts must be open to the job's user id, and nothing else in it.
-  const disks = join(options.scratch, 'disks')
-  const limitsDisk = canLimitDisk(options.scratch)
-  const etc = syntheticEtc(options.scratch)
-  const used = new Set<number>()
-  let made = 0
+  if (process.platform !== 'linux' || !bwrap || !filter || (process.getuid?.() === 0 && !stages.dropsUser)) return null
+  mkdirSync(scratch, { recursive: true, mode: 0o711 })
+  const root = rootfs === undefined ? systemBinds(syntheticEtc(scratch)) : ['--ro-bind', rootfs, '/']
 
   return {
-    limitsDisk, cgroups,
-    start(job, inside) {
-      const uid = isRoot ? takeUid(used) : null
-      const id = `${job.attemptId.replace(/[^a-zA-Z0-9_]/g, '')}-${made++}`
-      const disk = createWorkDisk({ workDir: job.workDir, scratch: disks, id, bytes: job.limits.diskBytes, uid, limit: limitsDisk })
-      const cgroup = cgroups?.create(id, job.limits) ?? null
-      const cleanUp = async (): Promise<void> => { try { await disk.finish() } finally { if (uid !== null) used.delete(uid) } }
-      const argv = [
-        bwrap, '--unshare-user', '--unshare-ipc', '--unshare-pid', '--unshare-net', '--unshare-uts', ...(existsSync('/proc/self/ns/cgroup') ? ['--unshare-cgroup'] : []), '--die-with-parent', '--new-session',
-        '--uid', '65534', '--gid', '65534', '--hostname', 'job', ...(options.rootfs ? ['--ro-bind', options.rootfs, '/'] : systemBinds(etc)), '--proc', '/proc', '--dev', '/dev',
+    stages, scratch, rootfs: rootfs ?? null,
+    async start(job, inside) {
+      const unsaid = unspeakable(job)
+      if (unsaid) return endedSandbox(unsaid)
+      const limits = inside.limits ?? job.limits
+      const opened = await stages.open(job, limits).catch((error: Error) => error)
+      if (opened instanceof DiskTooSmall) return endedSandbox({ cause: 'disk', detail: opened.message })
+      if (opened instanceof Error) throw opened
+      const stage = opened
+      const options = [
+        '--unshare-user', '--unshare-ipc', '--unshare-pid', '--unshare-net', '--unshare-uts', ...(existsSync('/proc/self/ns/cgroup') ? ['--unshare-cgroup'] : []), '--die-with-parent', '--new-session',
+        '--uid', '65534', '--gid', '65534', '--hostname', 'job', ...root, '--proc', '/proc', '--dev', '/dev',
         '--perms', '1777', '--size', String(SHM_BYTES), '--tmpfs', '/dev/shm', '--remount-ro', '/dev', '--perms', '1777', '--size', String(TMP_BYTES), '--tmpfs', '/tmp',
-        ...Object.entries(inside.binds ?? {}).flatMap(([outside, path]) => ['--ro-bind', outside, path]), '--bind', disk.dir, '/work', '--chdir', '/work', '--clearenv',
-        ...Object.entries({ PATH, HOME: '/work', TMPDIR: '/tmp', LANG: 'C.UTF-8', ...inside.env }).flatMap(([name, value]) => ['--setenv', name, value]), '--cap-drop', 'ALL', '--disable-userns', '--seccomp', '3', '--', ...inside.argv,
+        ...Object.entries(inside.binds ?? {}).flatMap(([outside, path]) => ['--ro-bind', outside, path]), '--bind', stage.disk.dir, '/work', '--chdir', '/work', '--clearenv',
+        ...Object.entries({ PATH: SAFE_PATH, HOME: '/work', TMPDIR: '/tmp', LANG: 'C.UTF-8', ...inside.env }).flatMap(([name, value]) => ['--setenv', name, value]), '--cap-drop', 'ALL', '--disable-userns',
       ]
-      const drop = uid === null ? [] : [setpriv as string, `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--no-new-privs']
-      // A shell of ours joins the group and sets what only a process can set for itself, then becomes the job; no word of the buyer's is in its text.
-      const join_ = (cgroup?.joinFiles ?? []).map((file) => `echo $$ > '${file}'`).join(' && ')
-      const fileBlocks = Math.ceil(job.limits.diskBytes / 512)
-      const script = `${join_ ? `${join_} && ` : ''}ulimit -c 0 && ulimit -n ${job.limits.openFiles} && ulimit -f ${fileBlocks} ${cgroup ? '' : `&& ulimit -v ${Math.ceil(job.limits.memoryBytes / 1024)} `}&& exec "$@"`
+      const launcher = stage.wrap([bwrap, '--seccomp', String(FILTER_FD), '--json-status-fd', String(STATUS_FD), '--args', String(OPTIONS_FD), '--', ...(stage.cgroup || rootfs !== undefined ? [] : fewProcesses(limits.pids)), ...inside.argv], STATUS_FD, true)
       return supervise({
-        program: '/bin/sh', args: ['-c', script, 'sh', ...drop, ...argv], env: { PATH }, cwd: '/', limits: job.limits, cgroup, extra: filter, stdin: job.stdin, diskUsed: () => disk.used(), watchDisk: !disk.limited, cleanUp,
-        isDriverFailure: (code, said) => code !== 0 && /^(bwrap|setpriv): /.test(said) && !said.startsWith('bwrap: execvp '),
+        ...launcher, env: { PATH: SAFE_PATH }, cwd: '/', limits, cgroup: stage.cgroup, feeds: [filter, Buffer.from(options.map((word) => `${word}\0`).join(''))], stdin: job.stdin, disk: stage.disk,
+        innerPid: (status) => Number(/"child-pid": (\d+)/.exec(status)?.[1]) || null,
+        explain: (end) => notStarted(end) ?? inside.explain?.(end) ?? null, cleanUp: () => stage.cleanUp(),
       })
     },
-    async reap() { return (await cgroups?.reap() ?? 0) + reapWorkDisks(disks) },
-  }
-
-  function systemBinds(etcDir: string): string[] {
-    const links = SYSTEM.filter((path) => existsSync(path)).flatMap((path) => ['--ro-bind', path, path])
-    return [...links, '--ro-bind', etcDir, '/etc', ...ETC.filter((name) => existsSync(`/etc/${name}`) && existsSync(join(etcDir, name))).flatMap((name) => ['--ro-bind', `/etc/${name}`, `/etc/${name}`]), '--dir', '/work']
   }
 }
 
-function takeUid(used: Set<number>): number {
-  for (let i = 0; i < UID_COUNT; i++) if (!used.has(UID_FIRST + i)) { used.add(UID_FIRST + i); return UID_FIRST + i }
-  throw new Error(`${UID_COUNT} sandboxes run already`)
+/** Where no control group counts processes: the limit of the user id, which inside its own user namespace counts only this sandbox (Linux 5.14). */
+const fewProcesses = (pids: number): string[] => ['/bin/sh', '-c', `if (ulimit -u ${pids}) 2>/dev/null; then ulimit -u ${pids}; else ulimit -p ${pids}; fi; exec "$@"`, 'sh']
+
+/** bubblewrap reports an exit code only when the job was started. Until then nothing of the job has run, and what is on stderr is not the job's. */
+function notStarted({ code, signal, status, stderrHead }: End): Verdict | null {
+  if (status.includes('"exit-code"')) return null
+  const says = stderrHead.trim().split('\n')[0] ?? ''
+  const missing = /^bwrap: execvp (.*)$/.exec(says)
+  if (missing) return { cause: 'exit', code: 127, detail: `the program could not be started: ${missing[1]}` }
+  return { cause: 'driver', detail: says || `the sandbox could not be set up (${signal ?? code})` }
 }
+
+function systemBinds(etc: string): string[] {
+  const system = SYSTEM.filter((path) => existsSync(path)).flatMap((path) => ['--ro-bind', path, path])
+  return [...system, '--ro-bind', etc, '/etc', ...etcNames().flatMap((name) => ['--ro-bind', `/etc/${name}`, `/etc/${name}`]), '--dir', '/work']
+}
+const etcNames = (): string[] => [...ETC, ...readdirSync('/etc').filter((name) => /^python3(\.\d+)?$/.test(name))].filter((name) => existsSync(`/etc/${name}`))
 
 /** An /etc with nobody in it. Mount points for the few things of the real one stand ready. */
 function syntheticEtc(scratch: string): string {
-  const dir = mkdtempSync(join(scratch, 'etc-'))
-  chmodSync(dir, 0o755)
+  const dir = join(scratch, 'etc')
+  rmSync(dir, { recursive: true, force: true })
+  mkdirSync(dir, { recursive: true })
   writeFileSync(join(dir, 'passwd'), 'nobody:x:65534:65534:nobody:/work:/bin/sh\n')
   writeFileSync(join(dir, 'group'), 'nogroup:x:65534:\n')
   writeFileSync(join(dir, 'hosts'), '127.0.0.1 localhost job\n')
   writeFileSync(join(dir, 'nsswitch.conf'), 'passwd: files\ngroup: files\nhosts: files\n')
-  for (const name of ETC) {
-    if (!existsSync(`/etc/${name}`)) continue
-    const isDir = spawnSync('test', ['-d', `/etc/${name}`]).status === 0
-    mkdirSync(join(dir, name, ...(isDir ? [] : ['..'])), { recursive: true })
-    if (!isDir) writeFileSync(join(dir, name), '')
+  for (const name of etcNames()) {
+    const isDirectory = statSync(`/etc/${name}`).isDirectory()
+    mkdirSync(join(dir, name, ...(isDirectory ? [] : ['..'])), { recursive: true })
+    if (!isDirectory) writeFileSync(join(dir, name), '')
   }
+  for (const name of ['', ...readdirSync(dir)]) chmodSync(join(dir, name), statSync(join(dir, name)).isDirectory() ? 0o755 : 0o644)
   return dir
 }
 
-/** Which runtimes the machine itself has, beside plain programs. */
-function runtimesHere(): Runtime[] {
-  const runtimes: Runtime[] = ['native']
-  if (existsSync('/usr/bin/python3')) runtimes.push('python')
-  return runtimes
-}
+/** Which runtimes there are, beside plain programs. */
+const runtimesIn = (rootfs: string | null): Runtime[] => ['native', ...(existsSync(join(rootfs ?? '/', 'usr/bin/python3')) ? ['python' as const] : [])]
 
 /** `python main.py` and `main.py` both run Python; for native the command is taken as it is. */
 function argvOf(job: SandboxSpec): string[] {
@@ -120,12 +124,27 @@ function argvOf(job: SandboxSpec): string[] {
 }
 
 export function createBwrapDriver(wall: Wall): IsolationDriver {
+  const { scratch } = wall
   const level: Level = 'namespace'
+  const { stages } = wall
+  const kept = stages.cgroups !== null
   const driver: IsolationDriver = {
     id: 'bwrap', level,
-    start: async (job) => wall.start(job, { argv: argvOf(job), env: job.env }),
-    reap: () => wall.reap(),
-    probe: (): Promise<ProbeReport> => probeWith(driver, { level, runtimes: runtimesHere(), wanted: { cpu: wall.cgroups !== null, disk: wall.limitsDisk, pids: wall.cgroups !== null, memoryHard: wall.cgroups !== null }, language: 'shell' }),
+    async start(job) {
+      if (job.runtime === 'javascript') throw new Error('the bwrap driver runs programs of the machine and Python, not JavaScript')
+      return wall.start(job, { argv: argvOf(job), env: job.env })
+    },
+    reap: () => stages.reap(),
+    async probe(): Promise<ProbeReport> {
+      // The canaries are written for the very Node that runs the agent, brought in for the probe: it can do all that they try.
+      const node = '/tmp/canary-node', outside = reachable(process.execPath, scratch, stages)
+      const report = await probeWith({
+        driver, level, runtimes: runtimesIn(wall.rootfs), kept: { memory: kept, cpu: kept, disk: stages.limitsDisk }, manyProcesses: true,
+        run: (job) => runToEnd({ ...driver, start: (one) => wall.start(one, { argv: [node, ...one.command], env: one.env, binds: { [outside]: node } }) }, { ...job, command: ['canary.mjs'] }),
+      })
+      if (outside !== process.execPath) rmSync(outside, { force: true })
+      return report
+    },
   }
   return driver
 }

@@ -1,117 +1,166 @@
 // JavaScript, TypeScript and Python without anything installed: Deno from npm, which denies files, network and programs unless told otherwise;
 // Python is Pyodide, CPython compiled to WebAssembly, inside of it. Where bubblewrap works too, Deno runs behind that wall as well: two walls.
 //
-// Python code can reach JavaScript, so Pyodide is no wall; the wall is Deno's permissions, and they are those of the whole process.
+// Python code can reach JavaScript, so Pyodide is no wall; the wall is Deno's permissions, and they are those of the whole process. Two ways around them
+// are closed here, each with a test: a program's import statements (see deno-jobs/javascript.mjs), and variables that the dynamic loader or Deno
+// itself would obey before the first permission is asked (LD_PRELOAD, DENO_AUDIT_PERMISSIONS, …). So the process gets none of the job's variables:
+// they travel in one of ours, and the runner sets them when it is too late to do harm.
 import { createRequire } from 'node:module'
 import { spawnSync } from 'node:child_process'
-import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, renameSync, statSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import type { IsolationDriver, ProbeReport, Sandbox, SandboxSpec } from './driver.ts'
+import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import type { IsolationDriver, ProbeReport, Sandbox, SandboxLimits, SandboxSpec } from './driver.ts'
 import type { Wall } from './bwrap.ts'
-import type { Cgroups } from './cgroup.ts'
-import { probeWith } from './probe.ts'
-import { supervise } from './supervise.ts'
-import { bytesBelow } from './work-disk.ts'
+import { probeWith, runToEnd } from './probe.ts'
+import { SAFE_PATH, reachable } from './stage.ts'
+import type { Stages } from './stage.ts'
+import { endedSandbox, supervise, unspeakable } from './supervise.ts'
+import type { End, Verdict } from './supervise.ts'
+import { DiskTooSmall } from './work-disk.ts'
 
 const require = createRequire(import.meta.url)
 const RUNNERS = fileURLToPath(new URL('./deno-jobs/', import.meta.url))
+const MIB = 1024 * 1024
 /** V8's own ceiling for JavaScript objects; the control group (or the watch) keeps the real limit, WebAssembly and buffers included. */
-const heapMiB = (memoryBytes: number): number => Math.max(16, Math.floor((memoryBytes / (1024 * 1024)) * 0.8))
+const heapMiB = (memoryBytes: number): number => Math.max(16, Math.floor((memoryBytes / MIB) * 0.8))
+/** Threads of V8 and Deno itself; a control group counts them as processes, and a job here cannot start any. */
+const OWN_THREADS = 64
+/** Deno reads these late, too: they would let a job steer the process. */
+const STEERING = /^(DENO_|OTEL_|LUMARIS_ENV$)/
+const OWN_ENV = { DENO_NO_UPDATE_CHECK: '1', DENO_NO_PACKAGE_JSON: '1', NO_COLOR: '1' }
 
 /** Deno's binary for this platform, from its npm package; null where there is none. */
 export function findDeno(): string | null {
-  const platform = { linux: 'linux', darwin: 'darwin', win32: 'win32' }[process.platform as string]
-  const names = [`@deno/${platform}-${process.arch}-glibc`, `@deno/${platform}-${process.arch}`]
-  for (const name of names) {
+  for (const name of [`@deno/${process.platform}-${process.arch}-glibc`, `@deno/${process.platform}-${process.arch}`]) {
     try { const file = join(dirname(require.resolve(`${name}/package.json`)), process.platform === 'win32' ? 'deno.exe' : 'deno'); if (existsSync(file)) return file } catch { /* this platform's package has the other name */ }
   }
   return null
 }
 const findPyodide = (): string | null => { try { return dirname(require.resolve('pyodide/package.json')) } catch { return null } } // not installed: then there is no Python here
 
-export type DenoOptions = { readonly scratch: string; readonly wall: Wall | null; readonly cgroups: Cgroups | null }
+export type DenoOptions = { readonly scratch: string; readonly stages: Stages; /** Null: deno alone. */ readonly wall: Wall | null }
 
 export function createDenoDriver(options: DenoOptions): IsolationDriver | null {
   const found = findDeno(), foundPyodide = findPyodide()
   if (!found) return null
-  const { wall, cgroups } = options
-  mkdirSync(options.scratch, { recursive: true, mode: 0o711 })
-  // Behind the wall the job has a user id of its own, which may not be able to reach where npm put them.
-  const deno = wall ? reachable(found, options.scratch) : found, pyodide = foundPyodide && wall ? reachable(foundPyodide, options.scratch) : foundPyodide
-  const snapshot = join(options.scratch, `pyodide-${pyodide ? (JSON.parse(readFileSync(join(pyodide, 'package.json'), 'utf8')) as { version: string }).version : 'none'}.snapshot`)
-  // The runner is copied to where the job's user id can read it; the project's own directory may be closed to it.
-  const runner = join(options.scratch, 'python.mjs')
-  copyFileSync(join(RUNNERS, 'python.mjs'), runner)
-  chmodSync(runner, 0o644)
-  let made = 0
+  const { wall, stages, scratch } = options
+  mkdirSync(scratch, { recursive: true, mode: 0o711 })
+  const running = join(scratch, 'running')
+  mkdirSync(running, { recursive: true, mode: 0o700 })
+  const deno = reachable(found, scratch, stages), pyodide = foundPyodide && reachable(foundPyodide, scratch, stages)
+  const version = pyodide ? (JSON.parse(readFileSync(join(pyodide, 'package.json'), 'utf8')) as { version: string }).version : 'none'
+  const snapshot = join(scratch, `pyodide-${version}.snapshot`)
+  // Copied to where the job's user id can read them; the project's own directory may be closed to it.
+  const runner = (name: string): string => join(scratch, name)
+  for (const name of ['javascript.mjs', 'python.mjs']) { copyFileSync(join(RUNNERS, name), `${runner(name)}.${process.pid}`); chmodSync(`${runner(name)}.${process.pid}`, 0o644); renameSync(`${runner(name)}.${process.pid}`, runner(name)) }
 
-  type Paths = { readonly deno: string; readonly pyodide: string; readonly runner: string; readonly snapshot: string; readonly work: string }
-  const OUTSIDE = { deno, pyodide: pyodide ?? '', runner, snapshot }
-  const INSIDE = { deno: '/opt/lumaris/deno', pyodide: '/opt/lumaris/pyodide', runner: '/opt/lumaris/python.mjs', snapshot: '/opt/lumaris/pyodide.snapshot', work: '/work' }
+  type Paths = { readonly deno: string; readonly pyodide: string; readonly runners: string; readonly snapshot: string; readonly work: string }
+  const INSIDE: Paths = { deno: '/opt/lumaris/deno', pyodide: '/opt/lumaris/pyodide', runners: '/opt/lumaris', snapshot: '/opt/lumaris/pyodide.snapshot', work: '/work' }
+  const outside = (work: string): Paths => ({ deno, pyodide: pyodide ?? '', runners: scratch, snapshot, work })
 
-  function argv(job: SandboxSpec, at: Paths): string[] {
+  function argvOf(job: SandboxSpec, at: Paths): string[] {
     const [first = '', ...rest] = job.command
-    const reads = job.runtime === 'python' ? [at.work, at.pyodide, at.runner, at.snapshot] : [at.work]
-    const flags = ['run', '--no-prompt', '--no-remote', '--no-npm', '--cached-only', '--no-config', '--no-lock', '--quiet', `--v8-flags=--max-old-space-size=${heapMiB(job.limits.memoryBytes)}`, '--allow-env', `--allow-read=${reads.join(',')}`, `--allow-write=${at.work}`]
-    if (job.runtime === 'python') {
-      const args = /^python(3(\.\d+)?)?$/.test(first) ? rest : job.command
-      return [at.deno, ...flags, at.runner, at.pyodide, existsSync(snapshot) ? at.snapshot : '', at.work, ...args]
-    }
+    const python = job.runtime === 'python'
+    const flags = [...LOCKED, `--v8-flags=--max-old-space-size=${heapMiB(job.limits.memoryBytes)}`, `--allow-env=${['LUMARIS_ENV', ...Object.keys(environmentOf(job))].join(',')}`, '--ignore-env', `--allow-read=${[at.work, ...(python ? [at.pyodide, join(at.runners, 'python.mjs'), at.snapshot] : [])].join(',')}`, `--allow-write=${at.work}`]
+    if (python) return [at.deno, ...flags, join(at.runners, 'python.mjs'), at.pyodide, existsSync(snapshot) ? at.snapshot : '', at.work, ...(/^python(3(\.\d+)?)?$/.test(first) ? rest : job.command)]
     const [script = '', ...args] = /^(deno|node|bun|tsx)$/.test(first) ? (rest[0] === 'run' ? rest.slice(1) : rest) : [first, ...rest]
-    return [at.deno, ...flags, script.startsWith('-') ? `./${script}` : script, ...args]
+    return [at.deno, ...flags, join(at.runners, 'javascript.mjs'), pathToFileURL(join(at.work, script)).href, ...args]
   }
+  const environmentOf = (job: SandboxSpec): Record<string, string> => Object.fromEntries(Object.entries(job.env).filter(([name]) => !STEERING.test(name)))
+  const envOf = (job: SandboxSpec, home: string, tmp: string): Record<string, string> => ({ ...OWN_ENV, HOME: home, DENO_DIR: tmp, LUMARIS_ENV: JSON.stringify(environmentOf(job)) })
+  const limitsOf = ({ limits }: SandboxSpec): SandboxLimits => ({ ...limits, pids: limits.pids + OWN_THREADS })
 
-  function bare(job: SandboxSpec): Sandbox {
-    const cgroup = cgroups?.create(`${job.attemptId.replace(/[^a-zA-Z0-9_]/g, '')}-d${made++}`, job.limits) ?? null
-    const [program = '', ...args] = argv(job, { ...OUTSIDE, work: job.workDir })
-    const env = { ...environment(job), HOME: job.workDir, DENO_DIR: join(options.scratch, 'cache') } // Deno's own compile cache: the job's permissions do not reach it
-    const common = { limits: job.limits, cgroup, stdin: job.stdin, cwd: job.workDir, diskUsed: () => bytesBelow(job.workDir), watchDisk: true, cleanUp: async () => undefined }
-    if (!cgroup) return supervise({ ...common, program, args, env })
-    return supervise({ ...common, program: '/bin/sh', args: ['-c', `${cgroup.joinFiles.map((file) => `echo $$ > '${file}'`).join(' && ')} && ulimit -c 0 && exec "$@"`, 'sh', program, ...args], env: { PATH: '/usr/bin:/bin', ...env } })
+  async function alone(job: SandboxSpec): Promise<Sandbox> {
+    const opened = await stages.open(job, limitsOf(job)).catch((error: Error) => error)
+    if (opened instanceof DiskTooSmall) return endedSandbox({ cause: 'disk', detail: opened.message })
+    if (opened instanceof Error) throw opened
+    const at = outside(opened.disk.dir)
+    // Deno's own cache (without one it starts 150 ms later) must not be among the results, nor be shared by jobs.
+    const cache = mkdtempSync(join(scratch, 'cache-'))
+    if (opened.uid !== null) chownSync(cache, opened.uid, opened.uid)
+    const launcher = opened.wrap(argvOf(job, at), 3, false)
+    return supervise({
+      ...launcher, env: { PATH: SAFE_PATH, ...envOf(job, at.work, cache) }, cwd: at.work, limits: limitsOf(job), cgroup: opened.cgroup, feeds: [], stdin: job.stdin, disk: opened.disk,
+      explain: (end) => (process.platform !== 'win32' && !end.status.includes('up') ? { cause: 'driver', detail: end.stderrHead.split('\n')[0] || 'the sandbox could not be set up' } : heapFull(end, job)),
+      cleanUp: async () => { rmSync(cache, { recursive: true, force: true }); return opened.cleanUp() },
+      started: (pid) => remember(running, pid),
+    })
   }
-  const environment = (job: SandboxSpec): Record<string, string> => ({ DENO_NO_UPDATE_CHECK: '1', NO_COLOR: '1', ...Object.fromEntries(Object.entries(job.env).filter(([name]) => !/^(LD_|DYLD_|DENO_|NODE_)/i.test(name))) }) // these steer the loader and Deno itself, not the program
 
   const driver: IsolationDriver = {
     id: 'deno', level: 'language',
     async start(job) {
       if (job.runtime === 'native') throw new Error('the deno driver runs JavaScript, TypeScript and Python, not programs of the machine')
-      if (!wall) return bare(job)
-      const binds = { [deno]: INSIDE.deno, ...(job.runtime === 'python' ? { [pyodide as string]: INSIDE.pyodide, [runner]: INSIDE.runner, ...(existsSync(snapshot) ? { [snapshot]: INSIDE.snapshot } : {}) } : {}) }
-      return wall.start(job, { argv: argv(job, INSIDE), binds, env: { ...environment(job), DENO_DIR: '/tmp/deno' } })
+      if (job.runtime === 'python' && !pyodide) throw new Error('Pyodide is not installed')
+      const unsaid = unspeakable(job)
+      if (unsaid) return endedSandbox(unsaid)
+      if (!wall) return alone(job)
+      const script = job.runtime === 'python' ? 'python.mjs' : 'javascript.mjs'
+      const binds = { [deno]: INSIDE.deno, [runner(script)]: join(INSIDE.runners, script), ...(job.runtime === 'python' ? { [pyodide as string]: INSIDE.pyodide, ...(existsSync(snapshot) ? { [snapshot]: INSIDE.snapshot } : {}) } : {}) }
+      return wall.start(job, { argv: argvOf(job, INSIDE), binds, env: envOf(job, '/work', '/tmp/deno'), limits: limitsOf(job), explain: (end) => heapFull(end, job) })
     },
-    reap: async () => (wall ? wall.reap() : ((await cgroups?.reap()) ?? 0)),
+    async reap() {
+      const count = forget(running) + (await stages.reap())
+      for (const name of readdirSync(scratch).filter((one) => /^(cache|hello)-/.test(one))) rmSync(join(scratch, name), { recursive: true, force: true })
+      return count
+    },
     async probe(): Promise<ProbeReport> {
-      const python = pyodide !== null && makeSnapshot(deno, pyodide, runner, snapshot)
-      const hard = wall?.cgroups ?? cgroups
-      const report = await probeWith(driver, {
-        level: 'language', runtimes: python ? ['javascript', 'python'] : ['javascript'], language: 'javascript',
-        wanted: { cpu: hard !== null, disk: wall?.limitsDisk ?? false, pids: true, memoryHard: hard !== null },
-      })
-      return { ...report, evidence: { ...report.evidence, walls: wall ? 'deno inside bubblewrap' : 'deno alone' } }
+      const kept = stages.cgroups !== null
+      const report = await probeWith({ driver, level: 'language', runtimes: ['javascript'], kept: { cpu: kept, memory: kept, disk: stages.limitsDisk }, manyProcesses: false, run: (job) => runToEnd(driver, job) })
+      const python = report.usable && pyodide !== null && makeSnapshot(deno, pyodide, runner('python.mjs'), snapshot) ? await helloPython() : 'not here'
+      return { ...report, runtimes: python === null ? ['javascript', 'python'] : report.runtimes, evidence: { ...report.evidence, walls: wall ? 'deno inside bubblewrap' : 'deno alone', python: python ?? `Pyodide ${version}` } }
     },
+  }
+  /** Null when Python runs; else what is wrong with it. */
+  async function helloPython(): Promise<string | null> {
+    const workDir = mkdtempSync(join(scratch, 'hello-'))
+    try {
+      writeFileSync(join(workDir, 'main.py'), 'print("hello")\n')
+      const { out, end, err } = await runToEnd(driver, { attemptId: 'probe_python', runtime: 'python', command: ['main.py'], env: {}, workDir, limits: { cpuMillis: 1000, memoryBytes: 768 * MIB, pids: 64, diskBytes: MIB, outputBytes: MIB, wallMs: 20_000, openFiles: 256 } })
+      return out.trim() === 'hello' ? null : (end.detail ?? err.split('\n')[0] ?? 'it did not run')
+    } finally { rmSync(workDir, { recursive: true, force: true }) }
   }
   return driver
 }
 
-/** The path itself if everybody may walk there, else a copy in the scratch directory, made once. */
-function reachable(path: string, scratch: string): string {
-  let open = true
-  for (let at = path; at !== dirname(at); at = dirname(at)) if ((statSync(at).mode & 0o001) === 0 && at !== path) open = false
-  if (open || process.getuid?.() !== 0) return path
-  const copy = join(scratch, basename(path))
-  if (!existsSync(copy)) { const fresh = `${copy}.${process.pid}`; cpSync(path, fresh, { recursive: true }); renameSync(fresh, copy) }
-  return copy
-}
+const LOCKED = ['run', '--no-prompt', '--no-remote', '--no-npm', '--cached-only', '--no-config', '--no-lock', '--quiet']
+
+/** V8 ends itself at its own ceiling, before the limit it stands for. */
+const heapFull = ({ code, signal, stderrTail }: End, job: SandboxSpec): Verdict | null =>
+  ((signal !== null || (code ?? 0) > 128) && /JavaScript (heap )?out of memory|OOM: /.test(stderrTail) ? { cause: 'memory', detail: `its JavaScript objects took more than a limit of ${job.limits.memoryBytes} bytes allows` } : null)
 
 /** CPython's start, once, as a picture of its memory: the next starts take a quarter of a second instead of two and a half. */
 function makeSnapshot(deno: string, pyodide: string, runner: string, file: string): boolean {
   if (existsSync(file)) return true
   const fresh = `${file}.${process.pid}`
-  const made = spawnSync(deno, ['run', '--no-prompt', '--no-remote', '--no-npm', '--cached-only', '--no-config', '--no-lock', '--quiet', `--allow-read=${pyodide},${runner}`, `--allow-write=${fresh}`, runner, pyodide, '--make-snapshot', fresh],
-    { env: { PATH: '/usr/bin:/bin', HOME: dirname(file), DENO_DIR: join(dirname(file), 'deno'), DENO_NO_UPDATE_CHECK: '1' }, timeout: 60_000, stdio: 'ignore' })
-  if (made.status !== 0) return false
+  const made = spawnSync(deno, [...LOCKED, `--allow-read=${pyodide},${runner}`, `--allow-write=${fresh}`, runner, pyodide, '--make-snapshot', fresh],
+    { env: { ...OWN_ENV, PATH: SAFE_PATH, HOME: dirname(file), DENO_DIR: join(runner, 'no-cache') }, timeout: 60_000, stdio: 'ignore' })
+  if (made.status !== 0) { rmSync(fresh, { force: true }); return false }
   chmodSync(fresh, 0o644)
   renameSync(fresh, file)
   return true
+}
+
+// Without a control group a crashed agent's Deno would run on, and nothing would know it. So each is written down, with what tells it from a later
+// process of the same number.
+const markOf = (pid: number): string | null => {
+  try { const stat = readFileSync(`/proc/${pid}/stat`, 'utf8'); return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null } catch { /* not Linux, or gone */ }
+  if (process.platform === 'win32' || process.platform === 'linux') return null
+  const said = spawnSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' }).stdout.trim()
+  return said === '' ? null : said
+}
+function remember(dir: string, pid: number): () => void {
+  const file = join(dir, String(pid)), mark = markOf(pid)
+  if (mark !== null) writeFileSync(file, mark)
+  return () => rmSync(file, { force: true })
+}
+function forget(dir: string): number {
+  let count = 0
+  for (const name of readdirSync(dir).filter((one) => /^\d+$/.test(one))) {
+    const pid = Number(name)
+    if (markOf(pid) === readFileSync(join(dir, name), 'utf8')) { try { process.kill(-pid, 'SIGKILL'); count++ } catch { /* it ended just now */ } }
+    rmSync(join(dir, name), { force: true })
+  }
+  return count
 }

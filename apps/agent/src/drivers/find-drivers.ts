@@ -1,29 +1,47 @@
-// The drivers of this machine, strongest first, each with what it has just proved.
+// The drivers of this machine, strongest first, each with what it has just proved. Installed is not the same as working: where bubblewrap is there but
+// may not make its namespaces (some distributions forbid that), Deno is tried without it.
 import { createHash } from 'node:crypto'
 import { chmodSync, lstatSync, mkdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { DriverId } from '@lumaris/protocol'
 import { createBwrapDriver, createWall } from './bwrap.ts'
-import { createCgroups } from './cgroup.ts'
 import { createDenoDriver } from './deno.ts'
 import type { IsolationDriver, ProbeReport } from './driver.ts'
+import { createStages } from './stage.ts'
 
 export type FoundDriver = { readonly driver: IsolationDriver; readonly report: ProbeReport }
-export type DriverConfig = { readonly dataDir: string; readonly only?: readonly DriverId[] }
+export type DriverConfig = {
+  readonly dataDir: string; readonly only?: readonly DriverId[]
+  /** A root file system for bubblewrap instead of this machine's own directories. */
+  readonly rootfs?: string
+  /** Deno goes behind bubblewrap where that works, unless this is false. */
+  readonly denoInsideBwrap?: boolean
+}
 
 export async function findDrivers(config: DriverConfig): Promise<FoundDriver[]> {
   // Control groups are named by the agent's directory: two agents on one machine keep apart, and each finds its own leftovers.
   const owner = createHash('sha256').update(config.dataDir).digest('hex').slice(0, 12)
   const wanted = (id: DriverId): boolean => !config.only || config.only.includes(id)
   const scratch = scratchDirectory(config.dataDir, owner)
-  const wall = createWall({ scratch: join(scratch, 'wall'), owner })
-  const drivers: IsolationDriver[] = []
-  if (wall && wanted('bwrap')) drivers.push(createBwrapDriver(wall))
-  const deno = wanted('deno') ? createDenoDriver({ scratch: join(scratch, 'deno'), wall, cgroups: wall ? null : createCgroups(owner) }) : null
-  if (deno) drivers.push(deno)
+  const stages = await createStages({ scratch: join(scratch, 'stages'), owner })
+  const wall = createWall({ scratch: join(scratch, 'wall'), stages, ...(config.rootfs === undefined ? {} : { rootfs: config.rootfs }) })
   const found: FoundDriver[] = []
-  for (const driver of drivers) found.push({ driver, report: await driver.probe() })
+  const add = async (driver: IsolationDriver | null): Promise<ProbeReport | null> => {
+    const report = (await driver?.probe()) ?? null
+    if (driver && report) found.push({ driver, report })
+    return report
+  }
+  if (wall && wanted('bwrap')) await add(createBwrapDriver(wall))
+  if (!wanted('deno')) return found
+  const make = (inside: typeof wall): IsolationDriver | null => createDenoDriver({ scratch: join(scratch, 'deno'), stages, wall: inside })
+  // With a root file system of somebody's choice, whether Deno's libraries are in it is not ours to know.
+  if (wall && config.denoInsideBwrap !== false && config.rootfs === undefined) {
+    const report = await add(make(wall))
+    if (report === null || report.usable) return found
+    found.pop()
+  }
+  await add(make(null))
   return found
 }
 

@@ -19,36 +19,47 @@ python.setStdin({ read(bytes) { return Deno.stdin.readSync(bytes) ?? 0 }, isatty
 python.FS.mkdirTree('/work')
 python.mountNodeFS('/work', work)
 python.globals.set('__argv', python.toPy(argv))
-python.globals.set('__env', python.toPy(Deno.env.toObject()))
-// A restored memory carries the randomness of the day it was made: Python's own generator is seeded afresh before the program sees it.
-const code = python.runPython(`
+python.globals.set('__env', python.toPy(JSON.parse(Deno.env.get('LUMARIS_ENV'))))
+// A restored memory carries the randomness of the day it was made: Python's own generator is seeded afresh before the program sees it. Output goes out as
+// it is written, as with `python -u`: a job's log is followed while it runs.
+python.runPython(`
 def __run():
-    import os, sys, runpy, traceback, random
+    import io, os, sys, runpy, traceback, random
     random.seed()
     os.environ.clear()
     os.environ.update({name: value for name, value in __env.items()})
     os.chdir('/work')
-    sys.argv = list(__argv)
-    if not sys.argv:
+    sys.stdout, sys.stderr = (io.TextIOWrapper(open(fd, 'wb', buffering=0, closefd=False), encoding='utf-8', errors=errors, write_through=True) for fd, errors in ((1, 'strict'), (2, 'backslashreplace')))
+    args = list(__argv)
+    for name in ('__argv', '__env', '__run'):
+        del globals()[name]
+    while args and args[0] in ('-u', '-B', '-E', '-s', '-I'):
+        args.pop(0)
+    if not args or (args[0] in ('-c', '-m') and len(args) < 2):
         print('python: no program was named', file=sys.stderr)
         return 2
-    sys.path.insert(0, os.path.dirname(os.path.abspath(sys.argv[0])))
-    sys.stdout.reconfigure(line_buffering=True)
-    code = 0
+    how, code = args[0], 0
     try:
-        runpy.run_path(sys.argv[0], run_name='__main__')
+        if how == '-c':
+            sys.argv = ['-c'] + args[2:]
+            sys.path.insert(0, '')
+            exec(compile(args[1], '<string>', 'exec'), sys.modules['__main__'].__dict__)
+        elif how == '-m':
+            sys.argv = args[1:]
+            sys.path.insert(0, '/work')
+            runpy.run_module(args[1], run_name='__main__', alter_sys=True)
+        else:
+            if not os.path.exists(how):
+                print(f"python: can't open file '{how}': no such file", file=sys.stderr)
+                return 2
+            sys.argv = args
+            sys.path.insert(0, os.path.dirname(os.path.abspath(how)))
+            runpy.run_path(how, run_name='__main__')
     except SystemExit as end:
         if end.code is None or isinstance(end.code, int):
             code = (end.code or 0) & 255
         else:
             print(end.code, file=sys.stderr)
-            code = 1
-    except FileNotFoundError as missing:
-        if missing.filename == sys.argv[0]:
-            print(f"python: can't open file '{sys.argv[0]}': no such file", file=sys.stderr)
-            code = 2
-        else:
-            traceback.print_exc()
             code = 1
     except BaseException:
         kind, error, trace = sys.exc_info()
@@ -56,12 +67,8 @@ def __run():
             trace = trace.tb_next
         traceback.print_exception(kind, error, trace)
         code = 1
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except Exception:
-            pass
     return code
-__run()
 `)
-Deno.exit(code)
+// As a promise, so that asyncio.run and the like can wait (stack switching, which V8 has); without it they would refuse.
+const run = python.globals.get('__run')
+Deno.exit(await ('Suspending' in WebAssembly ? run.callPromising() : run()))

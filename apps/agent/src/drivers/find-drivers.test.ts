@@ -1,0 +1,37 @@
+import { expect, test } from 'vitest'
+import { createHash } from 'node:crypto'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { findDeno } from './deno.ts'
+import { findDrivers } from './find-drivers.ts'
+
+async function find(more: Partial<Parameters<typeof findDrivers>[0]> = {}): Promise<string[]> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'lumaris-find-'))
+  try {
+    const found = await findDrivers({ dataDir, ...more })
+    for (const { driver } of found) expect(await driver.reap()).toBe(0)
+    return found.map(({ driver, report }) => `${driver.id} ${report.usable} ${report.evidence['walls'] ?? ''}`.trim())
+  } finally {
+    rmSync(dataDir, { recursive: true, force: true })
+    rmSync(join(tmpdir(), `lumaris-${createHash('sha256').update(dataDir).digest('hex').slice(0, 12)}`), { recursive: true, force: true })
+  }
+}
+const missing = findDeno() ? '' : ' (deno is not installed for this platform)'
+test.skipIf(missing)(`bubblewrap that is installed and does not work leaves deno alone${missing}`, { timeout: 60_000 }, async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'lumaris-broken-'))
+  mkdirSync(dir, { recursive: true })
+  writeFileSync(join(dir, 'bwrap'), '#!/bin/sh\necho "bwrap: setting up uid map: Permission denied" >&2\nexit 1\n')
+  chmodSync(join(dir, 'bwrap'), 0o755)
+  const before = process.env['PATH']
+  process.env['PATH'] = `${dir}${delimiter}${before}`
+  try {
+    const found = await find()
+    expect(found.at(-1)).toBe('deno true deno alone')
+    if (found.length > 1) expect(found[0]).toBe('bwrap false')
+  } finally { process.env['PATH'] = before; rmSync(dir, { recursive: true }) }
+})
+test.skipIf(missing)(`only the drivers that were asked for are tried${missing}`, { timeout: 60_000 }, async () => {
+  expect(await find({ only: ['firecracker'] })).toEqual([])
+  expect(await find({ only: ['deno'], denoInsideBwrap: false })).toEqual(['deno true deno alone'])
+})
