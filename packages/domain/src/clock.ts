@@ -1,7 +1,7 @@
 // The tick of time: everything that happens because something else did not. Timers are hints, armed generously and checked here against the
 // rows, so an old one does nothing.
 import type { AttemptId, JobId, QuoteId } from '@lumaris/protocol'
-import type { Timer } from './state.ts'
+import type { MarketState, Timer } from './state.ts'
 import { queueSlot } from './state.ts'
 import { liveJob, putJob, record } from './turn.ts'
 import type { Turn } from './turn.ts'
@@ -11,9 +11,13 @@ import { watchNodes } from './fleet/liveness.ts'
 
 export type ClockCommand = { readonly kind: 'clock' }
 
+/** Timers whose job or attempt is over lie in the heap until their hour comes: a busy market would hold millions of them. Over this many per live job they are swept. */
+const TIMERS_PER_JOB_MAX = 4, TIMERS_SPARED = 10_000
+
 export function clock(turn: Turn): void {
   watchNodes(turn)
-  const { timers } = turn.state
+  const { timers, jobs, quotes } = turn.state
+  if (timers.size > TIMERS_SPARED + TIMERS_PER_JOB_MAX * (jobs.size + quotes.size)) timers.keep((timer) => isWanted(turn.state, timer))
   for (let due = timers.peekKey(); due !== undefined && due <= turn.now; due = timers.peekKey()) fire(turn, timers.pop() as Timer)
 }
 
@@ -25,6 +29,15 @@ function fire(turn: Turn, timer: Timer): void {
     case 'queue': return expire(turn, timer)
     case 'backoff': return retry(turn, timer)
     case 'quote': turn.state.quotes.delete(timer.id as QuoteId)
+  }
+}
+
+function isWanted(state: MarketState, timer: Timer): boolean {
+  switch (timer.kind) {
+    case 'offer': return state.attempts.get(timer.id as AttemptId)?.state === 'offered'
+    case 'overrun': case 'cancel': { const attempt = state.attempts.get(timer.id as AttemptId); return attempt !== undefined && holdsNode(attempt.state) }
+    case 'queue': case 'backoff': { const live = state.jobs.get(timer.id as JobId); return live !== undefined && !isTerminal(live.row.state) }
+    case 'quote': return state.quotes.has(timer.id as QuoteId)
   }
 }
 

@@ -37,11 +37,25 @@ export class Heap<Item> {
     return top
   }
 
+  /** Drops what is not wanted any more, in one pass; the others keep their order. */
+  keep(wanted: (item: Item) => boolean): void {
+    const left: number[] = []
+    for (let i = 0; i < this.#items.length; i++) if (wanted(this.#items[i] as Item)) left.push(i)
+    const keys = this.#keys, order = this.#order, items = this.#items
+    // An array in the order of keys is a heap.
+    left.sort((a, b) => (keys[a] as number) - (keys[b] as number) || (order[a] as number) - (order[b] as number))
+    this.#keys = left.map((i) => keys[i] as number)
+    this.#order = left.map((i) => order[i] as number)
+    this.#items = left.map((i) => items[i] as Item)
+  }
+
   #before(a: number, b: number): boolean {
     const ka = this.#keys[a] as number, kb = this.#keys[b] as number
     return ka < kb || (ka === kb && (this.#order[a] as number) < (this.#order[b] as number))
   }
   #swap(a: number, b: number): void {
-    for (const list of [this.#keys, this.#order, this.#items] as unknown[][]) { const held = list[a]; list[a] = list[b]; list[b] = held }
+    const key = this.#keys[a] as number, order = this.#order[a] as number, item = this.#items[a] as Item
+    this.#keys[a] = this.#keys[b] as number; this.#order[a] = this.#order[b] as number; this.#items[a] = this.#items[b] as Item
+    this.#keys[b] = key; this.#order[b] = order; this.#items[b] = item
   }
 }

@@ -9,6 +9,7 @@ import { ALL_GUARDS } from './guards.ts'
 import type { Guards } from './guards.ts'
 import { Heap } from './heap.ts'
 import { WaitingQueue } from './market/queue.ts'
+import { Candidates } from './market/candidates.ts'
 import { classKeyOf } from './market/requirement.ts'
 
 /** Times and bounds of a market. The defaults are DESIGN's; tests with real processes shorten the times, all by the same factor. */
@@ -53,6 +54,7 @@ export type MarketState = {
   readonly reserved: Map<NodeId, Capacity>
   readonly slotsByBuyer: Map<string, number>
   readonly queue: WaitingQueue
+  readonly candidates: Candidates
   readonly timers: Heap<Timer>
   readonly links: Map<NodeId, NodeLink>
   /** Jobs that ended and may leave memory once their commit is through. */
@@ -63,7 +65,7 @@ export type MarketState = {
 export function createState(settings: MarketSettings = DEFAULT_SETTINGS, guards: Guards = ALL_GUARDS): MarketState {
   return {
     settings, guards, jobs: new Map(), attempts: new Map(), nodes: new Map(), quotes: new Map(), enrolments: new Map(), keys: new Map(),
-    accounts: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), queue: new WaitingQueue(), timers: new Heap(), links: new Map(),
+    accounts: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), queue: new WaitingQueue(), candidates: new Candidates(), timers: new Heap(), links: new Map(),
     ended: new Set(), shapes: new Map(),
   }
 }

@@ -58,8 +58,10 @@ export function canonical(value: unknown): string {
   if (typeof value === 'bigint') return `"${value}"`
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
   if (typeof value === 'object') {
-    const fields = Object.entries(value).filter(([, field]) => field !== undefined).sort(([a], [b]) => (a < b ? -1 : 1))
-    return `{${fields.map(([key, field]) => `${JSON.stringify(key)}:${canonical(field)}`).join(',')}}`
+    const fields = value as Record<string, unknown>
+    let text = ''
+    for (const key of Object.keys(fields).sort()) if (fields[key] !== undefined) text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${canonical(fields[key])}`
+    return `{${text}}`
   }
   throw new TypeError(`canonical: ${typeof value} has no place in a document`)
 }

@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { pack } from './database.ts'
 import type { Database, DatabaseError, SqlValue, Statement } from './database.ts'
 import { migrate, migrationSteps } from './migrate.ts'
 
@@ -62,10 +63,10 @@ export function databaseContract(dialect: Database['dialect'], place: () => Prom
 
     test('a statement with rows runs once for each, and expects of all together', async () => {
       const db = await fresh(THINGS)
-      await db.transact([{ sql: 'INSERT INTO things (id, n) VALUES ($1, $2)', params: [], rows: [['a', 1], ['b', 2], ['c', null]], expectRows: 3 }])
+      await db.transact([{ sql: 'INSERT INTO things (id, n) VALUES ($1, $2)', params: [], packed: pack([['a', 1], ['b', 2], ['c', null]]), expectRows: 3 }])
       expect(await db.query('SELECT id, n FROM things ORDER BY id')).toEqual([{ id: 'a', n: 1 }, { id: 'b', n: 2 }, { id: 'c', n: null }])
-      expect(await kindOf(db.transact([{ sql: 'UPDATE things SET n = $2 WHERE id = $1', params: [], rows: [['a', 5], ['nobody', 5]], expectRows: 2 }]))).toBe('stale')
-      expect(await kindOf(db.transact([{ sql: 'INSERT INTO things (id, n) VALUES ($1, $2)', params: [], rows: [['d', 1], ['e', -1]] }]))).toBe('refused')
+      expect(await kindOf(db.transact([{ sql: 'UPDATE things SET n = $2 WHERE id = $1', params: [], packed: pack([['a', 5], ['nobody', 5]]), expectRows: 2 }]))).toBe('stale')
+      expect(await kindOf(db.transact([{ sql: 'INSERT INTO things (id, n) VALUES ($1, $2)', params: [], packed: pack([['d', 1], ['e', -1]]) }]))).toBe('refused')
       expect(await db.query('SELECT id, n FROM things ORDER BY id')).toEqual([{ id: 'a', n: 1 }, { id: 'b', n: 2 }, { id: 'c', n: null }])
       await db.close()
     })

@@ -3,7 +3,7 @@
 // anything but its own statements, and gives up after some seconds on both ends, so that a paused server cannot keep the row that a successor
 // needs. It connects again at its next use. Named statements need a session of their own: connect to PostgreSQL, not to a pooler in transaction mode.
 import pg from 'pg'
-import { DatabaseError, STATEMENTS_MAX } from './database.ts'
+import { DatabaseError, STATEMENTS_MAX, unpack } from './database.ts'
 import type { Database, DatabaseErrorKind, SqlValue, Statement, TransactOptions } from './database.ts'
 
 /** Pages and prefetches; more readers than cores of a small database server only queue there instead of here. */
@@ -67,7 +67,7 @@ function createWriter(url: string, limits: Limits) {
     const silence = setTimeout(() => cut(db), (longer ?? limits.timeoutMs) + limits.silenceMs)
     try {
       const begin = db.query(longer === undefined ? 'BEGIN' : `BEGIN; SET LOCAL statement_timeout = ${longer}; SET LOCAL lock_timeout = ${longer}`)
-      const asked = statements.map(({ sql, params, rows }) => (rows ?? [params]).map((values) => db.query({ ...named(sql), values: [...values] })))
+      const asked = statements.map(({ sql, params, packed }) => (packed ? unpack(packed) : [params]).map((values) => db.query({ ...named(sql), values: [...values] })))
       const answers = await Promise.allSettled([begin, ...asked.flat()])
       // After the first error the server refuses the rest of the transaction, so the first is the one that says why.
       const wrong = answers.find((answer) => answer.status === 'rejected')

@@ -3,7 +3,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { DatabaseSync } from 'node:sqlite'
 import type { StatementSync } from 'node:sqlite'
-import { STATEMENTS_MAX } from './database.ts'
+import { STATEMENTS_MAX, unpack } from './database.ts'
 import type { SqlValue, Statement } from './database.ts'
 
 export type WorkerStart = { readonly file: string; readonly readOnly: boolean }
@@ -46,11 +46,14 @@ function prepare(sql: string): { statement: StatementSync; places: number } {
   }
   return known
 }
+/** SQLite would take NULL for what is missing. */
+function checked<Values extends readonly SqlValue[]>(values: Values, places: number, sql: string): Values {
+  if (values.length !== places) throw new Error(`${values.length} parameters for ${places} places: ${sql.slice(0, 120)}`)
+  return values
+}
 /** Values as they are meant: they came by message, so they are ours to change. */
 function bind(params: readonly SqlValue[], places: number, sql: string): SqlValue[] {
-  const values = params as SqlValue[]
-  // SQLite would take NULL for what is missing.
-  if (values.length !== places) throw new Error(`${values.length} parameters for ${places} places: ${sql.slice(0, 120)}`)
+  const values = checked(params as SqlValue[], places, sql)
   // node:sqlite binds every number as a double: as text that would be '5.0' where PostgreSQL says '5'.
   for (let i = 0; i < values.length; i++) if (Number.isSafeInteger(values[i])) values[i] = BigInt(values[i] as number)
   return values
@@ -60,14 +63,15 @@ class Stale extends Error {}
 /** Whether what is being done now may still count after it failed. */
 let committing = false
 function transact(statements: readonly Statement[]): void {
-  const many = statements.length > 1 || statements.some((statement) => statement.expectRows !== undefined || statement.rows)
+  const many = statements.length > 1 || statements.some((statement) => statement.expectRows !== undefined || statement.packed)
   committing = !many
   if (many) db.exec('BEGIN IMMEDIATE')
   try {
-    for (const { sql, params, rows, expectRows } of statements) {
+    for (const { sql, params, packed, expectRows } of statements) {
       const { statement, places } = prepare(sql)
       let changes = 0
-      for (const row of rows ?? [params as SqlValue[]]) changes += Number(statement.run(...bind(row, places, sql)).changes) // arrays within params are PostgreSQL's
+      if (packed) for (const row of unpack(packed)) changes += Number(statement.run(...checked(row, places, sql)).changes)
+      else changes = Number(statement.run(...bind(params as SqlValue[], places, sql)).changes) // arrays within params are PostgreSQL's
       if (expectRows !== undefined && changes !== expectRows) throw new Stale(`touched ${changes} rows, not ${expectRows}: ${sql.slice(0, 120)}`)
     }
     committing = true

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pack } from './database.ts'
 import type { Database } from './database.ts'
 import { databaseContract, kindOf, statement, write, writingProcess } from './database.contract.ts'
 import { openSqlite } from './sqlite.ts'
@@ -42,7 +43,7 @@ describe('a file that cannot be used', () => {
     const file = freshFile()
     const db = await openSqlite(file)
     await write(db, 'CREATE TABLE things (id INTEGER PRIMARY KEY, doc TEXT)')
-    await db.transact([{ sql: 'INSERT INTO things (doc) VALUES ($1)', params: [], rows: Array.from({ length: 500 }, (_, i) => [`${i} `.repeat(200)]) }])
+    await db.transact([{ sql: 'INSERT INTO things (doc) VALUES ($1)', params: [], packed: pack(Array.from({ length: 500 }, (_, i) => [`${i} `.repeat(200)])) }])
     await db.close()
     return file
   }

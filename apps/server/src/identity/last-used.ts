@@ -1,4 +1,5 @@
 // When a key was last used, for people's eyes. Uses are gathered and written together, at most once a minute however many keys and requests.
+import { pack } from '../database/database.ts'
 import type { Database } from '../database/database.ts'
 
 const EVERY_MS = 60_000
@@ -15,7 +16,7 @@ export function createLastUsed(db: Database, now: () => number) {
     writtenAt = now()
     if (rows.length === 0) return
     // If it does not succeed, the next use says it again; nothing but a date on a screen hangs on it.
-    await db.transact([{ sql: 'UPDATE api_keys SET last_used_at = $2 WHERE id = $1', params: [], rows }]).catch(() => undefined)
+    await db.transact([{ sql: 'UPDATE api_keys SET last_used_at = $2 WHERE id = $1', params: [], packed: pack(rows) }]).catch(() => undefined)
   }
   return {
     note(key: string): void {

@@ -2,6 +2,7 @@
 import type { JobEvent } from '@lumaris/protocol'
 import { isLive } from '@lumaris/domain'
 import type { AttemptRow, Change, EnrolmentRow, EntryRow, JobRow, KeyRow, NodeRow, QuoteRow, SealRow, TaskRow, TickRow } from '@lumaris/domain'
+import { pack } from '../database/database.ts'
 import type { Database, Statement } from '../database/database.ts'
 
 type Json = Record<string, unknown>
@@ -44,10 +45,10 @@ function gather(changes: readonly Change[]): Batch {
 }
 
 // A write, once: its table and columns. SQLite runs the statement per row (a prepared statement takes two microseconds; unrolling JSON took ten
-// times that), PostgreSQL takes whole columns as arrays in one go.
+// times that), PostgreSQL takes whole columns in one go.
 type Column = readonly [name: string, type: 'text' | 'bigint']
 type Write = { readonly columns: readonly Column[]; readonly sqlite: string; readonly postgres: string }
-const unnest = (columns: readonly Column[]): string => `unnest(${columns.map(([, type], i) => `$${i + 1}::${type}[]`).join(', ')})`
+const unnest = (columns: readonly Column[]): string => `unnest(${columns.map(([, type], i) => `string_to_array($${i + 1}, E'\\x1f', E'\\x01')::${type}[]`).join(', ')})`
 const names = (columns: readonly Column[]): string => columns.map(([name]) => name).join(', ')
 
 function inserts(table: string, columns: readonly Column[], tail = ''): Write {
@@ -87,8 +88,8 @@ const WRITES = {
 type Cell = string | number | bigint | null
 function statement(write: Write, dialect: Database['dialect'], rows: readonly (readonly Cell[])[], expectAll: boolean): Statement {
   const expected = expectAll ? { expectRows: rows.length } : {}
-  if (dialect === 'sqlite') return { sql: write.sqlite, params: [], rows, ...expected }
-  return { sql: write.postgres, params: write.columns.map((_, i) => rows.map((row) => row[i] as Cell)), ...expected }
+  const packed = pack(rows)
+  return dialect === 'sqlite' ? { sql: write.sqlite, params: [], packed, ...expected } : { sql: write.postgres, params: packed.columns, ...expected }
 }
 
 export const sealId = (seal: { node: string; session: number; number: number }): string => `${seal.node}:${seal.session}:${seal.number}`

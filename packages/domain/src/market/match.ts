@@ -8,10 +8,11 @@ import type { Turn } from '../turn.ts'
 import { SLOT, isLive, next } from '../job/lifecycle.ts'
 import { moveTask } from '../job/move.ts'
 import { dispatch, termsOf } from '../fleet/dispatch.ts'
-import { busyReason, neverReason, pickDriver, worstCost } from './filter.ts'
+import { lookAfresh } from './candidates.ts'
+import type { Seen } from './candidates.ts'
 import { requirementOf } from './requirement.ts'
 import type { Requirement } from './requirement.ts'
-import { scoreOf, wireScore } from './score.ts'
+import { wireScore } from './score.ts'
 import type { Refusals, Score } from './score.ts'
 import type { Waiting } from './queue.ts'
 import { canonical, NO_USAGE } from '@lumaris/protocol'
@@ -21,16 +22,16 @@ const PLACEMENTS_MAX = 2_000
 
 /** Gives waiting slots to nodes until nobody fits any more. Returns how many were placed. */
 export function match(turn: Turn): number {
-  return turn.state.queue.serve((waiting) => place(turn, waiting), PLACEMENTS_MAX)
+  return turn.state.queue.serve((waiting, classKey) => place(turn, waiting, classKey), PLACEMENTS_MAX)
 }
 
-function place(turn: Turn, waiting: Waiting): 'placed' | 'gone' | 'no_room' {
+function place(turn: Turn, waiting: Waiting, classKey: string): 'placed' | 'gone' | 'no_room' {
   const live = turn.state.jobs.get(waiting.job)
   const task = live?.tasks[waiting.task], slot = task?.slots[waiting.slot]
   if (!live || live.row.cancelling || !task || slot?.state !== 'pending' || slot.fence !== waiting.fence) return 'gone'
   if (slot.notBefore > turn.now) return 'gone' // its backoff timer will put it back
   const need = requirementOf(live.row, slot, ownersOfCopies(turn.state, live.row, task, waiting.slot))
-  const choice = choose(turn.state, need)
+  const choice = choose(turn.state, need, classKey)
   if (!choice) return 'no_room'
   offer(turn, live.row, task, waiting.slot, choice)
   return 'placed'
@@ -50,31 +51,29 @@ function ownersOfCopies(state: MarketState, job: JobRow, task: TaskRow, slot: nu
 export type Choice = { node: NodeRow; driver: DriverOffer; score: Score; candidates: number; refused: Refusals; runnerUp: { node: NodeId; score: Score } | null }
 
 /** The cheapest node in expectation that may take it; ties go to the smaller id, so that a replay decides the same. */
-export function choose(state: MarketState, need: Requirement): Choice | null {
-  return chooseAmong(state, need, need.avoid) ?? (need.avoid.length > 0 ? chooseAmong(state, need, []) : null)
+export function choose(state: MarketState, need: Requirement, classKey: string): Choice | null {
+  // A slot with copies, or one that failed somewhere, has wishes of its own, and asks for itself.
+  if (need.spec.copies === 1 && need.avoid.length === 0) return cheapest(state.candidates.of(state, classKey, need), [])
+  const seen = lookAfresh(state, need)
+  return cheapest(seen, need.avoid) ?? (need.avoid.length > 0 ? cheapest(seen, []) : null)
 }
 
-function chooseAmong(state: MarketState, need: Requirement, avoid: readonly NodeId[]): Choice | null {
+function cheapest(seen: readonly Seen[], avoid: readonly NodeId[]): Choice | null {
   const refused: Refusals = {}
-  let best: { node: NodeRow; driver: DriverOffer; score: Score } | null = null
-  let second: { node: NodeId; score: Score } | null = null
+  let best: Seen | null = null, second: Seen | null = null
   let candidates = 0
-  const no = (reason: keyof Refusals) => { refused[reason] = (refused[reason] ?? 0) + 1 }
-  for (const node of state.nodes.values()) {
-    if (avoid.includes(node.id)) { no('failed_here'); continue }
-    const reason = busyReason(state, node, need) ?? neverReason(node, need)
-    if (reason) { no(reason); continue }
-    if (worstCost(node, need) > need.attemptCap) { no('price'); continue }
-    const driver = pickDriver(node, need)
-    if (typeof driver === 'string') { no(driver); continue }
+  for (const one of seen) {
+    const no = avoid.length > 0 && avoid.includes(one.node.id) ? 'failed_here' : one.no
+    if (no !== null) { refused[no] = (refused[no] ?? 0) + 1; continue }
     candidates++
-    const score = scoreOf(state, node, need)
-    if (!best || score.total < best.score.total || (score.total === best.score.total && node.id < best.node.id)) {
-      if (best) second = { node: best.node.id, score: best.score }
-      best = { node, driver, score }
-    } else if (!second || score.total < second.score.total) second = { node: node.id, score }
+    if (best === null || before(one, best)) { second = best; best = one } else if (second === null || before(one, second)) second = one
   }
-  return best ? { ...best, candidates, refused, runnerUp: second } : null
+  if (!best) return null
+  return { node: best.node, driver: best.driver as DriverOffer, score: best.score as Score, candidates, refused, runnerUp: second && { node: second.node.id, score: second.score as Score } }
+}
+const before = (one: Seen, other: Seen): boolean => {
+  const a = (one.score as Score).total, b = (other.score as Score).total
+  return a < b || (a === b && one.node.id < other.node.id)
 }
 
 function offer(turn: Turn, job: JobRow, task: TaskRow, slotIndex: number, choice: Choice): void {

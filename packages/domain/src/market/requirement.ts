@@ -17,7 +17,7 @@ export function classKeyOf(job: JobRow, task: TaskRow, slot: number): string {
   const row = task.slots[slot] as SlotRow
   // A slot with copies, or one that failed somewhere, has wishes of its own: it stands alone, so that its "no" puts nobody else to sleep.
   const own = spec.copies > 1 || row.failedOn.length > 0 ? `|${job.id}.${task.index}` : ''
-  return `${spec.runtime}|${text(spec.resources)}|${text(spec.placement)}|${job.attemptCap}|${spec.limits.runMs}${own}`
+  return `${spec.runtime}|${text(spec.resources)}|${text(spec.placement)}|${job.attemptCap}|${spec.limits.runMs}|${spec.expectedMs ?? ''}${own}`
 }
 
 export type Requirement = {
