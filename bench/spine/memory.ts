@@ -15,7 +15,7 @@ const most = Number(process.argv[2] ?? 100_000)
 const dir = mkdtempSync(join(tmpdir(), 'lumaris-memory-'))
 const server = await startServer({ dataDir: join(dir, 'server'), host: '127.0.0.1', port: 0, log: createLog('error', 'server') })
 const { buyer } = await seedDemo(server.app)
-const mib = (): string => { collect(); return (process.memoryUsage.rss() / 2 ** 20).toFixed(0) }
+const mib = (): string => { collect(); const { rss, heapUsed, external } = process.memoryUsage(); return `${(rss / 2 ** 20).toFixed(0)} (heap ${(heapUsed / 2 ** 20).toFixed(0)}, outside ${(external / 2 ** 20).toFixed(0)})` }
 await server.app.engine.act({ kind: 'topup', user: buyer.id, amount: 1_000_000_000_000n, provider: 'demo', key: 'bench', bodyHash: 'b' })
 process.stdout.write(`| queued jobs | RSS (MiB) | ms per 1 000 submits |\n|---|---|---|\n| 0 | ${mib()} | |\n`)
 let queued = 0

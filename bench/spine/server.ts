@@ -8,6 +8,7 @@ const granted = await server.app.engine.act({ kind: 'topup', user: demo.buyer.id
 if ('refusal' in granted) throw new Error(granted.refusal)
 process.stdout.write(`${JSON.stringify({ url: server.url, buyerKey: demo.buyer.key, adminKey: demo.admin.key, sellerKey: demo.sellers[0]?.key })}\n`)
 process.on('message', (ask) => {
+  if (ask === 'collect') { globalThis.gc?.(); process.send?.({ rss: process.memoryUsage.rss(), heap: process.memoryUsage().heapUsed, cpu: process.cpuUsage() }) }
   if (ask === 'stats') process.send?.({ rss: process.memoryUsage.rss(), cpu: process.cpuUsage(), engine: server.app.engine.stats })
 })
 process.on('SIGTERM', () => { void server.stop().then(() => process.exit(0)) })

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // Finds a Node that runs TypeScript as it is, and hands over. Plain JavaScript: the Node that reads this may be old.
 import { spawn } from 'node:child_process'
+import module from 'node:module'
 import { existsSync, realpathSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -17,7 +18,20 @@ function findNode() {
   }
 }
 
-if (Number(process.versions.node.split('.')[0]) >= NODE_MAJOR) await import(main)
+/** Kept beside the dependencies: with it `--help` answers sooner, and whatever is started from here takes less memory. Where it cannot be written, Node goes without. */
+function cacheOf() {
+  for (let folder = here; ; folder = dirname(folder)) {
+    if (existsSync(join(folder, 'node_modules', 'zod'))) return join(folder, 'node_modules', '.cache', 'lumaris')
+    if (folder === dirname(folder)) return null
+  }
+}
+const cache = process.env.NODE_COMPILE_CACHE ?? cacheOf()
+if (cache !== null) process.env.NODE_COMPILE_CACHE = cache
+
+if (Number(process.versions.node.split('.')[0]) >= NODE_MAJOR) {
+  if (cache !== null) module.enableCompileCache(cache)
+  await import(main)
+}
 else {
   const node = findNode()
   if (node === null) {

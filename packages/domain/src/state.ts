@@ -33,7 +33,7 @@ export const DEFAULT_SETTINGS: MarketSettings = {
   retryBackoffMs: 1_000, retryBackoffMaxMs: 60_000, feeBasisPoints: 500, slotsPerBuyerMax: 2_000_000, region: 'local', demoTopupMaxMicros: 1_000_000_000_000n,
 }
 
-export type LiveJob = { row: JobRow; readonly tasks: TaskRow[]; readonly attempts: AttemptRow[]; /** Slots not yet done or dropped. */ open: number }
+export type LiveJob = { row: JobRow; tasks: TaskRow[]; readonly attempts: AttemptRow[]; /** Slots not yet done or dropped. */ open: number }
 /** What is known of a node's socket and heartbeats; not stored, so a new writer starts everyone with a full lease. */
 export type NodeLink = { connected: boolean; /** The seller lets it take work just now. */ accepting: boolean; lastSeen: Instant; heartbeat: number }
 export type Timer = { readonly kind: 'offer' | 'overrun' | 'cancel' | 'queue' | 'backoff' | 'quote'; readonly id: string; readonly task: number; readonly slot: number }
@@ -59,6 +59,8 @@ export type MarketState = {
   readonly links: Map<NodeId, NodeLink>
   /** Jobs that ended and may leave memory once their commit is through. */
   readonly ended: Set<JobId>
+  /** No job with a larger id is in the tables without being in memory: ids are in the order of time, so a new job's seldom has to be looked up. */
+  highestForgotten: string
   readonly shapes: Map<string, JobSpec['resources'] | JobSpec['limits'] | JobSpec['placement']>
 }
 
@@ -66,7 +68,7 @@ export function createState(settings: MarketSettings = DEFAULT_SETTINGS, guards:
   return {
     settings, guards, jobs: new Map(), attempts: new Map(), nodes: new Map(), quotes: new Map(), enrolments: new Map(), keys: new Map(),
     accounts: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), queue: new WaitingQueue(), candidates: new Candidates(), timers: new Heap(), links: new Map(),
-    ended: new Set(), shapes: new Map(),
+    ended: new Set(), highestForgotten: '', shapes: new Map(),
   }
 }
 
@@ -104,7 +106,9 @@ function applyTask(state: MarketState, row: TaskRow): void {
   const live = state.jobs.get(row.job)
   invariant(live, `task of unknown job ${row.job}`)
   const old = live.tasks[row.index]
-  live.tasks[row.index] = row
+  // The first one makes an array of just its size: one that is written to grows to room for sixteen, for each of a million waiting jobs.
+  if (row.index === 0 && live.tasks.length === 0 && live.row.tasksTotal === 1) live.tasks = [row]
+  else live.tasks[row.index] = row
   let grown = 0
   for (let i = 0; i < row.slots.length; i++) {
     const slot = row.slots[i] as SlotRow, before = old?.slots[i]
@@ -189,6 +193,7 @@ export function forgetJob(state: MarketState, id: JobId): void {
   for (const attempt of live.attempts) state.attempts.delete(attempt.id)
   state.jobs.delete(id)
   state.ended.delete(id)
+  if (id > state.highestForgotten) state.highestForgotten = id
 }
 
 // A million queued jobs share a handful of shapes: the parts that decide on placement are kept once each. The bound keeps a market of odd

@@ -22,7 +22,7 @@ const open = (): DatabaseSync => {
   const db = new DatabaseSync(file, { readOnly, enableForeignKeyConstraints: true, timeout: BUSY_MS })
   if (readOnly) return db
   // EXCLUSIVE would shut the reader out too; the adapter's lock file keeps other processes away. FULL: a commit is on the disk when it returns.
-  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4000;')
+  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 16000;')
   return db
 }
 
