@@ -150,7 +150,7 @@ export class Writer {
     const wallet = (name: AccountName) => { if (!state.accounts.has(name)) needs.accounts.add(name) }
     for (const { command } of pending) {
       if (command.kind === 'submit') {
-        if (command.id && !state.jobs.has(command.id)) needs.jobs.add(command.id)
+        if (command.id && command.id <= state.highestForgotten && !state.jobs.has(command.id)) needs.jobs.add(command.id)
         if (command.key && !state.keys.has(command.key)) needs.keys.add(command.key)
         wallet(account.available(command.buyer))
       } else if (command.kind === 'cancel') {

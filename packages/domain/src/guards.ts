@@ -7,8 +7,8 @@ export type Guards = {
   readonly attemptFence: boolean
   /** The same job id or key does not act twice. */
   readonly idempotencyKey: boolean
-  /** Ledger entries are named by what they are for. */
-  readonly settleOnce: boolean
+  /** A word counts only for an attempt that is live. */
+  readonly liveOnly: boolean
   /** Copies of a task run at different owners. */
   readonly distinctOwners: boolean
   /** An old heartbeat is not believed. */
@@ -19,8 +19,6 @@ export type Guards = {
   readonly sessionBound: boolean
   /** A lost node's lease generation grows, so that what it still says about old attempts is refused. */
   readonly leaseGeneration: boolean
-  /** A dispatch carries session and lease generation of the attempt's row, not the node's current ones. */
-  readonly sessionFromRow: boolean
   /** Agent: never starts an attempt it has seen before. */
   readonly tombstones: boolean
   /** Agent: stops exclusive work by itself when its lease runs out. */
@@ -29,6 +27,6 @@ export type Guards = {
   readonly leaseFromSend: boolean
 }
 export const ALL_GUARDS: Guards = {
-  resendOffers: true, attemptFence: true, idempotencyKey: true, settleOnce: true, distinctOwners: true, heartbeatOrder: true, reconcileMissing: true,
-  sessionBound: true, leaseGeneration: true, sessionFromRow: true, tombstones: true, selfStop: true, leaseFromSend: true,
+  resendOffers: true, attemptFence: true, idempotencyKey: true, liveOnly: true, distinctOwners: true, heartbeatOrder: true, reconcileMissing: true,
+  sessionBound: true, leaseGeneration: true, tombstones: true, selfStop: true, leaseFromSend: true,
 }

@@ -32,8 +32,7 @@ export function settle(turn: Turn, attempt: AttemptRow): AttemptRow {
   const postings: PostingRow[] = []
   if (billed - fee > 0n) postings.push({ from: account.escrow(job.id), to: account.pending(attempt.seller), amount: billed - fee })
   if (fee > 0n) postings.push({ from: account.escrow(job.id), to: account.fee, amount: fee })
-  const id = turn.state.guards.settleOnce ? `settle:${slot}` : `settle:${slot}:${turn.id('job')}`
-  if (postings.length > 0) putEntry(turn, { id, kind: 'settle', at: turn.now, job: job.id, attempt: attempt.id, postings })
+  if (postings.length > 0) putEntry(turn, { id: `settle:${slot}`, kind: 'settle', at: turn.now, job: job.id, attempt: attempt.id, postings })
   const settled = putAttempt(turn, { ...attempt, billed, fee })
   if (billed > 0n) putJob(turn, { ...liveJob(turn, job.id).row, cost: job.cost + billed })
   record(turn, job.id, { type: 'settled', state: settled.state, attempt: settled, amount: billed })

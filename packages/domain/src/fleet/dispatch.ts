@@ -40,6 +40,5 @@ export function dispatch(turn: Turn, attempt: AttemptRow): void {
   const node = turn.state.nodes.get(attempt.node)
   invariant(node, `attempt ${attempt.id} on unknown node`)
   const message = dispatchOf(liveJob(turn, attempt.job).row, attempt)
-  if (turn.state.guards.sessionFromRow) return tell(turn, node.id, attempt.session, message)
-  tell(turn, node.id, node.session, { ...message, session: node.session, lease_gen: node.leaseGen })
+  tell(turn, node.id, attempt.session, message)
 }

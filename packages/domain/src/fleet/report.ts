@@ -16,10 +16,11 @@ function speaksFor(turn: Turn, node: NodeId, session: number, id: AttemptId, fen
   const attempt = turn.state.attempts.get(id)
   if (!attempt || attempt.node !== node) return null
   if (turn.state.guards.sessionBound && attempt.session !== session) return null
-  if (!turn.state.guards.attemptFence) return isLive(attempt.state) ? attempt : null
+  const counts = isLive(attempt.state) || !turn.state.guards.liveOnly ? attempt : null
+  if (!turn.state.guards.attemptFence) return counts
   const slot = turn.state.jobs.get(attempt.job)?.tasks[attempt.task]?.slots[attempt.slot]
   if (attempt.fence !== fence || slot?.fence !== fence || slot.attempt !== id) return null
-  return isLive(attempt.state) ? attempt : null
+  return counts
 }
 
 export function status(turn: Turn, command: StatusCommand): void {
