@@ -20,7 +20,7 @@ export async function findCapacity(dataDir: string, given: Partial<Capacity> = {
     memoryBytes: Math.min(given.memoryBytes ?? wholeMib(memory * MEMORY_SHARE), memory),
     diskBytes: Math.min(given.diskBytes ?? wholeMib(free * DISK_SHARE), free),
     // Never guessed: a graphics card is offered only by its owner's word.
-    gpus: given.gpus ?? 0,
+    gpus: given.gpus ?? 0, ...(given.gpuModel === undefined ? {} : { gpuModel: given.gpuModel }), ...(given.gpuMemoryBytes === undefined ? {} : { gpuMemoryBytes: given.gpuMemoryBytes }),
   }
 }
 const wholeMib = (bytes: number): number => Math.floor(bytes / MIB) * MIB

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { pino } from 'pino'
-import { DriverId, GIB, MIB, parseCredits } from '@lumaris/protocol'
+import { DriverId, GIB, GpuModel, MIB, parseCredits } from '@lumaris/protocol'
 import type { Capacity, PriceSheet } from '@lumaris/protocol'
 import { startAgent } from './agent.ts'
 import type { AgentConfig } from './agent.ts'
@@ -24,6 +24,8 @@ const USAGE = `Runs this machine as a node of a market.
   --memory SIZE        such as 4GiB                            (7/8)
   --disk SIZE          such as 20GiB                           (9/10 of what is free)
   --gpus N             graphics cards to offer                 (none)
+  --gpu-model NAME     what they are, such as nvidia-h200
+  --gpu-memory SIZE    memory of each of them
   --cpu-hour CREDITS   --memory-gib-hour --gpu-hour --disk-gib-hour --out-gib --start: the price sheet, the first time
   --driver-module FILE drivers of your own: a module with a default export of a list of them
   --driver ID          only this isolation driver (repeatable)
@@ -31,7 +33,7 @@ const USAGE = `Runs this machine as a node of a market.
 `
 const options = {
   server: { type: 'string' }, token: { type: 'string' }, data: { type: 'string' }, name: { type: 'string' }, region: { type: 'string' }, label: { type: 'string', multiple: true },
-  cpus: { type: 'string' }, memory: { type: 'string' }, disk: { type: 'string' }, gpus: { type: 'string' }, driver: { type: 'string', multiple: true }, 'log-level': { type: 'string' }, 'driver-module': { type: 'string' },
+  cpus: { type: 'string' }, memory: { type: 'string' }, disk: { type: 'string' }, gpus: { type: 'string' }, 'gpu-model': { type: 'string' }, 'gpu-memory': { type: 'string' }, driver: { type: 'string', multiple: true }, 'log-level': { type: 'string' }, 'driver-module': { type: 'string' },
   'cpu-hour': { type: 'string' }, 'memory-gib-hour': { type: 'string' }, 'gpu-hour': { type: 'string' }, 'disk-gib-hour': { type: 'string' }, 'out-gib': { type: 'string' }, start: { type: 'string' },
   help: { type: 'boolean' }, version: { type: 'boolean' },
 } as const
@@ -76,10 +78,12 @@ function sharesOf(values: Values): Partial<Capacity> {
     return text === undefined ? undefined : Number(text)
   }
   const cpus = number('cpus', /^\d{1,4}(\.\d{1,3})?$/), gpus = number('gpus', /^\d{1,4}$/)
-  const memoryBytes = sizeOf('memory', values.memory), diskBytes = sizeOf('disk', values.disk)
+  const memoryBytes = sizeOf('memory', values.memory), diskBytes = sizeOf('disk', values.disk), gpuMemoryBytes = sizeOf('gpu-memory', values['gpu-memory'])
+  const gpuModel = values['gpu-model']
+  if (gpuModel !== undefined && !GpuModel.safeParse(gpuModel).success) throw new AgentStopped(`--gpu-model must be lower-case letters, digits, dots and dashes such as nvidia-h200, not "${gpuModel}".`)
   return {
     ...(cpus === undefined ? {} : { cpuMillis: Math.round(cpus * 1000) }), ...(gpus === undefined ? {} : { gpus }),
-    ...(memoryBytes === undefined ? {} : { memoryBytes }), ...(diskBytes === undefined ? {} : { diskBytes }),
+    ...(memoryBytes === undefined ? {} : { memoryBytes }), ...(diskBytes === undefined ? {} : { diskBytes }), ...(gpuModel === undefined ? {} : { gpuModel }), ...(gpuMemoryBytes === undefined ? {} : { gpuMemoryBytes }),
   }
 }
 

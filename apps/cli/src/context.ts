@@ -32,6 +32,8 @@ export type Context = {
   showThing(thing: unknown, facts: readonly (readonly [string, string | number | null | undefined])[]): Promise<void>
   /** A list: JSON, JSON lines, ids only (`-q`), or a table. */
   showList<Row>(rows: AsyncIterable<Row> | Iterable<Row>, columns: readonly Column<Row>[], id: (row: Row) => string, empty: string): Promise<void>
+  /** One of several tables of a command, under its title; only for people. */
+  showTable<Row>(title: string, rows: readonly Row[], columns: readonly Column<Row>[], empty: string): Promise<void>
   write(chunk: string | Uint8Array, to?: 'stdout' | 'stderr'): Promise<void>
   /** For people; never data. */
   note(line: string): void
@@ -77,6 +79,7 @@ export function createContext(io: Io, flags: Flags): Context {
       if (all.length === 0) return context.note(empty)
       await write(renderTable(columns, all, view))
     },
+    showTable: (title, rows, columns, empty) => write(`${colours.bold(title)}\n${rows.length === 0 ? `${colours.dim(empty)}\n` : renderTable(columns, rows, view)}\n`),
     write,
     note(line) { io.stderr.write(`${line}\n`) },
     progress: () => createProgress(io.stderr, { colours: errorColours, quiet: flags.quiet === true || flags.json === true || flags.jsonLines === true, env: io.env }),

@@ -1,6 +1,6 @@
 // What people type, as values: sizes, times, cores, credits. A wrong one is answered with what would have been right.
 import { InvalidArgumentError } from 'commander'
-import { parseCredits } from '@lumaris/protocol'
+import { LabelTerm, parseCredits } from '@lumaris/protocol'
 
 const SIZES: Readonly<Record<string, number>> = {
   '': 1, b: 1, k: 1024, kib: 1024, m: 1024 ** 2, mib: 1024 ** 2, g: 1024 ** 3, gib: 1024 ** 3, t: 1024 ** 4, tib: 1024 ** 4,
@@ -47,6 +47,16 @@ export const parsePair = (text: string): readonly [string, string] => {
   const at = text.indexOf('=')
   if (at < 1) throw new InvalidArgumentError(`"${text}" is not of the form NAME=VALUE.`)
   return [text.slice(0, at), text.slice(at + 1)]
+}
+
+/** `zone=a,b`, `zone!=a`, `disk.gbps>=2`, `fast`, `!shared`. */
+export function parseWhere(text: string): LabelTerm {
+  const [, not = '', label = '', op = '', rest = ''] = /^(!?)([a-z0-9][a-z0-9._/-]*)(?:(!=|>=|<=|=)(.*))?$/.exec(text.trim()) ?? []
+  const values = rest.split(',').map((one) => one.trim())
+  const term = op === '' ? { label, op: not ? 'absent' : 'exists' } : op === '=' || op === '!=' ? { label, op: op === '=' ? 'in' : 'not_in', values } : { label, op: op === '>=' ? 'at_least' : 'at_most', value: rest.trim() === '' ? Number.NaN : Number(rest) }
+  const parsed = LabelTerm.safeParse(term)
+  if (!parsed.success || (not !== '' && op !== '')) throw new InvalidArgumentError(`"${text}" is not a condition. Write it such as zone=a,b or disk.gbps>=2 or !shared.`)
+  return parsed.data
 }
 
 /** For options that may be given several times. */

@@ -4,16 +4,16 @@ import { text as readAll } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import { Option } from 'commander'
 import { DriverId, JobSpec, LEVELS, Runtime } from '@lumaris/protocol'
-import type { JobSpecInput } from '@lumaris/protocol'
+import type { JobSpecInput, LabelTerm } from '@lumaris/protocol'
 import type { Context } from './context.ts'
 import { CliError, EXIT } from './failures.ts'
 import { findInputs } from './inputs.ts'
 import type { LocalFile } from './inputs.ts'
-import { asIs, collect, parseCores, parseCount, parseDuration, parsePair, parseSize } from './parse.ts'
+import { asIs, collect, parseCores, parseCount, parseDuration, parsePair, parseSize, parseWhere } from './parse.ts'
 
 export type SpecOptions = {
   spec?: string; name?: string; runtime?: string; cpus?: number; memory?: number; disk?: number; gpus?: number; time?: number; queueTime?: number; expect?: number
-  file?: string[]; auto: boolean; out?: string[]; env?: (readonly [string, string])[]; each?: string[]; region?: string[]; label?: (readonly [string, string])[]
+  file?: string[]; auto: boolean; out?: string[]; env?: (readonly [string, string])[]; each?: string[]; region?: string[]; residency?: string[]; where?: LabelTerm[]; gpuModel?: string[]; gpuMemory?: number; label?: (readonly [string, string])[]
   level?: string; driver?: string[]; copies?: number; retries?: number; priority?: number
 }
 
@@ -28,6 +28,8 @@ export function addSpecOptions(command: Command): Command {
     .option('-m, --memory <size>', 'such as 512MiB or 2GiB (512MiB)', parseSize)
     .option('--disk <size>', 'such as 1GiB (512MiB)', parseSize)
     .option('--gpus <count>', 'graphics cards (0)', parseCount)
+    .option('--gpu-model <model>', 'such as nvidia-h200 (repeatable: any of them)', collect(asIs))
+    .option('--gpu-memory <size>', 'memory of each graphics card, at least', parseSize)
     .option('-t, --time <duration>', 'the longest a try may run, such as 90s or 1h30m (10m)', parseDuration)
     .option('--queue-time <duration>', 'how long it may wait for a node (1d)', parseDuration)
     .option('--expect <duration>', 'how long you think it runs: for the estimate only', parseDuration)
@@ -36,6 +38,8 @@ export function addSpecOptions(command: Command): Command {
     .option('--name <name>', 'a name to find it by')
     .option('--region <region>', 'only there (repeatable)', collect(asIs))
     .option('--label <name=value>', 'only nodes with this label (repeatable)', collect(parsePair))
+    .option('--where <condition>', 'a condition on labels: name=a,b  name!=a  name>=3  name<=3  name  !name (repeatable: all must hold)', collect(parseWhere))
+    .option('--residency <region>', 'where the data may lie: a rule that nothing relaxes (repeatable)', collect(asIs))
     .addOption(new Option('--level <level>', 'how strong the wall around it must be').choices(LEVELS))
     .addOption(new Option('--driver <driver>', 'only these ways to isolate (repeatable)').choices(DriverId.options).argParser(collect(asIs)))
     .option('--copies <count>', 'run on so many nodes of different owners, and compare', parseCount)
@@ -55,10 +59,10 @@ export async function specOf(context: Context, words: readonly string[], options
     ...base, command, name: options.name ?? base.name, runtime: (options.runtime as Runtime | undefined) ?? base.runtime, outputs: options.out ?? base.outputs, copies: options.copies ?? base.copies,
     priority: options.priority ?? base.priority, expectedMs: options.expect ?? base.expectedMs, env: options.env ? { ...base.env, ...Object.fromEntries(options.env) } : base.env,
     tasks: options.each?.map((argument) => ({ args: [argument] })) ?? base.tasks,
-    resources: defined({ ...resources, cpuMillis: options.cpus ?? resources.cpuMillis, memoryBytes: options.memory ?? resources.memoryBytes, diskBytes: options.disk ?? resources.diskBytes, gpus: options.gpus ?? resources.gpus }),
+    resources: defined({ ...resources, cpuMillis: options.cpus ?? resources.cpuMillis, memoryBytes: options.memory ?? resources.memoryBytes, diskBytes: options.disk ?? resources.diskBytes, gpus: options.gpus ?? resources.gpus ?? (options.gpuModel || options.gpuMemory !== undefined ? 1 : undefined), gpuModels: options.gpuModel ?? resources.gpuModels, gpuMemoryBytes: options.gpuMemory ?? resources.gpuMemoryBytes }),
     limits: defined({ ...limits, runMs: options.time ?? limits.runMs, queueMs: options.queueTime ?? limits.queueMs, retries: options.retries ?? limits.retries }),
     placement: defined({
-      ...placement, regions: options.region ?? placement.regions, minLevel: (options.level as JobSpec['placement']['minLevel'] | undefined) ?? placement.minLevel,
+      ...placement, regions: options.region ?? placement.regions, residency: options.residency ?? placement.residency, where: options.where ?? placement.where, minLevel: (options.level as JobSpec['placement']['minLevel'] | undefined) ?? placement.minLevel,
       drivers: (options.driver as DriverId[] | undefined) ?? placement.drivers, labels: options.label ? { ...placement.labels, ...Object.fromEntries(options.label) } : placement.labels,
     }),
   }) as JobSpecInput

@@ -11,6 +11,7 @@ import { Heap } from './heap.ts'
 import { WaitingQueue } from './market/queue.ts'
 import { Candidates } from './market/candidates.ts'
 import { classKeyOf } from './market/requirement.ts'
+import type { Requirement } from './market/requirement.ts'
 
 /** Times and bounds of a market. The defaults are DESIGN's; tests with real processes shorten the times, all by the same factor. */
 export type MarketSettings = {
@@ -36,6 +37,8 @@ export const DEFAULT_SETTINGS: MarketSettings = {
 export type LiveJob = { row: JobRow; tasks: TaskRow[]; readonly attempts: AttemptRow[]; /** Slots not yet done or dropped. */ open: number }
 /** What is known of a node's socket and heartbeats; not stored, so a new writer starts everyone with a full lease. */
 export type NodeLink = { connected: boolean; /** The seller lets it take work just now. */ accepting: boolean; lastSeen: Instant; heartbeat: number }
+/** `total` is the score of the chosen node, in micro-credits. */
+export type Decided = { readonly at: Instant; readonly need: Requirement; readonly node: NodeId; readonly total: number }
 export type Timer = { readonly kind: 'offer' | 'overrun' | 'cancel' | 'queue' | 'backoff' | 'quote'; readonly id: string; readonly task: number; readonly slot: number }
 
 export type MarketState = {
@@ -55,6 +58,8 @@ export type MarketState = {
   readonly slotsByBuyer: Map<string, number>
   readonly queue: WaitingQueue
   readonly candidates: Candidates
+  /** The last placements, oldest first: for sellers who ask why they were not chosen. Not stored; a new writer starts with none. */
+  readonly recent: Decided[]
   readonly timers: Heap<Timer>
   readonly links: Map<NodeId, NodeLink>
   /** Jobs that ended and may leave memory once their commit is through. */
@@ -67,7 +72,7 @@ export type MarketState = {
 export function createState(settings: MarketSettings = DEFAULT_SETTINGS, guards: Guards = ALL_GUARDS): MarketState {
   return {
     settings, guards, jobs: new Map(), attempts: new Map(), nodes: new Map(), quotes: new Map(), enrolments: new Map(), keys: new Map(),
-    accounts: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), queue: new WaitingQueue(), candidates: new Candidates(), timers: new Heap(), links: new Map(),
+    accounts: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), queue: new WaitingQueue(), candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
     ended: new Set(), highestForgotten: '', shapes: new Map(),
   }
 }

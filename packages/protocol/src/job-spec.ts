@@ -30,12 +30,16 @@ const EnvName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/)
 const Env = z.record(EnvName, z.string().max(8 * KIB)).refine((env) => Object.keys(env).length <= 200, 'at most 200 variables')
 const Argument = z.string().max(32 * KIB).refine((text) => !text.includes('\u0000'), 'no NUL characters')
 
+export const GpuModel = z.string().min(1).max(60).regex(/^[a-z0-9][a-z0-9._-]*$/, 'lower case, as nvidia-h200')
 /** Reserved for the attempt, billed while it runs. CPU in thousandths of a core, sizes in bytes. */
 export const Resources = z.strictObject({
   cpuMillis: z.number().int().min(50).max(1_024_000).default(1000),
   memoryBytes: z.number().int().min(16 * MIB).max(16_384 * GIB).default(512 * MIB),
   diskBytes: z.number().int().min(1 * MIB).max(65_536 * GIB).default(512 * MIB),
   gpus: z.number().int().min(0).max(64).default(0),
+  /** Any of these models, as nodes name them; and the least memory of each. */
+  gpuModels: z.array(GpuModel).min(1).max(20).optional(),
+  gpuMemoryBytes: z.number().int().min(1).max(2 ** 45).optional(),
 }).meta({ id: 'Resources' })
 export type Resources = z.infer<typeof Resources>
 
@@ -52,11 +56,24 @@ export const Limits = z.strictObject({
 }).meta({ id: 'Limits' })
 export type Limits = z.infer<typeof Limits>
 
+export const LabelName = z.string().regex(/^[a-z0-9][a-z0-9._/-]{0,62}$/)
+/** One condition on a node's labels. `at_least` and `at_most` compare numbers; a label that is missing or no number fails them. */
+export const LabelTerm = z.discriminatedUnion('op', [
+  z.strictObject({ label: LabelName, op: z.enum(['in', 'not_in']), values: z.array(z.string().max(63)).min(1).max(50) }),
+  z.strictObject({ label: LabelName, op: z.enum(['exists', 'absent']) }),
+  z.strictObject({ label: LabelName, op: z.enum(['at_least', 'at_most']), value: z.number() }),
+]).meta({ id: 'LabelTerm' })
+export type LabelTerm = z.infer<typeof LabelTerm>
+
 export const Placement = z.strictObject({
   minLevel: Level.default('language'),
   drivers: z.array(DriverId).min(1).max(7).optional(),
   regions: z.array(z.string().min(1).max(40)).min(1).max(20).optional(),
-  labels: z.record(z.string().regex(/^[a-z0-9][a-z0-9._/-]{0,62}$/), z.string().max(63)).default({}),
+  labels: z.record(LabelName, z.string().max(63)).default({}),
+  /** Every one of these must hold; `labels` is the short form for one value each. */
+  where: z.array(LabelTerm).min(1).max(20).optional(),
+  /** Where the data may lie: a rule, never relaxed by any fallback, while `regions` is a wish. */
+  residency: z.array(z.string().min(1).max(40)).min(1).max(20).optional(),
   /** The most one attempt may cost at its time limit; nodes that could cost more are not considered. */
   maxAttemptCost: Amount.optional(),
 }).meta({ id: 'Placement' })

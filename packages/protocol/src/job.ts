@@ -3,7 +3,7 @@ import { AttemptId, Instant, JobId, NodeId, QuoteId, Sha256, SlotId, TaskId, Use
 import { Amount, Money } from './money.ts'
 import { Cause } from './causes.ts'
 import { DriverId, JobSpec, Level, RelativePath } from './job-spec.ts'
-import { PriceSheet } from './node.ts'
+import { Capacity, PriceSheet } from './node.ts'
 
 export const JobState = z.enum(['queued', 'running', 'completed', 'failed', 'cancelled', 'expired']).meta({ id: 'JobState' })
 export type JobState = z.infer<typeof JobState>
@@ -30,7 +30,7 @@ export const ScoreTerms = z.object({ price: Money, risk: Money, load: Money, tot
 export type ScoreTerms = z.infer<typeof ScoreTerms>
 
 export const NO_REASONS = ['not_online', 'driver', 'level', 'runtime', 'cpu', 'memory', 'disk', 'gpu', 'cpu_busy', 'memory_busy', 'disk_busy', 'gpu_busy',
-  'region', 'label', 'price', 'same_owner_as_copy', 'failed_here'] as const
+  'gpu_model', 'gpu_memory', 'region', 'residency', 'label', 'price', 'same_owner_as_copy', 'failed_here'] as const
 /** Why a node was not taken. `cpu` means it never has enough, `cpu_busy` that it has not enough just now. */
 export const NoReason = z.enum(NO_REASONS).meta({ id: 'NoReason' })
 export type NoReason = z.infer<typeof NoReason>
@@ -90,7 +90,32 @@ export const Explanation = z.object({
   /** For work that waits: every node and its first reason, and what would help. */
   waiting: z.object({
     tasks: z.number().int(), nodes: z.array(z.object({ node: NodeId, name: z.string(), reason: NoReason, says: z.string() })),
-    changes: z.array(z.object({ change: z.string(), nodes: z.number().int() })),
+    /** Smallest changes to the request, fewest first: how many nodes could then run it, how soon the first could begin, and what an attempt there costs, likely and at most. */
+    changes: z.array(z.object({
+      change: z.string(), steps: z.array(z.object({ reason: NoReason, from: z.union([z.string(), z.number()]), to: z.union([z.string(), z.number()]) })),
+      nodes: z.number().int(), startsInMs: z.number().int().optional(), likely: Amount, attemptCap: Amount,
+    })),
   }).optional(),
 }).meta({ id: 'Explanation' })
 export type Explanation = z.infer<typeof Explanation>
+
+/** For a seller: what became of the market's last placements for this node, as it stands now. */
+export const NodeExplanation = z.object({
+  node: NodeId, name: z.string(), summary: z.string(), decisions: z.number().int(), chosen: z.number().int(),
+  /** `count` of the decisions had this against the node, `alone` of them nothing else. */
+  reasons: z.array(z.object({ reason: z.enum([...NO_REASONS, 'dearer']), count: z.number().int(), alone: z.number().int(), says: z.string() })),
+  /** Where only the price stood against it: hundredths above the winner, the middle one. */
+  medianGapPercent: z.number().optional(),
+}).meta({ id: 'NodeExplanation' })
+export type NodeExplanation = z.infer<typeof NodeExplanation>
+
+/** The matchmaking table as an operator sees it: who offers, who waits, and what was decided last. */
+export const MarketTable = z.object({
+  at: Instant,
+  nodes: z.array(z.object({
+    node: NodeId, name: z.string(), state: z.string(), region: z.string(), level: Level.optional(), capacity: Capacity, free: Capacity, cpuHour: Amount, reliability: z.number(), running: z.number().int(),
+  })),
+  lines: z.array(z.object({ need: z.string(), job: JobId, waiting: z.number().int(), oldestAt: Instant, asleep: z.boolean() })),
+  decisions: z.array(z.object({ at: Instant, job: JobId, node: NodeId, nodeName: z.string(), need: z.string(), total: Amount })),
+}).meta({ id: 'MarketTable' })
+export type MarketTable = z.infer<typeof MarketTable>

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { EnrolmentId, Instant, NodeId, UserId } from './ids.ts'
 import { Amount } from './money.ts'
-import { DriverId, Level, Runtime } from './job-spec.ts'
+import { DriverId, GpuModel, LabelName, Level, Runtime } from './job-spec.ts'
 
 /** What a node charges, in micro-credits. Reserved resources are charged for the time an attempt runs; rounded once, down, for the buyer. */
 export const PriceSheet = z.strictObject({
@@ -17,6 +17,8 @@ export type PriceSheet = z.infer<typeof PriceSheet>
 export const Capacity = z.strictObject({
   cpuMillis: z.number().int().min(0).max(4_096_000), memoryBytes: z.number().int().min(0).max(2 ** 50), diskBytes: z.number().int().min(0).max(2 ** 53 - 1),
   gpus: z.number().int().min(0).max(1024),
+  /** All GPUs of a node are alike; a machine with two kinds joins as two nodes. */
+  gpuModel: GpuModel.optional(), gpuMemoryBytes: z.number().int().min(0).max(2 ** 45).optional(),
 }).meta({ id: 'Capacity' })
 export type Capacity = z.infer<typeof Capacity>
 
@@ -50,7 +52,7 @@ export type Enrolment = z.infer<typeof Enrolment>
 export const EnrolNode = z.strictObject({
   token: z.string().min(20).max(200), publicKey: z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'an Ed25519 public key, 32 bytes, base64url'),
   proof: z.string().regex(/^[A-Za-z0-9_-]{86}$/), name: NodeName, region: z.string().min(1).max(40).default('local'),
-  labels: z.record(z.string().regex(/^[a-z0-9][a-z0-9._/-]{0,62}$/), z.string().max(63)).default({}),
+  labels: z.record(LabelName, z.string().max(63)).default({}),
   capacity: Capacity, prices: PriceSheet.prefault({}), agentVersion: z.string().max(40),
 }).meta({ id: 'EnrolNode' })
 export type EnrolNode = z.infer<typeof EnrolNode>

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { AttemptId, Instant, JobId, KeyId, NodeId, QuoteId, Sha256 } from './ids.ts'
 import { Amount } from './money.ts'
-import { Attempt, Explanation, Job, JobEvent, JobState, Results, Task } from './job.ts'
+import { Attempt, Explanation, Job, JobEvent, JobState, MarketTable, NodeExplanation, Results, Task } from './job.ts'
 import { JobSpec } from './job-spec.ts'
 import { EnrolNode, Enrolment, Node, NodeName, PriceSheet } from './node.ts'
 import { Entry, LedgerCheck, Topup, Wallet } from './ledger.ts'
@@ -79,6 +79,7 @@ export const routes = {
   enrolNode: route({ id: 'enrolNode', method: 'POST', path: '/v1/nodes', summary: 'An agent enrols with its join token and its own new key', who: 'anyone', body: EnrolNode, reply: Node, status: 201, refuses: ['enrolment_invalid', 'node_key_taken', 'bad_signature'] }),
   listNodes: route({ id: 'listNodes', method: 'GET', path: '/v1/nodes', summary: 'My nodes (all of them for an admin)', who: 'user', scope: 'nodes:read', query: Page, reply: list(Node), refuses: [] }),
   getNode: route({ id: 'getNode', method: 'GET', path: '/v1/nodes/:node', summary: 'A node', who: 'user', scope: 'nodes:read', owner: 'node', params: nodeParams, reply: Node, refuses: ['not_found'] }),
+  explainNode: route({ id: 'explainNode', method: 'GET', path: '/v1/nodes/:node/explain', summary: 'Why this node was not chosen in the last 100 placements', who: 'user', scope: 'nodes:read', owner: 'node', params: nodeParams, reply: NodeExplanation, refuses: ['not_found'] }),
   pauseNode: route({ id: 'pauseNode', method: 'POST', path: '/v1/nodes/:node/pause', summary: 'No new work; what runs goes on', who: 'user', scope: 'nodes:write', owner: 'node', params: nodeParams, reply: Node, refuses: ['not_found', 'not_in_this_state'] }),
   resumeNode: route({ id: 'resumeNode', method: 'POST', path: '/v1/nodes/:node/resume', summary: 'Take work again', who: 'user', scope: 'nodes:write', owner: 'node', params: nodeParams, reply: Node, refuses: ['not_found', 'not_in_this_state'] }),
   priceNode: route({ id: 'priceNode', method: 'PUT', path: '/v1/nodes/:node/prices', summary: 'Set the price sheet; running attempts keep theirs', who: 'user', scope: 'nodes:write', owner: 'node', params: nodeParams, body: PriceSheet, reply: Node, refuses: ['not_found'] }),
@@ -88,6 +89,7 @@ export const routes = {
   createTopup: route({ id: 'createTopup', method: 'POST', path: '/v1/topups', summary: 'Add credits', who: 'buyer', scope: 'wallet:write', body: Topup, reply: Wallet, status: 201, idempotent: true, refuses: ['topup_not_allowed', 'amount_not_allowed', 'idempotency_conflict', 'overloaded'] }),
   // the market itself
   checkLedger: route({ id: 'checkLedger', method: 'GET', path: '/v1/admin/ledger', summary: 'Does everything sum to zero', who: 'admin', scope: 'admin', reply: LedgerCheck, refuses: [] }),
+  marketTable: route({ id: 'marketTable', method: 'GET', path: '/v1/admin/market', summary: 'The matchmaking table: nodes, waiting work, last decisions', who: 'admin', scope: 'admin', reply: MarketTable, refuses: [] }),
   healthz: route({ id: 'healthz', method: 'GET', path: '/healthz', summary: 'Is the process alive', who: 'anyone', reply: z.object({ status: z.literal('ok'), version: z.string() }), refuses: [] }),
   readyz: route({ id: 'readyz', method: 'GET', path: '/readyz', summary: 'Can it serve: database, writer', who: 'anyone', reply: z.object({ status: z.enum(['ready', 'not_ready']), reason: z.string().optional() }), refuses: ['unavailable'] }),
   metrics: route({ id: 'metrics', method: 'GET', path: '/metrics', summary: 'Prometheus metrics', who: 'anyone', sends: 'text', refuses: [] }),

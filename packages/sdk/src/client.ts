@@ -121,6 +121,8 @@ export function createClient(options: TransportOptions) {
     quote: (spec: JobSpecInput, more?: CallOptions) => api.createQuote({ body: { spec } }, more),
     receipt: (attempt: string, more?: CallOptions) => api.getReceipt({ params: { attempt } }, more),
     explain: (job: string, more?: CallOptions) => api.explainJob({ params: { job } }, more),
+    explainNode: (node: string, more?: CallOptions) => api.explainNode({ params: { node } }, more),
+    marketTable: (more?: CallOptions) => api.marketTable({}, more),
 
     /** Uploads what the server lacks of it; an upload that was cut off goes on from there. */
     upload: (source: UploadSource, more?: TransferOptions & { readonly pieceBytes?: number }): Promise<Uploaded> => upload(transport, source, more),

@@ -1,6 +1,6 @@
 // Valid things to start from: a test names only what matters to it.
 import { GIB, Hello, JobSpec, PriceSheet, canonical } from '@lumaris/protocol'
-import type { AttemptId, JobDispatch, JobId, JobSpecInput, JobStatusMessage, NodeId, ToAgent, UserId } from '@lumaris/protocol'
+import type { AttemptId, Capacity, JobDispatch, JobId, JobSpecInput, JobStatusMessage, NodeId, ToAgent, UserId } from '@lumaris/protocol'
 import { createState, runTurn, DEFAULT_SETTINGS, stepAgent, createAgentState } from '@lumaris/domain'
 import type { Answer, Change, Command, Effect, Guards, MarketSettings, MarketState, NodeRow, TurnPorts } from '@lumaris/domain'
 import { createHash } from 'node:crypto'
@@ -49,13 +49,13 @@ export function aMarket(options: { settings?: Partial<MarketSettings>; guards?: 
       return market.act({ kind: 'submit', buyer, id: null, key: null, bodyHash: hash, spec, specHash: hash, quote: null, cap: null, noWait: false, ...more })
     },
     /** Enrols and connects a node; its agent is the real one, without hands. */
-    join(name: string, more: { owner?: UserId; cpuHour?: number; cpuMillis?: number; memoryBytes?: number } = {}) {
+    join(name: string, more: { owner?: UserId; cpuHour?: number; region?: string; labels?: Record<string, string> } & Partial<Capacity> = {}) {
       const tokenHash = sha256(`token ${name}`)
       market.act({ kind: 'enrolment', owner: more.owner ?? aUser(`seller of ${name}`), tokenHash, name })
-      const capacity = { cpuMillis: more.cpuMillis ?? 4000, memoryBytes: more.memoryBytes ?? 8 * GIB, diskBytes: 100 * GIB, gpus: 0 }
+      const capacity = { cpuMillis: more.cpuMillis ?? 4000, memoryBytes: more.memoryBytes ?? 8 * GIB, diskBytes: more.diskBytes ?? 100 * GIB, gpus: more.gpus ?? 0, ...(more.gpuModel ? { gpuModel: more.gpuModel } : {}), ...(more.gpuMemoryBytes ? { gpuMemoryBytes: more.gpuMemoryBytes } : {}) }
       const row = market.act({
         kind: 'enrol', tokenHash, body: {
-          token: 'x'.repeat(20), publicKey: sha256(name).slice(0, 43), proof: 'x'.repeat(86), name, region: 'local', labels: {}, capacity, prices: prices(more.cpuHour ?? 1), agentVersion: '0.1.0',
+          token: 'x'.repeat(20), publicKey: sha256(name).slice(0, 43), proof: 'x'.repeat(86), name, region: more.region ?? 'local', labels: more.labels ?? {}, capacity, prices: prices(more.cpuHour ?? 1), agentVersion: '0.1.0',
         },
       }) as NodeRow
       const agent = createAgentState(row.id, capacity)

@@ -14,7 +14,7 @@ import { addPriceOptions, pricesOf } from '../price-options.ts'
 import type { PriceOptions } from '../price-options.ts'
 import { stamp } from '../ui/time.ts'
 
-type JoinOptions = PriceOptions & { name?: string; data: string; tokenStdin?: boolean; region?: string; label?: string[]; cpus?: string; memory?: string; disk?: string; gpus?: string; driver?: string[]; logLevel?: string }
+type JoinOptions = PriceOptions & { name?: string; data: string; tokenStdin?: boolean; region?: string; label?: string[]; cpus?: string; memory?: string; disk?: string; gpus?: string; gpuModel?: string; gpuMemory?: string; driver?: string[]; logLevel?: string }
 
 export function define(command: Command, withContext: WithContext): void {
   command.addHelpText('before', 'Examples:\n  lumaris agent join --cpus 4 --memory 8GiB --cpu-hour 0.02\n  lumaris agent token -q | ssh box lumaris --url https://market.example agent join --token-stdin\n')
@@ -24,6 +24,7 @@ export function define(command: Command, withContext: WithContext): void {
     .option('--data <folder>', 'its key, journal and work', asIs, joinPath())
     .option('--token-stdin', 'read the join token from standard input (else one is made for you)')
     .option('--cpus <cores>', 'cores to offer (all)', asIs).option('--memory <size>', 'memory to offer (7/8)', asIs).option('--disk <size>', 'disk to offer (9/10 of what is free)', asIs).option('--gpus <count>', 'graphics cards to offer (none)', asIs)
+    .option('--gpu-model <model>', 'what they are, such as nvidia-h200', asIs).option('--gpu-memory <size>', 'memory of each of them', asIs)
     .option('--region <region>', 'where it stands', asIs).option('--label <name=value>', 'to be found by (repeatable)', collect(asIs))
     .addOption(new Option('--driver <driver>', 'only these ways to isolate (repeatable)').choices(DriverId.options).argParser(collect(asIs)))
     .addOption(new Option('--log-level <level>', 'how much it tells').choices(['debug', 'info', 'warn', 'error']))
@@ -48,6 +49,8 @@ async function runAgent(context: Context, options: JoinOptions): Promise<void> {
   else if (signedIn !== undefined) joinToken = (await (await context.client()).api.createEnrolment({ body: options.name === undefined ? {} : { name: options.name } })).token
   const flags: string[] = ['--server', url, '--data', options.data]
   for (const name of ['name', 'cpus', 'memory', 'disk', 'gpus', 'region'] as const) if (options[name] !== undefined) flags.push(`--${name}`, options[name])
+  if (options.gpuModel !== undefined) flags.push('--gpu-model', options.gpuModel)
+  if (options.gpuMemory !== undefined) flags.push('--gpu-memory', options.gpuMemory)
   for (const label of options.label ?? []) flags.push('--label', label)
   for (const driver of options.driver ?? []) flags.push('--driver', driver)
   for (const [field, micros] of Object.entries(pricesOf(options))) flags.push(`--${FLAGS[field] ?? field}`, formatCredits(BigInt(micros)))

@@ -3,6 +3,7 @@ import type { WithContext } from '../cli.ts'
 import type { Context } from '../context.ts'
 import { clean } from '../ui/clean.ts'
 import { amountOf, creditsOf } from '../ui/money.ts'
+import { durationText } from '../ui/time.ts'
 
 export function define(command: Command, withContext: WithContext): void {
   command.argument('<job>', 'its id').addHelpText('before', 'Examples:\n  lumaris explain job_01jcd3k8w9e5r7t2y4u6p8a0sd\n').action(withContext(explain))
@@ -23,7 +24,10 @@ async function explain(context: Context, id: string): Promise<void> {
     lines.push('', bold(`${found.waiting.tasks} task${found.waiting.tasks === 1 ? '' : 's'} waiting`))
     for (const node of found.waiting.nodes) lines.push(`  ${clean(node.says)}`)
     if (found.waiting.changes.length > 0) lines.push('', bold('What would help'))
-    for (const { change, nodes } of found.waiting.changes) lines.push(`  ${clean(change)} ${dim(`(${nodes} node${nodes === 1 ? '' : 's'})`)}`)
+    for (const { change, nodes, startsInMs, likely } of found.waiting.changes) {
+      const start = startsInMs === undefined ? '' : startsInMs === 0 ? ', at once' : `, in about ${durationText(startsInMs)}`
+      lines.push(`  ${clean(change)} ${dim(`(${nodes} node${nodes === 1 ? '' : 's'}${start}, about ${creditsOf(likely)})`)}`)
+    }
   }
   await context.write(`${lines.join('\n')}\n`)
 }

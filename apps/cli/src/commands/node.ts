@@ -11,11 +11,12 @@ import { creditsOf } from '../ui/money.ts'
 import { sizeText, stamp } from '../ui/time.ts'
 
 export function define(command: Command, withContext: WithContext): void {
-  command.addHelpText('before', 'Examples:\n  lumaris node show my-laptop\n  lumaris node pause my-laptop\n  lumaris node price my-laptop --cpu-hour 0.02 --memory-gib-hour 0.004\n')
+  command.addHelpText('before', 'Examples:\n  lumaris node show my-laptop\n  lumaris node pause my-laptop\n  lumaris node explain my-laptop\n  lumaris node price my-laptop --cpu-hour 0.02 --memory-gib-hour 0.004\n')
   const sub = (name: string, summary: string): Command => command.command(name).summary(summary).description(summary).argument('<node>', 'its name or id')
   sub('show', 'what it has, and what it did').action(withContext(async (context: Context, name: string) => { const client = await context.client(); return show(context, await findNode(client, name)) }))
   sub('pause', 'no new work; what runs goes on').action(withContext(async (context: Context, name: string) => { const client = await context.client(); return show(context, await client.api.pauseNode({ params: { node: (await findNode(client, name)).id } })) }))
   sub('resume', 'take work again').action(withContext(async (context: Context, name: string) => { const client = await context.client(); return show(context, await client.api.resumeNode({ params: { node: (await findNode(client, name)).id } })) }))
+  sub('explain', 'why it was not chosen in the last 100 placements').action(withContext(explain))
   addPriceOptions(sub('price', 'set prices, in credits; those not named stay')).action(withContext(price))
 }
 
@@ -25,6 +26,17 @@ async function price(context: Context, name: string, options: PriceOptions): Pro
   const client = await context.client()
   const node = await findNode(client, name)
   await show(context, await client.api.priceNode({ params: { node: node.id }, body: { ...node.prices, ...asked } }))
+}
+
+async function explain(context: Context, name: string): Promise<void> {
+  const client = await context.client()
+  const found = await client.explainNode((await findNode(client, name)).id)
+  if (context.flags.json || context.flags.jsonLines) return context.showThing(found, [])
+  const { bold, dim } = context.colours
+  const lines = [bold(clean(found.summary))]
+  for (const { count, alone, says } of found.reasons) lines.push(`  ${String(count).padStart(3)} × ${clean(says)} ${dim(alone === count ? '(nothing else stood against it)' : alone === 0 ? '(always with something else)' : `(${alone} × nothing else)`)}`)
+  if (found.medianGapPercent !== undefined) lines.push('', `Where only the price decided, it was ${found.medianGapPercent} % above the winner (the middle one).`)
+  await context.write(`${lines.join('\n')}\n`)
 }
 
 /** By id, or by a name that only one of my nodes has. */

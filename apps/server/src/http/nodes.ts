@@ -7,9 +7,10 @@ import { viewNode } from '../store/views.ts'
 import { verifyText } from '../signatures.ts'
 import type { Handlers } from './server.ts'
 import { isAdmin, owns } from './policy.ts'
+import { explainNode } from '../live/explain.ts'
 import type { Principal } from './policy.ts'
 
-type Names = 'createEnrolment' | 'enrolNode' | 'listNodes' | 'getNode' | 'pauseNode' | 'resumeNode' | 'priceNode'
+type Names = 'createEnrolment' | 'enrolNode' | 'listNodes' | 'getNode' | 'explainNode' | 'pauseNode' | 'resumeNode' | 'priceNode'
 
 async function mine(app: App, who: Principal, id: NodeId): Promise<NodeRow | Refusal> {
   const node = await readNode(app.db, id)
@@ -43,6 +44,10 @@ export function nodeHandlers(app: App): Pick<Handlers, Names> {
     getNode: async ({ params, who }) => {
       const row = await mine(app, who, params.node)
       return isRefusal(row) ? row : view(row)
+    },
+    explainNode: async ({ params, who }) => {
+      const row = await mine(app, who, params.node)
+      return isRefusal(row) ? row : explainNode(app, row)
     },
     pauseNode: ({ params, who }) => change(who, params.node, () => app.engine.act({ kind: 'will', node: params.node, will: 'paused' })),
     resumeNode: ({ params, who }) => change(who, params.node, () => app.engine.act({ kind: 'will', node: params.node, will: 'open' })),

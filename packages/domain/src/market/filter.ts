@@ -1,7 +1,7 @@
 // The hard filters: may this node take this work at all? The answer is a reason or null, the first that applies, cheapest test first.
 // `…_busy` reasons pass with time, the others do not.
 import { LEVELS } from '@lumaris/protocol'
-import type { Capacity, DriverOffer, JobSpec, NoReason, PriceSheet, Resources } from '@lumaris/protocol'
+import type { Capacity, DriverOffer, JobSpec, LabelTerm, NoReason, PriceSheet, Resources } from '@lumaris/protocol'
 import type { NodeRow } from '../rows.ts'
 import { EMPTY_CAPACITY } from '../state.ts'
 import type { MarketState } from '../state.ts'
@@ -52,20 +52,51 @@ export const worstCost = (node: NodeRow, need: Requirement): bigint => costsOn(n
 /** Without a hint, a job is expected to use a fifth of its time limit: limits are guesses upwards. */
 export const expectedMs = (spec: Pick<JobSpec, 'expectedMs' | 'limits'>): number => spec.expectedMs ?? Math.ceil(spec.limits.runMs / 5)
 
+type Test = readonly [reason: NoReason, stands: (node: NodeRow, spec: JobSpec) => boolean]
+/** What can stand against a node besides its drivers, cheapest first. Each test says whether it does. */
+const TESTS: readonly Test[] = [
+  ['cpu', ({ capacity }, { resources }) => capacity.cpuMillis < resources.cpuMillis],
+  ['memory', ({ capacity }, { resources }) => capacity.memoryBytes < resources.memoryBytes],
+  ['disk', ({ capacity }, { resources }) => capacity.diskBytes < resources.diskBytes],
+  ['gpu', ({ capacity }, { resources }) => capacity.gpus < resources.gpus],
+  ['gpu_model', ({ capacity }, { resources }) => resources.gpuModels !== undefined && !resources.gpuModels.includes(capacity.gpuModel ?? '')],
+  ['gpu_memory', ({ capacity }, { resources }) => resources.gpuMemoryBytes !== undefined && (capacity.gpuMemoryBytes ?? 0) < resources.gpuMemoryBytes],
+  ['residency', ({ region }, { placement }) => placement.residency !== undefined && !placement.residency.includes(region)],
+  ['region', ({ region }, { placement }) => placement.regions !== undefined && !placement.regions.includes(region)],
+  ['label', ({ labels }, { placement }) => !fits(labels, placement)],
+]
+
 /** Why this node can never run it, however free it is; null when it can. */
 export function neverReason(node: NodeRow, need: Requirement): NoReason | null {
-  const { resources, placement } = need.spec
   if (node.will === 'retired' || node.will === 'banned') return 'not_online'
   const driver = pickDriver(node, need)
   if (typeof driver === 'string') return driver
-  if (node.capacity.cpuMillis < resources.cpuMillis) return 'cpu'
-  if (node.capacity.memoryBytes < resources.memoryBytes) return 'memory'
-  if (node.capacity.diskBytes < resources.diskBytes) return 'disk'
-  if (node.capacity.gpus < resources.gpus) return 'gpu'
-  if (placement.regions && !placement.regions.includes(node.region)) return 'region'
-  for (const label in placement.labels) if (node.labels[label] !== placement.labels[label]) return 'label'
-  if (placement.maxAttemptCost !== undefined && worstCost(node, need) > BigInt(placement.maxAttemptCost)) return 'price'
-  return null
+  for (const [reason, stands] of TESTS) if (stands(node, need.spec)) return reason
+  return overPriced(node, need) ? 'price' : null
+}
+/** All that stands against it, whatever runs there just now; here the attempt's cap counts too. Empty: it could take it. */
+export function obstacles(node: NodeRow, need: Requirement): NoReason[] {
+  const all = TESTS.filter(([, stands]) => stands(node, need.spec)).map(([reason]) => reason)
+  const driver = pickDriver(node, need)
+  if (typeof driver === 'string') all.unshift(driver)
+  if (overPriced(node, need) || worstCost(node, need) > need.attemptCap) all.push('price')
+  return all
+}
+const overPriced = (node: NodeRow, need: Requirement): boolean => { const most = need.spec.placement.maxAttemptCost; return most !== undefined && worstCost(node, need) > BigInt(most) }
+const fits = (labels: NodeRow['labels'], { labels: wanted, where }: JobSpec['placement']): boolean => {
+  for (const label in wanted) if (labels[label] !== wanted[label]) return false
+  return where === undefined || where.every((term) => holds(term, labels[term.label]))
+}
+
+function holds(term: LabelTerm, value: string | undefined): boolean {
+  switch (term.op) {
+    case 'in': return value !== undefined && term.values.includes(value)
+    case 'not_in': return value === undefined || !term.values.includes(value)
+    case 'exists': return value !== undefined
+    case 'absent': return value === undefined
+    case 'at_least': return value !== undefined && value.trim() !== '' && Number(value) >= term.value
+    case 'at_most': return value !== undefined && value.trim() !== '' && Number(value) <= term.value
+  }
 }
 
 /** Why not right now. Called after `neverReason` said null. */

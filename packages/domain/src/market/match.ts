@@ -2,7 +2,7 @@
 import { slotId, taskId } from '@lumaris/protocol'
 import type { AttemptId, DriverOffer, NodeId, UserId } from '@lumaris/protocol'
 import type { AttemptRow, JobRow, NodeRow, SlotRow, TaskRow } from '../rows.ts'
-import type { MarketState } from '../state.ts'
+import type { Decided, MarketState } from '../state.ts'
 import { liveJob, putAttempt, putJob, putTask, record } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 import { SLOT, isLive, next } from '../job/lifecycle.ts'
@@ -34,7 +34,16 @@ function place(turn: Turn, waiting: Waiting, classKey: string): 'placed' | 'gone
   const choice = choose(turn.state, need, classKey)
   if (!choice) return 'no_room'
   offer(turn, live.row, task, waiting.slot, choice)
+  remember(turn, { at: turn.now, need, node: choice.node.id, total: choice.score.total })
   return 'placed'
+}
+
+/** Placements that a seller can ask about. */
+export const RECENT_MAX = 100
+function remember(turn: Turn, decided: Decided): void {
+  const { recent } = turn.state
+  recent.push(decided)
+  if (recent.length >= 2 * RECENT_MAX) recent.splice(0, recent.length - RECENT_MAX)
 }
 
 /** Owners that hold another copy of this task: a second opinion must not come from the same house. */

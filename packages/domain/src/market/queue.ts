@@ -25,6 +25,13 @@ export class WaitingQueue {
   get lines(): number { return this.#lines.size }
   get awake(): number { return this.#awake.size }
 
+  /** The lines as they stand, the longest waiting first. An entry that no longer counts may stand in front. */
+  table(): { readonly head: Waiting; readonly since: Instant; readonly waiting: number; readonly asleep: boolean }[] {
+    const lines = []
+    for (const { heap, asleep } of this.#lines.values()) { const head = heap.peek(); if (head) lines.push({ head, since: heap.peekKey() ?? 0, waiting: heap.size, asleep }) }
+    return lines.sort((a, b) => a.since - b.since)
+  }
+
   /** Some node gained room, or changed its terms: everyone may look again. */
   wake(): void {
     if (this.#awake.size === this.#lines.size) return

@@ -8,6 +8,7 @@ import { emit, refused } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 import { busyReason, costsOn, neverReason } from './filter.ts'
 import type { Requirement } from './requirement.ts'
+import { startsInMs } from './start-time.ts'
 
 export type QuoteCommand = { readonly kind: 'quote'; readonly buyer: UserId; readonly spec: JobSpec; readonly specHash: string }
 
@@ -58,7 +59,22 @@ export function contradiction(spec: JobSpec): Refusal | null {
   if (clash) return refused('impossible_request', { reason: `a task and the job both have an input at ${clash}` })
   const bytes = spec.inputs.reduce((sum, file) => sum + file.size, 0) + Math.max(0, ...spec.tasks.map((task) => (task.inputs ?? []).reduce((sum, file) => sum + file.size, 0)))
   if (bytes > spec.resources.diskBytes) return refused('impossible_request', { reason: 'the inputs are larger than the disk asked for', inputBytes: bytes, diskBytes: spec.resources.diskBytes })
+  const { resources, placement } = spec
+  if (resources.gpus === 0 && (resources.gpuModels || resources.gpuMemoryBytes !== undefined)) return refused('impossible_request', { reason: 'a model or memory of GPUs is asked for, but no GPU: ask for at least one' })
+  if (placement.residency && placement.regions && !placement.regions.some((region) => placement.residency?.includes(region))) return refused('impossible_request', { reason: 'none of the regions asked for is one where the data may lie' })
+  const torn = (placement.where ?? []).find((term) => term.op === 'absent' && (placement.labels[term.label] !== undefined || placement.where?.some((other) => other.label === term.label && other.op !== 'absent' && other.op !== 'not_in')))
+  if (torn) return refused('impossible_request', { reason: `the label ${torn.label} is asked for, and asked to be absent` })
   return null
+}
+
+function soonest(turn: Turn, spec: JobSpec): { startsInMs?: number } {
+  const need: Requirement = { spec, attemptCap: 0n, job: '' as Requirement['job'], avoid: [], owners: [] }
+  let best: number | null = null
+  for (const node of turn.state.nodes.values()) {
+    const at = neverReason(node, need) === null ? startsInMs(turn.state, node, need, turn.now) : null
+    if (at !== null && (best === null || at < best)) best = at
+  }
+  return best === null ? {} : { startsInMs: best }
 }
 
 export function quote(turn: Turn, command: QuoteCommand): QuoteRow | Refusal {
@@ -69,8 +85,8 @@ export function quote(turn: Turn, command: QuoteCommand): QuoteRow | Refusal {
   const row: QuoteRow = {
     id: turn.id('quo') as QuoteId, buyer: command.buyer, specHash: command.specHash as QuoteRow['specHash'], p50: found.p50.toString(), p90: found.p90.toString(), cap: cap.toString(),
     attemptCap: found.attemptCap.toString(), nodes: found.nodes, nodesFree: found.nodesFree, refused: found.refused, validUntil: turn.now + QUOTE_VALID_MS,
-    // Honest only for "now": a forecast of when a busy node frees is the full engine's.
-    ...(found.nodesFree > 0 ? { startsInMs: 0 } : {}),
+    // While others wait, when it would be their turn is not known well enough to be said.
+    ...(found.nodesFree > 0 ? { startsInMs: 0 } : turn.state.queue.lines === 0 ? soonest(turn, command.spec) : {}),
   }
   emit(turn, { kind: 'quote', row })
   return row
