@@ -122,6 +122,7 @@ export class Auditor {
       if (cause === 'buyer_exit' || cause === 'buyer_limit') world.saw('paid for a failing program')
       if (cause === 'buyer_cancelled') world.saw('paid on cancel')
     }
+    if (row.type === 'fallback') world.saw('concession made')
     if (row.type === 'task' && row.state === 'failed' && row.cause !== 'buyer_exit' && row.cause !== 'buyer_limit' && row.cause !== 'wrong_result') world.saw('retries used up')
   }
 

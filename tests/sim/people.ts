@@ -58,7 +58,8 @@ export class Buyer {
       limits: { runMs, queueMs: chance.pick([60_000, 600_000, 1_800_000]), retries: chance.pick([0, 1, 2, 5, 5, 5]) },
       copies: Number(chance.weighted({ 1: 70, 2: 18, 3: 12 })), disconnect: chance.weighted({ replace: 55, wait: 15, exclusive: 30 }), priority: chance.between(1, 10),
     }
-    return JobSpec.parse(input)
+    // Some want what nobody has, and give in after a while.
+    return JobSpec.parse(input.priority === 7 ? { ...input, placement: { regions: ['elsewhere'] }, fallback: [{ afterMs: 30_000, regions: null }] } : input)
   }
 
   #submit(spec: JobSpec, quote: QuoteId | null): void {

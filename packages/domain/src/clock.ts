@@ -28,6 +28,7 @@ function fire(turn: Turn, timer: Timer): void {
     case 'cancel': return ifAttempt(turn, timer, ['running'], 'buyer_cancelled', 'cancelled; the node sent no last reading')
     case 'queue': return expire(turn, timer)
     case 'backoff': return retry(turn, timer)
+    case 'fallback': return stepDown(turn, timer)
     case 'quote': turn.state.quotes.delete(timer.id as QuoteId)
   }
 }
@@ -36,7 +37,7 @@ function isWanted(state: MarketState, timer: Timer): boolean {
   switch (timer.kind) {
     case 'offer': return state.attempts.get(timer.id as AttemptId)?.state === 'offered'
     case 'overrun': case 'cancel': { const attempt = state.attempts.get(timer.id as AttemptId); return attempt !== undefined && holdsNode(attempt.state) }
-    case 'queue': case 'backoff': { const live = state.jobs.get(timer.id as JobId); return live !== undefined && !isTerminal(live.row.state) }
+    case 'queue': case 'backoff': case 'fallback': { const live = state.jobs.get(timer.id as JobId); return live !== undefined && !isTerminal(live.row.state) }
     case 'quote': return state.quotes.has(timer.id as QuoteId)
   }
 }
@@ -68,6 +69,16 @@ function expire(turn: Turn, timer: Timer): void {
   putJob(turn, { ...live.row, cancelling: true, cause: 'queue_timeout' })
   record(turn, id, { type: 'cancelling', state: live.row.state, cause: 'queue_timeout' })
   stopAll(turn, id, 'queue_timeout')
+}
+
+/** The buyer's next concession, if the job still waits. While all of it runs nothing is given up; the question comes again after the same time. */
+function stepDown(turn: Turn, timer: Timer): void {
+  const id = timer.id as JobId, live = turn.state.jobs.get(id), rung = timer.task
+  const step = live?.row.spec.fallback?.[rung]
+  if (!live || !step || live.row.rung !== rung || isTerminal(live.row.state) || live.row.cancelling) return
+  if (!live.tasks.some((task) => task.slots.some((slot) => slot.state === 'pending'))) { turn.state.timers.push(turn.now + step.afterMs, timer); return }
+  putJob(turn, { ...live.row, rung: rung + 1 })
+  record(turn, id, { type: 'fallback', state: `step ${rung + 1} of ${live.row.spec.fallback?.length ?? 0}` })
 }
 
 function retry(turn: Turn, timer: Timer): void {

@@ -15,6 +15,8 @@ export type JobRow = {
   readonly cap: Micros; readonly attemptCap: Micros; readonly cost: Micros; readonly refunded: Micros
   readonly cancelling: boolean; readonly tasksTotal: number; readonly tasksDone: number; readonly tasksFailed: number; readonly tasksRunning: number
   readonly cause: Cause | null; readonly exitCode: number | null
+  /** Steps of its fallback ladder that have been taken. */
+  readonly rung: number
   readonly createdAt: Instant; readonly startedAt: Instant | null; readonly endedAt: Instant | null
   /** Number of its last event: grows by one with each. */
   readonly version: number

@@ -39,7 +39,7 @@ export type LiveJob = { row: JobRow; tasks: TaskRow[]; readonly attempts: Attemp
 export type NodeLink = { connected: boolean; /** The seller lets it take work just now. */ accepting: boolean; lastSeen: Instant; heartbeat: number }
 /** `total` is the score of the chosen node, in micro-credits. */
 export type Decided = { readonly at: Instant; readonly need: Requirement; readonly node: NodeId; readonly total: number }
-export type Timer = { readonly kind: 'offer' | 'overrun' | 'cancel' | 'queue' | 'backoff' | 'quote'; readonly id: string; readonly task: number; readonly slot: number }
+export type Timer = { readonly kind: 'offer' | 'overrun' | 'cancel' | 'queue' | 'backoff' | 'quote' | 'fallback'; readonly id: string; readonly task: number; readonly slot: number }
 
 export type MarketState = {
   readonly settings: MarketSettings
@@ -100,9 +100,22 @@ function applyJob(state: MarketState, row: JobRow): void {
   const live = state.jobs.get(row.id)
   if (!live) {
     state.jobs.set(row.id, { row, tasks: [], attempts: [], open: 0 })
+    armFallback(state, row)
     if (!isTerminal(row.state)) state.timers.push(row.createdAt + row.spec.limits.queueMs, { kind: 'queue', id: row.id, task: 0, slot: 0 })
-  } else live.row = row
+  } else {
+    if (row.rung !== live.row.rung) { live.row = row; armFallback(state, row); requeue(state, live) }
+    live.row = row
+  }
   if (isTerminal(row.state)) state.ended.add(row.id)
+}
+
+function armFallback(state: MarketState, row: JobRow): void {
+  const next = isTerminal(row.state) ? undefined : row.spec.fallback?.[row.rung]
+  if (next) state.timers.push(row.createdAt + next.afterMs, { kind: 'fallback', id: row.id, task: row.rung, slot: 0 })
+}
+/** It asks for something else now, so what waits stands in another line; its entries in the old one count for nothing. One whose backoff is not over is put back by its timer. */
+function requeue(state: MarketState, live: LiveJob): void {
+  for (const task of live.tasks) task.slots.forEach((slot, i) => { if (slot.state === 'pending') queueSlot(state, live.row, task, i, live.row.createdAt) })
 }
 
 const slotOpen = (slot: SlotRow): boolean => slot.state !== 'done' && slot.state !== 'dropped'

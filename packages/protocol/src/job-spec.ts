@@ -79,6 +79,14 @@ export const Placement = z.strictObject({
 }).meta({ id: 'Placement' })
 export type Placement = z.infer<typeof Placement>
 
+/** What to give up, and after how long a wait. A wish that is named takes the place of the one before it; null drops it. What is reserved, and where data may lie, stays. */
+export const FallbackStep = z.strictObject({
+  afterMs: z.number().int().min(1000).max(30 * 86_400_000),
+  regions: z.array(z.string().min(1).max(40)).min(1).max(20).nullable().optional(), labels: z.record(LabelName, z.string().max(63)).optional(), where: z.array(LabelTerm).min(1).max(20).nullable().optional(),
+  minLevel: Level.optional(), drivers: z.array(DriverId).min(1).max(7).nullable().optional(), maxAttemptCost: Amount.nullable().optional(), gpuModels: z.array(GpuModel).min(1).max(20).nullable().optional(),
+}).meta({ id: 'FallbackStep' })
+export type FallbackStep = z.infer<typeof FallbackStep>
+
 /** What differs from task to task of one job; everything else is shared. `args` are appended to the command. */
 export const TaskSpec = z.strictObject({
   args: z.array(Argument).max(256).optional(),
@@ -105,6 +113,8 @@ export const JobSpec = z.strictObject({
   resources: Resources.prefault({}),
   limits: Limits.prefault({}),
   placement: Placement.prefault({}),
+  /** Taken one after the other, in this order, while the job waits for a node. */
+  fallback: z.array(FallbackStep).min(1).max(10).refine((steps) => steps.every((step, i) => i === 0 || step.afterMs > (steps[i - 1] as { afterMs: number }).afterMs), 'each step later than the one before it').optional(),
   /** Run each task on this many nodes of different owners; the result counts when they agree. */
   copies: z.number().int().min(1).max(5).default(1),
   /** How long one attempt is expected to run; used for the estimate, never for a limit. */

@@ -66,6 +66,8 @@ export const Job = z.object({
   cost: Amount, refunded: Amount,
   tasks: z.object({ total: z.number().int(), queued: z.number().int(), running: z.number().int(), done: z.number().int(), failed: z.number().int() }),
   cause: Cause.optional(), exitCode: z.number().int().nullable(),
+  /** Steps of the fallback ladder that have been taken. */
+  fallbackSteps: z.number().int().default(0),
   createdAt: Instant, startedAt: Instant.optional(), endedAt: Instant.optional(),
 }).meta({ id: 'Job' })
 export type Job = z.infer<typeof Job>
@@ -73,7 +75,7 @@ export type Job = z.infer<typeof Job>
 /** One line of a job's history, numbered without gaps; also the body of its event stream. */
 export const JobEvent = z.object({
   job: JobId, version: z.number().int(), at: Instant,
-  type: z.enum(['submitted', 'started', 'task', 'attempt', 'settled', 'cancelling', 'ended']),
+  type: z.enum(['submitted', 'started', 'fallback', 'task', 'attempt', 'settled', 'cancelling', 'ended']),
   task: z.number().int().optional(), attempt: AttemptId.optional(), node: NodeId.optional(), nodeName: z.string().optional(),
   state: z.string(), cause: Cause.optional(), amount: Money.optional(),
 }).meta({ id: 'JobEvent' })

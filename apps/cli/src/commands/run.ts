@@ -140,6 +140,7 @@ function phaseOf(event: JobEvent, progress: Progress): void {
   if (event.type === 'attempt' && event.state === 'offered') progress.phase(`Preparing${where}`)
   else if (event.type === 'attempt' && event.state === 'running') progress.phase(`Running${where}`)
   else if (event.type === 'attempt' && event.cause !== undefined && event.cause !== 'succeeded') progress.phase(`Attempt${where} ended: ${event.cause.replaceAll('_', ' ')}`)
+  else if (event.type === 'fallback') progress.phase(`Looking for a node, with concessions (${event.state})`)
   else if (event.type === 'cancelling') progress.phase('Cancelling')
 }
 

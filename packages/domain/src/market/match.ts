@@ -10,7 +10,7 @@ import { moveTask } from '../job/move.ts'
 import { dispatch, termsOf } from '../fleet/dispatch.ts'
 import { lookAfresh } from './candidates.ts'
 import type { Seen } from './candidates.ts'
-import { requirementOf } from './requirement.ts'
+import { classKeyOf, requirementOf } from './requirement.ts'
 import type { Requirement } from './requirement.ts'
 import { wireScore } from './score.ts'
 import type { Refusals, Score } from './score.ts'
@@ -30,6 +30,8 @@ function place(turn: Turn, waiting: Waiting, classKey: string): 'placed' | 'gone
   const task = live?.tasks[waiting.task], slot = task?.slots[waiting.slot]
   if (!live || live.row.cancelling || !task || slot?.state !== 'pending' || slot.fence !== waiting.fence) return 'gone'
   if (slot.notBefore > turn.now) return 'gone' // its backoff timer will put it back
+  // Left behind in the line of what it asked for before its last concession.
+  if (live.row.rung > 0 && classKeyOf(live.row, task, waiting.slot) !== classKey) return 'gone'
   const need = requirementOf(live.row, slot, ownersOfCopies(turn.state, live.row, task, waiting.slot))
   const choice = choose(turn.state, need, classKey)
   if (!choice) return 'no_room'

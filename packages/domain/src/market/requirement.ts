@@ -1,5 +1,5 @@
 // What a slot needs, as a key: slots with the same key fit on the same nodes at the same price, so one answer serves them all.
-import type { JobId, JobSpec, NodeId, UserId } from '@lumaris/protocol'
+import type { FallbackStep, JobId, JobSpec, NodeId, UserId } from '@lumaris/protocol'
 import type { JobRow, SlotRow, TaskRow } from '../rows.ts'
 
 const NONE: readonly NodeId[] = []
@@ -12,8 +12,27 @@ const text = (part: object): string => {
   return known
 }
 
+// One object for each rung of a spec's ladder: what is kept by the identity of its parts (costs, class texts) is then found again.
+const ladders = new WeakMap<JobSpec, JobSpec[]>()
+/** The job's wishes as they stand now, after the steps of its fallback ladder that were taken. */
+export function wishesOf(job: Pick<JobRow, 'spec' | 'rung'>): JobSpec {
+  const { spec, rung } = job
+  if (rung === 0 || !spec.fallback) return spec
+  let specs = ladders.get(spec)
+  if (!specs) ladders.set(spec, (specs = [spec]))
+  for (let i = specs.length; i <= Math.min(rung, spec.fallback.length); i++) specs.push(stepDown(specs[i - 1] as JobSpec, spec.fallback[i - 1] as FallbackStep))
+  return specs[Math.min(rung, specs.length - 1)] as JobSpec
+}
+function stepDown(spec: JobSpec, step: FallbackStep): JobSpec {
+  const { gpuModels, ...wishes } = step
+  const placement: Record<string, unknown> = { ...spec.placement, ...wishes }, resources: Record<string, unknown> = { ...spec.resources, ...(gpuModels === undefined ? {} : { gpuModels }) }
+  delete placement['afterMs']
+  for (const part of [placement, resources]) for (const [name, value] of Object.entries(part)) if (value === null || value === undefined) delete part[name]
+  return { ...spec, placement: placement as JobSpec['placement'], resources: resources as JobSpec['resources'] }
+}
+
 export function classKeyOf(job: JobRow, task: TaskRow, slot: number): string {
-  const { spec } = job
+  const spec = wishesOf(job)
   const row = task.slots[slot] as SlotRow
   // A slot with copies, or one that failed somewhere, has wishes of its own: it stands alone, so that its "no" puts nobody else to sleep.
   const own = spec.copies > 1 || row.failedOn.length > 0 ? `|${job.id}.${task.index}` : ''
@@ -28,4 +47,4 @@ export type Requirement = {
   readonly owners: readonly UserId[]
 }
 export const requirementOf = (job: JobRow, slot: SlotRow | undefined, owners: readonly UserId[]): Requirement =>
-  ({ spec: job.spec, attemptCap: job.attemptCap, job: job.id, avoid: slot?.failedOn ?? NONE, owners })
+  ({ spec: wishesOf(job), attemptCap: job.attemptCap, job: job.id, avoid: slot?.failedOn ?? NONE, owners })
