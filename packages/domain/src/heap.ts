@@ -7,6 +7,7 @@ export class Heap<Item> {
 
   get size(): number { return this.#items.length }
   peekKey(): number | undefined { return this.#keys[0] }
+  peek(): Item | undefined { return this.#items[0] }
 
   push(key: number, item: Item): void {
     let at = this.#items.length

@@ -1,0 +1,79 @@
+// Between buyers: start-time fair queueing on dominant cost. Each buyer has a finish mark, the cost of what it was given divided by its weight; the
+// one with the lowest mark is served next. The clock is the mark of whoever was served last, and a buyer that comes back starts at the clock: idling
+// earns no credit, and a flood costs only the one who sends it.
+//
+// While two buyers both have work waiting that could start, what they were given differs by no more than one job of each:
+//   | cost(f) / weight(f) - cost(g) / weight(g) |  <=  largest(f) / weight(f) + largest(g) / weight(g)
+import { invariant } from '../../invariant.ts'
+import type { Amounts } from './profile.ts'
+
+export type Buyer = {
+  readonly id: string; weight: number
+  /** What it was given, over its weight, on the clock's scale. */
+  finish: number
+  /** When its newest work could have run at its guaranteed share: promises of waiting count from there, so that a flood ages slower than it arrives. */
+  entitledAt: number
+  waiting: number
+}
+
+/** The share of the scarcest of what it needs, for how long: what one job costs the pool, comparable between jobs of any shape. */
+export function dominantCost(amounts: Amounts, total: Amounts, ms: number): number {
+  let share = 0
+  for (let r = 0; r < total.length; r++) if ((total[r] as number) > 0) share = Math.max(share, (amounts[r] as number) / (total[r] as number))
+  return share * ms
+}
+
+export class FairShares {
+  #buyers = new Map<string, Buyer>()
+  #clock = 0
+  #waitingWeight = 0
+
+  get clock(): number { return this.#clock }
+  get size(): number { return this.#buyers.size }
+
+  buyer(id: string): Buyer {
+    let buyer = this.#buyers.get(id)
+    if (!buyer) { buyer = { id, weight: 1, finish: this.#clock, entitledAt: -Infinity, waiting: 0 }; this.#buyers.set(id, buyer) }
+    return buyer
+  }
+
+  /** A buyer of weight 2 is given twice what one of weight 1 is. */
+  weigh(id: string, weight: number): void {
+    invariant(weight > 0, `buyer ${id} cannot weigh ${weight}`)
+    const buyer = this.buyer(id)
+    if (buyer.waiting > 0) this.#waitingWeight += weight - buyer.weight
+    buyer.weight = weight
+  }
+
+  /** One more of it waits. */
+  join(buyer: Buyer): void {
+    if (buyer.waiting++ === 0) { buyer.finish = Math.max(buyer.finish, this.#clock); this.#waitingWeight += buyer.weight }
+  }
+
+  /** When work of `since` that will cost so much is entitled to have run: at once for a buyer within its share, later and later for a flood. */
+  entitle(buyer: Buyer, since: number, cost: number): number {
+    const at = Math.max(since, buyer.entitledAt)
+    buyer.entitledAt = at + cost * (this.#waitingWeight / buyer.weight)
+    return at
+  }
+
+  /** It started: charged at once, with what it is expected to cost. */
+  charge(buyer: Buyer, cost: number): void {
+    this.#clock = Math.max(this.#clock, buyer.finish)
+    buyer.finish += cost / buyer.weight
+  }
+
+  /** It ended, and cost so much more (or less, below zero) than was charged. A refund reaches back to the clock, and no further. */
+  correct(id: string, more: number): void {
+    if (more < 0 && !this.#buyers.has(id)) return // forgotten: its mark is behind the clock already
+    const buyer = this.buyer(id)
+    buyer.finish = Math.max(buyer.finish + more / buyer.weight, Math.min(this.#clock, buyer.finish))
+  }
+
+  /** It waits no longer, started or gone. Nobody is remembered whose mark the clock has passed: it would start at the clock anyway. */
+  leave(buyer: Buyer): void {
+    invariant(buyer.waiting > 0, `buyer ${buyer.id} leaves a queue it is not in`)
+    if (--buyer.waiting === 0) this.#waitingWeight -= buyer.weight
+    if (buyer.waiting === 0 && buyer.finish <= this.#clock && buyer.weight === 1) this.#buyers.delete(buyer.id)
+  }
+}
