@@ -53,7 +53,7 @@ test('within a buyer the short go first, priority is a weight, and waiting wins 
   const long = { expectedMs: 10 * MINUTE, limitMs: 15 * MINUTE }
   expect(order(0, ['long', long], ['short', {}])).toEqual(['short', 'long'])
   expect(order(0, ['last', { priority: 10 }], ['first', { priority: 1 }])).toEqual(['first', 'last'])
-  expect(order(0, ['short', { priority: 10 }], ['long', { ...long, priority: 1 }])).toEqual(['short', 'long'])
+  expect(order(0, ['short', { priority: 10 }], ['long', { expectedMs: 60 * MINUTE, limitMs: 90 * MINUTE, priority: 1 }])).toEqual(['short', 'long'])
   const later = 20 * 60 * MINUTE
   expect(order(later, ['short', { since: later }], ['long', long])).toEqual(['long', 'short'])
 })

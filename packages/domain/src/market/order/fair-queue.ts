@@ -27,7 +27,7 @@ export type Place<Item> = (item: Item, classKey: string, lane: Lane) => Answer
 type Entry<Item> = { readonly item: Item; readonly since: number; readonly at: number; readonly line: Line<Item> }
 type Line<Item> = { readonly member: Member<Item>; readonly kind: string; readonly sized: Sized; readonly cost: number; readonly entries: Heap<Entry<Item>>; dueKey: number }
 type Member<Item> = { readonly buyer: Buyer; readonly class: Class<Item>; readonly lines: Map<string, Line<Item>>; markKey: number }
-type Class<Item> = { readonly key: string; readonly members: Map<string, Member<Item>>; readonly marks: Heap<Member<Item>>; asleep: boolean }
+type Class<Item> = { readonly key: string; readonly members: Map<string, Member<Item>>; readonly marks: Heap<Member<Item>>; asleep: boolean; inLane: number }
 
 export class FairQueue<Item> {
   #total: Amounts
@@ -113,8 +113,10 @@ export class FairQueue<Item> {
       const answer = place(entry.item, entry.line.member.class.key, 'overdue')
       if (answer === 'no_room') continue
       this.#lane.splice(this.#lane.indexOf(entry), 1)
+      entry.line.member.class.inLane--
       if (answer === 'placed') placed++
       this.#done(entry.line, answer)
+      this.#tidy(entry.line)
     }
     return placed
   }
@@ -127,7 +129,7 @@ export class FairQueue<Item> {
       line.dueKey = Infinity
       const head = line.entries.peek()
       if (!head) continue
-      if (head.at + patienceMs(line.sized) <= now) { this.#lane.push(head); line.entries.pop(); this.#tidy(line) }
+      if (head.at + patienceMs(line.sized) <= now) { this.#lane.push(head); line.entries.pop(); line.member.class.inLane++; this.#tidy(line) }
       this.#expect(line)
     }
   }
@@ -187,7 +189,7 @@ export class FairQueue<Item> {
 
   #memberFor(classKey: string, buyerId: string): Member<Item> {
     let of = this.#classes.get(classKey)
-    if (!of) { of = { key: classKey, members: new Map(), marks: new Heap(), asleep: false }; this.#classes.set(classKey, of); this.#awake.add(of) }
+    if (!of) { of = { key: classKey, members: new Map(), marks: new Heap(), asleep: false, inLane: 0 }; this.#classes.set(classKey, of); this.#awake.add(of) }
     let member = of.members.get(buyerId)
     if (!member) {
       member = { buyer: this.#shares.buyer(buyerId), class: of, lines: new Map(), markKey: 0 }
@@ -200,17 +202,17 @@ export class FairQueue<Item> {
     return member
   }
 
-  /** An empty line goes, and with it an empty member and an empty class. */
+  /** An empty line goes, and with it an empty member and an empty class. A line of the lane's may be gone already, with another in its place. */
   #tidy(line: Line<Item>): void {
-    if (line.entries.size > 0) return
     const { member } = line, of = member.class
-    member.lines.delete(line.kind)
-    if (member.lines.size > 0) return
-    of.members.delete(member.buyer.id)
-    const all = this.#ofBuyer.get(member.buyer.id)
-    all?.delete(member)
-    if (all?.size === 0) this.#ofBuyer.delete(member.buyer.id)
-    if (of.members.size > 0) return
+    if (line.entries.size === 0 && member.lines.get(line.kind) === line) member.lines.delete(line.kind)
+    if (member.lines.size === 0 && of.members.get(member.buyer.id) === member) {
+      of.members.delete(member.buyer.id)
+      const all = this.#ofBuyer.get(member.buyer.id)
+      all?.delete(member)
+      if (all?.size === 0) this.#ofBuyer.delete(member.buyer.id)
+    }
+    if (of.members.size > 0 || of.inLane > 0 || this.#classes.get(of.key) !== of) return
     this.#classes.delete(of.key)
     this.#awake.delete(of)
   }

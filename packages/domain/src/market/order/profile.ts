@@ -22,6 +22,9 @@ export class Profile {
   get now(): number { return this.#times[0] as number }
   get steps(): number { return this.#times.length }
 
+  /** When something becomes free or is taken, after `from`. */
+  changes(from: number): readonly number[] { return this.#times.filter((time) => time > from) }
+
   take(from: number, to: number, amounts: Amounts): void { this.#change(from, to, amounts, -1) }
   give(from: number, to: number, amounts: Amounts): void { this.#change(from, to, amounts, 1) }
 
