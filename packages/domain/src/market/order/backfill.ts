@@ -6,8 +6,8 @@
 // earlier than its limit, so each is at or before where it was (bound.ts says why, bound.prop.test.ts holds it).
 import type { Demand, Profile } from './profile.ts'
 
-/** So many overdue jobs hold reservations at once: a bound on the length of a pass. */
-export const RESERVATIONS_MAX = 16
+/** So many overdue jobs hold reservations at once: a bound on the length of a pass, and on how much of the pool is kept for promises. */
+export const RESERVATIONS_MAX = 8
 
 export type Reservation<Job> = { readonly job: Job; readonly at: number }
 export type Pass<Job> = { readonly started: readonly Job[]; readonly reserved: readonly Reservation<Job>[] }

@@ -50,16 +50,16 @@ test('within a buyer the short go first, priority is a weight, and waiting wins 
     for (const [item, over] of jobs) queue.add(item, item, standing(over))
     return ask(queue, 'placed', now)
   }
-  const long = { expectedMs: 10 * MINUTE, limitMs: 15 * MINUTE }
+  const long = { expectedMs: 2 * MINUTE }
   expect(order(0, ['long', long], ['short', {}])).toEqual(['short', 'long'])
   expect(order(0, ['last', { priority: 10 }], ['first', { priority: 1 }])).toEqual(['first', 'last'])
   expect(order(0, ['short', { priority: 10 }], ['long', { expectedMs: 60 * MINUTE, limitMs: 90 * MINUTE, priority: 1 }])).toEqual(['short', 'long'])
-  const later = 20 * 60 * MINUTE
+  const later = 8 * 60 * MINUTE
   expect(order(later, ['short', { since: later }], ['long', long])).toEqual(['long', 'short'])
 })
 
 test('the overdue go before everybody, oldest due first, and are asked although their class sleeps', () => {
-  const queue = new FairQueue<string>(TOTAL), patience = patienceMs(standing())
+  const queue = new FairQueue<string>(TOTAL), patience = Math.ceil(patienceMs({ ...standing(), width: 0.01 }, 0))
   queue.add('old', 'old', standing({ buyer: 'x', since: 10 }))
   queue.add('older', 'older', standing({ buyer: 'y', since: 5 }))
   expect(ask(queue, 'no_room', patience + 4)).toHaveLength(2)

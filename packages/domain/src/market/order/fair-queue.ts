@@ -11,7 +11,7 @@ import { Heap } from '../../heap.ts'
 import { RESERVATIONS_MAX } from './backfill.ts'
 import { FairShares, dominantCost } from './fair.ts'
 import type { Buyer } from './fair.ts'
-import { ageingKey, kindOf, patienceMs } from './key.ts'
+import { BACKLOG_TIMES, ageingKey, kindOf, patienceMs } from './key.ts'
 import type { Sized } from './key.ts'
 import type { Amounts, Demand } from './profile.ts'
 
@@ -24,7 +24,7 @@ export type Lane = 'overdue' | 'ordinary'
 export type Answer = 'placed' | 'gone' | 'no_room'
 export type Place<Item> = (item: Item, classKey: string, lane: Lane) => Answer
 
-type Entry<Item> = { readonly item: Item; readonly since: number; readonly at: number; readonly line: Line<Item> }
+type Entry<Item> = { readonly item: Item; readonly since: number; readonly dueAt: number; readonly line: Line<Item> }
 type Line<Item> = { readonly member: Member<Item>; readonly kind: string; readonly sized: Sized; readonly cost: number; readonly entries: Heap<Entry<Item>>; dueKey: number }
 type Member<Item> = { readonly buyer: Buyer; readonly class: Class<Item>; readonly lines: Map<string, Line<Item>>; markKey: number }
 type Class<Item> = { readonly key: string; readonly members: Map<string, Member<Item>>; readonly marks: Heap<Member<Item>>; asleep: boolean; inLane: number }
@@ -50,12 +50,13 @@ export class FairQueue<Item> {
   resize(total: Amounts): void { this.#total = total }
   weigh(buyer: string, weight: number): void { this.#shares.weigh(buyer, weight) }
 
-  /** Answers since when it counts as waiting for the promise: later than `since` for a buyer that asks for more than its share. */
+  /** Answers when it is entitled to run, for a second try: later than `since` for a buyer that has much waiting already. */
   add(classKey: string, item: Item, standing: Standing): number {
-    const line = this.#lineFor(classKey, standing), { buyer } = line.member
-    this.#shares.join(buyer)
-    const at = standing.entitledAt ?? this.#shares.entitle(buyer, standing.since, line.cost)
-    line.entries.push(at, { item, since: standing.since, at, line })
+    const line = this.#lineFor(classKey, standing), { buyer } = line.member, { since } = standing
+    const at = standing.entitledAt ?? this.#shares.entitle(buyer, since, BACKLOG_TIMES)
+    this.#shares.join(buyer, line.cost)
+    const dueAt = since + patienceMs(line.sized, Math.max(0, at - since))
+    line.entries.push(dueAt, { item, since, dueAt, line })
     this.#expect(line)
     this.#size++
     return at
@@ -129,22 +130,22 @@ export class FairQueue<Item> {
       line.dueKey = Infinity
       const head = line.entries.peek()
       if (!head) continue
-      if (head.at + patienceMs(line.sized) <= now) { this.#lane.push(head); line.entries.pop(); line.member.class.inLane++; this.#tidy(line) }
+      if (head.dueAt <= now) { this.#lane.push(head); line.entries.pop(); line.member.class.inLane++; this.#tidy(line) }
       this.#expect(line)
     }
   }
 
   #done(line: Line<Item>, answer: Answer): void {
     if (answer === 'placed') this.#shares.charge(line.member.buyer, line.cost)
-    this.#shares.leave(line.member.buyer)
+    this.#shares.leave(line.member.buyer, line.cost)
     this.#size--
   }
 
   /** The line's head turns overdue at some time: remembered, unless an earlier time is. */
   #expect(line: Line<Item>): void {
     const head = line.entries.peek()
-    if (!head || head.at + patienceMs(line.sized) >= line.dueKey) return
-    line.dueKey = head.at + patienceMs(line.sized)
+    if (!head || head.dueAt >= line.dueKey) return
+    line.dueKey = head.dueAt
     this.#dues.push(line.dueKey, line)
   }
 

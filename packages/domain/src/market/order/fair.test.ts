@@ -5,7 +5,7 @@ import { FairShares, dominantCost } from './fair.ts'
 /** Serves those that have work, one job at a time, lowest mark first; answers the cost that each was given. */
 function serve(costs: Record<string, () => number>, weights: Record<string, number>, jobs: number): Map<string, number> {
   const shares = new FairShares(), given = new Map<string, number>()
-  for (const id of Object.keys(costs)) { shares.weigh(id, weights[id] ?? 1); shares.join(shares.buyer(id)); given.set(id, 0) }
+  for (const id of Object.keys(costs)) { shares.weigh(id, weights[id] ?? 1); shares.join(shares.buyer(id), 0); given.set(id, 0) }
   for (let i = 0; i < jobs; i++) {
     const next = Object.keys(costs).map((id) => shares.buyer(id)).sort((a, b) => a.finish - b.finish || (a.id < b.id ? -1 : 1))[0]
     if (!next) break
@@ -27,7 +27,7 @@ test('two that always have work are given the same, within one job of each', () 
 test('the textbook: 9 processors and 18 GB, tasks of <1, 4> and of <3, 1>, are shared three to two', () => {
   const total = [9, 18], tasks = { a: [1, 4], b: [3, 1] }
   const free = [...total], count = { a: 0, b: 0 }, shares = new FairShares()
-  for (const id of ['a', 'b'] as const) shares.join(shares.buyer(id))
+  for (const id of ['a', 'b'] as const) shares.join(shares.buyer(id), 0)
   for (;;) {
     const fitting = (['a', 'b'] as const).filter((id) => tasks[id].every((need, r) => need <= (free[r] as number)))
     const id = fitting.sort((x, y) => shares.buyer(x).finish - shares.buyer(y).finish)[0]
@@ -41,25 +41,30 @@ test('the textbook: 9 processors and 18 GB, tasks of <1, 4> and of <3, 1>, are s
 
 test('idling earns no credit: who comes back starts at the clock', () => {
   const shares = new FairShares(), busy = shares.buyer('busy')
-  shares.join(busy)
+  shares.join(busy, 0)
   for (let i = 0; i < 10; i++) shares.charge(busy, 5)
   const late = shares.buyer('late')
-  shares.join(late)
+  shares.join(late, 0)
   expect(late.finish).toBe(shares.clock)
   expect(shares.clock).toBe(45)
 })
 
-test('a flood is entitled later and later, and nobody else is', () => {
+test('a flood is entitled later and later, and nobody else is; once it has drained, it is as before', () => {
   const shares = new FairShares(), flood = shares.buyer('flood'), light = shares.buyer('light')
-  shares.join(light)
-  shares.join(flood)
-  expect(Array.from({ length: 4 }, () => shares.entitle(flood, 0, 10))).toEqual([0, 20, 40, 60])
-  expect(shares.entitle(light, 5, 10)).toBe(5)
+  const add = (buyer: typeof flood, since: number) => { const at = shares.entitle(buyer, since, 1); shares.join(buyer, 10); return at }
+  expect(add(light, 0)).toBe(0)
+  expect(Array.from({ length: 4 }, () => add(flood, 0))).toEqual([0, 20, 40, 60])
+  for (let i = 0; i < 3; i++) shares.leave(flood, 10)
+  expect(add(flood, 5)).toBe(60)
+  shares.leave(light, 10)
+  expect(add(light, 5)).toBe(5)
+  for (let i = 0; i < 2; i++) shares.leave(flood, 10)
+  expect(add(shares.buyer('flood'), 7)).toBe(7)
 })
 
 test('what was charged too much comes back, as far as the clock', () => {
   const shares = new FairShares(), a = shares.buyer('a')
-  shares.join(a)
+  shares.join(a, 0)
   shares.charge(a, 10)
   shares.correct('a', -4)
   expect(a.finish).toBe(6)

@@ -11,8 +11,10 @@ export type Buyer = {
   readonly id: string; weight: number
   /** What it was given, over its weight, on the clock's scale. */
   finish: number
-  /** When its newest work could have run at its guaranteed share: promises of waiting count from there, so that a flood ages slower than it arrives. */
+  /** When its newest waiting work is entitled to run: promises of waiting count from there, so that a flood ages slower than it arrives. */
   entitledAt: number
+  /** The cost of what waits. */
+  backlog: number
   waiting: number
 }
 
@@ -33,7 +35,7 @@ export class FairShares {
 
   buyer(id: string): Buyer {
     let buyer = this.#buyers.get(id)
-    if (!buyer) { buyer = { id, weight: 1, finish: this.#clock, entitledAt: -Infinity, waiting: 0 }; this.#buyers.set(id, buyer) }
+    if (!buyer) { buyer = { id, weight: 1, finish: this.#clock, entitledAt: -Infinity, backlog: 0, waiting: 0 }; this.#buyers.set(id, buyer) }
     return buyer
   }
 
@@ -45,16 +47,17 @@ export class FairShares {
     buyer.weight = weight
   }
 
-  /** One more of it waits. */
-  join(buyer: Buyer): void {
+  /** One more of it waits, which will cost so much. */
+  join(buyer: Buyer, cost: number): void {
     if (buyer.waiting++ === 0) { buyer.finish = Math.max(buyer.finish, this.#clock); this.#waitingWeight += buyer.weight }
+    buyer.backlog += cost
   }
 
-  /** When work of `since` that will cost so much is entitled to have run: at once for a buyer within its share, later and later for a flood. */
-  entitle(buyer: Buyer, since: number, cost: number): number {
-    const at = Math.max(since, buyer.entitledAt)
-    buyer.entitledAt = at + cost * (this.#waitingWeight / buyer.weight)
-    return at
+  /** When work of `since` is entitled to run: once what its buyer has waiting could have run `times` over on the buyer's share. Later work never before earlier. */
+  entitle(buyer: Buyer, since: number, times: number): number {
+    const share = buyer.weight / (this.#waitingWeight + (buyer.waiting === 0 ? buyer.weight : 0))
+    buyer.entitledAt = Math.max(buyer.entitledAt, since + (times * buyer.backlog) / share)
+    return buyer.entitledAt
   }
 
   /** It started: charged at once, with what it is expected to cost. */
@@ -71,9 +74,13 @@ export class FairShares {
   }
 
   /** It waits no longer, started or gone. Nobody is remembered whose mark the clock has passed: it would start at the clock anyway. */
-  leave(buyer: Buyer): void {
+  leave(buyer: Buyer, cost: number): void {
     invariant(buyer.waiting > 0, `buyer ${buyer.id} leaves a queue it is not in`)
-    if (--buyer.waiting === 0) this.#waitingWeight -= buyer.weight
-    if (buyer.waiting === 0 && buyer.finish <= this.#clock && buyer.weight === 1) this.#buyers.delete(buyer.id)
+    buyer.backlog -= cost
+    if (--buyer.waiting > 0) return
+    this.#waitingWeight -= buyer.weight
+    buyer.backlog = 0
+    buyer.entitledAt = -Infinity
+    if (buyer.finish <= this.#clock && buyer.weight === 1) this.#buyers.delete(buyer.id)
   }
 }
