@@ -1,27 +1,17 @@
 // B3, fairness: ten buyers share a pool, and one of them submits a hundred times as much. What do the others notice?
 import type { Part, Target } from './part.ts'
+import { chance } from './chance.ts'
 import { byArrival, fairly, leastHeld, playPool } from './pool.ts'
 import type { PoolJob, Scheduler, Started } from './pool.ts'
 import { mean, quantile } from './queueing.ts'
 import { dominantCost } from '../../packages/domain/src/market/order/fair.ts'
 
-const HOUR_MS = 3_600_000, DAYS = 10, UNTIL = DAYS * 24 * HOUR_MS
+const HOUR_MS = 3_600_000, DAYS = 4, UNTIL = DAYS * 24 * HOUR_MS
 const TOTAL = [64, 256], BUYERS = 10, FLOOD = 'flood'
 /** A light buyer asks for so much of its tenth of the pool; in the overload, for more than all of it. */
 const LIGHT_LOAD = 0.7, OVERLOAD = 1.5
 const SHAPES = [[1, 2], [2, 4], [4, 8], [1, 12], [2, 24]] as const
 const LIMITS_H = [1, 2, 4, 8]
-
-/** Numbers from a seed, by counting and mixing: the same on every machine. */
-function chance(seed: number): () => number {
-  let count = seed * 0x9e3779b1
-  return () => {
-    count = (count + 0x6d2b79f5) | 0
-    let x = Math.imul(count ^ (count >>> 15), count | 1)
-    x ^= x + Math.imul(x ^ (x >>> 7), x | 61)
-    return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 function jobsOf(seed: number, load: number, times: number): PoolJob[] {
   const jobs: Omit<PoolJob, 'id'>[] = [], share = UNTIL / BUYERS
@@ -108,12 +98,12 @@ function targetsOf(found: ReadonlyMap<string, Row>, alone: Row): Target[] {
     { what: 'Jain of given over claimed, overload', must: 'at least 0.95', measured: overload.jain.toFixed(4), met: overload.jain >= 0.95 },
     { what: 'Jain of given over claimed, light buyers and a flood', must: 'at least 0.95', measured: flood.jain.toFixed(4), met: flood.jain >= 0.95 },
     { what: 'light buyers\' p99 wait, over that alone on their share', must: 'at most 1.2', measured: (flood.lightP99 / alone.lightP99).toFixed(3), met: flood.lightP99 <= 1.2 * alone.lightP99 },
-    { what: 'light buyers\' p99 wait, over that without the flood', must: 'at most 1.2', measured: (flood.lightP99 / calm.lightP99).toFixed(3), met: flood.lightP99 <= 1.2 * calm.lightP99 },
+    { what: 'light buyers\' p99 wait, over that without the flood', must: 'at most 1.2', measured: `${hours(flood.lightP99)} h over ${hours(calm.lightP99)} h`, met: flood.lightP99 <= 1.2 * calm.lightP99 },
     { what: 'starts after the bound', must: '0', measured: `${late} of ${calm.overdue + flood.overdue + overload.overdue} overdue`, met: late === 0 },
   ]
 }
 
 const NOTES: readonly string[] = [
-  'Synthetic: ten days, a pool of 64 processors and 256 GB, five shapes, limits of 1 to 8 h, runs of a quarter of the limit in the mean; a light buyer asks for 70 % of a tenth of the pool. The flood asks for a hundred times that.',
+  'Synthetic: four days, a pool of 64 processors and 256 GB, five shapes, limits of 1 to 8 h, runs of a quarter of the limit in the mean; a light buyer asks for 70 % of a tenth of the pool. The flood asks for a hundred times that.',
   'Claimed is the max-min share: nobody claims more than it asks for, and what is left is divided among the others. Given is the dominant cost that ran before the flood ended.',
 ]

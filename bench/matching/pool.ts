@@ -1,7 +1,7 @@
 // A pool of several resources that many buyers share, played event by event: the queue of the domain in front of a profile, and the policies it is
 // compared with. What each buyer is given is counted up to `until`, while the flood lasts; then everything runs out.
 import { Heap } from '../../packages/domain/src/heap.ts'
-import { RESERVATIONS_MAX, backfill } from '../../packages/domain/src/market/order/backfill.ts'
+import { HEADS_MAX, RESERVATIONS_MAX, backfill } from '../../packages/domain/src/market/order/backfill.ts'
 import { latestStart } from '../../packages/domain/src/market/order/bound.ts'
 import { dominantCost } from '../../packages/domain/src/market/order/fair.ts'
 import { FairQueue } from '../../packages/domain/src/market/order/fair-queue.ts'
@@ -31,31 +31,34 @@ export function playPool(jobs: readonly PoolJob[], total: Amounts, scheduler: Sc
   return started
 }
 
-/** The domain's queue: who does not fit and is overdue, or is the first who does not fit, gets a reservation for this round. */
+/** The domain's queue: who is overdue and does not fit gets a reservation for this round, and so does the first of each buyer who does not fit. */
 export function fairly(total: Amounts, longestMs: number): Scheduler {
   const queue = new FairQueue<PoolJob>(total), bounds = new Map<PoolJob, number>()
-  const dues: { readonly job: PoolJob; readonly due: number }[] = []
-  let overdue = 0, late = 0
+  const dues = new Heap<PoolJob>(), begun = new Set<PoolJob>()
+  let older: PoolJob[] = [], late = 0
+  /** Whoever turned overdue since the last round: its bound is made of those before it that still wait. */
   const bind = (now: number) => {
-    const older = dues.filter(({ due }) => due <= now).sort((a, b) => a.due - b.due || a.job.id - b.job.id)
-    older.forEach(({ job, due }, i) => {
-      if (bounds.has(job)) return
-      overdue++
-      bounds.set(job, latestStart({ due, self: job, older: older.slice(0, i).map((one) => one.job), longestMs, total, reservationsMax: RESERVATIONS_MAX }))
-    })
+    older = older.filter((job) => !begun.has(job))
+    while ((dues.peekKey() ?? Infinity) <= now) {
+      const due = dues.peekKey() as number, job = dues.pop() as PoolJob
+      if (begun.has(job)) continue
+      bounds.set(job, latestStart({ due, self: job, older, longestMs, total, reservationsMax: RESERVATIONS_MAX }))
+      older.push(job)
+    }
   }
   return {
-    overdue: () => overdue, late: () => late,
+    overdue: () => bounds.size, late: () => late,
     add(job, now) {
       const at = queue.add(`${job.amounts.join(' ')}|${job.limitMs}`, job, { ...job, since: now, priority: 5 })
-      dues.push({ job, due: now + patienceMs({ limitMs: job.limitMs, width: dominantCost(job.amounts, total, 1), priority: 5 }, Math.max(0, at - now)) })
+      dues.push(now + patienceMs({ limitMs: job.limitMs, width: dominantCost(job.amounts, total, 1), priority: 5 }, Math.max(0, at - now)), job)
     },
     round(profile, now) {
       bind(now)
       const started: PoolJob[] = [], reserved: { readonly job: PoolJob; readonly at: number }[] = []
       const reserve = (job: PoolJob, at: number) => { profile.take(at, at + job.limitMs, job.amounts); reserved.push({ job, at }) }
       const start = (job: PoolJob) => { profile.take(now, now + job.limitMs, job.amounts); started.push(job); return 'placed' as const }
-      let last = now, head = false
+      let last = now
+      const heads = new Set<string>()
       queue.wake()
       queue.serve((job, _, lane) => {
         if (lane === 'overdue') {
@@ -65,12 +68,12 @@ export function fairly(total: Amounts, longestMs: number): Scheduler {
           return 'no_room'
         }
         if (profile.fits(now, job)) return start(job)
-        if (!head) { head = true; reserve(job, profile.earliest(now, job)) }
+        if (!heads.has(job.buyer) && heads.size < HEADS_MAX) { heads.add(job.buyer); reserve(job, profile.earliest(now, job)) }
         return 'no_room'
       }, Infinity, now)
       for (const { job, at } of reserved) profile.give(at, at + job.limitMs, job.amounts)
       for (const job of started) {
-        dues.splice(dues.findIndex((one) => one.job === job), 1)
+        begun.add(job)
         if (now > (bounds.get(job) ?? Infinity)) late++
       }
       return started
@@ -82,18 +85,25 @@ export function fairly(total: Amounts, longestMs: number): Scheduler {
 /** Without fairness between buyers: in the order of arrival, strictly or with EASY backfilling. */
 export function byArrival(backfills: boolean): Scheduler {
   let waiting: PoolJob[] = []
+  const begun = new Set<PoolJob>()
   return {
     overdue: () => 0, late: () => 0, ended: () => {},
     add(job) { waiting.push(job) },
     round(profile, now) {
-      const { started } = backfill({ profile, now, overdue: [], waiting: backfills ? waiting : whileTheyFit(waiting, profile, now) })
-      if (started.length > 0) { const gone = new Set(started); waiting = waiting.filter((job) => !gone.has(job)) }
+      // Ends where nothing could start any more: no job does without a processor.
+      function* order(): Iterable<PoolJob> {
+        for (const job of waiting) {
+          if (begun.has(job)) continue
+          if (profile.free(now)[0] === 0 || (!backfills && !profile.fits(now, job))) return
+          yield job
+        }
+      }
+      const { started } = backfill({ profile, now, overdue: [], waiting: order() })
+      for (const job of started) begun.add(job)
+      if (begun.size * 2 > waiting.length) { waiting = waiting.filter((job) => !begun.has(job)); begun.clear() }
       return started
     },
   }
-}
-function* whileTheyFit(waiting: readonly PoolJob[], profile: Profile, now: number): Iterable<PoolJob> {
-  for (const job of waiting) { if (!profile.fits(now, job)) return; yield job }
 }
 
 /** Dominant resource fairness as of this moment: whoever holds least now is next, whatever was held before. With a reservation for the first who does not fit. */

@@ -8,6 +8,7 @@ import { ageing, easy, easyShortest, fifo, ours, oursForeseeing } from './polici
 import { readSwf } from './swf.ts'
 import type { Reading } from './swf.ts'
 import { TraceError } from './traces.ts'
+import { chance } from './chance.ts'
 
 type Log = Reading & {
   readonly name: string; readonly file: string
@@ -82,8 +83,9 @@ export const queueing: Part = {
       }
       notes.push(`${log.name}: ${jobs.length} jobs, ${swf.leftOut} left out (no run, no request, or wider than the machine), runs ${log.runs}, slowdown bounded at ${log.tau} s`)
     }
+    const shaken = quick ? [] : SHAKEN.flatMap((log) => shakenRows(folder, log, progress))
     const table: Table = { title: 'One machine, policies side by side', columns: COLUMNS, rows }
-    return { id: 'B2', title: queueing.title, tables: [table], targets: targetsOf((log, policy) => found.get(`${log} ${policy}`) as Figures), notes: [...notes, ...NOTES], inputs: [...inputs].map(([file, sha256]) => ({ file, sha256 })) }
+    return { id: 'B2', title: queueing.title, tables: [table, { title: 'The same logs with every submission up to ten minutes later: how much of a figure is luck', columns: ['log', 'seed', 'EASY mean', 'Lumaris foreseeing mean', 'EASY max', 'Lumaris foreseeing max', 'EASY max wait h', 'Lumaris foreseeing max wait h'], rows: shaken }], targets: targetsOf((log, policy) => found.get(`${log} ${policy}`) as Figures), notes: [...notes, ...NOTES], inputs: [...inputs].map(([file, sha256]) => ({ file, sha256 })) }
   },
 }
 
@@ -102,6 +104,18 @@ function targetsOf(of: (log: string, policy: string) => Figures): Target[] {
   ]
 }
 
+const SHAKEN = LOGS.filter((log) => log.runs === 'cut'), SHAKEN_SEEDS = [42, 43, 44, 45, 46], SHAKEN_BY_S = 600
+/** A slowdown of one log hangs on a few jobs. Moved a little, the log is another draw of the same load. */
+function shakenRows(folder: string, log: Log, progress: (line: string) => void): (string | number)[][] {
+  const { jobs, processors } = readSwf(folder, log.file, log)
+  return SHAKEN_SEEDS.map((seed) => {
+    progress(`B2 ${log.name}, shaken by seed ${seed}`)
+    const draw = chance(seed), moved = jobs.map((job) => ({ ...job, submit: job.submit + Math.floor(draw() * SHAKEN_BY_S) })).sort((a, b) => a.submit - b.submit || a.id - b.id)
+    const [theirs, own] = [easy(), oursForeseeing(processors)].map((policy) => figuresOf(play(moved, processors, policy), processors, log.tau)) as [Figures, Figures]
+    return [log.name, seed, theirs.mean.toFixed(2), own.mean.toFixed(2), theirs.max.toFixed(0), own.max.toFixed(0), hours(theirs.waitMax), hours(own.waitMax)]
+  })
+}
+
 /** Logs that nothing was published for here, or that a reader brings. */
 function othersIn(folder: string): Log[] {
   const known = new Set(LOGS.map((log) => log.file))
@@ -109,4 +123,8 @@ function othersIn(folder: string): Log[] {
   return files.sort().map((file) => ({ name: file.replace(/\.swf$/, ''), file, processors: null, runs: 'cut' as const, tau: 10, published: {} }))
 }
 
-const NOTES: readonly string[] = []
+const NOTES: readonly string[] = [
+  'One set of figures for every log, in packages/domain/src/market/order/key.ts. They were chosen by looking at KTH, CTC and shaken copies of both (about 3,000 settings tried on KTH, those that kept its worst job below EASY\'s on CTC too); LANL-CM5, LCG, Atlas and the other KTH log were not looked at.',
+  'That the worst job is no worse than EASY\'s is true of these logs as they are. It is no property: of the shaken copies few keep it on KTH. What is promised, and held in every run, is the bound of packages/domain/src/market/order/bound.ts.',
+  'EASY and EASY-SJBF make a pass per event, as the published simulators do; the others one pass per moment. CTC of 512 is played as logged: runs beyond the requested time are not cut, as its publisher plays it, so that no bound is claimed for it.',
+]

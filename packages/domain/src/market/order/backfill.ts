@@ -8,6 +8,11 @@ import type { Demand, Profile } from './profile.ts'
 
 /** So many overdue jobs hold reservations at once: a bound on the length of a pass, and on how much of the pool is kept for promises. */
 export const RESERVATIONS_MAX = 8
+/**
+ * So many buyers' first who do not fit hold one as well. With one for all, whoever floods the pool with small work fills every gap before the wide work
+ * of the others: in an overload of a hundred times it was given 1.6 times its share, with three 1.1 times (bench/matching/fairness.ts).
+ */
+export const HEADS_MAX = 4
 
 export type Reservation<Job> = { readonly job: Job; readonly at: number }
 export type Pass<Job> = { readonly started: readonly Job[]; readonly reserved: readonly Reservation<Job>[] }

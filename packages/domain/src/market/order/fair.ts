@@ -66,11 +66,13 @@ export class FairShares {
     buyer.finish += cost / buyer.weight
   }
 
-  /** It ended, and cost so much more (or less, below zero) than was charged. A refund reaches back to the clock, and no further. */
+  /**
+   * It ended, and cost so much more (or less, below zero) than was charged. A refund is paid in full to who still has work waiting, even below the clock:
+   * cut off there, surcharges counted and refunds did not, and in an overload the one with the longest jobs fell behind. Who is idle gains nothing by it.
+   */
   correct(id: string, more: number): void {
     if (more < 0 && !this.#buyers.has(id)) return // forgotten: its mark is behind the clock already
-    const buyer = this.buyer(id)
-    buyer.finish = Math.max(buyer.finish + more / buyer.weight, Math.min(this.#clock, buyer.finish))
+    this.buyer(id).finish += more / this.buyer(id).weight
   }
 
   /** It waits no longer, started or gone. Nobody is remembered whose mark the clock has passed: it would start at the clock anyway. */
