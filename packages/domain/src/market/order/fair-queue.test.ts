@@ -71,6 +71,20 @@ test('the overdue go before everybody, oldest due first, and are asked although 
   expect(queue.size).toBe(0)
 })
 
+test('what no node can take does not fill the lane of the overdue, and is asked again once woken', () => {
+  const queue = new FairQueue<string>(TOTAL), late = 100 * 60 * MINUTE
+  for (let i = 0; i < 30; i++) queue.add('gpu', `gpu${i}`, standing({ buyer: `g${i}`, since: i }))
+  queue.add('cpu', 'cpu', standing({ since: 50 }))
+  const answer = (item: string): Answer => (item === 'cpu' ? 'placed' : 'never')
+  expect(ask(queue, answer, late)).toEqual(['gpu0', 'cpu'])
+  expect(ask(queue, answer, late)).toEqual([])
+  queue.wake()
+  expect(ask(queue, answer, late)).toEqual(['gpu0'])
+  queue.wake()
+  expect(ask(queue, 'placed', late)).toHaveLength(30)
+  expect([queue.size, queue.classes]).toEqual([0, 0])
+})
+
 test('a second try keeps its place, even for a buyer with much waiting', () => {
   const queue = new FairQueue<string>(TOTAL)
   const at = queue.add('k', 'first', standing({ since: 3 }))
@@ -83,7 +97,7 @@ test('a second try keeps its place, even for a buyer with much waiting', () => {
 test('whatever is added, placed, dropped and woken: nobody is lost or served twice, none that sleeps is asked, and the same history decides the same', () => {
   const step = fc.oneof(
     fc.record({ type: fc.constant('add' as const), kind: fc.nat(3), buyer: fc.nat(3), priority: fc.integer({ min: 1, max: 10 }), minutes: fc.integer({ min: 1, max: 3_000 }) }),
-    fc.record({ type: fc.constant('serve' as const), full: fc.array(fc.nat(3)), gone: fc.nat(9), most: fc.integer({ min: 1, max: 5 }), hours: fc.nat(40) }),
+    fc.record({ type: fc.constant('serve' as const), full: fc.array(fc.nat(3)), never: fc.array(fc.nat(3), { maxLength: 1 }), gone: fc.nat(9), most: fc.integer({ min: 1, max: 5 }), hours: fc.nat(40) }),
     fc.record({ type: fc.constant('wake' as const), kind: fc.nat(3) }),
     fc.record({ type: fc.constant('correct' as const), buyer: fc.nat(3), more: fc.integer({ min: -100, max: 100 }) }),
   )
@@ -91,10 +105,11 @@ test('whatever is added, placed, dropped and woken: nobody is lost or served twi
     const run = () => {
       const queue = new FairQueue<string>(TOTAL), waiting = new Map<string, string>(), asleep = new Set<string>(), log: string[] = []
       let now = 0
-      const serve = (full: readonly number[], gone: number, most: number) => queue.serve((item, key, lane) => {
+      const serve = (full: readonly number[], never: readonly number[], gone: number, most: number) => queue.serve((item, key, lane) => {
         log.push(`${item} ${lane}`)
         expect(waiting.get(item)).toBe(key)
         if (lane === 'ordinary') expect(asleep.has(key)).toBe(false)
+        if (never.includes(Number(key))) { asleep.add(key); return 'never' }
         if (full.includes(Number(key))) { if (lane === 'ordinary') asleep.add(key); return 'no_room' }
         waiting.delete(item)
         if (![...waiting.values()].includes(key)) asleep.delete(key)
@@ -104,13 +119,13 @@ test('whatever is added, placed, dropped and woken: nobody is lost or served twi
         if (one.type === 'add') {
           queue.add(String(one.kind), `j${i}`, standing({ buyer: `b${one.buyer}`, since: now, priority: one.priority, expectedMs: one.minutes * MINUTE, limitMs: 2 * one.minutes * MINUTE, amounts: [one.kind + 1] }))
           waiting.set(`j${i}`, String(one.kind))
-        } else if (one.type === 'serve') { now += one.hours * 60 * MINUTE; serve(one.full, one.gone, one.most) }
+        } else if (one.type === 'serve') { now += one.hours * 60 * MINUTE; serve(one.full, one.never, one.gone, one.most) }
         else if (one.type === 'wake') { queue.wake((key) => key === String(one.kind)); asleep.delete(String(one.kind)) }
         else queue.correct(`b${one.buyer}`, [10], one.more * MINUTE)
         expect(queue.size).toBe(waiting.size)
       }
       queue.wake(); asleep.clear()
-      serve([], -1, Infinity)
+      serve([], [], -1, Infinity)
       expect([waiting.size, queue.size, queue.classes, queue.awake]).toEqual([0, 0, 0, 0])
       return log
     }

@@ -21,13 +21,14 @@ export type Standing = Demand & {
   readonly entitledAt?: number
 }
 export type Lane = 'overdue' | 'ordinary'
-export type Answer = 'placed' | 'gone' | 'no_room'
+/** `gone`: counts no longer. `no_room`: not now. `never`: no node there is could take it, however free; it keeps no place in the overdue lane until woken. */
+export type Answer = 'placed' | 'gone' | 'no_room' | 'never'
 export type Place<Item> = (item: Item, classKey: string, lane: Lane) => Answer
 
 type Entry<Item> = { readonly item: Item; readonly since: number; readonly dueAt: number; readonly line: Line<Item> }
 type Line<Item> = { readonly member: Member<Item>; readonly kind: string; readonly sized: Sized; readonly cost: number; readonly entries: Heap<Entry<Item>>; dueKey: number }
 type Member<Item> = { readonly buyer: Buyer; readonly class: Class<Item>; readonly lines: Map<string, Line<Item>>; markKey: number }
-type Class<Item> = { readonly key: string; readonly members: Map<string, Member<Item>>; readonly marks: Heap<Member<Item>>; asleep: boolean; inLane: number }
+type Class<Item> = { readonly key: string; readonly members: Map<string, Member<Item>>; readonly marks: Heap<Member<Item>>; asleep: boolean; parked: boolean; inLane: number }
 
 export class FairQueue<Item> {
   #total: Amounts
@@ -65,7 +66,14 @@ export class FairQueue<Item> {
   /** Room was gained: everyone may look again, or only the classes that could use it. */
   wake(could?: (classKey: string) => boolean): void {
     if (this.#awake.size === this.#classes.size) return
-    for (const one of this.#classes.values()) if (one.asleep && (!could || could(one.key))) { one.asleep = false; this.#awake.add(one) }
+    for (const one of this.#classes.values()) {
+      if (!one.asleep || (could && !could(one.key))) continue
+      one.asleep = false
+      this.#awake.add(one)
+      if (!one.parked) continue
+      one.parked = false
+      for (const member of one.members.values()) for (const line of member.lines.values()) this.#expect(line)
+    }
   }
 
   /** It ended, and cost its buyer so many milliseconds more (or less, below zero) than it was charged when it was placed. */
@@ -95,7 +103,8 @@ export class FairQueue<Item> {
   #serveOrdinary(line: Line<Item>, place: Place<Item>): Answer {
     const head = line.entries.peek() as Entry<Item>, { class: of } = line.member
     const answer = place(head.item, of.key, 'ordinary')
-    if (answer === 'no_room') {
+    if (answer === 'never') this.#park(of)
+    if (answer === 'no_room' || answer === 'never') {
       of.asleep = true
       this.#awake.delete(of)
       return answer
@@ -108,18 +117,40 @@ export class FairQueue<Item> {
 
   #serveOverdue(place: Place<Item>, most: number, now: number): number {
     let placed = 0
-    this.#pull(now)
-    for (const entry of this.#lane.slice()) {
-      if (placed >= most) break
-      const answer = place(entry.item, entry.line.member.class.key, 'overdue')
-      if (answer === 'no_room') continue
-      this.#lane.splice(this.#lane.indexOf(entry), 1)
-      entry.line.member.class.inLane--
+    for (let i = 0; placed < most;) {
+      if (i >= this.#lane.length) this.#pull(now)
+      const entry = this.#lane[i]
+      if (!entry) break
+      const of = entry.line.member.class, answer = place(entry.item, of.key, 'overdue')
+      if (answer === 'no_room') { i++; continue }
+      if (answer === 'never') {
+        i -= this.#lane.slice(0, i).filter((one) => one.line.member.class === of).length
+        this.#park(of)
+        continue
+      }
+      this.#lane.splice(i, 1)
+      of.inLane--
       if (answer === 'placed') placed++
       this.#done(entry.line, answer)
       this.#tidy(entry.line)
     }
     return placed
+  }
+
+  /** What no node can take must not hold the lane up: the class leaves it, back to its lines, and is not expected there until it is woken. */
+  #park(of: Class<Item>): void {
+    of.parked = true
+    of.asleep = true
+    this.#awake.delete(of)
+    const back = this.#lane.filter((entry) => entry.line.member.class === of)
+    this.#lane = this.#lane.filter((entry) => entry.line.member.class !== of)
+    for (const entry of back) {
+      const { buyer } = entry.line.member, member = this.#memberFor(of.key, buyer.id), known = member.lines.get(entry.line.kind)
+      const line = known ?? { ...entry.line, member, entries: new Heap<Entry<Item>>(), dueKey: Infinity }
+      if (!known) member.lines.set(line.kind, line)
+      line.entries.push(entry.dueAt, { ...entry, line })
+      of.inLane--
+    }
   }
 
   /** Fills the lane with the oldest due. Who is in it stays until placed or gone. */
@@ -129,7 +160,7 @@ export class FairQueue<Item> {
       if (key !== line.dueKey) continue
       line.dueKey = Infinity
       const head = line.entries.peek()
-      if (!head) continue
+      if (!head || line.member.class.parked) continue
       if (head.dueAt <= now) { this.#lane.push(head); line.entries.pop(); line.member.class.inLane++; this.#tidy(line) }
       this.#expect(line)
     }
@@ -144,7 +175,7 @@ export class FairQueue<Item> {
   /** The line's head turns overdue at some time: remembered, unless an earlier time is. */
   #expect(line: Line<Item>): void {
     const head = line.entries.peek()
-    if (!head || head.dueAt >= line.dueKey) return
+    if (!head || head.dueAt >= line.dueKey || line.member.class.parked) return
     line.dueKey = head.dueAt
     this.#dues.push(line.dueKey, line)
   }
@@ -190,7 +221,7 @@ export class FairQueue<Item> {
 
   #memberFor(classKey: string, buyerId: string): Member<Item> {
     let of = this.#classes.get(classKey)
-    if (!of) { of = { key: classKey, members: new Map(), marks: new Heap(), asleep: false, inLane: 0 }; this.#classes.set(classKey, of); this.#awake.add(of) }
+    if (!of) { of = { key: classKey, members: new Map(), marks: new Heap(), asleep: false, parked: false, inLane: 0 }; this.#classes.set(classKey, of); this.#awake.add(of) }
     let member = of.members.get(buyerId)
     if (!member) {
       member = { buyer: this.#shares.buyer(buyerId), class: of, lines: new Map(), markKey: 0 }
