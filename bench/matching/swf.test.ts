@@ -41,7 +41,7 @@ test('the referee: nobody passes under FIFO, under EASY whoever delays no reserv
   const starts = (policy: Parameters<typeof play>[2], of = jobs) => play(of, 8, policy).runs.map(({ id, submit, wait }) => [id, submit + wait])
   expect(starts(fifo())).toEqual([[1, 0], [2, 100], [3, 100], [4, 100]])
   expect(starts(easy())).toEqual([[1, 0], [3, 2], [4, 92], [2, 100]])
-  expect(starts(oursForeseeing(8)).map(([id]) => id).sort()).toEqual([1, 2, 3, 4])
+  expect(starts(oursForeseeing(8)).map(([id]) => id).sort((a, b) => (a ?? 0) - (b ?? 0))).toEqual([1, 2, 3, 4])
   const late = read([HEADER + row(1, 0, 130, 8, 100), row(2, 1, 10, 4, 50)].join('\n'), { runs: 'as logged' })
   expect(starts(easy(), late.jobs)).toEqual([[1, 0], [2, 130]])
 })

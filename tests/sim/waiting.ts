@@ -14,12 +14,12 @@ export function watchQueue(state: MarketState): Waits {
   }
   const { queue, timers } = state
   const add = queue.add.bind(queue), serve = queue.serve.bind(queue), push = timers.push.bind(timers), pop = timers.pop.bind(timers)
-  queue.add = (classKey, waiting, since, priority) => { count(queued, waitKey(waiting), 1); add(classKey, waiting, since, priority) }
-  queue.serve = (place, most) => serve((waiting: Waiting, classKey) => {
-    const answer = place(waiting, classKey)
-    if (answer !== 'no_room') count(queued, waitKey(waiting), -1)
+  queue.add = (classKey, waiting, standing) => { count(queued, waitKey(waiting), 1); return add(classKey, waiting, standing) }
+  queue.serve = (place, most, now) => serve((waiting: Waiting, classKey, lane) => {
+    const answer = place(waiting, classKey, lane)
+    if (answer === 'placed' || answer === 'gone') count(queued, waitKey(waiting), -1)
     return answer
-  }, most)
+  }, most, now)
   const slotOf = (timer: Timer): string => `${timer.id}.${timer.task}.${timer.slot}`
   timers.push = (at, timer) => { if (timer.kind === 'backoff') count(backoff, slotOf(timer), 1); push(at, timer) }
   timers.pop = () => {

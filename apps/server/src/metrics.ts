@@ -11,7 +11,7 @@ export function createMetrics(engine: () => Engine, sockets: () => number): Metr
   const gauge = (name: string, help: string, value: () => number) => new Gauge({ name, help, registers: [registry], collect() { this.set(value()) } })
   gauge('lumaris_jobs_live', 'Jobs queued or running', () => engine().state.jobs.size)
   gauge('lumaris_attempts_live', 'Attempts in memory', () => engine().state.attempts.size)
-  gauge('lumaris_queue_lines', 'Classes of waiting work', () => engine().state.queue.lines)
+  gauge('lumaris_queue_lines', 'Classes of waiting work', () => engine().state.queue.classes)
   gauge('lumaris_nodes', 'Enrolled nodes', () => engine().state.nodes.size)
   gauge('lumaris_nodes_connected', 'Agents connected to this process', sockets)
   gauge('lumaris_inbox', 'Commands that wait to be decided', () => engine().waiting)

@@ -1,15 +1,17 @@
 // The live market in memory: what is queued, running or recently touched. The tables are the truth to restart from; this is what decisions
 // read. `apply` is the only thing that changes it, and it knows nothing but Changes: load(persist(x)) is the same state again.
 import type { AccountName, AttemptId, Capacity, EnrolmentId, Instant, JobId, JobSpec, Micros, NodeId, QuoteId, Resources, TaskSpec } from '@lumaris/protocol'
-import { isExternal } from '@lumaris/protocol'
+import { CAUSES, MIB, isExternal } from '@lumaris/protocol'
 import type { AttemptRow, Change, EnrolmentRow, EntryRow, JobRow, KeyRow, NodeRow, QuoteRow, SlotRow, TaskRow } from './rows.ts'
 import { holdsNode, isLive, isTerminal } from './job/lifecycle.ts'
 import { invariant } from './invariant.ts'
 import { ALL_GUARDS } from './guards.ts'
 import type { Guards } from './guards.ts'
 import { Heap } from './heap.ts'
-import { WaitingQueue } from './market/queue.ts'
+import { FairQueue } from './market/order/fair-queue.ts'
+import { kindOf } from './market/order/key.ts'
 import { Candidates } from './market/candidates.ts'
+import { expectedMs } from './market/filter.ts'
 import { classKeyOf } from './market/requirement.ts'
 import type { Requirement } from './market/requirement.ts'
 
@@ -37,6 +39,8 @@ export const DEFAULT_SETTINGS: MarketSettings = {
 export type LiveJob = { row: JobRow; tasks: TaskRow[]; readonly attempts: AttemptRow[]; /** Slots not yet done or dropped. */ open: number }
 /** What is known of a node's socket and heartbeats; not stored, so a new writer starts everyone with a full lease. */
 export type NodeLink = { connected: boolean; /** The seller lets it take work just now. */ accepting: boolean; lastSeen: Instant; heartbeat: number }
+/** A slot that waits: it counts only while it is still pending under this fence. */
+export type Waiting = { readonly job: JobId; readonly task: number; readonly slot: number; readonly fence: number }
 /** `total` is the score of the chosen node, in micro-credits. */
 export type Decided = { readonly at: Instant; readonly need: Requirement; readonly node: NodeId; readonly total: number }
 export type Timer = { readonly kind: 'offer' | 'overrun' | 'cancel' | 'queue' | 'backoff' | 'quote' | 'fallback'; readonly id: string; readonly task: number; readonly slot: number }
@@ -56,7 +60,9 @@ export type MarketState = {
   readonly attemptsByNode: Map<NodeId, Set<AttemptId>>
   readonly reserved: Map<NodeId, Capacity>
   readonly slotsByBuyer: Map<string, number>
-  readonly queue: WaitingQueue
+  readonly queue: FairQueue<Waiting>
+  /** What all nodes together have, as `amountsOf` counts it. */
+  offered: readonly number[]
   readonly candidates: Candidates
   /** The last placements, oldest first: for sellers who ask why they were not chosen. Not stored; a new writer starts with none. */
   readonly recent: Decided[]
@@ -72,7 +78,7 @@ export type MarketState = {
 export function createState(settings: MarketSettings = DEFAULT_SETTINGS, guards: Guards = ALL_GUARDS): MarketState {
   return {
     settings, guards, jobs: new Map(), attempts: new Map(), nodes: new Map(), quotes: new Map(), enrolments: new Map(), keys: new Map(),
-    accounts: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), queue: new WaitingQueue(), candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
+    accounts: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), queue: new FairQueue([0, 0, 0]), offered: [0, 0, 0], candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
     ended: new Set(), highestForgotten: '', shapes: new Map(),
   }
 }
@@ -151,7 +157,10 @@ function enqueue(state: MarketState, job: JobRow, task: TaskRow, slot: number): 
 }
 export function queueSlot(state: MarketState, job: JobRow, task: TaskRow, slot: number, since: Instant): void {
   const row = task.slots[slot] as SlotRow
-  state.queue.add(classKeyOf(job, task, slot), { job: job.id, task: task.index, slot, fence: row.fence }, since, job.spec.priority)
+  const { spec } = job
+  state.queue.add(classKeyOf(job, task, slot), { job: job.id, task: task.index, slot, fence: row.fence }, {
+    buyer: job.buyer, since, priority: spec.priority, expectedMs: expectedMs(spec), limitMs: spec.limits.runMs, amounts: amountsOf(spec.resources),
+  })
 }
 
 function applyAttempt(state: MarketState, row: AttemptRow): void {
@@ -168,6 +177,14 @@ function applyAttempt(state: MarketState, row: AttemptRow): void {
   if (isLive(row.state)) { onNode.add(row.id); state.attemptsByNode.set(row.node, onNode) }
   else if (onNode.delete(row.id) && onNode.size === 0) state.attemptsByNode.delete(row.node)
   armAttempt(state, live.row, old, row)
+  if (old && isLive(old.state) && !isLive(row.state)) settleShare(state, live.row, row)
+}
+
+/** Its buyer was charged what it was expected to use of the market when it was placed; now with what it used. What the buyer does not bear is given back whole. */
+function settleShare(state: MarketState, { buyer, spec }: JobRow, row: AttemptRow): void {
+  const charged = kindOf({ expectedMs: expectedMs(spec), limitMs: spec.limits.runMs, priority: spec.priority }).expectedMs
+  const used = row.cause !== null && CAUSES[row.cause].bears === 'buyer' ? row.usage.runMs : 0
+  state.queue.correct(buyer, amountsOf(spec.resources), used - charged)
 }
 
 function reserve(state: MarketState, node: NodeId, resources: Resources, sign: 1 | -1): void {
@@ -184,9 +201,19 @@ function armAttempt(state: MarketState, job: JobRow, old: AttemptRow | undefined
   if (row.state === 'accepted' || row.state === 'running') timer('overrun', (row.startedAt ?? row.offeredAt) + job.spec.limits.runMs + state.settings.overrunMs)
 }
 
+/** Processors, memory in MiB, GPUs: what shares of the market are counted in. */
+const amountsOf = ({ cpuMillis, memoryBytes, gpus }: Pick<Capacity, 'cpuMillis' | 'memoryBytes' | 'gpus'>): number[] => [cpuMillis, Math.ceil(memoryBytes / MIB), gpus]
+const NOTHING = [0, 0, 0]
+
 function applyNode(state: MarketState, row: NodeRow): void {
   const old = state.nodes.get(row.id)
   state.nodes.set(row.id, row)
+  if (old?.capacity !== row.capacity || old.will !== row.will) {
+    const counts = (node: NodeRow | undefined): number[] => (node && node.will !== 'retired' && node.will !== 'banned' ? amountsOf(node.capacity) : NOTHING)
+    const before = counts(old), after = counts(row)
+    state.offered = state.offered.map((all, i) => all - (before[i] as number) + (after[i] as number))
+    state.queue.resize(state.offered)
+  }
   if (!state.links.has(row.id)) state.links.set(row.id, { connected: false, accepting: true, lastSeen: 0, heartbeat: 0 })
   if (!old || old.presence !== row.presence || old.will !== row.will || old.prices !== row.prices || old.capacity !== row.capacity || old.drivers !== row.drivers) state.queue.wake()
 }

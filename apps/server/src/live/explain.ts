@@ -12,7 +12,7 @@ const SAYS: Record<NoReason, string> = {
   cpu: 'has too few cores', memory: 'has too little memory', disk: 'has too little disk', gpu: 'has too few GPUs', cpu_busy: 'has its cores in use', memory_busy: 'has its memory in use',
   disk_busy: 'has its disk in use', gpu_busy: 'has its GPUs in use', gpu_model: 'has other GPUs', gpu_memory: 'has GPUs with too little memory', region: 'is in another region',
   residency: 'is where the data may not lie', label: 'does not have the labels asked for', price: 'could cost more than the cap allows',
-  same_owner_as_copy: 'belongs to the owner of another copy', failed_here: 'failed this work before',
+  same_owner_as_copy: 'belongs to the owner of another copy', failed_here: 'failed this work before', kept_for_overdue: 'is kept for work that has waited longest',
 }
 
 /** Attempts told one by one; a job of thousands shows its first ones. */

@@ -2,19 +2,21 @@
 import { slotId, taskId } from '@lumaris/protocol'
 import type { AttemptId, DriverOffer, NodeId, UserId } from '@lumaris/protocol'
 import type { AttemptRow, JobRow, NodeRow, SlotRow, TaskRow } from '../rows.ts'
-import type { Decided, MarketState } from '../state.ts'
+import type { Decided, MarketState, Waiting } from '../state.ts'
 import { liveJob, putAttempt, putJob, putTask, record } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 import { SLOT, isLive, next } from '../job/lifecycle.ts'
 import { moveTask } from '../job/move.ts'
 import { dispatch, termsOf } from '../fleet/dispatch.ts'
 import { lookAfresh } from './candidates.ts'
+import { Claims } from './claims.ts'
+import { obstacles } from './filter.ts'
+import type { Answer, Lane } from './order/fair-queue.ts'
 import type { Seen } from './candidates.ts'
 import { classKeyOf, requirementOf } from './requirement.ts'
 import type { Requirement } from './requirement.ts'
 import { wireScore } from './score.ts'
 import type { Refusals, Score } from './score.ts'
-import type { Waiting } from './queue.ts'
 import { canonical, NO_USAGE } from '@lumaris/protocol'
 
 /** Placements of one turn: a bound on how long a turn can take. */
@@ -22,10 +24,11 @@ const PLACEMENTS_MAX = 2_000
 
 /** Gives waiting slots to nodes until nobody fits any more. Returns how many were placed. */
 export function match(turn: Turn): number {
-  return turn.state.queue.serve((waiting, classKey) => place(turn, waiting, classKey), PLACEMENTS_MAX)
+  const claims = new Claims()
+  return turn.state.queue.serve((waiting, classKey, lane) => place(turn, waiting, classKey, lane, claims), PLACEMENTS_MAX, turn.now)
 }
 
-function place(turn: Turn, waiting: Waiting, classKey: string): 'placed' | 'gone' | 'no_room' {
+function place(turn: Turn, waiting: Waiting, classKey: string, lane: Lane, claims: Claims): Answer {
   const live = turn.state.jobs.get(waiting.job)
   const task = live?.tasks[waiting.task], slot = task?.slots[waiting.slot]
   if (!live || live.row.cancelling || !task || slot?.state !== 'pending' || slot.fence !== waiting.fence) return 'gone'
@@ -33,11 +36,15 @@ function place(turn: Turn, waiting: Waiting, classKey: string): 'placed' | 'gone
   // Left behind in the line of what it asked for before its last concession.
   if (live.row.rung > 0 && classKeyOf(live.row, task, waiting.slot) !== classKey) return 'gone'
   const need = requirementOf(live.row, slot, ownersOfCopies(turn.state, live.row, task, waiting.slot))
-  const choice = choose(turn.state, need, classKey)
-  if (!choice) return 'no_room'
-  offer(turn, live.row, task, waiting.slot, choice)
-  remember(turn, { at: turn.now, need, node: choice.node.id, total: choice.score.total })
-  return 'placed'
+  const choice = choose(turn.state, need, classKey, claims.size === 0 ? null : (node) => claims.leave(turn, node, need))
+  if (choice) {
+    offer(turn, live.row, task, waiting.slot, choice)
+    remember(turn, { at: turn.now, need, node: choice.node.id, total: choice.score.total })
+    return 'placed'
+  }
+  if (![...turn.state.nodes.values()].some((node) => obstacles(node, need).length === 0)) return 'never'
+  if (lane === 'overdue') claims.make(turn, need)
+  return 'no_room'
 }
 
 /** Placements that a seller can ask about. */
@@ -62,19 +69,20 @@ function ownersOfCopies(state: MarketState, job: JobRow, task: TaskRow, slot: nu
 export type Choice = { node: NodeRow; driver: DriverOffer; score: Score; candidates: number; refused: Refusals; runnerUp: { node: NodeId; score: Score } | null }
 
 /** The cheapest node in expectation that may take it; ties go to the smaller id, so that a replay decides the same. */
-export function choose(state: MarketState, need: Requirement, classKey: string): Choice | null {
+export function choose(state: MarketState, need: Requirement, classKey: string, mayTake: MayTake | null = null): Choice | null {
   // A slot with copies, or one that failed somewhere, has wishes of its own, and asks for itself.
-  if (need.spec.copies === 1 && need.avoid.length === 0) return cheapest(state.candidates.of(state, classKey, need), [])
+  if (need.spec.copies === 1 && need.avoid.length === 0) return cheapest(state.candidates.of(state, classKey, need), [], mayTake)
   const seen = lookAfresh(state, need)
-  return cheapest(seen, need.avoid) ?? (need.avoid.length > 0 ? cheapest(seen, []) : null)
+  return cheapest(seen, need.avoid, mayTake) ?? (need.avoid.length > 0 ? cheapest(seen, [], mayTake) : null)
 }
+type MayTake = (node: NodeRow) => boolean
 
-function cheapest(seen: readonly Seen[], avoid: readonly NodeId[]): Choice | null {
+function cheapest(seen: readonly Seen[], avoid: readonly NodeId[], mayTake: MayTake | null): Choice | null {
   const refused: Refusals = {}
   let best: Seen | null = null, second: Seen | null = null
   let candidates = 0
   for (const one of seen) {
-    const no = avoid.length > 0 && avoid.includes(one.node.id) ? 'failed_here' : one.no
+    const no = avoid.length > 0 && avoid.includes(one.node.id) ? 'failed_here' : one.no ?? (mayTake && !mayTake(one.node) ? 'kept_for_overdue' : null)
     if (no !== null) { refused[no] = (refused[no] ?? 0) + 1; continue }
     candidates++
     if (best === null || before(one, best)) { second = best; best = one } else if (second === null || before(one, second)) second = one

@@ -86,7 +86,7 @@ export function quote(turn: Turn, command: QuoteCommand): QuoteRow | Refusal {
     id: turn.id('quo') as QuoteId, buyer: command.buyer, specHash: command.specHash as QuoteRow['specHash'], p50: found.p50.toString(), p90: found.p90.toString(), cap: cap.toString(),
     attemptCap: found.attemptCap.toString(), nodes: found.nodes, nodesFree: found.nodesFree, refused: found.refused, validUntil: turn.now + QUOTE_VALID_MS,
     // While others wait, when it would be their turn is not known well enough to be said.
-    ...(found.nodesFree > 0 ? { startsInMs: 0 } : turn.state.queue.lines === 0 ? soonest(turn, command.spec) : {}),
+    ...(found.nodesFree > 0 ? { startsInMs: 0 } : turn.state.queue.size === 0 ? soonest(turn, command.spec) : {}),
   }
   emit(turn, { kind: 'quote', row })
   return row

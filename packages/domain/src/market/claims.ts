@@ -1,0 +1,62 @@
+// Places kept for the overdue. Work that has waited beyond its patience and finds no room claims the node where room is sure to come first, counted by
+// time limits, not by expectations: what runs there cannot run longer. Until then others may use that node only if they are over before, or fit beside
+// it. Claims live for one turn: the overdue are asked again at every turn, oldest first, and running work only ends earlier than its limit, so a
+// claim never moves to a later time (market/order/bound.ts).
+import type { Instant, NodeId, Resources } from '@lumaris/protocol'
+import type { NodeRow } from '../rows.ts'
+import { EMPTY_CAPACITY } from '../state.ts'
+import type { MarketState } from '../state.ts'
+import { holdsNode } from '../job/lifecycle.ts'
+import { obstacles } from './filter.ts'
+import type { Requirement } from './requirement.ts'
+
+type Claim = { readonly at: Instant; readonly resources: Resources }
+type Amounts = Pick<Resources, 'cpuMillis' | 'memoryBytes' | 'diskBytes' | 'gpus'>
+type Now = { readonly state: MarketState; readonly now: Instant }
+
+export class Claims {
+  #ofNode = new Map<NodeId, Claim[]>()
+  get size(): number { return this.#ofNode.size }
+
+  /** May this be placed there without delaying whoever the node is kept for? */
+  leave({ state, now }: Now, node: NodeRow, need: Requirement): boolean {
+    const claims = this.#ofNode.get(node.id)
+    if (!claims || claims.every(({ at }) => now + need.spec.limits.runMs <= at)) return true
+    const used = state.reserved.get(node.id) ?? EMPTY_CAPACITY
+    return fits(node.capacity, [used, need.spec.resources, ...claims.map(({ resources }) => resources)])
+  }
+
+  /** Claims the node where it can be sure to start first. Nowhere to claim (the only nodes that could are away): then nothing is kept. */
+  make({ state, now }: Now, need: Requirement): void {
+    let best: { node: NodeRow; at: Instant } | null = null
+    for (const node of state.nodes.values()) {
+      const link = state.links.get(node.id)
+      if (node.presence !== 'online' || node.will !== 'open' || !link?.connected || !link.accepting || need.avoid.includes(node.id) || need.owners.includes(node.owner) || obstacles(node, need).length > 0) continue
+      const at = this.#roomAt(state, node, need.spec.resources, now)
+      if (at !== null && (!best || at < best.at)) best = { node, at }
+    }
+    if (!best) return
+    const claim = { at: best.at, resources: need.spec.resources }, claims = this.#ofNode.get(best.node.id)
+    if (claims) claims.push(claim)
+    else this.#ofNode.set(best.node.id, [claim])
+  }
+
+  #roomAt(state: MarketState, node: NodeRow, resources: Resources, now: Instant): Instant | null {
+    const kept = (this.#ofNode.get(node.id) ?? []).map((claim) => claim.resources)
+    const running = [...(state.attemptsByNode.get(node.id) ?? [])].flatMap((id) => {
+      const attempt = state.attempts.get(id), spec = attempt && state.jobs.get(attempt.job)?.row.spec
+      return attempt && spec && holdsNode(attempt.state) ? [{ until: (attempt.startedAt ?? attempt.offeredAt) + spec.limits.runMs + state.settings.overrunMs, resources: spec.resources }] : []
+    }).sort((a, b) => a.until - b.until)
+    for (let gone = 0; gone <= running.length; gone++) {
+      if (!fits(node.capacity, [resources, ...kept, ...running.slice(gone).map((one) => one.resources)])) continue
+      return gone === 0 ? now : Math.max(now, (running[gone - 1] as { until: Instant }).until)
+    }
+    return null
+  }
+}
+
+function fits(capacity: Amounts, all: readonly Amounts[]): boolean {
+  let cpuMillis = 0, memoryBytes = 0, diskBytes = 0, gpus = 0
+  for (const one of all) { cpuMillis += one.cpuMillis; memoryBytes += one.memoryBytes; diskBytes += one.diskBytes; gpus += one.gpus }
+  return cpuMillis <= capacity.cpuMillis && memoryBytes <= capacity.memoryBytes && diskBytes <= capacity.diskBytes && gpus <= capacity.gpus
+}
