@@ -75,13 +75,20 @@ test('a question counts only when its time is over: an early departure teaches n
   expect(learnt()).toBe(0)
 })
 test('a node that is gone for good answers nothing, also when its name comes back', () => {
-  const pool = new Availability()
-  pool.saw(id(0), 's', true, 0)
-  pool.saw(id(0), 's', true, HOUR_MS)
+  const pool = new Availability(), fourHours = HORIZONS_MS.indexOf(4 * HOUR_MS)
+  for (let minutes = 0; minutes <= 60; minutes += 5) pool.saw(id(0), 's', true, minutes * MINUTE_MS)
+  expect(pool.rows().questions.some(({ horizon }) => horizon === fourHours)).toBe(true)
   pool.forget(id(0))
-  pool.saw(id(0), 's', true, 2 * HOUR_MS)
-  pool.saw(id(0), 's', true, 2 * HOUR_MS + 10 * MINUTE_MS)
-  expect(pool.rows().cells).toEqual([])
+  for (let minutes = 70; minutes < 360; minutes += 5) pool.saw(id(0), 's', true, minutes * MINUTE_MS)
+  expect(pool.rows().cells.filter(({ horizon }) => horizon === fourHours)).toEqual([]) // asked before: void; asked after: not due yet
+})
+test('a node that is gone is no neighbour any more', () => {
+  const pool = new Availability()
+  for (let i = 0; i < 3; i++) pool.saw(id(i), 's', true, 0)
+  pool.saw(id(3), 's', false, 0)
+  pool.forget(id(0))
+  const rows = pool.rows()
+  expect(pool.outlook(id(1), HOUR_MS)).toEqual(Availability.load(rows).outlook(id(1), HOUR_MS))
 })
 
 test('questions are asked by the clock, not on coming up: a node that comes and goes is not asked at its births', () => {
@@ -99,6 +106,19 @@ test('what is seen of a node stays within its bounds, however often it comes and
     expect(features.every(Number.isFinite)).toBe(true)
     expect([age >= 0, age < 13, share >= 0, share < 5, ends >= 0, ends < 6]).toEqual([true, true, true, true, true, true])
   }))
+  let restless = newUptime(id(0), 's', 0)
+  for (let i = 0; i < 300; i++) restless = changed(restless, i % 2 === 0, i * MINUTE_MS)
+  expect(restless.spells.length).toBe(SPELLS_MAX)
   const away = changed(changed(newUptime(id(0), 's', 0), true, 0), false, HOUR_MS)
   expect(sightOf(changed(away, true, HOUR_MS + 2 * WINDOW_MS), null, HOUR_MS + 2 * WINDOW_MS).share).toBe(0)
+})
+
+test('the share of the last day counts the last day alone', () => {
+  const DAY_MS = 24 * HOUR_MS
+  const steady = changed(newUptime(id(0), 's', 0), true, 0)
+  expect(sightOf(steady, null, 5 * DAY_MS).features[3]).toBeCloseTo(24.5 / 25 - 0.5, 10)
+  // Up for two days, down for twelve hours, up for six: of the last day, six hours before the gap and six after it.
+  const broken = changed(changed(steady, false, 2 * DAY_MS), true, 2 * DAY_MS + 12 * HOUR_MS)
+  expect(sightOf(broken, null, 2 * DAY_MS + 18 * HOUR_MS).features[3]).toBeCloseTo(12.5 / 25 - 0.5, 10)
+  expect(sightOf(broken, null, 2 * DAY_MS + 18 * HOUR_MS).ends).toBe(1)
 })

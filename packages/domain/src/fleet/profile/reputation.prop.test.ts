@@ -71,6 +71,10 @@ test('a good cohort lifts its newcomers, and a node that is unlike its cohort is
   expect(reputationOf(after(Array.from({ length: 40 }, () => ill)), cohort, 40_000).completion.mean).toBeLessThan(0.25)
 })
 
+test('two hundred newer endings halve what was before, so evidence cannot grow without end', () => {
+  const long = reputationOf(after(Array.from({ length: 5_000 }, () => well), 1), null, 5_000)
+  expect(long.completion.evidence).toBeCloseTo(1 / (1 - 2 ** (-1 / FORGET_ENDINGS)), 0)
+})
 test('thirty days halve the evidence, and a clock set back changes nothing', () => {
   const row = after(Array.from({ length: 10 }, () => well))
   const now = reputationOf(row, null, 10_000), later = reputationOf(row, null, 10_000 + FORGET_MS)

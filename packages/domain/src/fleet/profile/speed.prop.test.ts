@@ -27,7 +27,7 @@ test('five runs bring the forecast within 15 % of a machine twice as slow', () =
 test('a wrong hint counts as a factor of eight at most, and runs without a time teach nothing', () => {
   const rows = newSpeed(node(1), 'gpu', 'train')
   expect(learnSpeed(rows, { meteredMs: 1e12, referenceMs: 1 })).toEqual(learnSpeed(rows, { meteredMs: 8, referenceMs: 1 }))
-  for (const run of [{ meteredMs: 0, referenceMs: 1 }, { meteredMs: 1, referenceMs: 0 }, { meteredMs: Number.NaN, referenceMs: 1 }]) expect(learnSpeed(rows, run)).toBe(rows)
+  for (const run of [{ meteredMs: 0, referenceMs: 1 }, { meteredMs: 1, referenceMs: 0 }, { meteredMs: Number.NaN, referenceMs: 1 }, { meteredMs: Infinity, referenceMs: Infinity }]) expect(learnSpeed(rows, run)).toBe(rows)
 })
 
 test('a node that became slower is known as slower within a hundred runs', () => {

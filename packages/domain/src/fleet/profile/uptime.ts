@@ -27,7 +27,7 @@ export const newUptime = (node: NodeId, site: string, now: Instant): UptimeRow =
 /** The node changed: a time up ends, or begins. */
 export function changed(row: UptimeRow, up: boolean, now: Instant): UptimeRow {
   if (row.up === up) return row
-  if (up) return { ...row, up, since: now, askAt: [] }
+  if (up) return { ...row, up, since: now }
   const spells = [...row.spells, [row.since, now] as const].filter(([, to]) => to > now - WINDOW_MS)
   return { ...row, up, since: now, spells: spells.slice(-SPELLS_MAX), lastMs: now - row.since, askAt: [] }
 }

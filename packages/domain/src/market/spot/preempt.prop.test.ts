@@ -75,3 +75,17 @@ test('room is not taken when it is worth less than 1.2 times what is lost', () =
   expect(chosen([aHolder('a')], oneGpu, { gainMicros: loss * 1.1 } as never)).toBe(null)
   expect(chosen([aHolder('a')], oneGpu, { gainMicros: loss * 1.3 } as never)).toEqual(['a'])
 })
+test('being taken off costs more than what is lost: one victim goes before four that lose a little less together', () => {
+  const small = Array.from({ length: 4 }, (_, i) => aHolder(`s${i}`, { microsPerHour: 240_000 }))
+  expect(chosen([...small, aHolder('large', { holds: { ...none, gpus: 4 }, unsavedMs: 3_600_000 * 1.1 })], { ...none, gpus: 4 })).toEqual(['large'])
+  expect(chosen([...small.map((one) => ({ ...one, microsPerHour: 100_000 })), aHolder('large', { holds: { ...none, gpus: 4 } })], { ...none, gpus: 4 })).toHaveLength(4)
+})
+test('more victims than eight are not taken; one that does alone is', () => {
+  const many = Array.from({ length: VICTIMS_MAX + 1 }, (_, i) => aHolder(`s${i}`, { microsPerHour: 1 })), need = { ...none, gpus: VICTIMS_MAX + 1 }
+  expect(chosen(many, need)).toBe(null)
+  expect(chosen([...many, aHolder('large', { holds: need })], need)).toEqual(['large'])
+})
+test('room that is missing in two kinds is found with two holders that have one kind each', () => {
+  const need = { ...none, cpuMillis: 1_000, gpus: 1 }
+  expect(chosen([aHolder('cpu', { holds: { ...none, cpuMillis: 1_000 } }), aHolder('gpu', { holds: oneGpu })], need)).toEqual(['cpu', 'gpu'])
+})
