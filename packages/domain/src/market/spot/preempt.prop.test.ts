@@ -5,7 +5,7 @@ import { VICTIMS_MAX, chooseVictims, lossOf, mayEvict } from './preempt.ts'
 import type { Candidate, Holder } from './preempt.ts'
 
 const room = fc.record({ cpuMillis: fc.integer({ min: 0, max: 8 }), memoryBytes: fc.integer({ min: 0, max: 8 }), diskBytes: fc.constant(0), gpus: fc.integer({ min: 0, max: 4 }) })
-const terms = { now: 1_000, graceMs: 30_000, gainMicros: null }
+const terms = { now: 1_000, graceMs: 30_000, gainMicros: null, botherMicros: 100_000 }
 const holder = fc.record({
   holds: room, interruptible: fc.boolean(), safeUntil: fc.constantFrom(0, 500, 2_000), unsavedMs: fc.nat(7_200_000), saveMs: fc.constantFrom(null, 1_000, 60_000), restartMs: fc.nat(60_000),
   endsInMs: fc.constantFrom(null, 10_000, 3_600_000), microsPerHour: fc.nat(5_000_000), evictions: fc.nat(3),
@@ -63,7 +63,7 @@ test('who has just saved goes before who has not, the cheaper before the dearer,
   expect(chosen([aHolder('a', { evictions: 1 }), aHolder('b')], oneGpu)).toEqual(['b'])
 })
 test('who ends within the notice loses nothing', () => {
-  expect(lossOf(aHolder('a', { endsInMs: 30_000 }), 30_000)).toBe(0)
+  expect(lossOf(aHolder('a', { endsInMs: 30_000 }), terms)).toBe(0)
   expect(chosen([aHolder('a', { unsavedMs: 0 }), aHolder('b', { endsInMs: 10_000 })], oneGpu)).toEqual(['b'])
 })
 test('one large victim goes before many small ones that lose as much', () => {
@@ -71,7 +71,7 @@ test('one large victim goes before many small ones that lose as much', () => {
   expect(chosen([...small, aHolder('large', { holds: { ...none, gpus: 4 } })], { ...none, gpus: 4 })).toEqual(['large'])
 })
 test('room is not taken when it is worth less than 1.2 times what is lost', () => {
-  const loss = lossOf(aHolder('a'), terms.graceMs)
+  const loss = lossOf(aHolder('a'), terms)
   expect(chosen([aHolder('a')], oneGpu, { gainMicros: loss * 1.1 } as never)).toBe(null)
   expect(chosen([aHolder('a')], oneGpu, { gainMicros: loss * 1.3 } as never)).toEqual(['a'])
 })

@@ -28,6 +28,8 @@ export type Terms = {
   readonly graceMs: DurationMs
   /** What having the room is worth to the firm work, in micro-credits; null: whatever it costs. */
   readonly gainMicros: number | null
+  /** What each eviction costs besides lost work, in micro-credits: a queue, a search, inputs fetched again. Without it many small victims look as cheap as one. */
+  readonly botherMicros: number
 }
 
 /** Nodes looked at, those that miss least first; attempts taken off at once. Bounds on the time of one decision. */
@@ -36,16 +38,14 @@ export const CANDIDATES_MAX = 16, VICTIMS_MAX = 8
 export const GAIN_OVER_LOSS = 1.2
 /** Each time before makes the next one dearer by the whole loss, so that it meets somebody else. */
 const PER_EVICTION = 1
-/** Being taken off costs this many minutes of work besides what is lost: queueing, finding a place, fetching inputs. Without it many small victims look free. */
-const BOTHER_MS = 10 * 60_000
 const HOUR_MS = 3_600_000
 const ROOMS = ['cpuMillis', 'memoryBytes', 'diskBytes', 'gpus'] as const
 
-/** Micro-credits lost by taking it off with so much notice. */
-export function lossOf(holder: Holder, graceMs: DurationMs): number {
+/** Micro-credits lost by taking it off with so much notice, and the bother. */
+export function lossOf(holder: Holder, { graceMs, botherMicros }: Pick<Terms, 'graceMs' | 'botherMicros'>): number {
   if (holder.endsInMs !== null && holder.endsInMs <= graceMs) return 0
   const lostMs = holder.saveMs !== null && holder.saveMs <= graceMs ? 0 : holder.unsavedMs + graceMs
-  return ((lostMs + holder.restartMs + BOTHER_MS) / HOUR_MS) * holder.microsPerHour * (1 + PER_EVICTION * holder.evictions)
+  return (((lostMs + holder.restartMs) / HOUR_MS) * holder.microsPerHour + botherMicros) * (1 + PER_EVICTION * holder.evictions)
 }
 export const mayEvict = (holder: Holder, now: Instant): boolean => holder.interruptible && holder.safeUntil <= now
 
@@ -67,19 +67,19 @@ export function chooseVictims(need: Capacity, candidates: readonly Candidate[], 
   }).toSorted((a, b) => a.short - b.short || (a.node < b.node ? -1 : 1))
   let best: Eviction | null = null
   for (const { node, free, holders } of able.slice(0, CANDIDATES_MAX)) {
-    const victims = cheapest(need, free, holders, terms.graceMs)
+    const victims = cheapest(need, free, holders, terms)
     if (victims === null) continue
-    const lossMicros = victims.reduce((sum, holder) => sum + lossOf(holder, terms.graceMs), 0)
+    const lossMicros = victims.reduce((sum, holder) => sum + lossOf(holder, terms), 0)
     if (best && lossMicros >= best.lossMicros) continue
-    best = { node, lossMicros, victims: victims.map((holder) => ({ attempt: holder.attempt, endBy: terms.now + terms.graceMs, lossMicros: lossOf(holder, terms.graceMs) })) }
+    best = { node, lossMicros, victims: victims.map((holder) => ({ attempt: holder.attempt, endBy: terms.now + terms.graceMs, lossMicros: lossOf(holder, terms) })) }
   }
   return best && (terms.gainMicros === null || terms.gainMicros > GAIN_OVER_LOSS * best.lossMicros) ? best : null
 }
 
 /** Greedily by loss per missing share that it frees, then whoever turns out to be superfluous stays; against the cheapest single one that would do. */
-function cheapest(need: Capacity, free: Capacity, holders: readonly Holder[], graceMs: DurationMs): Holder[] | null {
+function cheapest(need: Capacity, free: Capacity, holders: readonly Holder[], terms: Terms): Holder[] | null {
   if (fits(need, free)) return []
-  const loss = (holder: Holder): number => lossOf(holder, graceMs)
+  const loss = (holder: Holder): number => lossOf(holder, terms)
   const byLoss = (a: Holder, b: Holder): number => loss(a) - loss(b) || (a.attempt < b.attempt ? -1 : 1)
   const left = holders.toSorted(byLoss)
   const alone = left.find(({ holds }) => fits(need, plus(free, holds)))
