@@ -27,39 +27,39 @@ const sum = (list: readonly bigint[]): bigint => list.reduce((a, b) => a + b, 0n
 
 test('nobody pays above the bid, no seller gets below the ask, and what buyers pay is what sellers get, and a surplus that is never a debt', () => {
   fc.assert(fc.property(market, ({ bids, asks }) => {
-    const { placed, kept, warned, surplus } = run({ bids, asks })
+    const { placed, kept, moved, warned, surplus } = run({ bids, asks })
     const bid = (slot: SlotId): Bid => bids.find((one) => one.slot === slot) as Bid
-    for (const sale of [...placed, ...kept]) expect(sale.pays <= bid(sale.slot).max).toBe(true)
+    for (const sale of [...placed, ...kept, ...moved]) expect(sale.pays <= bid(sale.slot).max).toBe(true)
     for (const sale of kept) expect(sale.gets >= (bid(sale.slot).held?.ask as bigint)).toBe(true)
     const evicted = new Set(run({ bids, asks }).evicted.map(({ node }) => node))
-    for (const sale of placed) {
+    for (const sale of [...placed, ...moved]) {
       const mins = asks.filter(({ node }) => node === sale.node).map(({ min }) => min)
       if (mins.length === 0) expect(evicted.has(sale.node)).toBe(true)
       else expect(sale.gets >= (mins[0] as bigint)).toBe(true)
     }
     for (const { slot, held } of warned) expect(held.price <= bid(slot).max && held.price >= held.ask).toBe(true)
-    expect(sum([...placed, ...kept].map(({ pays }) => pays)) - sum([...placed, ...kept].map(({ gets }) => gets))).toBe(surplus)
+    expect(sum([...placed, ...kept, ...moved].map(({ pays }) => pays)) - sum([...placed, ...kept, ...moved].map(({ gets }) => gets))).toBe(surplus)
     expect(surplus >= 0n).toBe(true)
   }), many)
 })
 
 test('one price for all, and it clears: who is left out would not pay more, and no unit left over is cheaper', () => {
   fc.assert(fc.property(market, ({ bids, asks }) => {
-    const { rule, price, placed, kept, warned, evicted, surplus } = run({ bids, asks })
+    const { rule, price, placed, kept, moved, warned, evicted, surplus } = run({ bids, asks })
     if (rule !== 'uniform') return
     expect(surplus).toBe(0n)
-    for (const sale of placed) expect([sale.pays, sale.gets]).toEqual([price, price])
+    for (const sale of [...placed, ...moved]) expect([sale.pays, sale.gets]).toEqual([price, price])
     for (const sale of kept) {
       const ask = bids.find(({ slot }) => slot === sale.slot)?.held?.ask as bigint
-      expect([sale.pays, sale.gets]).toEqual(ask > (price as bigint) ? [ask, ask] : [price, price])
+      expect([sale.pays, sale.gets]).toEqual(price === null || ask > price ? [ask, ask] : [price, price])
     }
-    const busy = new Set([...placed, ...kept, ...warned, ...evicted].map(({ slot }) => slot)), out = bids.filter(({ slot }) => !busy.has(slot))
+    const busy = new Set([...placed, ...kept, ...moved, ...warned, ...evicted].map(({ slot }) => slot)), out = bids.filter(({ slot }) => !busy.has(slot))
     expect(out.every(({ held }) => held === null)).toBe(true) // holders are kept, warned or evicted, never forgotten
-    const taken = (node: NodeId): number => placed.filter((sale) => sale.node === node).length
+    const taken = (node: NodeId): number => [...placed, ...moved].filter((sale) => sale.node === node).length
     const cheapest = asks.filter(({ node, units }) => taken(node) < units).map(({ min }) => min)
     if (price === null) { for (const { max } of out) for (const min of cheapest) expect(max < min).toBe(true); return }
     // But for those who wait until an outbid holder has left its unit, and units that a holder on a dearer one could have had.
-    const waiting = warned.length + evicted.length + kept.filter(({ pays }) => pays !== price).length
+    const waiting = warned.length + evicted.length + kept.filter(({ slot }) => (bids.find((bid) => bid.slot === slot)?.held?.ask as bigint) >= (price as bigint)).length
     expect(out.filter(({ max }) => max > price).length).toBeLessThanOrEqual(waiting)
     expect(cheapest.filter((min) => min < price).length).toBeLessThanOrEqual(waiting)
     if (waiting > 0) return
@@ -70,12 +70,12 @@ test('one price for all, and it clears: who is left out would not pay more, and 
 
 test('no unit is sold twice, and holders stay on theirs', () => {
   fc.assert(fc.property(market, ({ bids, asks }) => {
-    const { placed, kept, warned, evicted } = run({ bids, asks })
-    const slots = [...placed, ...kept, ...warned, ...evicted].map(({ slot }) => slot)
+    const { placed, kept, moved, warned, evicted } = run({ bids, asks })
+    const slots = [...placed, ...kept, ...moved, ...warned, ...evicted].map(({ slot }) => slot)
     expect(new Set(slots).size).toBe(slots.length)
-    for (const node of new Set(placed.map((sale) => sale.node))) {
+    for (const node of new Set([...placed, ...moved].map((sale) => sale.node))) {
       const free = sum(asks.filter((ask) => ask.node === node).map(({ units }) => BigInt(units))), freed = evicted.filter((one) => one.node === node).length
-      expect(placed.filter((sale) => sale.node === node).length).toBeLessThanOrEqual(Number(free) + freed)
+      expect([...placed, ...moved].filter((sale) => sale.node === node).length).toBeLessThanOrEqual(Number(free) + freed)
     }
     for (const sale of kept) expect(sale.node).toBe(bids.find(({ slot }) => slot === sale.slot)?.held?.node)
   }), many)
@@ -103,7 +103,7 @@ test('without holders nobody could gain more by trading otherwise: welfare is th
 
 test('the order in which bids and asks come does not matter', () => {
   fc.assert(fc.property(market, ({ bids, asks }) => {
-    const sorted = ({ placed, kept, price, surplus }: Clearing): unknown => [[...placed, ...kept].map((sale) => JSON.stringify(sale, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))).toSorted(), price, surplus]
+    const sorted = ({ placed, kept, moved, price, surplus }: Clearing): unknown => [[...placed, ...kept, ...moved].map((sale) => JSON.stringify(sale, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))).toSorted(), price, surplus]
     expect(sorted(run({ bids: bids.toReversed(), asks: asks.toReversed() }))).toEqual(sorted(run({ bids, asks })))
   }))
 })
@@ -125,10 +125,16 @@ test('an outbid holder is warned, then goes, and its unit goes to who bid more',
   expect([first.warned.map(({ slot }) => slot), first.placed.length]).toEqual([['s4'], 0])
   expect([second.evicted.map(({ slot }) => slot), second.placed.map(({ slot, node }) => [slot, node])]).toEqual([['s4'], [['s5', 'nod_4']]])
 })
-test('a holder on a unit that has become dearer than the market stays there, at what its seller asked', () => {
-  const asks: Ask[] = [{ node: 'nod_9' as NodeId, units: 9, min: 1n }]
-  const { price, kept, evicted, warned } = run({ bids: [...[0, 1, 2, 3, 4].map((i) => aBid(i, 10n)), aBid(5, 12n, { node: 'nod_5' as NodeId, ask: 8n, price: 9n, strikes: 1 })], asks })
-  expect([price, kept.map(({ slot, pays, gets }) => [slot, pays, gets]), evicted, warned]).toEqual([1n, [['s5', 8n, 8n]], [], []])
+test('a holder on a unit a little dearer than the market stays there at what its seller asked; one on a much dearer unit is moved', () => {
+  const asks: Ask[] = [{ node: 'nod_9' as NodeId, units: 9, min: 10n }], others = [0, 1, 2, 3, 4].map((i) => aBid(i, 50n))
+  const holding = (ask: bigint): Clearing => run({ bids: [...others, aBid(5, 60n, { node: 'nod_5' as NodeId, ask, price: ask, strikes: 1 })], asks })
+  expect(holding(11n)).toMatchObject({ price: 10n, kept: [{ slot: 's5', node: 'nod_5', pays: 11n, gets: 11n }], moved: [], evicted: [] })
+  expect(holding(12n)).toMatchObject({ price: 10n, kept: [], moved: [{ slot: 's5', node: 'nod_9', pays: 10n, gets: 10n }], evicted: [] })
+})
+test('the cheaper unit that a staying holder could have had is for others', () => {
+  const asks: Ask[] = [{ node: 'nod_9' as NodeId, units: 5, min: 20n }], holder = aBid(9, 60n, { node: 'nod_5' as NodeId, ask: 26n, price: 26n, strikes: 0 })
+  const { kept, placed, price } = run({ bids: [holder, ...[0, 1, 2, 3].map((i) => aBid(i, 50n)), aBid(4, 24n)], asks })
+  expect([kept.length, placed.length, price]).toEqual([1, 5, 22n])
 })
 test('a unit whose holder goes is not sold below what its node posts now', () => {
   const held = (i: number) => ({ node: `nod_${i}` as NodeId, ask: 1n, price: 2n, strikes: 1 })

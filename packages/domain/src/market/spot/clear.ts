@@ -3,20 +3,21 @@
 //
 //   bids      one per slot: the most an hour may cost (from the job's spec); a slot that runs already goes on bidding for the unit it holds
 //   asks      free units of nodes at their posted price; a held unit keeps the ask it was agreed at
-//   price     the middle of what buyers and sellers at the margin can bear (a double auction with k = ½); all pay it, all get it, but for holders on units dearer than
-//             it, who go on at their seller's ask
+//   price     between what buyers and sellers at the margin can bear; all pay it, all get it, but for holders on units a little dearer, who go on at their seller's ask
 //   outbid    a holder that the price leaves behind is warned and stays at its old price; at the second clearing in a row it goes, with notice
 //   thin      with fewer than five bids or units one report could set the price: then McAfee's trade reduction (J. Economic Theory 56, 1992) among newcomers, and
 //             nobody who runs is displaced
 //
 // No mechanism is at once efficient, truthful, voluntary and balanced (Myerson and Satterthwaite 1983). This one is efficient, voluntary and balanced, and what a
-// false report gains falls with the square of the number of units (B9).
+// false report gains falls with the number of units (B9).
 import type { DurationMs, Instant, Micros, NodeId, SlotId } from '@lumaris/protocol'
 
 export const CLEAR_EVERY_MS: DurationMs = 30_000
 /** Clearings above its bid before a holder must go: one may be a moment's crowd. */
 export const STRIKES_MAX = 2
 export const THIN_UNITS = 5
+/** A holder is moved to cheaper room when its own is dearer than the price by a tenth: below that, starting again costs more than it saves. */
+export const STAY_PERCENT = 110n
 
 /** Prices are micro-credits per unit and hour. `ask` is what the seller agreed to get at least, `price` what the holder pays now. */
 export type Held = { readonly node: NodeId; readonly ask: Micros; readonly price: Micros; readonly strikes: number }
@@ -27,6 +28,8 @@ export type Clearing = {
   /** Null when nothing was traded, or in a trade reduction, where buyers and sellers see different prices. */
   readonly price: Micros | null; readonly rule: 'uniform' | 'trade reduction'
   readonly placed: readonly Sale[]; readonly kept: readonly Sale[]
+  /** Holders that go on at another node, because their own unit is much dearer than the price; they are ended with notice and start again there. */
+  readonly moved: readonly Sale[]
   /** Left behind by the price once: they stay, at the price they had. */
   readonly warned: readonly { readonly slot: SlotId; readonly held: Held }[]
   readonly evicted: readonly { readonly slot: SlotId; readonly node: NodeId; readonly endBy: Instant }[]
@@ -61,30 +64,49 @@ export function clear(bids: readonly Bid[], asks: readonly Ask[], now: Instant, 
  * wait as well. (Clearing again without those units looks tidier, but then each newcomer without a unit outbids one holder after the other, until all are warned.)
  */
 function uniform(bids: readonly Bid[], asks: readonly Ask[], now: Instant, graceMs: DurationMs): Clearing {
-  const book = bids.toSorted(byBid), units = [...freeUnits(asks), ...bids.flatMap((bid): Unit[] => (bid.held ? [{ node: bid.held.node, min: bid.held.ask, by: bid }] : []))].toSorted(byAsk)
-  const trades = tradesOf(book, units), price = priceOf(book, units, trades)
-  const winners = new Set(book.slice(0, trades)), sold = units.slice(0, trades), soldFor = new Set(sold.map(({ by }) => by))
-  const kept: Sale[] = [], warned: Clearing['warned'][number][] = [], evicted: Clearing['evicted'][number][] = [], gone = new Set<Bid>()
+  let book = bids.toSorted(byBid), units = [...freeUnits(asks), ...bids.flatMap((bid): Unit[] => (bid.held ? [{ node: bid.held.node, min: bid.held.ask, by: bid }] : []))].toSorted(byAsk)
+  const kept: Sale[] = []
+  let trades = 0, price: Micros | null = null
+  // Holders who would stay on a unit a little dearer than the price leave the book with it, at what its seller asked, and the cheaper unit they could have had is for others.
+  // Each round takes bids out, so the price only falls, and who has left stays out.
+  for (let staying = new Set<Bid>(); ;) {
+    trades = tradesOf(book, units)
+    const at = (price = priceOf(book, units, trades))
+    staying = new Set(at === null ? [] : book.slice(0, trades).filter(({ held }) => held !== null && held.ask > at && held.ask * 100n <= at * STAY_PERCENT))
+    if (staying.size === 0) break
+    for (const { slot, held } of staying) if (held) kept.push({ slot, node: held.node, pays: held.ask, gets: held.ask })
+    book = book.filter((bid) => !staying.has(bid))
+    units = units.filter(({ by }) => by === null || !staying.has(by))
+  }
+  const winners = book.slice(0, trades), won = new Set(winners), sold = units.slice(0, trades)
+  const moved: Sale[] = [], warned: Clearing['warned'][number][] = [], evicted: Clearing['evicted'][number][] = [], gone = new Set<Bid>()
   for (const bid of book) {
     const { slot, held } = bid
-    if (!held) continue
-    // On a unit that is dearer than the price, a holder who bids enough stays at what its seller asked: moving it would lose its work to save it money it had agreed to.
-    const pays = soldFor.has(bid) ? price : held.ask
-    if (pays !== null && winners.has(bid)) kept.push({ slot, node: held.node, pays, gets: pays })
-    else if (held.strikes + 1 < STRIKES_MAX) warned.push({ slot, held: { ...held, strikes: held.strikes + 1 } })
+    if (!held || won.has(bid)) continue
+    if (held.strikes + 1 < STRIKES_MAX) warned.push({ slot, held: { ...held, strikes: held.strikes + 1 } })
     else { gone.add(bid); evicted.push({ slot, node: held.node, endBy: now + graceMs }) }
   }
+  if (price === null) return { price, rule: 'uniform', placed: [], kept, moved, warned, evicted, surplus: 0n }
   // A unit that is left may have been posted anew since it was sold: then it is not to be had below that.
   const posted = new Map(asks.map(({ node, min }) => [node, min]))
-  const open = price === null ? [] : sold.filter(({ by, node, min }) => by === null || (gone.has(by) && (posted.get(node) ?? min) <= price))
-  const placed = book.slice(0, trades).filter(({ held }) => held === null).slice(0, open.length).map(({ slot }, i): Sale => ({ slot, node: (open[i] as Unit).node, pays: price as Micros, gets: price as Micros }))
-  return { price, rule: 'uniform', placed, kept, warned, evicted, surplus: 0n }
+  const open = sold.filter(({ by, node, min }) => by === null || (gone.has(by) && (posted.get(node) ?? min) <= price))
+  for (const { slot, held } of winners) {
+    if (!held) continue
+    const better = held.ask > price ? open.shift() : undefined, pays = better || held.ask <= price ? price : held.ask
+    ;(better ? moved : kept).push({ slot, node: better?.node ?? held.node, pays, gets: pays })
+  }
+  const placed = winners.filter(({ held }) => held === null).slice(0, open.length).map(({ slot }, i): Sale => ({ slot, node: (open[i] as Unit).node, pays: price, gets: price }))
+  return { price, rule: 'uniform', placed, kept, moved, warned, evicted, surplus: 0n }
 }
 
+/**
+ * McAfee's price, the middle of the first pair left out, held between the last pair that trades: it lies between what the last pair can bear and what the first pair left out
+ * would, so it clears, and nobody has to step back. The middle of the whole range (k = ½) does as well, with the same gain for a false report (B9).
+ */
 function priceOf(bids: readonly Bid[], units: readonly Unit[], trades: number): Micros | null {
   const bid = bids[trades - 1], unit = units[trades - 1]
   if (!bid || !unit) return null
-  return (most(unit.min, bids[trades]?.max ?? unit.min) + least(bid.max, units[trades]?.min ?? bid.max)) / 2n
+  return most(unit.min, least(bid.max, ((bids[trades]?.max ?? unit.min) + (units[trades]?.min ?? bid.max)) / 2n))
 }
 
 /** McAfee: if the middle of the first pair left out suits the last pair that trades, all trade at it; else the last pair steps back and sets both prices. */
@@ -92,7 +114,7 @@ function reduceTrade(bids: readonly Bid[], asks: readonly Ask[]): Clearing {
   const kept = bids.flatMap(({ slot, held }): Sale[] => (held ? [{ slot, node: held.node, pays: held.price, gets: held.price }] : []))
   const newcomers = bids.filter((bid) => bid.held === null).toSorted(byBid), units = freeUnits(asks).toSorted(byAsk)
   const trades = tradesOf(newcomers, units), last = { bid: newcomers[trades - 1]?.max, ask: units[trades - 1]?.min }, out = { bid: newcomers[trades]?.max, ask: units[trades]?.min }
-  const none = { price: null, rule: 'trade reduction', placed: [], kept, warned: [], evicted: [], surplus: 0n } as const satisfies Clearing
+  const none = { price: null, rule: 'trade reduction', placed: [], kept, moved: [], warned: [], evicted: [], surplus: 0n } as const satisfies Clearing
   if (last.bid === undefined || last.ask === undefined) return none
   const middle = out.bid === undefined || out.ask === undefined ? null : (out.bid + out.ask) / 2n
   const suits = middle !== null && middle >= last.ask && middle <= last.bid
