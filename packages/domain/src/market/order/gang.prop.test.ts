@@ -59,5 +59,7 @@ test('seating takes nothing, and a mixed gang is fitted round the odd one', () =
   const nodes = nodesOf([[4], [3]])
   expect(seat(nodes, { members: [[1], [3], [3]], limitMs: 5 }, 0)?.map((node) => node.id)).toEqual(['n0', 'n1', 'n0'])
   expect(seat(nodes, { members: [[4], [4]], limitMs: 5 }, 0)).toBeNull()
+  // The tightest node for the first leaves no room for the last: it is taken back.
+  expect(seat(nodesOf([[5], [4]]), { members: [[3], [2], [2], [2]], limitMs: 5 }, 0)?.map((node) => node.id)).toEqual(['n0', 'n1', 'n1', 'n0'])
   expect(nodes.map(({ profile }) => profile.free(0))).toEqual([[4], [3]])
 })
