@@ -106,4 +106,6 @@ function targetsOf(found: ReadonlyMap<string, Row>, alone: Row): Target[] {
 const NOTES: readonly string[] = [
   'Synthetic: four days, a pool of 64 processors and 256 GB, five shapes, limits of 1 to 8 h, runs of a quarter of the limit in the mean; a light buyer asks for 70 % of a tenth of the pool. The flood asks for a hundred times that.',
   'Claimed is the max-min share: nobody claims more than it asks for, and what is left is divided among the others. Given is the dominant cost that ran before the flood ended.',
+  'Alone is read in two ways. Alone on its share of the pool is what sharing is compared with elsewhere, and is the one that can be promised. Without the flood the pool is a third empty and nobody waits; with it the pool is full, and without taking work back nothing starts before something ends.',
+  'EASY looks at the first 1,000 that wait: to the end of a queue of 30,000 it would take hours.',
 ]

@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import { Heap } from '../../packages/domain/src/heap.ts'
 import { endGang, passGangs } from '../../packages/domain/src/market/order/gang.ts'
-import type { Gang, GangNode, Hold } from '../../packages/domain/src/market/order/gang.ts'
+import type { Booking, Gang, GangNode } from '../../packages/domain/src/market/order/gang.ts'
 import { Profile } from '../../packages/domain/src/market/order/profile.ts'
 import { play } from './machine.ts'
 import type { Part, Target } from './part.ts'
@@ -27,13 +27,13 @@ function gangOf(job: SwfJob, perNode: number): GangJob {
 
 type Played = { readonly waits: ReadonlyMap<number, number>; readonly partial: number; readonly stuck: number; readonly movedBack: number }
 
-/** First come first served, with a hold for the first who does not fit. An auditor beside it counts what is free on each node. */
+/** First come first served, with a booking for the first who does not fit. An auditor beside it counts what is free on each node. */
 function playGangs(jobs: readonly GangJob[], count: number, perNode: number): Played {
   const nodes = Array.from({ length: count }, (_, i): GangNode => ({ id: `n${String(i).padStart(3, '0')}`, profile: new Profile([perNode]) }))
   const free = new Map(nodes.map((node) => [node.id, perNode])), waits = new Map<number, number>(), promised = new Map<GangJob, number>()
-  const ends = new Heap<Hold<GangJob>>()
-  let waiting: GangJob[] = [], held: readonly Hold<GangJob>[] = [], next = 0, partial = 0, movedBack = 0
-  const audit = ({ gang, seats }: Hold<GangJob>, sign: number) => {
+  const ends = new Heap<Booking<GangJob>>()
+  let waiting: GangJob[] = [], booked: readonly Booking<GangJob>[] = [], next = 0, partial = 0, movedBack = 0
+  const audit = ({ gang, seats }: Booking<GangJob>, sign: number) => {
     if (seats.filter((node) => node !== undefined).length !== gang.members.length) partial++
     seats.forEach((node, i) => {
       const left = (free.get(node.id) as number) + sign * (gang.members[i]?.[0] as number)
@@ -43,12 +43,12 @@ function playGangs(jobs: readonly GangJob[], count: number, perNode: number): Pl
   }
   while (next < jobs.length || ends.size > 0) {
     const now = Math.min(ends.peekKey() ?? Infinity, jobs[next]?.submit ?? Infinity)
-    while (ends.peekKey() === now) { const one = ends.pop() as Hold<GangJob>; endGang(one, now); audit(one, 1) }
+    while (ends.peekKey() === now) { const one = ends.pop() as Booking<GangJob>; endGang(one, now); audit(one, 1) }
     while (jobs[next]?.submit === now) waiting.push(jobs[next++] as GangJob)
-    const pass = passGangs({ nodes, now, waiting, held, holdsMax: 1 })
+    const pass = passGangs({ nodes, now, waiting, booked, bookingsMax: 1 })
     for (const one of pass.started) { audit(one, -1); waits.set(one.gang.id, now - one.gang.submit); ends.push(now + one.gang.run, one); promised.delete(one.gang) }
-    for (const { gang, at } of pass.held) { if (at > (promised.get(gang) ?? Infinity)) movedBack++; promised.set(gang, at) }
-    held = pass.held
+    for (const { gang, at } of pass.booked) { if (at > (promised.get(gang) ?? Infinity)) movedBack++; promised.set(gang, at) }
+    booked = pass.booked
     if (pass.started.length > 0) waiting = waiting.filter((job) => !waits.has(job.id))
   }
   return { waits, partial, stuck: jobs.length - waits.size, movedBack }
@@ -79,8 +79,8 @@ export const gangs: Part = {
     }
     const none = (what: string, measured: number): Target => ({ what, must: '0', measured: `${measured} of ${all}`, met: measured === 0 })
     return {
-      id: 'B7', title: gangs.title, inputs, notes: NOTES, targets: [none('gangs that started in part, or beyond what a node has', partial), none('jobs that never started', stuck), none('holds that moved back', movedBack)],
-      tables: [{ title: 'Waiting of gangs, first come first served with one hold, beside EASY', columns: ['log', 'which', 'jobs', 'mean wait h', 'p99 wait h', 'max wait h'], rows }],
+      id: 'B7', title: gangs.title, inputs, notes: NOTES, targets: [none('gangs that started in part, or beyond what a node has', partial), none('jobs that never started', stuck), none('bookings that moved back', movedBack)],
+      tables: [{ title: 'Waiting of gangs, first come first served with one booking, beside EASY', columns: ['log', 'which', 'jobs', 'mean wait h', 'p99 wait h', 'max wait h'], rows }],
     }
   },
 }

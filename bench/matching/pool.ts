@@ -82,6 +82,8 @@ export function fairly(total: Amounts, longestMs: number): Scheduler {
   }
 }
 
+/** How far into the queue it looks: with tens of thousands waiting, to the end would take hours, and no scheduler does. */
+const DEPTH = 1_000
 /** Without fairness between buyers: in the order of arrival, strictly or with EASY backfilling. */
 export function byArrival(backfills: boolean): Scheduler {
   let waiting: PoolJob[] = []
@@ -92,8 +94,10 @@ export function byArrival(backfills: boolean): Scheduler {
     round(profile, now) {
       // Ends where nothing could start any more: no job does without a processor.
       function* order(): Iterable<PoolJob> {
+        let looked = 0
         for (const job of waiting) {
           if (begun.has(job)) continue
+          if (looked++ >= DEPTH) return
           if (profile.free(now)[0] === 0 || (!backfills && !profile.fits(now, job))) return
           yield job
         }

@@ -21,11 +21,11 @@ function read(text: string, reading: Partial<Reading> = {}, packed = false) {
 }
 
 test('jobs come in order of submission, cut at what they asked for, and those that cannot count are left out', () => {
-  const text = [HEADER + row(2, 50, 900, 2, 600), row(1, 10, 30, 8, 60), row(3, 60, 0, 1, 60), row(4, 60, 5, 9, 60), row(5, 60, 5, 1, -1)].join('\n')
+  const text = [HEADER + row(1, 50, 900, 2, 600), row(2, 10, 30, 8, 60), row(3, 60, 0, 1, 60), row(4, 60, 5, 9, 60), row(5, 60, 5, 1, -1)].join('\n')
   const { jobs, leftOut, processors } = read(text, {}, true)
-  expect(jobs.map(({ id, run }) => [id, run])).toEqual([[1, 30], [2, 600]])
+  expect(jobs.map(({ id, run }) => [id, run])).toEqual([[2, 30], [1, 600]])
   expect([leftOut, processors]).toEqual([3, 8])
-  expect(read(text, { runs: 'as logged' }).jobs.map(({ id, run }) => [id, run])).toEqual([[1, 30], [2, 900], [3, 1]])
+  expect(read(text, { runs: 'as logged' }).jobs.map(({ id, run }) => [id, run])).toEqual([[2, 30], [1, 900], [3, 1]])
 })
 
 test('a broken row stops the run, and says which file, which row and why', () => {
@@ -41,7 +41,7 @@ test('the referee: nobody passes under FIFO, under EASY whoever delays no reserv
   const starts = (policy: Parameters<typeof play>[2], of = jobs) => play(of, 8, policy).runs.map(({ id, submit, wait }) => [id, submit + wait])
   expect(starts(fifo())).toEqual([[1, 0], [2, 100], [3, 100], [4, 100]])
   expect(starts(easy())).toEqual([[1, 0], [3, 2], [4, 92], [2, 100]])
-  expect(starts(oursForeseeing(8)).map(([id]) => id).sort((a, b) => (a ?? 0) - (b ?? 0))).toEqual([1, 2, 3, 4])
-  const late = read([HEADER + row(1, 0, 130, 8, 100), row(2, 1, 10, 4, 50)].join('\n'), { runs: 'as logged' })
+  expect(starts(oursForeseeing(8)).map(([id]) => id as number).sort((a, b) => a - b)).toEqual([1, 2, 3, 4])
+  const late = read([HEADER + row(1, 0, 130, 8, 100), row(2, 105, 10, 4, 50)].join('\n'), { runs: 'as logged' })
   expect(starts(easy(), late.jobs)).toEqual([[1, 0], [2, 130]])
 })

@@ -90,3 +90,17 @@ test('a stream of small work that would hold a wide job up for ever does so for 
   expect(begun.get(wide)).toBeLessThanOrEqual(bounds.get(wide) as number)
   expect(bounds.get(wide)).toBe(70)
 })
+
+test('the bound is tight: one processor, just taken for the longest time, and older work that runs to its limit', () => {
+  const job = (id: number, submit: number, limitMs: number, due: number): Job => ({ id, submit, limitMs, run: limitMs, amounts: [1], due })
+  const jobs = [job(0, 9, LONGEST, 900), job(1, 9, 10, 10), job(2, 9, 5, 11), job(3, 9, 1, 12)]
+  const { begun, bounds } = play(jobs, [1], 16, (one) => one.id)
+  expect(jobs.slice(1).map((one) => [begun.get(one), bounds.get(one)])).toEqual([[29, 30], [39, 41], [44, 47]])
+})
+
+test('reservations of the overdue are in their order, also where a younger one would fit before', () => {
+  const profile = new Profile([4])
+  profile.take(0, 10, [2]); profile.take(0, 5, [2])
+  const wide = { amounts: [4], limitMs: 3 }, small = { amounts: [2], limitMs: 4 }
+  expect(backfill({ profile, now: 0, overdue: [wide, small], waiting: [] }).reserved).toEqual([{ job: wide, at: 10 }, { job: small, at: 13 }])
+})

@@ -85,6 +85,15 @@ test('what no node can take does not fill the lane of the overdue, and is asked 
   expect([queue.size, queue.classes]).toEqual([0, 0])
 })
 
+test('what no node could take before it was overdue is not asked when it is, until it is woken', () => {
+  const queue = new FairQueue<string>(TOTAL), late = 100 * 60 * MINUTE
+  queue.add('gpu', 'gpu', standing())
+  expect(ask(queue, 'never')).toEqual(['gpu'])
+  expect(ask(queue, 'placed', late)).toEqual([])
+  queue.wake()
+  expect(ask(queue, 'placed', late)).toEqual(['gpu'])
+})
+
 test('a second try keeps its place, even for a buyer with much waiting', () => {
   const queue = new FairQueue<string>(TOTAL)
   const at = queue.add('k', 'first', standing({ since: 3 }))

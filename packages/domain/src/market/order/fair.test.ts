@@ -40,10 +40,10 @@ test('the textbook: 9 processors and 18 GB, tasks of <1, 4> and of <3, 1>, are s
 })
 
 test('idling earns no credit: who comes back starts at the clock', () => {
-  const shares = new FairShares(), busy = shares.buyer('busy')
+  const shares = new FairShares(), busy = shares.buyer('busy'), late = shares.buyer('late')
   shares.join(busy, 0)
   for (let i = 0; i < 10; i++) shares.charge(busy, 5)
-  const late = shares.buyer('late')
+  expect(late.finish).toBe(0)
   shares.join(late, 0)
   expect(late.finish).toBe(shares.clock)
   expect(shares.clock).toBe(45)
@@ -76,4 +76,10 @@ test('what was charged too much comes back in full while there is work waiting, 
   const again = shares.buyer('a')
   shares.join(again, 0)
   expect(again.finish).toBe(10)
+})
+
+test('a job costs its scarcest resource, whichever that is', () => {
+  expect(dominantCost([1, 4], [10, 8], 100)).toBe(50)
+  expect(dominantCost([4, 1], [5, 8], 100)).toBe(80)
+  expect(dominantCost([4, 1], [0, 8], 8)).toBe(1)
 })

@@ -1,6 +1,6 @@
 // Gangs: members that start together or not at all, each on one node. A gang is seated whole in one decision, so there is no moment at which one holds
-// some of its seats and waits for others: that is why two gangs cannot wait for each other. Who does not fit now may get a hold, seats on named nodes
-// at a time to come; a hold stays with its gang, moves only forwards, and whoever starts meanwhile leaves it free.
+// some of its seats and waits for others: that is why two gangs cannot wait for each other. Who does not fit now may get a booking, seats on named nodes
+// at a time to come; a booking stays with its gang, moves only forwards, and whoever starts meanwhile leaves it free.
 //
 // A single is a gang of one. Like everything that may take long, the search has a bound; what it misses is a better time, never a start at all.
 import type { Amounts, Profile } from './profile.ts'
@@ -9,50 +9,50 @@ export type Gang = { readonly members: readonly Amounts[]; readonly limitMs: num
 export type GangNode = { readonly id: string; readonly profile: Profile }
 /** The node of each member, in their order. */
 export type Seats = readonly GangNode[]
-export type Hold<Job> = { readonly gang: Job; readonly at: number; readonly seats: Seats }
-export type GangPass<Job> = { readonly started: readonly Hold<Job>[]; readonly held: readonly Hold<Job>[] }
+export type Booking<Job> = { readonly gang: Job; readonly at: number; readonly seats: Seats }
+export type GangPass<Job> = { readonly started: readonly Booking<Job>[]; readonly booked: readonly Booking<Job>[] }
 
 /** So many seats are reconsidered before a mixed gang is said not to fit. For equal members the first try is exact. */
 const RECONSIDERED_MAX = 64
 /** So many of the next changes are looked at for a time to start; after them only the last, when everything has ended. */
 const TIMES_MAX = 64
 
-/** Gangs in the order of serving. `held` is what the last pass answered; of those that wait, `holdsMax` have a hold. Profiles are left with running work only. */
-export function passGangs<Job extends Gang>({ nodes, now, waiting, held, holdsMax }: {
-  readonly nodes: readonly GangNode[]; readonly now: number; readonly waiting: readonly Job[]; readonly held: readonly Hold<Job>[]; readonly holdsMax: number
+/** Gangs in the order of serving. `booked` is what the last pass answered; of those that wait, `bookingsMax` have a booking. Profiles are left with running work only. */
+export function passGangs<Job extends Gang>({ nodes, now, waiting, booked, bookingsMax }: {
+  readonly nodes: readonly GangNode[]; readonly now: number; readonly waiting: readonly Job[]; readonly booked: readonly Booking<Job>[]; readonly bookingsMax: number
 }): GangPass<Job> {
   for (const { profile } of nodes) profile.advance(now)
-  const started: Hold<Job>[] = [], kept: Hold<Job>[] = []
-  const still = held.filter(({ gang, at }) => at >= now && waiting.includes(gang))
-  for (const hold of still) take(hold)
-  const begin = (gang: Job, seats: Seats) => { const hold = { gang, at: now, seats }; take(hold); started.push(hold) }
+  const started: Booking<Job>[] = [], kept: Booking<Job>[] = []
+  const still = booked.filter(({ gang, at }) => at >= now && waiting.includes(gang))
+  for (const booking of still) take(booking)
+  const begin = (gang: Job, seats: Seats) => { const booking = { gang, at: now, seats }; take(booking); started.push(booking) }
 
-  for (const hold of still) {
-    give(hold)
-    const better = earliest(nodes, hold.gang, now, hold.at) ?? hold
-    if (better.at === now) begin(hold.gang, better.seats)
-    else { const moved = { gang: hold.gang, ...better }; take(moved); kept.push(moved) }
+  for (const booking of still) {
+    give(booking)
+    const better = earliest(nodes, booking.gang, now, booking.at) ?? booking
+    if (better.at === now) begin(booking.gang, better.seats)
+    else { const moved = { gang: booking.gang, ...better }; take(moved); kept.push(moved) }
   }
   const settled = new Set(still.map(({ gang }) => gang))
   for (const gang of waiting) {
     if (settled.has(gang)) continue
     const seats = seat(nodes, gang, now)
     if (seats) { begin(gang, seats); continue }
-    if (kept.length >= holdsMax) continue
+    if (kept.length >= bookingsMax) continue
     const first = earliest(nodes, gang, now, Infinity)
-    if (first) { const hold = { gang, at: first.at, seats: first.seats }; take(hold); kept.push(hold) }
+    if (first) { const booking = { gang, at: first.at, seats: first.seats }; take(booking); kept.push(booking) }
   }
-  for (const hold of kept) give(hold)
-  return { started, held: kept }
+  for (const booking of kept) give(booking)
+  return { started, booked: kept }
 }
 
 /** Ends early, or at its limit. */
-export function endGang({ gang, at, seats }: Hold<Gang>, now: number): void {
+export function endGang({ gang, at, seats }: Booking<Gang>, now: number): void {
   seats.forEach((node, i) => { node.profile.advance(now); node.profile.give(now, at + gang.limitMs, gang.members[i] as Amounts) })
 }
 
-function take({ gang, at, seats }: Hold<Gang>): void { seats.forEach(({ profile }, i) => profile.take(at, at + gang.limitMs, gang.members[i] as Amounts)) }
-function give({ gang, at, seats }: Hold<Gang>): void { seats.forEach(({ profile }, i) => profile.give(at, at + gang.limitMs, gang.members[i] as Amounts)) }
+function take({ gang, at, seats }: Booking<Gang>): void { seats.forEach(({ profile }, i) => profile.take(at, at + gang.limitMs, gang.members[i] as Amounts)) }
+function give({ gang, at, seats }: Booking<Gang>): void { seats.forEach(({ profile }, i) => profile.give(at, at + gang.limitMs, gang.members[i] as Amounts)) }
 
 /** The first time before `before` at which the whole gang has seats. */
 function earliest(nodes: readonly GangNode[], gang: Gang, now: number, before: number): { readonly at: number; readonly seats: Seats } | null {
