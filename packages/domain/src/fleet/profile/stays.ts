@@ -27,6 +27,11 @@ export type LineRow = { readonly horizon: number; readonly weights: readonly num
 /** What was known when the question was asked; kept with the question, because learning from what is known later would be cheating. */
 export type Asked = { readonly cells: readonly string[]; readonly x: readonly number[] }
 
+/** The cells that a sight falls into: the same for all horizons, so they are named once. The last is the node's own record, which is no table but a feature of the line. */
+export const cellsOf = (node: string, site: string, sight: Sight): string[] =>
+  [`${sight.age}a${sight.share}s`, `${sight.age}a@${site}`, `${sight.age}a${sight.ends}e`, `${sight.share}s@${site}`, `node ${node}`]
+const OWN = 4
+
 export class Stays {
   readonly #counts = new Map<string, Count>()
   #weights: number[]
@@ -42,15 +47,14 @@ export class Stays {
     this.#covariance = Array.from({ length: SIZE * SIZE }, (_, i) => (i % (SIZE + 1) === 0 ? 1 : 0))
   }
 
-  ask(node: string, site: string, sight: Sight): Asked {
-    const cells = [`${sight.age}a${sight.share}s`, `${sight.age}a@${site}`, `${sight.age}a${sight.ends}e`, `${sight.share}s@${site}`, `node ${node}`]
-    return { cells, x: [...sight.features, logOdds(this.#share(`node ${node}`, OWN_STRENGTH))] }
+  ask(cells: readonly string[], sight: Sight): Asked {
+    return { cells, x: [...sight.features, logOdds(this.#share(cells[OWN] as string, OWN_STRENGTH))] }
   }
 
   /** Chance that it stays. */
   answer({ cells, x }: Asked): number {
     let odds = 0
-    for (const cell of cells.slice(0, -1)) odds += TABLE_WEIGHT * logOdds(this.#share(cell, this.#strength))
+    for (let i = 0; i < OWN; i++) odds += TABLE_WEIGHT * logOdds(this.#share(cells[i] as string, this.#strength))
     const { mean, variance } = this.#line(x)
     // A line that is not sure of itself is moved towards even odds (MacKay 1992: the logistic of a normal, approximately).
     return chanceOf(LINE_SHARE * (mean / Math.sqrt(1 + (Math.PI * variance) / 8)) + (1 - LINE_SHARE) * odds)
