@@ -10,7 +10,7 @@
 import type { DurationMs, Instant, NodeId } from '@lumaris/protocol'
 import { changed, newUptime, sightOf } from './uptime.ts'
 import type { Sight, UptimeRow } from './uptime.ts'
-import { Stays } from './stays.ts'
+import { Stays, cellsOf } from './stays.ts'
 import type { Asked, CellRow, LineRow } from './stays.ts'
 import type { Outlook } from './survival.ts'
 
@@ -63,11 +63,11 @@ export class Availability {
   outlook(node: NodeId, now: Instant): Outlook | null {
     const row = this.#nodes.get(node)
     if (!row?.up) return null
-    const sight = sightOf(row, this.#neighbours(), now)
+    const sight = sightOf(row, this.#neighbours(), now), cells = cellsOf(row.node, row.site, sight)
     let least = 1 // a longer stay is never likelier than a shorter one, whatever two models say
     return HORIZONS_MS.map((afterMs, i) => {
       const model = this.#models[i] as Stays
-      least = Math.min(least, model.answer(model.ask(row.node, row.site, sight)))
+      least = Math.min(least, model.answer(model.ask(cells, sight)))
       return { afterMs, stays: least }
     })
   }
@@ -77,12 +77,15 @@ export class Availability {
   }
 
   #ask(row: UptimeRow, now: Instant): void {
-    let sight: Sight | null = null
+    let seen: { sight: Sight; cells: string[] } | null = null
     const askAt = HORIZONS_MS.map((horizonMs, i) => {
       const everyMs = horizonMs / QUESTIONS, due = row.askAt[i]
       if (due !== undefined && now < due) return due
       // The hour strikes alike for all nodes, whenever they came. Asking at once on coming up asked too often about what had just begun: −0.01 in skill at 1 h.
-      if (due !== undefined) this.#open[i]?.list.push({ horizon: i, node: row.node, at: now, ...(this.#models[i] as Stays).ask(row.node, row.site, (sight ??= sightOf(row, this.#neighbours(), now))) })
+      if (due !== undefined) {
+        if (!seen) { const sight = sightOf(row, this.#neighbours(), now); seen = { sight, cells: cellsOf(row.node, row.site, sight) } }
+        this.#open[i]?.list.push({ horizon: i, node: row.node, at: now, ...(this.#models[i] as Stays).ask(seen.cells, seen.sight) })
+      }
       return (Math.floor(now / everyMs) + 1) * everyMs
     })
     if (askAt.some((at, i) => at !== row.askAt[i])) this.#nodes.set(row.node, { ...row, askAt })
