@@ -307,7 +307,7 @@ export class Auditor {
       const owners = live.row.spec.copies === 1 ? [] : live.attempts.filter((attempt) => attempt.task === task.index && attempt.slot !== index && (isLive(attempt.state) || attempt.state === 'valid' || attempt.state === 'invalid')).map((attempt) => attempt.seller)
       const need = requirementOf(live.row, slot, owners)
       for (const node of state.nodes.values()) {
-        if (busyReason(state, node, need) || neverReason(node, need) || worstCost(node, need) > need.attemptCap) continue
+        if (busyReason(state, node, need, writer.now) || neverReason(node, need) || worstCost(node, need) > need.attemptCap) continue
         fail('I14', `slot ${key} sleeps while ${node.id} has room for it`, [live.row.id, node.id])
       }
     })
@@ -372,6 +372,7 @@ function outlineOf(state: MarketState, now: number): Record<string, string> {
     attempts: sorted(live.flatMap((job) => job.attempts.map(text))),
     attemptsById: sorted(live.flatMap((job) => job.attempts.map((attempt) => text(state.attempts.get(attempt.id) ?? `${attempt.id} is missing`)))),
     nodes: sorted([...state.nodes.values()].map(text)),
+    lessons: sorted([...state.profiles.values(), ...state.cohorts.values(), ...state.speeds.values()].map(text)),
     quotes: sorted([...state.quotes.values()].filter((quote) => quote.validUntil >= now).map(text)),
     enrolments: sorted([...state.enrolments.values()].filter((row) => row.expiresAt >= now).map(text)),
     reserved: sorted([...state.reserved].filter(([, capacity]) => !isNone(capacity)).map(text)),

@@ -6,6 +6,7 @@ import type { Database } from './database.ts'
 export function loadState(db: Database, now: number, settings: MarketSettings, guards: Guards, state: MarketState = createState(settings, guards)): MarketState {
   for (const id of db.jobs.keys()) if (id > state.highestForgotten) state.highestForgotten = id
   for (const row of db.nodes.values()) apply(state, { kind: 'node', row })
+  for (const row of db.lessons.values()) apply(state, { kind: 'lesson', row })
   for (const id of [...db.openJobs].sort()) {
     const row = db.jobs.get(id)
     if (!row) continue

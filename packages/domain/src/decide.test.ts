@@ -23,7 +23,7 @@ test('a job walks from submit to a paid receipt: hold, offer, result, settlement
   expect(market.job(job)).toMatchObject({ state: 'completed', cost: credits(0.02), refunded: credits(0.08), tasksDone: 1, exitCode: 0 })
   expect(market.state.accounts.get(`buyer:${buyer}:available`)).toBe(credits(9.98))
   expect(market.attempt(order.attempt_id)).toMatchObject({ state: 'valid', billed: credits(0.02), fee: credits(0.001) })
-  expect(node.row()).toMatchObject({ succeeded: 1, failed: 0 })
+  expect(market.state.profiles.get(node.id)).toMatchObject({ succeeded: 1, failed: 0 })
 })
 
 test('a meter that claims more time than the market saw is cut to what was seen', () => {
@@ -66,7 +66,8 @@ test('a silent node is lost: nothing is billed, the job runs again elsewhere, an
     again = market.dispatched(south.id)[0]
   }
   expect(market.attempt(order.attempt_id)).toMatchObject({ state: 'ended', cause: 'seller_offline', billed: null })
-  expect(north.row()).toMatchObject({ presence: 'lost', failed: 1, leaseGen: 1 })
+  expect(north.row()).toMatchObject({ presence: 'lost', leaseGen: 1 })
+  expect(market.state.profiles.get(north.id)).toMatchObject({ succeeded: 0, failed: 1 })
   expect(again?.fence).toBe(2)
   market.report(order)
   expect(market.attempt(order.attempt_id)).toMatchObject({ state: 'ended', billed: null, evidence: expect.any(String) })

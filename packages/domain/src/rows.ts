@@ -5,6 +5,9 @@ import type {
   Level, Micros, NodeId, PriceSheet, Quote, QuoteId, ResultFile, SlotState, Tick, TaskState, Usage, UserId,
 } from '@lumaris/protocol'
 
+import type { CohortRow, ReputationRow } from './fleet/profile/reputation.ts'
+import type { LogMean, SpeedCellRow } from './fleet/profile/speed.ts'
+
 /** An amount in a price sheet, parsed once. */
 export type Prices = { readonly start: Micros; readonly cpuHour: Micros; readonly memoryGibHour: Micros; readonly gpuHour: Micros; readonly diskGibHour: Micros; readonly outGib: Micros }
 
@@ -55,9 +58,12 @@ export type NodeRow = {
   readonly presence: Presence; readonly will: Will; readonly session: number; readonly leaseGen: number
   readonly bootId: string; readonly oldBoots: readonly string[]
   readonly capacity: Capacity; readonly drivers: readonly DriverOffer[]; readonly prices: PriceSheet; readonly agentVersion: string
-  readonly succeeded: number; readonly failed: number; readonly enrolledAt: Instant; readonly lastSeenAt: Instant | null
+  readonly enrolledAt: Instant; readonly lastSeenAt: Instant | null
 }
 
+/** What was learned from endings: about a node, about nodes like it, about how long work of a kind takes. */
+export type NodeLesson = { readonly what: 'node'; readonly key: NodeId; readonly succeeded: number; readonly failed: number; readonly reputation: ReputationRow; readonly speed: LogMean }
+export type LessonRow = NodeLesson | { readonly what: 'cohort'; readonly key: string; readonly row: CohortRow } | { readonly what: 'speed'; readonly key: string; readonly row: SpeedCellRow }
 export type QuoteRow = Quote
 export type EnrolmentRow = { readonly id: EnrolmentId; readonly owner: UserId; readonly tokenHash: string; readonly expiresAt: Instant; readonly name: string | null; readonly usedBy: NodeId | null }
 /** An Idempotency-Key that was used: what it was used for, and with which body. */
@@ -78,6 +84,7 @@ export type Change =
   | { readonly kind: 'task'; readonly row: TaskRow }
   | { readonly kind: 'attempt'; readonly row: AttemptRow }
   | { readonly kind: 'node'; readonly row: NodeRow }
+  | { readonly kind: 'lesson'; readonly row: LessonRow }
   | { readonly kind: 'quote'; readonly row: QuoteRow }
   | { readonly kind: 'enrolment'; readonly row: EnrolmentRow }
   | { readonly kind: 'key'; readonly row: KeyRow }

@@ -2,11 +2,13 @@
 // read. `apply` is the only thing that changes it, and it knows nothing but Changes: load(persist(x)) is the same state again.
 import type { AccountName, AttemptId, Capacity, EnrolmentId, Instant, JobId, JobSpec, Micros, NodeId, QuoteId, Resources, TaskSpec } from '@lumaris/protocol'
 import { CAUSES, MIB, isExternal } from '@lumaris/protocol'
-import type { AttemptRow, Change, EnrolmentRow, EntryRow, JobRow, KeyRow, NodeRow, QuoteRow, SlotRow, TaskRow } from './rows.ts'
+import type { AttemptRow, Change, EnrolmentRow, EntryRow, JobRow, KeyRow, LessonRow, NodeLesson, NodeRow, QuoteRow, SlotRow, TaskRow } from './rows.ts'
 import { holdsNode, isLive, isTerminal } from './job/lifecycle.ts'
 import { invariant } from './invariant.ts'
 import { ALL_GUARDS } from './guards.ts'
 import type { Guards } from './guards.ts'
+import { Availability } from './fleet/profile/availability.ts'
+import type { Outlook } from './fleet/profile/survival.ts'
 import { Heap } from './heap.ts'
 import { FairQueue } from './market/order/fair-queue.ts'
 import { kindOf } from './market/order/key.ts'
@@ -51,6 +53,9 @@ export type MarketState = {
   readonly jobs: Map<JobId, LiveJob>
   readonly attempts: Map<AttemptId, AttemptRow>
   readonly nodes: Map<NodeId, NodeRow>
+  readonly profiles: Map<NodeId, NodeLesson>
+  readonly cohorts: Map<string, Extract<LessonRow, { what: 'cohort' }>>
+  readonly speeds: Map<string, Extract<LessonRow, { what: 'speed' }>>
   readonly quotes: Map<QuoteId, QuoteRow>
   readonly enrolments: Map<EnrolmentId, EnrolmentRow>
   readonly keys: Map<string, KeyRow>
@@ -60,6 +65,10 @@ export type MarketState = {
   readonly attemptsByNode: Map<NodeId, Set<AttemptId>>
   readonly reserved: Map<NodeId, Capacity>
   readonly slotsByBuyer: Map<string, number>
+  /** Who comes and goes: learned while this writer runs, kept now and then by the server (`availability.rows()`), loaded with the rest. */
+  availability: Availability
+  presenceAt: Instant
+  readonly outlooks: Map<NodeId, { readonly at: Instant; readonly outlook: Outlook | null }>
   readonly queue: FairQueue<Waiting>
   /** What all nodes together have, as `amountsOf` counts it. */
   offered: readonly number[]
@@ -77,8 +86,8 @@ export type MarketState = {
 
 export function createState(settings: MarketSettings = DEFAULT_SETTINGS, guards: Guards = ALL_GUARDS): MarketState {
   return {
-    settings, guards, jobs: new Map(), attempts: new Map(), nodes: new Map(), quotes: new Map(), enrolments: new Map(), keys: new Map(),
-    accounts: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), queue: new FairQueue([0, 0, 0]), offered: [0, 0, 0], candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
+    settings, guards, jobs: new Map(), attempts: new Map(), nodes: new Map(), profiles: new Map(), cohorts: new Map(), speeds: new Map(), quotes: new Map(), enrolments: new Map(), keys: new Map(),
+    accounts: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), availability: new Availability(), presenceAt: 0, outlooks: new Map(), queue: new FairQueue([0, 0, 0]), offered: [0, 0, 0], candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
     ended: new Set(), highestForgotten: '', shapes: new Map(),
   }
 }
@@ -94,6 +103,7 @@ export function apply(state: MarketState, change: Change): void {
     case 'task': return applyTask(state, change.row)
     case 'attempt': return applyAttempt(state, change.row)
     case 'node': return applyNode(state, change.row)
+    case 'lesson': return applyLesson(state, change.row)
     case 'quote': state.quotes.set(change.row.id, change.row); state.timers.push(change.row.validUntil, { kind: 'quote', id: change.row.id, task: 0, slot: 0 }); return
     case 'enrolment': state.enrolments.set(change.row.id, change.row); return
     case 'key': state.keys.set(change.row.id, change.row); return
@@ -216,6 +226,14 @@ function applyNode(state: MarketState, row: NodeRow): void {
   }
   if (!state.links.has(row.id)) state.links.set(row.id, { connected: false, accepting: true, lastSeen: 0, heartbeat: 0 })
   if (!old || old.presence !== row.presence || old.will !== row.will || old.prices !== row.prices || old.capacity !== row.capacity || old.drivers !== row.drivers) state.queue.wake()
+}
+
+function applyLesson(state: MarketState, row: LessonRow): void {
+  switch (row.what) {
+    case 'node': state.profiles.set(row.key, row); return
+    case 'cohort': state.cohorts.set(row.key, row); return
+    case 'speed': state.speeds.set(row.key, row)
+  }
 }
 
 function applyEntry(state: MarketState, row: EntryRow): void {

@@ -72,6 +72,8 @@ export const Placement = z.strictObject({
   labels: z.record(LabelName, z.string().max(63)).default({}),
   /** Every one of these must hold; `labels` is the short form for one value each. */
   where: z.array(LabelTerm).min(1).max(20).optional(),
+  /** Only nodes that have shown it: `known` ends at least 80 % of its work, `trusted` 95 % with results that hold; both as lower bounds. */
+  minTrust: z.enum(['known', 'trusted']).optional(),
   /** Where the data may lie: a rule, never relaxed by any fallback, while `regions` is a wish. */
   residency: z.array(z.string().min(1).max(40)).min(1).max(20).optional(),
   /** The most one attempt may cost at its time limit; nodes that could cost more are not considered. */

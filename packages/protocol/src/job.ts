@@ -30,14 +30,17 @@ export const ScoreTerms = z.object({ price: Money, risk: Money, load: Money, tot
 export type ScoreTerms = z.infer<typeof ScoreTerms>
 
 export const NO_REASONS = ['not_online', 'driver', 'level', 'runtime', 'cpu', 'memory', 'disk', 'gpu', 'cpu_busy', 'memory_busy', 'disk_busy', 'gpu_busy',
-  'gpu_model', 'gpu_memory', 'region', 'residency', 'label', 'price', 'same_owner_as_copy', 'failed_here', 'kept_for_overdue'] as const
+  'gpu_model', 'gpu_memory', 'region', 'residency', 'trust', 'label', 'price', 'same_owner_as_copy', 'failed_here', 'kept_for_overdue'] as const
 /** Why a node was not taken. `cpu` means it never has enough, `cpu_busy` that it has not enough just now. */
 export const NoReason = z.enum(NO_REASONS).meta({ id: 'NoReason' })
 export type NoReason = z.infer<typeof NoReason>
 
 /** Why an attempt went where it went: the terms of the winner, and how many others were refused for which reason. */
 export const Decision = z.object({
-  terms: ScoreTerms, candidates: z.number().int(), refused: z.partialRecord(NoReason, z.number().int()), runnerUp: z.object({ node: NodeId, total: Money }).optional(),
+  terms: ScoreTerms,
+  /** The chance, as believed then, that the attempt ends on this node: by its record, and by how long such nodes stay. */
+  completes: z.number().min(0).max(1).optional(),
+  candidates: z.number().int(), refused: z.partialRecord(NoReason, z.number().int()), runnerUp: z.object({ node: NodeId, total: Money }).optional(),
 }).meta({ id: 'Decision' })
 export type Decision = z.infer<typeof Decision>
 

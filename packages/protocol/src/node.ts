@@ -33,13 +33,18 @@ export type DriverOffer = z.infer<typeof DriverOffer>
 export const NodeState = z.enum(['pending', 'online', 'suspect', 'lost', 'paused', 'draining', 'retired', 'banned']).meta({ id: 'NodeState' })
 export type NodeState = z.infer<typeof NodeState>
 
+/** `mean` is expected, `lower` holds with 95 % confidence, `evidence` is the endings it rests on. */
+const Belief = z.object({ mean: z.number(), lower: z.number(), evidence: z.number() })
+export const Reputation = z.object({ completion: Belief, correctness: Belief, timeliness: Belief }).meta({ id: 'Reputation' })
 export const Node = z.object({
   id: NodeId, owner: UserId, name: z.string(), state: NodeState, region: z.string(), labels: z.record(z.string(), z.string()),
   capacity: Capacity, reserved: Capacity, drivers: z.array(DriverOffer), prices: PriceSheet, agentVersion: z.string(),
   session: z.number().int(), running: z.number().int(),
   /** Attempts that ended well, and those the node is to blame for. */
   succeeded: z.number().int(), failed: z.number().int(),
-  reliability: z.number(), connected: z.boolean(), lastSeenAt: Instant.optional(), enrolledAt: Instant,
+  /** Lower bound of the share of work it ends: what it has shown, not what is hoped. */
+  reliability: z.number(), reputation: Reputation.optional(), /** The chances that it is still there after some times. */ outlook: z.array(z.object({ afterMs: z.number(), stays: z.number() })).optional(),
+  connected: z.boolean(), lastSeenAt: Instant.optional(), enrolledAt: Instant,
 }).meta({ id: 'Node' })
 export type Node = z.infer<typeof Node>
 

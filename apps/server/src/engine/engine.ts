@@ -12,7 +12,7 @@ import type { JobId, Refusal } from '@lumaris/protocol'
 import { createState, forgetJob, internSpec, runTurn } from '@lumaris/domain'
 import type { Answer, Command, Effect, MarketSettings, MarketState, Turn, TurnPorts } from '@lumaris/domain'
 import type { Database } from '../database/database.ts'
-import { epochStatement, statementsFor } from '../store/persist.ts'
+import { availabilityStatement, epochStatement, statementsFor } from '../store/persist.ts'
 import { loadState } from '../store/load.ts'
 import { needsOf, prefetch } from '../store/prefetch.ts'
 import { acquireEpoch } from './epoch.ts'
@@ -26,6 +26,8 @@ const BATCH_MAX = 1_000
 const CLOCK_MS = 250
 /** An empty batch may be released without asking the database if the epoch was confirmed this recently: a taker waits five times as long. */
 const EPOCH_TRUST_MS = 2_000
+/** What was learned of the nodes' coming and going is written this often, and at the end. */
+const KEEP_MS = 600_000
 /** Between attempts to load again while the database does not answer. */
 const RELOAD_PAUSE_MS = 500
 
@@ -51,6 +53,7 @@ export class Engine extends EventEmitter<EngineEvents> {
   #stopped = false
   #running: Promise<void> | null = null
   #clock: NodeJS.Timeout | null = null
+  #keeper: NodeJS.Timeout | null = null
   #clockQueued = false
   #confirmedAt = -Infinity
   #ready = false
@@ -72,13 +75,16 @@ export class Engine extends EventEmitter<EngineEvents> {
     await this.#load(true)
     this.#running = this.#loop()
     this.#clock = setInterval(() => this.#tick(), CLOCK_MS)
+    this.#keeper = setInterval(() => void this.#keep(), KEEP_MS)
   }
 
   async stop(): Promise<void> {
     this.#stopped = true
     if (this.#clock) clearInterval(this.#clock)
+    if (this.#keeper) clearInterval(this.#keeper)
     this.#wake?.()
     await this.#running
+    if (this.#ready) await this.#keep()
     this.#ready = false
     for (const pending of this.#inbox.splice(0)) pending.resolve(refuse('unavailable'))
   }
@@ -91,6 +97,13 @@ export class Engine extends EventEmitter<EngineEvents> {
       this.#inbox.push({ command, resolve: resolve as (answer: unknown) => void, reject })
       this.#wake?.()
     })
+  }
+
+  /** Under the epoch like everything that is written; a failure is told, and the next time tries again. */
+  async #keep(): Promise<void> {
+    const { db, settings, now, log } = this.#ports
+    if (!this.#ready || this.#state.nodes.size === 0) return
+    try { await db.transact([epochStatement(settings.region, this.#epoch, now()), availabilityStatement(this.#state.availability.rows(), db.dialect)]) } catch (error) { log.warn({ err: error }, 'the forecast of availability was not kept') }
   }
 
   #tick(): void {

@@ -18,7 +18,7 @@ async function mine(app: App, who: Principal, id: NodeId): Promise<NodeRow | Ref
 }
 
 export function nodeHandlers(app: App): Pick<Handlers, Names> {
-  const view = (row: NodeRow): Node => viewNode(row, app.engine.state)
+  const view = (row: NodeRow): Node => viewNode(row, app.engine.state, app.now())
   /** Asks the engine for a change of a node that is the caller's. */
   const change = async (who: Principal, id: NodeId, act: () => Promise<NodeRow | Refusal>): Promise<Node | Refusal> => {
     const found = await mine(app, who, id)

@@ -10,7 +10,7 @@ import { amountText } from './need-text.ts'
 const SAYS: Record<NoReason, string> = {
   not_online: 'is not online, or takes no work now', driver: 'offers none of the drivers asked for', level: 'cannot isolate strongly enough', runtime: 'cannot run this runtime',
   cpu: 'has too few cores', memory: 'has too little memory', disk: 'has too little disk', gpu: 'has too few GPUs', cpu_busy: 'has its cores in use', memory_busy: 'has its memory in use',
-  disk_busy: 'has its disk in use', gpu_busy: 'has its GPUs in use', gpu_model: 'has other GPUs', gpu_memory: 'has GPUs with too little memory', region: 'is in another region',
+  disk_busy: 'has its disk in use', gpu_busy: 'has its GPUs in use', gpu_model: 'has other GPUs', gpu_memory: 'has GPUs with too little memory', region: 'is in another region', trust: 'has not shown enough to be trusted so far',
   residency: 'is where the data may not lie', label: 'does not have the labels asked for', price: 'could cost more than the cap allows',
   same_owner_as_copy: 'belongs to the owner of another copy', failed_here: 'failed this work before', kept_for_overdue: 'is kept for work that has waited longest',
 }
@@ -25,7 +25,7 @@ export async function explain(app: App, job: JobRow): Promise<Explanation> {
   const waits = !isTerminal(job.state) && job.tasksTotal - job.tasksDone - job.tasksFailed - job.tasksRunning
   if (!waits) return { job: job.id, state: job.state, placed, summary: summaryOf(job, placed.length) }
   const need = requirementOf(job, undefined, [])
-  const nodes = [...state.nodes.values()].flatMap((node) => { const reason = obstacles(node, need)[0] ?? busyReason(state, node, need); return reason ? [{ node: node.id, name: node.name, reason, says: `${node.name} ${SAYS[reason]}` }] : [] })
+  const nodes = [...state.nodes.values()].flatMap((node) => { const reason = obstacles(node, need)[0] ?? busyReason(state, node, need, app.now()); return reason ? [{ node: node.id, name: node.name, reason, says: `${node.name} ${SAYS[reason]}` }] : [] })
   const changes = changesThatHelp(state, need, app.now()).map(({ steps, nodes: count, startsInMs, likely, attemptCap }) => ({
     change: steps.map(changeText).join(', and '), steps: [...steps], nodes: count, ...(startsInMs === null ? {} : { startsInMs }), likely: likely.toString(), attemptCap: attemptCap.toString(),
   }))
@@ -53,7 +53,7 @@ function changeText({ reason, from, to }: Step): string {
 }
 
 export function explainNode(app: App, node: NodeRow): NodeExplanation {
-  const { decisions, chosen, reasons, medianGapPercent } = whyNot(app.engine.state, node)
+  const { decisions, chosen, reasons, medianGapPercent } = whyNot(app.engine.state, node, app.now())
   const often = reasons[0]
   const summary = decisions === 0 ? 'Nothing has been placed since this market was started.'
     : chosen === decisions ? `It was chosen in all of the last ${decisions} placements.`

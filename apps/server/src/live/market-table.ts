@@ -1,5 +1,5 @@
 // The matchmaking table: what matching sees, as rows. Read from memory between two turns, so all of it is of one moment.
-import { EMPTY_CAPACITY, reliabilityOf } from '@lumaris/domain'
+import { EMPTY_CAPACITY, reputationNow } from '@lumaris/domain'
 import type { MarketTable } from '@lumaris/protocol'
 import { LEVELS } from '@lumaris/protocol'
 import type { App } from '../app.ts'
@@ -19,7 +19,7 @@ export function marketTable(app: App): MarketTable {
       return {
         node: node.id, name: node.name, state: nodeState(node), region: node.region, ...(level ? { level } : {}), capacity,
         free: { cpuMillis: capacity.cpuMillis - used.cpuMillis, memoryBytes: capacity.memoryBytes - used.memoryBytes, diskBytes: capacity.diskBytes - used.diskBytes, gpus: capacity.gpus - used.gpus },
-        cpuHour: node.prices.cpuHour, reliability: reliabilityOf(node), running: state.attemptsByNode.get(node.id)?.size ?? 0,
+        cpuHour: node.prices.cpuHour, reliability: Math.round(reputationNow(state, node, app.now()).completion.lower * 10_000) / 10_000, running: state.attemptsByNode.get(node.id)?.size ?? 0,
       }
     }),
     lines: state.queue.table().slice(0, ROWS_MAX).flatMap(({ head, waiting, asleep }) => {

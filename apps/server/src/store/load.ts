@@ -1,6 +1,6 @@
 // Tables → memory: what a writer needs to go on from where the last one was. Ended jobs stay in the tables.
-import { apply, grantLeases, beginTurn } from '@lumaris/domain'
-import type { AttemptRow, Change, EnrolmentRow, JobRow, MarketState, NodeRow, QuoteRow, TaskRow } from '@lumaris/domain'
+import { Availability, apply, grantLeases, beginTurn } from '@lumaris/domain'
+import type { AttemptRow, AvailabilityRows, Change, EnrolmentRow, JobRow, LessonRow, MarketState, NodeRow, QuoteRow, TaskRow } from '@lumaris/domain'
 import type { Database } from '../database/database.ts'
 
 /** Rows of one page: enough to be quick, few enough that a page of large specs does not fill the memory. */
@@ -20,7 +20,10 @@ export const plainRow = <Row>(stored: Doc): Row => JSON.parse(stored.doc) as Row
 /** Applies every live row to an empty state. `intern` lets equal parts of specs be shared. */
 export async function loadState(db: Database, state: MarketState, nowMs: number, intern: (row: JobRow) => JobRow): Promise<void> {
   const put = (change: Change) => apply(state, change)
+  const [seen] = await db.query<Doc>("SELECT doc FROM lessons WHERE id = 'availability'")
+  if (seen) state.availability = Availability.load(JSON.parse(seen.doc) as AvailabilityRows)
   for (const row of await db.query<Doc>('SELECT doc FROM nodes')) put({ kind: 'node', row: plainRow<NodeRow>(row) })
+  for (const row of await db.query<Doc>("SELECT doc FROM lessons WHERE what IN ('node', 'cohort', 'speed')")) put({ kind: 'lesson', row: plainRow<LessonRow>(row) })
   await pages(db, `SELECT id, spec, doc FROM jobs WHERE state IN ('queued', 'running') AND id > $1 ORDER BY id LIMIT ${PAGE}`, async (rows: { id: string; spec: string; doc: string }[]) => {
     const first = (rows[0] as { id: string }).id, last = (rows.at(-1) as { id: string }).id
     for (const row of rows) put({ kind: 'job', row: intern(jobRow(row)) })

@@ -6,7 +6,7 @@ import type { Change, MarketState } from '@lumaris/domain'
 import type { JobDispatch, JobId } from '@lumaris/protocol'
 import { canonical } from '@lumaris/protocol'
 import type { Database } from '../database/database.ts'
-import { epochStatement, statementsFor } from './persist.ts'
+import { availabilityStatement, epochStatement, statementsFor } from './persist.ts'
 import { loadState } from './load.ts'
 import { checkLedger, listAttempts, listEntries, listJobs, readEvents, readJob, readTicks, readWallet } from './read.ts'
 import { viewJob } from './views.ts'
@@ -17,6 +17,7 @@ const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value, (_ke
 const seen = (state: MarketState): unknown => ({
   jobs: [...state.jobs.values()].filter((job) => job.row.state === 'queued' || job.row.state === 'running').map((job) => plain({ row: job.row, tasks: job.tasks, open: job.open, attempts: [...job.attempts].sort((a, b) => (a.id < b.id ? -1 : 1)) })).sort((a, b) => (canonical(a) < canonical(b) ? -1 : 1)),
   nodes: plain([...state.nodes.values()].sort((a, b) => (a.id < b.id ? -1 : 1))), quotes: plain([...state.quotes.values()]), enrolments: plain([...state.enrolments.values()]),
+  lessons: plain([state.profiles, state.cohorts, state.speeds].map((lessons) => [...lessons.values()].sort((a, b) => (a.key < b.key ? -1 : 1)))),
   reserved: plain([...state.reserved].filter(([, used]) => used.cpuMillis > 0).sort(([a], [b]) => (a < b ? -1 : 1))), slotsByBuyer: plain([...state.slotsByBuyer]),
 })
 
@@ -26,7 +27,7 @@ async function busyMarket() {
   const nodes = ['a', 'b', 'c'].map((name, i) => market.join(name, { cpuHour: 1 + i }))
   for (const node of nodes) node.connect()
   market.act({ kind: 'quote', buyer, spec: aSpec(), specHash: 'a'.repeat(64) })
-  const done = market.submit(buyer, aSpec(), { key: 'k1' }) as { job: { id: JobId } }
+  const done = market.submit(buyer, aSpec({ expectedMs: 10_000 }), { key: 'k1' }) as { job: { id: JobId } }
   market.submit(buyer, aSpec({ copies: 2, tasks: [{ args: ['1'] }, { args: ['2'] }] }))
   market.submit(buyer, aSpec({ resources: { cpuMillis: 900_000 } }), { cap: 1_000_000n })
   const failing = market.submit(buyer, aSpec({ name: 'fails “ü” \u{1F600}' })) as { job: { id: JobId } }
@@ -51,6 +52,21 @@ export function storeContract(name: string, fresh: () => Promise<Database>): voi
     const loaded = createState(market.state.settings)
     await loadState(db, loaded, market.now, (row) => ({ ...row, spec: internSpec(loaded, row.spec) }))
     expect(seen(loaded)).toEqual(seen(market.state))
+    await db.close()
+  })
+
+  test(`${name}: what was learned of the nodes' coming and going is there again`, async () => {
+    const db = await fresh()
+    const { market } = await busyMarket()
+    await persist(db, market.log)
+    for (let hour = 0; hour < 30; hour++) { const node = [...market.state.nodes.values()][0]!; market.now += 3_600_000; market.state.availability.saw(node.id, 'local|cpu', hour % 5 !== 0, market.now) }
+    await db.transact([availabilityStatement(market.state.availability.rows(), db.dialect)])
+    await db.transact([availabilityStatement(market.state.availability.rows(), db.dialect)]) // again, over the first
+    const loaded = createState(market.state.settings)
+    await loadState(db, loaded, market.now, (row) => row)
+    const node = [...market.state.nodes.keys()][0]!
+    expect(loaded.availability.outlook(node, market.now)).toEqual(market.state.availability.outlook(node, market.now))
+    expect(loaded.availability.outlook(node, market.now)).not.toBeNull()
     await db.close()
   })
 

@@ -1,7 +1,7 @@
 // Rows → what the API shows.
 import { slotId, taskId } from '@lumaris/protocol'
 import type { Attempt, Job, Node, NodeState, Slot, Task } from '@lumaris/protocol'
-import { EMPTY_CAPACITY, reliabilityOf } from '@lumaris/domain'
+import { EMPTY_CAPACITY, outlookOf, profileOf, reputationNow } from '@lumaris/domain'
 import type { AttemptRow, JobRow, MarketState, NodeRow, TaskRow } from '@lumaris/domain'
 
 const given = <Key extends string, Value>(key: Key, value: Value | null | undefined): { [K in Key]?: Value } =>
@@ -34,12 +34,15 @@ export function viewAttempt(row: AttemptRow, nodeName: string): Attempt {
 
 export const nodeState = (row: NodeRow): NodeState => (row.will === 'open' ? row.presence : row.will)
 
-export function viewNode(row: NodeRow, state: MarketState): Node {
-  const link = state.links.get(row.id)
+const part = (share: number): number => Math.round(share * 10_000) / 10_000
+export function viewNode(row: NodeRow, state: MarketState, now: number): Node {
+  const link = state.links.get(row.id), { succeeded, failed } = profileOf(state, row), reputation = reputationNow(state, row, now), outlook = outlookOf(state, row.id, now)
+  const shown = ({ mean, lower, evidence }: { mean: number; lower: number; evidence: number }) => ({ mean: part(mean), lower: part(lower), evidence: part(evidence) })
   return {
     id: row.id, owner: row.owner, name: row.name, state: nodeState(row), region: row.region, labels: { ...row.labels }, capacity: row.capacity, reserved: state.reserved.get(row.id) ?? EMPTY_CAPACITY,
     drivers: [...row.drivers], prices: row.prices, agentVersion: row.agentVersion, session: row.session, running: state.attemptsByNode.get(row.id)?.size ?? 0,
-    succeeded: row.succeeded, failed: row.failed, reliability: Math.round(reliabilityOf(row) * 10_000) / 10_000, connected: link?.connected ?? false,
+    succeeded, failed, reliability: part(reputation.completion.lower), reputation: { completion: shown(reputation.completion), correctness: shown(reputation.correctness), timeliness: shown(reputation.timeliness) },
+    ...(outlook ? { outlook: outlook.map(({ afterMs, stays }) => ({ afterMs, stays: part(stays) })) } : {}), connected: link?.connected ?? false,
     ...given('lastSeenAt', link && link.lastSeen > 0 ? link.lastSeen : row.lastSeenAt), enrolledAt: row.enrolledAt,
   }
 }

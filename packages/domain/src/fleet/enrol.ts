@@ -30,6 +30,6 @@ export function enrol(turn: Turn, command: EnrolCommand): NodeRow | Refusal {
   emit(turn, { kind: 'enrolment', row: { ...enrolment, usedBy: id } })
   return putNode(turn, {
     id, owner: enrolment.owner, name: enrolment.name ?? body.name, publicKey: body.publicKey, region: body.region, labels: body.labels, presence: 'pending', will: 'open', session: 0, leaseGen: 0,
-    bootId: '', oldBoots: [], capacity: body.capacity, drivers: [], prices: body.prices, agentVersion: body.agentVersion, succeeded: 0, failed: 0, enrolledAt: turn.now, lastSeenAt: null,
+    bootId: '', oldBoots: [], capacity: body.capacity, drivers: [], prices: body.prices, agentVersion: body.agentVersion, enrolledAt: turn.now, lastSeenAt: null,
   })
 }

@@ -4,6 +4,7 @@ import { effect, putNode, tell } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 import { attemptsOn, reconcile } from './hello.ts'
 import { dispatch } from './dispatch.ts'
+import { sawNode } from './profile/presence.ts'
 
 export type HeartbeatCommand = { readonly kind: 'heartbeat'; readonly node: NodeId; readonly session: number; readonly message: AvailabilityUpdate }
 export type DisconnectedCommand = { readonly kind: 'disconnected'; readonly node: NodeId; readonly session: number }
@@ -19,6 +20,7 @@ export function heartbeat(turn: Turn, command: HeartbeatCommand): void {
   if (turn.state.guards.heartbeatOrder && !link.connected) return
   const accepting = message.status === 'ready' || message.status === 'busy'
   turn.state.links.set(node.id, { ...link, accepting, lastSeen: turn.now, heartbeat: message.heartbeat })
+  sawNode(turn.state, node, true, turn.now)
   if (accepting && !link.accepting) turn.state.queue.wake()
   if (node.presence !== 'online') { putNode(turn, { ...node, presence: 'online', lastSeenAt: turn.now }); turn.state.queue.wake() }
   // "continue" needs no words: the lease says it.

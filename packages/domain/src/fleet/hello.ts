@@ -9,6 +9,7 @@ import { isLive } from '../job/lifecycle.ts'
 import { endAttempt } from '../job/finish.ts'
 import { dispatch } from './dispatch.ts'
 import { advance } from './report.ts'
+import { sawNode } from './profile/presence.ts'
 
 /** The signature over the challenge was checked by the caller. */
 export type HelloCommand = { readonly kind: 'hello'; readonly hello: Hello }
@@ -35,6 +36,7 @@ export function hello(turn: Turn, command: HelloCommand): Welcomed | Refusal {
     capacity: said.capacity, drivers: said.drivers, agentVersion: said.agent_version, lastSeenAt: turn.now,
   })
   turn.state.links.set(node.id, { connected: true, accepting: true, lastSeen: turn.now, heartbeat: resumed ? Math.max(link?.heartbeat ?? 0, said.heartbeat ?? 0) : 0 })
+  sawNode(turn.state, current, true, turn.now)
   turn.state.queue.wake()
   const orders = reconcile(turn, current, said.attempts, resumed)
   return { node: current, orders, resumed }

@@ -6,6 +6,7 @@ import { liveJob, putNode } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 import { endAttempt } from '../job/finish.ts'
 import { attemptsOn } from './hello.ts'
+import { sawNode } from './profile/presence.ts'
 
 export function watchNodes(turn: Turn): void {
   const { suspectMs, lostMs } = turn.state.settings
@@ -21,6 +22,7 @@ export function watchNodes(turn: Turn): void {
 }
 
 function declareLost(turn: Turn, node: NodeRow): void {
+  sawNode(turn.state, node, false, turn.now)
   putNode(turn, { ...node, presence: 'lost', leaseGen: turn.state.guards.leaseGeneration ? node.leaseGen + 1 : node.leaseGen, lastSeenAt: turn.state.links.get(node.id)?.lastSeen ?? null })
   for (const attempt of attemptsOn(turn, node.id)) {
     if (attempt.state === 'reported' || liveJob(turn, attempt.job).row.spec.disconnect === 'wait') continue

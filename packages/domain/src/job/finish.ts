@@ -3,7 +3,7 @@
 import { CAUSES, EXTRA_COPIES_MAX } from '@lumaris/protocol'
 import type { AttemptId, Cause, JobId } from '@lumaris/protocol'
 import type { AttemptRow, JobRow, SlotRow, TaskRow } from '../rows.ts'
-import { liveAttempt, liveJob, putAttempt, putJob, putNode, putTask, record, tell } from '../turn.ts'
+import { liveAttempt, liveJob, putAttempt, putJob, putTask, record, tell } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 import { ATTEMPT, JOB, SLOT, holdsNode, isLive, isTerminal, next } from './lifecycle.ts'
 import type { JobEventName } from './lifecycle.ts'
@@ -12,6 +12,7 @@ import { backoffMs } from './retry.ts'
 import { settle } from '../billing/settle.ts'
 import { refundRest } from '../ledger/hold.ts'
 import { agree } from '../assurance/agree.ts'
+import { learn } from '../fleet/profile/learn.ts'
 import { invariant } from '../invariant.ts'
 
 const taskOf = (turn: Turn, attempt: { job: JobId; task: number }): TaskRow => {
@@ -34,7 +35,8 @@ export function endAttempt(turn: Turn, id: AttemptId, cause: Cause, detail: stri
   const attempt = liveAttempt(turn, id)
   const ended = putAttempt(turn, { ...attempt, state: next(ATTEMPT, attempt.state, 'end', id), cause, detail, endedAt: turn.now })
   record(turn, attempt.job, { type: 'attempt', state: 'ended', attempt: ended, cause })
-  if (CAUSES[cause].bears === 'seller' && cause !== 'seller_reclaimed') blame(turn, ended)
+  // A seller who takes the machine back in time, or does not take an offer up, has broken nothing.
+  if (CAUSES[cause].bears === 'seller' && cause !== 'seller_reclaimed' && cause !== 'seller_refused') learn(turn, ended, null)
   const task = taskOf(turn, attempt), slot = slotOf(task, attempt.slot), job = liveJob(turn, attempt.job).row
   if (slot.attempt !== id) return
   if (CAUSES[cause].bears === 'buyer') {
@@ -115,7 +117,8 @@ export const NEW_SLOT: SlotRow = { state: 'pending', fence: 0, attempt: null, pa
 
 function decide(turn: Turn, attempt: AttemptRow, good: boolean): void {
   const judged = putAttempt(turn, { ...attempt, state: next(ATTEMPT, attempt.state, good ? 'validate' : 'invalidate', attempt.id), cause: good ? attempt.cause : 'wrong_result' })
-  if (good) { settle(turn, judged); praise(turn, judged) } else blame(turn, judged)
+  if (good) settle(turn, judged)
+  learn(turn, judged, liveJob(turn, attempt.job).row.spec.copies > 1 ? good : null)
   const task = taskOf(turn, attempt)
   putSlot(turn, task, attempt.slot, { ...slotOf(task, attempt.slot), state: 'done', paid: good })
   tell(turn, attempt.node, attempt.session, { type: 'forget', attempt_id: attempt.id })
@@ -182,14 +185,4 @@ function closeJob(turn: Turn, id: JobId, event: JobEventName): void {
   refundRest(turn, id, row.buyer, rest)
   const closed = liveJob(turn, id).row
   record(turn, id, { type: 'ended', state: closed.state, cause: closed.cause, amount: closed.cost })
-}
-
-/** The node's record: only ends that it is to blame for count against it, and only verified results for it. */
-function blame(turn: Turn, attempt: AttemptRow): void {
-  const node = turn.state.nodes.get(attempt.node)
-  if (node && attempt.cause !== 'seller_refused') putNode(turn, { ...node, failed: node.failed + 1 })
-}
-function praise(turn: Turn, attempt: AttemptRow): void {
-  const node = turn.state.nodes.get(attempt.node)
-  if (node) putNode(turn, { ...node, succeeded: node.succeeded + 1 })
 }

@@ -70,7 +70,7 @@ function agreeOnCap(turn: Turn, command: SubmitCommand): Cap | Refusal {
     return { cap: BigInt(quoted.cap), attemptCap: BigInt(quoted.attemptCap) }
   }
   const needsEstimate = command.noWait || command.cap === null
-  const found = needsEstimate ? estimate(turn.state, command.spec) : null
+  const found = needsEstimate ? estimate(turn.state, command.spec, turn.now) : null
   if (command.noWait && found?.nodes === 0) return refused('no_node_fits', { refused: found.refused })
   if (command.cap !== null) {
     const attemptCap = command.cap / seats

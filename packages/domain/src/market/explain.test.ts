@@ -89,17 +89,17 @@ test('a full node says when enough of its work is expected to be over', () => {
 test('a seller learns why the node was not chosen: by price and by how much, by size, or not at all', () => {
   const { market, nodes } = marketOf({ cheap: { cpuHour: 1, cpuMillis: 64_000 }, dear: { cpuHour: 2 }, tiny: { cpuHour: 0.5, cpuMillis: 500 } })
   for (let i = 0; i < 4; i++) market.submit(buyer, aSpec())
-  expect(whyNot(market.state, nodes['cheap']!.row())).toEqual({ decisions: 4, chosen: 4, reasons: [], medianGapPercent: null })
-  const dear = whyNot(market.state, nodes['dear']!.row())
+  expect(whyNot(market.state, nodes['cheap']!.row(), market.now)).toEqual({ decisions: 4, chosen: 4, reasons: [], medianGapPercent: null })
+  const dear = whyNot(market.state, nodes['dear']!.row(), market.now)
   expect(dear).toMatchObject({ decisions: 4, chosen: 0, reasons: [{ reason: 'dearer', count: 4, alone: 4 }] })
   expect(dear.medianGapPercent).toBeGreaterThan(95)
-  expect(whyNot(market.state, nodes['tiny']!.row()).reasons).toEqual([{ reason: 'cpu', count: 4, alone: 4 }])
+  expect(whyNot(market.state, nodes['tiny']!.row(), market.now).reasons).toEqual([{ reason: 'cpu', count: 4, alone: 4 }])
 })
 
 test('only so many placements are remembered', () => {
   const { market, nodes } = marketOf({ north: { cpuMillis: 1_000_000, memoryBytes: 2000 * GIB, diskBytes: 2000 * GIB } })
   for (let i = 0; i < 250; i++) market.submit(buyer, aSpec({ limits: { runMs: 1000 } }))
-  expect(whyNot(market.state, nodes['north']!.row()).decisions).toBe(100)
+  expect(whyNot(market.state, nodes['north']!.row(), market.now).decisions).toBe(100)
   expect(market.state.recent.length).toBeLessThan(200)
 })
 
@@ -117,7 +117,7 @@ test('answers kept for a class are the answers of asking everybody again, whatev
       if (what === 'leave') market.act({ kind: 'disconnected', node: node.id, session: node.row().session })
       if (what === 'join') { const fresh = market.join(`n${all.length}`); fresh.connect(); all.push(fresh) }
       const need = requirementOf({ ...(market.submit(buyer, JobSpec.parse({ command: ['x'], resources: { cpuMillis: size, memoryBytes: 900 * GIB } }), { cap: credits(9) }) as Submitted).job }, undefined, [])
-      expect(market.state.candidates.of(market.state, `asked for ${size}`, { ...need, spec: aSpec({ resources: { cpuMillis: size } }) })).toEqual(lookAfresh(market.state, { ...need, spec: aSpec({ resources: { cpuMillis: size } }) }))
+      expect(market.state.candidates.of(market.state, `asked for ${size}`, { ...need, spec: aSpec({ resources: { cpuMillis: size } }) }, market.now)).toEqual(lookAfresh(market.state, { ...need, spec: aSpec({ resources: { cpuMillis: size } }) }, market.now))
     }
   }), { numRuns: 40 })
 })

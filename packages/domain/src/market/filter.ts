@@ -1,12 +1,13 @@
 // The hard filters: may this node take this work at all? The answer is a reason or null, the first that applies, cheapest test first.
 // `…_busy` reasons pass with time, the others do not.
 import { LEVELS } from '@lumaris/protocol'
-import type { Capacity, DriverOffer, JobSpec, LabelTerm, NoReason, PriceSheet, Resources } from '@lumaris/protocol'
+import type { Capacity, DriverOffer, Instant, JobSpec, LabelTerm, NoReason, PriceSheet, Resources } from '@lumaris/protocol'
 import type { NodeRow } from '../rows.ts'
 import { EMPTY_CAPACITY } from '../state.ts'
 import type { MarketState } from '../state.ts'
 import type { Requirement } from './requirement.ts'
 import { priceOf } from '../billing/price.ts'
+import { isTrusted } from '../fleet/profile/learn.ts'
 
 export const strength = (level: DriverOffer['level']): number => LEVELS.indexOf(level)
 
@@ -100,7 +101,7 @@ function holds(term: LabelTerm, value: string | undefined): boolean {
 }
 
 /** Why not right now. Called after `neverReason` said null. */
-export function busyReason(state: MarketState, node: NodeRow, need: Requirement): NoReason | null {
+export function busyReason(state: MarketState, node: NodeRow, need: Requirement, now: Instant): NoReason | null {
   const link = state.links.get(node.id)
   if (node.presence !== 'online' || node.will !== 'open' || !link?.connected || !link.accepting) return 'not_online'
   const { resources } = need.spec
@@ -109,6 +110,8 @@ export function busyReason(state: MarketState, node: NodeRow, need: Requirement)
   if (node.capacity.memoryBytes - used.memoryBytes < resources.memoryBytes) return 'memory_busy'
   if (node.capacity.diskBytes - used.diskBytes < resources.diskBytes) return 'disk_busy'
   if (node.capacity.gpus - used.gpus < resources.gpus) return 'gpu_busy'
+  const { minTrust } = need.spec.placement
+  if (minTrust && !isTrusted(state, node, minTrust, now)) return 'trust'
   if (state.guards.distinctOwners && need.owners.includes(node.owner)) return 'same_owner_as_copy'
   return null
 }

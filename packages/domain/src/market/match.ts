@@ -1,6 +1,6 @@
 // Who runs what, given all we know: the one door to matching. Each decision keeps its terms and why the other nodes were not taken.
 import { slotId, taskId } from '@lumaris/protocol'
-import type { AttemptId, DriverOffer, NodeId, UserId } from '@lumaris/protocol'
+import type { AttemptId, DriverOffer, Instant, NodeId, UserId } from '@lumaris/protocol'
 import type { AttemptRow, JobRow, NodeRow, SlotRow, TaskRow } from '../rows.ts'
 import type { Decided, MarketState, Waiting } from '../state.ts'
 import { liveJob, putAttempt, putJob, putTask, record } from '../turn.ts'
@@ -36,7 +36,7 @@ function place(turn: Turn, waiting: Waiting, classKey: string, lane: Lane, claim
   // Left behind in the line of what it asked for before its last concession.
   if (live.row.rung > 0 && classKeyOf(live.row, task, waiting.slot) !== classKey) return 'gone'
   const need = requirementOf(live.row, slot, ownersOfCopies(turn.state, live.row, task, waiting.slot))
-  const choice = choose(turn.state, need, classKey, claims.size === 0 ? null : (node) => claims.leave(turn, node, need))
+  const choice = choose(turn.state, need, classKey, turn.now, claims.size === 0 ? null : (node) => claims.leave(turn, node, need))
   if (choice) {
     offer(turn, live.row, task, waiting.slot, choice)
     remember(turn, { at: turn.now, need, node: choice.node.id, total: choice.score.total })
@@ -69,10 +69,10 @@ function ownersOfCopies(state: MarketState, job: JobRow, task: TaskRow, slot: nu
 export type Choice = { node: NodeRow; driver: DriverOffer; score: Score; candidates: number; refused: Refusals; runnerUp: { node: NodeId; score: Score } | null }
 
 /** The cheapest node in expectation that may take it; ties go to the smaller id, so that a replay decides the same. */
-export function choose(state: MarketState, need: Requirement, classKey: string, mayTake: MayTake | null = null): Choice | null {
+export function choose(state: MarketState, need: Requirement, classKey: string, now: Instant, mayTake: MayTake | null = null): Choice | null {
   // A slot with copies, or one that failed somewhere, has wishes of its own, and asks for itself.
-  if (need.spec.copies === 1 && need.avoid.length === 0) return cheapest(state.candidates.of(state, classKey, need), [], mayTake)
-  const seen = lookAfresh(state, need)
+  if (need.spec.copies === 1 && need.avoid.length === 0) return cheapest(state.candidates.of(state, classKey, need, now), [], mayTake)
+  const seen = lookAfresh(state, need, now)
   return cheapest(seen, need.avoid, mayTake) ?? (need.avoid.length > 0 ? cheapest(seen, [], mayTake) : null)
 }
 type MayTake = (node: NodeRow) => boolean
@@ -104,7 +104,7 @@ function offer(turn: Turn, job: JobRow, task: TaskRow, slotIndex: number, choice
     fence, state: 'offered', cause: null, driver: driver.id, level: driver.level, prices: node.prices, usage: NO_USAGE, tickSeq: 0, tickHash: '',
     exitCode: null, detail: null, digest: null, files: [], offeredAt: turn.now, startedAt: null, endedAt: null, billed: null, fee: null,
     decision: {
-      terms: wireScore(choice.score), candidates: choice.candidates, refused: choice.refused,
+      terms: wireScore(choice.score), completes: Math.round(choice.score.completes * 1000) / 1000, candidates: choice.candidates, refused: choice.refused,
       ...(choice.runnerUp ? { runnerUp: { node: choice.runnerUp.node, total: String(choice.runnerUp.score.total) } } : {}),
     },
     evidence: null,

@@ -1,7 +1,7 @@
 // What will it cost, at most and probably, when could it start, and on how many nodes. A quote binds: the cap it names is the most that will
 // ever be billed, and only nodes that cannot exceed the attempt's cap are taken.
 import { EXTRA_COPIES_MAX, QUOTE_VALID_MS } from '@lumaris/protocol'
-import type { JobSpec, Micros, NoReason, QuoteId, Refusal, UserId } from '@lumaris/protocol'
+import type { Instant, JobSpec, Micros, NoReason, QuoteId, Refusal, UserId } from '@lumaris/protocol'
 import type { NodeRow, QuoteRow } from '../rows.ts'
 import type { MarketState } from '../state.ts'
 import { emit, refused } from '../turn.ts'
@@ -27,14 +27,14 @@ const byLikely = (a: Priced, b: Priced): number => (a.likely < b.likely ? -1 : a
 const priced = (node: NodeRow, need: Requirement, free: boolean): Priced =>
   ({ worst: costsOn(node, need).worst, likely: costsOn(node, need).likely, free })
 
-export function estimate(state: MarketState, spec: JobSpec): Estimate {
+export function estimate(state: MarketState, spec: JobSpec, now: Instant): Estimate {
   const need: Requirement = { spec, attemptCap: 0n, job: '' as Requirement['job'], avoid: [], owners: [] } // no job yet: filters that look at it do not apply
   const refusedBy: Partial<Record<NoReason, number>> = {}
   const fits: Priced[] = []
   for (const node of state.nodes.values()) {
     const reason = node.presence === 'online' || node.presence === 'suspect' ? neverReason(node, need) : 'not_online'
     if (reason) { refusedBy[reason] = (refusedBy[reason] ?? 0) + 1; continue }
-    const busy = busyReason(state, node, need)
+    const busy = busyReason(state, node, need, now)
     if (busy) refusedBy[busy] = (refusedBy[busy] ?? 0) + 1
     fits.push(priced(node, need, busy === null))
   }
@@ -80,7 +80,7 @@ function soonest(turn: Turn, spec: JobSpec): { startsInMs?: number } {
 export function quote(turn: Turn, command: QuoteCommand): QuoteRow | Refusal {
   const wrong = contradiction(command.spec)
   if (wrong) return wrong
-  const found = estimate(turn.state, command.spec)
+  const found = estimate(turn.state, command.spec, turn.now)
   const cap = capOf(command.spec, found.attemptCap)
   const row: QuoteRow = {
     id: turn.id('quo') as QuoteId, buyer: command.buyer, specHash: command.specHash as QuoteRow['specHash'], p50: found.p50.toString(), p90: found.p90.toString(), cap: cap.toString(),

@@ -1,8 +1,9 @@
 // For a seller: why was my node not chosen? The last placements are asked again of the node as it stands now: what stood against it, or by how much
 // it was dearer than the one that got the work; and what one change of the node would have brought it into how many of them.
-import type { NoReason } from '@lumaris/protocol'
+import type { Instant, NoReason } from '@lumaris/protocol'
 import type { NodeRow } from '../rows.ts'
 import type { MarketState } from '../state.ts'
+import { isTrusted } from '../fleet/profile/learn.ts'
 import { obstacles } from './filter.ts'
 import { RECENT_MAX } from './match.ts'
 import { scoreOf } from './score.ts'
@@ -14,7 +15,7 @@ export type WhyNot = {
   readonly medianGapPercent: number | null
 }
 
-export function whyNot(state: MarketState, node: NodeRow): WhyNot {
+export function whyNot(state: MarketState, node: NodeRow, now: Instant): WhyNot {
   const recent = state.recent.slice(-RECENT_MAX)
   const counts = new Map<NoReason | 'dearer', { count: number; alone: number }>()
   const gaps: number[] = []
@@ -23,9 +24,11 @@ export function whyNot(state: MarketState, node: NodeRow): WhyNot {
     if (winner === node.id) { chosen++; continue }
     const against: (NoReason | 'dearer')[] = obstacles(node, need)
     if (node.presence !== 'online' || node.will !== 'open' || !state.links.get(node.id)?.connected) against.unshift('not_online')
+    const { minTrust } = need.spec.placement
+    if (minTrust && !isTrusted(state, node, minTrust, now)) against.push('trust')
     if (against.length === 0) {
       against.push('dearer')
-      gaps.push(total === 0 ? 0 : Math.max(0, ((scoreOf(state, node, need).total - total) / total) * 100))
+      gaps.push(total === 0 ? 0 : Math.max(0, ((scoreOf(state, node, need, now).total - total) / total) * 100))
     }
     for (const reason of against) {
       const seen = counts.get(reason) ?? { count: 0, alone: 0 }
