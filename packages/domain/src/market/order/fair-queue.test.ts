@@ -94,6 +94,35 @@ test('what no node could take before it was overdue is not asked when it is, unt
   expect(ask(queue, 'placed', late)).toEqual(['gpu'])
 })
 
+test('who leaves the lane takes nobody\'s turn with it', () => {
+  const queue = new FairQueue<string>(TOTAL), late = 100 * 60 * MINUTE
+  for (const [i, item] of ['gpu0', 'gpu1', 'cpu'].entries()) queue.add(item.slice(0, 3), item, standing({ buyer: item, since: i }))
+  expect(ask(queue, (item) => (item === 'gpu0' ? 'no_room' : item === 'gpu1' ? 'never' : 'placed'), late)).toEqual(['gpu0', 'gpu1', 'cpu'])
+})
+
+test('turns are right across classes, after charges and refunds alike', () => {
+  const queue = new FairQueue<string>(TOTAL), costly = (minutes: number) => ({ expectedMs: minutes * MINUTE, limitMs: 100 * MINUTE })
+  for (const [buyer, minutes] of [['a', 1], ['b', 48], ['c', 24]] as const) queue.add('first', buyer, standing({ buyer, ...costly(minutes) }))
+  expect(ask(queue, 'placed')).toHaveLength(3)
+  queue.add('x', 'a in x', standing({ buyer: 'a', ...costly(64) }))
+  queue.add('y', 'a in y', standing({ buyer: 'a', ...costly(96) }))
+  queue.add('y', 'b in y', standing({ buyer: 'b' }))
+  queue.add('z', 'c in z', standing({ buyer: 'c' }))
+  expect(ask(queue, 'placed', 0, 3)).toEqual(['a in x', 'c in z', 'b in y'])
+  queue.add('y', 'b again', standing({ buyer: 'b', ...costly(50) }))
+  queue.correct('a', [1], -60 * MINUTE)
+  expect(ask(queue, 'placed')).toEqual(['a in y', 'b again'])
+})
+
+test('a shorter one that comes while its class sleeps is first when it is woken', () => {
+  const queue = new FairQueue<string>(TOTAL)
+  queue.add('k', 'long', standing({ expectedMs: 4 * MINUTE }))
+  expect(ask(queue, 'no_room')).toEqual(['long'])
+  queue.add('k', 'short', standing())
+  queue.wake()
+  expect(ask(queue, 'placed')).toEqual(['short', 'long'])
+})
+
 test('a second try keeps its place, even for a buyer with much waiting', () => {
   const queue = new FairQueue<string>(TOTAL)
   const at = queue.add('k', 'first', standing({ since: 3 }))

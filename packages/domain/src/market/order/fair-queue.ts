@@ -11,8 +11,10 @@ import { Heap } from '../../heap.ts'
 import { RESERVATIONS_MAX } from './backfill.ts'
 import { FairShares, dominantCost } from './fair.ts'
 import type { Buyer } from './fair.ts'
-import { BACKLOG_TIMES, ageingKey, kindOf, patienceMs } from './key.ts'
-import type { Sized } from './key.ts'
+import { InTurn } from './in-turn.ts'
+import { BACKLOG_TIMES, kindOf, patienceMs } from './key.ts'
+import { lookForBest } from './lines.ts'
+import type { Class, Entry, Line, Member, Promised } from './lines.ts'
 import type { Amounts, Demand } from './profile.ts'
 
 export type Standing = Demand & {
@@ -25,11 +27,6 @@ export type Lane = 'overdue' | 'ordinary'
 export type Answer = 'placed' | 'gone' | 'no_room' | 'never'
 export type Place<Item> = (item: Item, classKey: string, lane: Lane) => Answer
 
-type Entry<Item> = { readonly item: Item; readonly since: number; readonly dueAt: number; readonly line: Line<Item> }
-type Line<Item> = { readonly member: Member<Item>; readonly kind: string; readonly sized: Sized; readonly cost: number; readonly entries: Heap<Entry<Item>>; dueKey: number }
-type Member<Item> = { readonly buyer: Buyer; readonly class: Class<Item>; readonly lines: Map<string, Line<Item>>; markKey: number }
-type Class<Item> = { readonly key: string; readonly members: Map<string, Member<Item>>; readonly marks: Heap<Member<Item>>; asleep: boolean; parked: boolean; inLane: number }
-
 export class FairQueue<Item> {
   #total: Amounts
   #shares = new FairShares()
@@ -37,7 +34,7 @@ export class FairQueue<Item> {
   #awake = new Set<Class<Item>>()
   #ofBuyer = new Map<string, Set<Member<Item>>>()
   #dues = new Heap<Line<Item>>()
-  #lane: Entry<Item>[] = []
+  #lane: Promised<Item>[] = []
   #size = 0
 
   /** `total` is what the pool has of each resource: costs are shares of it. */
@@ -57,7 +54,8 @@ export class FairQueue<Item> {
     const at = standing.entitledAt ?? this.#shares.entitle(buyer, since, BACKLOG_TIMES)
     this.#shares.join(buyer, line.cost)
     const dueAt = since + patienceMs(line.sized, Math.max(0, at - since))
-    line.entries.push(dueAt, { item, since, dueAt, line })
+    line.entries.push({ item, since, dueAt })
+    line.member.bestAt = -Infinity
     this.#expect(line)
     this.#size++
     return at
@@ -114,7 +112,7 @@ export class FairQueue<Item> {
   }
 
   #serveOrdinary(line: Line<Item>, place: Place<Item>): Answer {
-    const head = line.entries.peek() as Entry<Item>, { class: of } = line.member
+    const head = line.entries.head as Entry<Item>, { class: of } = line.member
     const answer = place(head.item, of.key, 'ordinary')
     if (answer === 'never') this.#park(of)
     if (answer === 'no_room' || answer === 'never') {
@@ -122,7 +120,7 @@ export class FairQueue<Item> {
       this.#awake.delete(of)
       return answer
     }
-    line.entries.pop()
+    line.entries.shift()
     this.#tidy(line)
     this.#done(line, answer)
     return answer
@@ -132,9 +130,9 @@ export class FairQueue<Item> {
     let placed = 0
     for (let i = 0; placed < most;) {
       if (i >= this.#lane.length) this.#pull(now)
-      const entry = this.#lane[i]
-      if (!entry) break
-      const of = entry.line.member.class, answer = place(entry.item, of.key, 'overdue')
+      const promised = this.#lane[i]
+      if (!promised) break
+      const { entry, line } = promised, of = line.member.class, answer = place(entry.item, of.key, 'overdue')
       if (answer === 'no_room') { i++; continue }
       if (answer === 'never') {
         i -= this.#lane.slice(0, i).filter((one) => one.line.member.class === of).length
@@ -144,8 +142,8 @@ export class FairQueue<Item> {
       this.#lane.splice(i, 1)
       of.inLane--
       if (answer === 'placed') placed++
-      this.#done(entry.line, answer)
-      this.#tidy(entry.line)
+      this.#done(line, answer)
+      this.#tidy(line)
     }
     return placed
   }
@@ -155,13 +153,14 @@ export class FairQueue<Item> {
     of.parked = true
     of.asleep = true
     this.#awake.delete(of)
-    const back = this.#lane.filter((entry) => entry.line.member.class === of)
-    this.#lane = this.#lane.filter((entry) => entry.line.member.class !== of)
-    for (const entry of back) {
-      const { buyer } = entry.line.member, member = this.#memberFor(of.key, buyer.id), known = member.lines.get(entry.line.kind)
-      const line = known ?? { ...entry.line, member, entries: new Heap<Entry<Item>>(), dueKey: Infinity }
+    const back = this.#lane.filter(({ line }) => line.member.class === of)
+    this.#lane = this.#lane.filter(({ line }) => line.member.class !== of)
+    for (const { entry, line: was } of back) {
+      const member = this.#memberFor(of.key, was.member.buyer.id), known = member.lines.get(was.kind)
+      const line = known ?? { ...was, member, entries: new InTurn<Entry<Item>>(), dueKey: Infinity }
       if (!known) member.lines.set(line.kind, line)
-      line.entries.push(entry.dueAt, { ...entry, line })
+      line.entries.push(entry)
+      member.bestAt = -Infinity
       of.inLane--
     }
   }
@@ -172,9 +171,9 @@ export class FairQueue<Item> {
       const key = this.#dues.peekKey(), line = this.#dues.pop() as Line<Item>
       if (key !== line.dueKey) continue
       line.dueKey = Infinity
-      const head = line.entries.peek()
+      const { head } = line.entries
       if (!head || line.member.class.parked) continue
-      if (head.dueAt <= now) { this.#lane.push(head); line.entries.pop(); line.member.class.inLane++; this.#tidy(line) }
+      if (head.dueAt <= now) { this.#lane.push({ entry: head, line }); line.entries.shift(); line.member.class.inLane++; this.#tidy(line) }
       this.#expect(line)
     }
   }
@@ -187,7 +186,7 @@ export class FairQueue<Item> {
 
   /** The line's head turns overdue at some time: remembered, unless an earlier time is. */
   #expect(line: Line<Item>): void {
-    const head = line.entries.peek()
+    const { head } = line.entries
     if (!head || head.dueAt >= line.dueKey || line.member.class.parked) return
     line.dueKey = head.dueAt
     this.#dues.push(line.dueKey, line)
@@ -207,15 +206,13 @@ export class FairQueue<Item> {
 
   /** Of all the buyer's lines in classes that are awake, the one with the lowest ageing key. */
   #shortest(buyer: Buyer, now: number): Line<Item> {
-    let best: Line<Item> | undefined, least = Infinity
+    let best: Member<Item> | undefined
     for (const member of this.#ofBuyer.get(buyer.id) ?? []) {
-      if (member.class.asleep) continue
-      for (const line of member.lines.values()) {
-        const key = ageingKey(line.sized, now - (line.entries.peek() as Entry<Item>).since)
-        if (!best || key < least) { best = line; least = key }
-      }
+      if (member.class.asleep || member.lines.size === 0) continue
+      lookForBest(member, now)
+      if (!best || member.bestKey < best.bestKey) best = member
     }
-    return best as Line<Item> // asked only for a buyer with a line in a class that is awake
+    return best?.best as Line<Item> // asked only for a buyer with a line in a class that is awake
   }
 
   #lineFor(classKey: string, standing: Standing): Line<Item> {
@@ -225,7 +222,7 @@ export class FairQueue<Item> {
       const { limitMs, priority, amounts } = standing
       line = {
         member, kind, sized: { limitMs, expectedMs, priority, width: dominantCost(amounts, this.#total, 1) }, cost: dominantCost(amounts, this.#total, expectedMs),
-        entries: new Heap(), dueKey: Infinity,
+        entries: new InTurn(), dueKey: Infinity,
       }
       member.lines.set(kind, line)
     }
@@ -237,7 +234,7 @@ export class FairQueue<Item> {
     if (!of) { of = { key: classKey, members: new Map(), marks: new Heap(), asleep: false, parked: false, inLane: 0 }; this.#classes.set(classKey, of); this.#awake.add(of) }
     let member = of.members.get(buyerId)
     if (!member) {
-      member = { buyer: this.#shares.buyer(buyerId), class: of, lines: new Map(), markKey: 0 }
+      member = { buyer: this.#shares.buyer(buyerId), class: of, lines: new Map(), markKey: 0, best: null, bestKey: Infinity, bestAt: -Infinity }
       of.members.set(buyerId, member)
       const all = this.#ofBuyer.get(buyerId)
       if (all) all.add(member)
@@ -250,6 +247,7 @@ export class FairQueue<Item> {
   /** An empty line goes, and with it an empty member and an empty class. A line of the lane's may be gone already, with another in its place. */
   #tidy(line: Line<Item>): void {
     const { member } = line, of = member.class
+    member.bestAt = -Infinity
     if (line.entries.size === 0 && member.lines.get(line.kind) === line) member.lines.delete(line.kind)
     if (member.lines.size === 0 && of.members.get(member.buyer.id) === member) {
       of.members.delete(member.buyer.id)

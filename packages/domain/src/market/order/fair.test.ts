@@ -78,6 +78,12 @@ test('what was charged too much comes back in full while there is work waiting, 
   expect(again.finish).toBe(10)
 })
 
+test('a refund to who is forgotten remembers nobody', () => {
+  const shares = new FairShares()
+  shares.correct('gone', -5)
+  expect(shares.size).toBe(0)
+})
+
 test('a job costs its scarcest resource, whichever that is', () => {
   expect(dominantCost([1, 4], [10, 8], 100)).toBe(50)
   expect(dominantCost([4, 1], [5, 8], 100)).toBe(80)

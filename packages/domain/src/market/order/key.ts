@@ -39,12 +39,12 @@ export function patienceMs({ limitMs, width, priority }: Pick<Sized, 'limitMs' |
   return PATIENCE_LEAST_MS + narrow * (entitledMs + (PATIENCE_MS * priority) / MIDDLE + PATIENCE_PER_LIMIT * limitMs)
 }
 
-/** Expectations within an eighth of each other are one kind, so that a class has few lines however many guesses there are. */
+/** Expectations are rounded up to half an octave, so that a class has few lines however many guesses there are. */
 export function kindOf({ expectedMs, limitMs, priority }: Pick<Sized, 'expectedMs' | 'limitMs' | 'priority'>): { readonly kind: string; readonly expectedMs: number } {
   const whole = Math.max(1, Math.min(Math.ceil(expectedMs), limitMs, 2 ** 52))
-  // The highest bit and the three after it, upwards: counted by halving, because logarithms may differ between machines.
+  // The highest bit and the one after it, upwards: counted by halving, because logarithms may differ between machines.
   let step = 1
-  while (whole / step >= 16) step *= 2
+  while (whole / step >= 4) step *= 2
   const rounded = Math.ceil(whole / step) * step
   return { kind: `${rounded}|${limitMs}|${priority}`, expectedMs: rounded }
 }
