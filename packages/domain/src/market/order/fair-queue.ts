@@ -64,10 +64,10 @@ export class FairQueue<Item> {
   /** The classes as they stand, with the longest waiting of each. An entry that no longer counts may stand in front. */
   table(): { readonly head: Item; readonly since: number; readonly waiting: number; readonly buyers: number; readonly asleep: boolean }[] {
     return [...this.#classes.values()].flatMap((one) => {
-      let waiting = one.inLane, head: Entry<Item> | undefined = this.#lane.find((entry) => entry.line.member.class === one)
+      let waiting = one.inLane, head: Entry<Item> | undefined = this.#lane.find(({ line }) => line.member.class === one)?.entry
       for (const member of one.members.values()) for (const { entries } of member.lines.values()) {
         waiting += entries.size
-        const first = entries.peek()
+        const first = entries.head
         if (first && (!head || first.since < head.since)) head = first
       }
       return head ? [{ head: head.item, since: head.since, waiting, buyers: one.members.size, asleep: one.asleep }] : []
