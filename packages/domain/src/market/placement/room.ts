@@ -1,0 +1,178 @@
+// Who has room: nodes, their pools, how full each region is, and which classes of need wait for room where. Every change of a node goes through here,
+// so lists, sums and wake-ups never disagree with the columns.
+import { invariant } from '../../invariant.ts'
+import { keyOf, NeedClass } from './classes.ts'
+import { enter, leave, Pools } from './grid.ts'
+import type { Pool } from './grid.ts'
+import { NodeColumns } from './nodes.ts'
+import { GpuFragmentation, scarcityOf, worstOn } from './score.ts'
+import { FragmentationValue } from './value.ts'
+import { DEVICES_MAX, DEVICE_MILLIS } from './view.ts'
+import type { Grant, Need, NodeView, Policy, Reason, Typical } from './view.ts'
+
+export type Amounts = Pick<Need, 'cpuMillis' | 'memoryMib' | 'diskMib' | 'gpus' | 'gpuMillis'>
+
+export class Room {
+  readonly policy: Policy
+  readonly nodes = new NodeColumns()
+  readonly pools = new Pools()
+  readonly classes: NeedClass[] = []
+  readonly fragmentation: GpuFragmentation
+  readonly #byKey = new Map<string, NeedClass>()
+  readonly #woken = new Set<number>()
+  /** Per region, nodes without GPUs and with: thousandths in use and offered by open nodes. */
+  readonly #used = new Float64Array(64)
+  readonly #offered = new Float64Array(64)
+  readonly #sorted = new Int32Array(DEVICES_MAX)
+
+  constructor(policy: Policy, typical: readonly Typical[]) {
+    this.policy = policy
+    this.fragmentation = new GpuFragmentation(this.nodes, new FragmentationValue(typical))
+  }
+
+  classOf(need: Need): NeedClass {
+    const key = keyOf(need)
+    let known = this.#byKey.get(key)
+    if (!known) {
+      invariant(need.gpus === 0 || (need.gpuMillis > 0 && need.gpuMillis <= DEVICE_MILLIS && need.gpus <= DEVICES_MAX), `no device gives ${need.gpuMillis} thousandths`)
+      known = new NeedClass(this.classes.length, need, this.policy)
+      this.classes.push(known)
+      this.#byKey.set(key, known)
+    }
+    return known
+  }
+  /** What work is typical has changed: everything that was computed of it is void. */
+  setTypical(typical: readonly Typical[]): void {
+    this.fragmentation.value = new FragmentationValue(typical)
+    for (let node = 0; node < this.nodes.top; node++) if (this.nodes.has(node)) { this.#revalue(node); this.nodes.version[node] = (this.nodes.version[node] as number) + 1 }
+  }
+  scarcity(pool: Pool): number {
+    const at = pool.region * 2 + (pool.gpu ? 1 : 0)
+    return scarcityOf(this.#used[at] as number, this.#offered[at] as number, this.policy)
+  }
+
+  put(view: NodeView): void {
+    const { nodes } = this, { id: node } = view
+    if (nodes.has(node)) this.#leave(node)
+    else nodes.count++
+    nodes.write(view)
+    const before = this.pools.all.length
+    const pool = this.pools.of(view)
+    nodes.pool[node] = pool.index
+    this.#revalue(node)
+    if (!view.open) return
+    this.#enter(node)
+    this.#wake(node)
+    // A pool that nobody has ordered yet: who sleeps has never looked into it.
+    if (this.pools.all.length > before) for (const one of this.classes) if (this.#takes(node, one)) this.#rouse(one)
+  }
+  remove(node: number): void {
+    if (!this.nodes.has(node)) return
+    this.#leave(node)
+    this.nodes.pool[node] = -1
+    this.nodes.count--
+  }
+
+  /** Null: it is not there, or has no room for it. `devices` 0 takes the fullest that have room. */
+  reserve(node: number, amounts: Amounts, devices = 0): Grant | null {
+    const { nodes } = this
+    if (!nodes.has(node) || this.#lacks(node, amounts) !== null) return null
+    const mask = amounts.gpus === 0 ? 0 : devices === 0 ? nodes.pickDevices(node, amounts.gpus, amounts.gpuMillis) : devices
+    let picked = 0
+    for (let d = 0; d < DEVICES_MAX; d++) if ((mask & (1 << d)) !== 0) { picked++; if ((nodes.devices[node * DEVICES_MAX + d] as number) < amounts.gpuMillis) return null }
+    if (picked !== amounts.gpus) return null
+    const grant: Grant = { node, life: nodes.life[node] as number, cpuMillis: amounts.cpuMillis, memoryMib: amounts.memoryMib, diskMib: amounts.diskMib, gpuMillis: amounts.gpus === 0 ? 0 : amounts.gpuMillis, devices: mask }
+    this.#move(grant, -1)
+    return grant
+  }
+  /** False: the node has gone since, and what was reserved with it. */
+  release(grant: Grant): boolean {
+    if (!this.nodes.has(grant.node) || this.nodes.life[grant.node] !== grant.life) return false
+    this.#move(grant, 1)
+    if ((this.nodes.cell[grant.node] as number) >= 0) this.#wake(grant.node)
+    return true
+  }
+  takeWoken(): number[] {
+    if (this.#woken.size === 0) return []
+    const woken = [...this.#woken]
+    this.#woken.clear()
+    return woken
+  }
+
+  /** Why a node cannot take so much now, whatever it costs. */
+  #lacks(node: number, amounts: Amounts): Reason | null {
+    const { nodes } = this
+    if ((nodes.freeCpu[node] as number) < amounts.cpuMillis) return 'cpu'
+    if ((nodes.freeMemory[node] as number) < amounts.memoryMib) return 'memory'
+    if ((nodes.freeDisk[node] as number) < amounts.diskMib) return 'disk'
+    if (amounts.gpus === 0) return null
+    let fit = 0
+    for (let d = 0, at = node * DEVICES_MAX; d < DEVICES_MAX; d++, at++) if ((nodes.devices[at] as number) >= amounts.gpuMillis) fit++
+    return fit >= amounts.gpus ? null : 'gpu'
+  }
+  /** Why a node of an admitted pool cannot take it; null: it can. */
+  refuses(node: number, need: NeedClass): Reason | null {
+    return this.#lacks(node, need.need) ?? (need.capped && worstOn(this.nodes, node, need) > need.need.maxCost ? 'price' : null)
+  }
+  #takes(node: number, need: NeedClass): boolean {
+    const pool = this.pools.all[this.nodes.pool[node] as number] as Pool
+    return need.admits(pool.region, pool.hardware, pool.traits, pool.gpu) && this.refuses(node, need) === null
+  }
+
+  #move(grant: Grant, sign: 1 | -1): void {
+    const { nodes } = this, { node } = grant
+    const before = nodes.used(node)
+    nodes.freeCpu[node] = (nodes.freeCpu[node] as number) + sign * grant.cpuMillis
+    nodes.freeMemory[node] = (nodes.freeMemory[node] as number) + sign * grant.memoryMib
+    nodes.freeDisk[node] = (nodes.freeDisk[node] as number) + sign * grant.diskMib
+    if (grant.devices !== 0) for (let d = 0; d < DEVICES_MAX; d++) if ((grant.devices & (1 << d)) !== 0) nodes.devices[node * DEVICES_MAX + d] = (nodes.devices[node * DEVICES_MAX + d] as number) + sign * grant.gpuMillis
+    nodes.version[node] = (nodes.version[node] as number) + 1
+    this.#revalue(node)
+    const cell = nodes.cell[node] as number
+    if (cell < 0) return
+    const pool = this.pools.all[nodes.pool[node] as number] as Pool, at = pool.region * 2 + (pool.gpu ? 1 : 0)
+    this.#used[at] = (this.#used[at] as number) + nodes.used(node) - before
+    const to = nodes.cellOf(node)
+    if (to !== cell) { leave(pool, nodes, node); enter(pool, nodes, node, to) }
+  }
+  #enter(node: number): void {
+    const { nodes } = this, pool = this.pools.all[nodes.pool[node] as number] as Pool, at = pool.region * 2 + (pool.gpu ? 1 : 0)
+    enter(pool, nodes, node, nodes.cellOf(node))
+    nodes.open++
+    this.#used[at] = (this.#used[at] as number) + nodes.used(node)
+    this.#offered[at] = (this.#offered[at] as number) + nodes.offered(node)
+  }
+  #leave(node: number): void {
+    const { nodes } = this
+    if ((nodes.cell[node] as number) < 0) return
+    const pool = this.pools.all[nodes.pool[node] as number] as Pool, at = pool.region * 2 + (pool.gpu ? 1 : 0)
+    leave(pool, nodes, node)
+    nodes.open--
+    this.#used[at] = (this.#used[at] as number) - nodes.used(node)
+    this.#offered[at] = (this.#offered[at] as number) - nodes.offered(node)
+  }
+  #revalue(node: number): void {
+    const { nodes } = this
+    if ((nodes.gpus[node] as number) === 0) { nodes.value[node] = 0; return }
+    nodes.sorted(node, this.#sorted)
+    nodes.value[node] = this.fragmentation.value.value((this.pools.all[nodes.pool[node] as number] as Pool).hardware, Math.max(0, nodes.freeCpu[node] as number), this.#sorted)
+  }
+
+  /** The node has gained room, or is new: classes that found no place in its pool, and would find one on it now, may look again. */
+  #wake(node: number): void {
+    const pool = this.pools.all[this.nodes.pool[node] as number] as Pool, { blocked } = pool
+    for (let i = blocked.length - 1; i >= 0; i--) {
+      const need = this.classes[blocked[i] as number] as NeedClass
+      if (this.refuses(node, need) !== null) continue
+      const last = blocked.pop() as number
+      if (i < blocked.length) blocked[i] = last
+      need.reopen(pool)
+      this.#rouse(need)
+    }
+  }
+  #rouse(need: NeedClass): void {
+    if (!need.asleep) return
+    need.asleep = false
+    this.#woken.add(need.index)
+  }
+}

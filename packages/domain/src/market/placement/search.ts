@@ -1,0 +1,132 @@
+// The best node for a class of need. Pools are visited by their bound, cheapest first, until the next cannot hold a better one. In a small market that is
+// exact. In a large one so many candidates are scored and no more: in each pool the tightest cells that fit, a few nodes of each, and, where
+// spreading pays, some from the emptiest end. A search that finds nothing is always complete, so "no place" is never a guess.
+import type { NeedClass } from './classes.ts'
+import { cellBefore, cellFrom } from './grid.ts'
+import type { Pool } from './grid.ts'
+import type { Room } from './room.ts'
+import { loadOf, priceOn, STEP, strandedOf, termsOf } from './score.ts'
+import { COARSE, FINE } from './levels.ts'
+import { DEVICES_MAX, DEVICE_MILLIS, REASONS } from './view.ts'
+import type { Decision, Reason, Refused } from './view.ts'
+
+/** Of one pool, so that several pools of like price are compared; of one cell, so that unlike states are. */
+const PER_POOL = 8, PER_CELL = 2
+/** Nodes of a cell that may turn out not to fit before the walk goes on to the next cell; only when nothing was found are all of them asked. */
+const MISSES_PER_CELL = 8
+
+export class Search {
+  readonly #room: Room
+  readonly #refused = new Int32Array(REASONS.length)
+  #candidates = 0
+  #node = -1
+  #price = 0; #risk = 0; #load = 0; #fragmentation = 0; #total = Infinity
+  #second = -1; #secondTotal = Infinity
+  #personal = false
+  #skipped = false
+
+  constructor(room: Room) { this.#room = room }
+
+  best(need: NeedClass, avoid: readonly number[], owners: readonly number[]): Decision | null {
+    const { policy, nodes, pools } = this.#room
+    this.#refused.fill(0)
+    this.#candidates = 0
+    this.#node = this.#second = -1
+    this.#total = this.#secondTotal = Infinity
+    need.refresh(pools)
+    const all = nodes.open <= policy.lookAllBelow
+    for (let rank = need.nextOpen(0); rank >= 0; rank = need.nextOpen(rank + 1)) {
+      if ((need.bounds[rank] as number) > this.#total || (!all && this.#candidates >= policy.look)) break
+      const pool = need.order[rank] as Pool, before = this.#candidates
+      this.#personal = false
+      if (all) this.#walk(pool, need, avoid, owners, Infinity, false)
+      else {
+        const most = Math.min(PER_POOL, policy.look - this.#candidates)
+        this.#walk(pool, need, avoid, owners, most, true)
+        if (this.#candidates === before && this.#skipped) this.#walk(pool, need, avoid, owners, 1, false)
+      }
+      // A node refused for this slot alone says nothing about the class.
+      if (this.#candidates === before && !this.#personal) need.shut(rank)
+    }
+    need.asleep = this.#node < 0 && need.exhausted
+    return this.#node < 0 ? null : this.#decision(need)
+  }
+
+  #walk(pool: Pool, need: NeedClass, avoid: readonly number[], owners: readonly number[], most: number, sample: boolean): void {
+    const scarcity = this.#room.scarcity(pool)
+    const end = this.#candidates + most
+    const tight = sample && !pool.gpu ? this.#candidates + (most >> 1) : end
+    const row = pool.gpu ? need.row.gpu : need.row.memory, { column } = need
+    this.#skipped = false
+    let cell = cellFrom(pool, row * FINE, column), last = -1
+    for (; cell >= 0 && this.#candidates < tight; cell = cell + 1 < COARSE * FINE ? cellFrom(pool, cell + 1, column) : -1) {
+      last = cell
+      this.#ask(pool, need, cell, scarcity, avoid, owners, sample ? Math.min(PER_CELL, tight - this.#candidates) : Infinity, sample ? MISSES_PER_CELL : Infinity)
+    }
+    if (tight === end || cell < 0) return
+    for (cell = cellBefore(pool, COARSE * FINE - 1, column); cell > last && this.#candidates < end; cell = cellBefore(pool, cell - 1, column)) {
+      this.#ask(pool, need, cell, scarcity, avoid, owners, Math.min(PER_CELL, end - this.#candidates), MISSES_PER_CELL)
+    }
+  }
+  #ask(pool: Pool, need: NeedClass, cell: number, scarcity: number, avoid: readonly number[], owners: readonly number[], most: number, misses: number): void {
+    const { next } = this.#room.nodes
+    for (let node = pool.heads[cell] as number; node >= 0; node = next[node] as number) {
+      if (this.#consider(node, pool, need, scarcity, avoid, owners)) { if (--most <= 0) { return } } else if (--misses <= 0) { this.#skipped = true; return }
+    }
+  }
+
+  #consider(node: number, pool: Pool, need: NeedClass, scarcity: number, avoid: readonly number[], owners: readonly number[]): boolean {
+    const room = this.#room, { nodes, policy } = room
+    const reason = room.refuses(node, need)
+    if (reason !== null) { this.#no(reason); return false }
+    if (avoid.length > 0 && avoid.includes(node)) { this.#personal = true; this.#no('avoided'); return false }
+    if (owners.length > 0 && owners.includes(nodes.owner[node] as number)) { this.#personal = true; this.#no('owner'); return false }
+    this.#candidates++
+    const price = priceOn(nodes, node, need.likely), risk = Math.round((price * (nodes.riskPpm[node] as number)) / 1_000_000)
+    let load = 0, fragmentation: number
+    if (pool.gpu) fragmentation = (need.stepPrice * Math.max(1, nodes.gpuHour[node] as number) * scarcity * this.#units(node, pool, need)) / STEP
+    else {
+      const cpu = ((nodes.freeCpu[node] as number) - need.need.cpuMillis) / Math.max(1, nodes.cpu[node] as number)
+      const memory = ((nodes.freeMemory[node] as number) - need.need.memoryMib) / Math.max(1, nodes.memory[node] as number)
+      load = loadOf(price, cpu, scarcity, policy)
+      fragmentation = strandedOf(price, cpu, memory, scarcity, policy)
+    }
+    const total = price + risk + load + fragmentation
+    if (total < this.#total || (total === this.#total && node < this.#node)) {
+      this.#second = this.#node; this.#secondTotal = this.#total
+      this.#node = node
+      this.#price = price; this.#risk = risk; this.#load = load; this.#fragmentation = fragmentation; this.#total = total
+    } else if (total < this.#secondTotal || (total === this.#secondTotal && node < this.#second)) { this.#second = node; this.#secondTotal = total }
+    return true
+  }
+  /** In a market that is scored whole, a node that has not changed since this class last looked keeps its fragmentation. */
+  #units(node: number, pool: Pool, need: NeedClass): number {
+    const { nodes, policy, fragmentation } = this.#room
+    if (nodes.size > 2 * policy.lookAllBelow) return fragmentation.units(pool.hardware, node, need.need)
+    const { kept } = need
+    if (kept.at.length < nodes.size) { kept.steps = new Float64Array(nodes.size); kept.at = new Uint32Array(nodes.size) }
+    if (kept.at[node] === nodes.version[node]) return kept.steps[node] as number
+    const units = fragmentation.units(pool.hardware, node, need.need)
+    kept.at[node] = nodes.version[node] as number
+    kept.steps[node] = units
+    return units
+  }
+  #no(reason: Reason): void { const at = REASONS.indexOf(reason); this.#refused[at] = (this.#refused[at] as number) + 1 }
+
+  #decision(need: NeedClass): Decision {
+    const refused: Refused = {}
+    for (let i = 0; i < REASONS.length; i++) if (this.#refused[i] !== 0) refused[REASONS[i] as Reason] = this.#refused[i] as number
+    return {
+      node: this.#node, devices: this.#devices(this.#node, need), terms: termsOf(this.#price, this.#risk, this.#load, this.#fragmentation),
+      runnerUp: this.#second < 0 ? null : { node: this.#second, total: this.#secondTotal }, candidates: this.#candidates, refused,
+    }
+  }
+  #devices(node: number, { need }: NeedClass): number {
+    const { nodes, fragmentation, pools } = this.#room
+    if (need.gpus === 0) return 0
+    if (need.gpus > 1 || need.gpuMillis === DEVICE_MILLIS) return nodes.pickDevices(node, need.gpus, need.gpuMillis)
+    fragmentation.units((pools.all[nodes.pool[node] as number] as Pool).hardware, node, need)
+    for (let d = 0; d < DEVICES_MAX; d++) if (nodes.devices[node * DEVICES_MAX + d] === fragmentation.picked) return 1 << d
+    return 0
+  }
+}
