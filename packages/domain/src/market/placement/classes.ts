@@ -28,9 +28,9 @@ export class NeedClass {
   order: Pool[] = []
   bounds = new Float64Array(0)
   #ranks = new Int32Array(0)
-  /** Bit by rank: not searched in vain. */
+  /** Pools searched in vain, by index; and the others, as a bit by rank. */
+  readonly #shut = new Set<number>()
   #open = new Uint32Array(0)
-  #openCount = 0
   #shape = -1
   /** Its last question found nothing, and nothing that happened since could change that. */
   asleep = false
@@ -67,22 +67,19 @@ export class NeedClass {
   refresh(pools: Pools): void {
     if (this.#shape === pools.shape) return
     this.#shape = pools.shape
-    const shut = new Set(this.order.filter((_, rank) => !this.isOpen(rank)))
     const bounded = pools.all.filter((pool) => this.admits(pool.region, pool.hardware, pool.traits, pool.gpu)).map((pool) => ({ pool, bound: this.boundOf(pool) }))
     bounded.sort((a, b) => a.bound - b.bound || a.pool.index - b.pool.index)
     this.order = bounded.map((one) => one.pool)
     this.bounds = Float64Array.from(bounded, (one) => one.bound)
     this.#ranks = new Int32Array(pools.all.length).fill(-1)
     this.#open = new Uint32Array((this.order.length + 31) >> 5)
-    this.#openCount = 0
     this.order.forEach((pool, rank) => {
       this.#ranks[pool.index] = rank
-      if (!shut.has(pool)) { this.#open[rank >> 5] = (this.#open[rank >> 5] as number) | (1 << (rank & 31)); this.#openCount++ }
+      if (!this.#shut.has(pool.index)) this.#open[rank >> 5] = (this.#open[rank >> 5] as number) | (1 << (rank & 31))
     })
   }
-  isOpen(rank: number): boolean { return ((this.#open[rank >> 5] as number) & (1 << (rank & 31))) !== 0 }
   /** Every pool that it may look into was searched in vain. */
-  get exhausted(): boolean { return this.#openCount === 0 }
+  get exhausted(): boolean { return this.#shut.size === this.order.length }
   /** The next rank at or after `rank` worth looking at; -1: none. */
   nextOpen(rank: number): number {
     for (let word = rank >> 5, from = rank & 31; word < this.#open.length; word++, from = 0) {
@@ -93,13 +90,17 @@ export class NeedClass {
   }
   shut(rank: number): void {
     this.#open[rank >> 5] = (this.#open[rank >> 5] as number) & ~(1 << (rank & 31))
-    this.#openCount--
-    ;(this.order[rank] as Pool).blocked.push(this.index)
+    this.shutUnseen(this.order[rank] as Pool)
+  }
+  /** A pool made while the class slept, and of no use to it yet: it waits there too, though it has not been ordered. */
+  shutUnseen(pool: Pool): void {
+    this.#shut.add(pool.index)
+    pool.blocked.push(this.index)
   }
   reopen(pool: Pool): void {
-    const rank = this.#ranks[pool.index] as number
-    this.#open[rank >> 5] = (this.#open[rank >> 5] as number) | (1 << (rank & 31))
-    this.#openCount++
+    this.#shut.delete(pool.index)
+    const rank = this.#ranks[pool.index] ?? -1
+    if (rank >= 0) this.#open[rank >> 5] = (this.#open[rank >> 5] as number) | (1 << (rank & 31))
   }
 }
 

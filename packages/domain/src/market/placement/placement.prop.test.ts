@@ -20,10 +20,11 @@ const TYPICAL: readonly Typical[] = [
   { cpuMillis: 1000, gpus: 1, gpuMillis: 300, hardware: 0, share: 3 }, { cpuMillis: 4000, gpus: 1, gpuMillis: 1000, hardware: 0, share: 4 }, { cpuMillis: 3000, gpus: 2, gpuMillis: 1000, hardware: 3, share: 1 },
   { cpuMillis: 4000, gpus: 0, gpuMillis: 0, hardware: 0, share: 2 }, { cpuMillis: 0, gpus: 2, gpuMillis: 500, hardware: 4, share: 0.3 },
 ]
-type Event = { kind: 'put'; view: NodeView } | { kind: 'remove'; node: number } | { kind: 'place'; need: number } | { kind: 'release'; which: number } | { kind: 'avoid'; need: number; nodes: number[]; owners: number[] }
+type Event = { kind: 'put'; view: NodeView } | { kind: 'flip'; node: number } | { kind: 'remove'; node: number } | { kind: 'place'; need: number } | { kind: 'release'; which: number } | { kind: 'avoid'; need: number; nodes: number[]; owners: number[] }
 const NODES = 7
 const anEvent: fc.Arbitrary<Event> = fc.oneof(
   { weight: 3, arbitrary: fc.nat(NODES).chain((id) => fc.record({ kind: fc.constant('put' as const), view: aView(id) })) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('flip' as const), node: fc.nat(NODES) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('remove' as const), node: fc.nat(NODES) }) },
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('place' as const), need: fc.nat(5) }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('release' as const), which: fc.nat(50) }) },
@@ -37,11 +38,12 @@ const aMarket = fc.record({
 function play(market: { views: NodeView[]; needs: Need[]; events: Event[] }, policy: { lookAllBelow: number; look?: number }, check: (engine: ReturnType<typeof createPlacement>, reference: Reference, need: Need, avoid: number[], owners: number[]) => void): string {
   const engine = createPlacement({ policy, typical: TYPICAL }), reference = new Reference(policy, TYPICAL)
   const grants: Grant[] = [], story: unknown[] = []
-  const there = new Set<number>()
-  const put = (view: NodeView): void => { engine.putNode(view); reference.putNode(view); there.add(view.id) }
+  const there = new Map<number, NodeView>()
+  const put = (view: NodeView): void => { engine.putNode(view); reference.putNode(view); there.set(view.id, view) }
   market.views.forEach(put)
   for (const event of market.events) {
     if (event.kind === 'put') put(event.view)
+    else if (event.kind === 'flip') { const view = there.get(event.node); if (view) put({ ...view, open: !view.open }) }
     else if (event.kind === 'remove') { engine.removeNode(event.node); reference.removeNode(event.node); there.delete(event.node) }
     else if (event.kind === 'release') {
       const grant = grants[event.which % Math.max(1, grants.length)]
@@ -58,7 +60,7 @@ function play(market: { views: NodeView[]; needs: Need[]; events: Event[] }, pol
       reference.book(grant as Grant)
       grants.push(grant as Grant)
     }
-    for (const node of there) {
+    for (const node of there.keys()) {
       const free = reference.free(node), mine = engine.free(node)
       expect([mine.cpuMillis, mine.memoryMib, mine.diskMib]).toEqual([free.cpu, free.memory, free.disk])
       expect(mine.devices).toEqual(free.devices.slice(0, mine.devices.length))
@@ -119,7 +121,8 @@ test('a class that found no place sleeps, and wakes exactly when some change let
   fc.assert(fc.property(aMarket, (market) => {
     const engine = createPlacement({ typical: TYPICAL }), reference = new Reference({}, TYPICAL)
     const grants: Grant[] = []
-    const put = (view: NodeView): void => { engine.putNode(view); reference.putNode(view) }
+    const there = new Map<number, NodeView>()
+    const put = (view: NodeView): void => { engine.putNode(view); reference.putNode(view); there.set(view.id, view) }
     const sleeping = new Set<number>()
     const settle = (): void => {
       for (const woken of engine.takeWoken()) {
@@ -131,7 +134,8 @@ test('a class that found no place sleeps, and wakes exactly when some change let
     market.views.forEach(put)
     for (const event of market.events) {
       if (event.kind === 'put') put(event.view)
-      else if (event.kind === 'remove') { engine.removeNode(event.node); reference.removeNode(event.node) }
+      else if (event.kind === 'flip') { const view = there.get(event.node); if (view) put({ ...view, open: !view.open }) }
+      else if (event.kind === 'remove') { engine.removeNode(event.node); reference.removeNode(event.node); there.delete(event.node) }
       else if (event.kind === 'release') {
         const grant = grants.splice(event.which % Math.max(1, grants.length), 1)[0]
         if (grant) { engine.release(grant); reference.release(grant) }

@@ -60,11 +60,11 @@ export class Room {
     const pool = this.pools.of(view)
     nodes.pool[node] = pool.index
     this.#revalue(node)
+    // A pool that nobody has looked into yet: who sleeps waits here too.
+    if (this.pools.all.length > before) for (const one of this.classes) if (one.asleep && one.admits(pool.region, pool.hardware, pool.traits, pool.gpu)) one.shutUnseen(pool)
     if (!view.open) return
     this.#enter(node)
     this.#wake(node)
-    // A pool that nobody has ordered yet: who sleeps has never looked into it.
-    if (this.pools.all.length > before) for (const one of this.classes) if (this.#takes(node, one)) this.#rouse(one)
   }
   remove(node: number): void {
     if (!this.nodes.has(node)) return
@@ -114,11 +114,6 @@ export class Room {
   refuses(node: number, need: NeedClass): Reason | null {
     return this.#lacks(node, need.need) ?? (need.capped && worstOn(this.nodes, node, need) > need.need.maxCost ? 'price' : null)
   }
-  #takes(node: number, need: NeedClass): boolean {
-    const pool = this.pools.all[this.nodes.pool[node] as number] as Pool
-    return need.admits(pool.region, pool.hardware, pool.traits, pool.gpu) && this.refuses(node, need) === null
-  }
-
   #move(grant: Grant, sign: 1 | -1): void {
     const { nodes } = this, { node } = grant
     const before = nodes.used(node)
