@@ -82,6 +82,14 @@ export function arrivals(list: PodList, seed: number, gpuMillis: number): Pod[] 
   }
   let asked = sequence.reduce((sum, pod) => sum + pod.gpus * pod.gpuMillis, 0)
   const most = LOAD * gpuMillis
+  // Lists of many large pods ask for more than that as they are: pods are struck out at random.
+  if (asked > most) {
+    while (asked > most) {
+      const pod = sequence.splice(Math.floor(random() * sequence.length), 1)[0] as Pod
+      asked -= pod.gpus * pod.gpuMillis
+    }
+    return sequence
+  }
   for (;;) {
     const pod = pods[Math.floor(random() * pods.length)] as Pod
     if (asked + pod.gpuMillis > most) return sequence

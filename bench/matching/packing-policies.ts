@@ -88,7 +88,9 @@ function randomly(nodes: readonly OpenbNode[], _list: PodList, seed: number): Pl
     const fit: number[] = []
     for (let n = 0; n < nodes.length; n++) if (cluster.fits(n, pod)) fit.push(n)
     if (fit.length === 0) return false
-    cluster.take(fit[Math.floor(random() * fit.length)] as number, pod)
+    const n = fit[Math.floor(random() * fit.length)] as number
+    const devices = [0, 1, 2, 3, 4, 5, 6, 7].filter((d) => (cluster.gpu[n * 8 + d] as number) >= pod.gpuMillis)
+    cluster.take(n, pod, pod.gpus === 1 && pod.gpuMillis < 1000 ? (devices[Math.floor(random() * devices.length)] as number) : -1)
     return true
   }
 }
@@ -130,12 +132,13 @@ class Fragmentation {
   of(model: number, cpu: number, gpu: Int32Array, from: number): number {
     let idle = 0, lost = 0
     for (let d = from; d < from + 8; d++) idle += gpu[d] as number
+    if (idle === 0) return 0
     for (let i = 0; i < this.#typical.length; i++) {
       const one = this.#typical[i] as Typical
+      if (one.gpus === 0 || cpu < one.cpuMillis || (one.hardware !== 0 && (one.hardware & (1 << model)) === 0)) { lost += (this.#share[i] as number) * idle; continue }
       let fit = 0, small = 0
       for (let d = from; d < from + 8; d++) if ((gpu[d] as number) >= one.gpuMillis) fit++; else small += gpu[d] as number
-      const runs = one.gpus > 0 && cpu >= one.cpuMillis && fit >= one.gpus && (one.hardware === 0 || (one.hardware & (1 << model)) !== 0)
-      lost += (this.#share[i] as number) * (runs ? small : idle)
+      lost += (this.#share[i] as number) * (fit >= one.gpus ? small : idle)
     }
     return lost
   }
