@@ -2,6 +2,7 @@
 // them have been searched in vain. Slots of one class share all of this; a million of them cost one search.
 import { cpuLevel, gpuLevel, memoryLevel } from './levels.ts'
 import type { Pool, Pools } from './grid.ts'
+import { lossSteps } from './value.ts'
 import { DEVICE_MILLIS } from './view.ts'
 import type { Need, Policy } from './view.ts'
 
@@ -22,11 +23,14 @@ export class NeedClass {
   readonly capped: boolean
   /** Micro-credits of one step of fragmentation, per micro-credit of the price of a GPU-hour: 40 milli-GPUs, for as long as the work runs. */
   readonly stepPrice: number
+  /** Steps that filling what nobody else could use is likely to give back: no more than what the work itself takes up. */
+  readonly steps: number
   readonly row: { readonly gpu: number; readonly memory: number }
   readonly column: number
-  /** Pools by their bound, and by index their rank, -1 for those that can never take it. */
+  readonly #loadShare: number
+  /** Pools by what they are likely to cost, and by index their rank, -1 for those that can never take it. */
   order: Pool[] = []
-  bounds = new Float64Array(0)
+  floors = new Float64Array(0)
   #ranks = new Int32Array(0)
   /** Pools searched in vain, by index; and the others, as a bit by rank. */
   readonly #shut = new Set<number>()
@@ -44,6 +48,8 @@ export class NeedClass {
     this.worst = ratesOf(need, need.limitMs)
     this.outGib = need.outMib / 1024
     this.capped = need.maxCost !== Infinity
+    this.steps = -lossSteps(-need.gpus * need.gpuMillis)
+    this.#loadShare = policy.loadShare
     this.stepPrice = policy.shadow * 0.04 * (need.expectedMs / HOUR_MS)
     this.row = { gpu: need.gpus === 0 ? 0 : gpuLevel(need.gpuMillis === DEVICE_MILLIS ? need.gpus : 0, need.gpuMillis === DEVICE_MILLIS ? 0 : need.gpuMillis), memory: memoryLevel(need.memoryMib) }
     this.column = cpuLevel(need.cpuMillis)
@@ -55,22 +61,25 @@ export class NeedClass {
     return (need.regions === 0 || (need.regions & (1 << region)) !== 0) && (need.hardware === 0 || (need.hardware & (1 << hardware)) !== 0)
       && (need.traits & traits) === need.traits && (gpu || need.gpus === 0)
   }
-  /** Less than any node of the pool can cost: its cheapest in every part, and the most that fragmentation could give back. */
-  boundOf(pool: Pool): number {
-    const { likely } = this, { least } = pool
+  /** Less than any node of the pool costs by price and risk: its cheapest in every part. */
+  #floorOf({ least }: Pool): number {
+    const { likely } = this
     const price = Math.round(least.start + least.cpuHour * likely.cpu + least.memoryGibHour * likely.memory + least.diskGibHour * likely.disk + least.gpuHour * likely.gpu)
-    const back = pool.gpu ? 50 * this.stepPrice * Math.max(1, pool.mostGpuHour) : 0
-    return price + Math.round((price * least.riskPpm) / 1_000_000) - back
+    return price + Math.round((price * least.riskPpm) / 1_000_000)
   }
 
   /** Orders the pools anew when pools or bounds have changed; what was searched in vain stays so. */
   refresh(pools: Pools): void {
     if (this.#shape === pools.shape) return
     this.#shape = pools.shape
-    const bounded = pools.all.filter((pool) => this.admits(pool.region, pool.hardware, pool.traits, pool.gpu)).map((pool) => ({ pool, bound: this.boundOf(pool) }))
-    bounded.sort((a, b) => a.bound - b.bound || a.pool.index - b.pool.index)
+    const bounded = pools.all.filter((pool) => this.admits(pool.region, pool.hardware, pool.traits, pool.gpu)).map((pool) => {
+      const floor = this.#floorOf(pool)
+      // Nodes without GPUs charge for crowding as well: half of the most, as a guess. The guess orders, the floor proves.
+      return { pool, floor, guess: pool.gpu ? floor : floor * (1 + this.#loadShare / 2) }
+    })
+    bounded.sort((a, b) => a.guess - b.guess || a.pool.index - b.pool.index)
     this.order = bounded.map((one) => one.pool)
-    this.bounds = Float64Array.from(bounded, (one) => one.bound)
+    this.floors = Float64Array.from(bounded, (one) => one.floor)
     this.#ranks = new Int32Array(pools.all.length).fill(-1)
     this.#open = new Uint32Array((this.order.length + 31) >> 5)
     this.order.forEach((pool, rank) => {

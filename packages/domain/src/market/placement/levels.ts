@@ -18,19 +18,19 @@ export const memoryLevel = (mib: number): number => (mib < 64 ? 0 : Math.min(COA
 /** Whole free devices count from level 8 on; below, the largest part that is free on one device, in sevenths. */
 export const gpuLevel = (whole: number, largest: number): number => (whole > 0 ? Math.min(COARSE - 1, 7 + whole) : largest <= 0 ? 0 : 1 + Math.floor((largest * 7) / DEVICE_MILLIS))
 
-/** Sixteen steps an octave: what falls into one band differs by 3 to 6 %. */
+/** Thirty-two steps an octave: what falls into one band differs by two or three per cent. */
 export const priceBand = (index: number): number => {
   const x = Math.min(0x7fff_ffff, Math.floor(index))
-  if (x < 16) return x
+  if (x < 32) return x
   const exponent = 31 - Math.clz32(x)
-  return (exponent - 3) * 16 + ((x >> (exponent - 4)) & 15)
+  return (exponent - 3) * 32 + ((x >> (exponent - 5)) & 31)
 }
 
-/** Down to four digits of the binary mantissa: bounds that are made of it move rarely. */
+/** Down to eight digits of the binary mantissa, so that bounds made of it rarely move, and still order pools of neighbouring bands. */
 export const roundDown = (x: number): number => { const step = stepOf(x); return Math.floor(x / step) * step }
 export const roundUp = (x: number): number => { const step = stepOf(x); return Math.ceil(x / step) * step }
 function stepOf(x: number): number {
   let step = 1
-  while (x / step >= 32) step *= 2
+  while (x / step >= 512) step *= 2
   return step
 }

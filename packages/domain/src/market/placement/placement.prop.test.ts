@@ -74,6 +74,8 @@ test('in a small market the engine decides what the slow reference decides: same
     play(market, { lookAllBelow: 100 }, (engine, reference, need, avoid, owners) => {
       const found = engine.best(engine.classOf(need), avoid, owners), right = reference.best(need, avoid, owners)
       expect(found && { node: found.node, devices: found.devices, terms: found.terms }).toEqual(right && { node: right.node, devices: right.devices, terms: right.terms })
+      const scanned = engine.scan(engine.classOf(need)), unasked = reference.best(need)
+      expect(scanned && { node: scanned.node, terms: scanned.terms, candidates: scanned.candidates }).toEqual(unasked && { node: unasked.node, terms: unasked.terms, candidates: unasked.candidates })
     })
   }), { numRuns: 400 })
 })

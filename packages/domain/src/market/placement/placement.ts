@@ -5,17 +5,17 @@
 //   classOf(need)               a number for a need; ask once, keep it
 //   best(class, avoid, owners)  where, with the terms of the score; null: nowhere, and the class sleeps
 //   reserve / release           room is taken and given back; a release wakes the sleeping classes that fit now, see takeWoken
+//   scan(class)                 the exact best, by asking everybody; slow
 //   explain(class)              every node by reason; slow, for the buyer who asks why
 import { Room } from './room.ts'
 import type { Amounts } from './room.ts'
-import { Search } from './search.ts'
+import { NOBODY, Search } from './search.ts'
 import type { NeedClass } from './classes.ts'
 import type { Pool } from './grid.ts'
-import { POLICY } from './view.ts'
+import { POLICY, REASONS } from './view.ts'
 import type { Decision, Grant, Need, NodeView, Policy, Refused, Typical } from './view.ts'
 
 export type PlacementOptions = { readonly policy?: Partial<Policy>; readonly typical?: readonly Typical[]; /** Nodes to make place for at once. */ readonly expect?: number }
-const NOBODY: readonly number[] = []
 
 export function createPlacement(options: PlacementOptions = {}): Placement {
   return new Placement({ ...POLICY, ...options.policy }, options.typical ?? [], options.expect ?? 0)
@@ -42,6 +42,8 @@ export class Placement {
   needOf(index: number): Need { return this.#class(index).need }
   /** Nodes in `avoid` and of `owners` are left out for this question only. */
   best(index: number, avoid: readonly number[] = NOBODY, owners: readonly number[] = NOBODY): Decision | null { return this.#search.best(this.#class(index), avoid, owners) }
+  /** The exact answer, by asking every node: for measuring, not for markets. */
+  scan(index: number): Decision | null { return this.#search.scan(this.#class(index)) }
   asleep(index: number): boolean { return this.#class(index).asleep }
   /** Classes that slept and may find a place since the last call, in the order in which they woke. */
   takeWoken(): number[] { return this.#room.takeWoken() }
@@ -57,8 +59,8 @@ export class Placement {
     for (let node = 0; node < nodes.top; node++) {
       if (!nodes.has(node)) continue
       const pool = pools.all[nodes.pool[node] as number] as Pool
-      const reason = (nodes.cell[node] as number) < 0 ? 'closed' : this.#mismatch(pool, need) ?? this.#room.refuses(node, need)
-      if (reason === null) fits++
+      const reason = (nodes.cell[node] as number) < 0 ? 'closed' : this.#mismatch(pool, need) ?? REASONS[this.#room.refuses(node, need)]
+      if (reason === undefined) fits++
       else refused[reason] = (refused[reason] ?? 0) + 1
     }
     return { fits, refused }

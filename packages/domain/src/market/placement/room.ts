@@ -7,8 +7,10 @@ import type { Pool } from './grid.ts'
 import { NodeColumns } from './nodes.ts'
 import { GpuFragmentation, scarcityOf, worstOn } from './score.ts'
 import { FragmentationValue } from './value.ts'
-import { DEVICES_MAX, DEVICE_MILLIS } from './view.ts'
-import type { Grant, Need, NodeView, Policy, Reason, Typical } from './view.ts'
+import { DEVICES_MAX, DEVICE_MILLIS, REASONS } from './view.ts'
+import type { Grant, Need, NodeView, Policy, Typical } from './view.ts'
+
+const CPU = REASONS.indexOf('cpu'), MEMORY = REASONS.indexOf('memory'), DISK = REASONS.indexOf('disk'), GPU = REASONS.indexOf('gpu'), PRICE = REASONS.indexOf('price')
 
 export type Amounts = Pick<Need, 'cpuMillis' | 'memoryMib' | 'diskMib' | 'gpus' | 'gpuMillis'>
 
@@ -76,7 +78,7 @@ export class Room {
   /** Null: it is not there, or has no room for it. `devices` 0 takes the fullest that have room. */
   reserve(node: number, amounts: Amounts, devices = 0): Grant | null {
     const { nodes } = this
-    if (!nodes.has(node) || this.#lacks(node, amounts) !== null) return null
+    if (!nodes.has(node) || this.#lacks(node, amounts) >= 0) return null
     const mask = amounts.gpus === 0 ? 0 : devices === 0 ? nodes.pickDevices(node, amounts.gpus, amounts.gpuMillis) : devices
     let picked = 0
     for (let d = 0; d < DEVICES_MAX; d++) if ((mask & (1 << d)) !== 0) { picked++; if ((nodes.devices[node * DEVICES_MAX + d] as number) < amounts.gpuMillis) return null }
@@ -99,20 +101,22 @@ export class Room {
     return woken
   }
 
-  /** Why a node cannot take so much now, whatever it costs. */
-  #lacks(node: number, amounts: Amounts): Reason | null {
+  /** Why a node cannot take so much now, whatever it costs: a place in REASONS, -1 when it can. Asked many times for every decision. */
+  #lacks(node: number, amounts: Amounts): number {
     const { nodes } = this
-    if ((nodes.freeCpu[node] as number) < amounts.cpuMillis) return 'cpu'
-    if ((nodes.freeMemory[node] as number) < amounts.memoryMib) return 'memory'
-    if ((nodes.freeDisk[node] as number) < amounts.diskMib) return 'disk'
-    if (amounts.gpus === 0) return null
+    if ((nodes.freeCpu[node] as number) < amounts.cpuMillis) return CPU
+    if ((nodes.freeMemory[node] as number) < amounts.memoryMib) return MEMORY
+    if ((nodes.freeDisk[node] as number) < amounts.diskMib) return DISK
+    if (amounts.gpus === 0) return -1
+    const { devices } = nodes, { gpuMillis } = amounts
     let fit = 0
-    for (let d = 0, at = node * DEVICES_MAX; d < DEVICES_MAX; d++, at++) if ((nodes.devices[at] as number) >= amounts.gpuMillis) fit++
-    return fit >= amounts.gpus ? null : 'gpu'
+    for (let at = node * DEVICES_MAX, end = at + DEVICES_MAX; at < end; at++) if ((devices[at] as number) >= gpuMillis) fit++
+    return fit >= amounts.gpus ? -1 : GPU
   }
-  /** Why a node of an admitted pool cannot take it; null: it can. */
-  refuses(node: number, need: NeedClass): Reason | null {
-    return this.#lacks(node, need.need) ?? (need.capped && worstOn(this.nodes, node, need) > need.need.maxCost ? 'price' : null)
+  /** Why a node of an admitted pool cannot take it, as a place in REASONS; -1: it can. */
+  refuses(node: number, need: NeedClass): number {
+    const lacks = this.#lacks(node, need.need)
+    return lacks >= 0 ? lacks : need.capped && worstOn(this.nodes, node, need) > need.need.maxCost ? PRICE : -1
   }
   #move(grant: Grant, sign: 1 | -1): void {
     const { nodes } = this, { node } = grant
@@ -158,7 +162,7 @@ export class Room {
     const pool = this.pools.all[this.nodes.pool[node] as number] as Pool, { blocked } = pool
     for (let i = blocked.length - 1; i >= 0; i--) {
       const need = this.classes[blocked[i] as number] as NeedClass
-      if (this.refuses(node, need) !== null) continue
+      if (this.refuses(node, need) >= 0) continue
       const last = blocked.pop() as number
       if (i < blocked.length) blocked[i] = last
       need.reopen(pool)

@@ -11,14 +11,21 @@ import { DEVICES_MAX, DEVICE_MILLIS, REASONS } from './view.ts'
 import type { Decision, Reason, Refused } from './view.ts'
 
 /** Of one pool, so that several pools of like price are compared; of one cell, so that unlike states are. */
-const PER_POOL = 8, PER_CELL = 2
+const PER_POOL = 3, PER_CELL = 1
+/** So many pools in a row whose cheapest node cannot be expected to win, and a search in a large market ends. */
+const OUTBID = 16
+const AVOIDED = REASONS.indexOf('avoided'), OWNER = REASONS.indexOf('owner')
 /** Nodes of a cell that may turn out not to fit before the walk goes on to the next cell; only when nothing was found are all of them asked. */
-const MISSES_PER_CELL = 8
+const MISSES_PER_CELL = 4
+
+export const NOBODY: readonly number[] = []
 
 export class Search {
   readonly #room: Room
   readonly #refused = new Int32Array(REASONS.length)
   #candidates = 0
+  /** Candidates that were not outbid by their price alone: what a search in a large market is limited by. */
+  #scored = 0
   #node = -1
   #price = 0; #risk = 0; #load = 0; #fragmentation = 0; #total = Infinity
   #second = -1; #secondTotal = Infinity
@@ -27,23 +34,42 @@ export class Search {
 
   constructor(room: Room) { this.#room = room }
 
-  best(need: NeedClass, avoid: readonly number[], owners: readonly number[]): Decision | null {
-    const { policy, nodes, pools } = this.#room
+  #clear(): void {
     this.#refused.fill(0)
-    this.#candidates = 0
+    this.#candidates = this.#scored = 0
     this.#node = this.#second = -1
     this.#total = this.#secondTotal = Infinity
+  }
+
+  /** Every node asked, no pool skipped: what `best` is measured against. */
+  scan(need: NeedClass): Decision | null {
+    const { nodes, pools } = this.#room
+    this.#clear()
+    for (let node = 0; node < nodes.top; node++) {
+      if ((nodes.cell[node] as number) < 0) continue
+      const pool = pools.all[nodes.pool[node] as number] as Pool
+      if (need.admits(pool.region, pool.hardware, pool.traits, pool.gpu)) this.#consider(node, pool, need, this.#room.scarcity(pool), Infinity, NOBODY, NOBODY)
+    }
+    return this.#node < 0 ? null : this.#decision(need)
+  }
+
+  best(need: NeedClass, avoid: readonly number[], owners: readonly number[]): Decision | null {
+    const { policy, nodes, pools } = this.#room
+    this.#clear()
     need.refresh(pools)
     const all = nodes.open <= policy.lookAllBelow
+    let outbid = 0
     for (let rank = need.nextOpen(0); rank >= 0; rank = need.nextOpen(rank + 1)) {
-      if ((need.bounds[rank] as number) > this.#total || (!all && this.#candidates >= policy.look)) break
-      const pool = need.order[rank] as Pool, before = this.#candidates
+      const pool = need.order[rank] as Pool, before = this.#candidates, scarcity = this.#room.scarcity(pool)
+      const back = pool.gpu ? (all ? 50 : need.steps * scarcity) * need.stepPrice * Math.max(1, pool.mostGpuHour) : 0
+      if ((need.floors[rank] as number) - back > this.#total) { if (!all && ++outbid >= OUTBID) { break } else continue }
       this.#personal = false
-      if (all) this.#walk(pool, need, avoid, owners, Infinity, false)
+      if (all) this.#walk(pool, need, scarcity, back, avoid, owners, Infinity, false)
       else {
-        const most = Math.min(PER_POOL, policy.look - this.#candidates)
-        this.#walk(pool, need, avoid, owners, most, true)
-        if (this.#candidates === before && this.#skipped) this.#walk(pool, need, avoid, owners, 1, false)
+        const most = Math.min(PER_POOL, policy.look - this.#scored)
+        if (most <= 0) break
+        this.#walk(pool, need, scarcity, back, avoid, owners, most, true)
+        if (this.#candidates === before && this.#skipped) this.#walk(pool, need, scarcity, back, avoid, owners, 1, false)
       }
       // A node refused for this slot alone says nothing about the class.
       if (this.#candidates === before && !this.#personal) need.shut(rank)
@@ -52,37 +78,38 @@ export class Search {
     return this.#node < 0 ? null : this.#decision(need)
   }
 
-  #walk(pool: Pool, need: NeedClass, avoid: readonly number[], owners: readonly number[], most: number, sample: boolean): void {
-    const scarcity = this.#room.scarcity(pool)
-    const end = this.#candidates + most
-    const tight = sample && !pool.gpu ? this.#candidates + (most >> 1) : end
+  #walk(pool: Pool, need: NeedClass, scarcity: number, back: number, avoid: readonly number[], owners: readonly number[], most: number, sample: boolean): void {
+    const end = this.#scored + most
+    const tight = sample && !pool.gpu ? this.#scored + (most >> 1) : end
     const row = pool.gpu ? need.row.gpu : need.row.memory, { column } = need
     this.#skipped = false
     let cell = cellFrom(pool, row * FINE, column), last = -1
-    for (; cell >= 0 && this.#candidates < tight; cell = cell + 1 < COARSE * FINE ? cellFrom(pool, cell + 1, column) : -1) {
+    for (; cell >= 0 && this.#scored < tight; cell = cell + 1 < COARSE * FINE ? cellFrom(pool, cell + 1, column) : -1) {
       last = cell
-      this.#ask(pool, need, cell, scarcity, avoid, owners, sample ? Math.min(PER_CELL, tight - this.#candidates) : Infinity, sample ? MISSES_PER_CELL : Infinity)
+      this.#ask(pool, need, cell, scarcity, back, avoid, owners, sample ? Math.min(PER_CELL, tight - this.#scored) : Infinity, sample ? MISSES_PER_CELL : Infinity)
     }
     if (tight === end || cell < 0) return
-    for (cell = cellBefore(pool, COARSE * FINE - 1, column); cell > last && this.#candidates < end; cell = cellBefore(pool, cell - 1, column)) {
-      this.#ask(pool, need, cell, scarcity, avoid, owners, Math.min(PER_CELL, end - this.#candidates), MISSES_PER_CELL)
+    for (cell = cellBefore(pool, COARSE * FINE - 1, column); cell > last && this.#scored < end; cell = cellBefore(pool, cell - 1, column)) {
+      this.#ask(pool, need, cell, scarcity, back, avoid, owners, Math.min(PER_CELL, end - this.#scored), MISSES_PER_CELL)
     }
   }
-  #ask(pool: Pool, need: NeedClass, cell: number, scarcity: number, avoid: readonly number[], owners: readonly number[], most: number, misses: number): void {
+  #ask(pool: Pool, need: NeedClass, cell: number, scarcity: number, back: number, avoid: readonly number[], owners: readonly number[], most: number, misses: number): void {
     const { next } = this.#room.nodes
     for (let node = pool.heads[cell] as number; node >= 0; node = next[node] as number) {
-      if (this.#consider(node, pool, need, scarcity, avoid, owners)) { if (--most <= 0) { return } } else if (--misses <= 0) { this.#skipped = true; return }
+      if (this.#consider(node, pool, need, scarcity, back, avoid, owners)) { if (--most <= 0) { return } } else if (--misses <= 0) { this.#skipped = true; return }
     }
   }
 
-  #consider(node: number, pool: Pool, need: NeedClass, scarcity: number, avoid: readonly number[], owners: readonly number[]): boolean {
+  #consider(node: number, pool: Pool, need: NeedClass, scarcity: number, back: number, avoid: readonly number[], owners: readonly number[]): boolean {
     const room = this.#room, { nodes, policy } = room
     const reason = room.refuses(node, need)
-    if (reason !== null) { this.#no(reason); return false }
-    if (avoid.length > 0 && avoid.includes(node)) { this.#personal = true; this.#no('avoided'); return false }
-    if (owners.length > 0 && owners.includes(nodes.owner[node] as number)) { this.#personal = true; this.#no('owner'); return false }
+    if (reason >= 0) { this.#no(reason); return false }
+    if (avoid.length > 0 && avoid.includes(node)) { this.#personal = true; this.#no(AVOIDED); return false }
+    if (owners.length > 0 && owners.includes(nodes.owner[node] as number)) { this.#personal = true; this.#no(OWNER); return false }
     this.#candidates++
     const price = priceOn(nodes, node, need.likely), risk = Math.round((price * (nodes.riskPpm[node] as number)) / 1_000_000)
+    if (price + risk - back > this.#total) return false
+    this.#scored++
     let load = 0, fragmentation: number
     if (pool.gpu) fragmentation = (need.stepPrice * Math.max(1, nodes.gpuHour[node] as number) * scarcity * this.#units(node, pool, need)) / STEP
     else {
@@ -111,7 +138,7 @@ export class Search {
     kept.steps[node] = units
     return units
   }
-  #no(reason: Reason): void { const at = REASONS.indexOf(reason); this.#refused[at] = (this.#refused[at] as number) + 1 }
+  #no(reason: number): void { this.#refused[reason] = (this.#refused[reason] as number) + 1 }
 
   #decision(need: NeedClass): Decision {
     const refused: Refused = {}

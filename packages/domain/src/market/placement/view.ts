@@ -69,4 +69,4 @@ export type Policy = {
   /** Room is never worth less than this share of its full shadow price, so that equals are told apart on an empty market. */
   readonly scarcityFloor: number
 }
-export const POLICY: Policy = { look: 32, lookAllBelow: 2048, loadShare: 0.1, shadow: 0.25, scarcityFloor: 0.05 }
+export const POLICY: Policy = { look: 16, lookAllBelow: 2048, loadShare: 0.1, shadow: 0.25, scarcityFloor: 0.05 }
