@@ -152,9 +152,9 @@ export function measure(run: ScaleRun): ScaleResult {
     for (const woken of engine.takeWoken()) if (isAwake[woken] === 0) { isAwake[woken] = 1; awake.push(woken) }
   }
 
-  const warm = Math.min(20_000, run.nodes)
-  for (let i = 0; i < warm && awake.length > 0; i++) decide()
-  for (let i = 0; i < 5_000; i++) { end(); if (awake.length > 0) decide() }
+  // Warm: the market fills a little more, every class has searched, and the steady state is one.
+  for (let i = 0; i < Math.min(50_000, 2 * run.nodes) && awake.length > 0; i++) decide()
+  for (let i = 0; i < 50_000; i++) { end(); if (awake.length > 0) decide() }
   candidates = placed = asked = 0
   let started = performance.now()
   for (let i = 0; i < run.decisions; i++) { end(); if (awake.length > 0) decide() }

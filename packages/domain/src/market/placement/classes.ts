@@ -33,7 +33,8 @@ export class NeedClass {
   floors = new Float64Array(0)
   #ranks = new Int32Array(0)
   /** Pools searched in vain, by index; and the others, as a bit by rank. */
-  readonly #shut = new Set<number>()
+  #shut = new Uint8Array(0)
+  #shutCount = 0
   #open = new Uint32Array(0)
   #shape = -1
   /** Its last question found nothing, and nothing that happened since could change that. */
@@ -81,14 +82,21 @@ export class NeedClass {
     this.order = bounded.map((one) => one.pool)
     this.floors = Float64Array.from(bounded, (one) => one.floor)
     this.#ranks = new Int32Array(pools.all.length).fill(-1)
+    this.#reserve(pools.all.length)
     this.#open = new Uint32Array((this.order.length + 31) >> 5)
     this.order.forEach((pool, rank) => {
       this.#ranks[pool.index] = rank
-      if (!this.#shut.has(pool.index)) this.#open[rank >> 5] = (this.#open[rank >> 5] as number) | (1 << (rank & 31))
+      if (this.#shut[pool.index] === 0) this.#open[rank >> 5] = (this.#open[rank >> 5] as number) | (1 << (rank & 31))
     })
   }
+  #reserve(pools: number): void {
+    if (this.#shut.length >= pools) return
+    const grown = new Uint8Array(pools + 64)
+    grown.set(this.#shut)
+    this.#shut = grown
+  }
   /** Every pool that it may look into was searched in vain. */
-  get exhausted(): boolean { return this.#shut.size === this.order.length }
+  get exhausted(): boolean { return this.#shutCount === this.order.length }
   /** The next rank at or after `rank` worth looking at; -1: none. */
   nextOpen(rank: number): number {
     for (let word = rank >> 5, from = rank & 31; word < this.#open.length; word++, from = 0) {
@@ -103,11 +111,14 @@ export class NeedClass {
   }
   /** A pool made while the class slept, and of no use to it yet: it waits there too, though it has not been ordered. */
   shutUnseen(pool: Pool): void {
-    this.#shut.add(pool.index)
+    this.#reserve(pool.index + 1)
+    this.#shut[pool.index] = 1
+    this.#shutCount++
     pool.blocked.push(this.index)
   }
   reopen(pool: Pool): void {
-    this.#shut.delete(pool.index)
+    this.#shut[pool.index] = 0
+    this.#shutCount--
     const rank = this.#ranks[pool.index] ?? -1
     if (rank >= 0) this.#open[rank >> 5] = (this.#open[rank >> 5] as number) | (1 << (rank & 31))
   }

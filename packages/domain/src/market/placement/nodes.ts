@@ -5,7 +5,7 @@ import { cpuLevel, FINE, gpuLevel, memoryLevel } from './levels.ts'
 import { DEVICES_MAX, DEVICE_MILLIS } from './view.ts'
 import type { NodeView } from './view.ts'
 
-const larger = <Column extends Int32Array | Uint32Array | Int16Array | Uint8Array | Float64Array>(column: Column, length: number): Column => {
+export const larger = <Column extends Int32Array | Uint32Array | Int16Array | Uint8Array | Float64Array>(column: Column, length: number): Column => {
   const grown = new (column.constructor as new (length: number) => Column)(length)
   grown.set(column)
   return grown

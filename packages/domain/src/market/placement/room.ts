@@ -4,7 +4,7 @@ import { invariant } from '../../invariant.ts'
 import { keyOf, NeedClass } from './classes.ts'
 import { enter, leave, Pools } from './grid.ts'
 import type { Pool } from './grid.ts'
-import { NodeColumns } from './nodes.ts'
+import { larger, NodeColumns } from './nodes.ts'
 import { GpuFragmentation, scarcityOf, worstOn } from './score.ts'
 import { FragmentationValue } from './value.ts'
 import { DEVICES_MAX, DEVICE_MILLIS, REASONS } from './view.ts'
@@ -21,6 +21,9 @@ export class Room {
   readonly classes: NeedClass[] = []
   readonly fragmentation: GpuFragmentation
   readonly #byKey = new Map<string, NeedClass>()
+  /** By class, what it needs of processors and devices: columns, because every release goes through them. */
+  #cpuOf = new Int32Array(64)
+  #gpuOf = new Int32Array(64)
   readonly #woken = new Set<number>()
   /** Per region, nodes without GPUs and with: thousandths in use and offered by open nodes. */
   readonly #used = new Float64Array(64)
@@ -38,6 +41,9 @@ export class Room {
     if (!known) {
       invariant(need.gpus === 0 || (need.gpuMillis > 0 && need.gpuMillis <= DEVICE_MILLIS && need.gpus <= DEVICES_MAX), `no device gives ${need.gpuMillis} thousandths`)
       known = new NeedClass(this.classes.length, need, this.policy)
+      if (known.index >= this.#cpuOf.length) { this.#cpuOf = larger(this.#cpuOf, 2 * known.index); this.#gpuOf = larger(this.#gpuOf, 2 * known.index) }
+      this.#cpuOf[known.index] = need.cpuMillis
+      this.#gpuOf[known.index] = need.gpus * need.gpuMillis
       this.classes.push(known)
       this.#byKey.set(key, known)
     }
@@ -159,9 +165,15 @@ export class Room {
 
   /** The node has gained room, or is new: classes that found no place in its pool, and would find one on it now, may look again. */
   #wake(node: number): void {
-    const pool = this.pools.all[this.nodes.pool[node] as number] as Pool, { blocked } = pool
+    const { nodes, classes } = this, pool = this.pools.all[nodes.pool[node] as number] as Pool, { blocked } = pool
+    const cpu = nodes.freeCpu[node] as number
+    let idle = 0
+    for (let at = node * DEVICES_MAX, end = at + DEVICES_MAX; at < end; at++) idle += Math.max(0, nodes.devices[at] as number)
     for (let i = blocked.length - 1; i >= 0; i--) {
-      const need = this.classes[blocked[i] as number] as NeedClass
+      const index = blocked[i] as number
+      // A hundred classes may wait in a pool, and most need far more than this.
+      if ((this.#cpuOf[index] as number) > cpu || (this.#gpuOf[index] as number) > idle) continue
+      const need = classes[index] as NeedClass
       if (this.refuses(node, need) >= 0) continue
       const last = blocked.pop() as number
       if (i < blocked.length) blocked[i] = last

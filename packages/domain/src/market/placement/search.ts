@@ -12,7 +12,9 @@ import type { Decision, Reason, Refused } from './view.ts'
 
 /** Of one pool, so that several pools of like price are compared; of one cell, so that unlike states are. */
 const PER_POOL = 3, PER_CELL = 1
-/** So many pools in a row whose cheapest node cannot be expected to win, and a search in a large market ends. */
+/** Nodes asked in one pool, scored or not: at a million nodes each is a walk to main memory. */
+const LOOKS_PER_POOL = 12
+/** So many pools whose cheapest node cannot be expected to win, and a search in a large market ends. */
 const OUTBID = 16
 const AVOIDED = REASONS.indexOf('avoided'), OWNER = REASONS.indexOf('owner')
 /** Nodes of a cell that may turn out not to fit before the walk goes on to the next cell; only when nothing was found are all of them asked. */
@@ -31,6 +33,7 @@ export class Search {
   #second = -1; #secondTotal = Infinity
   #personal = false
   #skipped = false
+  #looks = 0
 
   constructor(room: Room) { this.#room = room }
 
@@ -83,19 +86,22 @@ export class Search {
     const tight = sample && !pool.gpu ? this.#scored + (most >> 1) : end
     const row = pool.gpu ? need.row.gpu : need.row.memory, { column } = need
     this.#skipped = false
+    this.#looks = sample ? LOOKS_PER_POOL : Infinity
     let cell = cellFrom(pool, row * FINE, column), last = -1
-    for (; cell >= 0 && this.#scored < tight; cell = cell + 1 < COARSE * FINE ? cellFrom(pool, cell + 1, column) : -1) {
+    for (; cell >= 0 && this.#scored < tight && this.#looks >= 0; cell = cell + 1 < COARSE * FINE ? cellFrom(pool, cell + 1, column) : -1) {
       last = cell
       this.#ask(pool, need, cell, scarcity, back, avoid, owners, sample ? Math.min(PER_CELL, tight - this.#scored) : Infinity, sample ? MISSES_PER_CELL : Infinity)
     }
     if (tight === end || cell < 0) return
-    for (cell = cellBefore(pool, COARSE * FINE - 1, column); cell > last && this.#scored < end; cell = cellBefore(pool, cell - 1, column)) {
+    for (cell = cellBefore(pool, COARSE * FINE - 1, column); cell > last && this.#scored < end && this.#looks >= 0; cell = cellBefore(pool, cell - 1, column)) {
       this.#ask(pool, need, cell, scarcity, back, avoid, owners, Math.min(PER_CELL, end - this.#scored), MISSES_PER_CELL)
     }
   }
+  /** Asks the nodes of a cell until so many are scored, so many refuse, or the walk through this pool has asked enough. */
   #ask(pool: Pool, need: NeedClass, cell: number, scarcity: number, back: number, avoid: readonly number[], owners: readonly number[], most: number, misses: number): void {
     const { next } = this.#room.nodes
     for (let node = pool.heads[cell] as number; node >= 0; node = next[node] as number) {
+      if (--this.#looks < 0) { this.#skipped = true; return }
       if (this.#consider(node, pool, need, scarcity, back, avoid, owners)) { if (--most <= 0) { return } } else if (--misses <= 0) { this.#skipped = true; return }
     }
   }
