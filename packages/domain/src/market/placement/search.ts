@@ -15,7 +15,7 @@ const PER_POOL = 3, PER_CELL = 1
 /** Nodes asked in one pool, scored or not: at a million nodes each is a walk to main memory. */
 const LOOKS_PER_POOL = 12
 /** So many pools whose cheapest node cannot be expected to win, and a search in a large market ends. */
-const OUTBID = 16
+const OUTBID = 8
 const AVOIDED = REASONS.indexOf('avoided'), OWNER = REASONS.indexOf('owner')
 /** Nodes of a cell that may turn out not to fit before the walk goes on to the next cell; only when nothing was found are all of them asked. */
 const MISSES_PER_CELL = 4
@@ -61,21 +61,25 @@ export class Search {
     this.#clear()
     need.refresh(pools)
     const all = nodes.open <= policy.lookAllBelow
+    // Work without GPUs may go to either kind of node, and is quick to score: it looks twice as far.
+    const look = need.need.gpus === 0 ? 2 * policy.look : policy.look
     let outbid = 0
     for (let rank = need.nextOpen(0); rank >= 0; rank = need.nextOpen(rank + 1)) {
-      const pool = need.order[rank] as Pool, before = this.#candidates, scarcity = this.#room.scarcity(pool)
+      const pool = need.order[rank] as Pool, before = this.#candidates, scored = this.#scored, scarcity = this.#room.scarcity(pool)
       const back = pool.gpu ? (all ? 50 : need.steps * scarcity) * need.stepPrice * Math.max(1, pool.mostGpuHour) : 0
       if ((need.floors[rank] as number) - back > this.#total) { if (!all && ++outbid >= OUTBID) { break } else continue }
       this.#personal = false
       if (all) this.#walk(pool, need, scarcity, back, avoid, owners, Infinity, false)
       else {
-        const most = Math.min(PER_POOL, policy.look - this.#scored)
+        const most = Math.min(PER_POOL, look - this.#scored)
         if (most <= 0) break
         this.#walk(pool, need, scarcity, back, avoid, owners, most, true)
         if (this.#candidates === before && this.#skipped) this.#walk(pool, need, scarcity, back, avoid, owners, 1, false)
       }
       // A node refused for this slot alone says nothing about the class.
-      if (this.#candidates === before && !this.#personal) need.shut(rank)
+      if (this.#candidates === before) { if (!this.#personal) need.shut(rank) }
+      // Some fit, and none came near: the pools after it are dearer still.
+      else if (!all && this.#scored === scored && ++outbid >= OUTBID) break
     }
     need.asleep = this.#node < 0 && need.exhausted
     return this.#node < 0 ? null : this.#decision(need)
