@@ -1,6 +1,7 @@
 // Pools of nodes alike in region, hardware, traits and price, each a grid of 16 × 64 cells: free memory (or free GPUs) × free processors. Bitmaps say
 // which cells hold somebody, lists run through the columns, so a node moves in a few steps and a search touches only cells that may fit.
 import { COARSE, FINE, priceBand, roundDown, roundUp } from './levels.ts'
+import { NEXT, HOT } from './nodes.ts'
 import type { NodeColumns } from './nodes.ts'
 import type { NodeView, Prices } from './view.ts'
 
@@ -69,7 +70,7 @@ const floorOf = (prices: Prices, riskPpm: number): Pool['least'] => ({
 export function enter(pool: Pool, nodes: NodeColumns, node: number, cell: number): void {
   const head = pool.heads[cell] as number
   nodes.cell[node] = cell
-  nodes.next[node] = head
+  nodes.hot[node * HOT + NEXT] = head
   nodes.previous[node] = -1
   if (head >= 0) nodes.previous[head] = node
   else {
@@ -81,9 +82,9 @@ export function enter(pool: Pool, nodes: NodeColumns, node: number, cell: number
   pool.nodes++
 }
 export function leave(pool: Pool, nodes: NodeColumns, node: number): void {
-  const cell = nodes.cell[node] as number, next = nodes.next[node] as number, previous = nodes.previous[node] as number
+  const cell = nodes.cell[node] as number, next = nodes.hot[node * HOT + NEXT] as number, previous = nodes.previous[node] as number
   if (next >= 0) nodes.previous[next] = previous
-  if (previous >= 0) nodes.next[previous] = next
+  if (previous >= 0) nodes.hot[previous * HOT + NEXT] = next
   else {
     pool.heads[cell] = next
     if (next < 0) {

@@ -7,6 +7,7 @@
 //   reserve / release           room is taken and given back; a release wakes the sleeping classes that fit now, see takeWoken
 //   scan(class)                 the exact best, by asking everybody; slow
 //   explain(class)              every node by reason; slow, for the buyer who asks why
+import { FREE_CPU, FREE_DISK, FREE_MEMORY, HOT, devicesAt } from './nodes.ts'
 import { Room } from './room.ts'
 import type { Amounts } from './room.ts'
 import { NOBODY, Search } from './search.ts'
@@ -81,6 +82,6 @@ export class Placement {
   /** For tests and audits: what is free on a node. */
   free(node: number): { readonly cpuMillis: number; readonly memoryMib: number; readonly diskMib: number; readonly devices: readonly number[] } {
     const { nodes } = this.#room
-    return { cpuMillis: nodes.freeCpu[node] as number, memoryMib: nodes.freeMemory[node] as number, diskMib: nodes.freeDisk[node] as number, devices: [...nodes.devices.subarray(node * 8, node * 8 + (nodes.gpus[node] as number))] }
+    return { cpuMillis: nodes.hot[node * HOT + FREE_CPU] as number, memoryMib: nodes.hot[node * HOT + FREE_MEMORY] as number, diskMib: nodes.hot[node * HOT + FREE_DISK] as number, devices: [...nodes.devices.subarray(devicesAt(node), devicesAt(node) + (nodes.gpus[node] as number))] }
   }
 }

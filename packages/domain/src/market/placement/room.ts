@@ -4,7 +4,7 @@ import { invariant } from '../../invariant.ts'
 import { keyOf, NeedClass } from './classes.ts'
 import { enter, leave, Pools } from './grid.ts'
 import type { Pool } from './grid.ts'
-import { larger, NodeColumns } from './nodes.ts'
+import { FREE_CPU, FREE_DISK, FREE_MEMORY, HOT, devicesAt, larger, NodeColumns } from './nodes.ts'
 import { GpuFragmentation, scarcityOf, worstOn } from './score.ts'
 import { FragmentationValue } from './value.ts'
 import { DEVICES_MAX, DEVICE_MILLIS, REASONS } from './view.ts'
@@ -87,7 +87,7 @@ export class Room {
     if (!nodes.has(node) || this.#lacks(node, amounts) >= 0) return null
     const mask = amounts.gpus === 0 ? 0 : devices === 0 ? nodes.pickDevices(node, amounts.gpus, amounts.gpuMillis) : devices
     let picked = 0
-    for (let d = 0; d < DEVICES_MAX; d++) if ((mask & (1 << d)) !== 0) { picked++; if ((nodes.devices[node * DEVICES_MAX + d] as number) < amounts.gpuMillis) return null }
+    for (let d = 0; d < DEVICES_MAX; d++) if ((mask & (1 << d)) !== 0) { picked++; if ((nodes.devices[devicesAt(node) + d] as number) < amounts.gpuMillis) return null }
     if (picked !== amounts.gpus) return null
     const grant: Grant = { node, life: nodes.life[node] as number, cpuMillis: amounts.cpuMillis, memoryMib: amounts.memoryMib, diskMib: amounts.diskMib, gpuMillis: amounts.gpus === 0 ? 0 : amounts.gpuMillis, devices: mask }
     this.#move(grant, -1)
@@ -110,13 +110,13 @@ export class Room {
   /** Why a node cannot take so much now, whatever it costs: a place in REASONS, -1 when it can. Asked many times for every decision. */
   #lacks(node: number, amounts: Amounts): number {
     const { nodes } = this
-    if ((nodes.freeCpu[node] as number) < amounts.cpuMillis) return CPU
-    if ((nodes.freeMemory[node] as number) < amounts.memoryMib) return MEMORY
-    if ((nodes.freeDisk[node] as number) < amounts.diskMib) return DISK
+    if ((nodes.hot[node * HOT + FREE_CPU] as number) < amounts.cpuMillis) return CPU
+    if ((nodes.hot[node * HOT + FREE_MEMORY] as number) < amounts.memoryMib) return MEMORY
+    if ((nodes.hot[node * HOT + FREE_DISK] as number) < amounts.diskMib) return DISK
     if (amounts.gpus === 0) return -1
     const { devices } = nodes, { gpuMillis } = amounts
     let fit = 0
-    for (let at = node * DEVICES_MAX, end = at + DEVICES_MAX; at < end; at++) if ((devices[at] as number) >= gpuMillis) fit++
+    for (let at = devicesAt(node), end = at + DEVICES_MAX; at < end; at++) if ((devices[at] as number) >= gpuMillis) fit++
     return fit >= amounts.gpus ? -1 : GPU
   }
   /** Why a node of an admitted pool cannot take it, as a place in REASONS; -1: it can. */
@@ -127,10 +127,10 @@ export class Room {
   #move(grant: Grant, sign: 1 | -1): void {
     const { nodes } = this, { node } = grant
     const before = nodes.used(node)
-    nodes.freeCpu[node] = (nodes.freeCpu[node] as number) + sign * grant.cpuMillis
-    nodes.freeMemory[node] = (nodes.freeMemory[node] as number) + sign * grant.memoryMib
-    nodes.freeDisk[node] = (nodes.freeDisk[node] as number) + sign * grant.diskMib
-    if (grant.devices !== 0) for (let d = 0; d < DEVICES_MAX; d++) if ((grant.devices & (1 << d)) !== 0) nodes.devices[node * DEVICES_MAX + d] = (nodes.devices[node * DEVICES_MAX + d] as number) + sign * grant.gpuMillis
+    nodes.hot[node * HOT + FREE_CPU] = (nodes.hot[node * HOT + FREE_CPU] as number) + sign * grant.cpuMillis
+    nodes.hot[node * HOT + FREE_MEMORY] = (nodes.hot[node * HOT + FREE_MEMORY] as number) + sign * grant.memoryMib
+    nodes.hot[node * HOT + FREE_DISK] = (nodes.hot[node * HOT + FREE_DISK] as number) + sign * grant.diskMib
+    if (grant.devices !== 0) for (let d = 0; d < DEVICES_MAX; d++) if ((grant.devices & (1 << d)) !== 0) nodes.devices[devicesAt(node) + d] = (nodes.devices[devicesAt(node) + d] as number) + sign * grant.gpuMillis
     nodes.version[node] = (nodes.version[node] as number) + 1
     this.#revalue(node)
     const cell = nodes.cell[node] as number
@@ -160,15 +160,15 @@ export class Room {
     const { nodes } = this
     if ((nodes.gpus[node] as number) === 0) { nodes.value[node] = 0; return }
     nodes.sorted(node, this.#sorted)
-    nodes.value[node] = this.fragmentation.value.value((this.pools.all[nodes.pool[node] as number] as Pool).hardware, Math.max(0, nodes.freeCpu[node] as number), this.#sorted)
+    nodes.value[node] = this.fragmentation.value.value((this.pools.all[nodes.pool[node] as number] as Pool).hardware, Math.max(0, nodes.hot[node * HOT + FREE_CPU] as number), this.#sorted)
   }
 
   /** The node has gained room, or is new: classes that found no place in its pool, and would find one on it now, may look again. */
   #wake(node: number): void {
     const { nodes, classes } = this, pool = this.pools.all[nodes.pool[node] as number] as Pool, { blocked } = pool
-    const cpu = nodes.freeCpu[node] as number
+    const cpu = nodes.hot[node * HOT + FREE_CPU] as number
     let idle = 0
-    for (let at = node * DEVICES_MAX, end = at + DEVICES_MAX; at < end; at++) idle += Math.max(0, nodes.devices[at] as number)
+    for (let at = devicesAt(node), end = at + DEVICES_MAX; at < end; at++) idle += Math.max(0, nodes.devices[at] as number)
     for (let i = blocked.length - 1; i >= 0; i--) {
       const index = blocked[i] as number
       // A hundred classes may wait in a pool, and most need far more than this.

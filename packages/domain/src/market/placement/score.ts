@@ -1,6 +1,7 @@
 // What running there is expected to cost, in one currency: its price, what its failures cost, what crowding costs, and what it makes unusable for the work
 // that comes next. The last two are worth less than a price difference that a buyer would notice: they tell equals apart, and near-equals when room is scarce.
 import type { NeedClass } from './classes.ts'
+import { CPU_HOUR, DISK_GIB_HOUR, FREE_CPU, GPU_HOUR, MEMORY_GIB_HOUR, START, HOT } from './nodes.ts'
 import type { NodeColumns } from './nodes.ts'
 import { DEVICES_MAX } from './view.ts'
 import type { Policy, Terms } from './view.ts'
@@ -13,12 +14,12 @@ export const STEP = 128_000
 const PER_FREE_GPU_MILLI = 32, PER_FREE_CPU_MILLI = 1
 
 export const priceOn = (nodes: NodeColumns, node: number, likely: NeedClass['likely']): number =>
-  Math.round((nodes.start[node] as number) + (nodes.cpuHour[node] as number) * likely.cpu + (nodes.memoryGibHour[node] as number) * likely.memory
-    + (nodes.diskGibHour[node] as number) * likely.disk + (nodes.gpuHour[node] as number) * likely.gpu)
+  Math.round((nodes.hot[node * HOT + START] as number) + (nodes.hot[node * HOT + CPU_HOUR] as number) * likely.cpu + (nodes.hot[node * HOT + MEMORY_GIB_HOUR] as number) * likely.memory
+    + (nodes.hot[node * HOT + DISK_GIB_HOUR] as number) * likely.disk + (nodes.hot[node * HOT + GPU_HOUR] as number) * likely.gpu)
 
 export const worstOn = (nodes: NodeColumns, node: number, need: NeedClass): number =>
-  Math.round((nodes.start[node] as number) + (nodes.cpuHour[node] as number) * need.worst.cpu + (nodes.memoryGibHour[node] as number) * need.worst.memory
-    + (nodes.diskGibHour[node] as number) * need.worst.disk + (nodes.gpuHour[node] as number) * need.worst.gpu + (nodes.outGib[node] as number) * need.outGib)
+  Math.round((nodes.hot[node * HOT + START] as number) + (nodes.hot[node * HOT + CPU_HOUR] as number) * need.worst.cpu + (nodes.hot[node * HOT + MEMORY_GIB_HOUR] as number) * need.worst.memory
+    + (nodes.hot[node * HOT + DISK_GIB_HOUR] as number) * need.worst.disk + (nodes.hot[node * HOT + GPU_HOUR] as number) * need.worst.gpu + (nodes.outGib[node] as number) * need.outGib)
 
 /** Rises with the square of how full the region is: on an empty market nothing is worth saving. */
 export const scarcityOf = (used: number, offered: number, policy: Policy): number => {
@@ -39,12 +40,12 @@ export class GpuFragmentation {
 
   valueNow(hardware: number, node: number): number {
     this.#nodes.sorted(node, this.#before)
-    return this.value.value(hardware, Math.max(0, this.#nodes.freeCpu[node] as number), this.#before)
+    return this.value.value(hardware, Math.max(0, this.#nodes.hot[node * HOT + FREE_CPU] as number), this.#before)
   }
   units(hardware: number, node: number, need: NeedClass['need']): number {
     const nodes = this.#nodes, before = this.#before, after = this.#after
     nodes.sorted(node, before)
-    const cpu = (nodes.freeCpu[node] as number) - need.cpuMillis, now = nodes.value[node] as number
+    const cpu = (nodes.hot[node * HOT + FREE_CPU] as number) - need.cpuMillis, now = nodes.value[node] as number
     let idle = 0
     for (let d = 0; d < DEVICES_MAX; d++) idle += before[d] as number
     const room = PER_FREE_GPU_MILLI * (idle - need.gpus * need.gpuMillis) + PER_FREE_CPU_MILLI * cpu

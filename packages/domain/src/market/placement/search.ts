@@ -4,6 +4,7 @@
 import type { NeedClass } from './classes.ts'
 import { cellBefore, cellFrom } from './grid.ts'
 import type { Pool } from './grid.ts'
+import { CPU, FREE_CPU, FREE_MEMORY, GPU_HOUR, HOT, MEMORY, NEXT, RISK_PPM, devicesAt } from './nodes.ts'
 import type { Room } from './room.ts'
 import { loadOf, priceOn, STEP, strandedOf, termsOf } from './score.ts'
 import { COARSE, FINE } from './levels.ts'
@@ -103,8 +104,8 @@ export class Search {
   }
   /** Asks the nodes of a cell until so many are scored, so many refuse, or the walk through this pool has asked enough. */
   #ask(pool: Pool, need: NeedClass, cell: number, scarcity: number, back: number, avoid: readonly number[], owners: readonly number[], most: number, misses: number): void {
-    const { next } = this.#room.nodes
-    for (let node = pool.heads[cell] as number; node >= 0; node = next[node] as number) {
+    const { hot } = this.#room.nodes
+    for (let node = pool.heads[cell] as number; node >= 0; node = hot[node * HOT + NEXT] as number) {
       if (--this.#looks < 0) { this.#skipped = true; return }
       if (this.#consider(node, pool, need, scarcity, back, avoid, owners)) { if (--most <= 0) { return } } else if (--misses <= 0) { this.#skipped = true; return }
     }
@@ -117,14 +118,14 @@ export class Search {
     if (avoid.length > 0 && avoid.includes(node)) { this.#personal = true; this.#no(AVOIDED); return false }
     if (owners.length > 0 && owners.includes(nodes.owner[node] as number)) { this.#personal = true; this.#no(OWNER); return false }
     this.#candidates++
-    const price = priceOn(nodes, node, need.likely), risk = Math.round((price * (nodes.riskPpm[node] as number)) / 1_000_000)
+    const price = priceOn(nodes, node, need.likely), risk = Math.round((price * (nodes.hot[node * HOT + RISK_PPM] as number)) / 1_000_000)
     if (price + risk - back > this.#total) return false
     this.#scored++
     let load = 0, fragmentation: number
-    if (pool.gpu) fragmentation = (need.stepPrice * Math.max(1, nodes.gpuHour[node] as number) * scarcity * this.#units(node, pool, need)) / STEP
+    if (pool.gpu) fragmentation = (need.stepPrice * Math.max(1, nodes.hot[node * HOT + GPU_HOUR] as number) * scarcity * this.#units(node, pool, need)) / STEP
     else {
-      const cpu = ((nodes.freeCpu[node] as number) - need.need.cpuMillis) / Math.max(1, nodes.cpu[node] as number)
-      const memory = ((nodes.freeMemory[node] as number) - need.need.memoryMib) / Math.max(1, nodes.memory[node] as number)
+      const cpu = ((nodes.hot[node * HOT + FREE_CPU] as number) - need.need.cpuMillis) / Math.max(1, nodes.hot[node * HOT + CPU] as number)
+      const memory = ((nodes.hot[node * HOT + FREE_MEMORY] as number) - need.need.memoryMib) / Math.max(1, nodes.hot[node * HOT + MEMORY] as number)
       load = loadOf(price, cpu, scarcity, policy)
       fragmentation = strandedOf(price, cpu, memory, scarcity, policy)
     }
@@ -163,7 +164,7 @@ export class Search {
     if (need.gpus === 0) return 0
     if (need.gpus > 1 || need.gpuMillis === DEVICE_MILLIS) return nodes.pickDevices(node, need.gpus, need.gpuMillis)
     fragmentation.units((pools.all[nodes.pool[node] as number] as Pool).hardware, node, need)
-    for (let d = 0; d < DEVICES_MAX; d++) if (nodes.devices[node * DEVICES_MAX + d] === fragmentation.picked) return 1 << d
+    for (let d = 0; d < DEVICES_MAX; d++) if (nodes.devices[devicesAt(node) + d] === fragmentation.picked) return 1 << d
     return 0
   }
 }
