@@ -174,6 +174,8 @@ export function measure(run: ScaleRun): ScaleResult {
 
   let regret = 0, worst = 0, compared = 0
   for (let i = 0; i < run.exact; i++) {
+    // Some time passes in between: the same few places would be compared again and again.
+    for (let between = 0; between < 25; between++) { end(); if (awake.length > 0) decide() }
     const of = awake[Math.floor(random() * awake.length)] as number, found = engine.best(indices[of] as number), right = engine.scan(indices[of] as number)
     if (!found || !right) continue
     const one = (found.terms.total - right.terms.total) / Math.max(1, Math.abs(right.terms.total))

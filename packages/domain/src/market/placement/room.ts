@@ -126,17 +126,23 @@ export class Room {
   }
   #move(grant: Grant, sign: 1 | -1): void {
     const { nodes } = this, { node } = grant
-    const before = nodes.used(node)
     nodes.hot[node * HOT + FREE_CPU] = (nodes.hot[node * HOT + FREE_CPU] as number) + sign * grant.cpuMillis
     nodes.hot[node * HOT + FREE_MEMORY] = (nodes.hot[node * HOT + FREE_MEMORY] as number) + sign * grant.memoryMib
     nodes.hot[node * HOT + FREE_DISK] = (nodes.hot[node * HOT + FREE_DISK] as number) + sign * grant.diskMib
-    if (grant.devices !== 0) for (let d = 0; d < DEVICES_MAX; d++) if ((grant.devices & (1 << d)) !== 0) nodes.devices[devicesAt(node) + d] = (nodes.devices[devicesAt(node) + d] as number) + sign * grant.gpuMillis
+    let taken = 0
+    if (grant.devices !== 0) {
+      for (let d = 0, at = devicesAt(node); d < DEVICES_MAX; d++, at++) {
+        if ((grant.devices & (1 << d)) === 0) continue
+        nodes.devices[at] = (nodes.devices[at] as number) + sign * grant.gpuMillis
+        taken += grant.gpuMillis
+      }
+    }
     nodes.version[node] = (nodes.version[node] as number) + 1
     this.#revalue(node)
     const cell = nodes.cell[node] as number
     if (cell < 0) return
     const pool = this.pools.all[nodes.pool[node] as number] as Pool, at = pool.region * 2 + (pool.gpu ? 1 : 0)
-    this.#used[at] = (this.#used[at] as number) + nodes.used(node) - before
+    this.#used[at] = (this.#used[at] as number) - sign * (pool.gpu ? taken : grant.cpuMillis)
     const to = nodes.cellOf(node)
     if (to !== cell) { leave(pool, nodes, node); enter(pool, nodes, node, to) }
   }
