@@ -10,7 +10,7 @@ export type ScaleRun = { readonly nodes: number; readonly queued: number; readon
 export type ScaleResult = {
   readonly pools: number; readonly classes: number; readonly buildSeconds: number
   readonly perSecond: number; /** By the processor time this process used, all its threads: what a busy machine does not take away. */ readonly perCpuSecond: number; readonly p50Us: number; readonly p99Us: number; readonly maxUs: number
-  readonly candidates: number; readonly placedShare: number; readonly scanPerSecond: number; readonly meanRegret: number; readonly worstRegret: number; readonly hash: string; readonly rssMb: number; readonly emptyMb: number
+  readonly candidates: number; readonly placedShare: number; readonly scanPerSecond: number; readonly meanRegret: number; readonly worstRegret: number; readonly hash: string; /** While it runs, at its highest, and before there was a market. */ readonly rssMb: number; readonly peakMb: number; readonly emptyMb: number
 }
 
 /** Cores, GiB, GPUs, hardware, how many in 1000. Shapes with GPUs are those of openb by their number there; those without are ordinary sizes. */
@@ -170,7 +170,7 @@ export function measure(run: ScaleRun): ScaleResult {
     times[i] = performance.now() - before
   }
   times.sort()
-  const rssMb = process.memoryUsage().rss / 2 ** 20
+  const rssMb = process.memoryUsage().rss / 2 ** 20, peakMb = process.resourceUsage().maxRSS / 1024
 
   let regret = 0, worst = 0, compared = 0
   for (let i = 0; i < run.exact; i++) {
@@ -188,7 +188,7 @@ export function measure(run: ScaleRun): ScaleResult {
   const scanPerSecond = run.scans / ((performance.now() - started) / 1000)
   return {
     pools: engine.pools, classes: indices.length, buildSeconds, perSecond, perCpuSecond, p50Us: 1000 * (times[times.length >> 1] as number), p99Us: 1000 * (times[Math.floor(times.length * 0.99)] as number),
-    maxUs: 1000 * (times[times.length - 1] as number), candidates: meanCandidates, placedShare, scanPerSecond, meanRegret: regret / Math.max(1, compared), worstRegret: worst, hash: hash.text, rssMb, emptyMb,
+    maxUs: 1000 * (times[times.length - 1] as number), candidates: meanCandidates, placedShare, scanPerSecond, meanRegret: regret / Math.max(1, compared), worstRegret: worst, hash: hash.text, rssMb, peakMb, emptyMb,
   }
 }
 

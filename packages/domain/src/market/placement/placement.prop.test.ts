@@ -88,6 +88,7 @@ test('when it samples, it finds a place exactly when there is one, scores it rig
       if (!found || !right) return
       expect(reference.fits(found.node, need)).toBe(true)
       expect(avoid.includes(found.node)).toBe(false)
+      expect(found.runnerUp?.node).not.toBe(found.node)
       expect(found.terms).toEqual(reference.score(found.node, need).terms)
       expect(found.terms.total).toBeGreaterThanOrEqual(right.terms.total)
     })

@@ -35,6 +35,7 @@ export class Search {
   #personal = false
   #skipped = false
   #looks = 0
+  #lastRow = COARSE - 1
 
   constructor(room: Room) { this.#room = room }
 
@@ -62,14 +63,31 @@ export class Search {
     this.#clear()
     need.refresh(pools)
     const all = nodes.open <= policy.lookAllBelow
-    // Work without GPUs may go to either kind of node, and is quick to score: it looks twice as far.
-    const look = need.need.gpus === 0 ? 2 * policy.look : policy.look
+    if (all || need.need.gpus > 0) this.#visit(need, avoid, owners, all, 'every')
+    else {
+      this.#visit(need, avoid, owners, false, 'spare')
+      this.#visit(need, avoid, owners, false, 'gpu')
+    }
+    need.asleep = this.#node < 0 && need.exhausted
+    return this.#node < 0 ? null : this.#decision(need)
+  }
+
+  /**
+   * Pools in the order of their guess, until nothing better can be expected. In a large market, work without GPUs looks first at nodes that have no GPU left
+   * (`spare`) or never had: any other is made worth less by it, often by more than its price, and what was found there bounds the search among the rest (`gpu`).
+   */
+  #visit(need: NeedClass, avoid: readonly number[], owners: readonly number[], all: boolean, part: 'every' | 'spare' | 'gpu'): void {
+    const { policy } = this.#room
+    const look = part !== 'gpu' ? policy.look : 2 * policy.look
     let outbid = 0
     for (let rank = need.nextOpen(0); rank >= 0; rank = need.nextOpen(rank + 1)) {
-      const pool = need.order[rank] as Pool, before = this.#candidates, scored = this.#scored, scarcity = this.#room.scarcity(pool)
+      const pool = need.order[rank] as Pool
+      if (part !== 'every' && (pool.gpu ? part === 'spare' && (pool.rows & 1) === 0 : part === 'gpu')) continue
+      const before = this.#candidates, scored = this.#scored, scarcity = this.#room.scarcity(pool)
       const back = pool.gpu ? (all ? 50 : need.steps * scarcity) * need.stepPrice * Math.max(1, pool.mostGpuHour) : 0
       if ((need.floors[rank] as number) - back > this.#total) { if (!all && ++outbid >= OUTBID) { break } else continue }
       this.#personal = false
+      this.#lastRow = part === 'spare' && pool.gpu ? 0 : COARSE - 1
       if (all) this.#walk(pool, need, scarcity, back, avoid, owners, Infinity, false)
       else {
         const most = Math.min(PER_POOL, look - this.#scored)
@@ -77,13 +95,11 @@ export class Search {
         this.#walk(pool, need, scarcity, back, avoid, owners, most, true)
         if (this.#candidates === before && this.#skipped) this.#walk(pool, need, scarcity, back, avoid, owners, 1, false)
       }
-      // A node refused for this slot alone says nothing about the class.
-      if (this.#candidates === before) { if (!this.#personal) need.shut(rank) }
+      // A node refused for this slot alone says nothing about the class, nor do the rows of a pool that were left out.
+      if (this.#candidates === before) { if (!this.#personal && this.#lastRow > 0) need.shut(rank) }
       // Some fit, and none came near: the pools after it are dearer still.
       else if (!all && this.#scored === scored && ++outbid >= OUTBID) break
     }
-    need.asleep = this.#node < 0 && need.exhausted
-    return this.#node < 0 ? null : this.#decision(need)
   }
 
   #walk(pool: Pool, need: NeedClass, scarcity: number, back: number, avoid: readonly number[], owners: readonly number[], most: number, sample: boolean): void {
@@ -93,7 +109,7 @@ export class Search {
     this.#skipped = false
     this.#looks = sample ? LOOKS_PER_POOL : Infinity
     let cell = cellFrom(pool, row * FINE, column), last = -1
-    for (; cell >= 0 && this.#scored < tight && this.#looks >= 0; cell = cell + 1 < COARSE * FINE ? cellFrom(pool, cell + 1, column) : -1) {
+    for (; cell >= 0 && cell >> 6 <= this.#lastRow && this.#scored < tight && this.#looks >= 0; cell = cell + 1 < COARSE * FINE ? cellFrom(pool, cell + 1, column) : -1) {
       last = cell
       this.#ask(pool, need, cell, scarcity, back, avoid, owners, sample ? Math.min(PER_CELL, tight - this.#scored) : Infinity, sample ? MISSES_PER_CELL : Infinity)
     }
@@ -134,7 +150,7 @@ export class Search {
       this.#second = this.#node; this.#secondTotal = this.#total
       this.#node = node
       this.#price = price; this.#risk = risk; this.#load = load; this.#fragmentation = fragmentation; this.#total = total
-    } else if (total < this.#secondTotal || (total === this.#secondTotal && node < this.#second)) { this.#second = node; this.#secondTotal = total }
+    } else if (node !== this.#node && (total < this.#secondTotal || (total === this.#secondTotal && node < this.#second))) { this.#second = node; this.#secondTotal = total }
     return true
   }
   /** In a market that is scored whole, a node that has not changed since this class last looked keeps its fragmentation. */
