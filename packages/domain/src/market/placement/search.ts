@@ -36,6 +36,7 @@ export class Search {
   #skipped = false
   #looks = 0
   #lastRow = COARSE - 1
+  #loose = false
 
   constructor(room: Room) { this.#room = room }
 
@@ -87,6 +88,7 @@ export class Search {
       const back = pool.gpu ? (all ? 50 : need.steps * scarcity) * need.stepPrice * Math.max(1, pool.mostGpuHour) : 0
       if ((need.floors[rank] as number) - back > this.#total) { if (!all && ++outbid >= OUTBID) { break } else continue }
       this.#personal = false
+      this.#loose = part === 'gpu'
       this.#lastRow = part === 'spare' && pool.gpu ? 0 : COARSE - 1
       if (all) this.#walk(pool, need, scarcity, back, avoid, owners, Infinity, false)
       else {
@@ -104,7 +106,8 @@ export class Search {
 
   #walk(pool: Pool, need: NeedClass, scarcity: number, back: number, avoid: readonly number[], owners: readonly number[], most: number, sample: boolean): void {
     const end = this.#scored + most
-    const tight = sample && !pool.gpu ? this.#scored + (most >> 1) : end
+    // Work without GPUs harms idle GPUs least where processors abound: among those it begins at the emptiest end.
+    const tight = !sample ? end : !pool.gpu ? this.#scored + (most >> 1) : this.#loose ? this.#scored : end
     const row = pool.gpu ? need.row.gpu : need.row.memory, { column } = need
     this.#skipped = false
     this.#looks = sample ? LOOKS_PER_POOL : Infinity
