@@ -64,6 +64,10 @@ function targetsOf(rows: readonly Row[], quick: boolean): Target[] {
   const plain = rows.find((row) => row.list === 'default')
   const targets: Target[] = [
     { what: 'own Random, BestFit and FGD reproduce the published means', must: `within ${WITHIN} points, all`, measured: deviating.length === 0 ? 'all' : `${3 * published.length - deviating.length} of ${3 * published.length}; not ${deviating.join(', ')}`, met: deviating.length === 0 },
+    ...(['FGD, last'] as const).map((policy): Target => {
+      const off = published.map((row) => Math.abs(mean(at130(row, policy)) - ((PUBLISHED[row.list] as readonly number[])[2] as number)))
+      return { what: 'own FGD with ties to the larger name reproduces the published means', must: `within ${WITHIN} points, all`, measured: `${off.filter((one) => one <= WITHIN).length} of ${off.length}`, met: off.every((one) => one <= WITHIN) }
+    }),
     { what: 'ours ≥ published FGD', must: 'every list that has a published mean', measured: says(published.length - behind.length, published.length, behind), met: behind.length === 0 },
     { what: 'ours ≥ own FGD, same arrivals', must: 'every list', measured: says(rows.length - beaten('FGD').length, rows.length, beaten('FGD')), met: beaten('FGD').length === 0 },
     { what: 'ours ≥ own FGD with ties to the larger name', must: 'every list', measured: says(rows.length - beaten('FGD, last').length, rows.length, beaten('FGD, last')), met: beaten('FGD, last').length === 0 },
@@ -104,7 +108,8 @@ export const packing: Part = {
       targets: targetsOf(rows, quick),
       notes: [
         'Arrivals are shuffled by another generator than the study’s, so only means compare with the published figures; the differences to own FGD are paired on the same arrivals.',
-        'Own FGD stays below the published one on cpu200 and cpu250. Tried: sums by reason as the simulator makes them (no change), ties at random (4 to 8 points worse). Ties to the larger name reach the published means there, at no gain elsewhere; that row is therefore a rival, too.',
+        'Own FGD stays below the published one on cpu200, cpu250 and gpuspec25, with every rule as the simulator has it. Tried: sums by reason in its order (no change), ties at random (4 to 8 points worse), ties to the larger name. The last reaches all published means within 0.4 points (cpu250 93.40 against 93.41), BestFit does not with it; why is not found. That row is the stronger rival, so ours is held against it as well.',
+        'When only 100 % is asked for, ours is behind FGD on lists where many pods name their GPUs (gpuspec10, gpuspec25): it keeps room that pods named later would have used. By 130 % that is made good.',
         'Scores of BestFit and FGD, and the fragmentation of ours, are kept per kind of pod and node until the node changes, so the rates are those of a cached exact search over 1,213 nodes.',
       ],
     }

@@ -12,7 +12,7 @@ import { DEVICES_MAX, DEVICE_MILLIS, REASONS } from './view.ts'
 import type { Decision, Reason, Refused } from './view.ts'
 
 /** Of one pool, so that several pools of like price are compared; of one cell, so that unlike states are. */
-const PER_POOL = 3, PER_CELL = 1
+const PER_POOL = 4, PER_CELL = 1
 /** Nodes asked in one pool, scored or not: at a million nodes each is a walk to main memory. */
 const LOOKS_PER_POOL = 12
 /** So many pools whose cheapest node cannot be expected to win, and a search in a large market ends. */
@@ -79,7 +79,7 @@ export class Search {
    */
   #visit(need: NeedClass, avoid: readonly number[], owners: readonly number[], all: boolean, part: 'every' | 'spare' | 'gpu'): void {
     const { policy } = this.#room
-    const look = part !== 'gpu' ? policy.look : 2 * policy.look
+    const look = part !== 'gpu' ? policy.look : 3 * policy.look
     let outbid = 0
     for (let rank = need.nextOpen(0); rank >= 0; rank = need.nextOpen(rank + 1)) {
       const pool = need.order[rank] as Pool
