@@ -79,7 +79,7 @@ export class Search {
    */
   #visit(need: NeedClass, avoid: readonly number[], owners: readonly number[], all: boolean, part: 'every' | 'spare' | 'gpu'): void {
     const { policy } = this.#room
-    const look = part !== 'gpu' ? policy.look : 3 * policy.look
+    const look = part !== 'gpu' ? policy.look : 4 * policy.look
     let outbid = 0
     for (let rank = need.nextOpen(0); rank >= 0; rank = need.nextOpen(rank + 1)) {
       const pool = need.order[rank] as Pool
