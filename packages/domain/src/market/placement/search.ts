@@ -83,7 +83,10 @@ export class Search {
     let outbid = 0
     for (let rank = need.nextOpen(0); rank >= 0; rank = need.nextOpen(rank + 1)) {
       const pool = need.order[rank] as Pool
-      if (part !== 'every' && (pool.gpu ? part === 'spare' && (pool.rows & 1) === 0 : part === 'gpu')) continue
+      if (part !== 'every') {
+        if ((need.floors[rank] as number) > this.#total) { if (++outbid >= OUTBID) { break } else continue }
+        if (pool.gpu ? part === 'spare' && (pool.rows & 1) === 0 : part === 'gpu') continue
+      }
       const before = this.#candidates, scored = this.#scored, scarcity = this.#room.scarcity(pool)
       const back = pool.gpu ? (all ? 50 : need.steps * scarcity) * need.stepPrice * Math.max(1, pool.mostGpuHour) : 0
       if ((need.floors[rank] as number) - back > this.#total) { if (!all && ++outbid >= OUTBID) { break } else continue }
