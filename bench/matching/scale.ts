@@ -62,7 +62,7 @@ export const scale: Part = {
         'Regret is (chosen − best) / best in the score’s own currency; the best is found by asking every node of the same market at the same moment.',
         'The clock is read twice for each decision in the pass that measures latency, not in the one that measures the rate. The worst is mostly the collector of garbage and whatever else the machine did.',
         'Waiting jobs are 20 bytes each in columns: class line, since when, owner, run time. What a full queue keeps beside them is its own matter.',
-        'How far to look was settled on seeds 5, 6 and 42 (mean regret 0.8, 0.8 and 0.3 % at 10,000 nodes); this is seed 43. Single decisions can be 10 to 20 % off: work without GPUs, bound to no region, that finds no node without idle GPUs near the cheapest price.',
+        'How far to look was settled on seeds 5, 6 and 42 (mean regret 0.6, 0.8 and 0.1 % at 10,000 nodes); this is seed 43. Single decisions can be 10 to 20 % off: work without GPUs, bound to no region, that finds no node without idle GPUs near the cheapest price.',
         'Of the market, 60 % of the nodes have no GPU; 256 classes of need, half of them bound to one region; two thirds of the capacity in use.',
       ],
     }

@@ -172,3 +172,22 @@ test('one node that fits among a hundred of its cell that nearly do is found, th
   const index = engine.classOf({ cpuMillis: 1000, memoryMib: 6000, diskMib: 0, gpus: 0, gpuMillis: 0, regions: 0, hardware: 0, traits: 0, expectedMs: 1000, limitMs: 1000, outMib: 0, maxCost: Infinity })
   expect(engine.best(index)).toMatchObject({ node: 0, candidates: 1, refused: { memory: 104 } })
 })
+
+const PLAIN: NodeView = { id: 0, region: 0, hardware: 0, traits: 0, owner: 0, cpuMillis: 8000, memoryMib: 8192, diskMib: 100, gpus: 0, prices: { start: 0, cpuHour: 1000, memoryGibHour: 0, diskGibHour: 0, gpuHour: 1000, outGib: 0 }, riskPpm: 0, open: true }
+const SMALL: Need = { cpuMillis: 1000, memoryMib: 512, diskMib: 100, gpus: 0, gpuMillis: 0, regions: 0, hardware: 0, traits: 0, expectedMs: 1000, limitMs: 1000, outMib: 0, maxCost: Infinity }
+
+test('a pool where a walk asked its fill in vain is asked whole before it counts as full', () => {
+  const engine = createPlacement({ policy: { lookAllBelow: 0 } })
+  // Three of a size, so that no cell is given up early: the walk ends because it has asked twelve.
+  const cores = [4, 4, 4, 5, 5, 5, 6, 6, 6, 7, 7, 7, 8, 10, 10, 10, 12, 12, 12]
+  cores.forEach((count, id) => engine.putNode({ ...PLAIN, id, cpuMillis: count * 1000, diskMib: count === 8 ? 100 : 0 }))
+  expect(engine.best(engine.classOf(SMALL))?.node).toBe(cores.indexOf(8))
+})
+
+test('work without GPUs that finds nobody without idle GPUs takes one with', () => {
+  const engine = createPlacement({ policy: { lookAllBelow: 0 }, typical: TYPICAL })
+  engine.putNode({ ...PLAIN, id: 0, gpus: 2 })
+  engine.putNode({ ...PLAIN, id: 1, gpus: 2 })
+  expect(engine.reserve(0, { ...SMALL, cpuMillis: 8000, gpus: 2, gpuMillis: 1000 })).not.toBeNull()
+  expect(engine.best(engine.classOf(SMALL))?.node).toBe(1)
+})

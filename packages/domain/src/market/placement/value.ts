@@ -180,5 +180,5 @@ export function lossSteps(grewMilli: number): number {
   const size = Math.abs(grewMilli)
   while (low < high) { const middle = (low + high) >> 1; if ((SIGMOID[middle] as number) <= size) low = middle + 1; else high = middle }
   // Scores are cut off downwards: a gain must reach the next step, a loss has it at once.
-  return grewMilli <= 0 ? -low : low + 1
+  return grewMilli <= 0 ? 0 - low : low + 1
 }
