@@ -8,7 +8,7 @@ import type { Outcome, PolicyName } from './packing-policies.ts'
 
 /**
  * Mean GPU allocation in percent over seeds 42 to 51: Random, BestFit, FGD. Source: hkust-adsl/kubernetes-scheduler-simulator (Apache-2.0), commit 8f3d641,
- * experiments/analysis/expected_results/analysis_allo.csv and its discrete table, column 130; "Beware of Fragmentation", USENIX ATC'23.
+ * experiments/analysis/expected_results/analysis_allo_discrete.csv, column 130; "Beware of Fragmentation", USENIX ATC'23.
  */
 const PUBLISHED: Readonly<Record<string, readonly [number, number, number]>> = {
   default: [87.47, 93.08, 95.39], cpu050: [91.24, 93.79, 95.21], cpu100: [89.11, 93.44, 95.35], cpu200: [83.77, 92.4, 95.05], cpu250: [80.42, 91.45, 93.41],

@@ -1,16 +1,16 @@
 // What is lost of a node's idle GPUs: F is the part that typical work, drawn at random, could not use; V looks one step further, at F after such work
-// has been placed. (F is the measure of FGD, USENIX ATC'23; the step further is ours and won 46 of 48 paired runs against it, bench/matching/packing.ts.)
+// has been placed. (F is the measure of FGD, USENIX ATC'23; the step further is ours, and won 187 of 190 paired runs against it, bench/matching/packing.ts.)
 // All of it is whole numbers: shares are hundred-thousandths, so F, V and every sum on the way stay below 2^53 and no order of adding matters.
 import { DEVICES_MAX, DEVICE_MILLIS } from './view.ts'
 import type { Typical } from './view.ts'
 
 export const SHARES = 100_000
-/** V is a tenth of F and nine tenths of F one step on; found on seeds that no figure is reported on, and flat between 0.85 and 0.95. */
+/** V is a tenth of F and nine tenths of F one step on. On openb's default list, seeds 1 to 6: 95.74 % with it; 95.62 to 95.68 % with none of F, a twentieth, two and three tenths. */
 export const NOW = 1, NEXT = 9
 /** V of one idle milli-GPU that nobody could use. */
 export const V_UNIT = SHARES * SHARES * (NOW + NEXT)
 
-/** Entries; then the memo starts anew. 7 MB, and more states than a market of a thousand nodes runs through in a day. */
+/** Entries; then the memo starts anew: a bound of 7 MB on what can be computed again. */
 const MEMO_MAX = 1 << 17
 const KEYS = 5
 
@@ -173,7 +173,7 @@ const SIGMOID = [
 ]
 /**
  * Whole steps of loss, from -49 to 50: what V grew by, squeezed. Steps as coarse as these make many nodes equal, and then the fuller and the first node
- * wins: that packs better than exact differences do (94.41 % against 95.33 % on openb for FGD).
+ * wins. Half as coarse, or twice, packs 0.3 points worse on openb's default list.
  */
 export function lossSteps(grewMilli: number): number {
   let low = 0, high = SIGMOID.length
