@@ -199,6 +199,7 @@ function settleShare(state: MarketState, { buyer, spec }: JobRow, row: AttemptRo
 
 function reserve(state: MarketState, node: NodeId, resources: Resources, sign: 1 | -1): void {
   state.reserved.set(node, plus(state.reserved.get(node) ?? EMPTY_CAPACITY, resources, sign))
+  state.candidates.changed(node)
   if (sign < 0) state.queue.wake()
 }
 
@@ -218,19 +219,27 @@ const NOTHING = [0, 0, 0]
 function applyNode(state: MarketState, row: NodeRow): void {
   const old = state.nodes.get(row.id)
   state.nodes.set(row.id, row)
+  state.candidates.changed(row.id)
   if (old?.capacity !== row.capacity || old.will !== row.will) {
     const counts = (node: NodeRow | undefined): number[] => (node && node.will !== 'retired' && node.will !== 'banned' ? amountsOf(node.capacity) : NOTHING)
     const before = counts(old), after = counts(row)
     state.offered = state.offered.map((all, i) => all - (before[i] as number) + (after[i] as number))
     state.queue.resize(state.offered)
   }
-  if (!state.links.has(row.id)) state.links.set(row.id, { connected: false, accepting: true, lastSeen: 0, heartbeat: 0 })
+  if (!state.links.has(row.id)) setLink(state, row.id, { connected: false, accepting: true, lastSeen: 0, heartbeat: 0 })
   if (!old || old.presence !== row.presence || old.will !== row.will || old.prices !== row.prices || old.capacity !== row.capacity || old.drivers !== row.drivers) state.queue.wake()
+}
+
+/** What the market knows of a node's socket; nothing else may set it, because kept answers hang on it. */
+export function setLink(state: MarketState, node: NodeId, link: NodeLink): void {
+  const old = state.links.get(node)
+  state.links.set(node, link)
+  if (old?.connected !== link.connected || old.accepting !== link.accepting) state.candidates.changed(node)
 }
 
 function applyLesson(state: MarketState, row: LessonRow): void {
   switch (row.what) {
-    case 'node': state.profiles.set(row.key, row); return
+    case 'node': state.profiles.set(row.key, row); state.candidates.changed(row.key); return
     case 'cohort': state.cohorts.set(row.key, row); return
     case 'speed': state.speeds.set(row.key, row)
   }
