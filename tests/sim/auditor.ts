@@ -3,7 +3,7 @@
 //
 // The invariants have numbers; docs/benchmarks/mutations.md says what each means. I17 (an order book that is never crossed) does not apply: there
 // is no book.
-import { ATTEMPT, JOB, SLOT, TASK, busyReason, holdsNode, isLive, isTerminal, neverReason, requirementOf, termsOf, worstCost } from '@lumaris/domain'
+import { ATTEMPT, JOB, SLOT, TASK, busyReason, holdsNode, isLive, isTerminal, neighbours, neverReason, requirementOf, termsOf, worstCost } from '@lumaris/domain'
 import type { AttemptRow, JobRow, MarketState, NodeRow, SlotRow, TaskRow, TickRow } from '@lumaris/domain'
 import { CAUSES, account, canonical, isExternal, isRefusal } from '@lumaris/protocol'
 import type { Capacity, JobEvent, NodeId } from '@lumaris/protocol'
@@ -115,7 +115,7 @@ export class Auditor {
       if (row.state === 'completed') world.saw('job completed')
       if (row.state === 'failed') world.saw('job failed')
       if (row.state === 'cancelled') world.saw('job cancelled')
-      if (row.state === 'expired') world.saw('job expired')
+      if (row.state === 'expired') { world.saw('job expired'); if (row.at >= (world.db.jobs.get(row.job)?.spec.deadline ?? Infinity)) world.saw('deadline missed') }
     }
     if (row.type === 'settled' && row.amount !== '0') {
       const cause = world.db.attempts.get(row.attempt ?? '')?.cause
@@ -165,6 +165,7 @@ export class Auditor {
     for (const task of tasks) task.slots.forEach((slot, i) => this.#slot(task, slot, i))
     for (const attempt of attempts) this.#attemptAfter(job, attempt)
     for (const task of tasks) this.#copies(job, task, attempts)
+    this.#spread(job, attempts)
   }
 
   #slot(task: TaskRow, slot: SlotRow, index: number): void {
@@ -199,6 +200,14 @@ export class Auditor {
     if (valid.length === 0) return
     if (valid.length < job.spec.copies || new Set(valid.map((attempt) => attempt.seller)).size < job.spec.copies) fail('I13', `the ${valid.length} results of ${job.id}.${task.index} are not from ${job.spec.copies} owners`, [job.id])
     if (job.spec.copies > 1) this.#world.saw(attempts.some((attempt) => attempt.task === task.index && attempt.state === 'invalid') ? 'copies disagreed' : 'copies agreed')
+  }
+
+  #spread(job: JobRow, attempts: readonly AttemptRow[]): void {
+    const { spread } = job.spec.placement
+    if (spread === undefined || job.spec.copies > 1) return
+    const places = attempts.flatMap((attempt) => (holdsNode(attempt.state) ? [spread === 'owner' ? attempt.seller : attempt.node] : []))
+    if (new Set(places).size < places.length) this.#bound.fail('I25', `${job.id} asks to be spread by ${spread}, and two of its tasks run on ${places.join()}`, [job.id])
+    if (places.length > 1) this.#world.saw('spread kept apart')
   }
 
   #nodeAfter(id: string): void {
@@ -305,7 +314,7 @@ export class Auditor {
       if (!queued && !waits.backoff.has(`${live.row.id}.${task.index}.${index}`)) fail('I14', `slot ${key} waits, and stands neither in the queue nor under a timer`, [live.row.id])
       if (!queued || slot.notBefore > writer.now) return
       const owners = live.row.spec.copies === 1 ? [] : live.attempts.filter((attempt) => attempt.task === task.index && attempt.slot !== index && (isLive(attempt.state) || attempt.state === 'valid' || attempt.state === 'invalid')).map((attempt) => attempt.seller)
-      const need = requirementOf(live.row, slot, owners)
+      const need = requirementOf(live.row, slot, owners, neighbours(state, live.row, task))
       for (const node of state.nodes.values()) {
         if (busyReason(state, node, need, writer.now) || neverReason(node, need) || worstCost(node, need) > need.attemptCap) continue
         fail('I14', `slot ${key} sleeps while ${node.id} has room for it`, [live.row.id, node.id])

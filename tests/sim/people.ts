@@ -58,6 +58,8 @@ export class Buyer {
       limits: { runMs, queueMs: chance.pick([60_000, 600_000, 1_800_000]), retries: chance.pick([0, 1, 2, 5, 5, 5]) },
       copies: Number(chance.weighted({ 1: 70, 2: 18, 3: 12 })), disconnect: chance.weighted({ replace: 55, wait: 15, exclusive: 30 }), priority: chance.between(1, 10),
     }
+    if (input.priority === 8) return JobSpec.parse({ ...input, deadline: Math.round(1_700_000_000_000 + this.#world.now + runMs * (0.25 + chance.next())) })
+    if (input.priority === 9) return JobSpec.parse({ ...input, placement: { spread: chance.pick(['node', 'owner']) } })
     // Some want what nobody has, and give in after a while.
     return JobSpec.parse(input.priority === 7 ? { ...input, placement: { regions: ['elsewhere'] }, fallback: [{ afterMs: 30_000, regions: null }] } : input)
   }

@@ -9,12 +9,12 @@ import type { Context } from './context.ts'
 import { CliError, EXIT } from './failures.ts'
 import { findInputs } from './inputs.ts'
 import type { LocalFile } from './inputs.ts'
-import { asIs, collect, parseCores, parseCount, parseDuration, parsePair, parseSize, parseWhere } from './parse.ts'
+import { asIs, collect, parseBy, parseCores, parseCount, parseDuration, parsePair, parseSize, parseWhere } from './parse.ts'
 
 export type SpecOptions = {
   spec?: string; name?: string; runtime?: string; cpus?: number; memory?: number; disk?: number; gpus?: number; time?: number; queueTime?: number; expect?: number
   file?: string[]; auto: boolean; out?: string[]; env?: (readonly [string, string])[]; each?: string[]; region?: string[]; residency?: string[]; where?: LabelTerm[]; gpuModel?: string[]; gpuMemory?: number; label?: (readonly [string, string])[]
-  level?: string; driver?: string[]; copies?: number; retries?: number; priority?: number
+  by?: (now: number) => number; spread?: string; trust?: string; level?: string; driver?: string[]; copies?: number; retries?: number; priority?: number
 }
 
 export function addSpecOptions(command: Command): Command {
@@ -32,6 +32,7 @@ export function addSpecOptions(command: Command): Command {
     .option('--gpu-memory <size>', 'memory of each graphics card, at least', parseSize)
     .option('-t, --time <duration>', 'the longest a try may run, such as 90s or 1h30m (10m)', parseDuration)
     .option('--queue-time <duration>', 'how long it may wait for a node (1d)', parseDuration)
+    .option('--by <time>', 'wanted by then: 18:00, 2h30m from now, or 2027-01-31T18:00', parseBy)
     .option('--expect <duration>', 'how long you think it runs: for the estimate only', parseDuration)
     .option('-e, --env <name=value>', 'an environment variable (repeatable)', collect(parsePair))
     .option('--each <argument>', 'a task with this argument at the end of the command (repeatable)', collect(asIs))
@@ -40,6 +41,8 @@ export function addSpecOptions(command: Command): Command {
     .option('--label <name=value>', 'only nodes with this label (repeatable)', collect(parsePair))
     .option('--where <condition>', 'a condition on labels: name=a,b  name!=a  name>=3  name<=3  name  !name (repeatable: all must hold)', collect(parseWhere))
     .option('--residency <region>', 'where the data may lie: a rule that nothing relaxes (repeatable)', collect(asIs))
+    .addOption(new Option('--spread <apart>', 'no two tasks at one time on one node, with one owner, or in one region').choices(['node', 'owner', 'region']))
+    .addOption(new Option('--trust <trust>', 'only nodes that have shown it').choices(['known', 'trusted']))
     .addOption(new Option('--level <level>', 'how strong the wall around it must be').choices(LEVELS))
     .addOption(new Option('--driver <driver>', 'only these ways to isolate (repeatable)').choices(DriverId.options).argParser(collect(asIs)))
     .option('--copies <count>', 'run on so many nodes of different owners, and compare', parseCount)
@@ -57,12 +60,13 @@ export async function specOf(context: Context, words: readonly string[], options
   const { resources = {}, limits = {}, placement = {} } = base
   const spec = defined({
     ...base, command, name: options.name ?? base.name, runtime: (options.runtime as Runtime | undefined) ?? base.runtime, outputs: options.out ?? base.outputs, copies: options.copies ?? base.copies,
-    priority: options.priority ?? base.priority, expectedMs: options.expect ?? base.expectedMs, env: options.env ? { ...base.env, ...Object.fromEntries(options.env) } : base.env,
+    priority: options.priority ?? base.priority, expectedMs: options.expect ?? base.expectedMs, deadline: options.by?.(context.io.now()) ?? base.deadline, env: options.env ? { ...base.env, ...Object.fromEntries(options.env) } : base.env,
     tasks: options.each?.map((argument) => ({ args: [argument] })) ?? base.tasks,
     resources: defined({ ...resources, cpuMillis: options.cpus ?? resources.cpuMillis, memoryBytes: options.memory ?? resources.memoryBytes, diskBytes: options.disk ?? resources.diskBytes, gpus: options.gpus ?? resources.gpus ?? (options.gpuModel || options.gpuMemory !== undefined ? 1 : undefined), gpuModels: options.gpuModel ?? resources.gpuModels, gpuMemoryBytes: options.gpuMemory ?? resources.gpuMemoryBytes }),
     limits: defined({ ...limits, runMs: options.time ?? limits.runMs, queueMs: options.queueTime ?? limits.queueMs, retries: options.retries ?? limits.retries }),
     placement: defined({
       ...placement, regions: options.region ?? placement.regions, residency: options.residency ?? placement.residency, where: options.where ?? placement.where, minLevel: (options.level as JobSpec['placement']['minLevel'] | undefined) ?? placement.minLevel,
+      spread: (options.spread as JobSpec['placement']['spread'] | undefined) ?? placement.spread, minTrust: (options.trust as JobSpec['placement']['minTrust'] | undefined) ?? placement.minTrust,
       drivers: (options.driver as DriverId[] | undefined) ?? placement.drivers, labels: options.label ? { ...placement.labels, ...Object.fromEntries(options.label) } : placement.labels,
     }),
   }) as JobSpecInput

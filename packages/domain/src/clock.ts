@@ -6,7 +6,7 @@ import { queueSlot } from './state.ts'
 import { liveJob, putJob, record } from './turn.ts'
 import type { Turn } from './turn.ts'
 import { holdsNode, isTerminal } from './job/lifecycle.ts'
-import { endAttempt, stopAll } from './job/finish.ts'
+import { endAttempt, failTask, stopAll } from './job/finish.ts'
 import { watchNodes } from './fleet/liveness.ts'
 import { lookForStanding } from './market/standing.ts'
 
@@ -60,14 +60,17 @@ function overrun(turn: Turn, timer: Timer): void {
   endAttempt(turn, attempt.id, 'driver_failed', 'it ran over its time limit and the node did not end it')
 }
 
-/** No node was found in the time the job was willing to wait: since it was made, or since the last of its attempts was over. */
+/** No node was found in the time the job was willing to wait: since it was made, or since the last of its attempts was over; or by its deadline. */
 function expire(turn: Turn, timer: Timer): void {
   const id = timer.id as JobId, live = turn.state.jobs.get(id)
   if (!live || isTerminal(live.row.state) || live.row.cancelling) return
   const runs = live.attempts.some((attempt) => holdsNode(attempt.state))
   const since = live.attempts.reduce((latest, attempt) => Math.max(latest, attempt.endedAt ?? 0), runs ? turn.now : live.row.createdAt)
-  const due = since + live.row.spec.limits.queueMs
-  if (due > turn.now) { turn.state.timers.push(due, timer); return }
+  const { deadline = Infinity, limits } = live.row.spec, due = since + limits.queueMs
+  const late = deadline <= turn.now ? live.tasks.find((task) => task.slots.some((slot) => slot.state === 'pending')) : undefined
+  // Some of it runs, but all of it cannot be had by then any more: so much is billed as was used.
+  if (late && runs) return failTask(turn, id, late.index, 'queue_timeout')
+  if (!late && due > turn.now) { turn.state.timers.push(deadline > turn.now ? Math.min(due, deadline) : due, timer); return }
   putJob(turn, { ...live.row, cancelling: true, cause: 'queue_timeout' })
   record(turn, id, { type: 'cancelling', state: live.row.state, cause: 'queue_timeout' })
   stopAll(turn, id, 'queue_timeout')

@@ -124,7 +124,7 @@ function applyJob(state: MarketState, row: JobRow): void {
   if (!live) {
     state.jobs.set(row.id, { row, tasks: [], attempts: [], open: 0 })
     armFallback(state, row)
-    if (!isTerminal(row.state)) state.timers.push(row.createdAt + row.spec.limits.queueMs, { kind: 'queue', id: row.id, task: 0, slot: 0 })
+    if (!isTerminal(row.state)) state.timers.push(Math.min(row.createdAt + row.spec.limits.queueMs, row.spec.deadline ?? Infinity), { kind: 'queue', id: row.id, task: 0, slot: 0 })
   } else {
     if (row.rung !== live.row.rung) { live.row = row; armFallback(state, row); requeue(state, live) }
     live.row = row

@@ -76,6 +76,8 @@ export const Placement = z.strictObject({
   minTrust: z.enum(['known', 'trusted']).optional(),
   /** Where the data may lie: a rule, never relaxed by any fallback, while `regions` is a wish. */
   residency: z.array(z.string().min(1).max(40)).min(1).max(20).optional(),
+  /** No two tasks of the job at one time on one node, with one owner, or in one region. */
+  spread: z.enum(['node', 'owner', 'region']).optional(),
   /** The most one attempt may cost at its time limit; nodes that could cost more are not considered. */
   maxAttemptCost: Amount.optional(),
 }).meta({ id: 'Placement' })
@@ -119,6 +121,8 @@ export const JobSpec = z.strictObject({
   fallback: z.array(FallbackStep).min(1).max(10).refine((steps) => steps.every((step, i) => i === 0 || step.afterMs > (steps[i - 1] as { afterMs: number }).afterMs), 'each step later than the one before it').optional(),
   /** Run each task on this many nodes of different owners; the result counts when they agree. */
   copies: z.number().int().min(1).max(5).default(1),
+  /** Wanted by then, in milliseconds since 1970. A node that is not expected to be done in time is not taken, and what still waits then is given up; what runs may finish. */
+  deadline: z.number().int().min(1).optional(),
   /** How long one attempt is expected to run; used for the estimate, never for a limit. */
   expectedMs: z.number().int().min(1).max(7 * 86_400_000).optional(),
   /** What happens to an attempt whose node is cut off: replaced, waited for, or stopped by itself before it is replaced. */

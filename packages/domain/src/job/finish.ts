@@ -62,7 +62,7 @@ function retrySlot(turn: Turn, ended: AttemptRow, task: TaskRow, slot: SlotRow, 
   // A refused offer cost nobody anything and is no failure of the task; it still waits, so that two nodes cannot refuse it in a tight loop.
   const counts = ended.cause !== 'seller_refused' && ended.cause !== 'preempted' && ended.cause !== 'platform_fault'
   const retries = task.retries + (counts ? 1 : 0)
-  if (retries > job.spec.limits.retries) {
+  if (retries > job.spec.limits.retries || turn.now >= (job.spec.deadline ?? Infinity)) {
     putTask(turn, { ...putSlot(turn, task, ended.slot, { ...slot, state: next(SLOT, slot.state, 'drop', ended.id) }), retries })
     return failTask(turn, ended.job, ended.task, ended.cause ?? 'platform_fault')
   }
@@ -143,7 +143,7 @@ export function stopAttempt(turn: Turn, id: AttemptId, cause: Cause): void {
 }
 
 /** One task has failed for good, so the job cannot complete: the rest of it is stopped (fail fast). */
-function failTask(turn: Turn, job: JobId, index: number, cause: Cause): void {
+export function failTask(turn: Turn, job: JobId, index: number, cause: Cause): void {
   const task = taskOf(turn, { job, task: index })
   if (task.state === 'running' || task.state === 'queued') {
     moveTask(turn, task, 'fail', { cause })

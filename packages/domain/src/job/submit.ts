@@ -24,7 +24,7 @@ export function submit(turn: Turn, command: SubmitCommand): Submitted | Refusal 
   const { state } = turn
   const before = earlier(turn, command)
   if (before) return before
-  const wrong = contradiction(command.spec)
+  const wrong = contradiction(command.spec, turn.now)
   if (wrong) return wrong
   const seats = slotsMax(command.spec) * command.spec.tasks.length
   if ((state.slotsByBuyer.get(command.buyer) ?? 0) + seats > state.settings.slotsPerBuyerMax) return refused('queue_full', { max: state.settings.slotsPerBuyerMax })

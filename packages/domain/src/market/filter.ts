@@ -7,7 +7,7 @@ import { EMPTY_CAPACITY } from '../state.ts'
 import type { MarketState } from '../state.ts'
 import type { Requirement } from './requirement.ts'
 import { priceOf } from '../billing/price.ts'
-import { isTrusted } from '../fleet/profile/learn.ts'
+import { isTrusted, speedOf } from '../fleet/profile/learn.ts'
 
 export const strength = (level: DriverOffer['level']): number => LEVELS.indexOf(level)
 
@@ -113,5 +113,14 @@ export function busyReason(state: MarketState, node: NodeRow, need: Requirement,
   const { minTrust } = need.spec.placement
   if (minTrust && !isTrusted(state, node, minTrust, now)) return 'trust'
   if (state.guards.distinctOwners && need.owners.includes(node.owner)) return 'same_owner_as_copy'
-  return null
+  if (need.near?.some((other) => isNear(node, other, need.spec.placement.spread))) return 'spread'
+  return isLate(state, node, need, now) ? 'deadline' : null
+}
+const isNear = (one: NodeRow, other: NodeRow, spread: JobSpec['placement']['spread']): boolean =>
+  one.id === other.id || (spread === 'owner' && one.owner === other.owner) || (spread === 'region' && one.region === other.region)
+/** Begun now, it is not expected to be over by its deadline. */
+export function isLate(state: MarketState, node: NodeRow, { spec }: Requirement, now: Instant): boolean {
+  if (spec.deadline === undefined) return false
+  const factor = spec.expectedMs === undefined ? 1 : speedOf(state, node, spec).factor
+  return now + Math.ceil(expectedMs(spec) * factor) > spec.deadline
 }

@@ -5,7 +5,7 @@ import type { AttemptRow, JobRow, NodeRow, SlotRow, TaskRow } from '../rows.ts'
 import type { Decided, MarketState, Waiting } from '../state.ts'
 import { liveJob, putAttempt, putJob, putTask, record } from '../turn.ts'
 import type { Turn } from '../turn.ts'
-import { SLOT, isLive, next } from '../job/lifecycle.ts'
+import { SLOT, holdsNode, isLive, next } from '../job/lifecycle.ts'
 import { moveTask } from '../job/move.ts'
 import { dispatch, termsOf } from '../fleet/dispatch.ts'
 import { lookAfresh } from './candidates.ts'
@@ -13,7 +13,7 @@ import { Claims } from './claims.ts'
 import { obstacles } from './filter.ts'
 import type { Answer, Lane } from './order/fair-queue.ts'
 import type { Seen } from './candidates.ts'
-import { classKeyOf, requirementOf } from './requirement.ts'
+import { asksAsItsClass, classKeyOf, requirementOf } from './requirement.ts'
 import type { Requirement } from './requirement.ts'
 import { wireScore } from './score.ts'
 import type { Refusals, Score } from './score.ts'
@@ -35,7 +35,7 @@ function place(turn: Turn, waiting: Waiting, classKey: string, lane: Lane, claim
   if (slot.notBefore > turn.now) return 'gone' // its backoff timer will put it back
   // Left behind in the line of what it asked for before its last concession.
   if (live.row.rung > 0 && classKeyOf(live.row, task, waiting.slot) !== classKey) return 'gone'
-  const need = requirementOf(live.row, slot, ownersOfCopies(turn.state, live.row, task, waiting.slot))
+  const need = requirementOf(live.row, slot, ownersOfCopies(turn.state, live.row, task, waiting.slot), neighbours(turn.state, live.row, task))
   const choice = choose(turn.state, need, classKey, turn.now, claims.size === 0 ? null : (node) => claims.leave(turn, node, need))
   if (choice) {
     offer(turn, live.row, task, waiting.slot, choice)
@@ -66,12 +66,21 @@ function ownersOfCopies(state: MarketState, job: JobRow, task: TaskRow, slot: nu
   return owners
 }
 
+/** Nodes where other tasks of a job run that asks to be spread. */
+export function neighbours(state: MarketState, job: JobRow, task: TaskRow): NodeRow[] {
+  if (job.spec.placement.spread === undefined) return []
+  return (state.jobs.get(job.id)?.attempts ?? []).flatMap((attempt) => {
+    const node = attempt.task !== task.index && holdsNode(attempt.state) ? state.nodes.get(attempt.node) : undefined
+    return node ? [node] : []
+  })
+}
+
 export type Choice = { node: NodeRow; driver: DriverOffer; score: Score; candidates: number; refused: Refusals; runnerUp: { node: NodeId; score: Score } | null }
 
 /** The cheapest node in expectation that may take it; ties go to the smaller id, so that a replay decides the same. */
 export function choose(state: MarketState, need: Requirement, classKey: string, now: Instant, mayTake: MayTake | null = null): Choice | null {
-  // A slot with copies, or one that failed somewhere, has wishes of its own, and asks for itself.
-  if (need.spec.copies === 1 && need.avoid.length === 0) return cheapest(state.candidates.of(state, classKey, need, now), [], mayTake)
+  // A slot with copies, or one that failed somewhere, has wishes of its own, and asks for itself; so does one that the clock decides on.
+  if (asksAsItsClass(need)) return cheapest(state.candidates.of(state, classKey, need, now), [], mayTake)
   const seen = lookAfresh(state, need, now)
   return cheapest(seen, need.avoid, mayTake) ?? (need.avoid.length > 0 ? cheapest(seen, [], mayTake) : null)
 }

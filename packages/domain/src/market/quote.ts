@@ -48,7 +48,7 @@ export function estimate(state: MarketState, spec: JobSpec, now: Instant): Estim
 }
 
 /** Asks of a job that no machine could ever meet, whatever joins. */
-export function contradiction(spec: JobSpec): Refusal | null {
+export function contradiction(spec: JobSpec, now: Instant): Refusal | null {
   const paths = spec.tasks.flatMap((task) => [...(task.inputs ?? [])].map((file) => file.path))
   const shared = new Set<string>()
   for (const file of spec.inputs) {
@@ -62,6 +62,9 @@ export function contradiction(spec: JobSpec): Refusal | null {
   const { resources, placement } = spec
   if (resources.gpus === 0 && (resources.gpuModels || resources.gpuMemoryBytes !== undefined)) return refused('impossible_request', { reason: 'a model or memory of GPUs is asked for, but no GPU: ask for at least one' })
   if (placement.residency && placement.regions && !placement.regions.some((region) => placement.residency?.includes(region))) return refused('impossible_request', { reason: 'none of the regions asked for is one where the data may lie' })
+  if (spec.deadline !== undefined && spec.deadline < now + (spec.expectedMs ?? 0)) {
+    return refused('impossible_request', { reason: spec.deadline <= now ? 'the deadline is over' : 'the deadline comes sooner than the work is expected to take', deadline: spec.deadline, now, ...(spec.expectedMs === undefined ? {} : { expectedMs: spec.expectedMs }) })
+  }
   const torn = (placement.where ?? []).find((term) => term.op === 'absent' && (placement.labels[term.label] !== undefined || placement.where?.some((other) => other.label === term.label && other.op !== 'absent' && other.op !== 'not_in')))
   if (torn) return refused('impossible_request', { reason: `the label ${torn.label} is asked for, and asked to be absent` })
   return null
@@ -78,7 +81,7 @@ function soonest(turn: Turn, spec: JobSpec): { startsInMs?: number } {
 }
 
 export function quote(turn: Turn, command: QuoteCommand): QuoteRow | Refusal {
-  const wrong = contradiction(command.spec)
+  const wrong = contradiction(command.spec, turn.now)
   if (wrong) return wrong
   const found = estimate(turn.state, command.spec, turn.now)
   const cap = capOf(command.spec, found.attemptCap)
