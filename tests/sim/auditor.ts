@@ -166,6 +166,7 @@ export class Auditor {
     for (const attempt of attempts) this.#attemptAfter(job, attempt)
     for (const task of tasks) this.#copies(job, task, attempts)
     this.#spread(job, attempts)
+    this.#cost(job, attempts)
   }
 
   #slot(task: TaskRow, slot: SlotRow, index: number): void {
@@ -184,6 +185,7 @@ export class Auditor {
     const { fail } = this.#bound
     if (attempt.billed === null || attempt.billed === 0n) return
     const slot = this.#world.db.tasks.get(job.id)?.[attempt.task]?.slots[attempt.slot]
+    if (attempt.cause === 'preempted') return this.#displaced(attempt)
     if (attempt.state !== 'valid' && !(attempt.state === 'ended' && attempt.cause && CAUSES[attempt.cause].bears === 'buyer')) fail('I7', `${attempt.id} is paid and ${attempt.state} (${attempt.cause})`, [attempt.id])
     if (slot?.fence !== attempt.fence) fail('I7', `${attempt.id} is paid under fence ${attempt.fence}, its slot has ${slot?.fence}`, [attempt.id])
     if (attempt.billed > job.attemptCap) fail('I7', `${attempt.id} costs ${attempt.billed}, above ${job.attemptCap}`, [attempt.id])
@@ -191,6 +193,24 @@ export class Auditor {
     if (entry?.attempt !== attempt.id) return fail('I7', `${attempt.id} is billed and its slot was settled for ${entry?.attempt}`, [attempt.id])
     const sum = entry.postings.reduce((total, posting) => total + posting.amount, 0n)
     if (sum !== attempt.billed || entry.postings.some((posting) => posting.to !== account.fee && posting.to !== account.pending(attempt.seller))) fail('I7', `${entry.id} pays ${sum} or the wrong seller`, [attempt.id])
+  }
+
+  /** Interruptible work that made place: paid once, by who took the place, at most what was agreed then. */
+  #displaced(attempt: AttemptRow): void {
+    const { fail } = this.#bound, { db } = this.#world, { displaced } = attempt
+    const entry = db.entries.get(`displace:${attempt.id}`)
+    if (!displaced || !entry || attempt.billed === null) return fail('I7', `${attempt.id} made place, is billed ${attempt.billed}, and no entry says who pays`, [attempt.id])
+    if (attempt.billed > BigInt(displaced.most)) fail('I7', `${attempt.id} costs ${attempt.billed}, above the ${displaced.most} agreed`, [attempt.id, displaced.by])
+    if (entry.postings.reduce((sum, { amount }) => sum + amount, 0n) !== attempt.billed || entry.postings.some(({ from, to }) => from !== account.escrow(displaced.by) || (to !== account.fee && to !== account.pending(attempt.seller)))) fail('I7', `${entry.id} pays another sum, or another seller, or another pays`, [attempt.id])
+    this.#world.saw('place taken and paid')
+  }
+
+  /** What a job was billed is what its own attempts cost, and the places it took. */
+  #cost(job: JobRow, attempts: readonly AttemptRow[]): void {
+    const own = attempts.reduce((sum, attempt) => sum + (attempt.cause === 'preempted' ? 0n : attempt.billed ?? 0n), 0n)
+    if (job.cost !== own + job.displaced) this.#bound.fail('I27', `${job.id} costs ${job.cost}: ${own} for its attempts, ${job.displaced} for places`, [job.id])
+    if (job.displaced > BigInt(job.spec.displace ?? 0) * BigInt((job.spec.copies === 1 ? 1 : job.spec.copies + 2) * job.tasksTotal)) this.#bound.fail('I27', `${job.id} paid ${job.displaced} for places, above its ${job.spec.displace} each`, [job.id])
+    if (job.spec.interruptible && attempts.some(({ state }) => state === 'valid')) this.#world.saw('interruptible work ended well')
   }
 
   #copies(job: JobRow, task: TaskRow, attempts: readonly AttemptRow[]): void {
@@ -206,7 +226,7 @@ export class Auditor {
     const { spread } = job.spec.placement
     if (spread === undefined || job.spec.copies > 1) return
     const places = attempts.flatMap((attempt) => (holdsNode(attempt.state) ? [spread === 'owner' ? attempt.seller : attempt.node] : []))
-    if (new Set(places).size < places.length) this.#bound.fail('I25', `${job.id} asks to be spread by ${spread}, and two of its tasks run on ${places.join()}`, [job.id])
+    if (new Set(places).size < places.length) this.#bound.fail('I26', `${job.id} asks to be spread by ${spread}, and two of its tasks run on ${places.join()}`, [job.id])
     if (places.length > 1) this.#world.saw('spread kept apart')
   }
 
@@ -310,9 +330,11 @@ export class Auditor {
     for (const live of state.jobs.values()) for (const task of live.tasks) task.slots.forEach((slot, index) => {
       if (slot.state !== 'pending' || live.row.cancelling) return
       const key = waitKey({ job: live.row.id, task: task.index, slot: index, fence: slot.fence })
-      const queued = waits.queued.has(key)
+      // Sold every half minute: it need not have what is free this moment, but must stand where the next sale looks.
+      const sold = live.row.spec.interruptible !== undefined
+      const queued = sold ? state.spot.get(`${live.row.id}.${task.index}.${index}`)?.fence === slot.fence : waits.queued.has(key)
       if (!queued && !waits.backoff.has(`${live.row.id}.${task.index}.${index}`)) fail('I14', `slot ${key} waits, and stands neither in the queue nor under a timer`, [live.row.id])
-      if (!queued || slot.notBefore > writer.now) return
+      if (!queued || sold || slot.notBefore > writer.now) return
       const owners = live.row.spec.copies === 1 ? [] : live.attempts.filter((attempt) => attempt.task === task.index && attempt.slot !== index && (isLive(attempt.state) || attempt.state === 'valid' || attempt.state === 'invalid')).map((attempt) => attempt.seller)
       const need = requirementOf(live.row, slot, owners, neighbours(state, live.row, task))
       for (const node of state.nodes.values()) {

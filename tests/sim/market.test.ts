@@ -41,7 +41,7 @@ const CAUGHT: Partial<Record<GuardName, { readonly seed: number; readonly by: re
   leaseFromSend: { seed: 3, by: ['I21'] },
   liveOnly: { seed: 1, by: ['bug'] },
   epochCheck: { seed: 1, by: ['I9b'] },
-  rereadAfterUnknown: { seed: 1, by: ['memory', 'rows', 'I3', 'I11', 'I14', 'I15', 'I16', 'bug'] },
+  rereadAfterUnknown: { seed: 1, by: ['I18', 'memory', 'rows', 'I3', 'I11', 'I14', 'I15', 'I16', 'bug'] },
   journalBeforeAccept: { seed: 1, by: ['I22'] },
   ackAfterCommit: { seed: 7, by: ['H1', 'L4', 'L5'] },
 }

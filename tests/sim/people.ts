@@ -60,6 +60,8 @@ export class Buyer {
     }
     if (input.priority === 8) return JobSpec.parse({ ...input, deadline: Math.round(1_700_000_000_000 + this.#world.now + runMs * (0.25 + chance.next())) })
     if (input.priority === 9) return JobSpec.parse({ ...input, placement: { spread: chance.pick(['node', 'owner']) } })
+    if (input.priority === 6) return JobSpec.parse({ ...input, interruptible: chance.happens(0.5) ? {} : { bidHour: String(chance.between(100_000, 2_000_000)) } })
+    if (input.priority === 5) return JobSpec.parse({ ...input, displace: String(chance.between(100, 40_000)) })
     // Some want what nobody has, and give in after a while.
     return JobSpec.parse(input.priority === 7 ? { ...input, placement: { regions: ['elsewhere'] }, fallback: [{ afterMs: 30_000, regions: null }] } : input)
   }
@@ -125,7 +127,7 @@ export class Buyer {
   }
 }
 
-const pricesAt = (cpuHour: number) => PriceSheet.parse({ start: '20', cpuHour: String(cpuHour), memoryGibHour: '100000' })
+const pricesAt = (cpuHour: number) => PriceSheet.parse({ start: '20', cpuHour: String(cpuHour), memoryGibHour: '100000', spotPercent: 50 })
 
 export class Seller {
   readonly #world: World

@@ -5,8 +5,8 @@ import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { pino } from 'pino'
-import { DriverId, GIB, GpuModel, MIB, parseCredits } from '@lumaris/protocol'
-import type { Capacity, PriceSheet } from '@lumaris/protocol'
+import { DriverId, GIB, GpuModel, MIB, PriceSheet, parseCredits } from '@lumaris/protocol'
+import type { Capacity, PriceName } from '@lumaris/protocol'
 import { startAgent } from './agent.ts'
 import type { AgentConfig } from './agent.ts'
 import type { AgentDriver } from './attempts.ts'
@@ -27,6 +27,7 @@ const USAGE = `Runs this machine as a node of a market.
   --gpu-model NAME     what they are, such as nvidia-h200
   --gpu-memory SIZE    memory of each of them
   --cpu-hour CREDITS   --memory-gib-hour --gpu-hour --disk-gib-hour --out-gib --start: the price sheet, the first time
+  --spot-percent 1-100 take interruptible work too, from so many hundredths of these prices
   --driver-module FILE drivers of your own: a module with a default export of a list of them
   --driver ID          only this isolation driver (repeatable)
   --log-level LEVEL    debug, info, warn, error                (info)
@@ -34,11 +35,11 @@ const USAGE = `Runs this machine as a node of a market.
 const options = {
   server: { type: 'string' }, token: { type: 'string' }, data: { type: 'string' }, name: { type: 'string' }, region: { type: 'string' }, label: { type: 'string', multiple: true },
   cpus: { type: 'string' }, memory: { type: 'string' }, disk: { type: 'string' }, gpus: { type: 'string' }, 'gpu-model': { type: 'string' }, 'gpu-memory': { type: 'string' }, driver: { type: 'string', multiple: true }, 'log-level': { type: 'string' }, 'driver-module': { type: 'string' },
-  'cpu-hour': { type: 'string' }, 'memory-gib-hour': { type: 'string' }, 'gpu-hour': { type: 'string' }, 'disk-gib-hour': { type: 'string' }, 'out-gib': { type: 'string' }, start: { type: 'string' },
+  'cpu-hour': { type: 'string' }, 'memory-gib-hour': { type: 'string' }, 'gpu-hour': { type: 'string' }, 'disk-gib-hour': { type: 'string' }, 'out-gib': { type: 'string' }, 'spot-percent': { type: 'string' }, start: { type: 'string' },
   help: { type: 'boolean' }, version: { type: 'boolean' },
 } as const
 type Values = ReturnType<typeof parseArgs<{ options: typeof options }>>['values']
-const PRICES = { 'cpu-hour': 'cpuHour', 'memory-gib-hour': 'memoryGibHour', 'gpu-hour': 'gpuHour', 'disk-gib-hour': 'diskGibHour', 'out-gib': 'outGib', start: 'start' } as const satisfies Record<string, keyof PriceSheet>
+const PRICES = { 'cpu-hour': 'cpuHour', 'memory-gib-hour': 'memoryGibHour', 'gpu-hour': 'gpuHour', 'disk-gib-hour': 'diskGibHour', 'out-gib': 'outGib', start: 'start' } as const satisfies Record<string, PriceName>
 
 export function configOf(argv: readonly string[], env: NodeJS.ProcessEnv): AgentConfig & { logLevel: string; driverModule: string | null } {
   let values: Values
@@ -53,12 +54,18 @@ export function configOf(argv: readonly string[], env: NodeJS.ProcessEnv): Agent
     return known.data
   })
   const prices: Partial<PriceSheet> = {}
-  for (const [flag, field] of Object.entries(PRICES) as [keyof typeof PRICES, keyof PriceSheet][]) {
+  for (const [flag, field] of Object.entries(PRICES) as [keyof typeof PRICES, PriceName][]) {
     const text = values[flag]
     if (text === undefined) continue
     const micros = parseCredits(text)
     if (micros === null) throw new AgentStopped(`--${flag} must be credits such as 0.5, not "${text}".`)
     prices[field] = micros.toString()
+  }
+  const spot = values['spot-percent']
+  if (spot !== undefined) {
+    const percent = PriceSheet.shape.spotPercent.safeParse(Number(spot))
+    if (!percent.success || percent.data === undefined) throw new AgentStopped(`--spot-percent must be a whole number from 1 to 100, not "${spot}".`)
+    prices.spotPercent = percent.data
   }
   return {
     server, dataDir: values.data ?? join(homedir(), '.lumaris', 'agent'), name: values.name ?? nameFrom(hostname()), prices, shares: sharesOf(values), logLevel: values['log-level'] ?? 'info', driverModule: values['driver-module'] ?? null,

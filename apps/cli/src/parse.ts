@@ -56,6 +56,11 @@ export function parseCount(text: string): number {
   return Number(text)
 }
 
+export function parsePercent(text: string): number {
+  if (!/^\d{1,3}$/.test(text.trim()) || Number(text) < 1 || Number(text) > 100) throw new InvalidArgumentError(`"${text}" is not a whole number from 1 to 100.`)
+  return Number(text)
+}
+
 /** `12.5` credits, in micro-credits. */
 export function parseAmount(text: string): bigint {
   const micros = parseCredits(text.trim())

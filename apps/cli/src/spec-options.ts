@@ -9,12 +9,12 @@ import type { Context } from './context.ts'
 import { CliError, EXIT } from './failures.ts'
 import { findInputs } from './inputs.ts'
 import type { LocalFile } from './inputs.ts'
-import { asIs, collect, parseBy, parseCores, parseCount, parseDuration, parsePair, parseSize, parseWhere } from './parse.ts'
+import { asIs, collect, parseAmount, parseBy, parseCores, parseCount, parseDuration, parsePair, parseSize, parseWhere } from './parse.ts'
 
 export type SpecOptions = {
   spec?: string; name?: string; runtime?: string; cpus?: number; memory?: number; disk?: number; gpus?: number; time?: number; queueTime?: number; expect?: number
   file?: string[]; auto: boolean; out?: string[]; env?: (readonly [string, string])[]; each?: string[]; region?: string[]; residency?: string[]; where?: LabelTerm[]; gpuModel?: string[]; gpuMemory?: number; label?: (readonly [string, string])[]
-  by?: (now: number) => number; spread?: string; trust?: string; level?: string; driver?: string[]; copies?: number; retries?: number; priority?: number
+  by?: (now: number) => number; interruptible?: bigint | true; displace?: bigint; spread?: string; trust?: string; level?: string; driver?: string[]; copies?: number; retries?: number; priority?: number
 }
 
 export function addSpecOptions(command: Command): Command {
@@ -33,6 +33,8 @@ export function addSpecOptions(command: Command): Command {
     .option('-t, --time <duration>', 'the longest a try may run, such as 90s or 1h30m (10m)', parseDuration)
     .option('--queue-time <duration>', 'how long it may wait for a node (1d)', parseDuration)
     .option('--by <time>', 'wanted by then: 18:00, 2h30m from now, or 2027-01-31T18:00', parseBy)
+    .option('--interruptible [credits]', 'cheaper, and firm work may take its place; the most an hour may cost', parseAmount)
+    .option('--displace <credits>', 'take the place of interruptible work for at most so much per task, instead of waiting', parseAmount)
     .option('--expect <duration>', 'how long you think it runs: for the estimate only', parseDuration)
     .option('-e, --env <name=value>', 'an environment variable (repeatable)', collect(parsePair))
     .option('--each <argument>', 'a task with this argument at the end of the command (repeatable)', collect(asIs))
@@ -60,7 +62,8 @@ export async function specOf(context: Context, words: readonly string[], options
   const { resources = {}, limits = {}, placement = {} } = base
   const spec = defined({
     ...base, command, name: options.name ?? base.name, runtime: (options.runtime as Runtime | undefined) ?? base.runtime, outputs: options.out ?? base.outputs, copies: options.copies ?? base.copies,
-    priority: options.priority ?? base.priority, expectedMs: options.expect ?? base.expectedMs, deadline: options.by?.(context.io.now()) ?? base.deadline, env: options.env ? { ...base.env, ...Object.fromEntries(options.env) } : base.env,
+    priority: options.priority ?? base.priority, expectedMs: options.expect ?? base.expectedMs, deadline: options.by?.(context.io.now()) ?? base.deadline,
+    interruptible: options.interruptible === undefined ? base.interruptible : options.interruptible === true ? {} : { bidHour: options.interruptible.toString() }, displace: options.displace?.toString() ?? base.displace, env: options.env ? { ...base.env, ...Object.fromEntries(options.env) } : base.env,
     tasks: options.each?.map((argument) => ({ args: [argument] })) ?? base.tasks,
     resources: defined({ ...resources, cpuMillis: options.cpus ?? resources.cpuMillis, memoryBytes: options.memory ?? resources.memoryBytes, diskBytes: options.disk ?? resources.diskBytes, gpus: options.gpus ?? resources.gpus ?? (options.gpuModel || options.gpuMemory !== undefined ? 1 : undefined), gpuModels: options.gpuModel ?? resources.gpuModels, gpuMemoryBytes: options.gpuMemory ?? resources.gpuMemoryBytes }),
     limits: defined({ ...limits, runMs: options.time ?? limits.runMs, queueMs: options.queueTime ?? limits.queueMs, retries: options.retries ?? limits.retries }),

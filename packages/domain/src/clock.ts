@@ -27,10 +27,11 @@ function fire(turn: Turn, timer: Timer): void {
   switch (timer.kind) {
     case 'offer': return ifAttempt(turn, timer, ['offered'], 'seller_refused', 'the offer was not taken up in time')
     case 'overrun': return overrun(turn, timer)
-    case 'cancel': return ifAttempt(turn, timer, ['running'], 'buyer_cancelled', 'cancelled; the node sent no last reading')
+    case 'cancel': return ifAttempt(turn, timer, ['running'], wasDisplaced(turn, timer) ? 'preempted' : 'buyer_cancelled', 'told to stop; the node sent no last reading')
     case 'queue': return expire(turn, timer)
     case 'backoff': return retry(turn, timer)
     case 'fallback': return stepDown(turn, timer)
+    case 'wake': turn.state.queue.wake(); return
     case 'quote': turn.state.quotes.delete(timer.id as QuoteId)
   }
 }
@@ -40,6 +41,7 @@ function isWanted(state: MarketState, timer: Timer): boolean {
     case 'offer': return state.attempts.get(timer.id as AttemptId)?.state === 'offered'
     case 'overrun': case 'cancel': { const attempt = state.attempts.get(timer.id as AttemptId); return attempt !== undefined && holdsNode(attempt.state) }
     case 'queue': case 'backoff': case 'fallback': { const live = state.jobs.get(timer.id as JobId); return live !== undefined && !isTerminal(live.row.state) }
+    case 'wake': return true
     case 'quote': return state.quotes.has(timer.id as QuoteId)
   }
 }
@@ -47,6 +49,11 @@ function isWanted(state: MarketState, timer: Timer): boolean {
 function ifAttempt(turn: Turn, timer: Timer, states: readonly string[], cause: Parameters<typeof endAttempt>[2], detail: string): void {
   const attempt = turn.state.attempts.get(timer.id as AttemptId)
   if (attempt && states.includes(attempt.state)) endAttempt(turn, attempt.id, cause, detail)
+}
+
+function wasDisplaced(turn: Turn, timer: Timer): boolean {
+  const attempt = turn.state.attempts.get(timer.id as AttemptId)
+  return attempt?.displaced !== undefined && !liveJob(turn, attempt.job).row.cancelling
 }
 
 /** Long past its own time limit and still not reported: the node has lost control of it. */

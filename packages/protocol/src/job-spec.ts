@@ -119,6 +119,13 @@ export const JobSpec = z.strictObject({
   placement: Placement.prefault({}),
   /** Taken one after the other, in this order, while the job waits for a node. */
   fallback: z.array(FallbackStep).min(1).max(10).refine((steps) => steps.every((step, i) => i === 0 || step.afterMs > (steps[i - 1] as { afterMs: number }).afterMs), 'each step later than the one before it').optional(),
+  /**
+   * Cheaper, and not for sure: it is placed when room is sold to such work, every 30 seconds, at one price for all who bid as much, and firm work may take its
+   * place against notice; then nothing of that try is billed. `bidHour` is the most an hour of one attempt may cost, start and output aside; absent: what firm work pays.
+   */
+  interruptible: z.strictObject({ bidHour: Amount.optional() }).optional(),
+  /** The most that may be paid, per task and copy, for taking the place of interruptible work when there is no other: what that work had cost so far. Absent: it waits. */
+  displace: Amount.optional(),
   /** Run each task on this many nodes of different owners; the result counts when they agree. */
   copies: z.number().int().min(1).max(5).default(1),
   /** Wanted by then, in milliseconds since 1970. A node that is not expected to be done in time is not taken, and what still waits then is given up; what runs may finish. */

@@ -11,8 +11,13 @@ export const PriceSheet = z.strictObject({
   gpuHour: Amount.default('0'),
   diskGibHour: Amount.default('0'),
   outGib: Amount.default('0'),
+  /** Interruptible work is taken from this many hundredths of the prices above; absent: none is. */
+  spotPercent: z.number().int().min(1).max(100).optional(),
 }).meta({ id: 'PriceSheet' })
 export type PriceSheet = z.infer<typeof PriceSheet>
+/** The amounts in a price sheet, in the order they are shown. */
+export const PRICE_NAMES = ['start', 'cpuHour', 'memoryGibHour', 'gpuHour', 'diskGibHour', 'outGib'] as const satisfies readonly (keyof PriceSheet)[]
+export type PriceName = (typeof PRICE_NAMES)[number]
 
 export const Capacity = z.strictObject({
   cpuMillis: z.number().int().min(0).max(4_096_000), memoryBytes: z.number().int().min(0).max(2 ** 50), diskBytes: z.number().int().min(0).max(2 ** 53 - 1),

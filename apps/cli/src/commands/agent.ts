@@ -53,7 +53,9 @@ async function runAgent(context: Context, options: JoinOptions): Promise<void> {
   if (options.gpuMemory !== undefined) flags.push('--gpu-memory', options.gpuMemory)
   for (const label of options.label ?? []) flags.push('--label', label)
   for (const driver of options.driver ?? []) flags.push('--driver', driver)
-  for (const [field, micros] of Object.entries(pricesOf(options))) flags.push(`--${FLAGS[field] ?? field}`, formatCredits(BigInt(micros)))
+  const { spotPercent, ...prices } = pricesOf(options)
+  for (const [field, micros] of Object.entries(prices)) flags.push(`--${FLAGS[field] ?? field}`, formatCredits(BigInt(micros)))
+  if (spotPercent !== undefined) flags.push('--spot-percent', String(spotPercent))
   if (options.logLevel !== undefined) flags.push('--log-level', options.logLevel)
   const main = fileURLToPath(new URL('main.ts', import.meta.resolve('@lumaris/agent')))
   const { LUMARIS_TOKEN: _ours, ...env } = context.io.env

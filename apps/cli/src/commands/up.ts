@@ -42,7 +42,7 @@ async function up(context: Context, options: UpOptions): Promise<void> {
 }
 
 /** What a demo seller asks for an hour, in micro-credits: not all the same, so that there is something to choose. */
-const PRICES = [{ cpuHour: '200000', memoryGibHour: '40000' }, { cpuHour: '240000', memoryGibHour: '30000' }, { cpuHour: '180000', memoryGibHour: '60000', start: '20' }]
+const PRICES = [{ cpuHour: '200000', memoryGibHour: '40000', spotPercent: 40 }, { cpuHour: '240000', memoryGibHour: '30000', spotPercent: 30 }, { cpuHour: '180000', memoryGibHour: '60000', start: '20', spotPercent: 50 }]
 
 export async function startMarket(context: Context, options: UpOptions, tell: (text: string) => void): Promise<Market> {
   const file = profileFiles(context.io.env).checkout

@@ -127,7 +127,7 @@ export async function checkLedger(db: Database): Promise<LedgerCheck> {
   if (escrows !== '0') problems.push(`${escrows} ended jobs still hold money in escrow`)
   const open = await text("SELECT CAST(COUNT(*) AS TEXT) AS value FROM jobs JOIN accounts ON accounts.id = 'escrow:' || jobs.id WHERE jobs.state IN ('queued', 'running') AND accounts.balance <> jobs.cap - jobs.cost")
   if (open !== '0') problems.push(`${open} open jobs hold another sum than their cap less their cost`)
-  const costs = await text(`SELECT CAST(COUNT(*) AS TEXT) AS value FROM jobs LEFT JOIN (SELECT job, SUM(billed) AS billed FROM attempts WHERE billed IS NOT NULL GROUP BY job) paid ON paid.job = jobs.id WHERE jobs.cost <> COALESCE(paid.billed, 0)`)
+  const costs = await text(`SELECT CAST(COUNT(*) AS TEXT) AS value FROM jobs LEFT JOIN (SELECT COALESCE(payer, job) AS job, SUM(billed) AS billed FROM attempts WHERE billed IS NOT NULL GROUP BY COALESCE(payer, job)) paid ON paid.job = jobs.id WHERE jobs.cost <> COALESCE(paid.billed, 0)`)
   if (costs !== '0') problems.push(`${costs} jobs cost another sum than their settled attempts`)
   return {
     balanced: problems.length === 0, sum, problems, accounts: Number(await text('SELECT CAST(COUNT(*) AS TEXT) AS value FROM accounts')), postings: Number(await text('SELECT CAST(COUNT(*) AS TEXT) AS value FROM postings')),

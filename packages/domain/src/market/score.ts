@@ -8,7 +8,7 @@ import type { MarketState } from '../state.ts'
 import { outlookOf } from '../fleet/profile/presence.ts'
 import { reputationNow, speedOf } from '../fleet/profile/learn.ts'
 import { staysFor } from '../fleet/profile/survival.ts'
-import { costsOn, expectedMs } from './filter.ts'
+import { costsOn, expectedMs, sheetFor } from './filter.ts'
 import type { Requirement } from './requirement.ts'
 
 /** A full node costs this many hundredths of the price more than an empty one: enough to spread, too little to pick a dearer node. */
@@ -24,7 +24,7 @@ export function scoreOf(state: MarketState, node: NodeRow, need: Requirement, no
   const { spec } = need
   // A guess of ours (a fifth of the limit) is no measure that a node could be quicker or slower than.
   const factor = spec.expectedMs === undefined ? 1 : speedOf(state, node, spec).factor
-  const start = Number(node.prices.start), likely = costsOn(node, need).likelyNumber
+  const start = Number(sheetFor(node, spec).start), likely = costsOn(node, need).likelyNumber
   const price = Math.round(start + (likely - start) * factor)
   const outlook = outlookOf(state, node.id, now)
   const completes = reputationNow(state, node, now).completion.mean * (outlook ? staysFor(outlook, expectedMs(spec) * factor) : 1)
