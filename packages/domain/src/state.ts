@@ -14,6 +14,7 @@ import { FairQueue } from './market/order/fair-queue.ts'
 import { kindOf } from './market/order/key.ts'
 import { Candidates } from './market/candidates.ts'
 import { expectedMs } from './market/filter.ts'
+import { Demand } from './market/fragmentation.ts'
 import { classKeyOf } from './market/requirement.ts'
 import type { Requirement } from './market/requirement.ts'
 
@@ -84,6 +85,9 @@ export type MarketState = {
   readonly displacedBy: Map<JobId, Set<AttemptId>>
   /** What all nodes together have, as `amountsOf` counts it. */
   offered: readonly number[]
+  gpusInUse: number
+  /** What was asked for lately: how much idle GPUs are worth depends on it. */
+  readonly demand: Demand
   readonly candidates: Candidates
   /** The last placements, oldest first: for sellers who ask why they were not chosen. Not stored; a new writer starts with none. */
   readonly recent: Decided[]
@@ -99,7 +103,7 @@ export type MarketState = {
 export function createState(settings: MarketSettings = DEFAULT_SETTINGS, guards: Guards = ALL_GUARDS): MarketState {
   return {
     settings, guards, jobs: new Map(), attempts: new Map(), nodes: new Map(), profiles: new Map(), cohorts: new Map(), speeds: new Map(), quotes: new Map(), enrolments: new Map(), standing: new Map(), standingLooks: new Map(), keys: new Map(),
-    accounts: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), availability: new Availability(), presenceAt: 0, outlooks: new Map(), queue: new FairQueue([0, 0, 0]), spot: new Map(), spotAt: 0, displacing: new Map(), wakeAt: 0, displacedBy: new Map(), offered: [0, 0, 0], candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
+    accounts: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), availability: new Availability(), presenceAt: 0, outlooks: new Map(), queue: new FairQueue([0, 0, 0]), spot: new Map(), spotAt: 0, displacing: new Map(), wakeAt: 0, displacedBy: new Map(), offered: [0, 0, 0], gpusInUse: 0, demand: new Demand(), candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
     ended: new Set(), highestForgotten: '', shapes: new Map(),
   }
 }
@@ -223,6 +227,7 @@ function settleShare(state: MarketState, { buyer, spec }: JobRow, row: AttemptRo
 }
 
 function reserve(state: MarketState, node: NodeId, resources: Resources, sign: 1 | -1): void {
+  state.gpusInUse += sign * resources.gpus
   state.reserved.set(node, plus(state.reserved.get(node) ?? EMPTY_CAPACITY, resources, sign))
   state.candidates.changed(node)
   if (sign < 0) state.queue.wake()

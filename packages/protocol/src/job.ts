@@ -26,7 +26,7 @@ export type Usage = z.infer<typeof Usage>
 export const NO_USAGE: Usage = { runMs: 0, cpuMs: 0, memoryPeakBytes: 0, diskBytes: 0, outBytes: 0 }
 
 /** One term of a placement decision: what it added to the expected cost of this node, in micro-credits. */
-export const ScoreTerms = z.object({ price: Money, risk: Money, load: Money, total: Money }).meta({ id: 'ScoreTerms' })
+export const ScoreTerms = z.object({ price: Money, risk: Money, load: Money, /** Below zero: it takes what nobody else could use. */ fragmentation: Money.optional(), total: Money }).meta({ id: 'ScoreTerms' })
 export type ScoreTerms = z.infer<typeof ScoreTerms>
 
 export const NO_REASONS = ['not_online', 'driver', 'level', 'runtime', 'cpu', 'memory', 'disk', 'gpu', 'cpu_busy', 'memory_busy', 'disk_busy', 'gpu_busy',

@@ -140,6 +140,18 @@ test('a job that is cancelled while a place is made for it still pays for that p
   expect(balance(`seller:${ann}:pending`)).toBe(paid - paid / 10n)
 })
 
+test('what a node says it ran beyond what was agreed when the place was taken is not paid', () => {
+  const { market, place, orders, start } = aMarketOf(50)
+  place(spot, { interruptible: {} })
+  const running = first(orders())
+  market.pass(10 * MINUTE) // it says late that it runs
+  start(running)
+  market.pass(2 * MINUTE)
+  const winner = place(firm, { displace: String(credits(1)) }, credits(12))
+  market.report(running, { runMs: 12 * MINUTE, cause: 'preempted' })
+  expect(market.job(winner)?.displaced).toBe((credits(0.5) * BigInt(2 * MINUTE + market.state.settings.cancelMs)) / 3_600_000n)
+})
+
 test('a node that never answers is given up after its notice, and is paid for what it had told', () => {
   const { market, place, orders, start } = aMarketOf(50)
   place(spot, { interruptible: {} })

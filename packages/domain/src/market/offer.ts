@@ -27,6 +27,7 @@ export function offer(turn: Turn, job: JobRow, task: TaskRow, slotIndex: number,
     },
     evidence: null,
   }
+  turn.state.demand.saw(job.spec.resources)
   const terms = termsOf(job, bare)
   const attempt = putAttempt(turn, { ...bare, tickHash: turn.hash(canonical(terms)) })
   const slots = task.slots.with(slotIndex, { ...slot, state: next(SLOT, slot.state, 'assign', slotId(taskId(job.id, task.index), slotIndex)), fence, attempt: attempt.id })
