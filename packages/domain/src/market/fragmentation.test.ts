@@ -10,25 +10,29 @@ function aMarketOf(gpus: readonly number[]) {
   const nodes = gpus.map((count, i) => {
     const node = market.join(`n${i}`, { cpuMillis: 32_000, memoryBytes: 256 * GIB, gpus: count, gpuModel: 'nvidia-a100' })
     node.connect()
-    market.act({ kind: 'price', node: node.id, prices: PriceSheet.parse({ cpuHour: '10000', gpuHour: '1000000' }) })
     return node
   })
+  const setPrice = (i: number, gpuHour: string) => market.act({ kind: 'price', node: (nodes[i] as (typeof nodes)[number]).id, prices: PriceSheet.parse({ cpuHour: '10000', gpuHour }) })
+  nodes.forEach((_, i) => setPrice(i, '1000000'))
   const place = (count: number, more: { cpuMillis?: number } = {}) => {
     market.submit(buyer, aSpec({ resources: { gpus: count, ...more } }), { cap: credits(50) })
     const orders = nodes.flatMap((node, i) => market.dispatched(node.id).map((order) => ({ i, order })))
     expect(orders).toHaveLength(1)
     return orders[0] as (typeof orders)[number]
   }
-  return { market, place }
+  return { market, place, setPrice }
 }
 
 test('single GPUs are taken where a whole machine is broken already, so that the next whole one is there', () => {
-  const { market, place } = aMarketOf([4, 4, 4])
+  const { market, place, setPrice } = aMarketOf([4, 4, 4])
   // Four and one are asked for alike.
   for (let i = 0; i < 8; i++) for (const count of [4, 1]) { const { order } = place(count); market.report(order) }
-  const first = place(1).i
-  expect([place(1).i, place(1).i, place(1).i]).toEqual([first, first, first])
-  expect(new Set([place(4).i, place(4).i, first]).size).toBe(3)
+  // The last of them is cheaper for a moment, and has one GPU taken; then all cost the same again, and ties would go to the first.
+  setPrice(2, '900000')
+  expect(place(1).i).toBe(2)
+  setPrice(2, '1000000')
+  expect([place(1).i, place(1).i, place(1).i]).toEqual([2, 2, 2])
+  expect([place(4).i, place(4).i]).toEqual([0, 1])
 })
 
 test('work without GPUs keeps off the processors that idle GPUs need, when it has the choice at one price', () => {
