@@ -25,8 +25,8 @@ function aMarketOf(gpus: readonly number[]) {
 
 test('single GPUs are taken where a whole machine is broken already, so that the next whole one is there', () => {
   const { market, place, setPrice } = aMarketOf([4, 4, 4])
-  // Four and one are asked for alike.
-  for (let i = 0; i < 8; i++) for (const count of [4, 1]) { const { order } = place(count); market.report(order) }
+  // Four and one are asked for alike; cancelled at once, so that no node has shown more than another.
+  for (let i = 0; i < 8; i++) for (const count of [4, 1]) market.act({ kind: 'cancel', job: place(count).order.job_id })
   // The last of them is cheaper for a moment, and has one GPU taken; then all cost the same again, and ties would go to the first.
   setPrice(2, '900000')
   expect(place(1).i).toBe(2)
