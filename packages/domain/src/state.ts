@@ -17,6 +17,7 @@ import { expectedMs } from './market/filter.ts'
 import { Demand } from './market/fragmentation.ts'
 import { classKeyOf } from './market/requirement.ts'
 import type { Requirement } from './market/requirement.ts'
+import { CLEAR_EVERY_MS } from './market/spot/clear.ts'
 
 /** Times and bounds of a market. The defaults are DESIGN's; tests with real processes shorten the times, all by the same factor. */
 export type MarketSettings = {
@@ -27,6 +28,10 @@ export type MarketSettings = {
   readonly waitMs: number
   /** An attempt that should have ended by its own limit is given up so much later: fetching inputs, starting, storing results. */
   readonly overrunMs: number
+  /** Interruptible work that has just begun is left alone for so long, or it would only ever begin. */
+  readonly sliceMs: number
+  /** How often what firm work leaves is sold to interruptible work. */
+  readonly spotEveryMs: number
   readonly retryBackoffMs: number; readonly retryBackoffMaxMs: number
   readonly feeBasisPoints: number
   /** Waiting and running slots of one buyer: one buyer cannot fill the market's memory. */
@@ -35,7 +40,7 @@ export type MarketSettings = {
   readonly demoTopupMaxMicros: Micros | null
 }
 export const DEFAULT_SETTINGS: MarketSettings = {
-  heartbeatMs: 10_000, suspectMs: 30_000, lostMs: 60_000, offerMs: 20_000, resendMs: 5_000, cancelMs: 15_000, waitMs: 6 * 3_600_000, overrunMs: 120_000,
+  heartbeatMs: 10_000, suspectMs: 30_000, lostMs: 60_000, offerMs: 20_000, resendMs: 5_000, cancelMs: 15_000, waitMs: 6 * 3_600_000, overrunMs: 120_000, sliceMs: 60_000, spotEveryMs: CLEAR_EVERY_MS,
   retryBackoffMs: 1_000, retryBackoffMaxMs: 60_000, feeBasisPoints: 500, slotsPerBuyerMax: 2_000_000, region: 'local', demoTopupMaxMicros: 1_000_000_000_000n,
 }
 

@@ -22,8 +22,6 @@ import type { Candidate, Holder } from './spot/preempt.ts'
 import { wantedOf } from './wanted.ts'
 import { slotsMax } from './quote.ts'
 
-/** Interruptible work that has just begun is left alone for so long, or it would only ever begin. */
-export const SLICE_MS = 60_000
 /** What ending an attempt costs besides its bill, in micro-credits: without it, many small victims would look as cheap as one. */
 const BOTHER_MICROS = 100
 const keyOf = ({ job, task, slot }: Waiting): string => slotId(taskId(job, task), slot)
@@ -52,7 +50,7 @@ function askAgain({ state, now }: Turn, need: Requirement): void {
   for (const node of state.nodes.values()) {
     if (node.prices.spotPercent === undefined || obstacles(node, need).length > 0) continue
     for (const id of state.attemptsByNode.get(node.id) ?? []) {
-      const row = state.attempts.get(id), over = row && holdsNode(row.state) && state.jobs.get(row.job)?.row.spec.interruptible ? (row.startedAt ?? row.offeredAt) + SLICE_MS : 0
+      const row = state.attempts.get(id), over = row && holdsNode(row.state) && state.jobs.get(row.job)?.row.spec.interruptible ? (row.startedAt ?? row.offeredAt) + state.settings.sliceMs : 0
       if (over > now && over < soonest) soonest = over
     }
   }
@@ -103,7 +101,7 @@ function holderOf(state: MarketState, row: AttemptRow, now: Instant): Holder {
   const job = (state.jobs.get(row.job) as { row: JobRow; attempts: AttemptRow[] })
   const { spec } = job.row, since = row.startedAt ?? row.offeredAt
   return {
-    attempt: row.id, holds: amountsOf(spec.resources), interruptible: spec.interruptible !== undefined && row.displaced === undefined, safeUntil: since + SLICE_MS, unsavedMs: Math.max(0, now - since), saveMs: null, restartMs: 0,
+    attempt: row.id, holds: amountsOf(spec.resources), interruptible: spec.interruptible !== undefined && row.displaced === undefined, safeUntil: since + state.settings.sliceMs, unsavedMs: Math.max(0, now - since), saveMs: null, restartMs: 0,
     endsInMs: null, microsPerHour: Number(hourlyOf(row.prices, spec.resources)),
     evictions: job.attempts.filter((other) => other.task === row.task && other.slot === row.slot && other.cause === 'preempted').length,
   }

@@ -14,7 +14,7 @@ import { offer, remember } from './offer.ts'
 import type { Choice } from './offer.ts'
 import type { Requirement } from './requirement.ts'
 import type { Refusals } from './score.ts'
-import { CLEAR_EVERY_MS, clear } from './spot/clear.ts'
+import { clear } from './spot/clear.ts'
 import type { Ask, Bid } from './spot/clear.ts'
 import { wantedOf } from './wanted.ts'
 
@@ -25,7 +25,7 @@ type Book = { readonly bidders: Bidder[]; best: Micros }
 /** Returns how many were placed. */
 export function sellSpot(turn: Turn, claims: Claims): number {
   const { state, now } = turn
-  if (state.spot.size === 0 || (now - state.spotAt < CLEAR_EVERY_MS && now >= state.spotAt)) return 0
+  if (state.spot.size === 0 || (now - state.spotAt < state.settings.spotEveryMs && now >= state.spotAt)) return 0
   state.spotAt = now
   let placed = 0
   // What is scarce goes to the book with the dearest bid first; each sale leaves less room for the next.
