@@ -1,24 +1,30 @@
 // Programs on a kernel of their own: gVisor's `runsc` on an OCI bundle. System calls of the job are answered by the sentry, a kernel written in Go that
 // runs as an ordinary process; the kernel of the machine sees only the few calls of the sentry, behind a filter. Level `kernel`.
 //
-// Who it is outside: the stage gives a user id of its own, taken on BEFORE runsc starts, as for bubblewrap. Started as root instead, runsc keeps its file
-// server (the gofer) root over everything that is bound into the sandbox; this way a sandbox that is broken out of, sentry and gofer together, is an
-// unprivileged user in namespaces of its own. The price: one user id can be mapped, so the job is called 0 inside, without any capability.
+// Who it is outside: the stage gives a user id of its own, taken on BEFORE runsc starts, as for bubblewrap; the sentry gets a second one. Started as root
+// instead, runsc keeps its file server (the gofer) root over everything that is bound into the sandbox. This way sentry and gofer are two unprivileged
+// users in namespaces of their own, and the sentry may not even open the job's files by itself. The job is called 0 inside, without any capability.
 //
-// `unshare` stands around it for three things that runsc does not do when it is not root: a pid namespace (the sentry of a rootless runsc would sit in
-// the machine's, and so would its children after a kill), a network namespace (runsc's control socket is an abstract one, which every user of the
-// machine could at least connect to), and the user namespace itself, for which runsc would start its 24 MB a second time.
+// `unshare` stands around it. First the user namespace: runsc's own way without root (`--rootless`) maps one id only, and cannot restore. Our agent, which
+// is root, writes the map of two ids from outside, while the launcher waits. Then what runsc does not do when it is not root: a pid namespace (else the
+// sentry would sit in the machine's, and so would its children after a kill), and a network namespace (runsc's control socket is an abstract one, which
+// every user of the machine could at least connect to).
 //
 // runsc's own control groups are left alone (`--ignore-cgroups`): they need root over the hierarchy, which the user id is not; and ours are joined
 // before anything of it runs. The group's process limit counts threads of the machine, of which the sentry takes several for each of the job's: it is only
 // the outer wall, wide enough not to be met. The job's own count is kept by the sentry (RLIMIT_NPROC), exact and with a clean EAGAIN.
-import { chmodSync, chownSync, cpSync, existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+//
+// A checkpoint is what the sentry knows: memory, processes, open files, what is in /tmp. Files of the work directory are brought home as after any end, so
+// they must have a name; the other sandbox opens them again by it. Network there is none, and what is in flight on stdin is lost.
+import { chmodSync, chownSync, cpSync, createWriteStream, existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
+import { pipeline } from 'node:stream/promises'
 import { execFile } from 'node:child_process'
 import { basename, dirname, join } from 'node:path'
 import type { Level } from '@lumaris/protocol'
 import { SHM_BYTES, SYSTEM, TMP_BYTES, argvOf, etcNames, runtimesIn, syntheticEtc } from './bwrap.ts'
-import type { IsolationDriver, ProbeReport, Sandbox, SandboxSpec } from './driver.ts'
+import { collectOutputs } from './collect-outputs.ts'
+import type { Checkpoint, IsolationDriver, ProbeReport, Sandbox, SandboxSpec } from './driver.ts'
 import { probeWith, runToEnd } from './probe.ts'
 import { SAFE_PATH, inPath, reachable } from './stage.ts'
 import type { Stage, Stages } from './stage.ts'
@@ -39,6 +45,13 @@ type Platform = (typeof PLATFORMS)[number]
 const STATUS_FD = 3
 /** Below this the sentry and the gofer alone (about 31 MiB together) leave a program nothing to start with. */
 const MEMORY_MIN = 48 * 1024 * 1024
+/** The sentry's own user id, beside the gofer's, which is the stage's (61 000 to 61 179): also where nobody else has any. */
+const SENTRY_BELOW = 200
+const NOBODY = 65_534
+/** On the descriptor for reports: the user namespace is made, and waits for its ids. */
+const WAITING = 'waiting'
+/** Taking a gigabyte of memory at 20 MiB/s. */
+const CHECKPOINT_MS = 60_000
 /** Open files of the machine: the sentry and the gofer hold several for one of the job's. */
 const HOST_FILES = 16_384
 /** Threads of the machine: runsc itself (about 60), and for each process of the job a process of stubs and threads that wait in it. */
@@ -51,7 +64,8 @@ export type GvisorOptions = {
   /** Another runsc than the one in PATH. */
   readonly runsc?: string
 }
-type Extra = { readonly binds?: Readonly<Record<string, string>> }
+type Restore = { readonly from: string; readonly checkpoint: Checkpoint }
+type Extra = { readonly binds?: Readonly<Record<string, string>>; readonly restore?: Restore }
 
 const ask = (program: string, ...args: string[]): Promise<string> => new Promise((resolve) => { execFile(program, args, { env: { PATH: SAFE_PATH }, timeout: 10_000 }, (_error, out, err) => resolve(`${out}${err}`)) })
 
@@ -72,10 +86,15 @@ export async function createGvisorDriver({ scratch, stages, rootfs, runsc = inPa
     : stages.cgroups === null ? 'no control group can be made: its memory could not be limited'
     : !stages.limitsDisk ? 'no disk with a size can be made: its files could not be limited'
     : null
+  const nsenter = inPath('nsenter')
+  // The sentry in a root of its own that is empty, whatever the release does by default.
+  const walls = ['--ignore-cgroups', '--network=none', '--host-uds=none', ...(flags.includes('-directfs') ? ['--directfs=false'] : []), ...(flags.includes('-overlay2') ? ['--overlay2=none'] : [])]
   const runs = join(scratch, 'run')
   mkdirSync(runs, { recursive: true, mode: 0o711 })
   const root = rootfs === undefined ? machineRoot(scratch) : { path: rootfs, binds: {} }
   let platform: Platform = able[0] ?? 'ptrace', made = 0
+
+  const maker = (): string => `runsc ${release} ${platform} ${process.arch}`
 
   const start = async (job: SandboxSpec, extra: Extra = {}): Promise<Sandbox> => {
     if (job.runtime === 'javascript') throw new Error('the gvisor driver runs programs of the machine and Python, not JavaScript')
@@ -87,28 +106,64 @@ export async function createGvisorDriver({ scratch, stages, rootfs, runsc = inPa
     const opened = await stages.open(job, { ...limits, pids: hostThreads(limits.pids), openFiles: HOST_FILES }).catch((error: Error) => error)
     if (opened instanceof DiskTooSmall) return endedSandbox({ cause: 'disk', detail: opened.message })
     if (opened instanceof Error) throw opened
-    const stage = opened
-    const id = `job-${process.pid}-${made++}`, dir = join(runs, id)
-    try { writeBundle(dir, stage, specOf(job, stage, { root: root.path, binds: { ...root.binds, ...extra.binds } })) } catch (error) { rmSync(dir, { recursive: true, force: true }); await stage.cleanUp(); await stage.cgroup?.remove(); throw error }
+    const stage = opened, uid = stage.uid as number // lacking, had it none
+    const id = `job-${process.pid}-${made++}`, dir = join(runs, id), image = join(dir, 'image')
+    const undo = async (): Promise<void> => { rmSync(dir, { recursive: true, force: true }); await stage.cleanUp(); await stage.cgroup?.remove() }
+    try {
+      writeBundle(dir, uid, specOf(job, stage, { root: root.path, binds: { ...root.binds, ...extra.binds } }))
+      if (extra.restore) await bringImage(extra.restore, image, uid)
+    } catch (error) { await undo(); throw error }
+    const flagsOf = [...walls, `--platform=${platform}`, `--root=${join(dir, 'state')}`, `--log-fd=${STATUS_FD}`, '--log-format=json', `--panic-log=${join(dir, 'panic')}`]
     const launcher = stage.wrap([
-      unshare as string, '--user', '--map-root-user', '--net', '--pid', '--fork', '--kill-child', '--mount-proc',
-      runsc, '--rootless', '--ignore-cgroups', '--network=none', '--host-uds=none', `--platform=${platform}`, `--root=${join(dir, 'state')}`,
-      `--log-fd=${STATUS_FD}`, '--log-format=json', `--panic-log=${join(dir, 'panic')}`, 'run', `--bundle=${dir}`, `--pid-file=${join(dir, 'pid')}`, id,
+      unshare as string, '--user', '--keep-caps', '/bin/sh', '-c', `echo ${WAITING} >&${STATUS_FD} && read go <&${STATUS_FD} && exec "$@"`, 'sh',
+      unshare as string, '--net', '--pid', '--fork', '--kill-child', '--mount-proc',
+      runsc, ...flagsOf, ...(extra.restore ? ['restore', `--image-path=${image}`] : ['run']), `--bundle=${dir}`, `--pid-file=${join(dir, 'pid')}`, id,
     ], STATUS_FD, true)
-    let seen: Seen = { stood: false, panic: '', starved: false }
-    return supervise({
+    let seen: Seen = { stood: false, panic: '', starved: false }, launched = 0
+    const sandbox = supervise({
       ...launcher, env: { PATH: SAFE_PATH }, cwd: '/', limits, cgroup: stage.cgroup, feeds: [], stdin: job.stdin, disk: stage.disk,
+      waits: { word: WAITING, then(pid) { launched = pid; for (const map of ['uid_map', 'gid_map']) writeFileSync(`/proc/${pid}/${map}`, `0 ${uid} 1\n${NOBODY} ${uid - SENTRY_BELOW} 1\n`) } },
       explain: (end) => explain(end, seen, limits.memoryBytes),
       async cleanUp() {
         seen = { stood: existsSync(join(dir, 'pid')), panic: fileHead(join(dir, 'panic')), starved: stage.cgroup?.ranOutOfMemory() ?? false }
         try { return await stage.cleanUp() } finally { await rm(dir, { recursive: true, force: true }) }
       },
     })
+    if (nsenter === null) return sandbox
+    return {
+      ...sandbox,
+      async checkpoint(into) {
+        await sandbox.resume() // what stands still cannot be asked
+        // Inside, runsc ends as soon as the sentry does, and everything in its pid namespace with it: also the one that says whether all was written. It sleeps meanwhile.
+        const inner = childrenOf(launched)
+        signal(inner, 'SIGSTOP')
+        const at = (name: string): string => `/proc/${launched}/ns/${name}`
+        const says = await done(nsenter, [`--user=${at('user')}`, `--net=${at('net')}`, `--mount=${at('mnt')}`, `--pid=${at('pid_for_children')}`, '--setuid=0', '--setgid=0',
+          runsc, ...walls, `--root=${join(dir, 'state')}`, 'checkpoint', `--image-path=${image}`, id])
+        const taken = join(runs, `${id}-image`)
+        if (says === null) renameSync(image, taken)
+        signal(inner, 'SIGCONT')
+        if (says !== null) throw new Error(`its memory could not be taken: ${says}`)
+        try {
+          await sandbox.kill('its memory was taken, to go on elsewhere')
+          const files: Checkpoint['files'][number][] = []
+          for await (const file of collectOutputs(taken, { bytesMax: limits.memoryBytes * 2, entriesMax: 16 })) {
+            await pipeline(await file.open(), createWriteStream(join(into, file.path), { flags: 'wx', mode: 0o600 }))
+            files.push({ path: file.path, size: file.size, sha256: file.sha256 })
+          }
+          return { driver: 'gvisor', maker: maker(), files }
+        } finally { await rm(taken, { recursive: true, force: true }) }
+      },
+    }
   }
   const level: Level = 'kernel'
   const driver: IsolationDriver = {
     id: 'gvisor', level,
     start: (job) => start({ ...job, command: argvOf(job) }),
+    async restore(job, from, checkpoint) {
+      if (checkpoint.driver !== 'gvisor' || checkpoint.maker !== maker()) throw new Error(`this checkpoint was taken by ${checkpoint.maker}, and can be restored only by that; here is ${maker()}`)
+      return start({ ...job, command: argvOf(job) }, { restore: { from, checkpoint } })
+    },
     async reap() {
       // First what runs, then the directories it wrote to.
       const found = await stages.reap()
@@ -166,13 +221,34 @@ function specOf(job: SandboxSpec, stage: Stage, { root, binds }: { root: string;
 }
 
 /** The job's words and variables are in it: for the eyes of its own user id alone. */
-function writeBundle(dir: string, stage: Stage, spec: object): void {
+function writeBundle(dir: string, uid: number, spec: object): void {
   mkdirSync(dir, { mode: 0o700 })
   mkdirSync(join(dir, 'state'), { mode: 0o700 })
   const config = join(dir, 'config.json')
   writeFileSync(config, JSON.stringify(spec), { mode: 0o600, flag: 'wx' })
-  if (stage.uid !== null) for (const path of [config, join(dir, 'state'), dir]) chownSync(path, stage.uid, stage.uid)
+  for (const path of [config, join(dir, 'state'), dir]) chownSync(path, uid, uid)
 }
+
+/** Into a place that only the sandbox's user id can read; what was compared there is what is restored. */
+async function bringImage({ from, checkpoint }: Restore, image: string, uid: number): Promise<void> {
+  mkdirSync(image, { mode: 0o700 })
+  const missing = new Map(checkpoint.files.map((file) => [file.path, file]))
+  for await (const file of collectOutputs(from)) {
+    if (!missing.has(file.path)) continue
+    await pipeline(await file.open(), createWriteStream(join(image, file.path), { flags: 'wx', mode: 0o600 }))
+  }
+  for await (const file of collectOutputs(image)) if (missing.get(file.path)?.sha256 === file.sha256) missing.delete(file.path)
+  if (missing.size > 0) throw new Error(`the checkpoint is not the one that was taken: ${[...missing.keys()].join(', ')} differs or is missing`)
+  for (const name of readdirSync(image)) chownSync(join(image, name), uid, uid)
+  chownSync(image, uid, uid)
+}
+
+/** Null when it went well, else its first words. */
+const done = (program: string, args: readonly string[]): Promise<string | null> => new Promise((resolve) => {
+  execFile(program, args, { env: { PATH: SAFE_PATH }, timeout: CHECKPOINT_MS, killSignal: 'SIGKILL' }, (error, out, err) => resolve(error === null ? null : (`${err}${out}`.trim().split('\n')[0] || error.message)))
+})
+const childrenOf = (pid: number): number[] => readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).filter((one) => { try { const stat = readFileSync(`/proc/${one}/stat`, 'utf8'); return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === pid } catch { return false /* it ended while we looked */ } })
+const signal = (pids: readonly number[], name: NodeJS.Signals): void => { for (const pid of pids) try { process.kill(pid, name) } catch { /* it has ended already */ } }
 
 /** Of the files beside the bundle, which only runsc writes: its pid, when the sandbox stands, and the last words of a sentry that dies of itself. And of the control group. */
 type Seen = { readonly stood: boolean; readonly panic: string; readonly starved: boolean }

@@ -27,6 +27,8 @@ export type Launch = {
   readonly feeds: readonly Buffer[]
   readonly stdin?: Uint8Array | undefined
   readonly disk: Disk
+  /** At this word on its descriptor the launcher waits: it is told a line there when what must be done for its process from outside is done. */
+  readonly waits?: { readonly word: string; then(pid: number): void }
   /** The launcher's own process besides the child, to be waited for where there is no control group to look into. */
   readonly innerPid?: (status: string) => number | null
   /** An end that is not what the exit code says; asked when no limit ended it. */
@@ -96,7 +98,13 @@ export function supervise(launch: Launch): Sandbox {
   child.stdin?.end(launch.stdin ? Buffer.from(launch.stdin) : undefined)
   launch.feeds.forEach((bytes, i) => { const to = child.stdio[3 + i] as Writable; to.on('error', ignoreClosed); to.end(bytes) })
   const told = child.stdio[3 + launch.feeds.length] as Readable | undefined
-  told?.on('data', (chunk: Buffer) => { if (status.length < STATUS_MAX) status += chunk.toString('latin1') })
+  let waited = false
+  told?.on('data', (chunk: Buffer) => {
+    if (status.length < STATUS_MAX) status += chunk.toString('latin1')
+    if (waited || !launch.waits || child.pid === undefined || !status.split('\n').includes(launch.waits.word)) return
+    waited = true
+    try { launch.waits.then(child.pid); (told as unknown as Writable).write('go\n') } catch (error) { endAs('driver', (error as Error).message) }
+  })
   told?.on('error', ignoreClosed)
 
   const armWall = (): void => { timeFrom = performance.now(); wall = setTimeout(() => endAs('wall', `it ran longer than ${limits.wallMs} ms`), Math.max(0, timeLeft)) }
