@@ -16,7 +16,7 @@
 //
 // A checkpoint is what the sentry knows: memory, processes, open files, what is in /tmp. Files of the work directory are brought home as after any end, so
 // they must have a name; the other sandbox opens them again by it. Network there is none, and what is in flight on stdin is lost.
-import { chmodSync, chownSync, cpSync, createWriteStream, existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, closeSync, constants, cpSync, createWriteStream, existsSync, lstatSync, mkdirSync, openSync, readFileSync, readSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { execFile } from 'node:child_process'
@@ -119,10 +119,12 @@ export async function createGvisorDriver({ scratch, stages, rootfs, runsc = inPa
       unshare as string, '--net', '--pid', '--fork', '--kill-child', '--mount-proc',
       runsc, ...flagsOf, ...(extra.restore ? ['restore', `--image-path=${image}`] : ['run']), `--bundle=${dir}`, `--pid-file=${join(dir, 'pid')}`, id,
     ], STATUS_FD, true)
-    let seen: Seen = { stood: false, panic: '', starved: false }, launched = 0
+    let seen: Seen = { stood: false, panic: '', starved: false }, launched = 0, ended = false
     const sandbox = supervise({
       ...launcher, env: { PATH: SAFE_PATH }, cwd: '/', limits, cgroup: stage.cgroup, feeds: [], stdin: job.stdin, disk: stage.disk,
-      waits: { word: WAITING, then(pid) { launched = pid; for (const map of ['uid_map', 'gid_map']) writeFileSync(`/proc/${pid}/${map}`, `0 ${uid} 1\n${NOBODY} ${uid - SENTRY_BELOW} 1\n`) } },
+      waits: { word: WAITING, act(pid) { launched = pid; for (const map of ['uid_map', 'gid_map']) writeFileSync(`/proc/${pid}/${map}`, `0 ${uid} 1\n${NOBODY} ${uid - SENTRY_BELOW} 1\n`) } },
+      // The kernel ends whichever of the sandbox's processes it likes, and a sentry that lost one may wait for it for ever (seen with systrap).
+      fatal: () => (stage.cgroup?.ranOutOfMemory() ? tooMuch(limits.memoryBytes) : null),
       explain: (end) => explain(end, seen, limits.memoryBytes),
       async cleanUp() {
         seen = { stood: existsSync(join(dir, 'pid')), panic: fileHead(join(dir, 'panic')), starved: stage.cgroup?.ranOutOfMemory() ?? false }
@@ -130,9 +132,11 @@ export async function createGvisorDriver({ scratch, stages, rootfs, runsc = inPa
       },
     })
     if (nsenter === null) return sandbox
+    void sandbox.exit.then(() => { ended = true })
     return {
       ...sandbox,
       async checkpoint(into) {
+        if (ended) throw new Error('its memory could not be taken: it has ended')
         await sandbox.resume() // what stands still cannot be asked
         // Inside, runsc ends as soon as the sentry does, and everything in its pid namespace with it: also the one that says whether all was written. It sleeps meanwhile.
         const inner = childrenOf(launched)
@@ -146,6 +150,7 @@ export async function createGvisorDriver({ scratch, stages, rootfs, runsc = inPa
         if (says !== null) throw new Error(`its memory could not be taken: ${says}`)
         try {
           await sandbox.kill('its memory was taken, to go on elsewhere')
+          if (!lstatSync(taken).isDirectory()) throw new Error('its memory could not be taken: where it should be is something else')
           const files: Checkpoint['files'][number][] = []
           for await (const file of collectOutputs(taken, { bytesMax: limits.memoryBytes * 2, entriesMax: 16 })) {
             await pipeline(await file.open(), createWriteStream(join(into, file.path), { flags: 'wx', mode: 0o600 }))
@@ -253,10 +258,12 @@ const signal = (pids: readonly number[], name: NodeJS.Signals): void => { for (c
 /** Of the files beside the bundle, which only runsc writes: its pid, when the sandbox stands, and the last words of a sentry that dies of itself. And of the control group. */
 type Seen = { readonly stood: boolean; readonly panic: string; readonly starved: boolean }
 
+const tooMuch = (memoryBytes: number): Verdict => ({ cause: 'memory', detail: `it used more than ${memoryBytes} bytes of memory` })
+
 /** What an end means, from what the job cannot reach: the descriptor on which our shell and then runsc report, and what was seen when it was over. */
 function explain({ code, signal, status, stderrHead }: End, { stood, panic, starved }: Seen, memoryBytes: number): Verdict | null {
   const failed = messageIn(status)
-  const outOfMemory: Verdict = { cause: 'memory', detail: `it used more than ${memoryBytes} bytes of memory` }
+  const outOfMemory = tooMuch(memoryBytes)
   if (!stood) return starved ? outOfMemory : { cause: 'driver', detail: failed ?? (stderrHead.trim().split('\n')[0] || `the sandbox could not be set up (${signal ?? code})`) }
   const unstarted = /^running container: starting container: (.*)$/s.exec(failed ?? '')?.[1]
   if (unstarted !== undefined) {
@@ -275,7 +282,13 @@ function explain({ code, signal, status, stderrHead }: End, { stood, panic, star
   if (failed !== null) return starved ? outOfMemory : { cause: 'exit', code: code ?? 137, detail: failed }
   return null
 }
-const fileHead = (path: string): string => { try { return readFileSync(path, 'utf8').slice(0, 4_000) } catch { return '' /* runsc did not come so far */ } }
+/** In a directory of the sandbox's own user id: what lies there under this name may be anything, and must neither lead elsewhere nor make us wait. */
+function fileHead(path: string): string {
+  let fd: number
+  try { fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK) } catch { return '' /* runsc did not come so far */ }
+  const bytes = Buffer.alloc(4_000)
+  try { return bytes.toString('utf8', 0, readSync(fd, bytes)) } catch { return '' /* not a file */ } finally { closeSync(fd) }
+}
 /** The first line that is runsc's; before it stands the word of our own shell. */
 function messageIn(status: string): string | null {
   for (const line of status.split('\n')) {
