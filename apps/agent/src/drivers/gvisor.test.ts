@@ -38,7 +38,8 @@ else describe('gvisor', () => {
   const take = async (sandbox: Sandbox, into: string): Promise<Checkpoint> => able(await sandbox.checkpoint?.(into))
   const goOn = async (job: SandboxSpec, from: string, checkpoint: Checkpoint): Promise<Sandbox> => able(await driver.restore?.(job, from, checkpoint))
   const group = `/sys/fs/cgroup/${stages.cgroups?.version === 1 ? 'pids/' : ''}lumaris-${owner}`
-  const uidsIn = (): number[] => namesIn(group).filter((name) => name.startsWith('att')).flatMap((name) => readFileSync(join(group, name, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean)).flatMap((pid) => { try { return [Number(/^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])] } catch { return [] /* gone */ } })
+  const pidsIn = (): string[] => namesIn(group).filter((name) => name.startsWith('att')).flatMap((name) => readFileSync(join(group, name, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean))
+  const uidsIn = (): number[] => pidsIn().flatMap((pid) => { try { return [Number(/^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])] } catch { return [] /* gone */ } })
 
   test('the probe shows every limit held on this machine', async () => {
     const report = await driver.probe()
@@ -74,12 +75,17 @@ for path in ('/proc/kcore', '/proc/kmsg', '/proc/sys/kernel/core_pattern', '/dev
     expect(end).toMatchObject({ cause: 'exit', code: 0 })
     expect(files).toEqual({ 'a/b': 'in\n', d: 'now\n', left: 'as it was' })
   })
-  test('the words and variables of a job are not in the list of processes, nor in a file that others can read', async () => {
+  test('the words and variables of a job are not in the list of processes, nor in a file that others can read; the agent\'s are not with the sentry', async () => {
+    process.env['LUMARIS_SECRET_OF_THE_AGENT'] = 'hidden'
     const { job, sandbox, line } = await inFlight(['/bin/sh', '-c', 'echo up; exec sleep 30 # a-word-of-the-buyer'], { TOKEN: 'a-secret-of-the-buyer' })
     await line(1)
     const shown = namesIn('/proc').filter((name) => /^\d+$/.test(name)).map((pid) => { try { return readFileSync(`/proc/${pid}/cmdline`, 'utf8') } catch { return '' /* gone */ } }).join('\n')
     expect(shown).toContain('runsc-sandbox')
     expect(shown).not.toMatch(/a-secret-of-the-buyer|a-word-of-the-buyer/)
+    delete process.env['LUMARIS_SECRET_OF_THE_AGENT']
+    const around = pidsIn().map((pid) => { try { return readFileSync(`/proc/${pid}/environ`, 'utf8') } catch { return '' /* gone */ } }).join('\n')
+    expect(around).toContain('PATH=')
+    expect(around).not.toMatch(/LUMARIS|HOME=\/root/)
     const bundle = join(scratch, 'gvisor', 'run', namesIn(join(scratch, 'gvisor', 'run'))[0] as string)
     expect(spawnSync('setpriv', ['--reuid=60999', '--regid=60999', '--clear-groups', 'cat', join(bundle, 'config.json')], { encoding: 'utf8' })).toMatchObject({ stdout: '', status: 1 })
     await sandbox.kill('done')
