@@ -45,7 +45,8 @@ export interface Sandbox {
   kill(reason: string): Promise<void>
   /**
    * Takes its memory into an empty directory and ends it; `exit` then says `killed`, and its files are in the work directory. Together they are what
-   * `restore` needs. Rejects when it cannot be taken; the program may have ended by then. Absent where the driver cannot do it.
+   * `restore` needs. Rejects when it cannot be taken; the program is lost then, and
+   * `exit` says `driver`: the attempt costs nobody anything and is made again. Absent where the driver cannot do it.
    */
   checkpoint?(into: string): Promise<Checkpoint>
   /** Resolves once, when nothing of it runs any more and its files are in the work directory. Never rejects. */

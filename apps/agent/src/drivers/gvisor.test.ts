@@ -141,6 +141,11 @@ print(os.listdir('/tmp'), os.listdir('/dev/shm'), len([p for p in os.listdir('/p
     expect(Number(out.split(' ')[0])).toBeLessThan(40)
     expect(out.trim()).toMatch(/ 11$/)
   })
+  test('open files are limited', async () => {
+    const { out } = await py('import os\nn = 0\ntry:\n  while n < 300: os.open("/dev/null", 0); n += 1\nexcept OSError as e: print(n, e.errno)', { openFiles: 64 })
+    expect(Number(out.split(' ')[0])).toBeLessThan(64)
+    expect(out.trim()).toMatch(/ 24$/)
+  })
   test('a fork bomb stays in its sandbox, and nothing of it is left', { timeout: 30_000 }, async () => {
     const { end } = await sh('f() { f | f & }; f; sleep 1; f; sleep 5', { pids: 48, wallMs: 3_000 })
     expect(['wall', 'exit', 'pids']).toContain(end.cause)
@@ -215,6 +220,20 @@ while True:
     await expect(goOn(job, into, checkpoint)).rejects.toThrow('differs or is missing')
     expect(namesIn(group).filter((name) => name.startsWith('att'))).toEqual([])
     for (const dir of [into, job.workDir]) rmSync(dir, { recursive: true, force: true })
+  })
+  test('what cannot be taken, or cannot go on, says why, and is never taken for a job that ended well', async () => {
+    const into = mkdtempSync(join(tmpdir(), 'lumaris-checkpoint-'))
+    const counting = (before: string): string[] => ['/usr/bin/python3', '-c', `import os, time\n${before}\nn = 0\nwhile True: print(n, flush=True); n += 1; time.sleep(0.05)`]
+    const held = await inFlight(counting("f = open('gone', 'w'); os.remove('gone')"))
+    await held.line(2)
+    await expect(take(held.sandbox, into)).rejects.toThrow(/^its memory could not be taken: .{1,300}deleted.{1,200}$/)
+    expect(await held.sandbox.exit).toMatchObject({ cause: 'driver', code: null, detail: expect.stringContaining('deleted') })
+    const nowhere = await inFlight(counting("os.mkdir('empty'); os.chdir('empty')")) // empty directories do not come home
+    await nowhere.line(2)
+    const again = await goOn(nowhere.job, into, await take(nowhere.sandbox, into))
+    again.stdout.resume(); again.stderr.resume()
+    expect(await again.exit).toMatchObject({ cause: 'driver', detail: expect.stringContaining('no such file') })
+    for (const dir of [into, held.job.workDir, nowhere.job.workDir]) rmSync(dir, { recursive: true, force: true })
   })
   test('of a job that has ended nothing can be taken', async () => {
     const into = mkdtempSync(join(tmpdir(), 'lumaris-checkpoint-'))

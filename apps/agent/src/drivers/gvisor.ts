@@ -15,7 +15,7 @@
 // the outer wall, wide enough not to be met. The job's own count is kept by the sentry (RLIMIT_NPROC), exact and with a clean EAGAIN.
 //
 // A checkpoint is what the sentry knows: memory, processes, open files, what is in /tmp. Files of the work directory are brought home as after any end, so
-// they must have a name; the other sandbox opens them again by it. Network there is none, and what is in flight on stdin is lost.
+// they must have a name; the other sandbox opens them again by it. Network there is none; standard input starts again with what the order gives.
 import { chmodSync, chownSync, closeSync, constants, cpSync, createWriteStream, existsSync, lstatSync, mkdirSync, openSync, readFileSync, readSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
@@ -119,13 +119,13 @@ export async function createGvisorDriver({ scratch, stages, rootfs, runsc = inPa
       unshare as string, '--net', '--pid', '--fork', '--kill-child', '--mount-proc',
       runsc, ...flagsOf, ...(extra.restore ? ['restore', `--image-path=${image}`] : ['run']), `--bundle=${dir}`, `--pid-file=${join(dir, 'pid')}`, id,
     ], STATUS_FD, true)
-    let seen: Seen = { stood: false, panic: '', starved: false }, launched = 0, ended = false
+    let seen: Seen = { stood: false, panic: '', starved: false }, launched = 0, ended = false, lost: Verdict | null = null
     const sandbox = supervise({
       ...launcher, env: { PATH: SAFE_PATH }, cwd: '/', limits, cgroup: stage.cgroup, feeds: [], stdin: job.stdin, disk: stage.disk,
       waits: { word: WAITING, act(pid) { launched = pid; for (const map of ['uid_map', 'gid_map']) writeFileSync(`/proc/${pid}/${map}`, `0 ${uid} 1\n${NOBODY} ${uid - SENTRY_BELOW} 1\n`) } },
       // The kernel ends whichever of the sandbox's processes it likes, and a sentry that lost one may wait for it for ever (seen with systrap).
-      fatal: () => (stage.cgroup?.ranOutOfMemory() ? tooMuch(limits.memoryBytes) : null),
-      explain: (end) => explain(end, seen, limits.memoryBytes),
+      fatal: () => lost ?? (stage.cgroup?.ranOutOfMemory() ? tooMuch(limits.memoryBytes) : null),
+      explain: (end) => lost ?? explain(end, seen, limits.memoryBytes),
       async cleanUp() {
         seen = { stood: existsSync(join(dir, 'pid')), panic: fileHead(join(dir, 'panic')), starved: stage.cgroup?.ranOutOfMemory() ?? false }
         try { return await stage.cleanUp() } finally { await rm(dir, { recursive: true, force: true }) }
@@ -146,8 +146,10 @@ export async function createGvisorDriver({ scratch, stages, rootfs, runsc = inPa
           runsc, ...walls, `--root=${join(dir, 'state')}`, 'checkpoint', `--image-path=${image}`, id])
         const taken = join(runs, `${id}-image`)
         if (says === null) renameSync(image, taken)
+        // A sentry that cannot save ends the job as if it had returned 0.
+        else lost = { cause: 'driver', detail: `its memory could not be taken: ${says}` }
         signal(inner, 'SIGCONT')
-        if (says !== null) throw new Error(`its memory could not be taken: ${says}`)
+        if (lost) { await sandbox.exit; throw new Error(lost.detail) }
         try {
           await sandbox.kill('its memory was taken, to go on elsewhere')
           if (!lstatSync(taken).isDirectory()) throw new Error('its memory could not be taken: where it should be is something else')
@@ -248,9 +250,11 @@ async function bringImage({ from, checkpoint }: Restore, image: string, uid: num
   chownSync(image, uid, uid)
 }
 
-/** Null when it went well, else its first words. */
+/** The sentry may print the whole of what it could not save; what was wrong stands at the end. */
+const shortened = (text: string): string => (text.length <= 300 ? text : `${text.slice(0, 80)} … ${text.slice(-200)}`)
+/** Null when it went well, else its first line. */
 const done = (program: string, args: readonly string[]): Promise<string | null> => new Promise((resolve) => {
-  execFile(program, args, { env: { PATH: SAFE_PATH }, timeout: CHECKPOINT_MS, killSignal: 'SIGKILL' }, (error, out, err) => resolve(error === null ? null : (`${err}${out}`.trim().split('\n')[0] || error.message)))
+  execFile(program, args, { env: { PATH: SAFE_PATH }, timeout: CHECKPOINT_MS, killSignal: 'SIGKILL' }, (error, out, err) => resolve(error === null ? null : shortened(`${err}${out}`.trim().split('\n')[0] || error.message)))
 })
 const childrenOf = (pid: number): number[] => readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).filter((one) => { try { const stat = readFileSync(`/proc/${one}/stat`, 'utf8'); return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === pid } catch { return false /* it ended while we looked */ } })
 const signal = (pids: readonly number[], name: NodeJS.Signals): void => { for (const pid of pids) try { process.kill(pid, name) } catch { /* it has ended already */ } }
@@ -265,7 +269,7 @@ function explain({ code, signal, status, stderrHead }: End, { stood, panic, star
   const failed = messageIn(status)
   const outOfMemory = tooMuch(memoryBytes)
   if (!stood) return starved ? outOfMemory : { cause: 'driver', detail: failed ?? (stderrHead.trim().split('\n')[0] || `the sandbox could not be set up (${signal ?? code})`) }
-  const unstarted = /^running container: starting container: (.*)$/s.exec(failed ?? '')?.[1]
+  const unstarted = /^(?:running container: )?starting container: (.*)$/s.exec(failed ?? '')?.[1]
   if (unstarted !== undefined) {
     if (starved) return outOfMemory
     const reason = /creating process: (.*)$/s.exec(unstarted)?.[1]
