@@ -8,12 +8,13 @@ import type { DriverId } from '@lumaris/protocol'
 import { createBwrapDriver, createWall } from './bwrap.ts'
 import { createDenoDriver } from './deno.ts'
 import type { IsolationDriver, ProbeReport } from './driver.ts'
+import { createGvisorDriver } from './gvisor.ts'
 import { createStages } from './stage.ts'
 
 export type FoundDriver = { readonly driver: IsolationDriver; readonly report: ProbeReport }
 export type DriverConfig = {
   readonly dataDir: string; readonly only?: readonly DriverId[]
-  /** A root file system for bubblewrap instead of this machine's own directories. */
+  /** A root file system for bubblewrap and gVisor instead of this machine's own directories. */
   readonly rootfs?: string
   /** Deno goes behind bubblewrap where that works, unless this is false. */
   readonly denoInsideBwrap?: boolean
@@ -25,13 +26,15 @@ export async function findDrivers(config: DriverConfig): Promise<FoundDriver[]> 
   const wanted = (id: DriverId): boolean => !config.only || config.only.includes(id)
   const scratch = scratchDirectory(config.dataDir, owner)
   const stages = await createStages({ scratch: join(scratch, 'stages'), owner })
-  const wall = createWall({ scratch: join(scratch, 'wall'), stages, ...(config.rootfs === undefined ? {} : { rootfs: config.rootfs }) })
+  const rootfs = config.rootfs === undefined ? {} : { rootfs: config.rootfs }
+  const wall = createWall({ scratch: join(scratch, 'wall'), stages, ...rootfs })
   const found: FoundDriver[] = []
   const add = async (driver: IsolationDriver | null): Promise<ProbeReport | null> => {
     const report = (await driver?.probe()) ?? null
     if (driver && report) found.push({ driver, report })
     return report
   }
+  if (wanted('gvisor')) await add(await createGvisorDriver({ scratch: join(scratch, 'gvisor'), stages, ...rootfs }))
   if (wall && wanted('bwrap')) await add(createBwrapDriver(wall))
   if (!wanted('deno')) return found
   const make = (inside: typeof wall): IsolationDriver | null => createDenoDriver({ scratch: join(scratch, 'deno'), stages, wall: inside })
