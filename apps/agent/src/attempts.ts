@@ -9,11 +9,11 @@ import { dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { AgentInput, SandboxEnd } from '@lumaris/domain'
-import { canonical } from '@lumaris/protocol'
-import type { AttemptId, Cause, DriverId, JobDispatch, LogMessage, ResultFile, Sha256, Usage } from '@lumaris/protocol'
+import { canonical, inputHash } from '@lumaris/protocol'
+import type { AttemptId, Cause, DriverId, InputFile, JobDispatch, LogMessage, ResultFile, Sha256, Usage } from '@lumaris/protocol'
 import type { ExitReport, IsolationDriver, Sandbox, SandboxSpec } from './drivers/driver.ts'
 import { BlobMissing, BlobRefused } from './blobs.ts'
-import type { Blobs } from './blobs.ts'
+import type { Blobs, Part } from './blobs.ts'
 import type { Clock } from './clock.ts'
 import { removeTree } from './files.ts'
 import { pipeLog } from './log-pipe.ts'
@@ -137,7 +137,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     await each(order.inputs, async (input) => {
       const path = join(root, input.path)
       await mkdir(dirname(path), { recursive: true })
-      await ports.blobs.fetchTo({ sha256: input.blob, size: input.size, path }, attempt.stop.signal).catch((error: unknown) => {
+      await ports.blobs.fetchTo({ sha256: input.blob, size: input.size, path, part: partOf(input) }, attempt.stop.signal).catch((error: unknown) => {
         if (attempt.killed) throw new Stopped()
         if (error instanceof BlobMissing) throw new Ended('input_unavailable', `${input.path}: ${error.message}`)
         // Not the buyer's doing: this machine's disk, or its way to the market.
@@ -163,7 +163,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
   async function storeOutputs(attempt: Attempt): Promise<ResultFile[]> {
     const { order } = attempt
     if (order.outputs.length === 0) return []
-    const given = new Map(order.inputs.map((input) => [input.path, input.blob]))
+    const given = new Map(order.inputs.map((input) => [input.path, inputHash(input)]))
     const files: (ResultFile & Pick<FoundFile, 'open'>)[] = []
     let nameBytes = 0
     for await (const found of ports.collect(dirOf(order.attempt_id))) {
@@ -278,6 +278,7 @@ const isResult = (cause: Cause): boolean => cause === 'succeeded' || cause === '
 function usageOf(stats: ExitReport['usage'] | undefined, runMs: number, outBytes: number): Usage {
   return { runMs, cpuMs: whole(stats?.cpuMs), memoryPeakBytes: whole(stats?.memoryPeakBytes), diskBytes: whole(stats?.diskBytes), outBytes }
 }
+const partOf = ({ from, to, header, hash }: InputFile): Part | undefined => (from === undefined || to === undefined || hash === undefined ? undefined : { ranges: [...(header ? [header] : []), { from, to }], sha256: hash })
 const whole = (value = 0): number => (Number.isFinite(value) && value > 0 ? Math.floor(value) : 0)
 
 /** A pipe that waits for the market to take more may take its time; one that nobody ends may not. */

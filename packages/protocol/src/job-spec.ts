@@ -22,8 +22,24 @@ export type Runtime = z.infer<typeof Runtime>
 const PATH = /^(?!\/)(?!.*\\)(?!.*[\u0000-\u001f\u007f])(?!(?:.*\/)?\.{1,2}(?:\/|$))(?!.*\/\/)[^/].*[^/]$|^[^/\\.\u0000-\u001f\u007f]$/
 export const RelativePath = z.string().min(1).max(512).regex(PATH, 'a relative path below the job’s directory, without . or .. parts').meta({ id: 'RelativePath' })
 
-/** A file of the job: where it lies in the working directory, and which blob it is. */
-export const InputFile = z.strictObject({ path: RelativePath, blob: Sha256, size: z.number().int().min(0) }).meta({ id: 'InputFile' })
+const Offset = z.number().int().min(0)
+/** Bytes of a blob, `to` not among them. */
+export const ByteRange = z.strictObject({ from: Offset, to: Offset }).refine((range) => range.from <= range.to, 'from must not lie behind to').meta({ id: 'ByteRange' })
+export type ByteRange = z.infer<typeof ByteRange>
+/**
+ * A file of the job: where it lies in the working directory, and which blob it is, or which range of it (`from`, `to`), with the bytes of `header` in
+ * front. `size` is that of the whole blob. Whoever fetches a range cannot check it by the blob's name, so a range brings a `hash`: the SHA-256 of
+ * the file as it will lie there, header and all, computed by whoever cut it.
+ */
+export const InputFile = z.strictObject({ path: RelativePath, blob: Sha256, size: Offset, from: Offset.optional(), to: Offset.optional(), header: ByteRange.optional(), hash: Sha256.optional() })
+  .refine((file) => [file.from, file.to, file.hash].every((part) => (part === undefined) === (file.from === undefined)), 'from, to and hash go together')
+  .refine((file) => file.header === undefined || file.from !== undefined, 'a header goes with from and to')
+  .refine((file) => (file.from ?? 0) <= (file.to ?? 0) && Math.max(file.to ?? 0, file.header?.to ?? 0) <= file.size, 'the range lies outside of the blob')
+  .meta({ id: 'InputFile' })
+/** Of the file in the working directory. */
+export const inputBytes = ({ size, from, to, header }: Pick<InputFile, 'size' | 'from' | 'to' | 'header'>): number => (from === undefined || to === undefined ? size : to - from + (header ? header.to - header.from : 0))
+/** The SHA-256 of the file in the working directory. */
+export const inputHash = ({ blob, hash }: Pick<InputFile, 'blob' | 'hash'>): Sha256 => hash ?? blob
 export type InputFile = z.infer<typeof InputFile>
 
 const EnvName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/)

@@ -23,9 +23,10 @@ async function mine(app: App, who: Principal, id: JobId): Promise<JobRow | Refus
 const nameOf = async (app: App, row: AttemptRow): Promise<string> => app.engine.state.nodes.get(row.node)?.name ?? (await readNode(app.db, row.node))?.name ?? ''
 
 async function missingBlobs(app: App, spec: JobRow['spec']): Promise<Refusal | null> {
-  const wanted = new Map([...spec.inputs, ...spec.tasks.flatMap((task) => task.inputs ?? [])].map((file) => [file.blob, file.size]))
+  // By blob and size: each range was checked against the size that its own entry names, so every named size must be the true one.
+  const wanted = new Map([...spec.inputs, ...spec.tasks.flatMap((task) => task.inputs ?? [])].map((file) => [`${file.blob} ${file.size}`, file]))
   const missing: string[] = []
-  for (const [blob, size] of wanted) {
+  for (const { blob, size } of wanted.values()) {
     const known = await app.blobs.stat(blob)
     if (!known || known.size !== size) missing.push(blob)
   }
