@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { Sha256 } from './ids.ts'
+import { JobId, Sha256 } from './ids.ts'
 import { Amount } from './money.ts'
 
 const KIB = 1024
@@ -113,6 +113,29 @@ export const TaskSpec = z.strictObject({
 }).meta({ id: 'TaskSpec' })
 export type TaskSpec = z.infer<typeof TaskSpec>
 
+/** How many results one run of a reduce command is given; more are reduced in rounds. */
+export const FAN_IN_MAX = 200
+const Column = z.string().min(1).max(200)
+/** How the results of the parts become one. `reduce` is a program of the buyer's and runs as jobs of its own; the others are exact and built in. */
+export const Merge = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.enum(['none', 'concat', 'lines', 'json']) }),
+  z.strictObject({ kind: z.literal('csv'), delimiter: z.string().length(1).optional() }),
+  z.strictObject({ kind: z.enum(['sum', 'min', 'max', 'count']), by: z.array(Column).max(50).default([]) }),
+  z.strictObject({ kind: z.literal('sort'), numeric: z.boolean().optional(), reverse: z.boolean().optional() }),
+  z.strictObject({ kind: z.literal('reduce'), command: z.array(Argument).min(1).max(50), inputs: z.array(InputFile).max(100).default([]), fanIn: z.number().int().min(2).max(FAN_IN_MAX).default(16) }),
+]).meta({ id: 'Merge' })
+export type Merge = z.infer<typeof Merge>
+/**
+ * What whoever merges must know, kept with the job so that its id is enough to go on after any crash. The market itself does nothing with it.
+ * `result` names the file of each task that is its part's result; a job that repeats failed parts names the job they are `of`, and which `parts`.
+ */
+export const MapPlan = z.strictObject({
+  merge: Merge, result: RelativePath, of: JobId.optional(), parts: z.array(z.number().int().min(0)).min(1).max(10_000).optional(),
+  /** The most that the map with its merge may cost, where the buyer named it. */
+  cap: Amount.optional(),
+}).meta({ id: 'MapPlan' })
+export type MapPlan = z.infer<typeof MapPlan>
+
 /** Tasks of one job: the bound keeps one submit inside one commit. */
 export const TASKS_MAX = 10_000
 /** Nodes that may be asked for one task: the wanted copies, and up to two more when they disagree. */
@@ -127,7 +150,12 @@ export const JobSpec = z.strictObject({
   inputs: z.array(InputFile).max(1000).default([]),
   /** Which files to bring back: exact paths, or patterns with `*` and `**`. */
   outputs: z.array(z.string().min(1).max(512)).max(100).default(['**']),
+  /** Standard output becomes this result file instead of a log, as `>` does: it may be large, and is whole when the task is done. */
+  stdout: RelativePath.optional(),
   tasks: z.array(TaskSpec).min(1).max(TASKS_MAX).default([{}]),
+  /** When a task has failed for good: stop the others (the default), or finish them and fail at the end. */
+  onFailure: z.enum(['stop', 'finish']).optional(),
+  map: MapPlan.optional(),
   resources: Resources.prefault({}),
   limits: Limits.prefault({}),
   placement: Placement.prefault({}),
