@@ -3,8 +3,8 @@ import { SplitError } from './plan.ts'
 import { sizesOf } from './sizes.ts'
 import type { SizeOptions } from './sizes.ts'
 
-/** The arguments of one task; `words` name what `{name}` in the command stands for, `rest` is appended when the command names nothing. */
-export type Point = { readonly words: Readonly<Record<string, string>>; readonly rest: readonly string[] }
+/** The arguments of one task: `words` are what `{name}` in the command stands for, `all` what `{}` does, or what is appended when the command names nothing. */
+export type Point = { readonly words: Readonly<Record<string, string>>; readonly all: readonly string[] }
 /** A job takes this many arguments for a task; the command's own share them. */
 const ARGS_MAX = 200
 const POINTS_MAX = 10_000_000
@@ -13,12 +13,12 @@ const POINTS_MAX = 10_000_000
 export function runsOf<T>(items: readonly T[], options: SizeOptions, most = ARGS_MAX): T[][] {
   if (items.length === 0) throw new SplitError('empty', 'There is nothing in the list', 'There is nothing to do, and nothing was spent.')
   // Unless told, each is a task of its own: items of a list may be of any size, and nothing here knows them.
-  const { sizes } = sizesOf(items.length, options.chunks === undefined && options.chunkSize === undefined && options.targetMs === undefined ? { ...options, chunkSize: 1 } : options)
+  const { sizes } = sizesOf(items.length, options.chunks === undefined && options.chunkSize === undefined ? { ...options, chunkSize: 1 } : options)
   if (sizes.some((size) => size > most)) throw new SplitError('too_many', `A task would get ${Math.max(...sizes)} items, and can take ${most}`, 'Write them into a file and split that: --by lines.')
   let at = 0
   return sizes.map((size) => items.slice(at, (at += size)))
 }
-export const listPoints = (items: readonly string[], options: SizeOptions = {}): Point[] => runsOf(items, options).map((run) => ({ words: run.length === 1 ? { '': run[0] as string } : {}, rest: run }))
+export const listPoints = (items: readonly string[], options: SizeOptions = {}): Point[] => runsOf(items, options).map((run) => ({ words: {}, all: run }))
 
 /** `1..1000`, `0..10..2`, both ends included. Whole numbers: a sum of 0.1 ten times is not 1, so write steps of tenths as whole numbers and divide. */
 export function parseRange(text: string): { from: number; to: number; step: number } {
@@ -31,12 +31,12 @@ export function parseRange(text: string): { from: number; to: number; step: numb
 /** A task gets a run of the range: `{from}` and `{to}`, both included, and `{step}`. */
 export function rangePoints(text: string, options: SizeOptions = {}): Point[] {
   const { from, to, step } = parseRange(text)
-  const { sizes } = sizesOf(Math.floor((to - from) / step) + 1, options)
+  const { sizes } = sizesOf(Math.floor((to - from) / step) + 1, { least: 1, ...options })
   let at = 0
   return sizes.map((size) => {
     const first = String(from + at * step), last = String(from + (at + size - 1) * step)
     at += size
-    return { words: { from: first, to: last, step: String(step) }, rest: [first, last] }
+    return { words: { from: first, to: last, step: String(step) }, all: [first, last] }
   })
 }
 
@@ -58,7 +58,7 @@ export function gridPoints(axes: readonly string[], most: number): Point[] {
     let left = index
     const words: Record<string, string> = {}
     for (const { name, values } of parsed.toReversed()) { words[name] = values[left % values.length] as string; left = Math.floor(left / values.length) }
-    return { words, rest: parsed.map(({ name }) => `--${name}=${words[name]}`) }
+    return { words, all: parsed.map(({ name }) => `--${name}=${words[name]}`) }
   })
 }
 
@@ -79,16 +79,21 @@ export function groupFiles<F extends { readonly size: number }>(files: readonly 
   return groups
 }
 
-const PLACE = /\{([A-Za-z_][A-Za-z0-9_]*)?\}/g
-/**
- * The command that all tasks share, and what each adds to it. `{}` and `{name}` are replaced wherever the point has such a word; other braces are the
- * program's own. A command that names nothing gets the point's arguments at its end.
- */
+const NAME = /\{([A-Za-z_][A-Za-z0-9_]*)\}/g
+/** `{}` counts as a word of its own or as the value of an option (`--seed={}`); elsewhere, as in a line of Python, braces are the program's. */
+const ALL = /^(-[A-Za-z0-9_-]+=)?\{\}$/
+
+/** The command that all tasks share, and what each adds to it: from the first word on that differs, the task's own. */
 export function fillCommand(command: readonly string[], points: readonly Point[]): { command: string[]; args: string[][] } {
   const names = new Set(Object.keys(points[0]?.words ?? {}))
-  const names_ = (word: string): boolean => [...word.matchAll(PLACE)].some((match) => names.has(match[1] ?? ''))
-  const at = command.findIndex(names_)
-  if (at < 0) return { command: [...command], args: points.map((point) => [...point.rest]) }
+  const at = command.findIndex((word) => ALL.test(word) || [...word.matchAll(NAME)].some(([, name]) => names.has(name as string)))
+  if (at < 0) return { command: [...command], args: points.map((point) => [...point.all]) }
   if (at === 0) throw new SplitError('bad_request', 'The program itself cannot be different for each part', 'Name one program, and put the braces behind it.')
-  return { command: command.slice(0, at), args: points.map((point) => command.slice(at).map((word) => word.replaceAll(PLACE, (whole, name: string | undefined) => point.words[name ?? ''] ?? whole))) }
+  const filled = ({ words, all }: Point) => (word: string): string[] => {
+    const [, option] = ALL.exec(word) ?? []
+    if (option !== undefined && all.length !== 1) throw new SplitError('bad_request', `A part has ${all.length} arguments, and ${word} has room for one`, 'Put {} alone, or one item in each part.')
+    if (ALL.test(word)) return option === undefined ? [...all] : [option + (all[0] as string)]
+    return [word.replaceAll(NAME, (whole, name: string) => words[name] ?? whole)]
+  }
+  return { command: command.slice(0, at), args: points.map((point) => command.slice(at).flatMap(filled(point))) }
 }

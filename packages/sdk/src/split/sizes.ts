@@ -6,17 +6,15 @@ export type SizeOptions = {
   readonly chunks?: number | undefined
   /** So much in each. */
   readonly chunkSize?: number | undefined
-  /** So long should one take, at `perMs` of the input in a millisecond. */
-  readonly targetMs?: number | undefined
-  readonly perMs?: number | undefined
   /** How many run at the same time, for the schedule that gets smaller towards the end. */
   readonly workers?: number | undefined
+  /** Chunks are not smaller than this, nor larger, unless a job could not have so many tasks. */
+  readonly least?: number | undefined
+  readonly largest?: number | undefined
   readonly most?: number | undefined
 }
 export type Sizes = { readonly sizes: readonly number[]; /** Asked for more chunks than a job has tasks: they became larger. */ readonly capped: boolean }
 
-/** What one of a job's tasks costs besides its work (placement, sandbox, reports), measured at 0.1 to 1 s: a chunk takes at least 20 times that. */
-export const LEAST_MS = 20 * 250
 /** Under this, a chunk is mostly its own dispatch, whatever the program does with it. */
 const LEAST_BYTES = 64 * 1024
 
@@ -61,29 +59,12 @@ export function sizesOf(total: number, options: SizeOptions): Sizes {
     return { sizes: Array.from({ length: Math.ceil(total / size) }, (_one, i) => Math.min(size, total - i * size)), capped: wanted > most }
   }
   const workers = options.workers ?? 1
-  const rated = options.targetMs !== undefined && options.perMs !== undefined && options.perMs > 0
-  let largest = rated ? Math.max(1, Math.round((options.targetMs as number) * (options.perMs as number))) : total
-  // Without a rate nothing says how long a chunk takes: then the tail ends at a 32nd of a worker's share.
-  let least = rated ? Math.max(1, Math.min(largest, Math.round(Math.min(LEAST_MS, (options.targetMs as number) / 4) * (options.perMs as number)))) : Math.max(Math.min(total, LEAST_BYTES), Math.ceil(total / (32 * workers)))
+  // Nothing here says how fast a node is or how long a byte takes: the tail ends at a 32nd of a worker's share, and a first chunk is half of one.
+  let least = Math.max(Math.min(total, options.least ?? LEAST_BYTES), Math.ceil(total / (32 * workers))), largest = Math.max(least, Math.min(total, options.largest ?? total))
   for (let capped = false; ; capped = true) {
     const sizes = factoring(total, { workers, least, most: largest })
     if (sizes.length <= most) return { sizes, capped }
     least *= 2
     largest *= 2
   }
-}
-
-export type Sample = { readonly amount: number; readonly ms: number }
-/**
- * How much is done in a millisecond, from trial runs. Two of different size tell the start of a program (an interpreter, its libraries) from its
- * work; one alone, or two that chance has turned round, cannot, and then the rate comes out low and the chunks small: the safe side.
- */
-export function rateOf(samples: readonly Sample[]): number | null {
-  const useful = samples.filter((one) => one.amount > 0 && one.ms > 0).toSorted((a, b) => a.amount - b.amount)
-  const first = useful[0], last = useful.at(-1)
-  if (!first || !last) return null
-  const whole = last.amount / last.ms
-  if (last.amount === first.amount || last.ms <= first.ms) return whole
-  // A start that takes nearly all of both runs leaves a difference made of noise.
-  return Math.min((last.amount - first.amount) / (last.ms - first.ms), 20 * whole)
 }
