@@ -118,13 +118,15 @@ export const FAN_IN_MAX = 200
 const Column = z.string().min(1).max(200)
 /** How the results of the parts become one. `reduce` is a program of the buyer's and runs as jobs of its own; the others are exact and built in. */
 export const Merge = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.enum(['none', 'concat', 'lines', 'json']) }),
+  z.strictObject({ kind: z.literal('none') }), z.strictObject({ kind: z.enum(['concat', 'lines', 'json']) }),
   z.strictObject({ kind: z.literal('csv'), delimiter: z.string().length(1).optional() }),
   z.strictObject({ kind: z.enum(['sum', 'min', 'max', 'count']), by: z.array(Column).max(50).default([]) }),
   z.strictObject({ kind: z.literal('sort'), numeric: z.boolean().optional(), reverse: z.boolean().optional() }),
   z.strictObject({ kind: z.literal('reduce'), command: z.array(Argument).min(1).max(50), inputs: z.array(InputFile).max(100).default([]), fanIn: z.number().int().min(2).max(FAN_IN_MAX).default(16) }),
 ]).meta({ id: 'Merge' })
 export type Merge = z.infer<typeof Merge>
+/** As a buyer writes it. */
+export type MergeInput = z.input<typeof Merge>
 /**
  * What whoever merges must know, kept with the job so that its id is enough to go on after any crash. The market itself does nothing with it.
  * `result` names the file of each task that is its part's result; a job that repeats failed parts names the job they are `of`, and which `parts`.

@@ -1,6 +1,7 @@
 // One pass over an input, as it is read: the SHA-256 of all of it (the name of its blob), the borders of its chunks, and the SHA-256 of each chunk
 // as its program will see it. No file and no network here: bytes come in, a plan comes out. Memory does not grow with the input.
 import type { ByteRange } from '@lumaris/protocol'
+import { LumarisError } from '../errors.ts'
 import { createHasher } from '../hash.ts'
 import type { Hasher } from '../hash.ts'
 import { bordersOf, utf8Check } from './borders.ts'
@@ -26,11 +27,9 @@ export type PlanOptions = BorderOptions & {
 
 export type SplitProblem = 'empty' | 'header_only' | 'header_too_long' | 'open_quote' | 'utf16' | 'changed' | 'too_many' | 'bad_request'
 /** The input cannot be split like this. Nothing was sent and nothing spent. */
-export class SplitError extends Error {
-  override readonly name = 'SplitError'
+export class SplitError extends LumarisError {
   readonly problem: SplitProblem
-  readonly hint: string
-  constructor(problem: SplitProblem, message: string, hint: string) { super(message); this.problem = problem; this.hint = hint }
+  constructor(problem: SplitProblem, message: string, hint: string) { super('cannot_split', message, { hint }); this.problem = problem }
 }
 const HEADER_MAX = 1024 * 1024
 

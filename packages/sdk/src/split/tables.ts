@@ -2,19 +2,19 @@
 // the answer does not depend on how the input was cut. So many keys are held at once; more go to sorted runs on disk, which are merged at the end.
 import { ZERO, add, compare, formatDecimal, parseDecimal } from './decimal.ts'
 import type { Decimal } from './decimal.ts'
-import { MergeError, csvField, fieldsOf, jsonTexts, parseJson, recordsOf, textOf } from './values.ts'
+import { JsonNumber, MergeError, csvField, fieldsOf, jsonTexts, parseJson, recordsOf, textOf } from './values.ts'
 
 export const TABLE_OPS = ['sum', 'min', 'max', 'count'] as const
 export type TableOp = (typeof TABLE_OPS)[number]
-/** Of one key: a number for each column; null where no row had one. */
+/** Of one key (of JSON: the texts of its values): a number for each column; null where no row had one. */
 export type Group = { readonly key: readonly string[]; values: (Decimal | null)[] }
 export type Shape = { readonly format: 'csv' | 'json' | 'plain'; readonly columns: readonly string[] }
 type Row = { readonly key: string[]; readonly cells: ReadonlyMap<string, Decimal> }
 const COUNT = 'count', VALUE = 'value'
 
 const better: Record<TableOp, (a: Decimal, b: Decimal) => Decimal> = { sum: add, count: add, min: (a, b) => (compare(b, a) < 0 ? b : a), max: (a, b) => (compare(b, a) > 0 ? b : a) }
-/** Keys as one text that sorts as they do one by one. */
-export const keyText = (key: readonly string[]): string => key.join('\u0000')
+/** Keys as one text that sorts as they do one by one, and is another for other keys, also where they hold the separator. */
+export const keyText = (key: readonly string[]): string => key.map((part) => part.replaceAll('\u0000', '\u0000\u0001')).join('\u0000\u0000')
 export const byKey = (a: Group, b: Group): number => { const left = keyText(a.key), right = keyText(b.key); return left < right ? -1 : left > right ? 1 : 0 }
 export function combine(op: TableOp, a: Group, b: Group): Group {
   const values = Array.from({ length: Math.max(a.values.length, b.values.length) }, (_one, i) => {
@@ -71,11 +71,11 @@ export function createTable(op: TableOp, keys: readonly string[]) {
     for await (const text of jsonTexts(source)) {
       row++
       const value = parseJson(text)
-      if (typeof value === 'number' && keys.length === 0) { yield { key: [], cells: new Map([[VALUE, numberIn(text, VALUE, row)]]) }; continue }
-      if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new MergeError(`value ${row} is not an object`)
+      if (value instanceof JsonNumber && keys.length === 0) { yield { key: [], cells: new Map([[VALUE, numberIn(text, VALUE, row)]]) }; continue }
+      if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof JsonNumber) throw new MergeError(`value ${row} is not an object`)
       const fields = new Map(Object.entries(value)), cells = new Map<string, Decimal>()
-      const key = keys.map((name) => { if (!fields.has(name)) throw new MergeError(`value ${row} has no ${name}`); const part: unknown = fields.get(name); return typeof part === 'string' ? part : JSON.stringify(part) })
-      if (op !== 'count') for (const [name, cell] of fields) if (!keys.includes(name) && cell !== null) cells.set(name, numberIn(typeof cell === 'number' || typeof cell === 'string' ? String(cell) : JSON.stringify(cell), name, row))
+      const key = keys.map((name) => { if (!fields.has(name)) throw new MergeError(`value ${row} has no ${name}`); return JSON.stringify(fields.get(name)) })
+      if (op !== 'count') for (const [name, cell] of fields) if (!keys.includes(name) && cell !== null) cells.set(name, numberIn(cell instanceof JsonNumber ? cell.source : typeof cell === 'string' ? cell : JSON.stringify(cell), name, row))
       yield { key, cells }
     }
   }
@@ -121,6 +121,6 @@ export function groupText({ format, columns }: Shape, keys: readonly string[], g
   const cells = columns.map((_name, i) => { const value = group.values[i]; return value ? formatDecimal(value) : null })
   if (format === 'plain') return `${cells[0] ?? ''}\n`
   if (format === 'csv') return `${[...group.key, ...cells.map((cell) => cell ?? '')].map((text) => csvField(text)).join(',')}\n`
-  const parts = [...keys.map((name, i) => `${JSON.stringify(name)}:${JSON.stringify(group.key[i])}`), ...columns.flatMap((name, i) => (cells[i] === null ? [] : [`${JSON.stringify(name)}:${cells[i]}`]))]
+  const parts = [...keys.map((name, i) => `${JSON.stringify(name)}:${group.key[i]}`), ...columns.flatMap((name, i) => (cells[i] === null ? [] : [`${JSON.stringify(name)}:${cells[i]}`]))]
   return `{${parts.join(',')}}\n`
 }

@@ -1,7 +1,10 @@
 // What a program printed, read as values: rows of CSV, or JSON as lines, as one array, or as one value. Streaming; one value at a time is held.
+import { LumarisError } from '../errors.ts'
 import { bordersOf } from './borders.ts'
 
-export class MergeError extends Error { override readonly name = 'MergeError' }
+export class MergeError extends LumarisError {
+  constructor(message: string) { super('cannot_merge', message) }
+}
 type Bytes = AsyncIterable<Uint8Array> | Iterable<Uint8Array>
 /** One value larger than this is no row of a table. */
 const VALUE_MAX = 64 * 1024 * 1024
@@ -112,6 +115,14 @@ export async function* jsonTexts(source: Bytes): AsyncGenerator<string, void, un
   if (array && !over) throw new MergeError('its array never ends')
   if (depth > 0 || inText) throw new MergeError('it breaks off within a value')
 }
+/** A number as it was written: as a double, the 17th digit of a sum would be lost. */
+export class JsonNumber {
+  readonly source: string
+  constructor(source: string) { this.source = source }
+  toJSON(): unknown { return (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(this.source) }
+}
+type Reviver = (key: string, value: unknown, context?: { source?: string }) => unknown
+const asWritten: Reviver = (_key, value, context) => (typeof value === 'number' ? new JsonNumber(context?.source ?? String(value)) : value)
 export function parseJson(text: string): unknown {
-  try { return JSON.parse(text) } catch (error) { throw new MergeError(`it is not JSON: ${(error as Error).message}`) }
+  try { return JSON.parse(text, asWritten) } catch (error) { throw new MergeError(`it is not JSON: ${(error as Error).message}`) }
 }
