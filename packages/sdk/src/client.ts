@@ -1,5 +1,5 @@
 // The client: a method for every route of the protocol (`api`), and over them the few things people do.
-import { parseCredits, routes } from '@lumaris/protocol'
+import { EXTRA_COPIES_MAX, parseCredits, routes } from '@lumaris/protocol'
 import type { Attempt, BodyInput, Entry, Job, JobEvent, JobSpecInput, JobState, MapPlan, Node, Params, Query, Reply, Results, Route, RouteName, Routes, Standing, Task, Wallet } from '@lumaris/protocol'
 import { download, readBlob, upload } from './blobs.ts'
 import type { DownloadTarget, TransferOptions, Uploaded, UploadSource } from './blobs.ts'
@@ -95,7 +95,19 @@ export function createClient(options: TransportOptions) {
     return { job: ended, results: await results(job, more).catch((error: unknown) => { if (error instanceof LumarisError && error.code === 'results_not_ready') return null; throw error }) }
   }
 
+  /** Under a cap only nodes are taken that cannot exceed a part's share of it: where there is none, the job would wait for ever. */
+  async function mustFit(spec: JobSpecInput, cap: bigint, more: CallOptions): Promise<void> {
+    const copies = spec.copies ?? 1, seats = BigInt(spec.tasks?.length ?? 1) * BigInt(copies === 1 ? 1 : copies + EXTRA_COPIES_MAX)
+    const share = { ...spec, placement: { ...spec.placement, maxAttemptCost: (cap / seats).toString() } }
+    const fits = await api.createQuote({ body: { spec: share } }, more).then((quote) => quote.nodes > 0, (error: unknown) => { if (isLumarisError(error, 'no_node_fits')) return false; throw error })
+    if (fits) return
+    const quote = await api.createQuote({ body: { spec } }, more)
+    if (quote.nodes === 0) return // it waits for a node, and not for the cap's sake
+    const runMs = spec.limits?.runMs ?? 600_000, fittingMs = Math.max(1000, Math.floor((runMs * Number((cap * 1000n) / BigInt(quote.cap))) / 1_000_000) * 1000)
+    throw new LumarisError('cap_too_low', `No node is sure to run ${seats} parts of up to ${runMs / 1000} s each within the cap`, { detail: { cap: cap.toString(), needed: quote.cap }, hint: `Raise the cap, or shorten the time limit of a part: ${Math.floor(fittingMs / 1000)} s would fit.` })
+  }
   const mapPorts: MapPorts = {
+    mustFit: (spec, cap, signal) => mustFit(spec, cap, { signal }),
     job: (job, signal) => api.getJob({ params: { job } }, { signal }),
     submit: (spec, { id, cap, signal }) => submit(spec, { id, key: id, cap, signal }),
     watch: (job, signal) => watch(job, { signal }), results: (job, signal) => results(job, { signal }),
@@ -106,7 +118,12 @@ export function createClient(options: TransportOptions) {
   }
 
   /** Reads the input, uploads it, and says what would be submitted. */
-  const prepare = ({ ...more }: MapOptions): Promise<Prepared> => prepareMap(more, {
+  const prepare = async (more: MapOptions): Promise<Prepared> => {
+    const prepared = await split(more)
+    if (more.cap !== undefined) await mustFit(prepared.spec, BigInt(more.cap), { signal: more.signal })
+    return prepared
+  }
+  const split = (more: MapOptions): Promise<Prepared> => prepareMap(more, {
     upload: (source, { sha256, onProgress }) => upload(transport, source, { signal: more.signal, onProgress, ...(sha256 === undefined ? {} : { sha256 }) }),
     // As many as could take a part, so that large chunks come first and small ones last; where that is not known, a few.
     workers: async () => {

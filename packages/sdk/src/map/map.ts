@@ -15,6 +15,8 @@ import type { Merged } from './merge-file.ts'
 /** What is asked of the client that this is a part of. */
 export type MapPorts = {
   job(id: string, signal?: AbortSignal): Promise<Job>
+  /** Throws `cap_too_low` where no node could take a part of it under that cap. */
+  mustFit(spec: JobSpecInput, cap: bigint, signal?: AbortSignal): Promise<void>
   submit(spec: JobSpecInput, more: { id: string; cap?: bigint | undefined; signal?: AbortSignal | undefined }): Promise<Job>
   watch(job: string, signal?: AbortSignal): AsyncGenerator<JobEvent, void, undefined>
   results(job: string, signal?: AbortSignal): Promise<Results>
@@ -159,7 +161,10 @@ export function runOf(ports: MapPorts, root: Job, plan: MapPlan): MapRun {
   const left = (costs: bigint): bigint | undefined => (plan.cap === undefined ? undefined : BigInt(plan.cap) > costs ? BigInt(plan.cap) - costs : 0n)
   async function submit(spec: JobSpecInput, id: string, cap: bigint | undefined, signal?: AbortSignal): Promise<Job> {
     // Made by somebody else at the same time, perhaps by another version that spells it in another way: one of them is enough.
-    return (await found(ports.job(id, signal))) ?? ports.submit(spec, { id, cap, signal }).catch(async (error: unknown) => { if (isLumarisError(error, 'idempotency_conflict')) return ports.job(id, signal); throw error })
+    const there = await found(ports.job(id, signal))
+    if (there) return there
+    if (cap !== undefined) await ports.mustFit(spec, cap, signal)
+    return ports.submit(spec, { id, cap, signal }).catch(async (error: unknown) => { if (isLumarisError(error, 'idempotency_conflict')) return ports.job(id, signal); throw error })
   }
 
   async function retry({ signal }: Waiting = {}): Promise<Job | null> {

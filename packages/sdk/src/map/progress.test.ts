@@ -38,6 +38,12 @@ test('the rest is estimated at the speed of the nodes that work on it', () => {
   map.ends(3, 5000)
   expect(map.at(5000)).toMatchObject({ etaMs: 0, done: 4 })
 })
+test('a part that was reported is not work again until it counts', () => {
+  const progress = createMapProgress([100, 100])
+  progress.take(event('attempt', 'running', 0, { node: 'a' }), 0)
+  progress.take(event('attempt', 'reported', 100), 0)
+  expect(progress.at(100)).toMatchObject({ done: 0, etaMs: 100 })
+})
 test('nothing ends before its slowest part', () => {
   const map = aMap([10, 10, 1000])
   for (const [part, node] of [[0, 'a'], [1, 'b']] as const) { map.starts(part, node, 0); map.ends(part, 10) }

@@ -17,7 +17,8 @@ type Speed = { work: number; ms: number }
 /** `work[part]` is how much each part is. */
 export function createMapProgress(work: readonly number[]) {
   const total = work.reduce((sum, one) => sum + one, 0)
-  const running = new Map<number, Run>(), done = new Set<number>(), failed = new Set<number>(), speeds = new Map<string, Speed>()
+  /** Of a part that was reported and not counted yet, all of its work has been done. */
+  const running = new Map<number, Run>(), reported = new Set<number>(), done = new Set<number>(), failed = new Set<number>(), speeds = new Map<string, Speed>()
   let workDone = 0, cost = 0n, began: number | null = null
   const all: Speed = { work: 0, ms: 0 }
 
@@ -33,8 +34,10 @@ export function createMapProgress(work: readonly number[]) {
         speeds.set(run.node, speed)
       }
       running.delete(part)
+      reported.add(part)
     }
-    if (event.type === 'attempt' && event.state === 'ended') running.delete(part)
+    if (event.type === 'attempt' && event.state === 'ended') { running.delete(part); reported.delete(part) }
+    if (event.type === 'task') reported.delete(part)
     if (event.type === 'task' && event.state === 'done' && !done.has(part)) { done.add(part); failed.delete(part); workDone += work[part] ?? 0 }
     if (event.type === 'task' && event.state === 'failed') { failed.add(part); running.delete(part) }
   }
@@ -47,7 +50,7 @@ export function createMapProgress(work: readonly number[]) {
     if (all.work === 0 || all.ms === 0) return null
     const speedOf = (node: string): number => { const speed = speeds.get(node); return speed && speed.work > 0 ? speed.work / speed.ms : all.work / all.ms }
     let left = total - workDone, fleet = 0, slowest = 0
-    for (const part of failed) left -= work[part] ?? 0
+    for (const part of [...failed, ...reported]) left -= work[part] ?? 0
     for (const [part, { node, at }] of running) {
       const speed = speedOf(node), size = work[part] ?? 0, come = Math.min(size * 0.95, speed * Math.max(0, now - at))
       left -= come
