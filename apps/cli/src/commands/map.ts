@@ -75,9 +75,10 @@ async function map(context: Context, words: string[], options: MapCommandOptions
   const { signal, stop } = context.interruptible()
   let run: MapRun
   try {
-    const own = findInputs([], merge.kind === 'reduce' ? merge.command : [], { cwd: context.io.cwd, auto: options.auto })
+    // What was named goes along to both programs; what a command itself names, to that one.
+    const own = merge.kind === 'reduce' ? findInputs(options.file ?? [], merge.command, { cwd: context.io.cwd, auto: options.auto }) : []
     const inputs = await uploadInputs(client, files, { progress, signal })
-    const reduceInputs = merge.kind === 'reduce' ? await uploadInputs(client, own, { progress, signal }) : []
+    const reduceInputs = await uploadInputs(client, own, { progress, signal })
     const { command: _command, tasks: _tasks, outputs: _outputs, map: _map, stdout: _stdout, ...shared } = withInputs(local, inputs)
     const request: MapOptions = {
       ...shared, input, command: local.command, signal, merge: merge.kind === 'reduce' ? { ...merge, inputs: reduceInputs } : merge,
