@@ -48,11 +48,12 @@ export function createMapProgress(work: readonly number[]) {
    */
   function eta(now: number): number | null {
     if (all.work === 0 || all.ms === 0) return null
-    const speedOf = (node: string): number => { const speed = speeds.get(node); return speed && speed.work > 0 ? speed.work / speed.ms : all.work / all.ms }
     let left = total - workDone, fleet = 0, slowest = 0
     for (const part of [...failed, ...reported]) left -= work[part] ?? 0
     for (const [part, { node, at }] of running) {
-      const speed = speedOf(node), size = work[part] ?? 0, come = Math.min(size * 0.95, speed * Math.max(0, now - at))
+      const size = work[part] ?? 0, seen = speeds.get(node)
+      // Those who have shown nothing yet are not like those who were done first: had they been as quick, they would be done too.
+      const speed = seen && seen.work > 0 ? seen.work / seen.ms : Math.min(all.work / all.ms, now > at ? size / (now - at) : Number.POSITIVE_INFINITY), come = Math.min(size * 0.95, speed * Math.max(0, now - at))
       left -= come
       fleet += speed
       slowest = Math.max(slowest, (size - come) / speed)

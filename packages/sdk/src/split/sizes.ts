@@ -25,12 +25,16 @@ export function equal(total: number, n: number): number[] {
 }
 
 export type FactoringOptions = { readonly workers: number; readonly least?: number | undefined; readonly most?: number | undefined; readonly divisor?: number | undefined }
-/** Each round hands out one part in so many of what remains. */
-export const DIVISOR = 2
 /**
- * Factoring (Hummel, Schonberg and Flynn, 1992): rounds of one chunk per worker, each round half of what remains, so that large chunks keep the
- * overhead low and small ones at the tail let everybody end together, without knowing anybody's speed. A larger `divisor` hands out less per round,
- * for workers whose speeds are far apart.
+ * Each round hands out one part in so many of what remains. The literature has two, for workers that are alike. Nodes of a market are not: with a tenfold spread a
+ * half leaves the slowest with a chunk of twice the ideal time, an eighth ends within a tenth of it (docs/benchmarks/split.md).
+ */
+export const DIVISOR = 8
+/** The last chunks are this part of a worker's even share. */
+export const TAIL = 64
+/**
+ * Factoring (Hummel, Schonberg and Flynn, 1992): rounds of one chunk per worker, each round a part of what remains, so that large chunks keep the
+ * overhead low and small ones at the tail let everybody end together, without knowing anybody's speed.
  */
 export function factoring(total: number, options: FactoringOptions): number[] {
   const workers = Math.max(1, Math.floor(options.workers)), least = Math.max(1, Math.floor(options.least ?? 1)), most = Math.max(least, Math.floor(options.most ?? total))
@@ -59,8 +63,8 @@ export function sizesOf(total: number, options: SizeOptions): Sizes {
     return { sizes: Array.from({ length: Math.ceil(total / size) }, (_one, i) => Math.min(size, total - i * size)), capped: wanted > most }
   }
   const workers = options.workers ?? 1
-  // Nothing here says how fast a node is or how long a byte takes: the tail ends at a 32nd of a worker's share, and a first chunk is half of one.
-  let least = Math.max(Math.min(total, options.least ?? LEAST_BYTES), Math.ceil(total / (32 * workers))), largest = Math.max(least, Math.min(total, options.largest ?? total))
+  // Nothing here says how fast a node is or how long a byte takes.
+  let least = Math.max(Math.min(total, options.least ?? LEAST_BYTES), Math.ceil(total / (TAIL * workers))), largest = Math.max(least, Math.min(total, options.largest ?? total))
   for (let capped = false; ; capped = true) {
     const sizes = factoring(total, { workers, least, most: largest })
     if (sizes.length <= most) return { sizes, capped }
