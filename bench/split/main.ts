@@ -1,5 +1,5 @@
 // `npm run bench:split`: one job over a hundred nodes of unequal speed that fail, shared out in several ways, in virtual time; and a gigabyte over four real agents.
-//   node tools/run.mjs bench/split/main.ts [--quick] [--no-real] [--bytes N] [--out FILE.json]
+//   node tools/run.mjs bench/split/main.ts [--quick] [--no-virtual] [--no-real] [--bytes N] [--out FILE.json]
 // Exit code 1 when a part broke or a merged result was wrong; a missed target is a figure, no failure.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
@@ -12,8 +12,8 @@ import { real } from './real.ts'
 import { simulate } from './simulate.ts'
 import type { Failures, MakePolicy, Outcome, WorldOptions } from './simulate.ts'
 
-const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, real: { type: 'boolean', default: true }, bytes: { type: 'string', default: String(1024 ** 3) }, out: { type: 'string' } }, allowNegative: true })
-const SEEDS = values.quick ? 10 : 200, NODES = 100, SPREAD = 10, SHARE = 0.05
+const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, virtual: { type: 'boolean', default: true }, real: { type: 'boolean', default: true }, bytes: { type: 'string', default: String(1024 ** 3) }, out: { type: 'string' } }, allowNegative: true })
+const SEEDS = values.quick ? 10 : 100, NODES = 100, SPREAD = 10, SHARE = 0.05
 const POLICIES: readonly [name: string, make: MakePolicy][] = [
   ['equal split: a chunk for each node', equalSplit], ['static partitions, 10 per node (as Bacalhau: numbered, bound at the start)', staticPartitions(10)], ['equal chunks in one queue, 10 per node', selfScheduling(10)],
   ['factoring by halves (Hummel 1992)', planned(2, 32)], ['**`lumaris map` as it is**: planned by eighths', planned(8, 64)], ['measured speeds', measured({ copies: false })], ['measured speeds and copies of what is late', measured({ copies: true })],
@@ -54,7 +54,7 @@ Makespan as a multiple of the ideal (work ÷ sum of speeds, as if nothing failed
 `
 const results: unknown[] = []
 let broke = false
-for (const [title, failures, idealMs] of WORLDS) {
+for (const [title, failures, idealMs] of values.virtual ? WORLDS : []) {
   process.stderr.write(`split: ${title}\n`)
   const rows: (string | number)[][] = []
   for (const [name, make] of POLICIES) {

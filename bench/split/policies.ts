@@ -42,6 +42,7 @@ export const measured = (options: { readonly copies: boolean }): MakePolicy => (
   let all = UNSEEN_PACE, left = world.total, extra = 0
   const fleet = (): number | null => (all.chunks === 0 ? null : paces.reduce((sum, pace) => sum + (paceOf(pace, all) as number), 0))
   return {
+    looks: options.copies,
     next(node, now) {
       const pace = paceOf(paces[node] as Pace, all)
       if (left > world.total * 1e-12) {

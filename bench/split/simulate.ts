@@ -20,6 +20,8 @@ export type Policy = {
   /** What an idle node does next; null when there is nothing for it now. */
   next(node: number, now: number): { readonly chunk: Chunk; readonly copy: boolean } | null
   told?(what: Told): void
+  /** What is late becomes visible by waiting: idle nodes ask again now and then. */
+  readonly looks?: boolean
   /** A node has been given up, whether it ran something or not. */
   gone?(node: number): void
 }
@@ -29,7 +31,6 @@ export type Outcome = { readonly makespan: number; /** Share of all seconds that
 type Run = { readonly chunk: Chunk; readonly node: number; readonly from: number; endsAt: number; over: boolean }
 type Event = { readonly kind: 'end' | 'fails' | 'noticed'; readonly run: Run } | { readonly kind: 'dies' | 'gone' | 'slows'; readonly node: number } | { readonly kind: 'look' }
 const ofRun = (event: Event): event is Extract<Event, { run: Run }> => 'run' in event
-/** Idle nodes look again after so long: what is late becomes visible by waiting. */
 const LOOK_MS = 5_000
 const SLOWER = 20
 
@@ -71,7 +72,7 @@ export function simulate(make: MakePolicy, options: WorldOptions): Outcome {
   const offer = (): void => { for (const node of [...idle].toSorted((a, b) => a - b)) begin(node) }
   for (const [node, at] of troubles.entries()) if (at < Number.POSITIVE_INFINITY) events.push(at, { kind: options.failures === 'slow' ? 'slows' : 'dies', node })
   offer()
-  events.push(LOOK_MS, { kind: 'look' })
+  if (policy.looks) events.push(LOOK_MS, { kind: 'look' })
   while (workDone < total * (1 - 1e-9)) {
     now = events.peekKey() ?? Number.POSITIVE_INFINITY
     const event = events.pop()
