@@ -125,6 +125,17 @@ test('a range cannot reach beyond its blob by naming a larger size, not even beh
 test('the files of a reduce command are uploaded before the work begins that it will reduce', async () => {
   refused(await post('/v1/jobs', { spec: { ...spec, map: { result: 'out', merge: { kind: 'reduce', command: ['x'], inputs: [{ path: 'a', blob: '0'.repeat(64), size: 1 }] } } } }), 'blob_missing')
 })
+test('a merged result is recorded for a map that has ended, once; for nothing else', async () => {
+  const put = (job: string, sha256: string) => market.call(market.buyer, 'PUT', `/v1/jobs/${job}/merged`, { sha256, size: 1 }), map = { result: 'out', merge: { kind: 'lines' } }
+  const plain = (await post('/v1/jobs', { spec })).body, hanging = (await post('/v1/jobs', { spec: { command: ['fake:hang'], map } })).body, done = (await post('/v1/jobs', { spec: { ...spec, map } })).body
+  for (const { id } of [plain, done]) await market.ended(id)
+  for (const { id } of [plain, hanging]) refused(await put(id, '0'.repeat(64)), 'not_in_this_state')
+  expect((await put(done.id, '0'.repeat(64))).body).toMatchObject({ id: done.id, state: 'completed', merged: { sha256: '0'.repeat(64), size: 1 } })
+  expect((await put(done.id, '0'.repeat(64))).status).toBe(200)
+  refused(await put(done.id, '1'.repeat(64)), 'merged_otherwise')
+  expect((await market.call(market.buyer, 'GET', `/v1/jobs/${done.id}`)).body.merged).toEqual({ sha256: '0'.repeat(64), size: 1 })
+  await market.call(market.buyer, 'POST', `/v1/jobs/${hanging.id}/cancel`)
+})
 test('a quote for another job, and one of nobody', async () => {
   const quote = (await post('/v1/quotes', { spec })).body
   expect(quote).toMatchObject({ nodes: 1, cap: expect.stringMatching(/^[0-9]+$/) })

@@ -41,6 +41,10 @@ test('CSV by records: every part has the header, and merged as CSV it is the inp
   const merged = await map.merge(target)
   expect([merged.sha256, merged.size]).toEqual([sha(source), source.length])
   expect(readFileSync(target).equals(source)).toBe(true)
+  // What came out is kept with the job, once.
+  expect((await client().job(map.job.id)).merged).toEqual({ sha256: sha(source), size: source.length })
+  await map.merge(target, { overwrite: true })
+  expect(await rejected(client().api.recordMerged({ params: { job: map.job.id }, body: { sha256: '0'.repeat(64), size: 1 } }))).toBe('merged_otherwise')
   // One blob, however many parts: a chunk is a range of it.
   expect(new Set(map.job.spec.tasks.map((task) => task.inputs?.[0]?.blob))).toEqual(new Set([sha(source)]))
 })

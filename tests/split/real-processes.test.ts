@@ -51,6 +51,7 @@ test.skipIf(!python)('4 MiB over four agents; an agent, the server and the clien
     expect(attempts.filter((attempt) => attempt.state !== 'valid' && BigInt(attempt.billed ?? '0') > 0n)).toEqual([])
     expect(attempts.reduce((sum, attempt) => sum + BigInt(attempt.billed ?? '0'), 0n).toString()).toBe((await client.job(id)).cost)
     expect(await run.missing()).toEqual([])
+    expect((await client.job(id)).merged).toMatchObject({ size: expected.length })
     const admin = await fetch(`${all.url}/v1/admin/ledger`, { headers: { authorization: `Bearer ${all.keys.admin}` } })
     expect(await admin.json()).toMatchObject({ balanced: true, sum: '0', problems: [] })
   } finally { await all.stop() }

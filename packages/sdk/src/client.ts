@@ -110,6 +110,7 @@ export function createClient(options: TransportOptions) {
     mustFit: (spec, cap, signal) => mustFit(spec, cap, { signal }),
     job: (job, signal) => api.getJob({ params: { job } }, { signal }),
     submit: (spec, { id, cap, signal }) => submit(spec, { id, key: id, cap, signal }),
+    recordMerged: (job, body, signal) => api.recordMerged({ params: { job }, body }, { signal }),
     watch: (job, signal) => watch(job, { signal }), results: (job, signal) => results(job, { signal }),
     tasks: (job, signal) => pages((cursor) => api.listTasks({ params: { job }, query: { limit: 200, cursor } }, { signal })),
     attempt: (attempt, signal) => api.getAttempt({ params: { attempt } }, { signal }),

@@ -18,6 +18,7 @@ export type MapPorts = {
   /** Throws `cap_too_low` where no node could take a part of it under that cap. */
   mustFit(spec: JobSpecInput, cap: bigint, signal?: AbortSignal): Promise<void>
   submit(spec: JobSpecInput, more: { id: string; cap?: bigint | undefined; signal?: AbortSignal | undefined }): Promise<Job>
+  recordMerged(job: string, merged: { sha256: string; size: number }, signal?: AbortSignal): Promise<Job>
   watch(job: string, signal?: AbortSignal): AsyncGenerator<JobEvent, void, undefined>
   results(job: string, signal?: AbortSignal): Promise<Results>
   tasks(job: string, signal?: AbortSignal): AsyncGenerator<Task, void, undefined>
@@ -182,12 +183,17 @@ export function runOf(ports: MapPorts, root: Job, plan: MapPlan): MapRun {
     const all = files as ResultFile[]
     if (isBuiltIn(plan.merge)) {
       const source = { parts, hashes: all.map((file) => file.blob), open: (part: number) => ports.readBlob((all[part] as ResultFile).blob, signal) }
-      return mergeToFile(plan.merge, source, { target, overwrite: options.overwrite, signal, onProgress: (done) => options.onProgress?.(done, parts, 'parts') })
+      return recorded(await mergeToFile(plan.merge, source, { target, overwrite: options.overwrite, signal, onProgress: (done) => options.onProgress?.(done, parts, 'parts') }), signal)
     }
     if (plan.merge.kind === 'none') throw new LumarisError('cannot_merge', 'The parts of this map are to stay apart', { hint: 'Fetch them with lumaris results.' })
     const { blob, size } = await reduce(plan.merge, all, costs, options)
     await ports.download(blob, target, { overwrite: options.overwrite, signal })
-    return { path: target, sha256: blob, size }
+    return recorded({ path: target, sha256: blob, size }, signal)
+  }
+  /** The first to merge says what came out; who merges again learns whether it is the same. */
+  async function recorded(merged: Merged, signal?: AbortSignal): Promise<Merged> {
+    await ports.recordMerged(root.id, { sha256: merged.sha256, size: merged.size }, signal)
+    return merged
   }
 
   /** Rounds of runs over neighbours, in order, so that a command need not be commutative; one run at least, so that every result went through it. */
