@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { JobId } from '@lumaris/protocol'
 import { startMarket } from '../../../tests/start-market.ts'
 import type { TestMarket } from '../../../tests/start-market.ts'
 import { aShell } from './test-cli.ts'
@@ -56,6 +57,13 @@ test('what fails is told and listed; retry repeats just that, and merges', async
   expect([again.code, again.stderr.includes(`repeats 1 of 3 parts`)]).toEqual([0, true])
   expect(readFileSync(join(cwd, 'merged.txt'), 'utf8')).toBe('a\nb\nc\n')
   expect((await cli(['retry', id, '--overwrite'])).code).toBe(0) // nothing to repeat: merged once more
+})
+test('results of parts are fetched like any other', async () => {
+  const { cli, cwd } = shell()
+  const id = idIn((await cli(['map', '--item', 'a', '--item', 'b', '--detach', '--', 'echo'])).stdout)
+  await market.ended(id as JobId)
+  expect((await cli(['results', id])).code).toBe(0)
+  expect(readFileSync(join(cwd, 'task-1/result'), 'utf8')).toBe('b\n')
 })
 test('parts that stay apart are saved each in its folder', async () => {
   const { cli, cwd } = shell()
