@@ -182,7 +182,7 @@ export function runOf(ports: MapPorts, root: Job, plan: MapPlan): MapRun {
     if (missing.length > 0) throw new LumarisError('parts_failed', `${missing.length} of ${parts} parts have no result${last.cause ? ` (${last.cause.replaceAll('_', ' ')})` : ''}`, { detail: { job: root.id, parts: missing.slice(0, 50) } })
     const all = files as ResultFile[]
     if (isBuiltIn(plan.merge)) {
-      const source = { parts, hashes: all.map((file) => file.blob), open: (part: number) => ports.readBlob((all[part] as ResultFile).blob, signal) }
+      const source = { parts, hashes: all.map((file) => file.blob), open: readAhead(all, (blob) => ports.readBlob(blob, signal)) }
       return recorded(await mergeToFile(plan.merge, source, { target, overwrite: options.overwrite, signal, onProgress: (done) => options.onProgress?.(done, parts, 'parts') }), signal)
     }
     if (plan.merge.kind === 'none') throw new LumarisError('cannot_merge', 'The parts of this map are to stay apart', { hint: 'Fetch them with lumaris results.' })
@@ -250,6 +250,31 @@ export function runOf(ports: MapPorts, root: Job, plan: MapPlan): MapRun {
 }
 const REDUCED = 'reduced'
 export type { MergeInput }
+
+/** So many small results are asked for before their turn: one after the other, ten thousand of them are ten thousand waits for an answer. */
+const AHEAD = 8, SMALL_BYTES = 256 * 1024
+
+export function readAhead(files: readonly Pick<ResultFile, 'blob' | 'size'>[], read: (blob: string) => AsyncGenerator<Uint8Array, void, undefined>): (part: number) => AsyncIterable<Uint8Array> {
+  const asked = new Map<number, Promise<Uint8Array[]>>()
+  async function whole(blob: string): Promise<Uint8Array[]> {
+    const pieces: Uint8Array[] = []
+    for await (const piece of read(blob)) pieces.push(piece)
+    return pieces
+  }
+  return async function* (part) {
+    for (let next = part; next < Math.min(files.length, part + AHEAD); next++) {
+      const file = files[next] as ResultFile
+      if (file.size > SMALL_BYTES || asked.has(next)) continue
+      const bytes = whole(file.blob)
+      bytes.catch(() => undefined) // told to whoever comes for it; the merge may end before
+      asked.set(next, bytes)
+    }
+    const bytes = asked.get(part)
+    asked.delete(part)
+    if (bytes) yield* await bytes
+    else yield* read((files[part] as ResultFile).blob)
+  }
+}
 
 /** A spec as it is kept, as one that can be sent again. */
 function inputOf(spec: JobSpec): JobSpecInput {
