@@ -1,6 +1,6 @@
-"""One year of daily weather, month by month: python3 analyse.py FILE YEAR
+"""One year of daily weather, month by month: python3 analyse.py FILE YEAR [RESULT]
 
-Prints a line as each month is done and writes result-YEAR.json. Standard library only, so that it runs in any Python from 3.9 on, native
+Prints a line as each month is done and writes RESULT, or result-YEAR.json. Standard library only, so that it runs in any Python from 3.9 on, native
 or as WebAssembly (Pyodide). Everything is counted in whole tenths of a degree or millimetre and chance comes
 from a generator of its own with a fixed seed: two machines that run it must write the same bytes, or one of them is wrong.
 """
@@ -85,8 +85,8 @@ def month_of(days, year, number):
 
 
 def main():
-    if len(sys.argv) != 3 or not sys.argv[2].isdigit():
-        sys.exit("usage: python3 analyse.py FILE YEAR")
+    if len(sys.argv) not in (3, 4) or not sys.argv[2].isdigit():
+        sys.exit("usage: python3 analyse.py FILE YEAR [RESULT]")
     path, year = sys.argv[1], int(sys.argv[2])
     days = read_days(path, year)
     say(f"{year}: {len(days)} days")
@@ -120,7 +120,7 @@ def main():
     say()
     say(f"hottest {result['hottest']['maxC']} C on {hottest['date']}, coldest {result['coldest']['minC']} C on {coldest['date']}")
     say(f"wettest {result['wettest']['mm']} mm on {wettest['date']}, longest dry spell {result['longestDrySpell']['days']} days")
-    name = f"result-{year}.json"
+    name = sys.argv[3] if len(sys.argv) == 4 else f"result-{year}.json"
     with open(name, "w", encoding="utf-8") as file:
         json.dump(result, file, indent=1)
         file.write("\n")

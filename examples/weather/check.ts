@@ -7,8 +7,10 @@ export const SCRIPT_FILE = join(import.meta.dirname, 'analyse.py')
 export const DATA_NAME = 'seattle-weather.csv'
 /** In the installed package, which exports no file of its data by name. */
 export const dataFile = (): string => fileURLToPath(new URL(`../data/${DATA_NAME}`, import.meta.resolve('vega-datasets')))
-/** One task per year: `python3 analyse.py seattle-weather.csv YEAR` writes this file. */
+/** `python3 analyse.py seattle-weather.csv YEAR` writes this file. */
 export const resultName = (year: number): string => `result-${year}.json`
+/** What a part of the split job writes: every part its own file of this name, so that they can be merged. */
+export const PART_NAME = 'result.json'
 export const yearsIn = (csv: string): number[] => [...new Set(csv.match(/^\d{4}(?=-)/gm))].map(Number).toSorted((a, b) => a - b)
 
 export interface SampleResult { year: number; json: unknown }

@@ -15,7 +15,7 @@ const MAY: Record<RouteName, Caller[] | 'all'> = {
   register: 'all', login: 'all', refresh: 'all', enrolNode: 'all', healthz: 'all', readyz: 'all', metrics: 'all', openapi: 'all',
   logout: [...PEOPLE, 'readOnlyKey'], me: [...PEOPLE, 'readOnlyKey'], createKey: PEOPLE, listKeys: PEOPLE, revokeKey: ['buyerA'],
   createQuote: ['buyerA', 'buyerB'], getQuote: ['buyerA', 'readOnlyKey'], submitJob: ['buyerA', 'buyerB'], listJobs: [...PEOPLE, 'readOnlyKey'],
-  getJob: ['buyerA', 'admin', 'readOnlyKey'], cancelJob: ['buyerA', 'admin'], listTasks: ['buyerA', 'admin', 'readOnlyKey'], listAttempts: ['buyerA', 'admin', 'readOnlyKey'],
+  getJob: ['buyerA', 'admin', 'readOnlyKey'], cancelJob: ['buyerA', 'admin'], recordMerged: ['buyerA'], listTasks: ['buyerA', 'admin', 'readOnlyKey'], listAttempts: ['buyerA', 'admin', 'readOnlyKey'],
   jobEvents: ['buyerA', 'admin', 'readOnlyKey'], myEvents: [...PEOPLE, 'readOnlyKey'], getAttempt: ['buyerA', 'admin', 'readOnlyKey'], attemptLogs: ['buyerA', 'admin', 'readOnlyKey'],
   getReceipt: ['buyerA', 'sellerA', 'admin', 'readOnlyKey'], getResults: ['buyerA', 'admin', 'readOnlyKey'], explainJob: ['buyerA', 'admin', 'readOnlyKey'],
   createStanding: ['buyerA', 'buyerB'], listStanding: ['buyerA', 'buyerB', 'readOnlyKey'], getStanding: ['buyerA', 'readOnlyKey'], standingEvents: ['buyerA', 'readOnlyKey'], dropStanding: ['buyerA'],
@@ -24,7 +24,7 @@ const MAY: Record<RouteName, Caller[] | 'all'> = {
   getWallet: PEOPLE, listEntries: PEOPLE, createTopup: ['buyerA', 'buyerB'], checkLedger: ['admin'], marketTable: ['admin'],
 }
 const BODIES: Partial<Record<RouteName, unknown>> = {
-  createKey: { label: 'x', scopes: ['jobs:read'] }, createQuote: { spec: { command: ['fake:exit', '0'] } }, submitJob: { cap: '1000', spec: { command: ['fake:exit', '0'] } }, createStanding: { spec: { command: ['fake:exit', '0'], resources: { cpuMillis: 900_000 } } }, createEnrolment: {}, priceNode: { cpuHour: '5' },
+  createKey: { label: 'x', scopes: ['jobs:read'] }, createQuote: { spec: { command: ['fake:exit', '0'] } }, submitJob: { cap: '1000', spec: { command: ['fake:exit', '0'] } }, createStanding: { spec: { command: ['fake:exit', '0'], resources: { cpuMillis: 900_000 } } }, createEnrolment: {}, recordMerged: { sha256: '0'.repeat(64), size: 1 }, priceNode: { cpuHour: '5' },
   createTopup: { amount: '5' }, login: { email: 'a@b', password: 'x' }, refresh: { refreshToken: 'x'.repeat(30) }, register: { email: 'nobody', password: 'x', name: 'x' },
   enrolNode: { token: 'x'.repeat(30), publicKey: 'x'.repeat(43), proof: 'x'.repeat(86), name: 'x', capacity: { cpuMillis: 1, memoryBytes: 1, diskBytes: 1, gpus: 0 }, agentVersion: '1' },
 }

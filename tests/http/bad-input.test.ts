@@ -37,6 +37,9 @@ test.each([
   [{ ...spec, env: { 'A=B': 'x' } }, '/spec/env/A=B'], [{ ...spec, name: 'a\u202eb' }, '/spec/name'],
   [{ ...spec, inputs: [{ path: '../etc/passwd', blob: '0'.repeat(64), size: 1 }] }, '/spec/inputs/0/path'], [{ ...spec, inputs: [{ path: '/abs', blob: '0'.repeat(64), size: 1 }] }, '/spec/inputs/0/path'],
   [{ ...spec, inputs: [{ path: 'a/./b', blob: '0'.repeat(64), size: 1 }] }, '/spec/inputs/0/path'], [{ ...spec, inputs: [{ path: 'a', blob: 'ABC', size: 1 }] }, '/spec/inputs/0/blob'],
+  [{ ...spec, inputs: [{ path: 'a', blob: '0'.repeat(64), size: 9, from: 3, to: 10, hash: '0'.repeat(64) }] }, '/spec/inputs/0'], [{ ...spec, inputs: [{ path: 'a', blob: '0'.repeat(64), size: 9, from: 3, to: 2, hash: '0'.repeat(64) }] }, '/spec/inputs/0'],
+  [{ ...spec, inputs: [{ path: 'a', blob: '0'.repeat(64), size: 9, from: 3, to: 5 }] }, '/spec/inputs/0'], [{ ...spec, inputs: [{ path: 'a', blob: '0'.repeat(64), size: 9, header: { from: 0, to: 2 } }] }, '/spec/inputs/0'],
+  [{ ...spec, stdout: '../out' }, '/spec/stdout'], [{ ...spec, onFailure: 'ignore' }, '/spec/onFailure'], [{ ...spec, map: { result: 'out', merge: { kind: 'average' } } }, '/spec/map/merge/kind'], [{ ...spec, map: { result: 'out', merge: { kind: 'reduce', command: ['x'], fanIn: 1 } } }, '/spec/map/merge/fanIn'],
   [{ ...spec, tasks: Array.from({ length: 10_001 }, () => ({})) }, '/spec/tasks'],
 ])('a spec that does not fit: %j', async (bad, pointer) => {
   const answer = await post('/v1/jobs', { spec: bad })
@@ -111,6 +114,27 @@ test('an input that was never uploaded', async () => {
   const answer = await post('/v1/jobs', { spec: { ...spec, inputs: [{ path: 'a', blob: '0'.repeat(64), size: 1 }] }, cap: '1000' })
   refused(answer, 'blob_missing')
   expect(answer.body.detail.blobs).toEqual(['0'.repeat(64)])
+})
+test('a range cannot reach beyond its blob by naming a larger size, not even behind a true one', async () => {
+  const bytes = new TextEncoder().encode('abc'), blob = createHash('sha256').update(bytes).digest('hex')
+  await market.call(market.buyer, 'PUT', `/v1/blobs/${blob}`, bytes)
+  const whole = { path: 'whole', blob, size: 3 }, beyond = { path: 'part', blob, size: 9, from: 5, to: 9, hash: '0'.repeat(64) }
+  refused(await post('/v1/jobs', { spec: { ...spec, inputs: [beyond, whole] } }), 'blob_missing')
+  refused(await post('/v1/jobs', { spec: { ...spec, inputs: [whole, beyond] } }), 'blob_missing')
+})
+test('the files of a reduce command are uploaded before the work begins that it will reduce', async () => {
+  refused(await post('/v1/jobs', { spec: { ...spec, map: { result: 'out', merge: { kind: 'reduce', command: ['x'], inputs: [{ path: 'a', blob: '0'.repeat(64), size: 1 }] } } } }), 'blob_missing')
+})
+test('a merged result is recorded for a map that has ended, once; for nothing else', async () => {
+  const put = (job: string, sha256: string) => market.call(market.buyer, 'PUT', `/v1/jobs/${job}/merged`, { sha256, size: 1 }), map = { result: 'out', merge: { kind: 'lines' } }
+  const plain = (await post('/v1/jobs', { spec })).body, hanging = (await post('/v1/jobs', { spec: { command: ['fake:hang'], map } })).body, done = (await post('/v1/jobs', { spec: { ...spec, map } })).body
+  for (const { id } of [plain, done]) await market.ended(id)
+  for (const { id } of [plain, hanging]) refused(await put(id, '0'.repeat(64)), 'not_in_this_state')
+  expect((await put(done.id, '0'.repeat(64))).body).toMatchObject({ id: done.id, state: 'completed', merged: { sha256: '0'.repeat(64), size: 1 } })
+  expect((await put(done.id, '0'.repeat(64))).status).toBe(200)
+  refused(await put(done.id, '1'.repeat(64)), 'merged_otherwise')
+  expect((await market.call(market.buyer, 'GET', `/v1/jobs/${done.id}`)).body.merged).toEqual({ sha256: '0'.repeat(64), size: 1 })
+  await market.call(market.buyer, 'POST', `/v1/jobs/${hanging.id}/cancel`)
 })
 test('a quote for another job, and one of nobody', async () => {
   const quote = (await post('/v1/quotes', { spec })).body

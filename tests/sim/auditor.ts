@@ -114,6 +114,7 @@ export class Auditor {
     if (row.type === 'ended') {
       if (row.state === 'completed') world.saw('job completed')
       if (row.state === 'failed') world.saw('job failed')
+      if (row.state === 'failed' && (world.db.jobs.get(row.job)?.tasksDone ?? 0) > 0 && world.db.jobs.get(row.job)?.spec.onFailure === 'finish') world.saw('the rest finished after a failure')
       if (row.state === 'cancelled') world.saw('job cancelled')
       if (row.state === 'expired') { world.saw('job expired'); if (row.at >= (world.db.jobs.get(row.job)?.spec.deadline ?? Infinity)) world.saw('deadline missed') }
     }

@@ -58,6 +58,11 @@ export class Buyer {
       limits: { runMs, queueMs: chance.pick([60_000, 600_000, 1_800_000]), retries: chance.pick([0, 1, 2, 5, 5, 5]) },
       copies: Number(chance.weighted({ 1: 70, 2: 18, 3: 12 })), disconnect: chance.weighted({ replace: 55, wait: 15, exclusive: 30 }), priority: chance.between(1, 10),
     }
+    // Some finish what they can when a task fails; of theirs only one does. Drawn from what is drawn already, so that old seeds stay what they were.
+    if (input.priority === 3 || input.priority === 4) {
+      input.onFailure = 'finish'
+      if (input.env?.['SIM_EXIT'] === '7') input.tasks = input.tasks?.map((_task, i) => ({ env: { SIM_EXIT: i === 0 ? '7' : '0' } }))
+    }
     if (input.priority === 8) return JobSpec.parse({ ...input, deadline: Math.round(1_700_000_000_000 + this.#world.now + runMs * (0.25 + chance.next())) })
     if (input.priority === 9) return JobSpec.parse({ ...input, placement: { spread: chance.pick(['node', 'owner']) } })
     if (input.priority === 6) return JobSpec.parse({ ...input, interruptible: chance.happens(0.5) ? {} : { bidHour: String(chance.between(100_000, 2_000_000)) } })

@@ -4,18 +4,21 @@
 //
 // Every attempt ends exactly once with a cause, whatever happens on the way; being stopped is one of the ways. The core decides what is started
 // and stopped; here it is done. What has no inputs and needs no directory touches no disk.
-import { mkdir } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
+import { mkdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { AgentInput, SandboxEnd } from '@lumaris/domain'
-import { canonical } from '@lumaris/protocol'
-import type { AttemptId, Cause, DriverId, JobDispatch, LogMessage, ResultFile, Sha256, Usage } from '@lumaris/protocol'
+import { canonical, inputHash } from '@lumaris/protocol'
+import type { AttemptId, Cause, DriverId, InputFile, JobDispatch, LogMessage, ResultFile, Sha256, Usage } from '@lumaris/protocol'
 import type { ExitReport, IsolationDriver, Sandbox, SandboxSpec } from './drivers/driver.ts'
 import { BlobMissing, BlobRefused } from './blobs.ts'
-import type { Blobs } from './blobs.ts'
+import type { Blobs, Part } from './blobs.ts'
 import type { Clock } from './clock.ts'
 import { removeTree } from './files.ts'
+import { captureTo } from './capture.ts'
+import type { Capture } from './capture.ts'
 import { pipeLog } from './log-pipe.ts'
 import type { LogPipe } from './log-pipe.ts'
 import { saysOf } from './log.ts'
@@ -56,7 +59,7 @@ export interface Attempts {
 
 type Attempt = {
   readonly order: JobDispatch; readonly stop: AbortController
-  killed: Cause | null; sandbox: Sandbox | null; pipes: { stdout: LogPipe; stderr: LogPipe } | null
+  killed: Cause | null; sandbox: Sandbox | null; pipes: { stdout: LogPipe | Capture; stderr: LogPipe } | null
   startedAt: number; pausedAt: number | null; pausedMs: number; polling: boolean
 }
 /** Files fetched or stored at the same time, for one attempt. */
@@ -81,6 +84,8 @@ export function createAttempts(ports: AttemptPorts): Attempts {
   const dirs = new Set<AttemptId>()
   const busy = new Set<Promise<void>>()
   const dirOf = (id: AttemptId): string => join(ports.workDir, id)
+  /** Beside the directory, not in it: what lies there is the program's, which could put a link in its place. */
+  const stdoutOf = (id: AttemptId): string => join(ports.workDir, `${id}.stdout`)
   const track = (work: Promise<void>): void => { busy.add(work); void work.finally(() => busy.delete(work)) }
 
   async function run(attempt: Attempt): Promise<void> {
@@ -92,6 +97,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
       ports.log.error({ ...log, error }, 'the attempt broke on this node')
       return endOf(attempt, { cause: 'driver_failed', detail: 'the attempt could not be run on this node' }) // the log has the rest
     })
+    if (order.stdout !== undefined) await rm(stdoutOf(order.attempt_id), { force: true }).catch(failed(order.attempt_id, 'the output file could not be removed; the next start of the agent tries again'))
     attempts.delete(order.attempt_id)
     ports.log.info({ ...log, cause: end.cause, exitCode: end.exitCode, runMs: end.usage.runMs }, 'attempt ended')
     ports.input({ kind: 'ended', attempt: order.attempt_id, end })
@@ -111,7 +117,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     attempt.sandbox = sandbox
     attempt.startedAt = ports.clock.now()
     const { stdout, stderr } = sandbox
-    attempt.pipes = { stdout: pipe(attempt, 'stdout', stdout), stderr: pipe(attempt, 'stderr', stderr) }
+    attempt.pipes = { stdout: order.stdout === undefined ? pipe(attempt, 'stdout', stdout) : captureTo(stdoutOf(order.attempt_id), stdout), stderr: pipe(attempt, 'stderr', stderr) }
     if (attempt.killed) await sandbox.kill(attempt.killed)
     ports.input({ kind: 'started', attempt: order.attempt_id })
     const exit = await sandbox.exit
@@ -137,7 +143,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     await each(order.inputs, async (input) => {
       const path = join(root, input.path)
       await mkdir(dirname(path), { recursive: true })
-      await ports.blobs.fetchTo({ sha256: input.blob, size: input.size, path }, attempt.stop.signal).catch((error: unknown) => {
+      await ports.blobs.fetchTo({ sha256: input.blob, size: input.size, path, part: partOf(input) }, attempt.stop.signal).catch((error: unknown) => {
         if (attempt.killed) throw new Stopped()
         if (error instanceof BlobMissing) throw new Ended('input_unavailable', `${input.path}: ${error.message}`)
         // Not the buyer's doing: this machine's disk, or its way to the market.
@@ -149,10 +155,9 @@ export function createAttempts(ports: AttemptPorts): Attempts {
 
   /** What the exit means, and the files that belong to it. A stopped attempt has no result, so nothing of it is sent. */
   async function conclude(attempt: Attempt, exit: ExitReport, runMs: number): Promise<SandboxEnd> {
-    const { order } = attempt
     const { cause, detail } = meaningOf(exit, attempt.killed)
     if (attempt.killed || !isResult(cause)) return endOf(attempt, { cause, detail, exit, runMs })
-    const files = dirs.has(order.attempt_id) ? await storeOutputs(attempt) : []
+    const files = await storeOutputs(attempt)
     if (attempt.killed) return endOf(attempt, { cause: attempt.killed, exit, runMs })
     const resultDigest = sha256(canonical({
       exitCode: exit.code, files: files.map((file) => [file.path, file.blob]).sort(([a], [b]) => ((a as string) < (b as string) ? -1 : 1)), stdout: attempt.pipes?.stdout.digest(),
@@ -162,11 +167,15 @@ export function createAttempts(ports: AttemptPorts): Attempts {
 
   async function storeOutputs(attempt: Attempt): Promise<ResultFile[]> {
     const { order } = attempt
-    if (order.outputs.length === 0) return []
-    const given = new Map(order.inputs.map((input) => [input.path, input.blob]))
+    const stdout = order.stdout === undefined ? null : { path: order.stdout, pipe: attempt.pipes?.stdout as Capture }
+    if (stdout?.pipe.failed()) throw new Ended('driver_failed', 'the output of the program could not be written to the disk of the node')
+    if (order.outputs.length === 0 && !stdout) return []
+    const given = new Map(order.inputs.map((input) => [input.path, inputHash(input)]))
     const files: (ResultFile & Pick<FoundFile, 'open'>)[] = []
     let nameBytes = 0
-    for await (const found of ports.collect(dirOf(order.attempt_id))) {
+    if (stdout) files.push({ path: stdout.path, blob: stdout.pipe.digest() as Sha256, size: stdout.pipe.bytes(), open: (from = 0) => createReadStream(stdoutOf(order.attempt_id), { start: from }) })
+    if (dirs.has(order.attempt_id)) for await (const found of ports.collect(dirOf(order.attempt_id))) {
+      if (found.path === stdout?.path) continue
       if (!order.outputs.some((pattern) => matches(pattern, found.path)) || given.get(found.path as ResultFile['path']) === found.sha256) continue
       nameBytes += Buffer.byteLength(found.path)
       if (files.length >= FILES_MAX || nameBytes > FILE_NAMES_BYTES_MAX) throw new Ended('buyer_limit', `more result files than one report can name (${FILES_MAX}); pack them into one`)
@@ -191,7 +200,8 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     const files = known.files ?? []
     return {
       cause: known.cause, detail: known.detail ?? null, exitCode: known.exit?.code ?? null, files, resultDigest: known.resultDigest ?? null,
-      usage: usageOf(known.exit?.usage, known.runMs ?? runMs, logBytes + files.reduce((sum, file) => sum + file.size, 0)),
+      // Output that became a file was counted as it came.
+      usage: usageOf(known.exit?.usage, known.runMs ?? runMs, logBytes + files.reduce((sum, file) => sum + (file.path === attempt.order.stdout ? 0 : file.size), 0)),
     }
   }
 
@@ -251,7 +261,9 @@ function specOf(order: JobDispatch, command: string[], workDir: string): Sandbox
   return {
     attemptId: order.attempt_id, runtime: order.runtime, command, env: order.env, workDir,
     limits: {
-      cpuMillis: resources.cpuMillis, memoryBytes: resources.memoryBytes, diskBytes: resources.diskBytes, pids: limits.processes, outputBytes: limits.outputBytes, wallMs: limits.runMs,
+      cpuMillis: resources.cpuMillis, memoryBytes: resources.memoryBytes, diskBytes: resources.diskBytes, pids: limits.processes,
+      // Output that becomes a file lies on this machine's disk until it is stored.
+      outputBytes: order.stdout === undefined ? limits.outputBytes : Math.min(limits.outputBytes, resources.diskBytes), wallMs: limits.runMs,
       openFiles: OPEN_FILES_MAX,
     },
   }
@@ -278,6 +290,7 @@ const isResult = (cause: Cause): boolean => cause === 'succeeded' || cause === '
 function usageOf(stats: ExitReport['usage'] | undefined, runMs: number, outBytes: number): Usage {
   return { runMs, cpuMs: whole(stats?.cpuMs), memoryPeakBytes: whole(stats?.memoryPeakBytes), diskBytes: whole(stats?.diskBytes), outBytes }
 }
+const partOf = ({ from, to, header, hash }: InputFile): Part | undefined => (from === undefined || to === undefined || hash === undefined ? undefined : { ranges: [...(header ? [header] : []), { from, to }], sha256: hash })
 const whole = (value = 0): number => (Number.isFinite(value) && value > 0 ? Math.floor(value) : 0)
 
 /** A pipe that waits for the market to take more may take its time; one that nobody ends may not. */

@@ -1,16 +1,20 @@
-// Files travel over HTTP, named by their SHA-256: inputs in, results out. A broken connection is nothing special: fetching starts again, an
-// upload goes on where the market says it stopped, for as long as somebody still wants the file.
+// Files travel over HTTP, named by their SHA-256: inputs in, results out. A broken connection is nothing special: fetching goes on after the last
+// byte that came, an upload where the market says it stopped, for as long as somebody still wants the file.
 import { createHash } from 'node:crypto'
+import type { Hash } from 'node:crypto'
 import { open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Sha256 } from '@lumaris/protocol'
+import type { ByteRange, Sha256 } from '@lumaris/protocol'
 import { saysOf, silent } from './log.ts'
 import type { Log } from './log.ts'
 
+/** Ranges of a blob, one after the other, and the SHA-256 of what they make. */
+export type Part = { readonly ranges: readonly ByteRange[]; readonly sha256: string }
 export interface Blobs {
-  /** Writes the blob to a new file. Throws BlobMissing when the market has no such blob, or not the promised one. */
-  fetchTo(blob: { readonly sha256: Sha256; readonly size: number; readonly path: string }, until: AbortSignal): Promise<void>
+  /** Writes the blob, or a part of it, to a new file. Throws BlobMissing when the market has no such blob, or not the promised one. */
+  fetchTo(blob: { readonly sha256: Sha256; readonly size: number; readonly path: string; readonly part?: Part | undefined }, until: AbortSignal): Promise<void>
   /** Resolves when the market has all of it. Throws BlobRefused when it will never take it. */
   store(blob: { readonly sha256: Sha256; readonly size: number; open: (from: number) => Readable | Promise<Readable> }, until: AbortSignal): Promise<void>
 }
@@ -48,26 +52,44 @@ export function createBlobs(options: BlobOptions): Blobs {
     }
   }
 
-  async function fetchOnce({ sha256, size, path }: Parameters<Blobs['fetchTo']>[0], until: AbortSignal): Promise<void> {
-    const reply = await fetch(urlOf(sha256), { headers: authorised(), signal: until })
-    if (reply.status !== 200 || !reply.body) {
+  /** Goes on after what `got` has. Wrong bytes are thrown away: which of them were wrong, nobody can say. */
+  async function fetchOnce({ sha256, size, path, part }: Parameters<Blobs['fetchTo']>[0], got: Got, until: AbortSignal): Promise<void> {
+    const file = await here(open(path, got.bytes === 0 ? 'w' : 'r+', INPUT_MODE))
+    try {
+      let before = 0
+      for (const { from, to } of part?.ranges ?? [{ from: 0, to: size }]) {
+        const start = from + Math.max(0, got.bytes - before)
+        if (start < to || (!part && size === 0)) await fetchRange(sha256, { from: start, to, whole: !part && start === 0 }, file, got, until)
+        before += to - from
+      }
+      if (got.bytes !== before) throw new WrongBytes(`${got.bytes} of ${before} bytes arrived`)
+      if (got.hash.copy().digest('hex') !== (part?.sha256 ?? sha256)) { Object.assign(got, nothing()); throw new WrongBytes('the bytes do not have the promised SHA-256') }
+    } finally { await file.close() }
+  }
+
+  async function fetchRange(sha256: Sha256, { from, to, whole }: ByteRange & { whole: boolean }, file: FileHandle, got: Got, until: AbortSignal): Promise<void> {
+    const reply = await fetch(urlOf(sha256), { headers: authorised(whole ? {} : { range: `bytes=${from}-${to - 1}` }), signal: until })
+    const right = reply.status === 200 || (reply.status === 206 && !whole && reply.headers.get('content-range')?.startsWith(`bytes ${from}-`))
+    if (!right || !reply.body) {
       await reply.body?.cancel()
       if (reply.status === 404 || reply.status === 410) throw new BlobMissing(`the market has no blob ${sha256}`)
+      if (reply.status === 416) throw new BlobMissing(`the blob ${sha256} has no byte ${from}`)
       throw new Error(`the market answered ${reply.status}`)
     }
-    const hash = createHash('sha256')
-    let bytes = 0
-    const file = await here(open(path, 'w', INPUT_MODE))
-    try {
-      for await (const chunk of reply.body as AsyncIterable<Uint8Array>) {
-        bytes += chunk.length
-        if (bytes > size) throw new BlobMissing(`the blob ${sha256} is larger than the ${size} bytes announced`)
-        hash.update(chunk)
-        await here(file.writeFile(chunk)) // goes on where the last one ended
-      }
-    } finally { await file.close() }
-    if (bytes !== size) throw new WrongBytes(`${bytes} of ${size} bytes arrived`)
-    if (hash.digest('hex') !== sha256) throw new WrongBytes('the bytes do not have the promised SHA-256')
+    // Whoever ignores Range sends everything: what lies before is passed over.
+    let skip = reply.status === 206 ? 0 : from
+    let left = to - from
+    for await (const chunk of reply.body as AsyncIterable<Uint8Array>) {
+      const fresh = chunk.subarray(Math.min(skip, chunk.length))
+      skip -= chunk.length - fresh.length
+      if (fresh.length > left && whole) throw new BlobMissing(`the blob ${sha256} is larger than the ${to} bytes announced`)
+      const bytes = fresh.subarray(0, left)
+      for (let at = 0; at < bytes.length;) at += (await here(file.write(bytes, at, bytes.length - at, got.bytes + at))).bytesWritten
+      got.hash.update(bytes)
+      got.bytes += bytes.length
+      left -= bytes.length
+      if (left === 0 && !whole) return
+    }
   }
 
   /** How much of it the market has; null: all. */
@@ -101,11 +123,17 @@ export function createBlobs(options: BlobOptions): Blobs {
   }
 
   return {
-    fetchTo: (blob, until) => retried('fetching an input', blob.sha256, until, () => fetchOnce(blob, until), options.worthIt),
+    fetchTo(blob, until) {
+      const got = nothing()
+      return retried('fetching an input', blob.sha256, until, () => fetchOnce(blob, got, until), options.worthIt)
+    },
     store: (blob, until) => retried('storing a result file', blob.sha256, until, () => storeOnce(blob, until)),
   }
 }
 
+/** What has come of a file, over all tries. */
+type Got = { bytes: number; hash: Hash }
+const nothing = (): Got => ({ bytes: 0, hash: createHash('sha256') })
 class WrongBytes extends Error { override readonly name = 'WrongBytes' }
 /** This machine's own disk: nothing to retry, and not the buyer's doing. */
 class LocalFault extends Error { override readonly name = 'LocalFault' }

@@ -29,6 +29,8 @@ export async function startTinyMarket() {
   const streams = new Map<NodeId, Stream>()
   const received: FromAgent[] = []
   const requests: string[] = []
+  /** What was asked for by Range. */
+  const ranges: string[] = []
   const faults: Fault[] = []
   const seals: Extract<FromAgent, { type: 'seal' }>[] = []
   const events = new EventEmitter<{ changed: [] }>()
@@ -53,6 +55,7 @@ export async function startTinyMarket() {
 
   const server = createServer((request, reply) => {
     requests.push(`${request.method} ${request.url}`)
+    if (request.headers.range) ranges.push(request.headers.range)
     const fault = faults.find((one) => one.times > 0 && one.match(request))
     if (fault) { fault.times--; fault.act(request, reply); return }
     answer(request, reply).catch((error: unknown) => { if (!reply.headersSent) reply.writeHead(500); reply.end(String(error)) })
@@ -77,7 +80,13 @@ export async function startTinyMarket() {
     if (!request.headers.authorization?.startsWith('Bearer session-')) { reply.writeHead(401).end(); return }
     const blob = blobs.get(sha)
     if (request.method === 'HEAD') { if (blob) reply.writeHead(200).end(); else reply.writeHead(404, { 'upload-offset': String(parts.get(sha)?.length ?? 0) }).end(); return }
-    if (request.method === 'GET') { if (blob) reply.writeHead(200).end(blob); else reply.writeHead(404).end(); return }
+    if (request.method === 'GET') {
+      const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? []
+      if (!blob) reply.writeHead(404).end()
+      else if (from === undefined) reply.writeHead(200).end(blob)
+      else reply.writeHead(206, { 'content-range': `bytes ${from}-${to}/${blob.length}` }).end(blob.subarray(Number(from), Number(to) + 1))
+      return
+    }
     const had = parts.get(sha) ?? Buffer.alloc(0)
     if (Number(request.headers['upload-offset']) !== had.length) { reply.writeHead(409).end(); return }
     let bytes = had
@@ -164,7 +173,7 @@ export async function startTinyMarket() {
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 
   return {
-    url, market, buyer, blobs, parts, received, requests, seals, faults, refuseWith, deaf, joined, events, act,
+    url, market, buyer, blobs, parts, received, requests, ranges, seals, faults, refuseWith, deaf, joined, events, act,
     token(name: string): string {
       const token = `token-for-${name}`.padEnd(24, '-')
       act({ kind: 'enrolment', owner: aUser(`seller of ${name}`), tokenHash: sha256(token), name })

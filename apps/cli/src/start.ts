@@ -2,14 +2,15 @@
 //   npm start                  http://127.0.0.1:7070, data in .lumaris/
 //   npm start -- --exit        ends after the sample job; exit code 0 only if it completed, its results are the known ones and the books balance
 //   npm start -- --port 8080 --data DIR
-import { readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { parseMoney } from '@lumaris/protocol'
 import type { Attempt, InputFile } from '@lumaris/protocol'
 import { createClient, verifyReceipt } from '@lumaris/sdk'
-import type { Client } from '@lumaris/sdk'
-import { SCRIPT_FILE, DATA_NAME, checkSample, dataFile, resultName, summarise, yearsIn } from '../../../examples/weather/check.ts'
+import type { Client, Merged } from '@lumaris/sdk'
+import { SCRIPT_FILE, DATA_NAME, PART_NAME, checkSample, dataFile, summarise, yearsIn } from '../../../examples/weather/check.ts'
 import type { SampleResult } from '../../../examples/weather/check.ts'
 import { startMarket } from './commands/up.ts'
 import type { Market } from './commands/up.ts'
@@ -66,7 +67,10 @@ async function runSample(context: Context, market: Market, progress: ReturnType<
     const { blob, size } = await buyer.upload(from)
     inputs.push({ path, blob, size })
   }
-  const spec = { name: 'weather sample', runtime: 'python' as const, command: ['python3', 'analyse.py', DATA_NAME], inputs, tasks: years.map((year) => ({ args: [String(year)] })), expectedMs: 10_000, limits: { runMs: 120_000 }, resources: { cpuMillis: 500 } }
+  const { spec } = await buyer.prepareMap({
+    name: 'weather sample', runtime: 'python', command: ['python3', 'analyse.py', DATA_NAME, '{}', PART_NAME], input: { by: 'list', items: years.map(String) }, result: PART_NAME, merge: { kind: 'json' }, inputs,
+    expectedMs: 10_000, limits: { runMs: 120_000 }, resources: { cpuMillis: 500 },
+  })
   const quote = await buyer.quote(spec)
   progress.note(`Quote: probably ${creditsOf(quote.p50)}, never more than ${creditsOf(quote.cap)}; ${quote.nodesFree} of ${quote.nodes} nodes are free`)
   const job = await buyer.submit(spec, { quote: quote.id })
@@ -90,18 +94,18 @@ const bar = (done: number, total: number): string => '█'.repeat(done * 4) + '�
 
 async function report(context: Context, market: Market, buyer: Client, id: string, years: readonly number[]): Promise<boolean> {
   const { colours: paint } = context
-  const { job, results } = await buyer.wait(id)
+  const { job } = await buyer.wait(id)
   const attempts: Attempt[] = []
   for await (const attempt of buyer.attempts(id)) attempts.push(attempt)
   const found: SampleResult[] = []
-  for (const { task, files } of results?.tasks ?? []) {
-    const year = years[task] ?? 0
-    const file = files.find((one) => one.path === resultName(year))
-    if (!file) continue
-    let text = ''
-    const decoder = new TextDecoder()
-    for await (const piece of buyer.readBlob(file.blob)) text += decoder.decode(piece, { stream: true })
-    found.push({ year, json: JSON.parse(text) as unknown })
+  let merged: Merged | null = null
+  if (job.state === 'completed') {
+    const folder = join(dirname(market.profile), 'sample')
+    mkdirSync(folder, { recursive: true })
+    merged = await (await buyer.openMap(id)).merge(join(folder, 'weather.json'), { overwrite: true })
+    // From strangers' machines: it may be anything.
+    const list: unknown = JSON.parse(readFileSync(merged.path, 'utf8'))
+    if (Array.isArray(list)) for (const json of list as unknown[]) found.push({ year: Number((json as { year?: unknown } | null)?.year ?? 0), json })
   }
   const { ok, differences } = checkSample(found)
   const receipts = await Promise.all(attempts.filter((attempt) => attempt.billed !== undefined).map((attempt) => sealedReceipt(buyer, attempt.id)))
@@ -112,6 +116,7 @@ async function report(context: Context, market: Market, buyer: Client, id: strin
     { title: 'ended', value: (attempt) => attempt.cause ?? attempt.state }, { title: 'ran', value: (attempt) => durationText(attempt.usage.runMs), right: true }, { title: 'credits', value: (attempt) => creditsOf(attempt.billed ?? '0').replace(' credits', ''), right: true },
   ], attempts, { tty: true, columns: context.io.stdout.columns ?? 80, colours: paint })
   await context.write(table.split('\n').map((line) => (line ? `  ${line}\n` : '')).join(''))
+  if (merged) await context.write(`\n  Merged: ${attempts.filter((attempt) => attempt.state === 'valid').length} parts into ${merged.path} (${merged.size} bytes, sha256 ${merged.sha256})\n`)
   const sure = (good: boolean, yes: string, no: string): string => `  ${good ? paint.green('✓') : paint.red('✗')} ${good ? yes : no}\n`
   const allVerified = receipts.length > 0 && receipts.every((verdict) => verdict.ok)
   await context.write(`\n  Bill: ${creditsOf(job.cost)}; ${creditsOf(job.refunded)} of the ${creditsOf(job.cap)} held came back.\n`

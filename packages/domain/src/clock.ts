@@ -74,10 +74,10 @@ function expire(turn: Turn, timer: Timer): void {
   const runs = live.attempts.some((attempt) => holdsNode(attempt.state))
   const since = live.attempts.reduce((latest, attempt) => Math.max(latest, attempt.endedAt ?? 0), runs ? turn.now : live.row.createdAt)
   const { deadline = Infinity, limits } = live.row.spec, due = since + limits.queueMs
-  const late = deadline <= turn.now ? live.tasks.find((task) => task.slots.some((slot) => slot.state === 'pending')) : undefined
+  const late = deadline <= turn.now ? live.tasks.filter((task) => task.slots.some((slot) => slot.state === 'pending')) : []
   // Some of it runs, but all of it cannot be had by then any more: so much is billed as was used.
-  if (late && runs) return failTask(turn, id, late.index, 'queue_timeout')
-  if (!late && due > turn.now) { turn.state.timers.push(deadline > turn.now ? Math.min(due, deadline) : due, timer); return }
+  if (late.length > 0 && runs) { for (const task of late) if (!isTerminal(liveJob(turn, id).row.state)) failTask(turn, id, task.index, 'queue_timeout'); return }
+  if (late.length === 0 && due > turn.now) { turn.state.timers.push(deadline > turn.now ? Math.min(due, deadline) : due, timer); return }
   putJob(turn, { ...live.row, cancelling: true, cause: 'queue_timeout' })
   record(turn, id, { type: 'cancelling', state: live.row.state, cause: 'queue_timeout' })
   stopAll(turn, id, 'queue_timeout')

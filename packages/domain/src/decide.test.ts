@@ -128,3 +128,34 @@ test('the same id with the same body is the same job; with another body it is re
   expect(isRefusal(market.submit(buyer, aSpec({ command: ['other'] }), { key: 'k' }))).toBe(true)
   expect(market.state.jobs.size).toBe(1)
 })
+
+test('a job that finishes what it can: a failed task does not stop the others, and the job fails with the first cause when all have ended', () => {
+  const market = aMarket()
+  market.fund(buyer, credits(10))
+  const node = market.join('north')
+  node.connect()
+  const job = jobOf(market.submit(buyer, aSpec({ tasks: [{}, {}, {}], onFailure: 'finish' })))
+  const [first, second, third] = market.dispatched(node.id) as [JobDispatch, JobDispatch, JobDispatch]
+  market.now += 1000
+  market.report(second, { exitCode: 7 })
+  expect(market.job(job)).toMatchObject({ state: 'running', tasksFailed: 1, tasksRunning: 2, cancelling: false })
+  expect(market.sentTo(node.id).filter((message) => message.type === 'cancel')).toEqual([])
+  market.report(first)
+  market.report(third, { exitCode: 8 })
+  expect(market.job(job)).toMatchObject({ state: 'failed', cause: 'buyer_exit', exitCode: 7, tasksDone: 1, tasksFailed: 2 })
+  const row = market.job(job)
+  expect((row?.cost ?? 0n) + (row?.refunded ?? 0n)).toBe(row?.cap)
+})
+test('a job that finishes what it can is cancelled like any other', () => {
+  const market = aMarket()
+  market.fund(buyer, credits(10))
+  const node = market.join('north')
+  node.connect()
+  const job = jobOf(market.submit(buyer, aSpec({ tasks: [{}, {}], onFailure: 'finish' })))
+  const [first] = market.dispatched(node.id) as [JobDispatch]
+  market.now += 1000
+  market.report(first, { exitCode: 7 })
+  market.act({ kind: 'cancel', job })
+  market.pass(60_000)
+  expect(market.job(job)).toMatchObject({ state: 'cancelled', cause: 'buyer_cancelled' })
+})

@@ -2,7 +2,7 @@
 // handed to the store for its commit cannot move under it.
 import type {
   AccountName, AttemptId, AttemptState, Capacity, Cause, Decision, DriverId, DriverOffer, EnrolmentId, EntryKind, Instant, JobEvent, JobId, JobSpec, JobState,
-  Level, Micros, NodeId, PriceSheet, Quote, QuoteId, ResultFile, SlotState, Standing, StandingId, Tick, TaskState, Usage, UserId,
+  Level, MergedResult, Micros, NodeId, PriceSheet, Quote, QuoteId, ResultFile, SlotState, Standing, StandingId, Tick, TaskState, Usage, UserId,
 } from '@lumaris/protocol'
 
 import type { CohortRow, ReputationRow } from './fleet/profile/reputation.ts'
@@ -18,6 +18,8 @@ export type JobRow = {
   readonly cap: Micros; readonly attemptCap: Micros; readonly cost: Micros; readonly refunded: Micros; /** Of the cost: paid for interruptible work whose place it took. */ readonly displaced: Micros
   readonly cancelling: boolean; readonly tasksTotal: number; readonly tasksDone: number; readonly tasksFailed: number; readonly tasksRunning: number
   readonly cause: Cause | null; readonly exitCode: number | null
+  /** Of a map: what its results became. */
+  readonly merged?: MergedResult
   /** Steps of its fallback ladder that have been taken. */
   readonly rung: number
   readonly createdAt: Instant; readonly startedAt: Instant | null; readonly endedAt: Instant | null

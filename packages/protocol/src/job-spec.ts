@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { Sha256 } from './ids.ts'
+import { JobId, Sha256 } from './ids.ts'
 import { Amount } from './money.ts'
 
 const KIB = 1024
@@ -22,8 +22,24 @@ export type Runtime = z.infer<typeof Runtime>
 const PATH = /^(?!\/)(?!.*\\)(?!.*[\u0000-\u001f\u007f])(?!(?:.*\/)?\.{1,2}(?:\/|$))(?!.*\/\/)[^/].*[^/]$|^[^/\\.\u0000-\u001f\u007f]$/
 export const RelativePath = z.string().min(1).max(512).regex(PATH, 'a relative path below the job’s directory, without . or .. parts').meta({ id: 'RelativePath' })
 
-/** A file of the job: where it lies in the working directory, and which blob it is. */
-export const InputFile = z.strictObject({ path: RelativePath, blob: Sha256, size: z.number().int().min(0) }).meta({ id: 'InputFile' })
+const Offset = z.number().int().min(0)
+/** Bytes of a blob, `to` not among them. */
+export const ByteRange = z.strictObject({ from: Offset, to: Offset }).refine((range) => range.from <= range.to, 'from must not lie behind to').meta({ id: 'ByteRange' })
+export type ByteRange = z.infer<typeof ByteRange>
+/**
+ * A file of the job: where it lies in the working directory, and which blob it is, or which range of it (`from`, `to`), with the bytes of `header` in
+ * front. `size` is that of the whole blob. Whoever fetches a range cannot check it by the blob's name, so a range brings a `hash`: the SHA-256 of
+ * the file as it will lie there, header and all, computed by whoever cut it.
+ */
+export const InputFile = z.strictObject({ path: RelativePath, blob: Sha256, size: Offset, from: Offset.optional(), to: Offset.optional(), header: ByteRange.optional(), hash: Sha256.optional() })
+  .refine((file) => [file.from, file.to, file.hash].every((part) => (part === undefined) === (file.from === undefined)), 'from, to and hash go together')
+  .refine((file) => file.header === undefined || file.from !== undefined, 'a header goes with from and to')
+  .refine((file) => (file.from ?? 0) <= (file.to ?? 0) && Math.max(file.to ?? 0, file.header?.to ?? 0) <= file.size, 'the range lies outside of the blob')
+  .meta({ id: 'InputFile' })
+/** Of the file in the working directory. */
+export const inputBytes = ({ size, from, to, header }: Pick<InputFile, 'size' | 'from' | 'to' | 'header'>): number => (from === undefined || to === undefined ? size : to - from + (header ? header.to - header.from : 0))
+/** The SHA-256 of the file in the working directory. */
+export const inputHash = ({ blob, hash }: Pick<InputFile, 'blob' | 'hash'>): Sha256 => hash ?? blob
 export type InputFile = z.infer<typeof InputFile>
 
 const EnvName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/)
@@ -99,6 +115,31 @@ export const TaskSpec = z.strictObject({
 }).meta({ id: 'TaskSpec' })
 export type TaskSpec = z.infer<typeof TaskSpec>
 
+/** How many results one run of a reduce command is given; more are reduced in rounds. */
+export const FAN_IN_MAX = 200
+const Column = z.string().min(1).max(200)
+/** How the results of the parts become one. `reduce` is a program of the buyer's and runs as jobs of its own; the others are exact and built in. */
+export const Merge = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('none') }), z.strictObject({ kind: z.enum(['concat', 'lines', 'json']) }),
+  z.strictObject({ kind: z.literal('csv'), delimiter: z.string().length(1).optional() }),
+  z.strictObject({ kind: z.enum(['sum', 'min', 'max', 'count']), by: z.array(Column).max(50).default([]) }),
+  z.strictObject({ kind: z.literal('sort'), numeric: z.boolean().optional(), reverse: z.boolean().optional() }),
+  z.strictObject({ kind: z.literal('reduce'), command: z.array(Argument).min(1).max(50), inputs: z.array(InputFile).max(100).default([]), fanIn: z.number().int().min(2).max(FAN_IN_MAX).default(16) }),
+]).meta({ id: 'Merge' })
+export type Merge = z.infer<typeof Merge>
+/** As a buyer writes it. */
+export type MergeInput = z.input<typeof Merge>
+/**
+ * What whoever merges must know, kept with the job so that its id is enough to go on after any crash. The market itself does nothing with it.
+ * `result` names the file of each task that is its part's result; a job that repeats failed parts names the job they are `of`, and which `parts`.
+ */
+export const MapPlan = z.strictObject({
+  merge: Merge, result: RelativePath, of: JobId.optional(), parts: z.array(z.number().int().min(0)).min(1).max(10_000).optional(),
+  /** The most that the map with its merge may cost, where the buyer named it. */
+  cap: Amount.optional(),
+}).meta({ id: 'MapPlan' })
+export type MapPlan = z.infer<typeof MapPlan>
+
 /** Tasks of one job: the bound keeps one submit inside one commit. */
 export const TASKS_MAX = 10_000
 /** Nodes that may be asked for one task: the wanted copies, and up to two more when they disagree. */
@@ -113,7 +154,12 @@ export const JobSpec = z.strictObject({
   inputs: z.array(InputFile).max(1000).default([]),
   /** Which files to bring back: exact paths, or patterns with `*` and `**`. */
   outputs: z.array(z.string().min(1).max(512)).max(100).default(['**']),
+  /** Standard output becomes this result file instead of a log, as `>` does: it may be large, and is whole when the task is done. */
+  stdout: RelativePath.optional(),
   tasks: z.array(TaskSpec).min(1).max(TASKS_MAX).default([{}]),
+  /** When a task has failed for good: stop the others (the default), or finish them and fail at the end. */
+  onFailure: z.enum(['stop', 'finish']).optional(),
+  map: MapPlan.optional(),
   resources: Resources.prefault({}),
   limits: Limits.prefault({}),
   placement: Placement.prefault({}),

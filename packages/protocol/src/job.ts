@@ -63,6 +63,9 @@ export const Task = z.object({
 }).meta({ id: 'Task' })
 export type Task = z.infer<typeof Task>
 
+export const MergedResult = z.strictObject({ sha256: Sha256, size: z.number().int().min(0) }).meta({ id: 'MergedResult' })
+export type MergedResult = z.infer<typeof MergedResult>
+
 export const Job = z.object({
   id: JobId, buyer: UserId, state: JobState, spec: JobSpec, quote: QuoteId.optional(), cap: Amount,
   /** Billed so far; never above the cap. */
@@ -71,6 +74,8 @@ export const Job = z.object({
   displaced: Amount.optional(),
   tasks: z.object({ total: z.number().int(), queued: z.number().int(), running: z.number().int(), done: z.number().int(), failed: z.number().int() }),
   cause: Cause.optional(), exitCode: z.number().int().nullable(),
+  /** Of a map: its merged result, as whoever merged it has recorded it. */
+  merged: MergedResult.optional(),
   /** Steps of the fallback ladder that have been taken. */
   fallbackSteps: z.number().int().default(0),
   createdAt: Instant, startedAt: Instant.optional(), endedAt: Instant.optional(),

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { AttemptId, Instant, JobId, KeyId, NodeId, QuoteId, Sha256, StandingId } from './ids.ts'
 import { Amount } from './money.ts'
-import { Attempt, Explanation, Job, JobEvent, JobState, MarketTable, NodeExplanation, Results, Task } from './job.ts'
+import { Attempt, Explanation, Job, JobEvent, JobState, MarketTable, MergedResult, NodeExplanation, Results, Task } from './job.ts'
 import { JobSpec } from './job-spec.ts'
 import { EnrolNode, Enrolment, Node, NodeName, PriceSheet } from './node.ts'
 import { Entry, LedgerCheck, Topup, Wallet } from './ledger.ts'
@@ -61,6 +61,7 @@ export const routes = {
   submitJob: route({ id: 'submitJob', method: 'POST', path: '/v1/jobs', summary: 'Submit a job and hold its cap', who: 'buyer', scope: 'jobs:write', body: SubmitJob, reply: Job, status: 201, idempotent: true, refuses: ['insufficient_funds', 'cap_too_low', 'quote_expired', 'quote_mismatch', 'blob_missing', 'no_node_fits', 'impossible_request', 'queue_full', 'idempotency_conflict', 'overloaded'] }),
   listJobs: route({ id: 'listJobs', method: 'GET', path: '/v1/jobs', summary: 'My jobs, newest first', who: 'user', scope: 'jobs:read', query: Page.extend({ state: JobState.optional() }), reply: list(Job), refuses: [] }),
   getJob: route({ id: 'getJob', method: 'GET', path: '/v1/jobs/:job', summary: 'A job', who: 'user', scope: 'jobs:read', owner: 'job', params: jobParams, reply: Job, refuses: ['not_found'] }),
+  recordMerged: route({ id: 'recordMerged', method: 'PUT', path: '/v1/jobs/:job/merged', summary: 'Record the hash of a map’s merged result; the first one stays', who: 'buyer', scope: 'jobs:write', owner: 'job', params: jobParams, body: MergedResult, reply: Job, refuses: ['not_found', 'not_in_this_state', 'merged_otherwise'] }),
   cancelJob: route({ id: 'cancelJob', method: 'POST', path: '/v1/jobs/:job/cancel', summary: 'Cancel a job; what ran is billed, the rest refunded', who: 'user', scope: 'jobs:write', owner: 'job', params: jobParams, reply: Job, refuses: ['not_found', 'job_ended'] }),
   listTasks: route({ id: 'listTasks', method: 'GET', path: '/v1/jobs/:job/tasks', summary: 'The tasks of a job', who: 'user', scope: 'jobs:read', owner: 'job', params: jobParams, query: Page, reply: list(Task), refuses: ['not_found'] }),
   listAttempts: route({ id: 'listAttempts', method: 'GET', path: '/v1/jobs/:job/attempts', summary: 'Every attempt of a job, in order', who: 'user', scope: 'jobs:read', owner: 'job', params: jobParams, query: Page, reply: list(Attempt), refuses: ['not_found'] }),

@@ -19,9 +19,9 @@ export type DownloadTarget = string | WritableStream<Uint8Array>
 
 const pathOf = (blob: string): string => `/v1/blobs/${encodeURIComponent(blob)}`
 
-export async function upload(transport: Transport, source: UploadSource, options: TransferOptions & { readonly pieceBytes?: number } = {}): Promise<Uploaded> {
+export async function upload(transport: Transport, source: UploadSource, options: TransferOptions & { readonly pieceBytes?: number; /** Its SHA-256, where it is known already: a wrong one is refused by the server. */ readonly sha256?: string } = {}): Promise<Uploaded> {
   const bytes = await asBlob(source)
-  const blob = await hashOf(bytes, options.signal)
+  const blob = options.sha256 ?? (await hashOf(bytes, options.signal))
   const size = bytes.size
   const there = await offsetOf(transport, blob, options.signal)
   if (there === 'whole') { options.onProgress?.(size, size); return { blob, size, sent: false } }
@@ -63,7 +63,7 @@ const offsetOf = (transport: Transport, blob: string, signal: AbortSignal | unde
     return header !== null && /^\d{1,15}$/.test(header) ? Number(header) : 0
   })
 
-async function asBlob(source: UploadSource): Promise<Blob> {
+export async function asBlob(source: UploadSource): Promise<Blob> {
   if (typeof source !== 'string') return source instanceof Blob ? source : new Blob([source as Uint8Array<ArrayBuffer>])
   const fs = nodeModule<typeof import('node:fs')>('node:fs')
   if (!fs) throw new TypeError('a path can be uploaded by Node only; give a File')

@@ -9,6 +9,11 @@ export const CLIENT_FAULTS = {
   stream_lost: 'The connection was lost again and again. Try again later; nothing on the server has changed.',
   blob_corrupt: 'The bytes that came are not the ones that were asked for. Nothing was kept.',
   file_exists: 'Move it away, or choose another place.',
+  cannot_split: 'The input cannot be split like this. Nothing was sent, and nothing spent.',
+  cannot_merge: 'The results are kept on the market: merge them in another way, or fetch them with lumaris results.',
+  not_a_map: 'Name a job that was made by lumaris map.',
+  parts_failed: 'lumaris logs shows what they said; lumaris retry repeats them, and only them.',
+  reduce_failed: 'lumaris logs shows what it said; lumaris retry runs it again.',
 } as const
 export type ClientFault = keyof typeof CLIENT_FAULTS
 // An older client meets codes it does not know: they stay strings, and what is known is still offered by the editor.

@@ -2,11 +2,12 @@
 // an outcome as a buyer could. Off unless a configuration hands it to the agent. It fits the agent's driver interface by shape.
 //
 //   ['fake:exit', '7']             ends with that code           ['fake:write', 'path', 'text']  writes a file into the work directory
-//   ['fake:hang']                  runs until it is stopped      ['fake:cat', 'path']            prints a file of the work directory
+//   ['fake:hang']                  runs until it is stopped      ['fake:cat', 'path', …]         prints files of the work directory
 //   ['fake:print', 'text']         prints it                     ['fake:fail-driver']            the sandbox itself fails
 //   ['fake:warn', 'text']          prints it to stderr           ['fake:fail-start']             the sandbox cannot even be started
 //   ['fake:sleep', '100']          takes so many milliseconds    ['fake:over', 'memory']         goes over that limit
 //   ['fake:flood', '1000000']      prints so many bytes          ['fake:env', 'NAME']            prints that variable
+//   ['fake:exit-if', 'NAME', 'value', '7']  ends with that code where that variable has that value
 //
 // Several commands in one, split by the argument ';': ['fake:print', 'hello', ';', 'fake:exit', '3'].
 import { Readable } from 'node:stream'
@@ -115,8 +116,9 @@ export class FakeSandbox {
       case 'fake:print': case 'echo': this.#print('stdout', Buffer.from(word === 'echo' ? `${args.join(' ')}\n` : first)); return true
       case 'fake:warn': this.#print('stderr', Buffer.from(first)); return true
       case 'fake:env': this.#print('stdout', Buffer.from(this.#job.env[first] ?? '')); return true
-      case 'fake:cat': this.#print('stdout', readFileSync(join(this.#job.workDir, first))); return true
+      case 'fake:cat': for (const path of args) this.#print('stdout', readFileSync(join(this.#job.workDir, path))); return !this.#over
       case 'fake:exit': this.#end('exit', Number(first)); return false
+      case 'fake:exit-if': if (this.#job.env[first] !== second) return true; this.#end('exit', Number(args[2])); return false
       case 'fake:hang': return false
       case 'fake:sleep': this.#timers.push(setTimeout(() => { if (this.#paused) this.#whenResumed = () => this.run(); else this.run() }, Number(first))); return false
       case 'fake:write': {

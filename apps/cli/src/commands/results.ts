@@ -30,7 +30,7 @@ async function results(context: Context, id: string, options: { list?: boolean; 
   const { signal, stop } = context.interruptible()
   const progress = context.progress()
   try {
-    const saved = await saveResults(client, found, { directory: resolve(context.io.cwd, options.output), overwrite: options.overwrite === true, patterns: job.spec.outputs, inputs: job.spec.inputs, progress, signal })
+    const saved = await saveResults(client, found, { directory: resolve(context.io.cwd, options.output), overwrite: options.overwrite === true, patterns: [...job.spec.outputs, ...(job.spec.stdout === undefined ? [] : [job.spec.stdout])], inputs: job.spec.inputs, progress, signal })
     if (context.flags.json || context.flags.jsonLines) await context.write(`${JSON.stringify(saved)}\n`)
     else for (const place of [...saved.saved, ...saved.same]) await context.write(`${clean(place)}\n`)
     for (const { path, why } of saved.left) context.note(`${context.errorColours.yellow('not saved')} ${clean(path)}: ${why}`)

@@ -55,7 +55,7 @@ async function run(context: Context, words: string[], options: RunOptions): Prom
   const { job: ended, results } = await client.wait(job.id)
   let saved: Saved | null = null
   if (options.download && results) {
-    saved = await saveResults(client, results, { directory: resolve(context.io.cwd, options.output), overwrite: options.overwrite === true, patterns: spec.outputs ?? ['**'], inputs: spec.inputs, progress })
+    saved = await saveResults(client, results, { directory: resolve(context.io.cwd, options.output), overwrite: options.overwrite === true, patterns: [...(spec.outputs ?? ['**']), ...(spec.stdout === undefined ? [] : [spec.stdout])], inputs: spec.inputs, progress })
   }
   await finish(context, ended, results, saved)
 }

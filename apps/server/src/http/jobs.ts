@@ -13,7 +13,7 @@ import { lastEventId, sendEvents, wantsStream } from './sse.ts'
 import { followBuyer, followJob } from '../live/follow-job.ts'
 import { explain } from '../live/explain.ts'
 
-type Names = 'createQuote' | 'getQuote' | 'submitJob' | 'listJobs' | 'getJob' | 'cancelJob' | 'listTasks' | 'listAttempts' | 'jobEvents' | 'myEvents' | 'getAttempt' | 'attemptLogs' | 'getReceipt' | 'getResults' | 'explainJob'
+type Names = 'createQuote' | 'getQuote' | 'submitJob' | 'listJobs' | 'getJob' | 'cancelJob' | 'recordMerged' | 'listTasks' | 'listAttempts' | 'jobEvents' | 'myEvents' | 'getAttempt' | 'attemptLogs' | 'getReceipt' | 'getResults' | 'explainJob'
 
 /** The job, if it is the caller's to see; else the same "not found" as for one that never was. */
 async function mine(app: App, who: Principal, id: JobId): Promise<JobRow | Refusal> {
@@ -23,9 +23,10 @@ async function mine(app: App, who: Principal, id: JobId): Promise<JobRow | Refus
 const nameOf = async (app: App, row: AttemptRow): Promise<string> => app.engine.state.nodes.get(row.node)?.name ?? (await readNode(app.db, row.node))?.name ?? ''
 
 async function missingBlobs(app: App, spec: JobRow['spec']): Promise<Refusal | null> {
-  const wanted = new Map([...spec.inputs, ...spec.tasks.flatMap((task) => task.inputs ?? [])].map((file) => [file.blob, file.size]))
+  // By blob and size: each range was checked against the size that its own entry names, so every named size must be the true one.
+  const wanted = new Map([...spec.inputs, ...spec.tasks.flatMap((task) => task.inputs ?? []), ...(spec.map?.merge.kind === 'reduce' ? spec.map.merge.inputs : [])].map((file) => [`${file.blob} ${file.size}`, file]))
   const missing: string[] = []
-  for (const [blob, size] of wanted) {
+  for (const { blob, size } of wanted.values()) {
     const known = await app.blobs.stat(blob)
     if (!known || known.size !== size) missing.push(blob)
   }
@@ -59,6 +60,12 @@ export function jobHandlers(app: App): Pick<Handlers, Names> {
       const job = await mine(app, who, params.job)
       if (isRefusal(job)) return job
       const answer = await app.engine.act({ kind: 'cancel', job: params.job })
+      return isRefusal(answer) ? answer : viewJob(answer)
+    },
+    recordMerged: async ({ params, body, who }): Promise<Job | Refusal> => {
+      const job = await mine(app, who, params.job)
+      if (isRefusal(job)) return job
+      const answer = await app.engine.act({ kind: 'recordMerged', job: params.job, merged: body })
       return isRefusal(answer) ? answer : viewJob(answer)
     },
     listTasks: async ({ params, query, who }) => {

@@ -146,15 +146,20 @@ export function stopAttempt(turn: Turn, id: AttemptId, cause: Cause): void {
   turn.state.timers.push(turn.now + turn.state.settings.cancelMs, { kind: 'cancel', id, task: attempt.task, slot: attempt.slot })
 }
 
-/** One task has failed for good, so the job cannot complete: the rest of it is stopped (fail fast). */
+/** One task has failed for good, so the job cannot complete: the rest of it is stopped (fail fast), unless the buyer wants whatever can be had. */
 export function failTask(turn: Turn, job: JobId, index: number, cause: Cause): void {
   const task = taskOf(turn, { job, task: index })
   if (task.state === 'running' || task.state === 'queued') {
     moveTask(turn, task, 'fail', { cause })
     record(turn, job, { type: 'task', state: 'failed', task: index, cause })
   }
-  const row = liveJob(turn, job).row
-  if (!row.cancelling) putJob(turn, { ...row, cancelling: true, cause, exitCode: taskOf(turn, { job, task: index }).exitCode })
+  const row = liveJob(turn, job).row, { exitCode } = taskOf(turn, { job, task: index })
+  if (row.spec.onFailure === 'finish' && !row.cancelling) {
+    if (row.cause === null) putJob(turn, { ...row, cause, exitCode })
+    dropOpenSlots(turn, job, index, 'buyer_cancelled')
+    return closeIfOver(turn, job)
+  }
+  if (!row.cancelling) putJob(turn, { ...row, cancelling: true, cause, exitCode })
   stopAll(turn, job, 'buyer_cancelled')
 }
 
@@ -180,7 +185,7 @@ function closeIfOver(turn: Turn, id: JobId): void {
     const event: JobEventName = live.row.cause === 'buyer_cancelled' ? 'cancel' : live.row.cause === 'queue_timeout' ? 'expire' : 'fail'
     return closeJob(turn, id, event)
   }
-  if (live.row.tasksDone === live.row.tasksTotal) closeJob(turn, id, 'complete')
+  if (live.row.tasksDone + live.row.tasksFailed === live.row.tasksTotal) closeJob(turn, id, live.row.tasksFailed === 0 ? 'complete' : 'fail')
 }
 
 function closeJob(turn: Turn, id: JobId, event: JobEventName): void {

@@ -1,6 +1,6 @@
 // What will it cost, at most and probably, when could it start, and on how many nodes. A quote binds: the cap it names is the most that will
 // ever be billed, and only nodes that cannot exceed the attempt's cap are taken.
-import { EXTRA_COPIES_MAX, QUOTE_VALID_MS } from '@lumaris/protocol'
+import { EXTRA_COPIES_MAX, QUOTE_VALID_MS, inputBytes } from '@lumaris/protocol'
 import type { Instant, JobSpec, Micros, NoReason, QuoteId, Refusal, UserId } from '@lumaris/protocol'
 import type { NodeRow, QuoteRow } from '../rows.ts'
 import type { MarketState } from '../state.ts'
@@ -64,7 +64,7 @@ export function contradiction(spec: JobSpec, now: Instant): Refusal | null {
   }
   const clash = paths.find((path) => shared.has(path))
   if (clash) return refused('impossible_request', { reason: `a task and the job both have an input at ${clash}` })
-  const bytes = spec.inputs.reduce((sum, file) => sum + file.size, 0) + Math.max(0, ...spec.tasks.map((task) => (task.inputs ?? []).reduce((sum, file) => sum + file.size, 0)))
+  const bytes = spec.inputs.reduce((sum, file) => sum + inputBytes(file), 0) + spec.tasks.reduce((most, task) => Math.max(most, (task.inputs ?? []).reduce((sum, file) => sum + inputBytes(file), 0)), 0)
   if (bytes > spec.resources.diskBytes) return refused('impossible_request', { reason: 'the inputs are larger than the disk asked for', inputBytes: bytes, diskBytes: spec.resources.diskBytes })
   const { resources, placement } = spec
   if (resources.gpus === 0 && (resources.gpuModels || resources.gpuMemoryBytes !== undefined)) return refused('impossible_request', { reason: 'a model or memory of GPUs is asked for, but no GPU: ask for at least one' })

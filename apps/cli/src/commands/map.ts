@@ -1,0 +1,209 @@
+// `lumaris map`: split, run the parts where there is room, merge. The job's id is enough to go on from anywhere: `--resume`, and `lumaris retry` for what failed.
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import type { Command } from 'commander'
+import { Option } from 'commander'
+import type { Job, MergeInput } from '@lumaris/protocol'
+import { inputBytes } from '@lumaris/protocol'
+import { createMapProgress, newJobId } from '@lumaris/sdk'
+import type { Client, MapOptions, MapRun } from '@lumaris/sdk'
+import type { WithContext } from '../cli.ts'
+import type { Context } from '../context.ts'
+import { CliError, EXIT } from '../failures.ts'
+import { findInputs, uploadInputs } from '../inputs.ts'
+import { BY, mapInputOf } from '../map-input.ts'
+import type { InputOptions } from '../map-input.ts'
+import { saveResults } from '../outputs.ts'
+import { asIs, collect, parseAmount, parseCount, parseSize } from '../parse.ts'
+import { addSpecOptions, specOf, withInputs } from '../spec-options.ts'
+import type { SpecOptions } from '../spec-options.ts'
+import { clean } from '../ui/clean.ts'
+import { amountOf, creditsOf } from '../ui/money.ts'
+import type { Progress } from '../ui/progress.ts'
+import { durationText, sizeText } from '../ui/time.ts'
+import { splitWords } from '../words.ts'
+
+const MERGES = ['lines', 'concat', 'csv', 'json', 'sum', 'min', 'max', 'count', 'sort', 'none'] as const
+type MapCommandOptions = SpecOptions & InputOptions & FinishOptions & {
+  chunks?: number; chunkSize?: number; merge?: (typeof MERGES)[number]; key?: string[]; numeric?: boolean; reverse?: boolean; reduce?: string[]; fanIn?: number; result?: string; cap?: bigint; keepGoing?: boolean; resume?: string; detach?: boolean
+}
+export type FinishOptions = { output?: string; overwrite?: boolean }
+
+export function define(command: Command, withContext: WithContext): void {
+  addSpecOptions(command)
+    .option('-i, --input <file>', 'what to split: a file, a folder, or a pattern in quotes', asIs)
+    .addOption(new Option('--by <what>', 'how to cut the file: records are those of its format (by the ending of its name)').choices(BY))
+    .option('--no-header', 'the first record of the CSV is one like the others')
+    .option('--delimiter <character>', 'between the fields of the CSV (, or a tab for .tsv)', asIs)
+    .option('--record-size <bytes>', 'with --by bytes: cut only at multiples of it', parseSize)
+    .option('--item <item>', 'a part for this item (repeatable)', collect(asIs))
+    .option('--items <file>', 'a part for each line of a file', asIs)
+    .option('--range <range>', 'parts of a range: 1..1000, or 0..100..5; {from} and {to} in the command', asIs)
+    .option('--grid <axis>', 'a part for each combination: lr=0.1,0.01 or seed=1..5; {lr} in the command (repeatable)', collect(asIs))
+    .option('--chunks <count>', 'so many parts, as equal as can be', parseCount)
+    .option('--chunk-size <size>', 'parts of so many bytes, items or numbers (large ones first, smaller ones towards the end)', parseSize)
+    .option('--result <file>', 'the file that the program leaves as its result (what it prints)', asIs)
+    .addOption(new Option('--merge <how>', 'how the results become one').choices(MERGES))
+    .option('-k, --key <column>', 'for sum, min, max and count: the columns that name a row (repeatable)', collect(asIs))
+    .option('--numeric', 'for sort: by the number at the beginning of the line').option('--reverse', 'for sort: the greatest first')
+    .option('--reduce <command>', 'a program that gets several results as files and prints one; runs on the market too', splitWords)
+    .option('--fan-in <count>', 'how many results one run of it gets (16)', parseCount)
+    .option('--output <file>', 'where the merged result goes (merged, with a fitting ending)', asIs)
+    .option('--overwrite', 'replace it if it is there already')
+    .option('--cap <credits>', 'the most that all of it may cost (what the market estimates)', parseAmount)
+    .option('--keep-going', 'when a part fails for good, finish the others; lumaris retry repeats what failed')
+    .option('--resume <job>', 'go on with a map that was begun before: wait, merge', asIs)
+    .option('--detach', 'submit, print the id, and leave')
+    .addHelpText('before', `Examples:
+  lumaris map --input big.csv --by records --reduce 'python3 sum.py' -- python3 part.py
+  lumaris map --input big.csv --merge sum --key year --cap 2 -- python3 part.py {}
+  lumaris map --input 'photos/*.jpg' --result out.json --merge json -- ./tag
+  lumaris map --grid lr=0.1,0.01 --grid seed=1..5 --merge none -- python3 train.py
+  lumaris map --resume job_01jcd3k8w9e5r7t2y4u6p8a0sd
+`)
+    .addHelpText('after', '\nA part’s file (or its arguments) stands where the command has {}, or at its end. Ctrl-C leaves the map running.')
+    .action(withContext(map))
+}
+
+async function map(context: Context, words: string[], options: MapCommandOptions): Promise<void> {
+  const client = await context.client(), progress = context.progress()
+  if (options.resume !== undefined) return finishMap(context, client, await client.openMap(options.resume), options, progress)
+  if (options.each || options.out || options.spec !== undefined) throw new CliError('--each, --out and --spec are for lumaris run', 'See lumaris map --help: --item, --result, and the options of a job.', EXIT.usage)
+  const input = mapInputOf(options, context.io.cwd), merge = mergeOf(options)
+  mustBeFree(context, merge, options)
+  const { spec: local, files } = await specOf(context, words, options)
+  const { signal, stop } = context.interruptible()
+  let run: MapRun
+  try {
+    // What was named goes along to both programs; what a command itself names, to that one.
+    const own = merge.kind === 'reduce' ? findInputs(options.file ?? [], merge.command, { cwd: context.io.cwd, auto: options.auto }) : []
+    const inputs = await uploadInputs(client, files, { progress, signal })
+    const reduceInputs = await uploadInputs(client, own, { progress, signal })
+    const { command: _command, tasks: _tasks, outputs: _outputs, map: _map, stdout: _stdout, ...shared } = withInputs(local, inputs)
+    const request: MapOptions = {
+      ...shared, input, command: local.command, signal, merge: merge.kind === 'reduce' ? { ...merge, inputs: reduceInputs } : merge,
+      ...(options.result === undefined ? {} : { result: options.result }), ...(options.chunks === undefined ? {} : { chunks: options.chunks }), ...(options.chunkSize === undefined ? {} : { chunkSize: options.chunkSize }),
+      ...(options.cap === undefined ? {} : { cap: options.cap }), ...(options.keepGoing ? { onFailure: 'finish' } : {}),
+      onPhase: (phase, done, total) => { progress.phase(phase === 'reading' ? 'Looking for the borders of records' : phase === 'uploading' ? 'Uploading the input' : 'Submitting'); if (phase !== 'submitting') progress.at(done, total) },
+    }
+    const { spec, ...about } = await client.prepareMap(request)
+    if (about.notUtf8At !== null) progress.note(context.errorColours.yellow(`The input is not UTF-8 (byte ${about.notUtf8At}); its bytes go to the program as they are`))
+    if (about.capped) progress.note(context.errorColours.yellow(`A job has at most 10000 parts: they are larger than asked for`))
+    progress.phase('Asking the price')
+    const quote = await client.quote(spec, { signal })
+    const what = about.records === null ? (about.bytes === null ? '' : ` of ${sizeText(about.bytes)}`) : ` of ${about.records} records`
+    progress.note(context.errorColours.dim(`${about.parts} parts${what}; about ${amountOf(quote.p50)}, at most ${creditsOf(options.cap ?? quote.cap)}${merge.kind === 'reduce' && options.cap === undefined ? ' and the reducing' : ''}; ${quote.nodesFree} of ${quote.nodes} node${quote.nodes === 1 ? '' : 's'} free`))
+    const id = newJobId()
+    const job = await client.submit(spec, { id, key: id, signal, noWait: true, ...(options.cap === undefined ? { quote: quote.id } : { cap: options.cap }) })
+    run = await client.openMap(job.id)
+  } finally { stop(); progress.clear() }
+  if (options.detach) return context.write(`${run.job.id}\n`)
+  progress.note(context.errorColours.dim(`${run.job.id}; should this end early: lumaris map --resume ${run.job.id}`))
+  return finishMap(context, client, run, options, progress)
+}
+
+function mergeOf(options: MapCommandOptions): MergeInput {
+  const { merge, key, reduce } = options
+  if (reduce && merge) throw new CliError('Merge in one way: --merge or --reduce', 'A reduce command prints the one result itself.', EXIT.usage)
+  const tables: readonly string[] = ['sum', 'min', 'max', 'count']
+  if (key && !(merge && tables.includes(merge))) throw new CliError('--key is for --merge sum, min, max or count', 'Name one of them, or leave --key out.', EXIT.usage)
+  if (reduce) return { kind: 'reduce', command: reduce, ...(options.fanIn === undefined ? {} : { fanIn: options.fanIn }) }
+  switch (merge) {
+    case 'csv': return { kind: 'csv', ...(options.delimiter === undefined ? {} : { delimiter: options.delimiter === '\\t' ? '\t' : options.delimiter }) }
+    case 'sum': case 'min': case 'max': case 'count': return { kind: merge, by: key ?? [] }
+    case 'sort': return { kind: 'sort', ...(options.numeric ? { numeric: true } : {}), ...(options.reverse ? { reverse: true } : {}) }
+    case undefined: return { kind: 'lines' }
+    default: return { kind: merge }
+  }
+}
+
+/** Where the result goes. */
+function targetOf(context: Context, merge: MergeInput, options: FinishOptions): string {
+  const name = merge.kind === 'none' ? 'parts' : merge.kind === 'csv' ? 'merged.csv' : merge.kind === 'json' ? 'merged.json' : 'merged.txt'
+  return resolve(context.io.cwd, options.output ?? name)
+}
+/** Known before anything is spent. */
+function mustBeFree(context: Context, merge: MergeInput, options: FinishOptions): void {
+  const target = targetOf(context, merge, options)
+  if (!options.overwrite && merge.kind !== 'none' && existsSync(target)) throw new CliError(`${target} exists already`, 'Move it away, choose another place with --output, or add --overwrite.', EXIT.conflict)
+}
+
+/** From a map that runs, or has run, to its merged result. Also what `--resume` and `retry` do. */
+export async function finishMap(context: Context, client: Client, run: MapRun, options: FinishOptions, progress: Progress, again = false): Promise<void> {
+  const { flags, errorColours } = context
+  mustBeFree(context, run.plan.merge, options)
+  const json = flags.json === true || flags.jsonLines === true
+  const leaving = new AbortController()
+  const stopListening = context.io.onInterrupt(() => {
+    if (leaving.signal.aborted) return context.io.exitNow(EXIT.interrupted)
+    leaving.abort(new CliError('Left running', `Go on with it: lumaris map --resume ${run.job.id}; or end it: lumaris cancel ${run.job.id}`, EXIT.interrupted))
+  })
+  const { signal } = leaving
+  try {
+    await follow(context, run, progress, json, signal)
+    const missing = await run.missing({ signal })
+    const cost = async (): Promise<string> => `cost ${creditsOf(await run.cost({ signal }))} of at most ${amountOf(run.plan.cap ?? (await capOf(run, signal)))}`
+    if (missing.length > 0) {
+      const last = (await run.jobs({ signal })).at(-1) as Job
+      progress.clear()
+      if (json) await context.write(`${JSON.stringify({ type: 'end', job: run.job.id, state: last.state, missing })}\n`)
+      else if (!flags.quiet) context.note(await cost())
+      throw new CliError(`${missing.length} of ${run.parts} parts have no result${last.cause ? ` (${last.cause.replaceAll('_', ' ')})` : ''}: ${missing.slice(0, 20).join(', ')}${missing.length > 20 ? ', …' : ''}`,
+        `lumaris logs ${last.id} shows what they said; lumaris retry ${run.job.id} repeats just them.`, last.state === 'cancelled' ? EXIT.interrupted : last.state === 'expired' ? EXIT.timeout : EXIT.jobFailed)
+    }
+    const target = targetOf(context, run.plan.merge, options)
+    if (run.plan.merge.kind === 'none') return await keepParts(context, client, run, target, options, progress, json, signal)
+    progress.phase('Merging')
+    const merged = await run.merge(target, { overwrite: options.overwrite, again, signal, onProgress: (done, total, what) => {
+      if (what === 'reduce' || context.io.stderr.isTTY) progress.phase(what === 'reduce' ? `Reducing: ${done} of ${total} runs` : `Merging ${done} of ${total} parts`)
+    } })
+    progress.clear()
+    if (json) await context.write(`${JSON.stringify({ type: 'end', job: run.job.id, state: 'completed', merged, cost: (await run.cost({ signal })).toString() })}\n`)
+    else if (!flags.quiet) context.note(`${errorColours.green('merged')} ${run.parts} parts into ${clean(target)} (${sizeText(merged.size)}, sha256 ${merged.sha256}); ${await cost()}`)
+  } finally { stopListening(); progress.stop() }
+}
+const capOf = async (run: MapRun, signal: AbortSignal): Promise<bigint> => (await run.jobs({ signal })).reduce((sum, job) => sum + BigInt(job.cap), 0n)
+
+async function follow(context: Context, run: MapRun, progress: Progress, json: boolean, signal: AbortSignal): Promise<void> {
+  const work = run.job.spec.tasks.map((task) => (task.inputs ?? []).reduce((sum, file) => sum + inputBytes(file), 0)), bytes = work.every((one) => one > 0)
+  const state = createMapProgress(bytes ? work : work.map(() => 1)), tty = context.io.stderr.isTTY === true
+  const cap = run.plan.cap ?? run.job.cap
+  let said = -1
+  const tell = (now: number): void => {
+    const { done, failed, running, parts, perMs, etaMs, cost } = state.at(now)
+    // On a terminal a line that moves; elsewhere one for each tenth, not one for each part.
+    if (!tty) { const tenth = Math.floor((done / parts) * 10); if (tenth === said) return; said = tenth }
+    const rate = perMs === null ? '' : bytes ? ` · ${sizeText(perMs * 1000)}/s` : ` · ${(perMs * 60_000).toFixed(perMs * 60_000 < 10 ? 1 : 0)} parts/min`
+    progress.phase(`${tty ? `${bar(done, parts)} ` : ''}${done} of ${parts} parts${running > 0 ? `, ${running} running` : ''}${failed > 0 ? `, ${failed} failed` : ''}${rate}${etaMs === null || etaMs === 0 ? '' : ` · ${durationText(etaMs)} left`} · ${amountOf(cost)} of at most ${creditsOf(cap)}`)
+  }
+  // What is left is told anew also while nothing happens. The events carry the market's clock, so ours only counts on from the last one.
+  let last = run.job.createdAt, seen = context.io.now()
+  const timer = tty ? setInterval(() => tell(last + context.io.now() - seen), 500) : null
+  try {
+    tell(last)
+    for await (const { event, part, job } of run.watch({ signal })) {
+      state.take(event, part)
+      last = event.at
+      seen = context.io.now()
+      if (json && part !== null && event.type === 'task') await context.write(`${JSON.stringify({ type: 'part', part, state: event.state, job: job.id, cause: event.cause })}\n`)
+      tell(last)
+    }
+  } finally { if (timer) clearInterval(timer); progress.clear() }
+}
+const BAR = 20
+const bar = (done: number, total: number): string => { const filled = Math.floor((done / total) * BAR); return '█'.repeat(filled) + '░'.repeat(BAR - filled) }
+
+/** Parts that stay apart, each in a folder of its own, named by its number over all jobs. */
+async function keepParts(context: Context, client: Client, run: MapRun, target: string, options: FinishOptions, progress: Progress, json: boolean, signal: AbortSignal): Promise<void> {
+  const saved: string[] = [], left: string[] = []
+  for await (const part of run) {
+    if (!part.result) continue
+    const directory = join(target, `part-${String(part.part).padStart(5, '0')}`)
+    const one = await saveResults(client, { job: run.job.id, tasks: [{ task: part.task, attempt: part.attempt?.id as never, exitCode: 0, files: [part.result] }] }, { directory, overwrite: options.overwrite === true, patterns: [run.plan.result], progress, signal })
+    saved.push(...one.saved, ...one.same)
+    for (const { path, why, conflict } of one.left) { left.push(path); progress.note(`${context.errorColours.yellow('not saved')} ${clean(`${directory}/${path}`)}: ${why}`); if (conflict) context.exitCode = EXIT.conflict }
+  }
+  progress.clear()
+  if (json) await context.write(`${JSON.stringify({ type: 'end', job: run.job.id, state: 'completed', saved: saved.length, left: left.length })}\n`)
+  else if (!context.flags.quiet) context.note(`${context.errorColours.green('saved')} ${saved.length} of ${run.parts} results below ${clean(target)}; cost ${creditsOf(await run.cost({ signal }))}`)
+}

@@ -1,0 +1,92 @@
+// An input and a command into the tasks of one job: the input is read once, its chunks are ranges of one blob, and only then anything is sent.
+import type { JobSpecInput, MergeInput, TaskSpec } from '@lumaris/protocol'
+import { TASKS_MAX } from '@lumaris/protocol'
+import { asBlob } from '../blobs.ts'
+import type { Uploaded, UploadSource } from '../blobs.ts'
+import { SplitError, planChunks } from '../split/plan.ts'
+import { fillCommand, gridPoints, groupFiles, listPoints, rangePoints } from '../split/params.ts'
+import { sizesOf } from '../split/sizes.ts'
+
+export type MapInput =
+  | { readonly by: 'lines' | 'csv' | 'jsonl' | 'bytes'; readonly source: UploadSource; /** What the part is called in the job: `part` and this ending. */ readonly extension?: string | undefined; /** CSV: false when the first record is one like the others. */ readonly header?: boolean | undefined; readonly delimiter?: string | undefined; readonly recordBytes?: number | undefined }
+  | { readonly by: 'files'; readonly files: readonly { readonly path: string; readonly source: UploadSource; readonly size: number }[] }
+  | { readonly by: 'list'; readonly items: readonly string[] }
+  | { readonly by: 'range'; readonly range: string }
+  | { readonly by: 'grid'; readonly axes: readonly string[] }
+type Shared = Partial<Omit<JobSpecInput, 'command' | 'tasks' | 'outputs' | 'stdout' | 'map'>>
+export type MapOptions = Shared & {
+  readonly input: MapInput
+  /** The program for one part. The part's file (or arguments) take the place of `{}`, or stand at the end. */
+  readonly command: readonly string[]
+  /** The file that is the part's result; without it, what the program prints is. */
+  readonly result?: string | undefined
+  readonly merge?: MergeInput | undefined
+  /** So many parts; or parts of so many bytes, items or files. Without either: large ones first, smaller ones towards the end. */
+  readonly chunks?: number | undefined
+  readonly chunkSize?: number | undefined
+  /** The most that all of it may cost, in micro-credits. */
+  readonly cap?: bigint | string | undefined
+  readonly id?: string | undefined
+  readonly signal?: AbortSignal | undefined
+  readonly onPhase?: ((phase: 'reading' | 'uploading' | 'submitting', done: number, total: number) => void) | undefined
+}
+export type Prepared = { readonly spec: JobSpecInput; readonly parts: number; readonly bytes: number | null; readonly records: number | null; readonly notUtf8At: number | null; readonly longest: number; /** Fewer and larger parts than were asked for: a job has at most 10 000. */ readonly capped: boolean }
+export type Upload = (source: UploadSource, more: { sha256?: string; onProgress: (done: number, total: number) => void }) => Promise<Uploaded>
+/** `POST /v1/jobs` takes 16 MiB. */
+const SPEC_BYTES_MAX = 15 * 1024 * 1024
+const RESULT = 'result'
+
+export async function prepareMap(options: MapOptions, ports: { readonly workers: () => Promise<number>; readonly upload: Upload }): Promise<Prepared> {
+  const { input, command, result, merge, chunks, chunkSize, cap, id: _id, signal, onPhase, ...shared } = options
+  const sizing = { chunks, chunkSize, workers: chunks === undefined && chunkSize === undefined ? await ports.workers() : 1 }
+  let about: Omit<Prepared, 'spec' | 'parts'> = { bytes: null, records: null, notUtf8At: null, longest: 0, capped: false }
+  let filled: { command: string[]; args: string[][] }, files: (TaskSpec['inputs'] | undefined)[] = []
+  const sent = (source: UploadSource, sha256?: string) => ports.upload(source, { ...(sha256 ? { sha256 } : {}), onProgress: (done, total) => onPhase?.('uploading', done, total) })
+  switch (input.by) {
+    case 'list': filled = fillCommand(command, listPoints(input.items, sizing)); break
+    case 'range': filled = fillCommand(command, rangePoints(input.range, sizing)); break
+    case 'grid': filled = fillCommand(command, gridPoints(input.axes, TASKS_MAX)); break
+    case 'files': {
+      const groups = groupFiles(input.files, sizing)
+      filled = fillCommand(command, groups.map((group) => ({ words: {}, all: group.map((file) => file.path) })))
+      const blobs = new Map<string, Uploaded>()
+      for (const file of input.files) blobs.set(file.path, await sent(file.source))
+      files = groups.map((group) => group.map(({ path }) => { const { blob, size } = blobs.get(path) as Uploaded; return { path, blob, size } })) as typeof files
+      about = { ...about, bytes: input.files.reduce((sum, file) => sum + file.size, 0) }
+      break
+    }
+    default: {
+      const bytes = await asBlob(input.source)
+      const largest = Math.floor((shared.resources?.diskBytes ?? 512 * 1024 * 1024) / 4)
+      const { sizes, capped } = sizesOf(bytes.size, { ...sizing, largest })
+      const plan = await planChunks(readThrough(bytes, signal, (done) => onPhase?.('reading', done, bytes.size)), { ...input, by: input.by, sizes })
+      await sent(bytes, plan.blob)
+      const path = `part${input.extension ?? ''}`
+      filled = fillCommand(command, plan.chunks.map(() => ({ words: {}, all: [path] })))
+      // The same for all parts: said once. 10 000 parts say the rest 10 000 times.
+      if (new Set(filled.args.map((args) => args.join('\u0000'))).size === 1) filled = { command: [...filled.command, ...(filled.args[0] ?? [])], args: [] }
+      files = plan.chunks.map(({ from, to, hash }) => [{ path, blob: plan.blob, size: plan.size, from, to, hash, ...(plan.header ? { header: plan.header } : {}) }]) as typeof files
+      about = { bytes: plan.size, records: plan.records, notUtf8At: plan.notUtf8At, longest: plan.longest, capped }
+    }
+  }
+  const parts = Math.max(filled.args.length, files.length)
+  const spec: JobSpecInput = {
+    ...shared, command: filled.command, outputs: result === undefined ? [] : [result], ...(result === undefined ? { stdout: RESULT, limits: { outputBytes: 1024 ** 3, ...shared.limits } } : {}),
+    tasks: Array.from({ length: parts }, (_one, i) => ({ ...(filled.args[i] ? { args: filled.args[i] } : {}), ...(files[i] ? { inputs: files[i] } : {}) })),
+    map: { merge: merge ?? { kind: 'lines' }, result: result ?? RESULT, ...(cap === undefined ? {} : { cap: cap.toString() }) },
+  }
+  if (JSON.stringify(spec).length > SPEC_BYTES_MAX) throw new SplitError('too_many', `The description of ${parts} parts is too long for one request`, 'Take fewer and larger parts, or write the arguments into a file and split that: --by lines.')
+  return { spec, parts, ...about }
+}
+
+async function* readThrough(bytes: Blob, signal: AbortSignal | undefined, tell: (done: number) => void): AsyncGenerator<Uint8Array, void, undefined> {
+  const reader = bytes.stream().getReader()
+  let at = 0
+  for (;;) {
+    signal?.throwIfAborted()
+    const { done, value } = await reader.read().catch((cause: unknown) => { throw new SplitError('changed', `The input cannot be read on: ${(cause as Error).message}`, 'Was it changed meanwhile? Try again when nobody writes to it.') })
+    if (done) return
+    tell((at += value.length))
+    yield value
+  }
+}
