@@ -14,6 +14,7 @@ import type { AgentDriver, AttemptPorts, Attempts } from './attempts.ts'
 import { createBlobs } from './blobs.ts'
 import { createClock } from './clock.ts'
 import type { Clock } from './clock.ts'
+import type { ContainerSettings } from './drivers/container.ts'
 import { createConnection } from './connection.ts'
 import type { Connection } from './connection.ts'
 import { AGENT_VERSION, enrol, loadEnrolment } from './enrol.ts'
@@ -49,6 +50,8 @@ export type AgentConfig = {
   readonly drivers?: readonly AgentDriver[]
   /** Only these of the machine's drivers. */
   readonly driverIds?: readonly DriverId[]
+  /** Engine, registries and image cache of the container driver. */
+  readonly containers?: ContainerSettings
   /** How to find the files of a job, for drivers that keep them elsewhere. */
   readonly collect?: AttemptPorts['collect']
   readonly settings?: Partial<AgentSettings>
@@ -216,7 +219,7 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
       await connection.close(bye)
       await attempts.idle()
       clearInterval(meters)
-      for (const driver of drivers.values()) await driver.reap().catch((error: unknown) => log.error({ driver: driver.id, error }, 'the driver could not clean up'))
+      for (const driver of drivers.values()) await driver.reap().then(() => driver.close?.()).catch((error: unknown) => log.error({ driver: driver.id, error }, 'the driver could not clean up'))
       await journal.close()
       lock.release()
       if (says !== null) ready.reject(new AgentStopped(says))
@@ -284,7 +287,7 @@ async function provenDrivers(config: AgentConfig, log: Log): Promise<{ drivers: 
   return { drivers, offers }
 }
 // Loaded when they are needed: a process that brings its own drivers does without.
-const machineDrivers = async (config: AgentConfig) => (await import('./drivers/find-drivers.ts')).findDrivers({ dataDir: config.dataDir })
+const machineDrivers = async (config: AgentConfig) => (await import('./drivers/find-drivers.ts')).findDrivers({ dataDir: config.dataDir, ...(config.driverIds ? { only: config.driverIds } : {}), ...(config.containers ? { containers: config.containers } : {}) })
 const collectLater = async function* (root: string) { yield* (await import('./drivers/collect-outputs.ts')).collectOutputs(root) }
 
 /** Results are with the market or named in the journal; whatever else lies there belongs to nobody. */

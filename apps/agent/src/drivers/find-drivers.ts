@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { DriverId } from '@lumaris/protocol'
 import { createBwrapDriver, createWall } from './bwrap.ts'
+import { createContainers } from './container.ts'
+import type { ContainerSettings } from './container.ts'
 import { createDenoDriver } from './deno.ts'
 import type { IsolationDriver, ProbeReport } from './driver.ts'
 import { createStages } from './stage.ts'
@@ -17,6 +19,7 @@ export type DriverConfig = {
   readonly rootfs?: string
   /** Deno goes behind bubblewrap where that works, unless this is false. */
   readonly denoInsideBwrap?: boolean
+  readonly containers?: ContainerSettings
 }
 
 export async function findDrivers(config: DriverConfig): Promise<FoundDriver[]> {
@@ -33,6 +36,10 @@ export async function findDrivers(config: DriverConfig): Promise<FoundDriver[]> 
     return report
   }
   if (wall && wanted('bwrap')) await add(createBwrapDriver(wall))
+  if (wanted('container')) {
+    const containers = await createContainers({ ...config.containers, dataDir: join(config.dataDir, 'container'), runDir: join(scratch, 'container'), stages, owner })
+    if ('driver' in containers) { const report = await add(containers.driver); if (!report?.usable) await containers.driver.close?.() }
+  }
   if (!wanted('deno')) return found
   const make = (inside: typeof wall): IsolationDriver | null => createDenoDriver({ scratch: join(scratch, 'deno'), stages, wall: inside })
   // With a root file system of somebody's choice, whether Deno's libraries are in it is not ours to know.
