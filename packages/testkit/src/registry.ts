@@ -23,13 +23,15 @@ export interface TestRegistry {
   blobsOf(ref: string): readonly string[]
   lose(digest: string): void
   corrupt(digest: string): void
-  /** Answers requests for it only after half of it, until what it gives back is called. */
+  /** Answers requests for it slowly and never wholly, until what it gives back is called. */
   hold(digest: string): () => void
   close(): Promise<void>
 }
 
 const OWN = process.arch === 'x64' ? 'amd64' : process.arch
 const digestOf = (bytes: Buffer): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`
+/** A line of 1 MiB a second: engines tell their progress about once a second. */
+const DRIP_BYTES = 104_858, DRIP_MS = 100
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 
 export async function startRegistry({ user }: { readonly user?: { readonly name: string; readonly password: string } } = {}): Promise<TestRegistry> {
@@ -50,8 +52,10 @@ export async function startRegistry({ user }: { readonly user?: { readonly name:
     if (request.method === 'HEAD') return void reply.end()
     const gate = held.get(digest)
     if (!gate) return void reply.end(bytes)
-    reply.write(bytes.subarray(0, bytes.length / 2))
-    void gate.then(() => reply.end(bytes.subarray(bytes.length / 2)))
+    let sent = 0
+    const drip = setInterval(() => { const next = Math.min(bytes.length >> 1, sent + DRIP_BYTES); reply.write(bytes.subarray(sent, next)); sent = next }, DRIP_MS)
+    reply.on('close', () => clearInterval(drip))
+    void gate.then(() => { clearInterval(drip); reply.end(bytes.subarray(sent)) })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const host = `127.0.0.1:${(server.address() as AddressInfo).port}`

@@ -2,6 +2,7 @@
 // attached stream in frames; the exit is asked of the engine when that stream has ended, or when waiting for it has an answer first (a slow reader
 // holds the stream up). Meters are read from the control groups that the engine made; the last reading is taken the moment the stream ends, because
 // the groups go with the container.
+import { readFileSync } from 'node:fs'
 import { PassThrough } from 'node:stream'
 import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -21,6 +22,8 @@ const DRAIN_MS = 5_000
 const HEADER_BYTES = 8
 /** Frames of the job's own bytes: an engine never makes larger ones than its copy buffer, 32 KiB; more than this is not its protocol. */
 const FRAME_BYTES_MAX = 16 * 1024 * 1024
+/** Output that came after the sandbox's end was decided is kept so far; a flood goes on until the kill has arrived. */
+const AFTERWARDS_BYTES = 1024 * 1024
 
 export type Running = {
   readonly container: Container; readonly stream: Duplex; readonly limits: SandboxLimits; readonly disk: Disk; readonly stdin?: Uint8Array | undefined
@@ -30,7 +33,7 @@ export type Running = {
 
 export async function followContainer({ container, stream, limits, disk, stdin, cleanUp }: Running): Promise<Sandbox> {
   const stdout = new PassThrough({ highWaterMark: 256 * 1024 }), stderr = new PassThrough({ highWaterMark: 256 * 1024 })
-  let outBytes = 0, verdict: Verdict | null = null, ended = false, paused = false, killing: Promise<void> | null = null
+  let outBytes = 0, verdict: Verdict | null = null, ended = false, over = false, paused = false, killing: Promise<void> | null = null
   let last: Group = { cpuMs: 0, memoryBytes: 0, memoryPeakBytes: 0, outOfMemory: false }, diskBytes = 0
   let timeLeft = limits.wallMs, timeFrom = performance.now(), wall: NodeJS.Timeout | null = null
 
@@ -49,12 +52,15 @@ export async function followContainer({ container, stream, limits, disk, stdin, 
   const endAs = (cause: ExitCause, detail: string): void => {
     if (verdict !== null || ended) return
     verdict = { cause, detail }
+    // A slow reader would hold up the engine, and the engine the end.
+    stream.resume()
     void kill()
   }
 
   // Frames: who (1 stdout, 2 stderr), three zeros, length, bytes. A slow reader slows the program down: the stream is not read meanwhile.
   let header = Buffer.alloc(0), left = 0, to = stdout
   const take = (part: Buffer): boolean => {
+    if (verdict !== null && to.writableLength > AFTERWARDS_BYTES) return true
     const room = limits.outputBytes - outBytes
     const kept = part.length > room ? part.subarray(0, Math.max(0, room)) : part
     outBytes += kept.length
@@ -77,7 +83,7 @@ export async function followContainer({ container, stream, limits, disk, stdin, 
       const part = chunk.subarray(at, at + left)
       at += part.length
       left -= part.length
-      if (!take(part) && !ended) { const slow = to; stream.pause(); slow.once('drain', () => stream.resume()) }
+      if (!take(part) && verdict === null && !over) { const slow = to; stream.pause(); slow.once('drain', () => stream.resume()) }
     }
   })
   const streamOver = new Promise<void>((resolve) => { for (const event of ['end', 'close', 'error']) stream.once(event, () => { readGroup(); resolve() }) })
@@ -88,22 +94,24 @@ export async function followContainer({ container, stream, limits, disk, stdin, 
   armWall()
   const look = async (): Promise<void> => { readGroup(); const used = await disk.used(); if (!ended) diskBytes = used }
   let looking: Promise<void> | null = null
+  // The engine notices the end only when its output is read: who reads slowly must not make the program look alive.
+  const gone = Promise.withResolvers<void>()
   const watch = setInterval(() => {
+    if (pid > 0 && !over && !isAlive(pid)) { over = true; readGroup(); stream.resume(); gone.resolve() }
     looking ??= look().then(() => { if (!disk.limited && diskBytes > limits.diskBytes) endAs('disk', diskLimit(limits)) }, (error: Error) => endAs('driver', `it could not be watched: ${error.message}`)).finally(() => { looking = null })
   }, WATCH_MS)
   const usage = (): SandboxUsage => ({ cpuMs: Math.round(last.cpuMs), memoryBytes: ended ? 0 : last.memoryBytes, memoryPeakBytes: last.memoryPeakBytes, diskBytes: Number.isFinite(diskBytes) ? diskBytes : limits.diskBytes, outBytes })
 
   /** The state after the end. The stream ends a moment before the engine knows, or long before, when a job closes its outputs and runs on. */
   async function stateAtEnd(): Promise<ContainerState> {
-    const over = new AbortController()
-    const waited = container.wait({ abortSignal: over.signal }).then(() => undefined, () => streamOver)
-    // A kill is answered even if nobody reads the output.
-    await Promise.race([streamOver, waited])
+    const waiting = new AbortController()
+    const waited = container.wait({ abortSignal: waiting.signal }).then(() => undefined, () => streamOver)
+    await Promise.race([streamOver, waited, gone.promise])
     for (let pause = 2, since = performance.now(); ; pause = Math.min(250, pause * 1.5)) {
       const { State } = await container.inspect()
-      if (!State.Running && !State.Paused) { over.abort(); return State }
-      if (verdict === null || killing === null) since = performance.now()
-      if (performance.now() - since > GONE_MS) { over.abort(); throw new Error(`the container did not end within ${GONE_MS} ms`) }
+      if (!State.Running && !State.Paused) { waiting.abort(); return State }
+      if (!over && (verdict === null || killing === null)) since = performance.now()
+      if (performance.now() - since > GONE_MS) { waiting.abort(); throw new Error(`the container did not end within ${GONE_MS} ms`) }
       await delay(pause)
     }
   }
@@ -152,3 +160,6 @@ export async function followContainer({ container, stream, limits, disk, stdin, 
     async kill(reason) { endAs('killed', reason); await exit },
   }
 }
+
+/** A zombie has ended; its number is not given to another before the engine has seen it. */
+const isAlive = (pid: number): boolean => { try { const stat = readFileSync(`/proc/${pid}/stat`, 'utf8'); return !/^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2)) } catch { return false /* gone */ } }

@@ -110,9 +110,10 @@ export function createContainerDriver({ engine, images, stages, scratch, owner }
     if (job.image === undefined) return { cause: 'image', detail: 'the order names no image' }
     try {
       const held = await images.hold(job.image, stop)
-      if (held.volumes.length <= VOLUMES_MAX) return { ...held, volumes: held.volumes.filter(isPlace) }
+      const odd = held.volumes.find((path) => !isPlace(path))
+      if (odd === undefined && held.volumes.length <= VOLUMES_MAX) return { ...held, volumes: held.volumes.filter((path) => !OWN_PLACES.includes(path)) }
       held.release()
-      return { cause: 'image', detail: `the image ${job.image} wants ${held.volumes.length} volumes; at most ${VOLUMES_MAX} are given` }
+      return { cause: 'image', detail: `the image ${job.image} ${odd === undefined ? `wants ${held.volumes.length} volumes; at most ${VOLUMES_MAX} are given` : `wants a volume at ${odd.slice(0, 200)}, where none can be`}` }
     } catch (error) {
       if (error instanceof ImageRefused) return { cause: 'image', detail: error.message }
       if (error instanceof ImageFailed) return { cause: 'driver', detail: error.message }
@@ -130,7 +131,7 @@ export function createContainerDriver({ engine, images, stages, scratch, owner }
     },
     async start(job) {
       if (job.runtime !== 'container') throw new Error('the container driver runs programs of images, not of the machine')
-      const unsaid = unspeakable(job)
+      const unsaid = unspeakable(job) ?? tooLong(job)
       if (unsaid) return endedSandbox(unsaid)
       const held = await imageOf(job)
       if ('cause' in held) return endedSandbox(held)
@@ -171,8 +172,17 @@ export function createContainerDriver({ engine, images, stages, scratch, owner }
   return driver
 }
 
-/** A volume may not lie over what is mounted for the job, or be what cannot be mounted on. */
-const isPlace = (path: string): boolean => /^\/[^:,\0]{1,200}$/.test(path) && !/(^|\/)\.{1,2}(\/|$)/.test(path) && !/^\/(work|tmp|run|proc|sys|dev)(\/|$)|^\/var\/tmp\/?$|^\/+$/.test(path)
+/** What the kernel takes of a program's words: one of them, and all together, a quarter of the usual stack. A runtime fails on more in words of its own. */
+const WORD_BYTES_MAX = 131_072, WORDS_BYTES_MAX = 2 * MIB - 64 * 1024
+function tooLong(job: SandboxSpec): Verdict | null {
+  const sizes = [...job.command, ...Object.entries(job.env).map(([name, value]) => `${name}=${value}`)].map((word) => Buffer.byteLength(word) + 1)
+  return Math.max(...sizes) > WORD_BYTES_MAX || sizes.reduce((sum, size) => sum + size + 8, 0) > WORDS_BYTES_MAX ? { cause: 'exit', code: 126, detail: 'the arguments and the environment are too long for this machine' } : null
+}
+
+/** What is mounted for every job; an image's own volume of the same place gives way. */
+const OWN_PLACES = ['/work', '/tmp', '/run', '/var/tmp', '/dev/shm']
+/** Spelled in one way only, and neither the whole nor a part of what the engine mounts: a volume that we do not mount over is a directory of the seller's disk. */
+const isPlace = (path: string): boolean => OWN_PLACES.includes(path) || (/^(\/[^/:,\0]+)+$/.test(path) && path.length <= 200 && !/\/\.{1,2}(\/|$)/.test(path) && !/^\/(proc|sys|dev)(\/|$)/.test(path))
 
 /**
  * Engines say it in words. They are the engine's and the runtime's: nothing of the job has run. Whatever speaks of executing the program is the order's
