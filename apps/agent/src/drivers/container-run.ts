@@ -31,14 +31,14 @@ export type Running = {
   readonly cleanUp: () => Promise<Verdict | null>
 }
 
-export async function followContainer({ container, stream, limits, disk, stdin, cleanUp }: Running): Promise<Sandbox> {
+/** Starts it, too: a program may be over before anything else can be asked, so whoever listens does so before. Rejects when it cannot be started. */
+export async function runContainer({ container, stream, limits, disk, stdin, cleanUp }: Running): Promise<Sandbox> {
   const stdout = new PassThrough({ highWaterMark: 256 * 1024 }), stderr = new PassThrough({ highWaterMark: 256 * 1024 })
   let outBytes = 0, verdict: Verdict | null = null, ended = false, over = false, paused = false, killing: Promise<void> | null = null
   let last: Group = { cpuMs: 0, memoryBytes: 0, memoryPeakBytes: 0, outOfMemory: false }, diskBytes = 0
   let timeLeft = limits.wallMs, timeFrom = performance.now(), wall: NodeJS.Timeout | null = null
 
-  const pid = (await container.inspect()).State.Pid
-  const group = pid > 0 ? groupOf(pid) : null
+  let pid = 0, group: ReturnType<typeof groupOf> = null
   const readGroup = (): void => { const now = group?.(); if (now) last = { ...now, memoryPeakBytes: Math.max(now.memoryPeakBytes, last.memoryPeakBytes), outOfMemory: now.outOfMemory || last.outOfMemory } }
   const kill = (): Promise<void> => (killing ??= (async () => {
     for (const end = performance.now() + GONE_MS; performance.now() < end;) {
@@ -88,6 +88,12 @@ export async function followContainer({ container, stream, limits, disk, stdin, 
   })
   const streamOver = new Promise<void>((resolve) => { for (const event of ['end', 'close', 'error']) stream.once(event, () => { readGroup(); resolve() }) })
   stream.on('error', () => undefined) // its end says the rest
+
+  // Podman has a first process ready before the start, Docker makes it then.
+  const know = async (): Promise<void> => { pid = (await container.inspect()).State.Pid; group = pid > 0 ? groupOf(pid) : null }
+  await know()
+  await container.start()
+  if (pid === 0) await know()
   if (stdin) stream.end(Buffer.from(stdin))
 
   const armWall = (): void => { timeFrom = performance.now(); wall = setTimeout(() => endAs('wall', `it ran longer than ${limits.wallMs} ms`), Math.max(0, timeLeft)) }

@@ -136,7 +136,7 @@ else describe('container', () => {
       go()
       ;(await images.hold(ref)).release()
     })
-    test('the cache keeps its size: the longest unused go, what is in use stays, and a lost engine image is fetched again', async () => {
+    test('the cache keeps its size: the longest unused go, what is in use stays, and the next start knows what is there', async () => {
       const [one, two, three] = ['cache-1', 'cache-2', 'cache-3'].map((name) => small(name)) as [string, string, string]
       const size = 2 * statSync('/bin/busybox').size + MIB
       const cache = createImages({ engine, indexFile: join(home, 'cache.json'), registries: [registry.host], bytesMax: size })

@@ -7,7 +7,7 @@ import { Readable } from 'node:stream'
 import { join } from 'node:path'
 import type { Container } from 'dockerode'
 import type { Level } from '@lumaris/protocol'
-import { followContainer } from './container-run.ts'
+import { runContainer } from './container-run.ts'
 import { openEngine } from './container-engine.ts'
 import type { ContainerRuntime, Engine, NoEngine } from './container-engine.ts'
 import { ImageFailed, ImageRefused, REGISTRIES, createImages } from './container-images.ts'
@@ -96,8 +96,7 @@ export function createContainerDriver({ engine, images, stages, scratch, owner }
         },
       })
       const stream = await engine.attach(container.id, job.stdin !== undefined)
-      await container.start()
-      return await followContainer({ container, stream, limits, disk: stage.disk, stdin: job.stdin, cleanUp })
+      return await runContainer({ container, stream, limits, disk: stage.disk, stdin: job.stdin, cleanUp })
     } catch (error) {
       const verdict = notStarted((error as Error).message, argv[0] ?? '')
       await cleanUp().catch((failed: Error) => { throw new Error(`${(error as Error).message}; and what was set up for it could not be taken down: ${failed.message}`) })
