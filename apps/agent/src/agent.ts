@@ -275,7 +275,7 @@ async function enrolledAs(config: AgentConfig, identity: Identity, capacity: Cap
 
 /** Only what has proved itself on this machine is offered. */
 async function provenDrivers(config: AgentConfig, log: Log): Promise<{ drivers: Map<DriverId, AgentDriver>; offers: DriverOffer[] }> {
-  const found = config.drivers ? await Promise.all(config.drivers.map(async (driver) => ({ driver, report: await driver.probe() }))) : await machineDrivers(config)
+  const found = config.drivers ? await Promise.all(config.drivers.map(async (driver) => ({ driver, report: await driver.probe() }))) : await machineDrivers(config, log)
   const drivers = new Map<DriverId, AgentDriver>()
   const offers: DriverOffer[] = []
   for (const { driver, report } of found) {
@@ -287,7 +287,7 @@ async function provenDrivers(config: AgentConfig, log: Log): Promise<{ drivers: 
   return { drivers, offers }
 }
 // Loaded when they are needed: a process that brings its own drivers does without.
-const machineDrivers = async (config: AgentConfig) => (await import('./drivers/find-drivers.ts')).findDrivers({ dataDir: config.dataDir, ...(config.driverIds ? { only: config.driverIds } : {}), ...(config.containers ? { containers: config.containers } : {}) })
+const machineDrivers = async (config: AgentConfig, log: Log) => (await import('./drivers/find-drivers.ts')).findDrivers({ dataDir: config.dataDir, ...(config.driverIds ? { only: config.driverIds } : {}), containers: { progress: (progress) => log.debug({ ...progress }, 'an image is coming'), ...config.containers } })
 const collectLater = async function* (root: string) { yield* (await import('./drivers/collect-outputs.ts')).collectOutputs(root) }
 
 /** Results are with the market or named in the journal; whatever else lies there belongs to nobody. */

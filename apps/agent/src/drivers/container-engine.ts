@@ -9,6 +9,7 @@ import { request } from 'node:http'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { ContainerRuntime } from './container-runtimes.ts'
 import { inPath } from './stage.ts'
 
 /** An engine that does not say its version within this is not there: a socket of a service that hangs must not hold up the agent's start. */
@@ -17,8 +18,6 @@ const ANSWER_MS = 3_000
 const START_MS = 15_000
 const TOOLS = '/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin'
 
-export const RUNTIMES = ['runc', 'crun', 'runsc'] as const
-export type ContainerRuntime = (typeof RUNTIMES)[number]
 export type EngineOptions = {
   /** For the own service: configuration and images, kept; and socket and state, made anew. */
   readonly dataDir: string; readonly runDir: string; readonly owner: string
