@@ -20,6 +20,8 @@ export type DriverConfig = {
   /** Deno goes behind bubblewrap where that works, unless this is false. */
   readonly denoInsideBwrap?: boolean
   readonly containers?: ContainerSettings
+  /** Told of each driver that is not here at all: why, and the one command that would change it. */
+  readonly absent?: (id: DriverId, why: { readonly reason: string; readonly hint: string }) => void
 }
 
 export async function findDrivers(config: DriverConfig): Promise<FoundDriver[]> {
@@ -36,9 +38,10 @@ export async function findDrivers(config: DriverConfig): Promise<FoundDriver[]> 
     return report
   }
   if (wall && wanted('bwrap')) await add(createBwrapDriver(wall))
+  else if (wanted('bwrap')) config.absent?.('bwrap', { reason: process.platform === 'linux' ? 'bubblewrap is not installed, or does not work on this machine' : 'bubblewrap is for Linux', hint: 'apt-get install -y bubblewrap' })
   if (wanted('container')) {
     const containers = await createContainers({ ...config.containers, dataDir: join(config.dataDir, 'container'), runDir: join(scratch, 'container'), stages, owner })
-    if ('driver' in containers) { const report = await add(containers.driver); if (!report?.usable) await containers.driver.close?.() }
+    if ('driver' in containers) { const report = await add(containers.driver); if (!report?.usable) await containers.driver.close?.() } else config.absent?.('container', containers)
   }
   if (!wanted('deno')) return found
   const make = (inside: typeof wall): IsolationDriver | null => createDenoDriver({ scratch: join(scratch, 'deno'), stages, wall: inside })
