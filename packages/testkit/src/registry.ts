@@ -76,7 +76,10 @@ export async function startRegistry({ user }: { readonly user?: { readonly name:
     blobsOf: (ref) => { const { config, layers } = manifestOf(ref); return [config.digest, ...layers.map(({ digest }) => digest)] },
     lose(digest) { blobs.delete(digest); manifests.delete(digest) },
     corrupt(digest) {
-      for (const all of [blobs, manifests]) { const bytes = all.get(digest); if (bytes) { const other = Buffer.from(bytes); other[other.length - 1] = (other.at(-1) as number) ^ 1; all.set(digest, other) } }
+      const manifest = manifests.get(digest), blob = blobs.get(digest)
+      // Still a manifest, and another one; still an archive's length, and another archive.
+      if (manifest) manifests.set(digest, Buffer.concat([manifest, Buffer.from('\n')]))
+      if (blob) { const other = Buffer.from(blob); other[other.length - 1] = (other.at(-1) as number) ^ 1; blobs.set(digest, other) }
     },
     hold(digest) { const { promise, resolve } = Promise.withResolvers<void>(); held.set(digest, promise); return () => { held.delete(digest); resolve() } },
     close: () => new Promise<void>((resolve) => { for (const gate of held.keys()) held.delete(gate); server.close(() => resolve()); server.closeAllConnections() }),

@@ -182,11 +182,14 @@ function removeTree(dir: string): boolean {
 }
 
 export type Group = { readonly cpuMs: number; readonly memoryBytes: number; readonly memoryPeakBytes: number; readonly outOfMemory: boolean }
-/** Reads the control groups that the engine made for a container's first process; null when they are gone or not to be found. */
-export function groupOf(pid: number): (() => Group | null) | null {
+/**
+ * Reads the control groups that the engine made for a container's first process; null when they are gone or not to be found. A process that has just
+ * ended is in the machine's own group: the container's has its id in its name.
+ */
+export function groupOf(pid: number, id: string): (() => Group | null) | null {
   let lines: string[]
   try { lines = readFileSync(`/proc/${pid}/cgroup`, 'utf8').trim().split('\n') } catch { return null /* it has ended */ }
-  const pathOf = (controller: string): string | undefined => lines.map((line) => /^\d+:([^:]*):(.*)$/.exec(line)).find((match) => match?.[1]?.split(',').includes(controller))?.[2]
+  const pathOf = (controller: string): string | undefined => lines.map((line) => /^\d+:([^:]*):(.*)$/.exec(line)).find((match) => match?.[1]?.split(',').includes(controller) && match[2]?.includes(id))?.[2]
   const number = (file: string): number => Number(readFileSync(file, 'utf8').trim())
   const field = (file: string, name: string): number => Number(new RegExp(`^${name} (\\d+)`, 'm').exec(readFileSync(file, 'utf8'))?.[1] ?? 0)
   const memory = pathOf('memory'), cpuacct = pathOf('cpuacct'), unified = pathOf('')

@@ -183,8 +183,8 @@ const parseNews = (line: string): News | null => { try { return JSON.parse(line)
 // What engines say when an image cannot be had. They pass on the registry's words, so registries are chosen by the seller.
 const MEANINGS: readonly (readonly [RegExp, (ref: string) => string])[] = [
   [/digest.*(did not match|mismatch|does not match)|does not match.*digest|verification failed|unexpected commit digest|wrong digest/i, (ref) => `the image ${ref} does not match its digest`],
-  [/manifest unknown|name unknown|not found|404|repository .* does not exist/i, (ref) => `there is no image ${ref}`],
-  [/unauthorized|authentication required|access denied|denied|40[13]|invalid username/i, (ref) => `the registry of ${ref} wants credentials that this node does not have`],
+  [/manifest unknown|name unknown|unknown blob|blob unknown|not found|404|repository .* does not exist/i, (ref) => `there is no image ${ref}`],
+  [/unauthorized|authentication required|no basic auth credentials|access denied|denied|40[13]|invalid username/i, (ref) => `the registry of ${ref} wants credentials that this node does not have`],
   [/no matching manifest|no image found in|no child with platform|unsupported manifest|image is not for/i, (ref) => `the image ${ref} is not for this kind of machine (${process.arch})`],
 ]
 function meaningOf(ref: string, says: string): Error {

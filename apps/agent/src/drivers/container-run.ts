@@ -90,7 +90,7 @@ export async function runContainer({ container, stream, limits, disk, stdin, cle
   stream.on('error', () => undefined) // its end says the rest
 
   // Podman has a first process ready before the start, Docker makes it then.
-  const know = async (): Promise<void> => { pid = (await container.inspect()).State.Pid; group = pid > 0 ? groupOf(pid) : null }
+  const know = async (): Promise<void> => { pid = (await container.inspect()).State.Pid; group = pid > 0 ? groupOf(pid, container.id) : null }
   await know()
   await container.start()
   if (pid === 0) await know()

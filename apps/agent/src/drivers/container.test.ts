@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { busyboxFiles, pythonFiles, startRegistry } from '@lumaris/testkit'
+import { busyboxFiles, pythonFiles, startDockerd, startRegistry } from '@lumaris/testkit'
 import { createContainerDriver, createContainers } from './container.ts'
 import { createImages } from './container-images.ts'
 import type { PullProgress } from './container-images.ts'
@@ -11,32 +11,43 @@ import { MIB, driverContract, runIn, startVictim, systemPython } from './driver.
 import type { IsolationDriver } from './driver.ts'
 import { createStages } from './stage.ts'
 
-// Everything of this test's engine lies here, and is gone with it.
-const home = mkdtempSync(join(tmpdir(), 'lumaris-test-container-'))
-const owner = `testc${process.pid}`
-const scratch = join(tmpdir(), `lumaris-${owner}`)
-const registry = await startRegistry(), locked = await startRegistry({ user: { name: 'seller', password: 'open:sesame' } })
-const stages = await createStages({ scratch: join(scratch, 'stages'), owner })
-const progress: PullProgress[] = []
-const authFile = join(home, 'auth.json')
-writeFileSync(authFile, JSON.stringify({ auths: { [locked.host]: { auth: Buffer.from('seller:open:sesame').toString('base64') } } }), { mode: 0o600 })
-const opened = await createContainers({
-  dataDir: join(home, 'data'), runDir: join(scratch, 'engine'), stages, owner, socket: null, registries: [registry.host, locked.host], registryAuth: authFile, imageCacheBytes: 160 * MIB, progress: (one) => progress.push(one),
-})
-const busybox = busyboxFiles(), python = pythonFiles()
-const missing = 'reason' in opened ? opened.reason : !busybox ? 'busybox-static is not installed' : !python ? 'python3 is not installed' : null
-afterAll(async () => {
-  if ('driver' in opened) { await opened.driver.reap(); await opened.driver.close?.() }
-  await stages.reap()
-  await registry.close(); await locked.close()
-  rmSync(home, { recursive: true, force: true }); rmSync(scratch, { recursive: true, force: true })
-  // Nothing of it stays on the machine.
-  expect(readFileSync('/proc/self/mounts', 'utf8')).not.toContain(owner)
-  expect(readdirSync('/sys/fs/cgroup').filter((name) => existsSync(join('/sys/fs/cgroup', name, `lumaris-${owner}-containers`)))).toEqual([])
-})
+const busybox = busyboxFiles() ?? [], python = pythonFiles() ?? []
+const missing = busybox.length === 0 ? 'busybox-static is not installed' : python.length === 0 ? 'python3 is not installed' : null
+/** Podman as the agent runs it for itself, and Docker as a seller has it; each only where it is installed. */
+for (const kind of ['podman', 'docker'] as const) {
+  const dockerd = kind === 'docker' && !missing ? await startDockerd() : null
+  if (missing || (kind === 'docker' && !dockerd)) test.skip(`container with ${kind}: ${missing ?? 'docker.io is not installed, or dockerd does not start here'}`, () => undefined)
+  else await suite(kind, dockerd?.socket ?? null, async () => dockerd?.stop())
+}
 
-if (missing || 'reason' in opened || !busybox || !python) test.skip(`container: ${missing}`, () => undefined)
-else describe('container', () => {
+async function suite(kind: 'podman' | 'docker', socket: string | null, stopEngine: () => Promise<void>): Promise<void> {
+  // Everything of this test's engine lies here, and is gone with it.
+  const home = mkdtempSync(join(tmpdir(), 'lumaris-test-container-'))
+  const owner = `test${kind}${process.pid}`
+  const scratch = join(tmpdir(), `lumaris-${owner}`)
+  const registry = await startRegistry(), locked = await startRegistry({ user: { name: 'seller', password: 'open:sesame' } })
+  const stages = await createStages({ scratch: join(scratch, 'stages'), owner })
+  const progress: PullProgress[] = []
+  const authFile = join(home, 'auth.json')
+  writeFileSync(authFile, JSON.stringify({ auths: { [locked.host]: { auth: Buffer.from('seller:open:sesame').toString('base64') } } }), { mode: 0o600 })
+  const opened = await createContainers({
+    dataDir: join(home, 'data'), runDir: join(scratch, 'engine'), stages, owner, socket, registries: [registry.host, locked.host], registryAuth: authFile, imageCacheBytes: 160 * MIB, progress: (one) => progress.push(one),
+  })
+  async function takeDown(): Promise<void> {
+    if ('driver' in opened) { await opened.driver.reap(); await opened.driver.close?.() }
+    await stopEngine()
+    await stages.reap()
+    await registry.close(); await locked.close()
+    rmSync(home, { recursive: true, force: true }); rmSync(scratch, { recursive: true, force: true })
+}
+if ('reason' in opened) { await takeDown(); test.skip(`container with ${kind}: ${opened.reason}; ${opened.hint}`, () => undefined); return }
+describe(`container with ${kind}`, () => {
+  afterAll(async () => {
+    await takeDown()
+    // Nothing of it stays on the machine.
+    expect(readFileSync('/proc/self/mounts', 'utf8')).not.toMatch(new RegExp(kind === 'docker' ? `${owner}|lumaris-dockerd` : owner))
+    expect(readdirSync('/sys/fs/cgroup').filter((name) => existsSync(join('/sys/fs/cgroup', name, `lumaris-${owner}-containers`)))).toEqual([])
+  })
   const { driver: plain, images, engine } = opened
   const image = registry.add('tools', { layers: [busybox, python], config: { Env: ['PATH=/usr/bin:/bin', 'OF_THE_IMAGE=yes'], Entrypoint: ['/bin/false'], User: 'root' } })
   const withImage = (ref: string, driver = plain): IsolationDriver => ({ ...driver, start: (job) => driver.start({ image: ref, ...job }) })
@@ -45,7 +56,7 @@ else describe('container', () => {
   const sh = (script: string, more: Partial<Parameters<typeof runIn>[1]> = {}) => run(['/bin/sh', '-c', script], more)
   const small = (name: string, text = name) => registry.add(name, { layers: [[...busybox, { path: 'which', bytes: text }]] })
 
-  driverContract('container', () => driver, { ...systemPython, runtime: 'container' })
+  driverContract(`container with ${kind}`, () => driver, { ...systemPython, runtime: 'container' })
 
   test('the probe shows every limit held on this machine', async () => {
     const report = await plain.probe()
@@ -286,3 +297,4 @@ for p in /tmp /dev/shm /run /var/tmp /dev /dev/mqueue /proc/keys; do dd if=/dev/
     rmSync(workDir, { recursive: true, force: true })
   })
 })
+}
