@@ -5,9 +5,12 @@
 // Which registries: a buyer names the host that this machine is to talk to, so there is a list. Without one, any name would do, and a job could make
 // a seller's engine knock on doors of the seller's own network.
 import { existsSync, readFileSync, renameSync, statSync, statfsSync, writeFileSync } from 'node:fs'
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import type Docker from 'dockerode'
 import type { ImageInfo } from 'dockerode'
+import { sizeBelow } from './collect-outputs.ts'
 import type { Engine } from './container-engine.ts'
 
 const GIB = 1024 ** 3
@@ -20,6 +23,8 @@ const PULL_SILENT_MS = 60_000
 const PULLS_MAX = 3
 /** How often the room on the disk is looked at while layers are unpacked: an archive tells its true size only then. */
 const LOOK_MS = 100
+/** The machine's owner needs some of the disk too. */
+const FREE_BYTES_MIN = GIB
 
 /** The order's fault: there is no such image, or it is not what its digest says, or it is not for this node. */
 export class ImageRefused extends Error { override readonly name = 'ImageRefused' }
@@ -146,9 +151,16 @@ async function pull(docker: Docker, ref: string, { auth, rootDir, bytesMax, prog
   let silent = setTimeout(() => undefined, 0)
   const heard = (): void => { clearTimeout(silent); silent = setTimeout(() => abort.abort(new ImageFailed(`nothing of the image ${ref} has come for ${PULL_SILENT_MS / 1000} seconds`)), PULL_SILENT_MS) }
   const free = (): number => { if (rootDir === null) return 0; const fs = statfsSync(rootDir); return fs.bavail * fs.bsize }
-  const before = free()
-  // Other writers of the same disk count too: a machine whose disk fills up that fast should fetch nothing now.
-  const look = setInterval(() => { if (before - free() > bytesMax) abort.abort(new ImageRefused(tooLarge(ref, bytesMax))) }, LOOK_MS)
+  const before = free(), since = Date.now()
+  let looking = false
+  const look = setInterval(() => {
+    if (rootDir === null || looking) return
+    if (free() < Math.min(FREE_BYTES_MIN, before / 2)) abort.abort(new ImageFailed('the disk of this node is nearly full'))
+    if (before - free() <= bytesMax) return
+    // Others write to the same disk: what is new among the layers is counted before anybody is blamed.
+    looking = true
+    void newLayers(rootDir, since).then((bytes) => { if (bytes > bytesMax) abort.abort(new ImageRefused(tooLarge(ref, bytesMax))) }, () => undefined /* a layer was moved meanwhile */).finally(() => { looking = false })
+  }, LOOK_MS)
   heard()
   try {
     stream = await docker.pull(untagged(ref), { ...(auth ? { authconfig: auth } : {}), abortSignal: abort.signal })
@@ -165,6 +177,7 @@ async function pull(docker: Docker, ref: string, { auth, rootDir, bytesMax, prog
           layers.set(news.id, { current: news.progressDetail.current ?? 0, total: news.progressDetail.total })
           const sum = (what: 'current' | 'total'): number => [...layers.values()].reduce((all, layer) => all + layer[what], 0)
           progress?.({ image: ref, bytes: sum('current'), total: sum('total') })
+          if (sum('total') > bytesMax) throw new ImageRefused(tooLarge(ref, bytesMax))
         }
       }
     }
@@ -176,6 +189,14 @@ async function pull(docker: Docker, ref: string, { auth, rootDir, bytesMax, prog
     if (error instanceof ImageRefused || error instanceof ImageFailed) throw error
     throw meaningOf(ref, (error as Error).message)
   } finally { clearTimeout(late); clearTimeout(silent); clearInterval(look) }
+}
+/** Bytes of the layers that came since then, as both engines lay them out; beside `diff` a running container shows its whole root. */
+async function newLayers(rootDir: string, since: number): Promise<number> {
+  let bytes = 0
+  for (const place of ['overlay', 'overlay2'].map((name) => join(rootDir, name)).filter((dir) => existsSync(dir))) {
+    for (const name of await readdir(place)) if ((await stat(join(place, name))).ctimeMs >= since - 1000) bytes += await sizeBelow(join(place, name, 'diff'), Infinity)
+  }
+  return bytes
 }
 type News = { id?: string; error?: string; progressDetail?: { current?: number; total?: number } }
 const parseNews = (line: string): News | null => { try { return JSON.parse(line) as News } catch { return null /* an empty line */ } }
