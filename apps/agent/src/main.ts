@@ -70,7 +70,7 @@ export function configOf(argv: readonly string[], env: NodeJS.ProcessEnv): Agent
     prices[field] = micros.toString()
   }
   return {
-    server, dataDir: values.data ?? join(homedir(), '.lumaris', 'agent'), name: values.name ?? nameFrom(hostname()), prices, shares: sharesOf(values), containers: containersOf(values), logLevel: values['log-level'] ?? 'info', driverModule: values['driver-module'] ?? null,
+    server, dataDir: values.data ?? join(homedir(), '.lumaris', 'agent'), name: values.name ?? nameFrom(hostname()), prices, shares: sharesOf(values), ...containersOf(values), logLevel: values['log-level'] ?? 'info', driverModule: values['driver-module'] ?? null,
     ...(token === undefined ? {} : { token }), ...(values.region === undefined ? {} : { region: values.region }), ...(driverIds ? { driverIds } : {}),
     labels: Object.fromEntries((values.label ?? []).map((label) => {
       const at = label.indexOf('=')
@@ -80,7 +80,7 @@ export function configOf(argv: readonly string[], env: NodeJS.ProcessEnv): Agent
   }
 }
 
-function containersOf(values: Values): ContainerSettings {
+function containersOf(values: Values): { containers?: ContainerSettings } {
   const { registry: registries, 'registry-auth': registryAuth, 'container-socket': socket, 'container-runtime': name } = values
   const runtime = RUNTIMES.find((one) => one === name)
   if (name !== undefined && !runtime) throw new AgentStopped(`--container-runtime must be one of ${RUNTIMES.join(', ')}, not "${name}".`)
@@ -89,7 +89,8 @@ function containersOf(values: Values): ContainerSettings {
   if (socket !== undefined && socket !== 'own' && !isAbsolute(socket)) throw new AgentStopped(`--container-socket must be the whole path of a socket, or own, not "${socket}".`)
   if (registryAuth !== undefined && !existsSync(registryAuth)) throw new AgentStopped(`--registry-auth: there is no file ${registryAuth}.`)
   const imageCacheBytes = sizeOf('image-cache', values['image-cache'])
-  return { ...(registries ? { registries } : {}), ...(registryAuth === undefined ? {} : { registryAuth: resolve(registryAuth) }), ...(imageCacheBytes === undefined ? {} : { imageCacheBytes }), ...(socket === undefined ? {} : { socket: socket === 'own' ? null : socket }), ...(runtime ? { runtime } : {}) }
+  const containers: ContainerSettings = { ...(registries ? { registries } : {}), ...(registryAuth === undefined ? {} : { registryAuth: resolve(registryAuth) }), ...(imageCacheBytes === undefined ? {} : { imageCacheBytes }), ...(socket === undefined ? {} : { socket: socket === 'own' ? null : socket }), ...(runtime ? { runtime } : {}) }
+  return Object.keys(containers).length > 0 ? { containers } : {}
 }
 
 function sharesOf(values: Values): Partial<Capacity> {

@@ -214,8 +214,10 @@ a, b = socket.socketpair(); a.send(b'x'); print('pair', b.recv(1))`])
         expect(end.usage.memoryPeakBytes).toBeLessThanOrEqual(33 * MIB)
       })
       test('nothing but the work directory and small places in memory can be written', async () => {
-        const { out } = await sh(`for p in / /bin /etc /usr /var /root /sys /proc /sys/fs/cgroup; do (echo x > $p/probe) 2>/dev/null && echo "wrote $p"; done; (echo x > /proc/sys/kernel/core_pattern) 2>/dev/null && echo core; (echo b > /proc/sysrq-trigger) 2>/dev/null && echo sysrq
-for p in /tmp /dev/shm /run /var/tmp /dev /dev/mqueue /proc/keys; do dd if=/dev/zero of=$p/fill bs=1M count=200 2>/dev/null; s=$(stat -c %s $p/fill 2>/dev/null); [ "\${s:-0}" -gt 70000000 ] && echo "filled $p $s"; done; echo done`, { limits: { memoryBytes: 512 * MIB } })
+        // Also where the image lets everybody write: what lies over it would be the seller's disk, without a limit.
+        const ref = registry.add('open', { layers: [[...busybox, { path: 'open', directory: true, mode: 0o777 }, { path: 'home/all', directory: true, mode: 0o1777 }]] })
+        const { out } = await runIn(withImage(ref), { runtime: 'container', command: ['/bin/sh', '-c', `for p in / /open /home/all /bin /etc /usr /var /root /sys /proc /sys/fs/cgroup; do (echo x > $p/probe) 2>/dev/null && echo "wrote $p"; done; (echo x > /proc/sys/kernel/core_pattern) 2>/dev/null && echo core; (echo b > /proc/sysrq-trigger) 2>/dev/null && echo sysrq
+for p in /tmp /dev/shm /run /var/tmp /dev /dev/mqueue /proc/keys; do dd if=/dev/zero of=$p/fill bs=1M count=200 2>/dev/null; s=$(stat -c %s $p/fill 2>/dev/null); [ "\${s:-0}" -gt 70000000 ] && echo "filled $p $s"; done; echo done`], limits: { memoryBytes: 512 * MIB } })
         expect(out).toBe('done\n')
       })
       test('what an image declares as a volume is no way to the seller\'s disk', async () => {
@@ -231,6 +233,11 @@ for p in /tmp /dev/shm /run /var/tmp /dev /dev/mqueue /proc/keys; do dd if=/dev/
           const refused = registry.add('odd-volume', { layers: [tools], config: { Volumes: { [odd]: {} } } })
           expect((await runIn(plain, { runtime: 'container', image: refused, command: ['/bin/true'] })).end, odd).toMatchObject({ cause: 'image', detail: expect.stringContaining('wants a volume at') })
         }
+      })
+      test('there is no network to speak of: nothing but a loopback of its own that is down or empty', async () => {
+        const { out } = await sh('cat /proc/net/dev /proc/net/route /proc/net/tcp')
+        expect([...out.matchAll(/^\s*(\w+):/gm)].map((match) => match[1]).filter((name) => name !== undefined && !/^\d+$/.test(name))).toEqual(['lo'])
+        expect(out).not.toMatch(/0100007F/)
       })
       test('a device that an image brings along cannot be opened', async () => {
         const ref = registry.add('devices', { layers: [[...busybox, { path: 'disk', device: ['b', 254, 0] }, { path: 'memory', device: ['c', 1, 1] }, { path: 'kmsg', device: ['c', 1, 11] }, { path: 'loop', device: ['b', 7, 0] }]] })
