@@ -5,7 +5,7 @@
 // Which registries: a buyer names the host that this machine is to talk to, so there is a list. Without one, any name would do, and a job could make
 // a seller's engine knock on doors of the seller's own network.
 import { existsSync, readFileSync, renameSync, statSync, statfsSync, writeFileSync } from 'node:fs'
-import { readdir, stat } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import type Docker from 'dockerode'
@@ -64,7 +64,7 @@ export function createImages({ engine, indexFile, registries = REGISTRIES, authF
     pulling++
     try {
       await collect()
-      await pull(docker, ref, { auth: authOf(ref, authFile), rootDir: engine.rootDir, bytesMax, ...(progress ? { progress } : {}) })
+      await pull(docker, ref, { auth: authOf(ref, authFile), rootDir: engine.rootDir, bytesMax, atOnce: () => pulling, ...(progress ? { progress } : {}) })
       const image = await find(docker, ref)
       if (!image) throw new ImageRefused(`the image ${ref} does not match its digest`)
       index.set(ref, { id: image.Id, bytes: image.Size, usedAt: Date.now() })
@@ -143,15 +143,15 @@ function orStopped<T>(work: Promise<T>, stop: AbortSignal | undefined): Promise<
   })
 }
 
-type PullOptions = { readonly auth: object | null; readonly rootDir: string | null; readonly bytesMax: number; readonly progress?: (progress: PullProgress) => void }
-async function pull(docker: Docker, ref: string, { auth, rootDir, bytesMax, progress }: PullOptions): Promise<void> {
+type PullOptions = { readonly auth: object | null; readonly rootDir: string | null; readonly bytesMax: number; /** Fetches under way: their layers cannot be told apart. */ readonly atOnce: () => number; readonly progress?: (progress: PullProgress) => void }
+async function pull(docker: Docker, ref: string, { auth, rootDir, bytesMax, atOnce, progress }: PullOptions): Promise<void> {
   const abort = new AbortController()
   let stream: Readable
   const late = setTimeout(() => abort.abort(new ImageFailed(`the image ${ref} did not come within ${PULL_MAX_MS / 60_000} minutes`)), PULL_MAX_MS)
   let silent = setTimeout(() => undefined, 0)
   const heard = (): void => { clearTimeout(silent); silent = setTimeout(() => abort.abort(new ImageFailed(`nothing of the image ${ref} has come for ${PULL_SILENT_MS / 1000} seconds`)), PULL_SILENT_MS) }
   const free = (): number => { if (rootDir === null) return 0; const fs = statfsSync(rootDir); return fs.bavail * fs.bsize }
-  const before = free(), since = Date.now()
+  const before = free(), old = rootDir === null ? new Set<string>() : new Set(await layersIn(rootDir))
   let looking = false
   const look = setInterval(() => {
     if (rootDir === null || looking) return
@@ -159,7 +159,7 @@ async function pull(docker: Docker, ref: string, { auth, rootDir, bytesMax, prog
     if (before - free() <= bytesMax) return
     // Others write to the same disk: what is new among the layers is counted before anybody is blamed.
     looking = true
-    void newLayers(rootDir, since).then((bytes) => { if (bytes > bytesMax) abort.abort(new ImageRefused(tooLarge(ref, bytesMax))) }, () => undefined /* a layer was moved meanwhile */).finally(() => { looking = false })
+    void newLayers(rootDir, old).then((bytes) => { if (bytes > bytesMax * atOnce()) abort.abort(new ImageRefused(tooLarge(ref, bytesMax))) }, () => undefined /* a layer was moved meanwhile */).finally(() => { looking = false })
   }, LOOK_MS)
   heard()
   try {
@@ -190,12 +190,15 @@ async function pull(docker: Docker, ref: string, { auth, rootDir, bytesMax, prog
     throw meaningOf(ref, (error as Error).message)
   } finally { clearTimeout(late); clearTimeout(silent); clearInterval(look) }
 }
-/** Bytes of the layers that came since then, as both engines lay them out; beside `diff` a running container shows its whole root. */
-async function newLayers(rootDir: string, since: number): Promise<number> {
+/** Where both engines lay out layers. */
+async function layersIn(rootDir: string): Promise<string[]> {
+  const places = ['overlay', 'overlay2'].map((name) => join(rootDir, name)).filter((dir) => existsSync(dir))
+  return (await Promise.all(places.map(async (place) => (await readdir(place)).map((name) => join(place, name))))).flat()
+}
+/** Bytes of those that were not there before; beside `diff` a running container shows its whole root. */
+async function newLayers(rootDir: string, old: ReadonlySet<string>): Promise<number> {
   let bytes = 0
-  for (const place of ['overlay', 'overlay2'].map((name) => join(rootDir, name)).filter((dir) => existsSync(dir))) {
-    for (const name of await readdir(place)) if ((await stat(join(place, name))).ctimeMs >= since - 1000) bytes += await sizeBelow(join(place, name, 'diff'), Infinity)
-  }
+  for (const layer of await layersIn(rootDir)) if (!old.has(layer)) bytes += await sizeBelow(join(layer, 'diff'), Infinity)
   return bytes
 }
 type News = { id?: string; error?: string; progressDetail?: { current?: number; total?: number } }
