@@ -31,6 +31,8 @@ const VOLUMES_MAX = 32
 /** Mounted for the canaries: they are written for the Node that runs the agent, and an image with nothing in it knows no libraries. */
 const SYSTEM = ['/usr', '/bin', '/lib', '/lib64']
 const OWNER = 'lumaris.owner'
+/** gVisor counts the job's processes itself; its group counts threads of the machine, several for each. */
+const hostThreads = (pids: number): number => 512 + pids * 6
 
 export type ContainerOptions = { readonly engine: Engine; readonly images: Images; readonly stages: Stages; readonly scratch: string; /** Whose containers are whose, on one engine. */ readonly owner: string }
 /** What a seller may set. */
@@ -64,7 +66,8 @@ export function createContainerDriver({ engine, images, stages, scratch, owner }
   const profile = containerSeccomp()
   if (!stages.dropsUser || !profile) return null
   const { docker } = engine
-  const level: Level = engine.runtime === 'runsc' ? 'kernel' : 'namespace'
+  const gvisor = engine.runtime === 'runsc'
+  const level: Level = gvisor ? 'kernel' : 'namespace'
   mkdirSync(scratch, { recursive: true, mode: 0o711 })
   const seccompFile = join(scratch, 'seccomp.json')
   writeFileSync(seccompFile, JSON.stringify(profile))
@@ -89,9 +92,9 @@ export function createContainerDriver({ engine, images, stages, scratch, owner }
         AttachStdout: true, AttachStderr: true, AttachStdin: job.stdin !== undefined, OpenStdin: job.stdin !== undefined, StdinOnce: job.stdin !== undefined, Labels: { [OWNER]: owner, 'lumaris.attempt': job.attemptId }, Healthcheck: { Test: ['NONE'] },
         HostConfig: {
           NetworkMode: 'none', IpcMode: 'private', CgroupnsMode: 'private', ReadonlyRootfs: true, CapDrop: ['ALL'], Privileged: false, SecurityOpt: ['no-new-privileges', seccomp], RestartPolicy: { Name: 'no' },
-          Memory: limits.memoryBytes, MemorySwap: limits.memoryBytes, NanoCpus: Math.max(10_000_000, limits.cpuMillis * 1_000_000), PidsLimit: limits.pids, ShmSize: SHM_BYTES, LogConfig: { Type: 'none' },
+          Memory: limits.memoryBytes, MemorySwap: limits.memoryBytes, NanoCpus: Math.max(10_000_000, limits.cpuMillis * 1_000_000), PidsLimit: gvisor ? hostThreads(limits.pids) : limits.pids, ShmSize: SHM_BYTES, LogConfig: { Type: 'none' },
           // All of them are named: podman raises what is not named to what it would like, and fails where the machine does not allow that.
-          Ulimits: Object.entries({ nofile: limits.openFiles, core: 0, nproc: 4096 + limits.pids, memlock: 65_536 }).map(([Name, value]) => ({ Name, Soft: value, Hard: value })),
+          Ulimits: Object.entries({ nofile: limits.openFiles, core: 0, nproc: gvisor ? limits.pids : 4096 + limits.pids, memlock: 65_536 }).map(([Name, value]) => ({ Name, Soft: value, Hard: value })),
           Tmpfs: { ...Object.fromEntries([...volumes, '/run', '/var/tmp'].map((path) => [path, small])), '/tmp': `rw,nosuid,nodev,size=${TMP_BYTES},mode=1777` },
           Binds: [`${stage.disk.dir}:/work:rw`, ...Object.entries(binds).map(([outside, path]) => `${outside}:${path}:ro`)], ...(engine.cgroupParent === null ? {} : { CgroupParent: engine.cgroupParent }), ...(engine.runtime && !engine.own ? { Runtime: engine.runtime } : {}),
         },
