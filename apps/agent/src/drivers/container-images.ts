@@ -14,6 +14,8 @@ import { sizeBelow } from './collect-outputs.ts'
 import type { Engine } from './container-engine.ts'
 
 const GIB = 1024 ** 3
+/** What engines set where an image says nothing. */
+const USUAL_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 export const REGISTRIES = ['docker.io', 'ghcr.io', 'quay.io', 'gcr.io', 'mcr.microsoft.com', 'public.ecr.aws', 'registry.gitlab.com', 'registry.k8s.io', 'nvcr.io'] as const
 export const IMAGE_CACHE_BYTES = 20 * GIB
 /** The largest images of machine learning, about 10 GiB, come in this time over 150 Mbit/s. */
@@ -39,7 +41,7 @@ export type ImagesOptions = {
   readonly bytesMax?: number
   readonly progress?: (progress: PullProgress) => void
 }
-export type HeldImage = { readonly id: string; readonly volumes: readonly string[]; release(): void }
+export type HeldImage = { readonly id: string; readonly volumes: readonly string[]; /** Where it looks for programs. */ readonly searchPath: string; release(): void }
 export type Images = {
   /** There and not removed until it is released. */
   hold(ref: string, stop?: AbortSignal): Promise<HeldImage>
@@ -109,7 +111,7 @@ export function createImages({ engine, indexFile, registries = REGISTRIES, authF
         if (image.Os !== undefined && image.Os !== '' && image.Os !== 'linux') throw new ImageRefused(`the image ${ref} is for ${image.Os}, not for linux`)
         const own = process.arch === 'x64' ? 'amd64' : process.arch
         if (image.Architecture !== undefined && image.Architecture !== '' && image.Architecture !== own) throw new ImageRefused(`the image ${ref} is for ${image.Architecture}, this node is ${own}`)
-        return { id: image.Id, volumes: Object.keys(image.Config?.Volumes ?? {}), release }
+        return { id: image.Id, volumes: Object.keys(image.Config?.Volumes ?? {}), searchPath: image.Config?.Env?.find((one) => one.startsWith('PATH='))?.slice('PATH='.length) ?? USUAL_PATH, release }
       } catch (error) { release(); throw error }
     },
   }

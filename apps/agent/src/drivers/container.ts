@@ -4,7 +4,7 @@
 // checks. The engine's socket is never inside.
 import { rmSync, writeFileSync, mkdirSync } from 'node:fs'
 import { Readable } from 'node:stream'
-import { join } from 'node:path'
+import { join, posix } from 'node:path'
 import type { Container } from 'dockerode'
 import type { Level } from '@lumaris/protocol'
 import { runContainer } from './container-run.ts'
@@ -59,7 +59,7 @@ export async function createContainers({ dataDir, runDir, stages, owner, ...set 
 /** Docker takes the same hosts for trusted. */
 const isLoopback = (registry: string): boolean => /^(127\.\d+\.\d+\.\d+|localhost)(:\d+)?$/.test(registry)
 
-type Inside = { readonly image: string; readonly volumes: readonly string[]; readonly argv: readonly string[]; readonly binds?: Readonly<Record<string, string>>; readonly release: () => void }
+type Inside = { readonly image: string; readonly volumes: readonly string[]; readonly argv: readonly string[]; readonly searchPath: string; readonly binds?: Readonly<Record<string, string>>; readonly release: () => void }
 
 /** Null where each sandbox cannot have a user id of its own, or system calls cannot be filtered. */
 export function createContainerDriver({ engine, images, stages, scratch, owner }: ContainerOptions): IsolationDriver | null {
@@ -74,7 +74,7 @@ export function createContainerDriver({ engine, images, stages, scratch, owner }
   // Docker takes the profile itself, Podman the name of a file.
   const seccomp = `seccomp=${engine.kind === 'podman' ? seccompFile : JSON.stringify(profile)}`
 
-  async function run(job: SandboxSpec, { image, volumes, argv, binds = {}, release }: Inside): Promise<Sandbox> {
+  async function run(job: SandboxSpec, { image, volumes, argv, searchPath, binds = {}, release }: Inside): Promise<Sandbox> {
     const { limits } = job
     const opened = await stages.open(job).catch((error: Error) => error)
     if (opened instanceof Error) { release(); if (opened instanceof DiskTooSmall) return endedSandbox({ cause: 'disk', detail: opened.message }); throw opened }
@@ -102,8 +102,9 @@ export function createContainerDriver({ engine, images, stages, scratch, owner }
       const stream = await engine.attach(container.id, job.stdin !== undefined)
       return await runContainer({ container, stream, limits, disk: stage.disk, stdin: job.stdin, cleanUp })
     } catch (error) {
-      const verdict = notStarted((error as Error).message, argv[0] ?? '')
-      await cleanUp().catch((failed: Error) => { throw new Error(`${(error as Error).message}; and what was set up for it could not be taken down: ${failed.message}`) })
+      const says = (error as Error).message
+      const verdict = gvisor && container && /exit status 128/.test(says) ? await searchFor(container, argv[0] ?? '', job.env['PATH'] ?? searchPath) : notStarted(says, argv[0] ?? '')
+      await cleanUp().catch((failed: Error) => { throw new Error(`${says}; and what was set up for it could not be taken down: ${failed.message}`) })
       return endedSandbox(verdict)
     }
   }
@@ -138,7 +139,7 @@ export function createContainerDriver({ engine, images, stages, scratch, owner }
       if (unsaid) return endedSandbox(unsaid)
       const held = await imageOf(job)
       if ('cause' in held) return endedSandbox(held)
-      return run(job, { image: held.id, volumes: held.volumes, argv: job.command, release: () => held.release() })
+      return run(job, { image: held.id, volumes: held.volumes, argv: job.command, searchPath: held.searchPath, release: () => held.release() })
     },
     async reap() {
       await engine.ready()
@@ -161,7 +162,7 @@ export function createContainerDriver({ engine, images, stages, scratch, owner }
         const kept = engine.kind === 'docker' || engine.cgroupParent !== null
         const report = await probeWith({
           driver, level, runtimes: ['container'], kept: { memory: kept, cpu: kept, disk: stages.limitsDisk }, manyProcesses: true,
-          run: (job) => runToEnd({ start: (one) => run(one, { image: canary, volumes: [], argv: [node, ...one.command], binds: { [outside]: node, ...Object.fromEntries(SYSTEM.map((path) => [path, path])) }, release: () => undefined }) }, job),
+          run: (job) => runToEnd({ start: (one) => run(one, { image: canary, volumes: [], argv: [node, ...one.command], searchPath: '', binds: { [outside]: node, ...Object.fromEntries(SYSTEM.map((path) => [path, path])) }, release: () => undefined }) }, job),
         })
         return { ...report, evidence: { ...report.evidence, engine: `${engine.kind} ${engine.version}${engine.own ? ', the agent’s own' : ` at ${engine.socket}`}${engine.runtime ? `, ${engine.runtime}` : ''}` } }
       } catch (error) {
@@ -199,6 +200,21 @@ function notStarted(says: string, program: string): Verdict {
   if (/permission denied|exec format|is a directory|not a directory|too many levels|name too long|invalid argument/i.test(words)) return { cause: 'exit', code: 126, detail: detail('cannot be executed') }
   if (/argument list too long/i.test(words)) return { cause: 'exit', code: 126, detail: 'the arguments and the environment are too long for this machine' }
   return { cause: 'driver', detail: `the container could not be started: ${says.slice(0, 500)}` }
+}
+
+/** gVisor says in its log only why it did not start; so the engine is asked whether the program is there. */
+async function searchFor(container: Container, program: string, searchPath: string): Promise<Verdict> {
+  const name = program.slice(0, 200)
+  let there = false
+  for (const path of program.includes('/') ? [posix.resolve('/work', program)] : searchPath.split(':').map((dir) => posix.join(dir, program))) {
+    const found = await container.infoArchive({ path }).then((stat) => stat as { headers: Record<string, string> }, (error: Error & { statusCode?: number }) => { if (error.statusCode === 404) return null; throw error })
+    if (!found) continue
+    there = true
+    // As Go tells modes: a directory is the highest bit, a link the fifth; where it leads, the start has seen.
+    const { mode } = JSON.parse(Buffer.from(found.headers['x-docker-container-path-stat'] ?? '', 'base64').toString('utf8') || '{"mode":0}') as { mode: number }
+    if (mode < 2 ** 31 && (mode & 0o111) !== 0) return { cause: 'driver', detail: `the container could not be started, though its program ${name} is in the image` }
+  }
+  return there ? { cause: 'exit', code: 126, detail: `the program ${name} cannot be executed in the image` } : { cause: 'exit', code: 127, detail: `the program ${name} is not in the image` }
 }
 
 /** An image with nothing but the directories that the canaries need to be mounted on. */

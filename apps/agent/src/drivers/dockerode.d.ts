@@ -12,8 +12,9 @@ declare module 'dockerode' {
     unpause(options?: Options): Promise<unknown>
     kill(options?: Options): Promise<unknown>
     remove(options?: Options): Promise<unknown>
+    infoArchive(options: Options): Promise<unknown>
   }
-  export type ImageInfo = { readonly Id: string; readonly RepoDigests?: readonly string[] | null; readonly Size: number; readonly Os?: string; readonly Architecture?: string; readonly Config?: { readonly Volumes?: Readonly<Record<string, unknown>> | null } | null }
+  export type ImageInfo = { readonly Id: string; readonly RepoDigests?: readonly string[] | null; readonly Size: number; readonly Os?: string; readonly Architecture?: string; readonly Config?: { readonly Env?: readonly string[] | null; readonly Volumes?: Readonly<Record<string, unknown>> | null } | null }
   export interface Image { inspect(): Promise<ImageInfo>; remove(options?: Options): Promise<unknown> }
   export default class Docker {
     constructor(options: { readonly socketPath: string; readonly timeout?: number; readonly connectionTimeout?: number })

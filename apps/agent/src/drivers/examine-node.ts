@@ -19,7 +19,7 @@ export async function examineNode(settings: { readonly only?: readonly DriverId[
       const by = (proof: string): string => Object.entries(report.limits).filter(([, held]) => held === proof).map(([name]) => name).join(', ')
       const limits = [['held by the kernel', by('hard')], ['watched', by('soft')], ['not limited', by('none')]].filter(([, names]) => names !== '').map(([how, names]) => `${how}: ${names}`).join('; ')
       const means = report.evidence['engine'] ?? report.evidence['walls']
-      findings.push(report.usable ? { driver: driver.id, state: 'works', says: `level ${report.level}, runs ${report.runtimes.join(', ')}${means === undefined ? '' : ` (${means})`}; ${limits}` } : { driver: driver.id, state: 'fails', says: report.reason ?? 'its canaries were not stopped', hint: `start the agent with --driver ${driver.id} --log-level debug: its log says more` })
+      findings.push(report.usable ? { driver: driver.id, state: 'works', says: `level ${report.level}, runs ${report.runtimes.join(', ')}${means === undefined ? '' : ` (${means})`}; ${limits}` } : { driver: driver.id, state: 'fails', says: report.reason ?? 'its canaries were not stopped', hint: report.reason?.includes('crun:') ? 'apt-get install -y runc' : `start the agent with --driver ${driver.id} --log-level debug: its log says more` })
       await driver.reap()
       await driver.close?.()
     }
