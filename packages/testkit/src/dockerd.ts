@@ -14,7 +14,8 @@ const answers = (socketPath: string): Promise<boolean> => new Promise((resolve) 
 export async function startDockerd(): Promise<TestDockerd | null> {
   if (process.platform !== 'linux' || process.getuid?.() !== 0 || spawnSync('dockerd', ['--version']).status !== 0) return null
   const dir = mkdtempSync(join(tmpdir(), 'lumaris-dockerd-')), socket = join(dir, 's')
-  const child = spawn('dockerd', ['--data-root', join(dir, 'data'), '--exec-root', join(dir, 'exec'), '--pidfile', join(dir, 'pid'), '--host', `unix://${socket}`, '--iptables=false', '--ip6tables=false', '--bridge=none'], { stdio: 'ignore' })
+  // Also when the test is killed: a daemon that nobody stops would stay for good.
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'dockerd', '--data-root', join(dir, 'data'), '--exec-root', join(dir, 'exec'), '--pidfile', join(dir, 'pid'), '--host', `unix://${socket}`, '--iptables=false', '--ip6tables=false', '--bridge=none'], { stdio: 'ignore' })
   const over = new Promise<void>((resolve) => child.once('exit', () => resolve()).once('error', () => resolve()))
   const sweep = (): void => { child.kill('SIGKILL') }
   process.once('exit', sweep)

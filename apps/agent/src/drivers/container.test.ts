@@ -1,58 +1,65 @@
-import { afterAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { busyboxFiles, pythonFiles, startDockerd, startRegistry } from '@lumaris/testkit'
+import type { TestDockerd, TestRegistry } from '@lumaris/testkit'
 import { createContainerDriver, createContainers } from './container.ts'
+import type { Engine } from './container-engine.ts'
 import { createImages } from './container-images.ts'
-import type { PullProgress } from './container-images.ts'
+import type { Images, PullProgress } from './container-images.ts'
 import { MIB, driverContract, runIn, startVictim, systemPython } from './driver.contract.ts'
 import type { IsolationDriver } from './driver.ts'
-import { createStages } from './stage.ts'
+import { createStages, inPath } from './stage.ts'
+import type { Stages } from './stage.ts'
 
 const busybox = busyboxFiles() ?? [], python = pythonFiles() ?? []
-const missing = busybox.length === 0 ? 'busybox-static is not installed' : python.length === 0 ? 'python3 is not installed' : null
 /** Podman as the agent runs it for itself, with gVisor under it, and Docker as a seller has it; each only where it is installed. */
-const KINDS = ['podman', 'docker', 'gvisor'] as const
-for (const kind of KINDS) {
-  const dockerd = kind === 'docker' && !missing ? await startDockerd() : null
-  if (missing || (kind === 'docker' && !dockerd)) test.skip(`container with ${kind}: ${missing ?? 'docker.io is not installed, or dockerd does not start here'}`, () => undefined)
-  else await suite(kind, dockerd?.socket ?? null, async () => dockerd?.stop())
+const KINDS = { podman: ['podman', 'runc'], docker: ['dockerd'], gvisor: ['podman', 'runsc'] } as const
+for (const [kind, programs] of Object.entries(KINDS) as [keyof typeof KINDS, readonly string[]][]) {
+  const absent = programs.find((name) => !inPath(name))
+  const missing = process.platform !== 'linux' || process.getuid?.() !== 0 ? 'containers need root on Linux' : absent ? `${absent} is not installed` : busybox.length === 0 ? 'busybox-static is not installed' : python.length === 0 ? 'python3 is not installed' : null
+  if (missing) test.skip(`container with ${kind}: ${missing}`, () => undefined)
+  else suite(kind)
 }
 
-async function suite(kind: (typeof KINDS)[number], socket: string | null, stopEngine: () => Promise<void>): Promise<void> {
-  // Everything of this test's engine lies here, and is gone with it.
-  const home = mkdtempSync(join(tmpdir(), 'lumaris-test-container-'))
-  const owner = `test${kind}${process.pid}`
-  const scratch = join(tmpdir(), `lumaris-${owner}`)
-  const registry = await startRegistry(), locked = await startRegistry({ user: { name: 'seller', password: 'open:sesame' } })
-  const stages = await createStages({ scratch: join(scratch, 'stages'), owner })
-  const progress: PullProgress[] = []
-  const authFile = join(home, 'auth.json')
-  writeFileSync(authFile, JSON.stringify({ auths: { [locked.host]: { auth: Buffer.from('seller:open:sesame').toString('base64') } } }), { mode: 0o600 })
-  const opened = await createContainers({
-    dataDir: join(home, 'data'), runDir: join(scratch, 'engine'), stages, owner, socket, ...(kind === 'gvisor' ? { runtime: 'runsc' as const } : {}), registries: [registry.host, locked.host], registryAuth: authFile, imageCacheBytes: 160 * MIB, progress: (one) => progress.push(one),
-  })
-  async function takeDown(): Promise<void> {
-    if ('driver' in opened) { await opened.driver.reap(); await opened.driver.close?.() }
-    await stopEngine()
-    await stages.reap()
-    await registry.close(); await locked.close()
-    rmSync(home, { recursive: true, force: true }); rmSync(scratch, { recursive: true, force: true })
-  }
-  if ('reason' in opened) { await takeDown(); test.skip(`container with ${kind}: ${opened.reason}; ${opened.hint}`, () => undefined); return }
+function suite(kind: keyof typeof KINDS): void {
   describe(`container with ${kind}`, () => {
+    const owner = `test${kind}${process.pid}`, scratch = join(tmpdir(), `lumaris-${owner}`)
+    const progress: PullProgress[] = []
+    let home: string, registry: TestRegistry, locked: TestRegistry, stages: Stages, dockerd: TestDockerd | null = null, image: string, plain: IsolationDriver, images: Images, engine: Engine, driver: IsolationDriver
+    let unusable: string | null = null
+    beforeAll(async () => {
+      // Everything of this test's engine lies here, and is gone with it.
+      home = mkdtempSync(join(tmpdir(), 'lumaris-test-container-'))
+      registry = await startRegistry()
+      locked = await startRegistry({ user: { name: 'seller', password: 'open:sesame' } })
+      stages = await createStages({ scratch: join(scratch, 'stages'), owner })
+      dockerd = kind === 'docker' ? await startDockerd() : null
+      const authFile = join(home, 'auth.json')
+      writeFileSync(authFile, JSON.stringify({ auths: { [locked.host]: { auth: Buffer.from('seller:open:sesame').toString('base64') } } }), { mode: 0o600 })
+      const opened = kind === 'docker' && !dockerd ? { reason: 'dockerd does not start here' } : await createContainers({
+        dataDir: join(home, 'data'), runDir: join(scratch, 'engine'), stages, owner, socket: dockerd?.socket ?? null, ...(kind === 'gvisor' ? { runtime: 'runsc' as const } : {}),
+        registries: [registry.host, locked.host], registryAuth: authFile, imageCacheBytes: 160 * MIB, progress: (one) => progress.push(one),
+      })
+      if ('reason' in opened) { unusable = opened.reason; return }
+      ;({ driver: plain, images, engine } = opened)
+      image = registry.add('tools', { layers: [busybox, python], config: { Env: ['PATH=/usr/bin:/bin', 'OF_THE_IMAGE=yes'], Entrypoint: ['/bin/false'], User: 'root' } })
+      driver = withImage(image)
+    })
+    beforeEach((context) => { if (unusable !== null) context.skip(unusable) })
     afterAll(async () => {
-      await takeDown()
+      if (unusable === null) { await plain.reap(); await plain.close?.() }
+      await dockerd?.stop()
+      await stages.reap()
+      await registry.close(); await locked.close()
+      rmSync(home, { recursive: true, force: true }); rmSync(scratch, { recursive: true, force: true })
       // Nothing of it stays on the machine.
-      expect(readFileSync('/proc/self/mounts', 'utf8')).not.toMatch(new RegExp(kind === 'docker' ? `${owner}|lumaris-dockerd` : owner))
+      expect(readFileSync('/proc/self/mounts', 'utf8')).not.toMatch(new RegExp([owner, home, ...(dockerd ? [dirname(dockerd.socket)] : [])].join('|')))
       expect(readdirSync('/sys/fs/cgroup').filter((name) => existsSync(join('/sys/fs/cgroup', name, `lumaris-${owner}-containers`)))).toEqual([])
     })
-    const { driver: plain, images, engine } = opened
-    const image = registry.add('tools', { layers: [busybox, python], config: { Env: ['PATH=/usr/bin:/bin', 'OF_THE_IMAGE=yes'], Entrypoint: ['/bin/false'], User: 'root' } })
-    const withImage = (ref: string, driver = plain): IsolationDriver => ({ ...driver, start: (job) => driver.start({ image: ref, ...job }) })
-    const driver = withImage(image)
+    const withImage = (ref: string): IsolationDriver => ({ ...plain, start: (job) => plain.start({ image: ref, ...job }) })
     const run = (command: string[], more: Partial<Parameters<typeof runIn>[1]> = {}) => runIn(driver, { runtime: 'container', command, ...more })
     const sh = (script: string, more: Partial<Parameters<typeof runIn>[1]> = {}) => run(['/bin/sh', '-c', script], more)
     const small = (name: string, text = name) => registry.add(name, { layers: [[...busybox, { path: 'which', bytes: text }]] })
