@@ -99,8 +99,8 @@ async function start(config: AgentConfig, log: Log, lock: { release(): void }): 
   const identity = await loadIdentity(dataDir)
   let onTrouble: (says: string | null) => void = () => undefined
   const { journal, records } = config.journal === 'memory' ? { journal: memoryJournal(), records: [] as JournalRecord[] } : await openJournal(join(dataDir, 'journal'), { log, onTrouble: (says) => onTrouble(says) })
+  const { drivers, offers } = await provenDrivers(config, log).catch(async (error: unknown) => { await journal.close(); throw error })
   try {
-    const { drivers, offers } = await provenDrivers(config, log)
     for (const driver of drivers.values()) {
       const ended = await driver.reap()
       if (ended > 0) log.warn({ driver: driver.id, ended }, 'sandboxes of an earlier agent were still there, and were ended')
@@ -116,7 +116,7 @@ async function start(config: AgentConfig, log: Log, lock: { release(): void }): 
     const agent = compose({ config, log, lock, clock, identity, journal, drivers, offers, workDir, enrolled, state, settings })
     onTrouble = agent.trouble
     return agent.running
-  } catch (error) { await journal.close(); throw error }
+  } catch (error) { for (const driver of drivers.values()) await driver.close?.(); await journal.close(); throw error }
 }
 
 type Parts = {

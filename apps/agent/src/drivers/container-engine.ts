@@ -111,7 +111,8 @@ async function startOwn(options: EngineOptions, podman: string, runtime: Contain
   writeFileSync(at('storage.conf'), `[storage]\ndriver = "overlay"\ngraphroot = "${at('storage')}"\nrunroot = "${join(runDir, 'run')}"\n`)
   writeFileSync(at('registries.conf'), `unqualified-search-registries = []\nshort-name-mode = "disabled"\n${options.insecure.map((location) => `[[registry]]\nlocation = "${location}"\ninsecure = true\n`).join('')}`)
   // Nothing is said about signatures: what an image is, its digest says.
-  writeFileSync(at('policy.json'), '{ "default": [{ "type": "insecureAcceptAnything" }] }\n')
+  mkdirSync(at('.config/containers'), { recursive: true })
+  writeFileSync(at('.config/containers/policy.json'), '{ "default": [{ "type": "insecureAcceptAnything" }] }\n')
   const env = { PATH: TOOLS, HOME: dataDir, TMPDIR: dataDir, CONTAINERS_CONF: at('containers.conf'), CONTAINERS_STORAGE_CONF: at('storage.conf'), CONTAINERS_REGISTRIES_CONF: at('registries.conf'), REGISTRY_AUTH_FILE: at('no-auth.json') }
   const args = ['--root', at('storage'), '--runroot', join(runDir, 'run'), '--tmpdir', join(runDir, 'libpod'), 'system', 'service', '--time', '0', `unix://${socket}`]
   const setpriv = inPath('setpriv')
