@@ -14,6 +14,7 @@ import type { AgentDriver, AttemptPorts, Attempts } from './attempts.ts'
 import { createBlobs } from './blobs.ts'
 import { createClock } from './clock.ts'
 import type { Clock } from './clock.ts'
+import type { ContainerSettings } from './drivers/container.ts'
 import { createConnection } from './connection.ts'
 import type { Connection } from './connection.ts'
 import { AGENT_VERSION, enrol, loadEnrolment } from './enrol.ts'
@@ -49,6 +50,8 @@ export type AgentConfig = {
   readonly drivers?: readonly AgentDriver[]
   /** Only these of the machine's drivers. */
   readonly driverIds?: readonly DriverId[]
+  /** Engine, registries and image cache of the container driver. */
+  readonly containers?: ContainerSettings
   /** How to find the files of a job, for drivers that keep them elsewhere. */
   readonly collect?: AttemptPorts['collect']
   readonly settings?: Partial<AgentSettings>
@@ -96,8 +99,8 @@ async function start(config: AgentConfig, log: Log, lock: { release(): void }): 
   const identity = await loadIdentity(dataDir)
   let onTrouble: (says: string | null) => void = () => undefined
   const { journal, records } = config.journal === 'memory' ? { journal: memoryJournal(), records: [] as JournalRecord[] } : await openJournal(join(dataDir, 'journal'), { log, onTrouble: (says) => onTrouble(says) })
+  const { drivers, offers } = await provenDrivers(config, log).catch(async (error: unknown) => { await journal.close(); throw error })
   try {
-    const { drivers, offers } = await provenDrivers(config, log)
     for (const driver of drivers.values()) {
       const ended = await driver.reap()
       if (ended > 0) log.warn({ driver: driver.id, ended }, 'sandboxes of an earlier agent were still there, and were ended')
@@ -113,7 +116,7 @@ async function start(config: AgentConfig, log: Log, lock: { release(): void }): 
     const agent = compose({ config, log, lock, clock, identity, journal, drivers, offers, workDir, enrolled, state, settings })
     onTrouble = agent.trouble
     return agent.running
-  } catch (error) { await journal.close(); throw error }
+  } catch (error) { for (const driver of drivers.values()) await driver.close?.(); await journal.close(); throw error }
 }
 
 type Parts = {
@@ -216,7 +219,7 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
       await connection.close(bye)
       await attempts.idle()
       clearInterval(meters)
-      for (const driver of drivers.values()) await driver.reap().catch((error: unknown) => log.error({ driver: driver.id, error }, 'the driver could not clean up'))
+      for (const driver of drivers.values()) await driver.reap().then(() => driver.close?.()).catch((error: unknown) => log.error({ driver: driver.id, error }, 'the driver could not clean up'))
       await journal.close()
       lock.release()
       if (says !== null) ready.reject(new AgentStopped(says))
@@ -272,7 +275,7 @@ async function enrolledAs(config: AgentConfig, identity: Identity, capacity: Cap
 
 /** Only what has proved itself on this machine is offered. */
 async function provenDrivers(config: AgentConfig, log: Log): Promise<{ drivers: Map<DriverId, AgentDriver>; offers: DriverOffer[] }> {
-  const found = config.drivers ? await Promise.all(config.drivers.map(async (driver) => ({ driver, report: await driver.probe() }))) : await machineDrivers(config)
+  const found = config.drivers ? await Promise.all(config.drivers.map(async (driver) => ({ driver, report: await driver.probe() }))) : await machineDrivers(config, log)
   const drivers = new Map<DriverId, AgentDriver>()
   const offers: DriverOffer[] = []
   for (const { driver, report } of found) {
@@ -284,7 +287,7 @@ async function provenDrivers(config: AgentConfig, log: Log): Promise<{ drivers: 
   return { drivers, offers }
 }
 // Loaded when they are needed: a process that brings its own drivers does without.
-const machineDrivers = async (config: AgentConfig) => (await import('./drivers/find-drivers.ts')).findDrivers({ dataDir: config.dataDir })
+const machineDrivers = async (config: AgentConfig, log: Log) => (await import('./drivers/find-drivers.ts')).findDrivers({ dataDir: config.dataDir, ...(config.driverIds ? { only: config.driverIds } : {}), containers: { progress: (progress) => log.debug({ ...progress }, 'an image is coming'), ...config.containers } })
 const collectLater = async function* (root: string) { yield* (await import('./drivers/collect-outputs.ts')).collectOutputs(root) }
 
 /** Results are with the market or named in the journal; whatever else lies there belongs to nobody. */

@@ -1,6 +1,6 @@
 // One attempt, from its order to its end:
 //
-//   work directory → inputs → a fresh lease → sandbox → started → (output, meter) → exit → outputs stored → ended
+//   work directory → inputs → image → a fresh lease → sandbox → started → (output, meter) → exit → outputs stored → ended
 //
 // Every attempt ends exactly once with a cause, whatever happens on the way; being stopped is one of the ways. The core decides what is started
 // and stopped; here it is done. What has no inputs and needs no directory touches no disk.
@@ -70,6 +70,7 @@ const FILES_MAX = 3000
 const FILE_NAMES_BYTES_MAX = 200 * 1024
 /** A pipe that a driver leaves open after the end is cut after this. */
 const PIPES_CLOSE_MS = 5000
+const NO_USAGE: ExitReport['usage'] = { cpuMs: 0, memoryBytes: 0, memoryPeakBytes: 0, diskBytes: 0, outBytes: 0 }
 
 class Stopped extends Error { override readonly name = 'Stopped' }
 /** An end that is known, with its cause. */
@@ -109,11 +110,17 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     if (!driver) throw new Ended('driver_failed', `this node has no driver ${order.driver}`)
     const command = [order.payload.command, ...order.payload.args]
     if (order.inputs.length > 0 || (driver.needsWorkDir?.({ command }) ?? true)) await prepare(attempt)
+    const spec = specOf(order, command, dirOf(order.attempt_id))
+    const obstacle = await driver.prepare?.(spec, attempt.stop.signal)
+    if (obstacle) {
+      const { cause, detail } = meaningOf({ cause: obstacle.cause, code: null, usage: NO_USAGE, ...(obstacle.detail === undefined ? {} : { detail: obstacle.detail }) }, null)
+      throw new Ended(cause, detail ?? 'the job could not be prepared')
+    }
     const fresh = ports.freshLease(attempt.stop.signal)
     if (fresh) await fresh
     if (attempt.killed) throw new Stopped()
 
-    const sandbox = await driver.start(specOf(order, command, dirOf(order.attempt_id)))
+    const sandbox = await driver.start(spec)
     attempt.sandbox = sandbox
     attempt.startedAt = ports.clock.now()
     const { stdout, stderr } = sandbox
@@ -259,7 +266,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
 function specOf(order: JobDispatch, command: string[], workDir: string): SandboxSpec {
   const { resources, limits } = order
   return {
-    attemptId: order.attempt_id, runtime: order.runtime, command, env: order.env, workDir,
+    attemptId: order.attempt_id, runtime: order.runtime, ...(order.image === undefined ? {} : { image: order.image }), command, env: order.env, workDir,
     limits: {
       cpuMillis: resources.cpuMillis, memoryBytes: resources.memoryBytes, diskBytes: resources.diskBytes, pids: limits.processes,
       // Output that becomes a file lies on this machine's disk until it is stored.
@@ -281,6 +288,7 @@ export function meaningOf(exit: ExitReport, killed: Cause | null): { cause: Caus
     case 'pids': return limit('the program made more processes than the job allows')
     case 'disk': return limit('the program wrote more to disk than the job reserved')
     case 'output': return limit('the program printed more than the job allows')
+    case 'image': return { cause: 'input_unavailable', detail: exit.detail ?? 'the image of the job cannot be had' }
     case 'killed': return { cause: killed ?? 'driver_failed', detail: exit.detail ?? (killed ? null : 'the sandbox was ended by somebody else on this node') }
     case 'driver': return { cause: 'driver_failed', detail: exit.detail ?? 'the isolation driver failed' }
   }

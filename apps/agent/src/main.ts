@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 // lumaris agent, as a process of its own: options → startAgent → signals. Its log is JSON lines on stdout; what ends it is one sentence on stderr.
 import { homedir, hostname } from 'node:os'
-import { join, resolve } from 'node:path'
+import { existsSync } from 'node:fs'
+import { isAbsolute, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { pino } from 'pino'
@@ -10,6 +11,8 @@ import type { Capacity, PriceName } from '@lumaris/protocol'
 import { startAgent } from './agent.ts'
 import type { AgentConfig } from './agent.ts'
 import type { AgentDriver } from './attempts.ts'
+import type { ContainerSettings } from './drivers/container.ts'
+import { RUNTIMES } from './drivers/container-runtimes.ts'
 import { AGENT_VERSION } from './enrol.ts'
 import { AgentStopped } from './log.ts'
 
@@ -30,11 +33,17 @@ const USAGE = `Runs this machine as a node of a market.
   --spot-percent 1-100 take interruptible work too, from so many hundredths of these prices
   --driver-module FILE drivers of your own: a module with a default export of a list of them
   --driver ID          only this isolation driver (repeatable)
+  --registry HOST      where jobs may take images from (repeatable)         (docker.io, ghcr.io, quay.io and other public ones)
+  --registry-auth FILE your credentials for them, as docker's config.json   (none: only what everybody may read)
+  --image-cache SIZE   what images may take on the disk                     (20GiB)
+  --container-socket FILE      the engine to use, or "own" for a podman of the agent's own  (Docker or Podman where one runs, else its own)
+  --container-runtime NAME     runc, crun or runsc
   --log-level LEVEL    debug, info, warn, error                (info)
 `
 const options = {
   server: { type: 'string' }, token: { type: 'string' }, data: { type: 'string' }, name: { type: 'string' }, region: { type: 'string' }, label: { type: 'string', multiple: true },
   cpus: { type: 'string' }, memory: { type: 'string' }, disk: { type: 'string' }, gpus: { type: 'string' }, 'gpu-model': { type: 'string' }, 'gpu-memory': { type: 'string' }, driver: { type: 'string', multiple: true }, 'log-level': { type: 'string' }, 'driver-module': { type: 'string' },
+  registry: { type: 'string', multiple: true }, 'registry-auth': { type: 'string' }, 'image-cache': { type: 'string' }, 'container-socket': { type: 'string' }, 'container-runtime': { type: 'string' },
   'cpu-hour': { type: 'string' }, 'memory-gib-hour': { type: 'string' }, 'gpu-hour': { type: 'string' }, 'disk-gib-hour': { type: 'string' }, 'out-gib': { type: 'string' }, 'spot-percent': { type: 'string' }, start: { type: 'string' },
   help: { type: 'boolean' }, version: { type: 'boolean' },
 } as const
@@ -68,7 +77,7 @@ export function configOf(argv: readonly string[], env: NodeJS.ProcessEnv): Agent
     prices.spotPercent = percent.data
   }
   return {
-    server, dataDir: values.data ?? join(homedir(), '.lumaris', 'agent'), name: values.name ?? nameFrom(hostname()), prices, shares: sharesOf(values), logLevel: values['log-level'] ?? 'info', driverModule: values['driver-module'] ?? null,
+    server, dataDir: values.data ?? join(homedir(), '.lumaris', 'agent'), name: values.name ?? nameFrom(hostname()), prices, shares: sharesOf(values), ...containersOf(values), logLevel: values['log-level'] ?? 'info', driverModule: values['driver-module'] ?? null,
     ...(token === undefined ? {} : { token }), ...(values.region === undefined ? {} : { region: values.region }), ...(driverIds ? { driverIds } : {}),
     labels: Object.fromEntries((values.label ?? []).map((label) => {
       const at = label.indexOf('=')
@@ -76,6 +85,19 @@ export function configOf(argv: readonly string[], env: NodeJS.ProcessEnv): Agent
       return [label.slice(0, at), label.slice(at + 1)]
     })),
   }
+}
+
+function containersOf(values: Values): { containers?: ContainerSettings } {
+  const { registry: registries, 'registry-auth': registryAuth, 'container-socket': socket, 'container-runtime': name } = values
+  const runtime = RUNTIMES.find((one) => one === name)
+  if (name !== undefined && !runtime) throw new AgentStopped(`--container-runtime must be one of ${RUNTIMES.join(', ')}, not "${name}".`)
+  const odd = registries?.find((host) => !/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?$/.test(host))
+  if (odd !== undefined) throw new AgentStopped(`--registry must be a host such as docker.io or registry.example:5000, not "${odd}".`)
+  if (socket !== undefined && socket !== 'own' && !isAbsolute(socket)) throw new AgentStopped(`--container-socket must be the whole path of a socket, or own, not "${socket}".`)
+  if (registryAuth !== undefined && !existsSync(registryAuth)) throw new AgentStopped(`--registry-auth: there is no file ${registryAuth}.`)
+  const imageCacheBytes = sizeOf('image-cache', values['image-cache'])
+  const containers: ContainerSettings = { ...(registries ? { registries } : {}), ...(registryAuth === undefined ? {} : { registryAuth: resolve(registryAuth) }), ...(imageCacheBytes === undefined ? {} : { imageCacheBytes }), ...(socket === undefined ? {} : { socket: socket === 'own' ? null : socket }), ...(runtime ? { runtime } : {}) }
+  return Object.keys(containers).length > 0 ? { containers } : {}
 }
 
 function sharesOf(values: Values): Partial<Capacity> {

@@ -12,7 +12,7 @@ import type { LocalFile } from './inputs.ts'
 import { asIs, collect, parseAmount, parseBy, parseCores, parseCount, parseDuration, parsePair, parseSize, parseWhere } from './parse.ts'
 
 export type SpecOptions = {
-  spec?: string; name?: string; runtime?: string; cpus?: number; memory?: number; disk?: number; gpus?: number; time?: number; queueTime?: number; expect?: number
+  spec?: string; name?: string; runtime?: string; image?: string; cpus?: number; memory?: number; disk?: number; gpus?: number; time?: number; queueTime?: number; expect?: number
   file?: string[]; auto: boolean; out?: string[]; env?: (readonly [string, string])[]; each?: string[]; region?: string[]; residency?: string[]; where?: LabelTerm[]; gpuModel?: string[]; gpuMemory?: number; label?: (readonly [string, string])[]
   by?: (now: number) => number; interruptible?: bigint | true; displace?: bigint; spread?: string; trust?: string; level?: string; driver?: string[]; copies?: number; retries?: number; priority?: number
 }
@@ -24,6 +24,7 @@ export function addSpecOptions(command: Command): Command {
     .option('--no-auto', 'do not take along files that the command names')
     .option('-o, --out <pattern>', 'which files to bring back; * and ** match (repeatable; all new ones)', collect(asIs))
     .addOption(new Option('--runtime <runtime>', 'what runs the program').choices(Runtime.options))
+    .option('--image <image>', 'run a program of this OCI image: registry/name@sha256:… (runtime container)')
     .option('-c, --cpus <cores>', 'such as 2 or 0.5 (1)', parseCores)
     .option('-m, --memory <size>', 'such as 512MiB or 2GiB (512MiB)', parseSize)
     .option('--disk <size>', 'such as 1GiB (512MiB)', parseSize)
@@ -61,7 +62,7 @@ export async function specOf(context: Context, words: readonly string[], options
   if (!command || command.length === 0) throw new CliError('There is no program to run', 'Put it after two dashes: lumaris run -- python3 analyse.py', EXIT.usage)
   const { resources = {}, limits = {}, placement = {} } = base
   const spec = defined({
-    ...base, command, name: options.name ?? base.name, runtime: (options.runtime as Runtime | undefined) ?? base.runtime, outputs: options.out ?? base.outputs, copies: options.copies ?? base.copies,
+    ...base, command, name: options.name ?? base.name, image: options.image ?? base.image, runtime: (options.runtime as Runtime | undefined) ?? base.runtime ?? ((options.image ?? base.image) === undefined ? undefined : 'container'), outputs: options.out ?? base.outputs, copies: options.copies ?? base.copies,
     priority: options.priority ?? base.priority, expectedMs: options.expect ?? base.expectedMs, deadline: options.by?.(context.io.now()) ?? base.deadline,
     interruptible: options.interruptible === undefined ? base.interruptible : options.interruptible === true ? {} : { bidHour: options.interruptible.toString() }, displace: options.displace?.toString() ?? base.displace, env: options.env ? { ...base.env, ...Object.fromEntries(options.env) } : base.env,
     tasks: options.each?.map((argument) => ({ args: [argument] })) ?? base.tasks,

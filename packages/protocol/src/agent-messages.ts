@@ -91,7 +91,7 @@ export const JobDispatch = z.object({
   requirements: z.object({ cpu_cores: z.number(), memory_mb: z.number(), expected_duration_sec: z.number() }),
   payload: z.object({ command: z.string(), args: z.array(z.string()) }),
   attempt_id: AttemptId, task_id: TaskId, slot_id: SlotId, fence: z.number().int(), session: z.number().int(), lease_gen: z.number().int(),
-  driver: DriverId, level: Level, runtime: Runtime, env: z.record(z.string(), z.string()), inputs: z.array(InputFile), outputs: z.array(z.string()), stdout: RelativePath.optional(),
+  driver: DriverId, level: Level, runtime: Runtime, image: z.string().optional(), env: z.record(z.string(), z.string()), inputs: z.array(InputFile), outputs: z.array(z.string()), stdout: RelativePath.optional(),
   resources: Resources, limits: Limits, prices: PriceSheet, attempt_cap: Money, disconnect: z.enum(['replace', 'wait', 'exclusive']), terms: Terms,
 })
 export type JobDispatch = z.infer<typeof JobDispatch>

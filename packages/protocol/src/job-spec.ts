@@ -14,9 +14,15 @@ export type Level = z.infer<typeof Level>
 export const DriverId = z.enum(['deno', 'bwrap', 'container', 'gvisor', 'qemu', 'firecracker', 'fake']).meta({ id: 'DriverId' })
 export type DriverId = z.infer<typeof DriverId>
 
-/** What runs the command: `native` programs of the node, or JavaScript/TypeScript or Python brought along by the driver. */
-export const Runtime = z.enum(['native', 'javascript', 'python']).meta({ id: 'Runtime' })
+/** What runs the command: `native` programs of the node, JavaScript/TypeScript or Python brought along by the driver, or the programs of the image that the job names. */
+export const Runtime = z.enum(['native', 'javascript', 'python', 'container']).meta({ id: 'Runtime' })
 export type Runtime = z.infer<typeof Runtime>
+
+// Registry, repository, digest. A tag may stand before the digest and says nothing then. No registry is guessed: engines guess differently.
+const IMAGE = /^(?=[^/]*[.:]|localhost\/)[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?(?:\/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*)+(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?@sha256:[0-9a-f]{64}$/
+/** An OCI image by its digest: tags move, and copies of one task must run the same thing. */
+export const ImageRef = z.string().max(512).regex(IMAGE, 'an image with its registry and its digest, such as docker.io/library/python@sha256:…; skopeo inspect or docker buildx imagetools inspect shows the digest').meta({ id: 'ImageRef' })
+export type ImageRef = z.infer<typeof ImageRef>
 
 // A relative path that stays below the job's directory: no leading slash, no empty, `.` or `..` part, no backslash, no control character.
 const PATH = /^(?!\/)(?!.*\\)(?!.*[\u0000-\u001f\u007f])(?!(?:.*\/)?\.{1,2}(?:\/|$))(?!.*\/\/)[^/].*[^/]$|^[^/\\.\u0000-\u001f\u007f]$/
@@ -148,6 +154,8 @@ export const EXTRA_COPIES_MAX = 2
 export const JobSpec = z.strictObject({
   name: z.string().min(1).max(100).regex(/^[^\u0000-\u001f\u007f\u202a-\u202e\u2066-\u2069]*$/, 'no control characters').optional(),
   runtime: Runtime.default('native'),
+  /** Whose programs they are, for the runtime `container`; the command takes the place of the image's own entry point and command. */
+  image: ImageRef.optional(),
   /** argv: the program and its arguments. Never a shell; name one yourself if you want one. */
   command: z.array(Argument).min(1).max(256).refine((argv) => argv[0] !== '', 'the program must not be empty'),
   env: Env.default({}),

@@ -30,7 +30,7 @@ export type Capacity = z.infer<typeof Capacity>
 export const LimitProof = z.enum(['hard', 'soft', 'none'])
 /** A driver as the node has proved it: what it can run and which limits held against the canaries. */
 export const DriverOffer = z.object({
-  id: DriverId, level: Level, runtimes: z.array(Runtime).min(1).max(3),
+  id: DriverId, level: Level, runtimes: z.array(Runtime).min(1).max(Runtime.options.length),
   limits: z.record(z.string().max(20), LimitProof).refine((limits) => Object.keys(limits).length <= 16, 'at most 16 limits'),
 }).meta({ id: 'DriverOffer' })
 export type DriverOffer = z.infer<typeof DriverOffer>

@@ -16,10 +16,10 @@ export const MIB = 1024 * 1024
 const LIMITS: SandboxLimits = { cpuMillis: 2000, memoryBytes: 512 * MIB, pids: 64, diskBytes: 16 * MIB, outputBytes: MIB, wallMs: 20_000, openFiles: 256 }
 export type Ran = { end: ExitReport; out: string; err: string; files: Record<string, string>; workDir: string }
 
-export async function runIn(driver: IsolationDriver, job: { runtime: Runtime; command: string[]; files?: Record<string, string>; env?: Record<string, string>; limits?: Partial<SandboxLimits>; stdin?: string }): Promise<Ran> {
+export async function runIn(driver: IsolationDriver, job: { runtime: Runtime; image?: string; command: string[]; files?: Record<string, string>; env?: Record<string, string>; limits?: Partial<SandboxLimits>; stdin?: string }): Promise<Ran> {
   const workDir = mkdtempSync(join(tmpdir(), 'lumaris-job-'))
   for (const [path, text] of Object.entries(job.files ?? {})) { mkdirSync(join(workDir, path, '..'), { recursive: true }); writeFileSync(join(workDir, path), text) }
-  const ended = await runToEnd(driver, { attemptId: 'att_test', runtime: job.runtime, command: job.command, env: job.env ?? {}, workDir, limits: { ...LIMITS, ...job.limits }, ...(job.stdin === undefined ? {} : { stdin: Buffer.from(job.stdin) }) })
+  const ended = await runToEnd(driver, { attemptId: 'att_test', runtime: job.runtime, ...(job.image === undefined ? {} : { image: job.image }), command: job.command, env: job.env ?? {}, workDir, limits: { ...LIMITS, ...job.limits }, ...(job.stdin === undefined ? {} : { stdin: Buffer.from(job.stdin) }) })
   const files: Record<string, string> = {}
   for await (const file of collectOutputs(workDir)) files[file.path] = readFileSync(join(workDir, file.path), 'utf8')
   rmSync(workDir, { recursive: true, force: true })

@@ -18,6 +18,8 @@ export type SandboxLimits = {
 }
 export type SandboxSpec = {
   readonly attemptId: string; readonly runtime: Runtime
+  /** With its digest, for the runtime `container`. */
+  readonly image?: string
   /** argv; for `python` and `javascript` the interpreter's name may stand first. Never a shell. */
   readonly command: readonly string[]
   readonly env: Readonly<Record<string, string>>
@@ -26,7 +28,7 @@ export type SandboxSpec = {
   readonly limits: SandboxLimits; readonly stdin?: Uint8Array
 }
 export type SandboxUsage = { readonly cpuMs: number; readonly memoryBytes: number; readonly memoryPeakBytes: number; readonly diskBytes: number; readonly outBytes: number }
-export type ExitCause = 'exit' | 'memory' | 'wall' | 'pids' | 'disk' | 'output' | 'killed' | 'driver'
+export type ExitCause = 'exit' | 'memory' | 'wall' | 'pids' | 'disk' | 'output' | 'killed' | 'image' | 'driver'
 export type ExitReport = { readonly cause: ExitCause; readonly code: number | null; readonly signal?: string; readonly usage: SandboxUsage; readonly detail?: string }
 
 /**
@@ -56,9 +58,13 @@ export interface IsolationDriver {
   readonly id: DriverId
   readonly level: Level
   probe(): Promise<ProbeReport>
+  /** Brings what the job needs and this machine may not have, before any of its time is counted. What stands in the way, or null. */
+  prepare?(job: SandboxSpec, stop: AbortSignal): Promise<{ readonly cause: ExitCause; readonly detail?: string } | null>
   start(job: SandboxSpec): Promise<Sandbox>
   /** `start`, but going on where the checkpoint was taken: the same order, and the files that it left in `workDir`. */
   restore?(job: SandboxSpec, from: string, checkpoint: Checkpoint): Promise<Sandbox>
   /** Ends and removes what a crashed agent left behind; how many there were. */
   reap(): Promise<number>
+  /** Ends what the driver itself runs; nothing is started afterwards. */
+  close?(): Promise<void>
 }

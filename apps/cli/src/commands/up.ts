@@ -65,8 +65,8 @@ export async function startMarket(context: Context, options: UpOptions, tell: (t
     // One look at the machine for all three: they share it, and one pool of user ids keeps their sandboxes apart. What an earlier market left
     // running is ended here, once, and not by each agent for itself.
     const found = (await findDrivers({ dataDir })).filter(({ report }) => report.usable)
-    for (const { driver } of found) await driver.reap()
-    const drivers = found.map(({ driver, report }) => ({ ...driver, probe: async () => report, reap: async () => 0 }))
+    for (const { driver } of found) { await driver.reap(); stops.push(async () => driver.close?.()) }
+    const drivers = found.map(({ driver, report }) => ({ ...driver, probe: async () => report, reap: async () => 0, close: async () => undefined }))
     const agents = await Promise.all(sellers.map(async (seller, i) => {
       tell(`Starting the agent of ${seller.name}`)
       const name = `node-${seller.name}`

@@ -67,6 +67,7 @@ export function contradiction(spec: JobSpec, now: Instant): Refusal | null {
   const bytes = spec.inputs.reduce((sum, file) => sum + inputBytes(file), 0) + spec.tasks.reduce((most, task) => Math.max(most, (task.inputs ?? []).reduce((sum, file) => sum + inputBytes(file), 0)), 0)
   if (bytes > spec.resources.diskBytes) return refused('impossible_request', { reason: 'the inputs are larger than the disk asked for', inputBytes: bytes, diskBytes: spec.resources.diskBytes })
   const { resources, placement } = spec
+  if ((spec.runtime === 'container') !== (spec.image !== undefined)) return refused('impossible_request', { reason: spec.image === undefined ? 'the runtime container needs an image: name one by its digest' : `an image is named, but the runtime is ${spec.runtime}: ask for the runtime container` })
   if (resources.gpus === 0 && (resources.gpuModels || resources.gpuMemoryBytes !== undefined)) return refused('impossible_request', { reason: 'a model or memory of GPUs is asked for, but no GPU: ask for at least one' })
   if (placement.residency && placement.regions && !placement.regions.some((region) => placement.residency?.includes(region))) return refused('impossible_request', { reason: 'none of the regions asked for is one where the data may lie' })
   if (spec.deadline !== undefined && spec.deadline < now + (spec.expectedMs ?? 0)) {
