@@ -1,6 +1,6 @@
 // What the owner's screen shows, put together once a second from what the agent knows: one word for the whole, jobs, problems with what to do about
 // them, and an hour of samples.
-import { freemem, totalmem } from 'node:os'
+import { availableParallelism, freemem, totalmem } from 'node:os'
 import { readFileSync, statfsSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { GIB, PAUSE_REASONS } from '@lumaris/protocol'
@@ -68,7 +68,7 @@ export function watchStatus(ports: StatusPorts): StatusWatch {
     return {
       at: clock.wall(), pid: process.pid, version: AGENT_VERSION, node: state.node, name: ports.name, market: ports.server, connected: connection.connected, heardAt: connection.heardAt > 0 ? Math.round(clock.wall() - Math.max(0, clock.now() - connection.heardAt)) : null,
       word, says, reasons: [...decision.reasons], nextAt: decision.nextAt === null ? null : Math.round(decision.nextAt), wish: files.wish, stopped: files.stopped, settings: files.settings,
-      offered: { cpuMillis: state.capacity.cpuMillis, memoryBytes: state.capacity.memoryBytes }, full: { cpuMillis: ports.full.cpuMillis, memoryBytes: ports.full.memoryBytes },
+      offered: { cpuMillis: state.capacity.cpuMillis, memoryBytes: state.capacity.memoryBytes }, full: { cpuMillis: ports.full.cpuMillis, memoryBytes: ports.full.memoryBytes }, cpuLimitPercent: Math.min(100, Math.round(state.capacity.cpuMillis / (availableParallelism() * 10))),
       cpuPercent: sense.load.cpuPercent, jobsCpuPercent: sense.load.jobsPercent, memoryUsedBytes: memory.used, memoryBytes: memory.all, celsius: readings.celsius, batteryPercent: readings.batteryPercent, onBattery: readings.onBattery, idleMs: readings.idleMs === null ? null : Math.round(readings.idleMs),
       earnings: earnings.known, jobs, problems, drivers: [...ports.offers], timeZone: ports.timeZone, gui: ports.gui(),
     }
