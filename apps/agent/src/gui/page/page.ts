@@ -128,7 +128,7 @@ function showJobs(jobs: readonly OwnerJob[]): void {
   const body = table.createTBody()
   for (const job of jobs) {
     const row = body.insertRow()
-    const cells = [job.program, TAGS[job.state], duration(job.runMs), `${job.cpuPercent} % of ${job.cpuMillis / 1000}`, size(job.memoryBytes), credits(job.earning)]
+    const cells = [job.program, TAGS[job.state], duration(job.runMs), `${job.cpuPercent} % of ${job.cpuMillis / 1000} ${job.cpuMillis === 1000 ? 'core' : 'cores'}`, size(job.memoryBytes), credits(job.earning)]
     cells.forEach((words, i) => {
       const cell = row.insertCell()
       cell.dataset['title'] = titles[i] ?? ''

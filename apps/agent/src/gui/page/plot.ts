@@ -20,7 +20,7 @@ export function createPlot(root: HTMLElement, table: HTMLElement): Plot {
     plot = new uPlot({
       width: Math.max(200, root.clientWidth), height: 200, pxAlign: 0, cursor: { show: false }, legend: { show: false },
       scales: { x: { time: true }, y: { range: [0, 100] } },
-      axes: [{ ...axis, values: '{HH}:{mm}', space: 70 }, { ...axis, size: 46, values: (_self: uPlot, splits: number[]) => splits.map((value) => `${value} %`), splits: () => [0, 25, 50, 75, 100] }],
+      axes: [{ ...axis, values: '{HH}:{mm}', space: 60, incrs: [60, 300, 600, 900], size: 28, gap: 6 }, { ...axis, size: 46, values: (_self: uPlot, splits: number[]) => splits.map((value) => `${value} %`), splits: () => [0, 25, 50, 75, 100] }],
       series: [{}, line('Processor', '--cpu', { fill: `${colour('--cpu')}1f` }), line('Jobs', '--jobs'), line('Memory', '--memory'), line('Limit for jobs', '--dim', { dash: [6, 5], width: 1.5 })],
     }, data(), root)
   }
