@@ -26,13 +26,12 @@ import { AgentStopped, codeOf } from '../log.ts'
 import type { Log } from '../log.ts'
 import { setStopped, writeSettings, writeWish } from '../owner/files.ts'
 import type { Guard } from '../owner/guard.ts'
+import { GUI_FILE } from './door-file.ts'
+import type { GuiDoor } from './door-file.ts'
 import type { LogLine } from './recent-log.ts'
 import { redactAll } from './redact.ts'
 import type { StatusWatch } from './status.ts'
 
-export const GUI_FILE = 'gui.json'
-/** Read by the command line: where the screen is, and the secret that makes tickets. */
-export type GuiDoor = { readonly url: string; readonly pid: number; readonly secret: string }
 export type GuiPorts = {
   readonly dataDir: string; readonly port: number; readonly status: StatusWatch; readonly guard: Guard; readonly timeZone: string; readonly log: Log; readonly wall: () => number
   readonly lines: () => readonly LogLine[]; readonly secrets: () => readonly string[]; readonly selfTest: () => Promise<SelfTestLine[]>; readonly again: () => void
