@@ -96,8 +96,7 @@ const POLL_MS = 1000
 const SILENT_HEARTBEATS = 3
 
 export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
-  const tap = tapLog(config.log ?? silent, () => (config.clock?.wall ?? Date.now)())
-  const { log } = tap
+  const tap = tapLog(config.log ?? silent, () => config.clock?.wall() ?? Date.now())
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
   const lock = lockDataDir(config.dataDir)
   try { return await start(config, tap, lock) } catch (error) { lock.release(); throw error }
@@ -270,7 +269,7 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
     meters = setInterval(() => attempts.poll(), POLL_MS)
     try {
       if (config.owner) owner = await (await import('./owner/owner.ts')).startOwner({
-        config, log, clock, state, enrolled, full, offers, journal, attempts, connection, drivers, lines: tap.lines, secrets: () => [httpToken, config.token ?? ''].filter(Boolean),
+        config, log, clock, state, enrolled, full, offers, journal, attempts, connection, drivers, lines: () => tap.lines(), secrets: () => [httpToken, config.token ?? ''].filter(Boolean),
         pause(paused) { pausedByGuard = paused; pause() },
         reclaim: (ids) => runner.input(ids ? { kind: 'reclaim', attempts: ids } : { kind: 'reclaim' }),
         share(share) {

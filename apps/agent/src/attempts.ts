@@ -268,7 +268,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
       if (dirs.delete(id)) track(removeTree(dirOf(id)).catch(failed(id, 'the work directory could not be removed; the next start of the agent tries again')))
     },
     async freeze(on) {
-      if (on === (frozen !== null)) { await Promise.all([...attempts.values()].map((one) => one.settling)); return }
+      if (on === (frozen !== null)) { for (const one of attempts.values()) await one.settling; return }
       frozen?.resolve()
       frozen = on ? Promise.withResolvers<void>() : null
       const all = Promise.all([...attempts.values()].map(settle)).then(() => undefined)

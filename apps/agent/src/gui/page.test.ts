@@ -62,7 +62,7 @@ browserTest('pause, resume and stop by the keyboard alone', async () => {
   const job = screen.market.submit({ command: ['fake:print', 'x', ';', 'fake:hang'], outputs: [], limits: { runMs: 600_000 } })
   await word(page).getByText('Earning').waitFor()
   const press = async (name: string): Promise<void> => {
-    for (let i = 0; i < 400 && (await page.evaluate(() => document.activeElement?.textContent)) !== name; i++) await page.keyboard.press('Tab')
+    for (let i = 0; i < 400 && (await page.evaluate('document.activeElement?.textContent')) !== name; i++) await page.keyboard.press('Tab')
     await page.keyboard.press('Enter')
   }
   const began = performance.now()
@@ -131,16 +131,16 @@ browserTest('a page of somebody else cannot read or pause it, though the browser
   const other = await page.context().newPage()
   await other.route('http://evil.example/**', (route) => route.fulfill({ contentType: 'text/html', body: '<title>evil</title>' }))
   await other.goto('http://evil.example/')
-  const got = await other.evaluate(async (base) => {
-    const out: string[] = []
-    for (const [method, path] of [['GET', '/api/status'], ['POST', '/api/stop-all'], ['POST', '/api/pause']] as const) out.push(await fetch(base + path, { method, credentials: 'include', ...(method === 'POST' ? { body: '{}' } : {}) }).then(async (reply) => `read ${await reply.text()}`, () => 'failed'))
-    out.push(await fetch(`${base}/api/stop-all`, { method: 'POST', mode: 'no-cors', credentials: 'include', body: '{}' }).then(() => 'sent', () => 'failed'))
+  const got = await other.evaluate(`(async (base) => {
+    const out = []
+    for (const [method, path] of [['GET', '/api/status'], ['POST', '/api/stop-all'], ['POST', '/api/pause']]) out.push(await fetch(base + path, { method, credentials: 'include', ...(method === 'POST' ? { body: '{}' } : {}) }).then(async (reply) => 'read ' + await reply.text(), () => 'failed'))
+    out.push(await fetch(base + '/api/stop-all', { method: 'POST', mode: 'no-cors', credentials: 'include', body: '{}' }).then(() => 'sent', () => 'failed'))
     const frame = document.createElement('iframe')
     frame.src = base
     document.body.append(frame)
     await new Promise((resolve) => { frame.onload = resolve })
     return out
-  }, screen.door.url)
+  })(${JSON.stringify(screen.door.url)})`) as string[]
   expect(got.filter((one) => one.startsWith('read'))).toEqual([])
   expect(await (await other.waitForSelector('iframe')).contentFrame().then((frame) => frame?.locator('#all').count())).toBe(0)
   await expect.poll(() => screen.agent.owner()?.at ?? 0, { timeout: 5_000 }).toBeGreaterThan(Date.now() - 1_500)
@@ -153,7 +153,7 @@ for (const theme of ['light', 'dark'] as const) for (const width of [1280, 390, 
     const { page, wrong } = await open(await screen.ticket(), { theme, width })
     const good = async (): Promise<void> => {
       expect(await violations(page)).toEqual([])
-      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width)
+      expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(width)
     }
     await word(page).getByText('Idle').waitFor()
     await page.locator('summary').click()
@@ -165,7 +165,7 @@ for (const theme of ['light', 'dark'] as const) for (const width of [1280, 390, 
     await good()
     await page.getByRole('button', { name: 'Until tomorrow 08:00' }).click()
     await word(page).getByText('Paused').waitFor()
-    await screen.put('data/owner.json', '{')
+    screen.put('data/owner.json', '{')
     await page.getByText('Your settings cannot be read').waitFor()
     await good()
     expect(wrong).toEqual([])

@@ -20,7 +20,7 @@ export async function selfTest({ drivers, server, dataDir }: { readonly drivers:
   })
   await check('Disk', async () => {
     const file = join(dataDir, 'self-test')
-    await writeFile(file, 'can be written').finally(() => rm(file, { force: true }))
+    try { await writeFile(file, 'can be written') } finally { await rm(file, { force: true }) }
     return 'can be written'
   })
   if (drivers.size === 0) lines.push({ check: 'Isolation', ok: false, says: 'no driver works here' })

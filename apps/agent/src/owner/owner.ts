@@ -32,12 +32,12 @@ export async function startOwner(ports: OwnerPorts): Promise<Owner> {
   const timeZone = config.owner?.timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone
   const sense = createSense(roots, () => attempts.cpuMs)
   const guard = createGuard({ dataDir, defaults: config.owner?.defaults, sense, clock, log, attempts, pause: ports.pause, reclaim: ports.reclaim, share: ports.share })
-  const earnings = watchEarnings({ server: config.server, dataDir, timeZone, token: ports.token, connected: () => connection.connected, wall: clock.wall, log })
+  const earnings = watchEarnings({ server: config.server, dataDir, timeZone, token: ports.token, connected: () => connection.connected, wall: () => clock.wall(), log })
   let gui: Gui | null = null
   const status = watchStatus({ ...ports, name: ports.enrolled.name, server: config.server, dataDir, timeZone, proc: roots.proc, guard, sense, earnings, gui: () => gui?.url ?? null })
   const stop = (): void => { status.close(); earnings.close(); guard.close() }
   try {
-    if (config.gui) gui = await startGui({ dataDir, port: config.gui.port ?? 0, status, guard, timeZone, log, wall: clock.wall, lines: ports.lines, secrets: ports.secrets, again: connection.again, selfTest: () => selfTest({ drivers: ports.drivers, server: config.server, dataDir }) })
+    if (config.gui) gui = await startGui({ dataDir, port: config.gui.port ?? 0, status, guard, timeZone, log, wall: () => clock.wall(), lines: ports.lines, secrets: ports.secrets, again: () => connection.again(), selfTest: () => selfTest({ drivers: ports.drivers, server: config.server, dataDir }) })
   } catch (error) { stop(); throw error }
   return { earnings, status, get gui() { return gui?.url ?? null }, async close() { stop(); await gui?.close() } }
 }

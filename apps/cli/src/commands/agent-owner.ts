@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { InvalidArgumentError } from 'commander'
 import { OwnerSettings } from '@lumaris/protocol'
-import type { OwnerStatus } from '@lumaris/protocol'
+import type { Hours, OwnerStatus } from '@lumaris/protocol'
 import type { WithContext } from '../cli.ts'
 import type { Context } from '../context.ts'
 import { CliError, EXIT } from '../failures.ts'
@@ -31,7 +31,7 @@ export function defineOwner(command: Command, withContext: WithContext): void {
   sub('stop-all', 'the kill switch: hand every job back now, and take none until resume').action(withContext(stopAll))
   sub('settings', 'show or change the owner’s limits and hours')
     .option('--cpu <percent>', 'of the node, for rent', parsePercent).option('--memory <percent>', 'of the node, for rent', parsePercent)
-    .option('--hours <hours>', '"mon-fri 22:00-07:00; sat,sun all", or always', asIs).option('--time-zone <zone>', 'of the hours, such as Europe/Berlin', asIs)
+    .option('--hours <hours>', '"mon-fri 22:00-07:00; sat,sun all", or always', (text) => parseHours(text) ?? 'always').option('--time-zone <zone>', 'of the hours, such as Europe/Berlin', asIs)
     .option('--in-use <pause|run>', 'while somebody uses the machine', parseChoice).option('--terminals <pause|run>', 'while somebody types in a terminal', parseChoice).option('--idle <duration>', 'free again after so long without a touch', parseDuration)
     .option('--on-battery <pause|run>', 'while on battery', parseChoice).option('--battery-below <percent>', 'pause below it; off', orOff(parsePercent))
     .option('--other-load <percent>', 'pause while other programs take more; off', orOff(parsePercent)).option('--hotter-than <celsius>', 'pause while it is hotter; off', orOff(parseNumber))
@@ -105,18 +105,19 @@ async function stopAll(context: Context, options: Where): Promise<void> {
   await shown(context, options.data, await taken(context, options.data, (now) => now.stopped && now.jobs.length === 0, 'Stopped: every job was handed back. Work runs here again after: lumaris agent resume.', ENDED_MS))
 }
 
-type SettingsOptions = Where & { cpu?: number; memory?: number; hours?: string; timeZone?: string; inUse?: boolean; terminals?: boolean; idle?: number; onBattery?: boolean; batteryBelow?: number | null; otherLoad?: number | null; hotterThan?: number | null; freeze?: number }
+type SettingsOptions = Where & { cpu?: number; memory?: number; hours?: Hours['week'] | 'always'; timeZone?: string; inUse?: boolean; terminals?: boolean; idle?: number; onBattery?: boolean; batteryBelow?: number | 'off'; otherLoad?: number | 'off'; hotterThan?: number | 'off'; freeze?: number }
 async function settings(context: Context, options: SettingsOptions): Promise<void> {
   mustExist(options.data)
   const agent = await loadAgent()
   const before = agent.readOwnerFiles(options.data).settings
-  const week = options.hours === undefined ? before.hours?.week : (parseHours(options.hours) ?? undefined)
+  const week = options.hours === undefined ? before.hours?.week : options.hours === 'always' ? undefined : options.hours
   const timeZone = options.timeZone ?? before.hours?.timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone
+  const limit = (asked: number | 'off' | undefined, old: number | null): number | null => (asked === undefined ? old : asked === 'off' ? null : asked)
   const asked = {
     share: { cpuPercent: options.cpu ?? before.share.cpuPercent, memoryPercent: options.memory ?? before.share.memoryPercent }, hours: week ? { timeZone, week } : null,
     pauseWhen: {
       inUse: options.inUse ?? before.pauseWhen.inUse, terminals: options.terminals ?? before.pauseWhen.terminals, idleMs: options.idle ?? before.pauseWhen.idleMs, onBattery: options.onBattery ?? before.pauseWhen.onBattery,
-      otherCpuPercent: options.otherLoad === undefined ? before.pauseWhen.otherCpuPercent : options.otherLoad, batteryBelowPercent: options.batteryBelow === undefined ? before.pauseWhen.batteryBelowPercent : options.batteryBelow, hotterThanCelsius: options.hotterThan === undefined ? before.pauseWhen.hotterThanCelsius : options.hotterThan,
+      otherCpuPercent: limit(options.otherLoad, before.pauseWhen.otherCpuPercent), batteryBelowPercent: limit(options.batteryBelow, before.pauseWhen.batteryBelowPercent), hotterThanCelsius: limit(options.hotterThan, before.pauseWhen.hotterThanCelsius),
     },
     freezeMs: options.freeze ?? before.freezeMs,
   }
@@ -140,7 +141,8 @@ function parseNumber(text: string): number {
   if (!/^\d{1,3}$/.test(text)) throw new InvalidArgumentError(`"${text}" is not a whole number.`)
   return Number(text)
 }
-const orOff = (parse: (text: string) => number) => (text: string): number | null => (text === 'off' ? null : parse(text))
+/** Commander takes null for nothing given, so off is a word. */
+const orOff = (parse: (text: string) => number) => (text: string): number | 'off' => (text === 'off' ? 'off' : parse(text))
 function parseChoice(text: string): boolean {
   if (text !== 'pause' && text !== 'run') throw new InvalidArgumentError(`"${text}" is neither pause nor run.`)
   return text === 'pause'

@@ -16,7 +16,7 @@ const HISTORY = 60, WIDE = 90
 
 export async function showTop({ io, seconds, signal, toggle }: TopPorts): Promise<void> {
   let failed: unknown = null
-  const app = render(h(Top, { seconds, toggle, failed: (error: unknown) => { failed = error } }), { stdin: io.stdin as unknown as NodeJS.ReadStream, stdout: io.stdout as unknown as NodeJS.WriteStream, stderr: io.stderr as unknown as NodeJS.WriteStream, exitOnCtrlC: true })
+  const app = render(h(Top, { seconds, toggle, failed: (error: unknown) => { failed = error } }), { stdin: io.stdin as unknown as NodeJS.ReadStream, stdout: io.stdout as unknown as NodeJS.WriteStream, stderr: io.stderr as unknown as NodeJS.WriteStream, exitOnCtrlC: true, patchConsole: false })
   signal.addEventListener('abort', () => app.unmount(), { once: true })
   await app.waitUntilExit()
   if (failed !== null) throw failed
@@ -53,7 +53,7 @@ function Screen({ now, cpu, columns }: { now: OwnerStatus; cpu: readonly number[
     h(Text, { wrap: 'truncate' }, h(Text, { bold: true, inverse: true, color: COLOURS[now.word] }, ` ${word} `), ` ${clean(now.says)}${again}`),
     h(Text, { dimColor: true, wrap: 'truncate' }, `${clean(now.name)} · ${now.node} · ${clean(now.market)}${now.connected ? '' : ' (not connected)'}`),
     h(Box, { marginTop: 1, flexDirection: wide ? 'row' : 'column' },
-      h(Box, { flexDirection: 'column', width }, pair('Processor', `${bar(now.cpuPercent, 14)} ${Math.round(now.cpuPercent)} %`), pair('of jobs', `${Math.round(now.jobsCpuPercent)} %, limit ${now.cpuLimitPercent} %`), pair('5 s each', spark(cpu, width - 12))),
+      h(Box, { flexDirection: 'column', width }, pair('Processor', `${bar(now.cpuPercent, 14)} ${Math.round(now.cpuPercent)} %`), pair('of jobs', `${Math.round(now.jobsCpuPercent)} %, limit ${now.cpuLimitPercent} %`), pair('1 min', spark(cpu, width - 12))),
       h(Box, { flexDirection: 'column', width }, pair('Memory', `${bar((now.memoryUsedBytes / now.memoryBytes) * 100, 14)} ${sizeText(now.memoryUsedBytes)}`), pair('for rent', `${now.offered.cpuMillis / 1000} cores, ${sizeText(now.offered.memoryBytes)}`), pair('sensors', [now.celsius === null ? '' : `${Math.round(now.celsius)} °C`, now.batteryPercent === null ? '' : `battery ${now.batteryPercent} %`, now.idleMs === null ? '' : `idle ${durationText(now.idleMs)}`].filter(Boolean).join(', ') || '–')),
       h(Box, { flexDirection: 'column', width }, pair('Today', now.earnings ? `${amountOf(now.earnings.recent)} credits` : '–'), pair('In all', now.earnings ? `${amountOf(now.earnings.total)}, pending ${amountOf(now.earnings.pending)}` : '–'), pair('as of', now.earnings ? agoText(now.earnings.at, now.at) : '–'))),
     h(Box, { marginTop: 1, flexDirection: 'column' }, h(Text, { bold: true }, `Running jobs (${now.jobs.length})`), ...now.jobs.map((job) => h(Text, { key: job.attempt, wrap: 'truncate' }, line(job, columns)))),
