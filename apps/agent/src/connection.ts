@@ -65,7 +65,7 @@ export function createConnection(ports: ConnectionPorts): Connection {
   let socket: WebSocket | null = null
   let link: Link<FromAgent> = newLink()
   let streamId: string | null = null
-  let connected = false, closed = false, flushAsked = false
+  let connected = false, closed = false, flushAsked = false, asked = false
   let timer: NodeJS.Timeout | null = null
   let reconnectMs = RECONNECT_MS_MIN
   let heardAt = 0, spokeAt = 0
@@ -180,7 +180,8 @@ export function createConnection(ports: ConnectionPorts): Connection {
     link.detach()
     const was = connected
     connected = false
-    if (was) { log.warn({ code }, 'the connection to the market broke'); ports.disconnected() }
+    if (was) { if (asked) log.info({}, 'connecting again'); else log.warn({ code }, 'the connection to the market broke'); ports.disconnected() }
+    asked = false
     if (closed || timer) return
     const waitMs = reconnectMs * (0.5 + (ports.chance ?? Math.random)() / 2)
     reconnectMs = Math.min(reconnectMs * 2, RECONNECT_MS_MAX)
@@ -216,7 +217,7 @@ export function createConnection(ports: ConnectionPorts): Connection {
     again() {
       if (closed) return
       reconnectMs = RECONNECT_MS_MIN
-      if (connected) socket?.terminate()
+      if (connected) { asked = true; socket?.terminate() }
       else if (timer) { clearTimeout(timer); connect() }
     },
     check() { if (socket && connected && clock.now() - heardAt > ports.silenceMs()) { log.warn({}, 'nothing is heard from the market; connecting again'); socket.terminate() } },

@@ -84,7 +84,7 @@ export type Sample = z.infer<typeof Sample>
 
 export const OwnerStatus = z.object({
   at: Instant, pid: z.number().int(), version: z.string(), node: NodeId, name: z.string(), market: z.string(), connected: z.boolean(), /** When a word of the market was last heard. */ heardAt: Instant.nullable(),
-  word: z.enum(['earning', 'idle', 'paused', 'problem']), says: z.string(), reasons: z.array(PauseReason), /** Null: nobody knows. */ nextAt: Instant.nullable(),
+  word: z.enum(['earning', 'idle', 'paused', 'problem']), says: z.string(), reasons: z.array(PauseReason), /** Null: nobody knows. */ nextAt: Instant.nullable(), /** When jobs that stand still are handed back. */ handBackAt: Instant.nullable(),
   wish: OwnerWish, stopped: z.boolean(), settings: OwnerSettings, offered: z.object({ cpuMillis: z.number(), memoryBytes: z.number() }), full: z.object({ cpuMillis: z.number(), memoryBytes: z.number() }), /** Of all cores of the machine. */ cpuLimitPercent: z.number(),
   cpuPercent: z.number(), jobsCpuPercent: z.number(), memoryUsedBytes: z.number(), memoryBytes: z.number(), celsius: z.number().nullable(), batteryPercent: z.number().nullable(), onBattery: z.boolean().nullable(), idleMs: z.number().nullable(),
   earnings: Earnings.nullable(), jobs: z.array(OwnerJob), problems: z.array(OwnerProblem), drivers: z.array(DriverOffer), timeZone: z.string(), gui: z.string().nullable(),

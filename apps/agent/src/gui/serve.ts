@@ -97,7 +97,7 @@ export async function startGui(ports: GuiPorts): Promise<Gui> {
     if (!parsed.success) { const issue = parsed.error.issues[0]; throw new Refused(422, `${issue?.path.join('.') || 'This'}: ${issue?.message ?? 'does not fit'}`) }
     return parsed.data
   }
-  const after = (): unknown => { guard.look(); return { reasons: guard.decision.reasons, wish: guard.files.wish, stopped: guard.files.stopped } }
+  const after = (): unknown => { guard.look(); status.refresh(); return { reasons: guard.decision.reasons, wish: guard.files.wish, stopped: guard.files.stopped } }
 
   const ROUTES: Record<string, { readonly open?: true | 'secret'; act(call: Call): unknown }> = {
     'POST /api/tickets': { open: 'secret', act() {
@@ -129,7 +129,7 @@ export async function startGui(ports: GuiPorts): Promise<Gui> {
     } },
     'POST /api/resume': { async act() { setStopped(dataDir, false); await writeWish(dataDir, { pause: null }); return after() } },
     'POST /api/stop-all': { act() { setStopped(dataDir, true); return after() } },
-    'PUT /api/settings': { async act({ body }) { const settings = parse(OwnerSettings, body); await writeSettings(dataDir, settings); guard.look(); return { settings: guard.files.settings } } },
+    'PUT /api/settings': { async act({ body }) { const settings = parse(OwnerSettings, body); await writeSettings(dataDir, settings); guard.look(); status.refresh(); return { settings: guard.files.settings } } },
     'POST /api/self-test': { act: () => (testing ??= ports.selfTest().finally(() => { testing = null })).then((lines) => ({ lines })) },
     'POST /api/reconnect': { act() { ports.again(); return {} } },
     'GET /api/diagnostics': { act({ reply }) {
@@ -147,7 +147,7 @@ export async function startGui(ports: GuiPorts): Promise<Gui> {
     say('history', status.samples)
     say('status', status.now)
     // A window that does not read gets nothing more until it has; it then misses seconds, not its memory.
-    const off = status.onSecond(() => { if (reply.writableNeedDrain) return; say('status', status.now); say('sample', status.samples.at(-1)) })
+    const off = status.onChange((second) => { if (reply.writableNeedDrain) return; say('status', status.now); if (second) say('sample', status.samples.at(-1)) })
     const over = (): void => { off(); live.delete(reply) }
     request.on('close', over)
     reply.on('close', over)

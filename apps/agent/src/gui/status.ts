@@ -20,7 +20,7 @@ export type StatusPorts = {
   readonly state: AgentState; readonly name: string; readonly server: string; readonly dataDir: string; readonly full: Capacity; readonly offers: readonly DriverOffer[]; readonly clock: Clock; readonly timeZone: string; readonly proc: string
   readonly attempts: Pick<Attempts, 'list'>; readonly guard: Guard; readonly sense: Sense; readonly connection: Pick<Connection, 'connected' | 'heardAt'>; readonly journal: Pick<Journal, 'trouble'>; readonly earnings: EarningsWatch; readonly gui: () => string | null
 }
-export interface StatusWatch { readonly now: OwnerStatus; readonly samples: readonly Sample[]; onSecond(listener: () => void): () => void; close(): void }
+export interface StatusWatch { readonly now: OwnerStatus; readonly samples: readonly Sample[]; /** Told of every second, and of what happened in between (`refresh`), which brings no sample. */ onChange(listener: (second: boolean) => void): () => void; refresh(): void; close(): void }
 
 export const SAMPLES_MAX = 3_600
 const SECOND_MS = 1_000
@@ -32,7 +32,7 @@ const DISK_LOW = GIB
 export function watchStatus(ports: StatusPorts): StatusWatch {
   const { clock, sense, attempts } = ports
   const samples: Sample[] = []
-  const listeners = new Set<() => void>()
+  const listeners = new Set<(second: boolean) => void>()
   const startedAt = clock.now()
   let cpu = new Map<AttemptId, { cpuMs: number; at: number; percent: number }>()
   let now = build()
@@ -49,7 +49,7 @@ export function watchStatus(ports: StatusPorts): StatusWatch {
     now = build()
     samples.push([now.at, now.cpuPercent, now.jobsCpuPercent, Math.round((now.memoryUsedBytes / now.memoryBytes) * 1000) / 10, now.celsius])
     if (samples.length > SAMPLES_MAX) samples.shift()
-    for (const listener of listeners) listener()
+    for (const listener of listeners) listener(true)
   }
 
   function build(): OwnerStatus {
@@ -67,14 +67,14 @@ export function watchStatus(ports: StatusPorts): StatusWatch {
     const says = reason ? `${PAUSE_REASONS[reason]}.` : word === 'problem' ? (problems.find((one) => STOPPING.has(one.code))?.says ?? '') : running > 0 ? `${running} ${running === 1 ? 'job runs' : 'jobs run'} on this computer.` : 'Ready, and waiting for work.'
     return {
       at: clock.wall(), pid: process.pid, version: AGENT_VERSION, node: state.node, name: ports.name, market: ports.server, connected: connection.connected, heardAt: connection.heardAt > 0 ? Math.round(clock.wall() - Math.max(0, clock.now() - connection.heardAt)) : null,
-      word, says, reasons: [...decision.reasons], nextAt: decision.nextAt === null ? null : Math.round(decision.nextAt), wish: files.wish, stopped: files.stopped, settings: files.settings,
+      word, says, reasons: [...decision.reasons], nextAt: decision.nextAt === null ? null : Math.round(decision.nextAt), handBackAt: guard.handBackAt === null ? null : Math.max(0, Math.round(guard.handBackAt)), wish: files.wish, stopped: files.stopped, settings: files.settings,
       offered: { cpuMillis: state.capacity.cpuMillis, memoryBytes: state.capacity.memoryBytes }, full: { cpuMillis: ports.full.cpuMillis, memoryBytes: ports.full.memoryBytes }, cpuLimitPercent: Math.min(100, Math.round(state.capacity.cpuMillis / (availableParallelism() * 10))),
       cpuPercent: sense.load.cpuPercent, jobsCpuPercent: sense.load.jobsPercent, memoryUsedBytes: memory.used, memoryBytes: memory.all, celsius: readings.celsius, batteryPercent: readings.batteryPercent, onBattery: readings.onBattery, idleMs: readings.idleMs === null ? null : Math.round(readings.idleMs),
       earnings: earnings.known, jobs, problems, drivers: [...ports.offers], timeZone: ports.timeZone, gui: ports.gui(),
     }
   }
   const timer = setInterval(second, SECOND_MS)
-  return { get now() { return now }, samples, onSecond(listener) { listeners.add(listener); return () => listeners.delete(listener) }, close() { clearInterval(timer); listeners.clear() } }
+  return { get now() { return now }, samples, onChange(listener) { listeners.add(listener); return () => listeners.delete(listener) }, refresh() { now = build(); for (const listener of listeners) listener(false) }, close() { clearInterval(timer); listeners.clear() } }
 }
 
 /** While one of these stands, nothing can be earned. */

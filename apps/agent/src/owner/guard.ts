@@ -26,6 +26,8 @@ export interface Guard {
   readonly files: OwnerFiles
   readonly readings: OwnerReadings
   readonly decision: OwnerDecision
+  /** When what stands still is handed back, on the wall clock; null: nothing stands still. */
+  readonly handBackAt: number | null
   close(): void
 }
 export const LOOK_MS = 250
@@ -63,5 +65,7 @@ export function createGuard({ dataDir, defaults, sense, clock, log, attempts, pa
   }
   look()
   const timer = setInterval(look, LOOK_MS)
-  return { look, get files() { return seen }, get readings() { return readings }, get decision() { return decision }, close() { clearInterval(timer); sense.close() } }
+  return { look, get files() { return seen }, get readings() { return readings }, get decision() { return decision },
+    get handBackAt() { return memory.pausedSince === null ? null : clock.wall() + seen.settings.freezeMs - (clock.now() - memory.pausedSince) },
+    close() { clearInterval(timer); sense.close() } }
 }

@@ -61,10 +61,12 @@ function show(now: OwnerStatus): void {
   text('next', nextOf(now))
   if (before === null || before.word !== now.word || before.says !== now.says) speak(`${WORDS[now.word]}. ${now.says}`)
   const owners = now.stopped || now.reasons.includes('paused')
-  get('pausing').hidden = now.stopped || (owners && now.wish.pause?.until === null)
+  get('pausing').hidden = now.stopped
   get('resuming').hidden = !owners
-  const freeze = now.settings.freezeMs / 60_000
-  text('consequence', now.stopped ? 'Every job was handed back; none is taken.' : owners ? 'No new job is taken meanwhile.' : `Running jobs stand still within a second${freeze > 0 ? `, and are handed back after ${freeze} min` : ' and are handed back'}. Time that they stand still is not paid; a job that is handed back is not paid at all.`)
+  get('pause').hidden = owners && now.wish.pause?.until === null
+  get('pause').className = owners ? '' : 'main'
+  text('pause', owners ? 'Without end' : 'Pause now')
+  text('consequence', consequenceOf(now))
 
   text('cpu', percent(now.cpuPercent))
   get('gauge').ariaLabel = `Processor ${percent(now.cpuPercent)}, of that jobs ${percent(now.jobsCpuPercent)}, limit for jobs ${percent(now.cpuLimitPercent)}`
@@ -103,6 +105,14 @@ function nextOf(now: OwnerStatus): string {
   if (now.word !== 'paused') return ''
   if (now.nextAt !== null) return now.reasons[0] === 'in_use' ? `Work goes on at ${moment(now.nextAt, now.at)}, if nobody touches it until then.` : `Work goes on: ${moment(now.nextAt, now.at)}.`
   return now.stopped || now.reasons.includes('paused') ? 'Until you say so.' : 'It goes on by itself when that is over.'
+}
+
+/** Before it is pressed: what a pause does. While it lasts: what becomes of what stands still. */
+function consequenceOf(now: OwnerStatus): string {
+  if (now.stopped) return 'Every job was handed back; none is taken.'
+  const still = now.jobs.length, minutes = now.settings.freezeMs / 60_000
+  if (now.word === 'paused') return still === 0 || now.handBackAt === null ? 'No job is taken meanwhile.' : `${still === 1 ? 'The job stands' : 'The jobs stand'} still, unpaid, and ${still === 1 ? 'is' : 'are'} handed back at ${moment(now.handBackAt, now.at)}. No new one is taken.`
+  return `Running jobs stand still within a second and are handed back ${minutes > 0 ? `after ${minutes} min` : 'at once'}. Time that they stand still is not paid; a job that is handed back is not paid at all.`
 }
 
 // Said aloud, at most once in five seconds.
