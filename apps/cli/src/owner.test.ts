@@ -14,14 +14,17 @@ import { openScreen } from './open-screen.ts'
 import { aFolder, aShell } from './test-cli.ts'
 
 let market: TestMarket, agent: RunningAgent, data: string
+const start = async (token?: string): Promise<void> => {
+  agent = await startAgent({
+    server: market.url, dataDir: data, ...(token === undefined ? {} : { token }), name: 'tower', prices: { cpuHour: '3600000' }, drivers: [createFakeDriver()], settings: QUICK_AGENT, capacity: { cpuMillis: 4_000, memoryBytes: 2 ** 33, diskBytes: 2 ** 36, gpus: 0 }, gui: {},
+    owner: { roots: { sys: '/nowhere', dev: '/nowhere', proc: '/proc', loginctl: '/nowhere' } },
+  })
+}
 beforeAll(async () => {
   market = await startMarket()
   const { body } = await market.call(market.demo.sellers[0]!.key, 'POST', '/v1/enrolments', { name: 'tower' })
   data = join(market.dir, 'tower')
-  agent = await startAgent({
-    server: market.url, dataDir: data, token: body.token as string, name: 'tower', prices: { cpuHour: '3600000' }, drivers: [createFakeDriver()], settings: QUICK_AGENT, capacity: { cpuMillis: 4_000, memoryBytes: 2 ** 33, diskBytes: 2 ** 36, gpus: 0 }, gui: {},
-    owner: { roots: { sys: '/nowhere', dev: '/nowhere', proc: '/proc', loginctl: '/nowhere' } },
-  })
+  await start(body.token as string)
   await agent.ready
 })
 afterAll(async () => { await agent?.stop(); await market?.stop() })
@@ -126,4 +129,27 @@ test('gui prints an address that opens once, and gives it to a browser that can 
   await expect.poll(() => readFileSync(told, 'utf8')).toBe('microsoft-edge --app=http://x/#t\n')
   expect(await openScreen('http://x/#t', { PATH: bin }, 'linux', 1000)).toBe(null) // no desktop
   expect(await openScreen('http://x/#t', env, 'linux', 0)).toBe(null) // root
+})
+
+// The last one: it takes the market away.
+test('without a market the screen shows what was last known, with its time, and says what is the matter', async () => {
+  const known = agent.owner()?.earnings
+  expect(known?.total).toMatch(/^[1-9]/)
+  await agent.stop()
+  await market.server.stop()
+  await start()
+  expect(agent.owner()).toMatchObject({ connected: false, earnings: known, node: agent.nodeId, name: 'tower' })
+  await expect.poll(() => agent.owner()?.problems, { timeout: 20_000 }).toContainEqual(expect.objectContaining({ code: 'no_connection', action: 'reconnect' }))
+  expect(agent.owner()).toMatchObject({ word: 'problem', says: 'The market cannot be reached.' })
+  const { cli } = aShell()
+  expect((await cli(['agent', 'pause', '--data', data])).code).toBe(0)
+})
+test('with no agent running, a word of the owner waits for its next start', async () => {
+  await agent.stop()
+  const { cli } = aShell()
+  const { code, stderr, stdout } = await cli(['agent', 'stop-all', '--data', data, '--json'])
+  expect([code, json(stdout)]).toEqual([0, { running: false, stopped: true, wish: { pause: { until: null } }, jobs: [] }])
+  expect(stderr).toContain('it holds from its next start')
+  await start()
+  expect(agent.owner()).toMatchObject({ stopped: true, word: 'paused' })
 })
