@@ -76,6 +76,7 @@ test.each([
   [['--server', 'http://x', '--memory', '4 apples'], '--memory must be a size such as 512MiB or 4GiB, not "4 apples".'],
   [['--server', 'http://x', '--driver', 'docker'], '--driver docker is none of'],
   [['--server', 'http://x', '--label', 'gpu'], '--label must be KEY=VALUE, not "gpu".'],
+  [['--server', 'http://x', '--gui-port', '70000'], '--gui-port must be a port from 0 to 65535, not "70000".'],
   [['--nonsense'], 'See --help.'],
   [['--server', 'http://x', '--container-runtime', 'kata'], '--container-runtime must be one of runc, crun, runsc, not "kata".'],
   [['--server', 'http://x', '--container-socket', 'docker.sock'], '--container-socket must be the whole path of a socket, or own, not "docker.sock".'],
@@ -87,7 +88,7 @@ test.each([
 test('options become a configuration', () => {
   expect(configOf(['--server', 'http://x', '--data', '/d', '--name', 'n', '--cpus', '1.5', '--memory', '4GiB', '--disk', '10g', '--cpu-hour', '0.5', '--label', 'a=b=c', '--driver', 'deno'], { LUMARIS_TOKEN: 't' })).toEqual({
     server: 'http://x', dataDir: '/d', name: 'n', token: 't', prices: { cpuHour: '500000' }, shares: { cpuMillis: 1500, memoryBytes: 4 * GIB, diskBytes: 10 * GIB }, labels: { a: 'b=c' }, driverIds: ['deno'],
-    logLevel: 'info', driverModule: null,
+    logLevel: 'info', driverModule: null, owner: {}, gui: { port: 0 },
   })
 })
 

@@ -38,11 +38,13 @@ const USAGE = `Runs this machine as a node of a market.
   --image-cache SIZE   what images may take on the disk                     (20GiB)
   --container-socket FILE      the engine to use, or "own" for a podman of the agent's own  (Docker or Podman where one runs, else its own)
   --container-runtime NAME     runc, crun or runsc
+  --gui-port PORT      the owner's screen on 127.0.0.1         (any free port)
+  --no-gui             without it
   --log-level LEVEL    debug, info, warn, error                (info)
 `
 const options = {
   server: { type: 'string' }, token: { type: 'string' }, data: { type: 'string' }, name: { type: 'string' }, region: { type: 'string' }, label: { type: 'string', multiple: true },
-  cpus: { type: 'string' }, memory: { type: 'string' }, disk: { type: 'string' }, gpus: { type: 'string' }, 'gpu-model': { type: 'string' }, 'gpu-memory': { type: 'string' }, driver: { type: 'string', multiple: true }, 'log-level': { type: 'string' }, 'driver-module': { type: 'string' },
+  cpus: { type: 'string' }, memory: { type: 'string' }, disk: { type: 'string' }, gpus: { type: 'string' }, 'gpu-model': { type: 'string' }, 'gpu-memory': { type: 'string' }, driver: { type: 'string', multiple: true }, 'gui-port': { type: 'string' }, 'no-gui': { type: 'boolean' }, 'log-level': { type: 'string' }, 'driver-module': { type: 'string' },
   registry: { type: 'string', multiple: true }, 'registry-auth': { type: 'string' }, 'image-cache': { type: 'string' }, 'container-socket': { type: 'string' }, 'container-runtime': { type: 'string' },
   'cpu-hour': { type: 'string' }, 'memory-gib-hour': { type: 'string' }, 'gpu-hour': { type: 'string' }, 'disk-gib-hour': { type: 'string' }, 'out-gib': { type: 'string' }, 'spot-percent': { type: 'string' }, start: { type: 'string' },
   help: { type: 'boolean' }, version: { type: 'boolean' },
@@ -62,6 +64,8 @@ export function configOf(argv: readonly string[], env: NodeJS.ProcessEnv): Agent
     if (!known.success) throw new AgentStopped(`--driver ${id} is none of ${DriverId.options.join(', ')}.`)
     return known.data
   })
+  const guiPort = Number(values['gui-port'] ?? 0)
+  if (!/^\d{1,5}$/.test(values['gui-port'] ?? '0') || guiPort > 65_535) throw new AgentStopped(`--gui-port must be a port from 0 to 65535, not "${values['gui-port']}".`)
   const prices: Partial<PriceSheet> = {}
   for (const [flag, field] of Object.entries(PRICES) as [keyof typeof PRICES, PriceName][]) {
     const text = values[flag]
@@ -78,6 +82,7 @@ export function configOf(argv: readonly string[], env: NodeJS.ProcessEnv): Agent
   }
   return {
     server, dataDir: values.data ?? join(homedir(), '.lumaris', 'agent'), name: values.name ?? nameFrom(hostname()), prices, shares: sharesOf(values), ...containersOf(values), logLevel: values['log-level'] ?? 'info', driverModule: values['driver-module'] ?? null,
+    owner: {}, ...(values['no-gui'] ? {} : { gui: { port: guiPort } }),
     ...(token === undefined ? {} : { token }), ...(values.region === undefined ? {} : { region: values.region }), ...(driverIds ? { driverIds } : {}),
     labels: Object.fromEntries((values.label ?? []).map((label) => {
       const at = label.indexOf('=')

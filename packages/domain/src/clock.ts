@@ -1,5 +1,6 @@
 // The tick of time: everything that happens because something else did not. Timers are hints, armed generously and checked here against the
 // rows, so an old one does nothing.
+import { FROZEN_MAX_MS } from '@lumaris/protocol'
 import type { AttemptId, JobId, QuoteId } from '@lumaris/protocol'
 import type { MarketState, Timer } from './state.ts'
 import { queueSlot } from './state.ts'
@@ -63,6 +64,8 @@ function overrun(turn: Turn, timer: Timer): void {
   const job = liveJob(turn, attempt.job).row
   const due = (attempt.startedAt ?? attempt.offeredAt) + job.spec.limits.runMs + turn.state.settings.overrunMs
   if (due > turn.now) { turn.state.timers.push(due, timer); return }
+  // Its meter speaks, and stands below the limit: the owner uses the machine, and the work stands still, unpaid. For a while that is no loss of control.
+  if (attempt.tickSeq > 0 && attempt.usage.runMs < job.spec.limits.runMs && turn.now < due + FROZEN_MAX_MS) { turn.state.timers.push(Math.min(turn.now + turn.state.settings.overrunMs, due + FROZEN_MAX_MS), timer); return }
   if (job.spec.disconnect === 'wait' && turn.state.nodes.get(attempt.node)?.presence === 'lost') return // it waits for its node; liveness ends it
   endAttempt(turn, attempt.id, 'driver_failed', 'it ran over its time limit and the node did not end it')
 }

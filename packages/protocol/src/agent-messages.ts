@@ -31,6 +31,8 @@ export const Hello = z.object({
   stream_id: z.string().max(64).optional(), last_seen: z.number().int().min(0).default(0),
   /** Number of its last heartbeat in this session: what an older one lists is older than `attempts`, also for a writer that has heard none. */
   heartbeat: z.number().int().min(0).optional(),
+  /** It takes no work just now: nothing is offered between this hello and the first heartbeat. */
+  paused: z.boolean().optional(),
 }).meta({ id: 'Hello' })
 export type Hello = z.infer<typeof Hello>
 export const helloText = (hello: { nonce: string; node_id: string; boot_id: string }): string => `lumaris-hello:${hello.nonce}:${hello.node_id}:${hello.boot_id}`
