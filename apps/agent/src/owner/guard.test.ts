@@ -1,4 +1,5 @@
 // The owner first, on a real agent with a market: what runs stands still, is not billed for it, and is given back in time.
+import { createHash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -127,6 +128,8 @@ test('many short visits add up: an attempt that has stood still for ten minutes 
 
 test('a real sandbox stands still within a second of the owner’s word, and goes on where it was', async () => {
   const { market, start, dataDir, stateOf } = await setup()
+  // Where sandboxes are set up lies beside the data directory for root, in the common temporary directory.
+  onTestFinished(() => rmSync(join(tmpdir(), `lumaris-${createHash('sha256').update(dataDir).digest('hex').slice(0, 12)}`), { recursive: true, force: true }))
   const found = (await findDrivers({ dataDir, only: ['bwrap'] })).filter(({ report }) => report.usable).map(({ driver }) => driver)
   if (found.length === 0) { console.warn('left out: bubblewrap does not work on this machine'); return }
   await start({ drivers: found, capacity: { ...CAPACITY, cpuMillis: 2_000 } })
