@@ -15,7 +15,7 @@ export type Answer = { status: number; body: any; headers: Headers } // eslint-d
 export type TestMarket = Awaited<ReturnType<typeof startMarket>>
 
 /** A market's times, a hundredth of the real ones, so that silence is noticed within a second. */
-export const QUICK = { heartbeatMs: 100, suspectMs: 300, lostMs: 600, offerMs: 1_000, resendMs: 100, cancelMs: 500, retryBackoffMs: 20, retryBackoffMaxMs: 200 }
+export const QUICK = { heartbeatMs: 100, suspectMs: 300, lostMs: 600, offerMs: 1_000, resendMs: 100, cancelMs: 500, sliceMs: 200, spotEveryMs: 200, retryBackoffMs: 20, retryBackoffMaxMs: 200 }
 export const QUICK_AGENT = { heartbeatMs: 100, startLeaseMs: 300, selfStopMs: 450, orphanMs: 20_000, tickMs: 100, sealMs: 20 }
 
 export async function startMarket(options: { server?: Partial<ServerConfig>; agents?: number } = {}) {
@@ -37,11 +37,11 @@ export async function startMarket(options: { server?: Partial<ServerConfig>; age
     return { status: response.status, body: parsed, headers: response.headers }
   }
 
-  async function join_(name: string, more: { seller?: number; cpuHour?: number; cpuMillis?: number } = {}): Promise<RunningAgent> {
+  async function join_(name: string, more: { seller?: number; cpuHour?: number; cpuMillis?: number; spotPercent?: number } = {}): Promise<RunningAgent> {
     const key = demo.sellers[more.seller ?? agents.length % demo.sellers.length]?.key ?? ''
     const { body } = await call(key, 'POST', '/v1/enrolments', { name })
     const agent = await startAgent({
-      server: server.url, dataDir: join(dir, name), token: body.token, name, prices: { cpuHour: String(Math.round((more.cpuHour ?? 1) * 1_000_000)) }, drivers: [createFakeDriver()], settings: QUICK_AGENT, stopMs: 1_000,
+      server: server.url, dataDir: join(dir, name), token: body.token, name, prices: { cpuHour: String(Math.round((more.cpuHour ?? 1) * 1_000_000)), ...(more.spotPercent === undefined ? {} : { spotPercent: more.spotPercent }) }, drivers: [createFakeDriver()], settings: QUICK_AGENT, stopMs: 1_000,
       capacity: { cpuMillis: more.cpuMillis ?? 8000, memoryBytes: 16 * GIB, diskBytes: 100 * GIB, gpus: 0 },
     })
     await agent.ready

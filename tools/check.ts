@@ -6,6 +6,8 @@ const steps: [string, string[]][] = [
   ['tsc', ['-p', 'packages/protocol']],
   ['tsc', ['-p', 'packages/domain']],
   ['tsc', ['-p', 'packages/link']],
+  // The owner's page runs in a browser: types of its own.
+  ['tsc', ['-p', 'apps/agent/src/gui/page']],
   ['tsc', ['-p', '.']],
   ['oxlint', ['--type-aware', '--deny-warnings', '.']],
 ]

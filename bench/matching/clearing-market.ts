@@ -37,7 +37,6 @@ export function market(seed: number, units: number, mechanism: Mechanism): Day {
       const bids = buyers.map(({ slot, value, since, held }): Bid => ({ slot, max: value, since, held }))
       const asks = cost.flatMap((min, i): Ask[] => (busy.has(node(i)) ? [{ node: node(i), units: 0, min }] : [{ node: node(i), units: 1, min }]))
       const result = clear(bids, asks, r * CLEAR_EVERY_MS, 0), bySlot = new Map(buyers.map((buyer) => [buyer.slot, buyer]))
-      day.balance -= result.surplus // a class that is thin, as at the start, leaves what it says it leaves
       for (const { slot } of result.evicted) { (bySlot.get(slot) as Buyer).held = null; day.evicted++ }
       for (const { slot, held } of result.warned) (bySlot.get(slot) as Buyer).held = held
       day.moved += result.moved.length

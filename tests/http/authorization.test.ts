@@ -21,7 +21,7 @@ const MAY: Record<RouteName, Caller[] | 'all'> = {
   createStanding: ['buyerA', 'buyerB'], listStanding: ['buyerA', 'buyerB', 'readOnlyKey'], getStanding: ['buyerA', 'readOnlyKey'], standingEvents: ['buyerA', 'readOnlyKey'], dropStanding: ['buyerA'],
   statBlob: [...PEOPLE, 'agent', 'readOnlyKey'], putBlob: [...PEOPLE, 'agent'], getBlob: [...PEOPLE, 'agent', 'readOnlyKey'],
   createEnrolment: ['sellerA', 'sellerB'], listNodes: PEOPLE, getNode: ['sellerA', 'admin'], explainNode: ['sellerA', 'admin'], pauseNode: ['sellerA', 'admin'], resumeNode: ['sellerA', 'admin'], priceNode: ['sellerA', 'admin'],
-  getWallet: PEOPLE, listEntries: PEOPLE, createTopup: ['buyerA', 'buyerB'], checkLedger: ['admin'], marketTable: ['admin'],
+  getWallet: PEOPLE, listEntries: PEOPLE, createTopup: ['buyerA', 'buyerB'], nodeEarnings: ['agent'], checkLedger: ['admin'], marketTable: ['admin'],
 }
 const BODIES: Partial<Record<RouteName, unknown>> = {
   createKey: { label: 'x', scopes: ['jobs:read'] }, createQuote: { spec: { command: ['fake:exit', '0'] } }, submitJob: { cap: '1000', spec: { command: ['fake:exit', '0'] } }, createStanding: { spec: { command: ['fake:exit', '0'], resources: { cpuMillis: 900_000 } } }, createEnrolment: {}, recordMerged: { sha256: '0'.repeat(64), size: 1 }, priceNode: { cpuHour: '5' },

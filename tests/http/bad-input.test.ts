@@ -110,6 +110,17 @@ test('a request that contradicts itself', async () => {
   refused(await post('/v1/quotes', { spec: { ...spec, inputs: [{ path: 'a', blob: '0'.repeat(64), size: 1 }, { path: 'a', blob: '1'.repeat(64), size: 1 }] } }), 'impossible_request')
   refused(await post('/v1/quotes', { spec: { ...spec, resources: { diskBytes: 1_048_576 }, inputs: [{ path: 'a', blob: '0'.repeat(64), size: 2_000_000 }] } }), 'impossible_request')
 })
+test('an image that is not named by registry and digest, and one that does not go with the runtime', async () => {
+  const digest = `sha256:${'0'.repeat(64)}`, container = { ...spec, runtime: 'container' }
+  for (const image of ['busybox', 'docker.io/library/busybox', 'docker.io/library/busybox:1.36', `busybox@${digest}`, `library/busybox@${digest}`, `docker.io/Library/busybox@${digest}`, `docker.io/busybox@sha256:${'0'.repeat(63)}`, `docker.io/busybox@md5:${'0'.repeat(32)}`, `http://docker.io/busybox@${digest}`, `user:password@docker.io/busybox@${digest}`, `docker.io/../busybox@${digest}`, `docker.io/bu sybox@${digest}`, `docker.io/busybox@${digest}\n`, '', 7]) {
+    const answer = await post('/v1/quotes', { spec: { ...container, image } })
+    refused(answer, 'invalid_request')
+    expect(answer.body.errors[0]).toMatchObject({ pointer: '/spec/image' })
+  }
+  refused(await post('/v1/quotes', { spec: container }), 'impossible_request')
+  refused(await post('/v1/quotes', { spec: { ...spec, image: `docker.io/library/busybox@${digest}` } }), 'impossible_request')
+  for (const image of [`docker.io/library/busybox@${digest}`, `ghcr.io/a/b/c_d.e-f:v1.2@${digest}`, `127.0.0.1:5000/x@${digest}`, `localhost/x@${digest}`]) refused(await post('/v1/jobs', { spec: { ...container, image }, noWait: true }), 'no_node_fits')
+})
 test('an input that was never uploaded', async () => {
   const answer = await post('/v1/jobs', { spec: { ...spec, inputs: [{ path: 'a', blob: '0'.repeat(64), size: 1 }] }, cap: '1000' })
   refused(answer, 'blob_missing')

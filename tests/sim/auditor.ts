@@ -3,7 +3,7 @@
 //
 // The invariants have numbers; docs/benchmarks/mutations.md says what each means. I17 (an order book that is never crossed) does not apply: there
 // is no book.
-import { ATTEMPT, JOB, SLOT, TASK, busyReason, holdsNode, isLive, isTerminal, neverReason, requirementOf, termsOf, worstCost } from '@lumaris/domain'
+import { ATTEMPT, JOB, SLOT, TASK, busyReason, holdsNode, isLive, isTerminal, neighbours, neverReason, requirementOf, termsOf, worstCost } from '@lumaris/domain'
 import type { AttemptRow, JobRow, MarketState, NodeRow, SlotRow, TaskRow, TickRow } from '@lumaris/domain'
 import { CAUSES, account, canonical, isExternal, isRefusal } from '@lumaris/protocol'
 import type { Capacity, JobEvent, NodeId } from '@lumaris/protocol'
@@ -116,7 +116,7 @@ export class Auditor {
       if (row.state === 'failed') world.saw('job failed')
       if (row.state === 'failed' && (world.db.jobs.get(row.job)?.tasksDone ?? 0) > 0 && world.db.jobs.get(row.job)?.spec.onFailure === 'finish') world.saw('the rest finished after a failure')
       if (row.state === 'cancelled') world.saw('job cancelled')
-      if (row.state === 'expired') world.saw('job expired')
+      if (row.state === 'expired') { world.saw('job expired'); if (row.at >= (world.db.jobs.get(row.job)?.spec.deadline ?? Infinity)) world.saw('deadline missed') }
     }
     if (row.type === 'settled' && row.amount !== '0') {
       const cause = world.db.attempts.get(row.attempt ?? '')?.cause
@@ -166,6 +166,8 @@ export class Auditor {
     for (const task of tasks) task.slots.forEach((slot, i) => this.#slot(task, slot, i))
     for (const attempt of attempts) this.#attemptAfter(job, attempt)
     for (const task of tasks) this.#copies(job, task, attempts)
+    this.#spread(job, attempts)
+    this.#cost(job, attempts)
   }
 
   #slot(task: TaskRow, slot: SlotRow, index: number): void {
@@ -184,6 +186,7 @@ export class Auditor {
     const { fail } = this.#bound
     if (attempt.billed === null || attempt.billed === 0n) return
     const slot = this.#world.db.tasks.get(job.id)?.[attempt.task]?.slots[attempt.slot]
+    if (attempt.cause === 'preempted') return this.#displaced(attempt)
     if (attempt.state !== 'valid' && !(attempt.state === 'ended' && attempt.cause && CAUSES[attempt.cause].bears === 'buyer')) fail('I7', `${attempt.id} is paid and ${attempt.state} (${attempt.cause})`, [attempt.id])
     if (slot?.fence !== attempt.fence) fail('I7', `${attempt.id} is paid under fence ${attempt.fence}, its slot has ${slot?.fence}`, [attempt.id])
     if (attempt.billed > job.attemptCap) fail('I7', `${attempt.id} costs ${attempt.billed}, above ${job.attemptCap}`, [attempt.id])
@@ -193,6 +196,24 @@ export class Auditor {
     if (sum !== attempt.billed || entry.postings.some((posting) => posting.to !== account.fee && posting.to !== account.pending(attempt.seller))) fail('I7', `${entry.id} pays ${sum} or the wrong seller`, [attempt.id])
   }
 
+  /** Interruptible work that made place: paid once, by who took the place, at most what was agreed then. */
+  #displaced(attempt: AttemptRow): void {
+    const { fail } = this.#bound, { db } = this.#world, { displaced } = attempt
+    const entry = db.entries.get(`displace:${attempt.id}`)
+    if (!displaced || !entry || attempt.billed === null) return fail('I7', `${attempt.id} made place, is billed ${attempt.billed}, and no entry says who pays`, [attempt.id])
+    if (attempt.billed > BigInt(displaced.most)) fail('I7', `${attempt.id} costs ${attempt.billed}, above the ${displaced.most} agreed`, [attempt.id, displaced.by])
+    if (entry.postings.reduce((sum, { amount }) => sum + amount, 0n) !== attempt.billed || entry.postings.some(({ from, to }) => from !== account.escrow(displaced.by) || (to !== account.fee && to !== account.pending(attempt.seller)))) fail('I7', `${entry.id} pays another sum, or another seller, or another pays`, [attempt.id])
+    this.#world.saw('place taken and paid')
+  }
+
+  /** What a job was billed is what its own attempts cost, and the places it took. */
+  #cost(job: JobRow, attempts: readonly AttemptRow[]): void {
+    const own = attempts.reduce((sum, attempt) => sum + (attempt.cause === 'preempted' ? 0n : attempt.billed ?? 0n), 0n)
+    if (job.cost !== own + job.displaced) this.#bound.fail('I27', `${job.id} costs ${job.cost}: ${own} for its attempts, ${job.displaced} for places`, [job.id])
+    if (job.displaced > BigInt(job.spec.displace ?? 0) * BigInt((job.spec.copies === 1 ? 1 : job.spec.copies + 2) * job.tasksTotal)) this.#bound.fail('I27', `${job.id} paid ${job.displaced} for places, above its ${job.spec.displace} each`, [job.id])
+    if (job.spec.interruptible && attempts.some(({ state }) => state === 'valid')) this.#world.saw('interruptible work ended well')
+  }
+
   #copies(job: JobRow, task: TaskRow, attempts: readonly AttemptRow[]): void {
     const { fail } = this.#bound
     const valid = attempts.filter((attempt) => attempt.task === task.index && attempt.state === 'valid')
@@ -200,6 +221,14 @@ export class Auditor {
     if (valid.length === 0) return
     if (valid.length < job.spec.copies || new Set(valid.map((attempt) => attempt.seller)).size < job.spec.copies) fail('I13', `the ${valid.length} results of ${job.id}.${task.index} are not from ${job.spec.copies} owners`, [job.id])
     if (job.spec.copies > 1) this.#world.saw(attempts.some((attempt) => attempt.task === task.index && attempt.state === 'invalid') ? 'copies disagreed' : 'copies agreed')
+  }
+
+  #spread(job: JobRow, attempts: readonly AttemptRow[]): void {
+    const { spread } = job.spec.placement
+    if (spread === undefined || job.spec.copies > 1) return
+    const places = attempts.flatMap((attempt) => (holdsNode(attempt.state) ? [spread === 'owner' ? attempt.seller : attempt.node] : []))
+    if (new Set(places).size < places.length) this.#bound.fail('I26', `${job.id} asks to be spread by ${spread}, and two of its tasks run on ${places.join()}`, [job.id])
+    if (places.length > 1) this.#world.saw('spread kept apart')
   }
 
   #nodeAfter(id: string): void {
@@ -302,11 +331,13 @@ export class Auditor {
     for (const live of state.jobs.values()) for (const task of live.tasks) task.slots.forEach((slot, index) => {
       if (slot.state !== 'pending' || live.row.cancelling) return
       const key = waitKey({ job: live.row.id, task: task.index, slot: index, fence: slot.fence })
-      const queued = waits.queued.has(key)
+      // Sold every half minute: it need not have what is free this moment, but must stand where the next sale looks.
+      const sold = live.row.spec.interruptible !== undefined
+      const queued = sold ? state.spot.get(`${live.row.id}.${task.index}.${index}`)?.fence === slot.fence : waits.queued.has(key)
       if (!queued && !waits.backoff.has(`${live.row.id}.${task.index}.${index}`)) fail('I14', `slot ${key} waits, and stands neither in the queue nor under a timer`, [live.row.id])
-      if (!queued || slot.notBefore > writer.now) return
+      if (!queued || sold || slot.notBefore > writer.now) return
       const owners = live.row.spec.copies === 1 ? [] : live.attempts.filter((attempt) => attempt.task === task.index && attempt.slot !== index && (isLive(attempt.state) || attempt.state === 'valid' || attempt.state === 'invalid')).map((attempt) => attempt.seller)
-      const need = requirementOf(live.row, slot, owners)
+      const need = requirementOf(live.row, slot, owners, neighbours(state, live.row, task))
       for (const node of state.nodes.values()) {
         if (busyReason(state, node, need, writer.now) || neverReason(node, need) || worstCost(node, need) > need.attemptCap) continue
         fail('I14', `slot ${key} sleeps while ${node.id} has room for it`, [live.row.id, node.id])

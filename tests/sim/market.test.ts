@@ -30,7 +30,7 @@ test.for([1, 2, 3, 4, 5])('seed %i is the same market twice', { timeout: 60_000 
  */
 const CAUGHT: Partial<Record<GuardName, { readonly seed: number; readonly by: readonly string[] }>> = {
   resendOffers: { seed: 2, by: ['H3'] },
-  idempotencyKey: { seed: 1, by: ['I15'] },
+  idempotencyKey: { seed: 1, by: ['I15', 'I4'] },
   distinctOwners: { seed: 1, by: ['I13'] },
   heartbeatOrder: { seed: 1, by: ['H2', 'I21'] },
   reconcileMissing: { seed: 1, by: ['I24'] },
@@ -41,7 +41,7 @@ const CAUGHT: Partial<Record<GuardName, { readonly seed: number; readonly by: re
   leaseFromSend: { seed: 3, by: ['I21'] },
   liveOnly: { seed: 1, by: ['bug'] },
   epochCheck: { seed: 1, by: ['I9b'] },
-  rereadAfterUnknown: { seed: 1, by: ['memory', 'rows', 'I3', 'I11', 'I14', 'I15', 'I16', 'bug'] },
+  rereadAfterUnknown: { seed: 1, by: ['I18', 'memory', 'rows', 'I3', 'I11', 'I14', 'I15', 'I16', 'bug'] },
   journalBeforeAccept: { seed: 1, by: ['I22'] },
   ackAfterCommit: { seed: 7, by: ['H1', 'L4', 'L5'] },
 }

@@ -59,10 +59,14 @@ export class Buyer {
       copies: Number(chance.weighted({ 1: 70, 2: 18, 3: 12 })), disconnect: chance.weighted({ replace: 55, wait: 15, exclusive: 30 }), priority: chance.between(1, 10),
     }
     // Some finish what they can when a task fails; of theirs only one does. Drawn from what is drawn already, so that old seeds stay what they were.
-    if (input.priority === 3 || input.priority === 6) {
+    if (input.priority === 3 || input.priority === 4) {
       input.onFailure = 'finish'
       if (input.env?.['SIM_EXIT'] === '7') input.tasks = input.tasks?.map((_task, i) => ({ env: { SIM_EXIT: i === 0 ? '7' : '0' } }))
     }
+    if (input.priority === 8) return JobSpec.parse({ ...input, deadline: Math.round(1_700_000_000_000 + this.#world.now + runMs * (0.25 + chance.next())) })
+    if (input.priority === 9) return JobSpec.parse({ ...input, placement: { spread: chance.pick(['node', 'owner']) } })
+    if (input.priority === 6) return JobSpec.parse({ ...input, interruptible: chance.happens(0.5) ? {} : { bidHour: String(chance.between(100_000, 2_000_000)) } })
+    if (input.priority === 5) return JobSpec.parse({ ...input, displace: String(chance.between(100, 40_000)) })
     // Some want what nobody has, and give in after a while.
     return JobSpec.parse(input.priority === 7 ? { ...input, placement: { regions: ['elsewhere'] }, fallback: [{ afterMs: 30_000, regions: null }] } : input)
   }
@@ -128,7 +132,7 @@ export class Buyer {
   }
 }
 
-const pricesAt = (cpuHour: number) => PriceSheet.parse({ start: '20', cpuHour: String(cpuHour), memoryGibHour: '100000' })
+const pricesAt = (cpuHour: number) => PriceSheet.parse({ start: '20', cpuHour: String(cpuHour), memoryGibHour: '100000', spotPercent: 50 })
 
 export class Seller {
   readonly #world: World

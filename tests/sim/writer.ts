@@ -305,7 +305,7 @@ export class Writer {
 function dueReleases(db: Database, now: number): Extract<Command, { kind: 'release' }>['due'] {
   const due: { attempt: AttemptId; seller: UserId; amount: bigint }[] = []
   for (const entry of db.entries.values()) {
-    if (entry.kind !== 'settle' || entry.at > now - DISPUTE_MS || !entry.attempt || db.released.has(entry.attempt)) continue
+    if ((entry.kind !== 'settle' && entry.kind !== 'displace') || entry.at > now - DISPUTE_MS || !entry.attempt || db.released.has(entry.attempt)) continue
     const row = db.attempts.get(entry.attempt)
     const amount = (row?.billed ?? 0n) - (row?.fee ?? 0n)
     if (row && amount > 0n && due.length < 20) due.push({ attempt: row.id, seller: row.seller, amount })

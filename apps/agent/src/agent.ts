@@ -5,15 +5,16 @@
 import { EventEmitter } from 'node:events'
 import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DEFAULT_AGENT_SETTINGS, createAgentState, listAttempts, nextClockMs, restoreAgent } from '@lumaris/domain'
+import { DEFAULT_AGENT_SETTINGS, createAgentState, listAttempts, nextClockMs, restoreAgent, shareOf } from '@lumaris/domain'
 import type { AgentSettings, AgentState, JournalRecord } from '@lumaris/domain'
 import { NodeName } from '@lumaris/protocol'
-import type { AttemptId, Capacity, DriverId, DriverOffer, NodeId, PriceSheet } from '@lumaris/protocol'
+import type { AttemptId, Capacity, DriverId, DriverOffer, NodeId, OwnerSettingsInput, OwnerStatus, PriceSheet } from '@lumaris/protocol'
 import { createAttempts } from './attempts.ts'
 import type { AgentDriver, AttemptPorts, Attempts } from './attempts.ts'
 import { createBlobs } from './blobs.ts'
 import { createClock } from './clock.ts'
 import type { Clock } from './clock.ts'
+import type { ContainerSettings } from './drivers/container.ts'
 import { createConnection } from './connection.ts'
 import type { Connection } from './connection.ts'
 import { AGENT_VERSION, enrol, loadEnrolment } from './enrol.ts'
@@ -27,6 +28,10 @@ import type { Journal } from './journal.ts'
 import { lockDataDir } from './lock.ts'
 import { AgentStopped, saysOf, silent } from './log.ts'
 import type { Log } from './log.ts'
+import type { Owner } from './owner/owner.ts'
+import { readOwnerFiles } from './owner/files.ts'
+import type { SenseRoots } from './owner/sense.ts'
+import { tapLog } from './gui/recent-log.ts'
 import { createRunner } from './runner.ts'
 import type { Act, Runner } from './runner.ts'
 import { sealOf, sha256 } from './seal.ts'
@@ -49,9 +54,15 @@ export type AgentConfig = {
   readonly drivers?: readonly AgentDriver[]
   /** Only these of the machine's drivers. */
   readonly driverIds?: readonly DriverId[]
+  /** Engine, registries and image cache of the container driver. */
+  readonly containers?: ContainerSettings
   /** How to find the files of a job, for drivers that keep them elsewhere. */
   readonly collect?: AttemptPorts['collect']
   readonly settings?: Partial<AgentSettings>
+  /** The owner of the machine comes first: settings, wishes and the kill switch of the data directory are obeyed. Without it there is no owner but the caller. */
+  readonly owner?: { readonly defaults?: OwnerSettingsInput; readonly roots?: Partial<SenseRoots>; readonly timeZone?: string }
+  /** The owner's screen on 127.0.0.1, at this port or any. Only with `owner`. */
+  readonly gui?: { readonly port?: number }
   /** `memory` keeps nothing through a restart: for benchmarks. */
   readonly journal?: 'file' | 'memory'
   /** How long `stop` waits for the ends of what runs to be known to the market. */
@@ -75,6 +86,10 @@ export interface RunningAgent {
   state(): AgentSnapshot
   /** No new work, or work again. */
   pause(paused: boolean): void
+  /** Where the owner's screen is. */
+  readonly gui: string | null
+  /** What that screen shows. */
+  owner(): OwnerStatus | null
   /** Gives back what runs, waits until the market knows, and leaves. */
   stop(): Promise<void>
 }
@@ -84,20 +99,20 @@ const POLL_MS = 1000
 const SILENT_HEARTBEATS = 3
 
 export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
-  const log = config.log ?? silent
+  const tap = tapLog(config.log ?? silent, () => config.clock?.wall() ?? Date.now())
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
   const lock = lockDataDir(config.dataDir)
-  try { return await start(config, log, lock) } catch (error) { lock.release(); throw error }
+  try { return await start(config, tap, lock) } catch (error) { lock.release(); throw error }
 }
 
-async function start(config: AgentConfig, log: Log, lock: { release(): void }): Promise<RunningAgent> {
-  const { dataDir } = config
+async function start(config: AgentConfig, tap: ReturnType<typeof tapLog>, lock: { release(): void }): Promise<RunningAgent> {
+  const { dataDir } = config, { log } = tap
   const clock = config.clock ?? createClock()
   const identity = await loadIdentity(dataDir)
   let onTrouble: (says: string | null) => void = () => undefined
   const { journal, records } = config.journal === 'memory' ? { journal: memoryJournal(), records: [] as JournalRecord[] } : await openJournal(join(dataDir, 'journal'), { log, onTrouble: (says) => onTrouble(says) })
+  const { drivers, offers } = await provenDrivers(config, log).catch(async (error: unknown) => { await journal.close(); throw error })
   try {
-    const { drivers, offers } = await provenDrivers(config, log)
     for (const driver of drivers.values()) {
       const ended = await driver.reap()
       if (ended > 0) log.warn({ driver: driver.id, ended }, 'sandboxes of an earlier agent were still there, and were ended')
@@ -105,28 +120,32 @@ async function start(config: AgentConfig, log: Log, lock: { release(): void }): 
     const workDir = join(dataDir, 'work')
     await wipeLeftovers(workDir)
     const capacity = config.capacity ?? await findCapacity(dataDir, config.shares)
+    if (config.owner) readOwnerFiles(dataDir, config.owner.defaults) // an owner's settings that cannot be read are no reason to take the usual ones
     const enrolled = await enrolledAs(config, identity, capacity)
     const settings = { ...DEFAULT_AGENT_SETTINGS, ...config.settings }
     const state = createAgentState(enrolled.node, capacity, settings)
     restoreAgent(state, records)
     log.info({ node: enrolled.node, drivers: [...drivers.keys()], capacity, results: state.attempts.size }, 'agent starts')
-    const agent = compose({ config, log, lock, clock, identity, journal, drivers, offers, workDir, enrolled, state, settings })
+    const agent = compose({ config, log, lock, clock, identity, journal, drivers, offers, workDir, enrolled, state, settings, tap })
     onTrouble = agent.trouble
+    await agent.open()
     return agent.running
-  } catch (error) { await journal.close(); throw error }
+  } catch (error) { for (const driver of drivers.values()) await driver.close?.(); await journal.close(); throw error }
 }
 
 type Parts = {
   config: AgentConfig; log: Log; lock: { release(): void }; clock: Clock; identity: Identity; journal: Journal; drivers: Map<DriverId, AgentDriver>; offers: DriverOffer[]
-  workDir: string; enrolled: Enrolled; state: AgentState; settings: { -readonly [Name in keyof AgentSettings]: AgentSettings[Name] }
+  workDir: string; enrolled: Enrolled; state: AgentState; tap: ReturnType<typeof tapLog>; settings: { -readonly [Name in keyof AgentSettings]: AgentSettings[Name] }
 }
-function compose({ config, log, lock, clock, identity, journal, drivers, offers, workDir, enrolled, state, settings }: Parts): { running: RunningAgent; trouble: (says: string | null) => void } {
+function compose({ config, log, lock, clock, identity, journal, drivers, offers, workDir, enrolled, state, settings, tap }: Parts): { running: RunningAgent; trouble: (says: string | null) => void; open(): Promise<void> } {
   const events = new EventEmitter<AgentEvents>()
   const ready = Promise.withResolvers<void>(), ended = Promise.withResolvers<string | null>()
   const leaving = new AbortController()
   const load = createLoadMeter()
+  const full = state.capacity
   let httpToken = ''
-  let pausedByOwner = false, stopping = false
+  let pausedByOwner = false, pausedByGuard = false, stopping = false
+  let owner: Owner | null = null
   const changed = (): void => { events.emit('changed') }
 
   /** Resolves when it is true; looks again whenever something has changed. */
@@ -152,7 +171,7 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
     collect: config.collect ?? collectLater,
     input(input) {
       if (input.kind === 'started') events.emit('started', input.attempt)
-      if (input.kind === 'ended') events.emit('ended', input.attempt, input.end.cause)
+      if (input.kind === 'ended') { events.emit('ended', input.attempt, input.end.cause); owner?.earnings.stir() }
       runner.input(input)
     },
     freshLease(give) {
@@ -162,12 +181,13 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
   })
   const connection: Connection = createConnection({
     server: config.server, identity, clock, log, silenceMs: () => settings.heartbeatMs * SILENT_HEARTBEATS,
-    describe: () => ({ node_id: state.node, agent_version: AGENT_VERSION, capacity: state.capacity, drivers: offers, attempts: listAttempts(state), heartbeat: state.heartbeat }),
+    describe: () => ({ node_id: state.node, agent_version: AGENT_VERSION, capacity: state.capacity, drivers: offers, attempts: listAttempts(state), heartbeat: state.heartbeat, paused: state.paused }),
     welcomed(welcome, helloSentAt) {
       httpToken = welcome.http_token
       // The market sets the pace, unless this agent was told otherwise.
       settings.heartbeatMs = config.settings?.heartbeatMs ?? welcome.heartbeat_ms
       log.info({ session: welcome.session }, 'connected to the market')
+      owner?.earnings.stir()
       runner.input({ kind: 'welcome', welcome, helloSentAt })
       events.emit('welcome', welcome.session)
       ready.resolve()
@@ -204,7 +224,7 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
       runner.input({ kind: 'clock' })
     }, due - now)
   }
-  const meters = setInterval(() => attempts.poll(), POLL_MS)
+  let meters: NodeJS.Timeout | undefined
 
   let over: Promise<void> | null = null
   /** `bye` null: the market is not told, or would not listen. */
@@ -216,7 +236,8 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
       await connection.close(bye)
       await attempts.idle()
       clearInterval(meters)
-      for (const driver of drivers.values()) await driver.reap().catch((error: unknown) => log.error({ driver: driver.id, error }, 'the driver could not clean up'))
+      await owner?.close()
+      for (const driver of drivers.values()) await driver.reap().then(() => driver.close?.()).catch((error: unknown) => log.error({ driver: driver.id, error }, 'the driver could not clean up'))
       await journal.close()
       lock.release()
       if (says !== null) ready.reject(new AgentStopped(says))
@@ -239,16 +260,36 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
   }
 
   function pause(): void {
-    const paused = pausedByOwner || journal.trouble !== null
+    const paused = pausedByOwner || pausedByGuard || journal.trouble !== null
+    if (paused === state.paused) return
     runner.input({ kind: 'pause', paused })
     // Past the queue, which may stand still for a full disk: it claims nothing.
     if (connection.connected) connection.send({ type: 'pause', paused })
   }
   ready.promise.catch(() => undefined) // whoever waits for it is told; nobody has to wait
-  connection.open()
-  setClock()
+  /** The owner's word first, then the market's. */
+  async function open(): Promise<void> {
+    meters = setInterval(() => attempts.poll(), POLL_MS)
+    try {
+      if (config.owner) owner = await (await import('./owner/owner.ts')).startOwner({
+        config, log, clock, state, enrolled, full, offers, journal, attempts, connection, drivers, lines: () => tap.lines(), secrets: () => [httpToken, config.token ?? ''].filter(Boolean),
+        pause(paused) { pausedByGuard = paused; pause() },
+        reclaim: (ids) => runner.input(ids ? { kind: 'reclaim', attempts: ids } : { kind: 'reclaim' }),
+        share(share) {
+          const capacity = shareOf(full, share)
+          if (capacity.cpuMillis === state.capacity.cpuMillis && capacity.memoryBytes === state.capacity.memoryBytes) return
+          runner.input({ kind: 'capacity', capacity })
+          connection.again()
+        },
+        token: () => httpToken,
+      })
+    } catch (error) { clearInterval(meters); throw error }
+    connection.open()
+    setClock()
+  }
   const running: RunningAgent = {
     nodeId: state.node, events, ready: ready.promise, ended: ended.promise, stop,
+    get gui() { return owner?.gui ?? null }, owner: () => owner?.status.now ?? null,
     pause(paused) { pausedByOwner = paused; pause() },
     state: () => ({
       node: state.node, name: enrolled.name, server: config.server, connected: state.connected, session: state.session, paused: state.paused, stopping: state.stopping, capacity: state.capacity,
@@ -256,7 +297,7 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
       attempts: [...state.attempts].map(([id, one]) => ({ id, job: one.order.job_id, state: one.state, driver: one.order.driver, runMs: one.usage.runMs, cause: one.result?.cause ?? one.stopping })),
     }),
   }
-  return { running, trouble: () => { pause(); changed() } }
+  return { running, trouble: () => { pause(); changed() }, open }
 }
 
 async function enrolledAs(config: AgentConfig, identity: Identity, capacity: Capacity): Promise<Enrolled> {
@@ -272,7 +313,7 @@ async function enrolledAs(config: AgentConfig, identity: Identity, capacity: Cap
 
 /** Only what has proved itself on this machine is offered. */
 async function provenDrivers(config: AgentConfig, log: Log): Promise<{ drivers: Map<DriverId, AgentDriver>; offers: DriverOffer[] }> {
-  const found = config.drivers ? await Promise.all(config.drivers.map(async (driver) => ({ driver, report: await driver.probe() }))) : await machineDrivers(config)
+  const found = config.drivers ? await Promise.all(config.drivers.map(async (driver) => ({ driver, report: await driver.probe() }))) : await machineDrivers(config, log)
   const drivers = new Map<DriverId, AgentDriver>()
   const offers: DriverOffer[] = []
   for (const { driver, report } of found) {
@@ -284,7 +325,7 @@ async function provenDrivers(config: AgentConfig, log: Log): Promise<{ drivers: 
   return { drivers, offers }
 }
 // Loaded when they are needed: a process that brings its own drivers does without.
-const machineDrivers = async (config: AgentConfig) => (await import('./drivers/find-drivers.ts')).findDrivers({ dataDir: config.dataDir })
+const machineDrivers = async (config: AgentConfig, log: Log) => (await import('./drivers/find-drivers.ts')).findDrivers({ dataDir: config.dataDir, ...(config.driverIds ? { only: config.driverIds } : {}), containers: { progress: (progress) => log.debug({ ...progress }, 'an image is coming'), ...config.containers } })
 const collectLater = async function* (root: string) { yield* (await import('./drivers/collect-outputs.ts')).collectOutputs(root) }
 
 /** Results are with the market or named in the journal; whatever else lies there belongs to nobody. */

@@ -1,6 +1,6 @@
 // One attempt, from its order to its end:
 //
-//   work directory → inputs → a fresh lease → sandbox → started → (output, meter) → exit → outputs stored → ended
+//   work directory → inputs → image → a fresh lease → sandbox → started → (output, meter) → exit → outputs stored → ended
 //
 // Every attempt ends exactly once with a cause, whatever happens on the way; being stopped is one of the ways. The core decides what is started
 // and stopped; here it is done. What has no inputs and needs no directory touches no disk.
@@ -47,9 +47,11 @@ export interface Attempts {
   start(order: JobDispatch): void
   kill(id: AttemptId, cause: Cause): void
   wipe(id: AttemptId): void
-  /** Stops the meter and the program; `resume` goes on. */
-  pause(id: AttemptId): Promise<void>
-  resume(id: AttemptId): Promise<void>
+  /** All that runs stands still, and its meter with it; nothing is started meanwhile. Resolves when it is so. What cannot be made to stand is given back. */
+  freeze(frozen: boolean): Promise<void>
+  list(): AttemptNow[]
+  /** CPU time of all sandboxes so far, ended ones too. */
+  readonly cpuMs: number
   /** Reads every meter once. */
   poll(): void
   readonly running: number
@@ -57,10 +59,12 @@ export interface Attempts {
   idle(): Promise<void>
 }
 
+export type AttemptNow = { readonly id: AttemptId; readonly order: JobDispatch; readonly state: 'starting' | 'running' | 'frozen' | 'ending'; readonly runMs: number; readonly frozenMs: number; readonly cpuMs: number; readonly memoryBytes: number; readonly outBytes: number }
+
 type Attempt = {
   readonly order: JobDispatch; readonly stop: AbortController
   killed: Cause | null; sandbox: Sandbox | null; pipes: { stdout: LogPipe | Capture; stderr: LogPipe } | null
-  startedAt: number; pausedAt: number | null; pausedMs: number; polling: boolean
+  startedAt: number; pausedAt: number | null; pausedMs: number; polling: boolean; settling: Promise<void> | null; cpuMs: number; memoryBytes: number
 }
 /** Files fetched or stored at the same time, for one attempt. */
 const TRANSFERS_MAX = 4
@@ -70,6 +74,7 @@ const FILES_MAX = 3000
 const FILE_NAMES_BYTES_MAX = 200 * 1024
 /** A pipe that a driver leaves open after the end is cut after this. */
 const PIPES_CLOSE_MS = 5000
+const NO_USAGE: ExitReport['usage'] = { cpuMs: 0, memoryBytes: 0, memoryPeakBytes: 0, diskBytes: 0, outBytes: 0 }
 
 class Stopped extends Error { override readonly name = 'Stopped' }
 /** An end that is known, with its cause. */
@@ -83,6 +88,9 @@ export function createAttempts(ports: AttemptPorts): Attempts {
   const attempts = new Map<AttemptId, Attempt>()
   const dirs = new Set<AttemptId>()
   const busy = new Set<Promise<void>>()
+  let cpuMs = 0
+  /** While the owner has the machine. */
+  let frozen: PromiseWithResolvers<void> | null = null
   const dirOf = (id: AttemptId): string => join(ports.workDir, id)
   /** Beside the directory, not in it: what lies there is the program's, which could put a link in its place. */
   const stdoutOf = (id: AttemptId): string => join(ports.workDir, `${id}.stdout`)
@@ -109,19 +117,29 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     if (!driver) throw new Ended('driver_failed', `this node has no driver ${order.driver}`)
     const command = [order.payload.command, ...order.payload.args]
     if (order.inputs.length > 0 || (driver.needsWorkDir?.({ command }) ?? true)) await prepare(attempt)
-    const fresh = ports.freshLease(attempt.stop.signal)
-    if (fresh) await fresh
+    const spec = specOf(order, command, dirOf(order.attempt_id))
+    const obstacle = await driver.prepare?.(spec, attempt.stop.signal)
+    if (obstacle) {
+      const { cause, detail } = meaningOf({ cause: obstacle.cause, code: null, usage: NO_USAGE, ...(obstacle.detail === undefined ? {} : { detail: obstacle.detail }) }, null)
+      throw new Ended(cause, detail ?? 'the job could not be prepared')
+    }
+    for (let waits = frozen?.promise ?? ports.freshLease(attempt.stop.signal); waits; waits = frozen?.promise ?? ports.freshLease(attempt.stop.signal)) {
+      await Promise.race([waits, stopped(attempt.stop.signal)])
+      if (attempt.killed) break
+    }
     if (attempt.killed) throw new Stopped()
 
-    const sandbox = await driver.start(specOf(order, command, dirOf(order.attempt_id)))
+    const sandbox = await driver.start(spec)
     attempt.sandbox = sandbox
     attempt.startedAt = ports.clock.now()
     const { stdout, stderr } = sandbox
     attempt.pipes = { stdout: order.stdout === undefined ? pipe(attempt, 'stdout', stdout) : captureTo(stdoutOf(order.attempt_id), stdout), stderr: pipe(attempt, 'stderr', stderr) }
     if (attempt.killed) await sandbox.kill(attempt.killed)
+    else if (frozen) track(settle(attempt))
     ports.input({ kind: 'started', attempt: order.attempt_id })
     const exit = await sandbox.exit
     const { runMs } = meterOf(attempt)
+    count(attempt, exit.usage)
     await pipesClosed(attempt)
     attempt.sandbox = null
     return conclude(attempt, exit, runMs)
@@ -205,11 +223,40 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     }
   }
 
+  const frozenMsOf = (attempt: Attempt): number => attempt.pausedMs + (attempt.pausedAt === null ? 0 : Math.max(0, ports.clock.now() - attempt.pausedAt))
+  function count(attempt: Attempt, usage: ExitReport['usage']): void {
+    cpuMs += Math.max(0, usage.cpuMs - attempt.cpuMs)
+    attempt.cpuMs = Math.max(attempt.cpuMs, usage.cpuMs)
+    attempt.memoryBytes = usage.memoryBytes
+  }
+
+  /** Brings a sandbox to what is wanted now, however often that changes on the way. The meter stops when the program has, and starts after it. */
+  function settle(attempt: Attempt): Promise<void> {
+    return (attempt.settling ??= (async () => {
+      try {
+        while (attempt.sandbox && !attempt.killed && (attempt.pausedAt !== null) !== (frozen !== null)) {
+          if (frozen) {
+            await attempt.sandbox.pause()
+            attempt.pausedAt = ports.clock.now()
+          } else {
+            await attempt.sandbox.resume()
+            attempt.pausedMs = frozenMsOf(attempt)
+            attempt.pausedAt = null
+          }
+        }
+      } catch (error) {
+        ports.log.error({ attempt: attempt.order.attempt_id, error }, 'a sandbox could not be made to stand still or go on; it is given back')
+        ports.input({ kind: 'reclaim', attempts: [attempt.order.attempt_id] })
+      } finally { attempt.settling = null }
+    })())
+  }
+
   async function read(attempt: Attempt, sandbox: Sandbox): Promise<void> {
     attempt.polling = true
     try {
       const stats = await sandbox.stats()
       const { runMs, logBytes } = meterOf(attempt)
+      count(attempt, stats)
       if (attempt.sandbox === sandbox) ports.input({ kind: 'usage', attempt: attempt.order.attempt_id, usage: usageOf(stats, runMs, logBytes) })
     } catch (error) {
       ports.log.warn({ attempt: attempt.order.attempt_id, error: saysOf(error) }, 'the meter could not be read; the next reading counts')
@@ -225,7 +272,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
 
   return {
     start(order) {
-      const attempt: Attempt = { order, stop: new AbortController(), killed: null, sandbox: null, pipes: null, startedAt: -Infinity, pausedAt: null, pausedMs: 0, polling: false }
+      const attempt: Attempt = { order, stop: new AbortController(), killed: null, sandbox: null, pipes: null, startedAt: -Infinity, pausedAt: null, pausedMs: 0, polling: false, settling: null, cpuMs: 0, memoryBytes: 0 }
       attempts.set(order.attempt_id, attempt)
       ports.log.debug({ attempt: order.attempt_id, job: order.job_id, driver: order.driver }, 'attempt accepted')
       track(run(attempt))
@@ -237,19 +284,19 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     wipe(id) {
       if (dirs.delete(id)) track(removeTree(dirOf(id)).catch(failed(id, 'the work directory could not be removed; the next start of the agent tries again')))
     },
-    async pause(id) {
-      const attempt = attempts.get(id)
-      if (!attempt?.sandbox || attempt.pausedAt !== null) return
-      await attempt.sandbox.pause()
-      attempt.pausedAt = ports.clock.now()
+    async freeze(on) {
+      if (on === (frozen !== null)) { for (const one of attempts.values()) await one.settling; return }
+      frozen?.resolve()
+      frozen = on ? Promise.withResolvers<void>() : null
+      const all = Promise.all([...attempts.values()].map(settle)).then(() => undefined)
+      track(all)
+      await all
     },
-    async resume(id) {
-      const attempt = attempts.get(id)
-      if (!attempt?.sandbox || attempt.pausedAt === null) return
-      attempt.pausedMs += ports.clock.now() - attempt.pausedAt
-      attempt.pausedAt = null
-      await attempt.sandbox.resume()
-    },
+    list: () => [...attempts].map(([id, one]) => {
+      const { runMs, logBytes } = meterOf(one)
+      return { id, order: one.order, state: one.killed ? 'ending' : one.pausedAt !== null ? 'frozen' : one.sandbox ? 'running' : one.startedAt === -Infinity ? 'starting' : 'ending', runMs, frozenMs: frozenMsOf(one), cpuMs: one.cpuMs, memoryBytes: one.memoryBytes, outBytes: logBytes }
+    }),
+    get cpuMs() { return cpuMs },
     poll() { for (const attempt of attempts.values()) if (attempt.sandbox && !attempt.polling) void read(attempt, attempt.sandbox) },
     get running() { return attempts.size },
     async idle() { while (busy.size > 0) await Promise.all(busy) },
@@ -259,7 +306,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
 function specOf(order: JobDispatch, command: string[], workDir: string): SandboxSpec {
   const { resources, limits } = order
   return {
-    attemptId: order.attempt_id, runtime: order.runtime, command, env: order.env, workDir,
+    attemptId: order.attempt_id, runtime: order.runtime, ...(order.image === undefined ? {} : { image: order.image }), command, env: order.env, workDir,
     limits: {
       cpuMillis: resources.cpuMillis, memoryBytes: resources.memoryBytes, diskBytes: resources.diskBytes, pids: limits.processes,
       // Output that becomes a file lies on this machine's disk until it is stored.
@@ -281,6 +328,7 @@ export function meaningOf(exit: ExitReport, killed: Cause | null): { cause: Caus
     case 'pids': return limit('the program made more processes than the job allows')
     case 'disk': return limit('the program wrote more to disk than the job reserved')
     case 'output': return limit('the program printed more than the job allows')
+    case 'image': return { cause: 'input_unavailable', detail: exit.detail ?? 'the image of the job cannot be had' }
     case 'killed': return { cause: killed ?? 'driver_failed', detail: exit.detail ?? (killed ? null : 'the sandbox was ended by somebody else on this node') }
     case 'driver': return { cause: 'driver_failed', detail: exit.detail ?? 'the isolation driver failed' }
   }
@@ -305,6 +353,9 @@ async function pipesClosed(attempt: Attempt): Promise<void> {
     for (const pipe of pipes) pipe.cut()
   }
 }
+
+/** Resolves when the attempt is to end. */
+const stopped = (signal: AbortSignal): Promise<void> => new Promise((resolve) => { if (signal.aborted) resolve(); else signal.addEventListener('abort', () => resolve(), { once: true }) })
 
 /** A path that is named twice, or that another one needs as a directory. */
 function clashOf(paths: readonly string[]): string | null {

@@ -18,7 +18,7 @@ import type { Log } from './log.ts'
 export type ConnectionPorts = {
   readonly server: string; readonly identity: Identity; readonly clock: Clock; readonly log: Log
   /** What there is to say about this node at this moment; the handshake adds the rest. */
-  readonly describe: () => Pick<Hello, 'node_id' | 'agent_version' | 'capacity' | 'drivers' | 'attempts' | 'heartbeat'>
+  readonly describe: () => Pick<Hello, 'node_id' | 'agent_version' | 'capacity' | 'drivers' | 'attempts' | 'heartbeat' | 'paused'>
   readonly welcomed: (welcome: Welcome, helloSentAt: number) => void
   readonly message: (message: ToAgent) => void
   readonly disconnected: () => void
@@ -35,9 +35,13 @@ export interface Connection {
   send(message: FromAgent): void
   /** Null: more output may be sent. A promise: when it may. */
   room(): Promise<void> | null
+  /** A new hello, soon: this node has something else to say of itself, or somebody does not want to wait. */
+  again(): void
   /** Cuts a socket on which nothing comes any more. */
   check(): void
   readonly connected: boolean
+  /** When the market last spoke, on the clock; 0: not yet. */
+  readonly heardAt: number
   readonly unconfirmed: number
   /** Says goodbye if it can, and closes for good. */
   close(reason: string | null): Promise<void>
@@ -61,10 +65,10 @@ export function createConnection(ports: ConnectionPorts): Connection {
   let socket: WebSocket | null = null
   let link: Link<FromAgent> = newLink()
   let streamId: string | null = null
-  let connected = false, closed = false, flushAsked = false
+  let connected = false, closed = false, flushAsked = false, asked = false
   let timer: NodeJS.Timeout | null = null
   let reconnectMs = RECONNECT_MS_MIN
-  let heardAt = 0
+  let heardAt = 0, spokeAt = 0
   // A copy of what the link holds, in the same order: for a market that has forgotten the link, and to count output.
   let sent: FromAgent[] = []
   let sentHead = 0, outputChars = 0
@@ -115,7 +119,7 @@ export function createConnection(ports: ConnectionPorts): Connection {
     const patience = setTimeout(() => opened.terminate(), HANDSHAKE_MS)
     opened.on('message', (data: Buffer) => {
       if (socket !== opened) return
-      heardAt = clock.now()
+      heardAt = spokeAt = clock.now()
       const text = data.toString()
       if (welcomed) {
         // The market may also change its mind later: a newer start of this agent has come.
@@ -176,7 +180,8 @@ export function createConnection(ports: ConnectionPorts): Connection {
     link.detach()
     const was = connected
     connected = false
-    if (was) { log.warn({ code }, 'the connection to the market broke'); ports.disconnected() }
+    if (was) { if (asked) log.info({}, 'connecting again'); else log.warn({ code }, 'the connection to the market broke'); ports.disconnected() }
+    asked = false
     if (closed || timer) return
     const waitMs = reconnectMs * (0.5 + (ports.chance ?? Math.random)() / 2)
     reconnectMs = Math.min(reconnectMs * 2, RECONNECT_MS_MAX)
@@ -209,8 +214,15 @@ export function createConnection(ports: ConnectionPorts): Connection {
       room ??= Promise.withResolvers<void>()
       return room.promise
     },
+    again() {
+      if (closed) return
+      reconnectMs = RECONNECT_MS_MIN
+      if (connected) { asked = true; socket?.terminate() }
+      else if (timer) { clearTimeout(timer); connect() }
+    },
     check() { if (socket && connected && clock.now() - heardAt > ports.silenceMs()) { log.warn({}, 'nothing is heard from the market; connecting again'); socket.terminate() } },
     get connected() { return connected },
+    get heardAt() { return spokeAt },
     get unconfirmed() { return link.unconfirmed },
     async close(reason) {
       if (timer) clearTimeout(timer)

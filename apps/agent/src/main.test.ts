@@ -76,15 +76,25 @@ test.each([
   [['--server', 'http://x', '--memory', '4 apples'], '--memory must be a size such as 512MiB or 4GiB, not "4 apples".'],
   [['--server', 'http://x', '--driver', 'docker'], '--driver docker is none of'],
   [['--server', 'http://x', '--label', 'gpu'], '--label must be KEY=VALUE, not "gpu".'],
+  [['--server', 'http://x', '--gui-port', '70000'], '--gui-port must be a port from 0 to 65535, not "70000".'],
   [['--nonsense'], 'See --help.'],
+  [['--server', 'http://x', '--container-runtime', 'kata'], '--container-runtime must be one of runc, crun, runsc, not "kata".'],
+  [['--server', 'http://x', '--container-socket', 'docker.sock'], '--container-socket must be the whole path of a socket, or own, not "docker.sock".'],
+  [['--server', 'http://x', '--registry', 'https://docker.io'], '--registry must be a host such as docker.io or registry.example:5000, not "https://docker.io".'],
+  [['--server', 'http://x', '--registry-auth', '/no/such/file'], '--registry-auth: there is no file /no/such/file.'],
   [[], 'Which market?'],
 ])('%j is told what is wrong', (argv, says) => { expect(() => configOf(argv, {})).toThrow(says) })
 
 test('options become a configuration', () => {
   expect(configOf(['--server', 'http://x', '--data', '/d', '--name', 'n', '--cpus', '1.5', '--memory', '4GiB', '--disk', '10g', '--cpu-hour', '0.5', '--label', 'a=b=c', '--driver', 'deno'], { LUMARIS_TOKEN: 't' })).toEqual({
     server: 'http://x', dataDir: '/d', name: 'n', token: 't', prices: { cpuHour: '500000' }, shares: { cpuMillis: 1500, memoryBytes: 4 * GIB, diskBytes: 10 * GIB }, labels: { a: 'b=c' }, driverIds: ['deno'],
-    logLevel: 'info', driverModule: null,
+    logLevel: 'info', driverModule: null, owner: {}, gui: { port: 0 },
   })
+})
+
+test('options of containers become their settings', () => {
+  expect(configOf(['--server', 'http://x', '--registry', 'docker.io', '--registry', 'r.example:5000', '--image-cache', '5GiB', '--container-socket', 'own', '--container-runtime', 'crun', '--registry-auth', MAIN], {}).containers)
+    .toEqual({ registries: ['docker.io', 'r.example:5000'], imageCacheBytes: 5 * GIB, socket: null, runtime: 'crun', registryAuth: MAIN })
 })
 
 test.each([['Bob’s Laptop.local', 'bob-s-laptop-local'], ['---', 'node'], ['a'.repeat(80), 'a'.repeat(63)]])('the host %s becomes a node name', (host, name) => { expect(nameFrom(host)).toBe(name) })

@@ -1,15 +1,18 @@
 #!/usr/bin/env node
 // lumaris agent, as a process of its own: options → startAgent → signals. Its log is JSON lines on stdout; what ends it is one sentence on stderr.
 import { homedir, hostname } from 'node:os'
-import { join, resolve } from 'node:path'
+import { existsSync } from 'node:fs'
+import { isAbsolute, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { pino } from 'pino'
-import { DriverId, GIB, GpuModel, MIB, parseCredits } from '@lumaris/protocol'
-import type { Capacity, PriceSheet } from '@lumaris/protocol'
+import { DriverId, GIB, GpuModel, MIB, PriceSheet, parseCredits } from '@lumaris/protocol'
+import type { Capacity, PriceName } from '@lumaris/protocol'
 import { startAgent } from './agent.ts'
 import type { AgentConfig } from './agent.ts'
 import type { AgentDriver } from './attempts.ts'
+import type { ContainerSettings } from './drivers/container.ts'
+import { RUNTIMES } from './drivers/container-runtimes.ts'
 import { AGENT_VERSION } from './enrol.ts'
 import { AgentStopped } from './log.ts'
 
@@ -27,18 +30,27 @@ const USAGE = `Runs this machine as a node of a market.
   --gpu-model NAME     what they are, such as nvidia-h200
   --gpu-memory SIZE    memory of each of them
   --cpu-hour CREDITS   --memory-gib-hour --gpu-hour --disk-gib-hour --out-gib --start: the price sheet, the first time
+  --spot-percent 1-100 take interruptible work too, from so many hundredths of these prices
   --driver-module FILE drivers of your own: a module with a default export of a list of them
   --driver ID          only this isolation driver (repeatable)
+  --registry HOST      where jobs may take images from (repeatable)         (docker.io, ghcr.io, quay.io and other public ones)
+  --registry-auth FILE your credentials for them, as docker's config.json   (none: only what everybody may read)
+  --image-cache SIZE   what images may take on the disk                     (20GiB)
+  --container-socket FILE      the engine to use, or "own" for a podman of the agent's own  (Docker or Podman where one runs, else its own)
+  --container-runtime NAME     runc, crun or runsc
+  --gui-port PORT      the owner's screen on 127.0.0.1         (any free port)
+  --no-gui             without it
   --log-level LEVEL    debug, info, warn, error                (info)
 `
 const options = {
   server: { type: 'string' }, token: { type: 'string' }, data: { type: 'string' }, name: { type: 'string' }, region: { type: 'string' }, label: { type: 'string', multiple: true },
-  cpus: { type: 'string' }, memory: { type: 'string' }, disk: { type: 'string' }, gpus: { type: 'string' }, 'gpu-model': { type: 'string' }, 'gpu-memory': { type: 'string' }, driver: { type: 'string', multiple: true }, 'log-level': { type: 'string' }, 'driver-module': { type: 'string' },
-  'cpu-hour': { type: 'string' }, 'memory-gib-hour': { type: 'string' }, 'gpu-hour': { type: 'string' }, 'disk-gib-hour': { type: 'string' }, 'out-gib': { type: 'string' }, start: { type: 'string' },
+  cpus: { type: 'string' }, memory: { type: 'string' }, disk: { type: 'string' }, gpus: { type: 'string' }, 'gpu-model': { type: 'string' }, 'gpu-memory': { type: 'string' }, driver: { type: 'string', multiple: true }, 'gui-port': { type: 'string' }, 'no-gui': { type: 'boolean' }, 'log-level': { type: 'string' }, 'driver-module': { type: 'string' },
+  registry: { type: 'string', multiple: true }, 'registry-auth': { type: 'string' }, 'image-cache': { type: 'string' }, 'container-socket': { type: 'string' }, 'container-runtime': { type: 'string' },
+  'cpu-hour': { type: 'string' }, 'memory-gib-hour': { type: 'string' }, 'gpu-hour': { type: 'string' }, 'disk-gib-hour': { type: 'string' }, 'out-gib': { type: 'string' }, 'spot-percent': { type: 'string' }, start: { type: 'string' },
   help: { type: 'boolean' }, version: { type: 'boolean' },
 } as const
 type Values = ReturnType<typeof parseArgs<{ options: typeof options }>>['values']
-const PRICES = { 'cpu-hour': 'cpuHour', 'memory-gib-hour': 'memoryGibHour', 'gpu-hour': 'gpuHour', 'disk-gib-hour': 'diskGibHour', 'out-gib': 'outGib', start: 'start' } as const satisfies Record<string, keyof PriceSheet>
+const PRICES = { 'cpu-hour': 'cpuHour', 'memory-gib-hour': 'memoryGibHour', 'gpu-hour': 'gpuHour', 'disk-gib-hour': 'diskGibHour', 'out-gib': 'outGib', start: 'start' } as const satisfies Record<string, PriceName>
 
 export function configOf(argv: readonly string[], env: NodeJS.ProcessEnv): AgentConfig & { logLevel: string; driverModule: string | null } {
   let values: Values
@@ -52,16 +64,25 @@ export function configOf(argv: readonly string[], env: NodeJS.ProcessEnv): Agent
     if (!known.success) throw new AgentStopped(`--driver ${id} is none of ${DriverId.options.join(', ')}.`)
     return known.data
   })
+  const guiPort = Number(values['gui-port'] ?? 0)
+  if (!/^\d{1,5}$/.test(values['gui-port'] ?? '0') || guiPort > 65_535) throw new AgentStopped(`--gui-port must be a port from 0 to 65535, not "${values['gui-port']}".`)
   const prices: Partial<PriceSheet> = {}
-  for (const [flag, field] of Object.entries(PRICES) as [keyof typeof PRICES, keyof PriceSheet][]) {
+  for (const [flag, field] of Object.entries(PRICES) as [keyof typeof PRICES, PriceName][]) {
     const text = values[flag]
     if (text === undefined) continue
     const micros = parseCredits(text)
     if (micros === null) throw new AgentStopped(`--${flag} must be credits such as 0.5, not "${text}".`)
     prices[field] = micros.toString()
   }
+  const spot = values['spot-percent']
+  if (spot !== undefined) {
+    const percent = PriceSheet.shape.spotPercent.safeParse(Number(spot))
+    if (!percent.success || percent.data === undefined) throw new AgentStopped(`--spot-percent must be a whole number from 1 to 100, not "${spot}".`)
+    prices.spotPercent = percent.data
+  }
   return {
-    server, dataDir: values.data ?? join(homedir(), '.lumaris', 'agent'), name: values.name ?? nameFrom(hostname()), prices, shares: sharesOf(values), logLevel: values['log-level'] ?? 'info', driverModule: values['driver-module'] ?? null,
+    server, dataDir: values.data ?? join(homedir(), '.lumaris', 'agent'), name: values.name ?? nameFrom(hostname()), prices, shares: sharesOf(values), ...containersOf(values), logLevel: values['log-level'] ?? 'info', driverModule: values['driver-module'] ?? null,
+    owner: {}, ...(values['no-gui'] ? {} : { gui: { port: guiPort } }),
     ...(token === undefined ? {} : { token }), ...(values.region === undefined ? {} : { region: values.region }), ...(driverIds ? { driverIds } : {}),
     labels: Object.fromEntries((values.label ?? []).map((label) => {
       const at = label.indexOf('=')
@@ -69,6 +90,19 @@ export function configOf(argv: readonly string[], env: NodeJS.ProcessEnv): Agent
       return [label.slice(0, at), label.slice(at + 1)]
     })),
   }
+}
+
+function containersOf(values: Values): { containers?: ContainerSettings } {
+  const { registry: registries, 'registry-auth': registryAuth, 'container-socket': socket, 'container-runtime': name } = values
+  const runtime = RUNTIMES.find((one) => one === name)
+  if (name !== undefined && !runtime) throw new AgentStopped(`--container-runtime must be one of ${RUNTIMES.join(', ')}, not "${name}".`)
+  const odd = registries?.find((host) => !/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?$/.test(host))
+  if (odd !== undefined) throw new AgentStopped(`--registry must be a host such as docker.io or registry.example:5000, not "${odd}".`)
+  if (socket !== undefined && socket !== 'own' && !isAbsolute(socket)) throw new AgentStopped(`--container-socket must be the whole path of a socket, or own, not "${socket}".`)
+  if (registryAuth !== undefined && !existsSync(registryAuth)) throw new AgentStopped(`--registry-auth: there is no file ${registryAuth}.`)
+  const imageCacheBytes = sizeOf('image-cache', values['image-cache'])
+  const containers: ContainerSettings = { ...(registries ? { registries } : {}), ...(registryAuth === undefined ? {} : { registryAuth: resolve(registryAuth) }), ...(imageCacheBytes === undefined ? {} : { imageCacheBytes }), ...(socket === undefined ? {} : { socket: socket === 'own' ? null : socket }), ...(runtime ? { runtime } : {}) }
+  return Object.keys(containers).length > 0 ? { containers } : {}
 }
 
 function sharesOf(values: Values): Partial<Capacity> {

@@ -34,6 +34,11 @@ test('a value that does not fit is answered with one that would', async () => {
   expect(code).toBe(2)
   expect(stderr).toContain('"lots" is not a size. Write it such as 512MiB, 2GB or 1.5GiB.')
 })
+test('an image without its digest is answered with what it should be', async () => {
+  const { code, stderr } = await aShell().cli(['run', '--image', 'busybox:latest', '--', 'sh'])
+  expect(code).toBe(2)
+  expect(stderr).toContain('image: an image with its registry and its digest, such as docker.io/library/python@sha256:…')
+})
 test('what comes after two dashes belongs to the program, options and all', async () => {
   const { stderr, code } = await aShell().cli(['run', '--url', 'http://127.0.0.1:1', '--', 'prog', '--json', '--memory', 'x'])
   expect(code).toBe(1)

@@ -25,6 +25,26 @@ export function parseDuration(text: string): number {
   return Math.round(ms)
 }
 
+/** `18:00` (the next one, by this machine's clock), `2h30m` from now, or a date and time such as `2027-01-31T18:00`: as milliseconds since 1970, given the time now. */
+export function parseBy(text: string): (now: number) => number {
+  const clock = /^([01]?\d|2[0-3]):([0-5]\d)$/.exec(text.trim())
+  if (clock) {
+    return (now) => {
+      const at = new Date(now)
+      at.setHours(Number(clock[1]), Number(clock[2]), 0, 0)
+      if (at.getTime() <= now) at.setDate(at.getDate() + 1)
+      return at.getTime()
+    }
+  }
+  if (/^\d{4}-\d\d-\d\d/.test(text.trim())) {
+    const at = Date.parse(text.trim())
+    if (!Number.isNaN(at)) return () => at
+  } else {
+    try { const ms = parseDuration(text); return (now) => now + ms } catch { /* said below, with all three forms */ }
+  }
+  throw new InvalidArgumentError(`"${text}" is not a time. Write it such as 18:00, 2h30m from now, or 2027-01-31T18:00.`)
+}
+
 /** `2`, `0.5`: cores, as thousandths. */
 export function parseCores(text: string): number {
   if (!/^\d{1,4}(\.\d{1,3})?$/.test(text.trim()) || Number(text) <= 0) throw new InvalidArgumentError(`"${text}" is not a number of cores. Write it such as 2 or 0.5.`)
@@ -33,6 +53,11 @@ export function parseCores(text: string): number {
 
 export function parseCount(text: string): number {
   if (!/^\d{1,9}$/.test(text.trim())) throw new InvalidArgumentError(`"${text}" is not a whole number.`)
+  return Number(text)
+}
+
+export function parsePercent(text: string): number {
+  if (!/^\d{1,3}$/.test(text.trim()) || Number(text) < 1 || Number(text) > 100) throw new InvalidArgumentError(`"${text}" is not a whole number from 1 to 100.`)
   return Number(text)
 }
 

@@ -9,12 +9,12 @@ import type { Context } from './context.ts'
 import { CliError, EXIT } from './failures.ts'
 import { findInputs } from './inputs.ts'
 import type { LocalFile } from './inputs.ts'
-import { asIs, collect, parseCores, parseCount, parseDuration, parsePair, parseSize, parseWhere } from './parse.ts'
+import { asIs, collect, parseAmount, parseBy, parseCores, parseCount, parseDuration, parsePair, parseSize, parseWhere } from './parse.ts'
 
 export type SpecOptions = {
-  spec?: string; name?: string; runtime?: string; cpus?: number; memory?: number; disk?: number; gpus?: number; time?: number; queueTime?: number; expect?: number
+  spec?: string; name?: string; runtime?: string; image?: string; cpus?: number; memory?: number; disk?: number; gpus?: number; time?: number; queueTime?: number; expect?: number
   file?: string[]; auto: boolean; out?: string[]; env?: (readonly [string, string])[]; each?: string[]; region?: string[]; residency?: string[]; where?: LabelTerm[]; gpuModel?: string[]; gpuMemory?: number; label?: (readonly [string, string])[]
-  level?: string; driver?: string[]; copies?: number; retries?: number; priority?: number
+  by?: (now: number) => number; interruptible?: bigint | true; displace?: bigint; spread?: string; trust?: string; level?: string; driver?: string[]; copies?: number; retries?: number; priority?: number
 }
 
 export function addSpecOptions(command: Command): Command {
@@ -24,6 +24,7 @@ export function addSpecOptions(command: Command): Command {
     .option('--no-auto', 'do not take along files that the command names')
     .option('-o, --out <pattern>', 'which files to bring back; * and ** match (repeatable; all new ones)', collect(asIs))
     .addOption(new Option('--runtime <runtime>', 'what runs the program').choices(Runtime.options))
+    .option('--image <image>', 'run a program of this OCI image: registry/name@sha256:… (runtime container)')
     .option('-c, --cpus <cores>', 'such as 2 or 0.5 (1)', parseCores)
     .option('-m, --memory <size>', 'such as 512MiB or 2GiB (512MiB)', parseSize)
     .option('--disk <size>', 'such as 1GiB (512MiB)', parseSize)
@@ -32,6 +33,9 @@ export function addSpecOptions(command: Command): Command {
     .option('--gpu-memory <size>', 'memory of each graphics card, at least', parseSize)
     .option('-t, --time <duration>', 'the longest a try may run, such as 90s or 1h30m (10m)', parseDuration)
     .option('--queue-time <duration>', 'how long it may wait for a node (1d)', parseDuration)
+    .option('--by <time>', 'wanted by then: 18:00, 2h30m from now, or 2027-01-31T18:00', parseBy)
+    .option('--interruptible [credits]', 'cheaper, and firm work may take its place; the most an hour may cost', parseAmount)
+    .option('--displace <credits>', 'take the place of interruptible work for at most so much per task, instead of waiting', parseAmount)
     .option('--expect <duration>', 'how long you think it runs: for the estimate only', parseDuration)
     .option('-e, --env <name=value>', 'an environment variable (repeatable)', collect(parsePair))
     .option('--each <argument>', 'a task with this argument at the end of the command (repeatable)', collect(asIs))
@@ -40,6 +44,8 @@ export function addSpecOptions(command: Command): Command {
     .option('--label <name=value>', 'only nodes with this label (repeatable)', collect(parsePair))
     .option('--where <condition>', 'a condition on labels: name=a,b  name!=a  name>=3  name<=3  name  !name (repeatable: all must hold)', collect(parseWhere))
     .option('--residency <region>', 'where the data may lie: a rule that nothing relaxes (repeatable)', collect(asIs))
+    .addOption(new Option('--spread <apart>', 'no two tasks at one time on one node, with one owner, or in one region').choices(['node', 'owner', 'region']))
+    .addOption(new Option('--trust <trust>', 'only nodes that have shown it').choices(['known', 'trusted']))
     .addOption(new Option('--level <level>', 'how strong the wall around it must be').choices(LEVELS))
     .addOption(new Option('--driver <driver>', 'only these ways to isolate (repeatable)').choices(DriverId.options).argParser(collect(asIs)))
     .option('--copies <count>', 'run on so many nodes of different owners, and compare', parseCount)
@@ -56,13 +62,15 @@ export async function specOf(context: Context, words: readonly string[], options
   if (!command || command.length === 0) throw new CliError('There is no program to run', 'Put it after two dashes: lumaris run -- python3 analyse.py', EXIT.usage)
   const { resources = {}, limits = {}, placement = {} } = base
   const spec = defined({
-    ...base, command, name: options.name ?? base.name, runtime: (options.runtime as Runtime | undefined) ?? base.runtime, outputs: options.out ?? base.outputs, copies: options.copies ?? base.copies,
-    priority: options.priority ?? base.priority, expectedMs: options.expect ?? base.expectedMs, env: options.env ? { ...base.env, ...Object.fromEntries(options.env) } : base.env,
+    ...base, command, name: options.name ?? base.name, image: options.image ?? base.image, runtime: (options.runtime as Runtime | undefined) ?? base.runtime ?? ((options.image ?? base.image) === undefined ? undefined : 'container'), outputs: options.out ?? base.outputs, copies: options.copies ?? base.copies,
+    priority: options.priority ?? base.priority, expectedMs: options.expect ?? base.expectedMs, deadline: options.by?.(context.io.now()) ?? base.deadline,
+    interruptible: options.interruptible === undefined ? base.interruptible : options.interruptible === true ? {} : { bidHour: options.interruptible.toString() }, displace: options.displace?.toString() ?? base.displace, env: options.env ? { ...base.env, ...Object.fromEntries(options.env) } : base.env,
     tasks: options.each?.map((argument) => ({ args: [argument] })) ?? base.tasks,
     resources: defined({ ...resources, cpuMillis: options.cpus ?? resources.cpuMillis, memoryBytes: options.memory ?? resources.memoryBytes, diskBytes: options.disk ?? resources.diskBytes, gpus: options.gpus ?? resources.gpus ?? (options.gpuModel || options.gpuMemory !== undefined ? 1 : undefined), gpuModels: options.gpuModel ?? resources.gpuModels, gpuMemoryBytes: options.gpuMemory ?? resources.gpuMemoryBytes }),
     limits: defined({ ...limits, runMs: options.time ?? limits.runMs, queueMs: options.queueTime ?? limits.queueMs, retries: options.retries ?? limits.retries }),
     placement: defined({
       ...placement, regions: options.region ?? placement.regions, residency: options.residency ?? placement.residency, where: options.where ?? placement.where, minLevel: (options.level as JobSpec['placement']['minLevel'] | undefined) ?? placement.minLevel,
+      spread: (options.spread as JobSpec['placement']['spread'] | undefined) ?? placement.spread, minTrust: (options.trust as JobSpec['placement']['minTrust'] | undefined) ?? placement.minTrust,
       drivers: (options.driver as DriverId[] | undefined) ?? placement.drivers, labels: options.label ? { ...placement.labels, ...Object.fromEntries(options.label) } : placement.labels,
     }),
   }) as JobSpecInput

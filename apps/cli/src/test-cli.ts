@@ -28,7 +28,7 @@ export function aShell(env: Record<string, string> = {}) {
       write(chunk: Buffer, _encoding, done) { kept[name].push(chunk); options.onWrite?.(chunk.toString(), keys); done() },
     }), options.tty ? { isTTY: true, columns: options.columns ?? 80 } : {})
     const io: Io = {
-      stdin: Object.assign(stdin, options.tty ? { isTTY: true } : {}), stdout: screen('stdout'), stderr: screen('stderr'), cwd, now: () => Date.now(), exitNow,
+      stdin: Object.assign(stdin, options.tty ? { isTTY: true, setRawMode() { return this }, ref() { return this }, unref() { return this } } : {}), stdout: screen('stdout'), stderr: screen('stderr'), cwd, now: () => Date.now(), exitNow,
       env: { HOME: home, LUMARIS_CHECKOUT: join(home, 'checkout'), PATH: process.env['PATH'], ...env, ...options.env },
       onInterrupt(handler) { handlers.push(handler); return () => { handlers.splice(handlers.indexOf(handler), 1) } },
     }

@@ -1,12 +1,13 @@
 // The tick of time: everything that happens because something else did not. Timers are hints, armed generously and checked here against the
 // rows, so an old one does nothing.
+import { FROZEN_MAX_MS } from '@lumaris/protocol'
 import type { AttemptId, JobId, QuoteId } from '@lumaris/protocol'
 import type { MarketState, Timer } from './state.ts'
 import { queueSlot } from './state.ts'
 import { liveJob, putJob, record } from './turn.ts'
 import type { Turn } from './turn.ts'
 import { holdsNode, isTerminal } from './job/lifecycle.ts'
-import { endAttempt, stopAll } from './job/finish.ts'
+import { endAttempt, failTask, stopAll } from './job/finish.ts'
 import { watchNodes } from './fleet/liveness.ts'
 import { lookForStanding } from './market/standing.ts'
 
@@ -27,10 +28,11 @@ function fire(turn: Turn, timer: Timer): void {
   switch (timer.kind) {
     case 'offer': return ifAttempt(turn, timer, ['offered'], 'seller_refused', 'the offer was not taken up in time')
     case 'overrun': return overrun(turn, timer)
-    case 'cancel': return ifAttempt(turn, timer, ['running'], 'buyer_cancelled', 'cancelled; the node sent no last reading')
+    case 'cancel': return ifAttempt(turn, timer, ['running'], wasDisplaced(turn, timer) ? 'preempted' : 'buyer_cancelled', 'told to stop; the node sent no last reading')
     case 'queue': return expire(turn, timer)
     case 'backoff': return retry(turn, timer)
     case 'fallback': return stepDown(turn, timer)
+    case 'wake': turn.state.queue.wake(); return
     case 'quote': turn.state.quotes.delete(timer.id as QuoteId)
   }
 }
@@ -40,6 +42,7 @@ function isWanted(state: MarketState, timer: Timer): boolean {
     case 'offer': return state.attempts.get(timer.id as AttemptId)?.state === 'offered'
     case 'overrun': case 'cancel': { const attempt = state.attempts.get(timer.id as AttemptId); return attempt !== undefined && holdsNode(attempt.state) }
     case 'queue': case 'backoff': case 'fallback': { const live = state.jobs.get(timer.id as JobId); return live !== undefined && !isTerminal(live.row.state) }
+    case 'wake': return true
     case 'quote': return state.quotes.has(timer.id as QuoteId)
   }
 }
@@ -49,6 +52,11 @@ function ifAttempt(turn: Turn, timer: Timer, states: readonly string[], cause: P
   if (attempt && states.includes(attempt.state)) endAttempt(turn, attempt.id, cause, detail)
 }
 
+function wasDisplaced(turn: Turn, timer: Timer): boolean {
+  const attempt = turn.state.attempts.get(timer.id as AttemptId)
+  return attempt?.displaced !== undefined && !liveJob(turn, attempt.job).row.cancelling
+}
+
 /** Long past its own time limit and still not reported: the node has lost control of it. */
 function overrun(turn: Turn, timer: Timer): void {
   const attempt = turn.state.attempts.get(timer.id as AttemptId)
@@ -56,18 +64,23 @@ function overrun(turn: Turn, timer: Timer): void {
   const job = liveJob(turn, attempt.job).row
   const due = (attempt.startedAt ?? attempt.offeredAt) + job.spec.limits.runMs + turn.state.settings.overrunMs
   if (due > turn.now) { turn.state.timers.push(due, timer); return }
+  // Its meter speaks, and stands below the limit: the owner uses the machine, and the work stands still, unpaid. For a while that is no loss of control.
+  if (attempt.tickSeq > 0 && attempt.usage.runMs < job.spec.limits.runMs && turn.now < due + FROZEN_MAX_MS) { turn.state.timers.push(Math.min(turn.now + turn.state.settings.overrunMs, due + FROZEN_MAX_MS), timer); return }
   if (job.spec.disconnect === 'wait' && turn.state.nodes.get(attempt.node)?.presence === 'lost') return // it waits for its node; liveness ends it
   endAttempt(turn, attempt.id, 'driver_failed', 'it ran over its time limit and the node did not end it')
 }
 
-/** No node was found in the time the job was willing to wait: since it was made, or since the last of its attempts was over. */
+/** No node was found in the time the job was willing to wait: since it was made, or since the last of its attempts was over; or by its deadline. */
 function expire(turn: Turn, timer: Timer): void {
   const id = timer.id as JobId, live = turn.state.jobs.get(id)
   if (!live || isTerminal(live.row.state) || live.row.cancelling) return
   const runs = live.attempts.some((attempt) => holdsNode(attempt.state))
   const since = live.attempts.reduce((latest, attempt) => Math.max(latest, attempt.endedAt ?? 0), runs ? turn.now : live.row.createdAt)
-  const due = since + live.row.spec.limits.queueMs
-  if (due > turn.now) { turn.state.timers.push(due, timer); return }
+  const { deadline = Infinity, limits } = live.row.spec, due = since + limits.queueMs
+  const late = deadline <= turn.now ? live.tasks.filter((task) => task.slots.some((slot) => slot.state === 'pending')) : []
+  // Some of it runs, but all of it cannot be had by then any more: so much is billed as was used.
+  if (late.length > 0 && runs) { for (const task of late) if (!isTerminal(liveJob(turn, id).row.state)) failTask(turn, id, task.index, 'queue_timeout'); return }
+  if (late.length === 0 && due > turn.now) { turn.state.timers.push(deadline > turn.now ? Math.min(due, deadline) : due, timer); return }
   putJob(turn, { ...live.row, cancelling: true, cause: 'queue_timeout' })
   record(turn, id, { type: 'cancelling', state: live.row.state, cause: 'queue_timeout' })
   stopAll(turn, id, 'queue_timeout')

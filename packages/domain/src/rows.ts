@@ -15,7 +15,7 @@ export type JobRow = {
   readonly id: JobId; readonly buyer: UserId; readonly state: JobState; readonly spec: JobSpec; readonly quote: QuoteId | null
   /** Hash of the request's body: the same id with another body is refused. */
   readonly bodyHash: string
-  readonly cap: Micros; readonly attemptCap: Micros; readonly cost: Micros; readonly refunded: Micros
+  readonly cap: Micros; readonly attemptCap: Micros; readonly cost: Micros; readonly refunded: Micros; /** Of the cost: paid for interruptible work whose place it took. */ readonly displaced: Micros
   readonly cancelling: boolean; readonly tasksTotal: number; readonly tasksDone: number; readonly tasksFailed: number; readonly tasksRunning: number
   readonly cause: Cause | null; readonly exitCode: number | null
   /** Of a map: what its results became. */
@@ -48,6 +48,8 @@ export type AttemptRow = {
   readonly exitCode: number | null; readonly detail: string | null; readonly digest: string | null; readonly files: readonly ResultFile[]
   readonly offeredAt: Instant; readonly startedAt: Instant | null; readonly endedAt: Instant | null
   readonly billed: Micros | null; readonly fee: Micros | null; readonly decision: Decision
+  /** Interruptible work that must make place: for which job, which pays what it has cost until it ends, and at most so much (micro-credits). */
+  readonly displaced?: { readonly by: JobId; readonly most: string }
   /** Digest of a result that came under an old fence: kept, never paid. */
   readonly evidence: string | null
 }

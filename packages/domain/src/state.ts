@@ -1,7 +1,7 @@
 // The live market in memory: what is queued, running or recently touched. The tables are the truth to restart from; this is what decisions
 // read. `apply` is the only thing that changes it, and it knows nothing but Changes: load(persist(x)) is the same state again.
 import type { AccountName, AttemptId, Capacity, EnrolmentId, Instant, JobId, JobSpec, Micros, NodeId, QuoteId, Resources, StandingId, TaskSpec } from '@lumaris/protocol'
-import { CAUSES, MIB, isExternal } from '@lumaris/protocol'
+import { CAUSES, MIB, isExternal, slotId, taskId } from '@lumaris/protocol'
 import type { AttemptRow, Change, EnrolmentRow, EntryRow, JobRow, KeyRow, LessonRow, NodeLesson, NodeRow, QuoteRow, SlotRow, StandingRow, TaskRow } from './rows.ts'
 import { holdsNode, isLive, isTerminal } from './job/lifecycle.ts'
 import { invariant } from './invariant.ts'
@@ -14,8 +14,10 @@ import { FairQueue } from './market/order/fair-queue.ts'
 import { kindOf } from './market/order/key.ts'
 import { Candidates } from './market/candidates.ts'
 import { expectedMs } from './market/filter.ts'
+import { Demand } from './market/fragmentation.ts'
 import { classKeyOf } from './market/requirement.ts'
 import type { Requirement } from './market/requirement.ts'
+import { CLEAR_EVERY_MS } from './market/spot/clear.ts'
 
 /** Times and bounds of a market. The defaults are DESIGN's; tests with real processes shorten the times, all by the same factor. */
 export type MarketSettings = {
@@ -26,6 +28,10 @@ export type MarketSettings = {
   readonly waitMs: number
   /** An attempt that should have ended by its own limit is given up so much later: fetching inputs, starting, storing results. */
   readonly overrunMs: number
+  /** Interruptible work that has just begun is left alone for so long, or it would only ever begin. */
+  readonly sliceMs: number
+  /** How often what firm work leaves is sold to interruptible work. */
+  readonly spotEveryMs: number
   readonly retryBackoffMs: number; readonly retryBackoffMaxMs: number
   readonly feeBasisPoints: number
   /** Waiting and running slots of one buyer: one buyer cannot fill the market's memory. */
@@ -34,7 +40,7 @@ export type MarketSettings = {
   readonly demoTopupMaxMicros: Micros | null
 }
 export const DEFAULT_SETTINGS: MarketSettings = {
-  heartbeatMs: 10_000, suspectMs: 30_000, lostMs: 60_000, offerMs: 20_000, resendMs: 5_000, cancelMs: 15_000, waitMs: 6 * 3_600_000, overrunMs: 120_000,
+  heartbeatMs: 10_000, suspectMs: 30_000, lostMs: 60_000, offerMs: 20_000, resendMs: 5_000, cancelMs: 15_000, waitMs: 6 * 3_600_000, overrunMs: 120_000, sliceMs: 60_000, spotEveryMs: CLEAR_EVERY_MS,
   retryBackoffMs: 1_000, retryBackoffMaxMs: 60_000, feeBasisPoints: 500, slotsPerBuyerMax: 2_000_000, region: 'local', demoTopupMaxMicros: 1_000_000_000_000n,
 }
 
@@ -45,7 +51,7 @@ export type NodeLink = { connected: boolean; /** The seller lets it take work ju
 export type Waiting = { readonly job: JobId; readonly task: number; readonly slot: number; readonly fence: number }
 /** `total` is the score of the chosen node, in micro-credits. */
 export type Decided = { readonly at: Instant; readonly need: Requirement; readonly node: NodeId; readonly total: number }
-export type Timer = { readonly kind: 'offer' | 'overrun' | 'cancel' | 'queue' | 'backoff' | 'quote' | 'fallback'; readonly id: string; readonly task: number; readonly slot: number }
+export type Timer = { readonly kind: 'offer' | 'overrun' | 'cancel' | 'queue' | 'backoff' | 'quote' | 'fallback' | 'wake'; readonly id: string; readonly task: number; readonly slot: number }
 
 export type MarketState = {
   readonly settings: MarketSettings
@@ -73,8 +79,20 @@ export type MarketState = {
   presenceAt: Instant
   readonly outlooks: Map<NodeId, { readonly at: Instant; readonly outlook: Outlook | null }>
   readonly queue: FairQueue<Waiting>
+  /** Interruptible slots that wait for the next sale of room, by slot; and when the last one was. */
+  readonly spot: Map<string, Waiting>
+  spotAt: Instant
+  /** Places that are being made for firm slots, by slot: kept for them while what runs there ends. Not stored: after a restart they wait like others. */
+  readonly displacing: Map<string, { readonly waiting: Waiting; readonly node: NodeId; readonly until: Instant }>
+  /** When sleepers are woken because interruptible work has had its first slice. */
+  wakeAt: Instant
+  /** By job, the attempts whose place it takes and which still hold it. */
+  readonly displacedBy: Map<JobId, Set<AttemptId>>
   /** What all nodes together have, as `amountsOf` counts it. */
   offered: readonly number[]
+  gpusInUse: number
+  /** What was asked for lately: how much idle GPUs are worth depends on it. */
+  readonly demand: Demand
   readonly candidates: Candidates
   /** The last placements, oldest first: for sellers who ask why they were not chosen. Not stored; a new writer starts with none. */
   readonly recent: Decided[]
@@ -90,7 +108,7 @@ export type MarketState = {
 export function createState(settings: MarketSettings = DEFAULT_SETTINGS, guards: Guards = ALL_GUARDS): MarketState {
   return {
     settings, guards, jobs: new Map(), attempts: new Map(), nodes: new Map(), profiles: new Map(), cohorts: new Map(), speeds: new Map(), quotes: new Map(), enrolments: new Map(), standing: new Map(), standingLooks: new Map(), keys: new Map(),
-    accounts: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), availability: new Availability(), presenceAt: 0, outlooks: new Map(), queue: new FairQueue([0, 0, 0]), offered: [0, 0, 0], candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
+    accounts: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), availability: new Availability(), presenceAt: 0, outlooks: new Map(), queue: new FairQueue([0, 0, 0]), spot: new Map(), spotAt: 0, displacing: new Map(), wakeAt: 0, displacedBy: new Map(), offered: [0, 0, 0], gpusInUse: 0, demand: new Demand(), candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
     ended: new Set(), highestForgotten: '', shapes: new Map(),
   }
 }
@@ -124,7 +142,7 @@ function applyJob(state: MarketState, row: JobRow): void {
   if (!live) {
     state.jobs.set(row.id, { row, tasks: [], attempts: [], open: 0 })
     armFallback(state, row)
-    if (!isTerminal(row.state)) state.timers.push(row.createdAt + row.spec.limits.queueMs, { kind: 'queue', id: row.id, task: 0, slot: 0 })
+    if (!isTerminal(row.state)) state.timers.push(Math.min(row.createdAt + row.spec.limits.queueMs, row.spec.deadline ?? Infinity), { kind: 'queue', id: row.id, task: 0, slot: 0 })
   } else {
     if (row.rung !== live.row.rung) { live.row = row; armFallback(state, row); requeue(state, live) }
     live.row = row
@@ -175,6 +193,7 @@ function enqueue(state: MarketState, job: JobRow, task: TaskRow, slot: number): 
 export function queueSlot(state: MarketState, job: JobRow, task: TaskRow, slot: number, since: Instant): void {
   const row = task.slots[slot] as SlotRow
   const { spec } = job
+  if (spec.interruptible) { state.spot.set(slotId(taskId(job.id, task.index), slot), { job: job.id, task: task.index, slot, fence: row.fence }); return }
   state.queue.add(classKeyOf(job, task, slot), { job: job.id, task: task.index, slot, fence: row.fence }, {
     buyer: job.buyer, since, priority: spec.priority, expectedMs: expectedMs(spec), limitMs: spec.limits.runMs, amounts: amountsOf(spec.resources),
   })
@@ -194,17 +213,26 @@ function applyAttempt(state: MarketState, row: AttemptRow): void {
   if (isLive(row.state)) { onNode.add(row.id); state.attemptsByNode.set(row.node, onNode) }
   else if (onNode.delete(row.id) && onNode.size === 0) state.attemptsByNode.delete(row.node)
   armAttempt(state, live.row, old, row)
+  if (row.displaced) watchDisplaced(state, row, row.displaced.by, holds)
   if (old && isLive(old.state) && !isLive(row.state)) settleShare(state, live.row, row)
+}
+
+function watchDisplaced(state: MarketState, row: AttemptRow, by: JobId, holds: boolean): void {
+  const all = state.displacedBy.get(by) ?? new Set()
+  if (holds) { all.add(row.id); state.displacedBy.set(by, all) }
+  else if (all.delete(row.id) && all.size === 0) state.displacedBy.delete(by)
 }
 
 /** Its buyer was charged what it was expected to use of the market when it was placed; now with what it used. What the buyer does not bear is given back whole. */
 function settleShare(state: MarketState, { buyer, spec }: JobRow, row: AttemptRow): void {
+  if (spec.interruptible) return // it lives on what others leave, and is sold by bids, not by shares
   const charged = kindOf({ expectedMs: expectedMs(spec), limitMs: spec.limits.runMs, priority: spec.priority }).expectedMs
   const used = row.cause !== null && CAUSES[row.cause].bears === 'buyer' ? row.usage.runMs : 0
   state.queue.correct(buyer, amountsOf(spec.resources), used - charged)
 }
 
 function reserve(state: MarketState, node: NodeId, resources: Resources, sign: 1 | -1): void {
+  state.gpusInUse += sign * resources.gpus
   state.reserved.set(node, plus(state.reserved.get(node) ?? EMPTY_CAPACITY, resources, sign))
   state.candidates.changed(node)
   if (sign < 0) state.queue.wake()
@@ -215,7 +243,7 @@ function armAttempt(state: MarketState, job: JobRow, old: AttemptRow | undefined
   const timer = (kind: Timer['kind'], at: Instant) => state.timers.push(at, { kind, id: row.id, task: row.task, slot: row.slot })
   if (row.state === 'offered') timer('offer', row.offeredAt + state.settings.offerMs)
   // Met again after a restart: the timer that `stopAttempt` armed is gone with the old writer, so its grace is counted from the offer.
-  if (job.cancelling && row.state === 'running' && !old) timer('cancel', row.offeredAt + state.settings.cancelMs)
+  if ((job.cancelling || row.displaced) && row.state === 'running' && !old) timer('cancel', row.offeredAt + state.settings.cancelMs)
   if (row.state === 'accepted' || row.state === 'running') timer('overrun', (row.startedAt ?? row.offeredAt) + job.spec.limits.runMs + state.settings.overrunMs)
 }
 

@@ -31,6 +31,8 @@ export const Hello = z.object({
   stream_id: z.string().max(64).optional(), last_seen: z.number().int().min(0).default(0),
   /** Number of its last heartbeat in this session: what an older one lists is older than `attempts`, also for a writer that has heard none. */
   heartbeat: z.number().int().min(0).optional(),
+  /** It takes no work just now: nothing is offered between this hello and the first heartbeat. */
+  paused: z.boolean().optional(),
 }).meta({ id: 'Hello' })
 export type Hello = z.infer<typeof Hello>
 export const helloText = (hello: { nonce: string; node_id: string; boot_id: string }): string => `lumaris-hello:${hello.nonce}:${hello.node_id}:${hello.boot_id}`
@@ -91,7 +93,7 @@ export const JobDispatch = z.object({
   requirements: z.object({ cpu_cores: z.number(), memory_mb: z.number(), expected_duration_sec: z.number() }),
   payload: z.object({ command: z.string(), args: z.array(z.string()) }),
   attempt_id: AttemptId, task_id: TaskId, slot_id: SlotId, fence: z.number().int(), session: z.number().int(), lease_gen: z.number().int(),
-  driver: DriverId, level: Level, runtime: Runtime, env: z.record(z.string(), z.string()), inputs: z.array(InputFile), outputs: z.array(z.string()), stdout: RelativePath.optional(),
+  driver: DriverId, level: Level, runtime: Runtime, image: z.string().optional(), env: z.record(z.string(), z.string()), inputs: z.array(InputFile), outputs: z.array(z.string()), stdout: RelativePath.optional(),
   resources: Resources, limits: Limits, prices: PriceSheet, attempt_cap: Money, disconnect: z.enum(['replace', 'wait', 'exclusive']), terms: Terms,
 })
 export type JobDispatch = z.infer<typeof JobDispatch>

@@ -13,7 +13,7 @@ export const CAUSES = {
   seller_refused: { bears: 'seller', says: 'the node did not take the work' },
   driver_failed: { bears: 'seller', says: 'the isolation driver failed on the node' },
   wrong_result: { bears: 'seller', says: 'the result did not agree with those of independent nodes' },
-  preempted: { bears: 'platform', says: 'the market needed the place for firm work' },
+  preempted: { bears: 'platform', says: 'firm work took the place, and paid for what had run' },
   platform_fault: { bears: 'platform', says: 'the market failed' },
   funds_exhausted: { bears: 'buyer', says: 'the cap was used up' },
   queue_timeout: { bears: 'platform', says: 'no node was found in the time the job was willing to wait' },

@@ -14,9 +14,15 @@ export type Level = z.infer<typeof Level>
 export const DriverId = z.enum(['deno', 'bwrap', 'container', 'gvisor', 'qemu', 'firecracker', 'fake']).meta({ id: 'DriverId' })
 export type DriverId = z.infer<typeof DriverId>
 
-/** What runs the command: `native` programs of the node, or JavaScript/TypeScript or Python brought along by the driver. */
-export const Runtime = z.enum(['native', 'javascript', 'python']).meta({ id: 'Runtime' })
+/** What runs the command: `native` programs of the node, JavaScript/TypeScript or Python brought along by the driver, or the programs of the image that the job names. */
+export const Runtime = z.enum(['native', 'javascript', 'python', 'container']).meta({ id: 'Runtime' })
 export type Runtime = z.infer<typeof Runtime>
+
+// Registry, repository, digest. A tag may stand before the digest and says nothing then. No registry is guessed: engines guess differently.
+const IMAGE = /^(?=[^/]*[.:]|localhost\/)[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?(?:\/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*)+(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?@sha256:[0-9a-f]{64}$/
+/** An OCI image by its digest: tags move, and copies of one task must run the same thing. */
+export const ImageRef = z.string().max(512).regex(IMAGE, 'an image with its registry and its digest, such as docker.io/library/python@sha256:…; skopeo inspect or docker buildx imagetools inspect shows the digest').meta({ id: 'ImageRef' })
+export type ImageRef = z.infer<typeof ImageRef>
 
 // A relative path that stays below the job's directory: no leading slash, no empty, `.` or `..` part, no backslash, no control character.
 const PATH = /^(?!\/)(?!.*\\)(?!.*[\u0000-\u001f\u007f])(?!(?:.*\/)?\.{1,2}(?:\/|$))(?!.*\/\/)[^/].*[^/]$|^[^/\\.\u0000-\u001f\u007f]$/
@@ -92,6 +98,8 @@ export const Placement = z.strictObject({
   minTrust: z.enum(['known', 'trusted']).optional(),
   /** Where the data may lie: a rule, never relaxed by any fallback, while `regions` is a wish. */
   residency: z.array(z.string().min(1).max(40)).min(1).max(20).optional(),
+  /** No two tasks of the job at one time on one node, with one owner, or in one region. */
+  spread: z.enum(['node', 'owner', 'region']).optional(),
   /** The most one attempt may cost at its time limit; nodes that could cost more are not considered. */
   maxAttemptCost: Amount.optional(),
 }).meta({ id: 'Placement' })
@@ -146,6 +154,8 @@ export const EXTRA_COPIES_MAX = 2
 export const JobSpec = z.strictObject({
   name: z.string().min(1).max(100).regex(/^[^\u0000-\u001f\u007f\u202a-\u202e\u2066-\u2069]*$/, 'no control characters').optional(),
   runtime: Runtime.default('native'),
+  /** Whose programs they are, for the runtime `container`; the command takes the place of the image's own entry point and command. */
+  image: ImageRef.optional(),
   /** argv: the program and its arguments. Never a shell; name one yourself if you want one. */
   command: z.array(Argument).min(1).max(256).refine((argv) => argv[0] !== '', 'the program must not be empty'),
   env: Env.default({}),
@@ -163,8 +173,17 @@ export const JobSpec = z.strictObject({
   placement: Placement.prefault({}),
   /** Taken one after the other, in this order, while the job waits for a node. */
   fallback: z.array(FallbackStep).min(1).max(10).refine((steps) => steps.every((step, i) => i === 0 || step.afterMs > (steps[i - 1] as { afterMs: number }).afterMs), 'each step later than the one before it').optional(),
+  /**
+   * Cheaper, and not for sure: it is placed when room is sold to such work, every 30 seconds, at one price for all who bid as much, and firm work may take its
+   * place against notice; then nothing of that try is billed. `bidHour` is the most an hour of one attempt may cost, start and output aside; absent: what firm work pays.
+   */
+  interruptible: z.strictObject({ bidHour: Amount.optional() }).optional(),
+  /** The most that may be paid, per task and copy, for taking the place of interruptible work when there is no other: what that work had cost so far. Absent: it waits. */
+  displace: Amount.optional(),
   /** Run each task on this many nodes of different owners; the result counts when they agree. */
   copies: z.number().int().min(1).max(5).default(1),
+  /** Wanted by then, in milliseconds since 1970. A node that is not expected to be done in time is not taken, and what still waits then is given up; what runs may finish. */
+  deadline: z.number().int().min(1).optional(),
   /** How long one attempt is expected to run; used for the estimate, never for a limit. */
   expectedMs: z.number().int().min(1).max(7 * 86_400_000).optional(),
   /** What happens to an attempt whose node is cut off: replaced, waited for, or stopped by itself before it is replaced. */

@@ -26,11 +26,11 @@ export type Usage = z.infer<typeof Usage>
 export const NO_USAGE: Usage = { runMs: 0, cpuMs: 0, memoryPeakBytes: 0, diskBytes: 0, outBytes: 0 }
 
 /** One term of a placement decision: what it added to the expected cost of this node, in micro-credits. */
-export const ScoreTerms = z.object({ price: Money, risk: Money, load: Money, total: Money }).meta({ id: 'ScoreTerms' })
+export const ScoreTerms = z.object({ price: Money, risk: Money, load: Money, /** Below zero: it takes what nobody else could use. */ fragmentation: Money.optional(), total: Money }).meta({ id: 'ScoreTerms' })
 export type ScoreTerms = z.infer<typeof ScoreTerms>
 
 export const NO_REASONS = ['not_online', 'driver', 'level', 'runtime', 'cpu', 'memory', 'disk', 'gpu', 'cpu_busy', 'memory_busy', 'disk_busy', 'gpu_busy',
-  'gpu_model', 'gpu_memory', 'region', 'residency', 'trust', 'label', 'price', 'same_owner_as_copy', 'failed_here', 'kept_for_overdue'] as const
+  'gpu_model', 'gpu_memory', 'region', 'residency', 'trust', 'label', 'price', 'same_owner_as_copy', 'failed_here', 'kept_for_overdue', 'deadline', 'spread', 'no_spot', 'bid'] as const
 /** Why a node was not taken. `cpu` means it never has enough, `cpu_busy` that it has not enough just now. */
 export const NoReason = z.enum(NO_REASONS).meta({ id: 'NoReason' })
 export type NoReason = z.infer<typeof NoReason>
@@ -70,6 +70,8 @@ export const Job = z.object({
   id: JobId, buyer: UserId, state: JobState, spec: JobSpec, quote: QuoteId.optional(), cap: Amount,
   /** Billed so far; never above the cap. */
   cost: Amount, refunded: Amount,
+  /** Of the cost: paid for interruptible work whose place it took. */
+  displaced: Amount.optional(),
   tasks: z.object({ total: z.number().int(), queued: z.number().int(), running: z.number().int(), done: z.number().int(), failed: z.number().int() }),
   cause: Cause.optional(), exitCode: z.number().int().nullable(),
   /** Of a map: its merged result, as whoever merged it has recorded it. */
@@ -83,7 +85,7 @@ export type Job = z.infer<typeof Job>
 /** One line of a job's history, numbered without gaps; also the body of its event stream. */
 export const JobEvent = z.object({
   job: JobId, version: z.number().int(), at: Instant,
-  type: z.enum(['submitted', 'started', 'fallback', 'task', 'attempt', 'settled', 'cancelling', 'ended']),
+  type: z.enum(['submitted', 'started', 'fallback', 'task', 'attempt', 'settled', 'displaced', 'cancelling', 'ended']),
   task: z.number().int().optional(), attempt: AttemptId.optional(), node: NodeId.optional(), nodeName: z.string().optional(),
   state: z.string(), cause: Cause.optional(), amount: Money.optional(),
 }).meta({ id: 'JobEvent' })

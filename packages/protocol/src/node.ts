@@ -11,8 +11,13 @@ export const PriceSheet = z.strictObject({
   gpuHour: Amount.default('0'),
   diskGibHour: Amount.default('0'),
   outGib: Amount.default('0'),
+  /** Interruptible work is taken from this many hundredths of the prices above; absent: none is. */
+  spotPercent: z.number().int().min(1).max(100).optional(),
 }).meta({ id: 'PriceSheet' })
 export type PriceSheet = z.infer<typeof PriceSheet>
+/** The amounts in a price sheet, in the order they are shown. */
+export const PRICE_NAMES = ['start', 'cpuHour', 'memoryGibHour', 'gpuHour', 'diskGibHour', 'outGib'] as const satisfies readonly (keyof PriceSheet)[]
+export type PriceName = (typeof PRICE_NAMES)[number]
 
 export const Capacity = z.strictObject({
   cpuMillis: z.number().int().min(0).max(4_096_000), memoryBytes: z.number().int().min(0).max(2 ** 50), diskBytes: z.number().int().min(0).max(2 ** 53 - 1),
@@ -25,7 +30,7 @@ export type Capacity = z.infer<typeof Capacity>
 export const LimitProof = z.enum(['hard', 'soft', 'none'])
 /** A driver as the node has proved it: what it can run and which limits held against the canaries. */
 export const DriverOffer = z.object({
-  id: DriverId, level: Level, runtimes: z.array(Runtime).min(1).max(3),
+  id: DriverId, level: Level, runtimes: z.array(Runtime).min(1).max(Runtime.options.length),
   limits: z.record(z.string().max(20), LimitProof).refine((limits) => Object.keys(limits).length <= 16, 'at most 16 limits'),
 }).meta({ id: 'DriverOffer' })
 export type DriverOffer = z.infer<typeof DriverOffer>

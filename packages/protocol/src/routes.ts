@@ -10,6 +10,7 @@ import { Receipt } from './receipt.ts'
 import { CreateStanding, Standing } from './standing.ts'
 import { CreateKey, Key, Login, NewKey, Refresh, Register, Tokens, User } from './identity.ts'
 import type { Scope } from './identity.ts'
+import { Earnings } from './owner.ts'
 import type { RefusalCode } from './refusals.ts'
 
 // The HTTP interface, route by route. From these objects come: validation on the server, the methods of the SDK, openapi.json, the help of
@@ -90,6 +91,7 @@ export const routes = {
   pauseNode: route({ id: 'pauseNode', method: 'POST', path: '/v1/nodes/:node/pause', summary: 'No new work; what runs goes on', who: 'user', scope: 'nodes:write', owner: 'node', params: nodeParams, reply: Node, refuses: ['not_found', 'not_in_this_state'] }),
   resumeNode: route({ id: 'resumeNode', method: 'POST', path: '/v1/nodes/:node/resume', summary: 'Take work again', who: 'user', scope: 'nodes:write', owner: 'node', params: nodeParams, reply: Node, refuses: ['not_found', 'not_in_this_state'] }),
   priceNode: route({ id: 'priceNode', method: 'PUT', path: '/v1/nodes/:node/prices', summary: 'Set the price sheet; running attempts keep theirs', who: 'user', scope: 'nodes:write', owner: 'node', params: nodeParams, body: PriceSheet, reply: Node, refuses: ['not_found'] }),
+  nodeEarnings: route({ id: 'nodeEarnings', method: 'GET', path: '/v1/agent/earnings', summary: 'What this node has earned: for the screen of its owner, asked by its agent', who: 'agent', query: z.object({ since: z.coerce.number().int().min(0).default(0) }), reply: Earnings, refuses: [] }),
   // money
   getWallet: route({ id: 'getWallet', method: 'GET', path: '/v1/wallet', summary: 'My balances', who: 'user', scope: 'wallet:read', reply: Wallet, refuses: [] }),
   listEntries: route({ id: 'listEntries', method: 'GET', path: '/v1/entries', summary: 'Every movement of my money, newest first', who: 'user', scope: 'wallet:read', query: Page, reply: list(Entry), refuses: [] }),

@@ -1,3 +1,5 @@
 export * from './build.ts'
 export * from './postgres.ts'
 export * from './fake-driver.ts'
+export * from './registry.ts'
+export * from './dockerd.ts'

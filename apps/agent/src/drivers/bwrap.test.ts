@@ -4,8 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createBwrapDriver, createWall } from './bwrap.ts'
-import { MIB, driverContract, namesIn, runIn, startVictim } from './driver.contract.ts'
-import type { Language } from './driver.contract.ts'
+import { MIB, driverContract, namesIn, runIn, startVictim, systemPython as python } from './driver.contract.ts'
 import type { IsolationDriver } from './driver.ts'
 import { createStages } from './stage.ts'
 
@@ -16,19 +15,6 @@ const wall = createWall({ scratch: join(scratch, 'wall'), stages })
 const softStages = await createStages({ scratch: join(scratch, 'soft'), owner: `tests${process.pid}`, kernelLimits: false })
 const softWall = createWall({ scratch: join(scratch, 'softwall'), stages: softStages })
 afterAll(async () => { await stages.reap(); rmSync(scratch, { recursive: true, force: true }) })
-
-const python: Language = {
-  runtime: 'native',
-  program: (what) => ({ command: ['/usr/bin/python3', '-c', [
-    'import sys, os, json, time, socket',
-    ...(what.args ? ['print(json.dumps(sys.argv[1:]))'] : []), ...(what.print ? [`print(${JSON.stringify(what.print)}, flush=True)`] : []), ...(what.warn ? [`print(${JSON.stringify(what.warn)}, file=sys.stderr)`] : []),
-    ...(what.env ? [`print(os.environ.get(${JSON.stringify(what.env)}, ''))`] : []), ...(what.echoStdin ? ['print(sys.stdin.read())'] : []), ...(what.read ? [`print(open(${JSON.stringify(what.read)}).read())`] : []),
-    ...(what.write ? [`os.makedirs(os.path.dirname(${JSON.stringify(what.write[0])}) or '.', exist_ok=True)`, `open(${JSON.stringify(what.write[0])}, 'w').write(${JSON.stringify(what.write[1])})`] : []),
-    ...(what.hold ? [`b = [bytearray(${MIB}) for _ in range(${what.hold})]`] : []), ...(what.fill ? [`n = 0\ntry:\n  f = open('fill', 'wb')\n  while n < ${what.fill}:\n    f.write(b'x' * ${MIB}); f.flush(); n += 1\nexcept OSError: pass\nprint(n)`] : []),
-    ...(what.flood ? ["while True: sys.stdout.write('x' * 65536)"] : []), ...(what.connect ? [`def tried(f):\n  try: f(); print('reached')\n  except OSError: print('no')\ntried(lambda: socket.create_connection(('127.0.0.1', ${what.connect.tcp}), 2))\ntried(lambda: socket.create_connection(('::1', ${what.connect.tcp6}), 2))\ntried(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', ${what.connect.udp})))`] : []), ...(what.hole ? [`open('hole', 'wb').truncate(${what.hole})`] : []),
-    ...(what.sleep ? [`time.sleep(${what.sleep})`] : []), ...(what.spin ? ['while True: pass'] : []), ...(what.exit !== undefined ? [`sys.exit(${what.exit})`] : []),
-  ].join('\n')] }),
-}
 
 const missing = !wall ? 'bubblewrap is not installed, or does not work here' : !existsSync('/usr/bin/python3') ? 'python3 is not installed' : null
 if (missing || !wall) test.skip(`bwrap: ${missing}`, () => undefined)

@@ -18,9 +18,9 @@ import { endedSandbox, supervise, unspeakable } from './supervise.ts'
 import type { End, Verdict } from './supervise.ts'
 import { DiskTooSmall } from './work-disk.ts'
 
-const TMP_BYTES = 64 * 1024 * 1024, SHM_BYTES = 16 * 1024 * 1024
+export const TMP_BYTES = 64 * 1024 * 1024, SHM_BYTES = 16 * 1024 * 1024
 /** Of the machine, read-only: programs and libraries, and of /etc only what they need to start. Never /root, /home, /var, /run or /etc itself. */
-const SYSTEM = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32']
+export const SYSTEM = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32']
 const ETC = ['ld.so.cache', 'ld.so.conf', 'ld.so.conf.d', 'alternatives', 'ssl/certs', 'localtime', 'timezone', 'mime.types']
 /** Descriptors of bubblewrap: the system-call filter, its options, its reports. */
 const FILTER_FD = 3, OPTIONS_FD = 4, STATUS_FD = 5
@@ -93,10 +93,10 @@ function systemBinds(etc: string): string[] {
   const system = SYSTEM.filter((path) => existsSync(path)).flatMap((path) => ['--ro-bind', path, path])
   return [...system, '--ro-bind', etc, '/etc', ...etcNames().flatMap((name) => ['--ro-bind', `/etc/${name}`, `/etc/${name}`]), '--dir', '/work']
 }
-const etcNames = (): string[] => [...ETC, ...readdirSync('/etc').filter((name) => /^python3(\.\d+)?$/.test(name))].filter((name) => existsSync(`/etc/${name}`))
+export const etcNames = (): string[] => [...ETC, ...readdirSync('/etc').filter((name) => /^python3(\.\d+)?$/.test(name))].filter((name) => existsSync(`/etc/${name}`))
 
 /** An /etc with nobody in it. Mount points for the few things of the real one stand ready. */
-function syntheticEtc(scratch: string): string {
+export function syntheticEtc(scratch: string): string {
   const dir = join(scratch, 'etc')
   rmSync(dir, { recursive: true, force: true })
   mkdirSync(dir, { recursive: true })
@@ -114,10 +114,10 @@ function syntheticEtc(scratch: string): string {
 }
 
 /** Which runtimes there are, beside plain programs. */
-const runtimesIn = (rootfs: string | null): Runtime[] => ['native', ...(existsSync(join(rootfs ?? '/', 'usr/bin/python3')) ? ['python' as const] : [])]
+export const runtimesIn = (rootfs: string | null): Runtime[] => ['native', ...(existsSync(join(rootfs ?? '/', 'usr/bin/python3')) ? ['python' as const] : [])]
 
 /** `python main.py` and `main.py` both run Python; for native the command is taken as it is. */
-function argvOf(job: SandboxSpec): string[] {
+export function argvOf(job: SandboxSpec): string[] {
   const [first = '', ...rest] = job.command
   if (job.runtime !== 'python') return [...job.command]
   return /^python(3(\.\d+)?)?$/.test(first) ? ['/usr/bin/python3', ...rest] : ['/usr/bin/python3', first, ...rest]

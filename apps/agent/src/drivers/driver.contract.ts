@@ -1,4 +1,4 @@
-// The same promises from every driver: it runs, it limits, it hides the machine, it cleans up. Run by bwrap.test.ts and deno.test.ts. Attacks aim only
+// The same promises from every driver: it runs, it limits, it hides the machine, it cleans up. Run by the test of each driver. Attacks aim only
 // at loopback addresses and at victims that the test itself started.
 import { expect, test } from 'vitest'
 import { createSocket } from 'node:dgram'
@@ -16,10 +16,10 @@ export const MIB = 1024 * 1024
 const LIMITS: SandboxLimits = { cpuMillis: 2000, memoryBytes: 512 * MIB, pids: 64, diskBytes: 16 * MIB, outputBytes: MIB, wallMs: 20_000, openFiles: 256 }
 export type Ran = { end: ExitReport; out: string; err: string; files: Record<string, string>; workDir: string }
 
-export async function runIn(driver: IsolationDriver, job: { runtime: Runtime; command: string[]; files?: Record<string, string>; env?: Record<string, string>; limits?: Partial<SandboxLimits>; stdin?: string }): Promise<Ran> {
+export async function runIn(driver: IsolationDriver, job: { runtime: Runtime; image?: string; command: string[]; files?: Record<string, string>; env?: Record<string, string>; limits?: Partial<SandboxLimits>; stdin?: string }): Promise<Ran> {
   const workDir = mkdtempSync(join(tmpdir(), 'lumaris-job-'))
   for (const [path, text] of Object.entries(job.files ?? {})) { mkdirSync(join(workDir, path, '..'), { recursive: true }); writeFileSync(join(workDir, path), text) }
-  const ended = await runToEnd(driver, { attemptId: 'att_test', runtime: job.runtime, command: job.command, env: job.env ?? {}, workDir, limits: { ...LIMITS, ...job.limits }, ...(job.stdin === undefined ? {} : { stdin: Buffer.from(job.stdin) }) })
+  const ended = await runToEnd(driver, { attemptId: 'att_test', runtime: job.runtime, ...(job.image === undefined ? {} : { image: job.image }), command: job.command, env: job.env ?? {}, workDir, limits: { ...LIMITS, ...job.limits }, ...(job.stdin === undefined ? {} : { stdin: Buffer.from(job.stdin) }) })
   const files: Record<string, string> = {}
   for await (const file of collectOutputs(workDir)) files[file.path] = readFileSync(join(workDir, file.path), 'utf8')
   rmSync(workDir, { recursive: true, force: true })
@@ -30,6 +30,20 @@ export async function runIn(driver: IsolationDriver, job: { runtime: Runtime; co
 export type Language = {
   readonly runtime: Runtime
   readonly program: (what: { print?: string; warn?: string; exit?: number; write?: [string, string]; read?: string; env?: string; spin?: boolean; hold?: number; fill?: number; flood?: boolean; hole?: number; sleep?: number; connect?: { tcp: number; tcp6: number; udp: number }; echoStdin?: boolean; args?: boolean }) => { command: string[]; files?: Record<string, string> }
+}
+
+/** In words for the machine's own Python, run as a native program. */
+export const systemPython: Language = {
+  runtime: 'native',
+  program: (what) => ({ command: ['/usr/bin/python3', '-c', [
+    'import sys, os, json, time, socket',
+    ...(what.args ? ['print(json.dumps(sys.argv[1:]))'] : []), ...(what.print ? [`print(${JSON.stringify(what.print)}, flush=True)`] : []), ...(what.warn ? [`print(${JSON.stringify(what.warn)}, file=sys.stderr)`] : []),
+    ...(what.env ? [`print(os.environ.get(${JSON.stringify(what.env)}, ''))`] : []), ...(what.echoStdin ? ['print(sys.stdin.read())'] : []), ...(what.read ? [`print(open(${JSON.stringify(what.read)}).read())`] : []),
+    ...(what.write ? [`os.makedirs(os.path.dirname(${JSON.stringify(what.write[0])}) or '.', exist_ok=True)`, `open(${JSON.stringify(what.write[0])}, 'w').write(${JSON.stringify(what.write[1])})`] : []),
+    ...(what.hold ? [`b = [bytearray(${MIB}) for _ in range(${what.hold})]`] : []), ...(what.fill ? [`n = 0\ntry:\n  f = open('fill', 'wb')\n  while n < ${what.fill}:\n    f.write(b'x' * ${MIB}); f.flush(); n += 1\nexcept OSError: pass\nprint(n)`] : []),
+    ...(what.flood ? ["while True: sys.stdout.write('x' * 65536)"] : []), ...(what.connect ? [`def tried(f):\n  try: f(); print('reached')\n  except OSError: print('no')\ntried(lambda: socket.create_connection(('127.0.0.1', ${what.connect.tcp}), 2))\ntried(lambda: socket.create_connection(('::1', ${what.connect.tcp6}), 2))\ndef asked():\n  s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(1); s.connect(('127.0.0.1', ${what.connect.udp})); s.send(b'x'); s.recv(1)\ntried(asked)`] : []), ...(what.hole ? [`open('hole', 'wb').truncate(${what.hole})`] : []),
+    ...(what.sleep ? [`time.sleep(${what.sleep})`] : []), ...(what.spin ? ['while True: pass'] : []), ...(what.exit !== undefined ? [`sys.exit(${what.exit})`] : []),
+  ].join('\n')] }),
 }
 
 export function driverContract(name: string, getDriver: () => IsolationDriver, language: Language, { kept = true, reaps = true }: { /** The kernel keeps the limits here. */ kept?: boolean; /** Without control groups, bubblewrap ends with its agent, and there is nothing to find. */ reaps?: boolean } = {}): void {
@@ -101,7 +115,7 @@ export function driverContract(name: string, getDriver: () => IsolationDriver, l
   test(`${name}: no network, not even this machine, by TCP, IPv6 or UDP`, async () => {
     let reached = 0
     const listen = (host: string) => { const server = createServer((socket) => { reached++; socket.destroy() }); return new Promise<{ port: number; close(): void }>((resolve) => server.once('error', () => resolve({ port: 9, close: () => undefined })).listen(0, host, () => resolve({ port: (server.address() as { port: number }).port, close: () => server.close() }))) }
-    const four = await listen('127.0.0.1'), six = await listen('::1'), udp = createSocket('udp4', () => { reached++ })
+    const four = await listen('127.0.0.1'), six = await listen('::1'), udp = createSocket('udp4', (_said, from) => { reached++; udp.send('y', from.port, from.address) }) // a datagram may leave for nobody: only an answer shows that it arrived
     await new Promise<void>((resolve) => udp.bind(0, '127.0.0.1', resolve))
     const { out } = await run({ connect: { tcp: four.port, tcp6: six.port, udp: udp.address().port } })
     expect(out.trim().split('\n')).toEqual(['no', 'no', 'no'])

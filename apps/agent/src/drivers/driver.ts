@@ -18,6 +18,8 @@ export type SandboxLimits = {
 }
 export type SandboxSpec = {
   readonly attemptId: string; readonly runtime: Runtime
+  /** With its digest, for the runtime `container`. */
+  readonly image?: string
   /** argv; for `python` and `javascript` the interpreter's name may stand first. Never a shell. */
   readonly command: readonly string[]
   readonly env: Readonly<Record<string, string>>
@@ -26,8 +28,14 @@ export type SandboxSpec = {
   readonly limits: SandboxLimits; readonly stdin?: Uint8Array
 }
 export type SandboxUsage = { readonly cpuMs: number; readonly memoryBytes: number; readonly memoryPeakBytes: number; readonly diskBytes: number; readonly outBytes: number }
-export type ExitCause = 'exit' | 'memory' | 'wall' | 'pids' | 'disk' | 'output' | 'killed' | 'driver'
+export type ExitCause = 'exit' | 'memory' | 'wall' | 'pids' | 'disk' | 'output' | 'killed' | 'image' | 'driver'
 export type ExitReport = { readonly cause: ExitCause; readonly code: number | null; readonly signal?: string; readonly usage: SandboxUsage; readonly detail?: string }
+
+/**
+ * A running program, taken out of one sandbox to go on in another: its memory, as files. What is restored runs, with whatever rights its memory says it
+ * has inside; so these hashes must come to whoever restores it from somebody who is trusted, and files that differ from them are refused.
+ */
+export type Checkpoint = { readonly driver: DriverId; /** Only the same can restore it. */ readonly maker: string; readonly files: readonly { readonly path: string; readonly size: number; readonly sha256: string }[] }
 
 export interface Sandbox {
   readonly stdout: Readable
@@ -37,6 +45,12 @@ export interface Sandbox {
   resume(): Promise<void>
   /** Ends it with everything it started; `exit` then says `killed`. */
   kill(reason: string): Promise<void>
+  /**
+   * Takes its memory into an empty directory and ends it; `exit` then says `killed`, and its files are in the work directory. Together they are what
+   * `restore` needs. Rejects when it cannot be taken; the program is lost then, and
+   * `exit` says `driver`: the attempt costs nobody anything and is made again. Absent where the driver cannot do it.
+   */
+  checkpoint?(into: string): Promise<Checkpoint>
   /** Resolves once, when nothing of it runs any more and its files are in the work directory. Never rejects. */
   readonly exit: Promise<ExitReport>
 }
@@ -44,7 +58,13 @@ export interface IsolationDriver {
   readonly id: DriverId
   readonly level: Level
   probe(): Promise<ProbeReport>
+  /** Brings what the job needs and this machine may not have, before any of its time is counted. What stands in the way, or null. */
+  prepare?(job: SandboxSpec, stop: AbortSignal): Promise<{ readonly cause: ExitCause; readonly detail?: string } | null>
   start(job: SandboxSpec): Promise<Sandbox>
+  /** `start`, but going on where the checkpoint was taken: the same order, and the files that it left in `workDir`. */
+  restore?(job: SandboxSpec, from: string, checkpoint: Checkpoint): Promise<Sandbox>
   /** Ends and removes what a crashed agent left behind; how many there were. */
   reap(): Promise<number>
+  /** Ends what the driver itself runs; nothing is started afterwards. */
+  close?(): Promise<void>
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { findDeno } from './deno.ts'
 import { findDrivers } from './find-drivers.ts'
+import { inPath } from './stage.ts'
 
 async function find(more: Partial<Parameters<typeof findDrivers>[0]> = {}): Promise<string[]> {
   const dataDir = mkdtempSync(join(tmpdir(), 'lumaris-find-'))
@@ -26,7 +27,7 @@ test.skipIf(missing)(`bubblewrap that is installed and does not work leaves deno
   const before = process.env['PATH']
   process.env['PATH'] = `${dir}${delimiter}${before}`
   try {
-    const found = await find()
+    const found = await find({ only: ['bwrap', 'deno'] })
     expect(found.at(-1)).toBe('deno true deno alone')
     if (found.length > 1) expect(found[0]).toBe('bwrap false')
   } finally { process.env['PATH'] = before; rmSync(dir, { recursive: true }) }
@@ -34,4 +35,18 @@ test.skipIf(missing)(`bubblewrap that is installed and does not work leaves deno
 test.skipIf(missing)(`only the drivers that were asked for are tried${missing}`, { timeout: 60_000 }, async () => {
   expect(await find({ only: ['firecracker'] })).toEqual([])
   expect(await find({ only: ['deno'], denoInsideBwrap: false })).toEqual(['deno true deno alone'])
+})
+
+const runsc = inPath('runsc')
+const noSentry = runsc === null || process.getuid?.() !== 0 ? ' (runsc is not installed, or this is not root)' : ''
+test.skipIf(noSentry)(`gVisor is believed only what its canaries showed${noSentry}`, { timeout: 60_000 }, async () => {
+  expect(await find({ only: ['gvisor'] })).toEqual(['gvisor true'])
+  const dir = mkdtempSync(join(tmpdir(), 'lumaris-broken-'))
+  // It says of itself all that the real one does, and then no sandbox stands.
+  writeFileSync(join(dir, 'runsc'), `#!/bin/sh\ncase "$1" in --version|flags) exec '${runsc}' "$@";; esac\necho 'cannot create sandbox' >&2\nexit 128\n`)
+  chmodSync(join(dir, 'runsc'), 0o755)
+  chmodSync(dir, 0o755)
+  const before = process.env['PATH']
+  process.env['PATH'] = `${dir}${delimiter}${before}`
+  try { expect(await find({ only: ['gvisor'] })).toEqual(['gvisor false']) } finally { process.env['PATH'] = before; rmSync(dir, { recursive: true }) }
 })

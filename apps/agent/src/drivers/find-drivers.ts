@@ -6,17 +6,23 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { DriverId } from '@lumaris/protocol'
 import { createBwrapDriver, createWall } from './bwrap.ts'
+import { createContainers } from './container.ts'
+import type { ContainerSettings } from './container.ts'
 import { createDenoDriver } from './deno.ts'
 import type { IsolationDriver, ProbeReport } from './driver.ts'
+import { createGvisorDriver } from './gvisor.ts'
 import { createStages } from './stage.ts'
 
 export type FoundDriver = { readonly driver: IsolationDriver; readonly report: ProbeReport }
 export type DriverConfig = {
   readonly dataDir: string; readonly only?: readonly DriverId[]
-  /** A root file system for bubblewrap instead of this machine's own directories. */
+  /** A root file system for bubblewrap and gVisor instead of this machine's own directories. */
   readonly rootfs?: string
   /** Deno goes behind bubblewrap where that works, unless this is false. */
   readonly denoInsideBwrap?: boolean
+  readonly containers?: ContainerSettings
+  /** Told of each driver that is not here at all: why, and the one command that would change it. */
+  readonly absent?: (id: DriverId, why: { readonly reason: string; readonly hint: string }) => void
 }
 
 export async function findDrivers(config: DriverConfig): Promise<FoundDriver[]> {
@@ -25,14 +31,21 @@ export async function findDrivers(config: DriverConfig): Promise<FoundDriver[]> 
   const wanted = (id: DriverId): boolean => !config.only || config.only.includes(id)
   const scratch = scratchDirectory(config.dataDir, owner)
   const stages = await createStages({ scratch: join(scratch, 'stages'), owner })
-  const wall = createWall({ scratch: join(scratch, 'wall'), stages, ...(config.rootfs === undefined ? {} : { rootfs: config.rootfs }) })
+  const rootfs = config.rootfs === undefined ? {} : { rootfs: config.rootfs }
+  const wall = createWall({ scratch: join(scratch, 'wall'), stages, ...rootfs })
   const found: FoundDriver[] = []
   const add = async (driver: IsolationDriver | null): Promise<ProbeReport | null> => {
     const report = (await driver?.probe()) ?? null
     if (driver && report) found.push({ driver, report })
     return report
   }
+  if (wanted('gvisor')) await add(await createGvisorDriver({ scratch: join(scratch, 'gvisor'), stages, ...rootfs }))
   if (wall && wanted('bwrap')) await add(createBwrapDriver(wall))
+  else if (wanted('bwrap')) config.absent?.('bwrap', { reason: process.platform === 'linux' ? 'bubblewrap is not installed, or does not work on this machine' : 'bubblewrap is for Linux', hint: 'apt-get install -y bubblewrap' })
+  if (wanted('container')) {
+    const containers = await createContainers({ ...config.containers, dataDir: join(config.dataDir, 'container'), runDir: join(scratch, 'container'), stages, owner })
+    if ('driver' in containers) { const report = await add(containers.driver); if (!report?.usable) await containers.driver.close?.() } else config.absent?.('container', containers)
+  }
   if (!wanted('deno')) return found
   const make = (inside: typeof wall): IsolationDriver | null => createDenoDriver({ scratch: join(scratch, 'deno'), stages, wall: inside })
   // With a root file system of somebody's choice, whether Deno's libraries are in it is not ours to know.

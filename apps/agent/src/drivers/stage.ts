@@ -1,6 +1,7 @@
 // What a program needs around it before it starts, whichever wall it stands behind: a user id of its own, a working directory with a size, a control
 // group, limits that a process sets for itself; and afterwards all of that taken down again. Shared by the drivers of one agent, so that no two
 // sandboxes get the same user id.
+import { execFile } from 'node:child_process'
 import { accessSync, constants, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, statSync } from 'node:fs'
 import { basename, delimiter, dirname, join } from 'node:path'
 import { createCgroups } from './cgroup.ts'
@@ -69,10 +70,12 @@ export async function createStages(options: StagesOptions): Promise<Stages> {
       let disk: WorkDisk | null = null, cgroup: Cgroup | null = null
       const free = (): void => { if (uid !== null) used.delete(uid) }
       try {
-        disk = await createWorkDisk({ workDir: job.workDir, scratch: disks, id, bytes: limits.diskBytes, uid, limit: limitsDisk })
         cgroup = cgroups?.create(id, limits) ?? null
+        const woken = cgroup ? wake(cgroup) : null
+        disk = await createWorkDisk({ workDir: job.workDir, scratch: disks, id, bytes: limits.diskBytes, uid, limit: limitsDisk })
+        await woken
       } catch (error) {
-        try { await disk?.finish() } finally { free() }
+        try { await disk?.finish(); await cgroup?.remove() } finally { free() }
         throw error
       }
       return {
@@ -96,6 +99,12 @@ export async function createStages(options: StagesOptions): Promise<Stages> {
     async reap() { return (await cgroups?.reap() ?? 0) + await reapWorkDisks(disks) },
   }
 }
+
+/**
+ * The first process to join a control group after a quiet while waits for the kernel (a grace period of its lock, about 8 ms here), the next ones do not. So a
+ * process that does nothing else joins first, while the disk is being made.
+ */
+const wake = (cgroup: Cgroup): Promise<void> => new Promise((resolve) => { execFile('/bin/sh', ['-c', `echo $$ > '${cgroup.joinFiles[0]}'`], { env: {} }, () => resolve()) })
 
 /** What whoever started the agent left open and did not mark as its own; Node hides only the first few of them from its children. */
 function straysHere(): number[] {

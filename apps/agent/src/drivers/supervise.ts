@@ -27,10 +27,14 @@ export type Launch = {
   readonly feeds: readonly Buffer[]
   readonly stdin?: Uint8Array | undefined
   readonly disk: Disk
+  /** At this word on its descriptor the launcher waits: it is told a line there when what must be done for its process from outside is done. */
+  readonly waits?: { readonly word: string; act(pid: number): void }
   /** The launcher's own process besides the child, to be waited for where there is no control group to look into. */
   readonly innerPid?: (status: string) => number | null
   /** An end that is not what the exit code says; asked when no limit ended it. */
   readonly explain: (end: End) => Verdict | null
+  /** Looked at every so often while it runs: what ends it although no limit of ours was met. */
+  readonly fatal?: () => Verdict | null
   /** Told the process id; what it gives back is called after the end. */
   readonly started?: (pid: number) => () => void
   /** After the last process is gone: bring the files home, take down what was set up. A verdict replaces an ordinary exit. */
@@ -96,7 +100,13 @@ export function supervise(launch: Launch): Sandbox {
   child.stdin?.end(launch.stdin ? Buffer.from(launch.stdin) : undefined)
   launch.feeds.forEach((bytes, i) => { const to = child.stdio[3 + i] as Writable; to.on('error', ignoreClosed); to.end(bytes) })
   const told = child.stdio[3 + launch.feeds.length] as Readable | undefined
-  told?.on('data', (chunk: Buffer) => { if (status.length < STATUS_MAX) status += chunk.toString('latin1') })
+  let waited = false
+  told?.on('data', (chunk: Buffer) => {
+    if (status.length < STATUS_MAX) status += chunk.toString('latin1')
+    if (waited || !launch.waits || child.pid === undefined || !status.split('\n').includes(launch.waits.word)) return
+    waited = true
+    try { launch.waits.act(child.pid); (told as unknown as Writable).write('go\n') } catch (error) { endAs('driver', (error as Error).message) }
+  })
   told?.on('error', ignoreClosed)
 
   const armWall = (): void => { timeFrom = performance.now(); wall = setTimeout(() => endAs('wall', `it ran longer than ${limits.wallMs} ms`), Math.max(0, timeLeft)) }
@@ -122,6 +132,9 @@ export function supervise(launch: Launch): Sandbox {
     }, (error: Error) => endAs('driver', `it could not be watched: ${error.message}`))
   }, WATCH_MS)
 
+  const { fatal } = launch
+  const deadly = fatal ? setInterval(() => { const found = fatal(); if (found) endAs(found.cause, found.detail ?? '') }, WATCH_MS) : null
+
   const exit = new Promise<ExitReport>((resolve) => {
     let spawnError: NodeJS.ErrnoException | null = null
     const conclude = async (code: number | null, signal: NodeJS.Signals | null): Promise<void> => {
@@ -136,6 +149,7 @@ export function supervise(launch: Launch): Sandbox {
   async function finish(end: End, spawnError: NodeJS.ErrnoException | null): Promise<ExitReport> {
     ended = true
     if (watch) clearInterval(watch)
+    if (deadly) clearInterval(deadly)
     if (wall) clearTimeout(wall)
     wall = null
     await looking?.catch(() => undefined /* as above */)

@@ -1,6 +1,4 @@
 import { spawn } from 'node:child_process'
-import { homedir } from 'node:os'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 import { Option } from 'commander'
@@ -13,11 +11,12 @@ import { asIs, collect } from '../parse.ts'
 import { addPriceOptions, pricesOf } from '../price-options.ts'
 import type { PriceOptions } from '../price-options.ts'
 import { stamp } from '../ui/time.ts'
+import { defineOwner, joinPath } from './agent-owner.ts'
 
-type JoinOptions = PriceOptions & { name?: string; data: string; tokenStdin?: boolean; region?: string; label?: string[]; cpus?: string; memory?: string; disk?: string; gpus?: string; gpuModel?: string; gpuMemory?: string; driver?: string[]; logLevel?: string }
+type JoinOptions = PriceOptions & { name?: string; data: string; tokenStdin?: boolean; region?: string; label?: string[]; cpus?: string; memory?: string; disk?: string; gpus?: string; gpuModel?: string; gpuMemory?: string; driver?: string[]; guiPort?: string; gui: boolean; logLevel?: string }
 
 export function define(command: Command, withContext: WithContext): void {
-  command.addHelpText('before', 'Examples:\n  lumaris agent join --cpus 4 --memory 8GiB --cpu-hour 0.02\n  lumaris agent token -q | ssh box lumaris --url https://market.example agent join --token-stdin\n')
+  command.addHelpText('before', 'Examples:\n  lumaris agent join --cpus 4 --memory 8GiB --cpu-hour 0.02\n  lumaris agent token -q | ssh box lumaris --url https://market.example agent join --token-stdin\n  lumaris agent gui\n  lumaris agent pause --for 1h\n  lumaris agent settings --cpu 50 --hours "mon-fri 22:00-07:00; sat,sun all"\n  lumaris agent stop-all\n')
   command.command('token').summary('a join token for another machine; works once, for 15 minutes').description('A join token for another machine; works once, for 15 minutes.').option('--name <name>', 'of the node', asIs).action(withContext(token))
   const join = command.command('join').summary('run the agent here until it is stopped').description('Runs the agent here until it is stopped. The first time it enrols; later it goes on as the same node.')
     .option('--name <name>', 'of the node (the name of this machine)', asIs)
@@ -27,10 +26,11 @@ export function define(command: Command, withContext: WithContext): void {
     .option('--gpu-model <model>', 'what they are, such as nvidia-h200', asIs).option('--gpu-memory <size>', 'memory of each of them', asIs)
     .option('--region <region>', 'where it stands', asIs).option('--label <name=value>', 'to be found by (repeatable)', collect(asIs))
     .addOption(new Option('--driver <driver>', 'only these ways to isolate (repeatable)').choices(DriverId.options).argParser(collect(asIs)))
+    .option('--gui-port <port>', 'of the owner’s screen on this machine (any free port)', asIs).option('--no-gui', 'without that screen')
     .addOption(new Option('--log-level <level>', 'how much it tells').choices(['debug', 'info', 'warn', 'error']))
   addPriceOptions(join).action(withContext(runAgent))
+  defineOwner(command, withContext)
 }
-const joinPath = (): string => join(homedir(), '.lumaris', 'agent')
 
 async function token(context: Context, options: { name?: string }): Promise<void> {
   const enrolment = await (await context.client()).api.createEnrolment({ body: options })
@@ -53,7 +53,11 @@ async function runAgent(context: Context, options: JoinOptions): Promise<void> {
   if (options.gpuMemory !== undefined) flags.push('--gpu-memory', options.gpuMemory)
   for (const label of options.label ?? []) flags.push('--label', label)
   for (const driver of options.driver ?? []) flags.push('--driver', driver)
-  for (const [field, micros] of Object.entries(pricesOf(options))) flags.push(`--${FLAGS[field] ?? field}`, formatCredits(BigInt(micros)))
+  const { spotPercent, ...prices } = pricesOf(options)
+  for (const [field, micros] of Object.entries(prices)) flags.push(`--${FLAGS[field] ?? field}`, formatCredits(BigInt(micros)))
+  if (spotPercent !== undefined) flags.push('--spot-percent', String(spotPercent))
+  if (options.guiPort !== undefined) flags.push('--gui-port', options.guiPort)
+  if (!options.gui) flags.push('--no-gui')
   if (options.logLevel !== undefined) flags.push('--log-level', options.logLevel)
   const main = fileURLToPath(new URL('main.ts', import.meta.resolve('@lumaris/agent')))
   const { LUMARIS_TOKEN: _ours, ...env } = context.io.env

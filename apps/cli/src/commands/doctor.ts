@@ -7,22 +7,29 @@ import { clean } from '../ui/clean.ts'
 import { amountOf } from '../ui/money.ts'
 import { durationText } from '../ui/time.ts'
 
-type Finding = { readonly check: string; readonly ok: boolean; readonly says: string; readonly hint?: string }
+type Finding = { readonly check: string; readonly ok: boolean; /** Not here, and nothing is wrong with that. */ readonly absent?: true; readonly says: string; readonly hint?: string }
 
 export function define(command: Command, withContext: WithContext): void {
-  command.addHelpText('before', 'Examples:\n  lumaris doctor\n').action(withContext(doctor))
+  command.addHelpText('before', 'Examples:\n  lumaris doctor\n  lumaris doctor --node        and what this machine could isolate, tried for real\n').option('--node', 'try what this machine can isolate as a node (some seconds)').action(withContext(doctor))
 }
 
-async function doctor(context: Context): Promise<void> {
+async function doctor(context: Context, options: { node?: true }): Promise<void> {
   const findings: Finding[] = []
-  for await (const finding of examine(context)) {
+  for await (const finding of findingsOf(context, options.node === true)) {
     findings.push(finding)
     if (context.flags.json || context.flags.jsonLines) continue
-    await context.write(`${finding.ok ? context.colours.green('PASSED') : context.colours.red('FAILED')}  ${finding.check}: ${clean(finding.says)}\n`)
-    if (!finding.ok && finding.hint) context.note(`        hint: ${clean(finding.hint)}`)
+    await context.write(`${finding.absent ? context.colours.yellow('ABSENT') : finding.ok ? context.colours.green('PASSED') : context.colours.red('FAILED')}  ${finding.check}: ${clean(finding.says)}\n`)
+    if ((!finding.ok || finding.absent) && finding.hint) context.note(`        hint: ${clean(finding.hint)}`)
   }
   if (context.flags.json || context.flags.jsonLines) await context.write(`${JSON.stringify({ ok: findings.every((one) => one.ok), findings })}\n`)
   if (findings.some((one) => !one.ok)) context.exitCode = EXIT.failed
+}
+
+async function* findingsOf(context: Context, node: boolean): AsyncGenerator<Finding> {
+  yield* examine(context)
+  if (!node) return
+  const { examineNode } = await import('@lumaris/agent')
+  for (const { driver, state, says, hint } of await examineNode()) yield { check: `driver ${driver}`, ok: state !== 'fails', ...(state === 'absent' ? { absent: true } : {}), says, ...(hint === undefined ? {} : { hint }) }
 }
 
 const NODE_MAJOR = 24

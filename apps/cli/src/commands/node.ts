@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
-import type { Node, PriceSheet } from '@lumaris/protocol'
+import { PRICE_NAMES } from '@lumaris/protocol'
+import type { Node } from '@lumaris/protocol'
 import type { Client } from '@lumaris/sdk'
 import type { WithContext } from '../cli.ts'
 import type { Context } from '../context.ts'
@@ -53,6 +54,7 @@ const show = (context: Context, node: Node): Promise<void> => context.showThing(
   ['node', node.id], ['name', node.name], ['state', node.state], ['region', node.region], ['drivers', node.drivers.map((driver) => `${driver.id} (${driver.level})`).join(', ')],
   ['cores', `${node.reserved.cpuMillis / 1000} of ${node.capacity.cpuMillis / 1000} in use`], ['memory', `${sizeText(node.reserved.memoryBytes)} of ${sizeText(node.capacity.memoryBytes)} in use`],
   ['disk', sizeText(node.capacity.diskBytes)], ['gpus', node.capacity.gpus || undefined], ['running', node.running], ['ended well', node.succeeded], ['its own failures', node.failed], ['reliability', `${(node.reliability * 100).toFixed(1)} %`],
-  ...(Object.entries(node.prices) as [keyof PriceSheet, string][]).filter(([, micros]) => micros !== '0').map(([what, micros]) => [`price ${what}`, creditsOf(micros)] as const),
+  ...PRICE_NAMES.filter((what) => node.prices[what] !== '0').map((what) => [`price ${what}`, creditsOf(node.prices[what])] as const),
+  ['interruptible work', node.prices.spotPercent === undefined ? 'not taken' : `from ${node.prices.spotPercent} % of these`],
   ['agent', node.agentVersion], ['last seen', stamp(node.lastSeenAt)], ['joined', stamp(node.enrolledAt)],
 ])

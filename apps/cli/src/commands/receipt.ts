@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { text as readAll } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import { verifyReceipt } from '@lumaris/sdk'
+import { PRICE_NAMES } from '@lumaris/protocol'
 import type { Receipt } from '@lumaris/protocol'
 import type { WithContext } from '../cli.ts'
 import type { Context } from '../context.ts'
@@ -39,7 +40,7 @@ async function show(context: Context, id: string): Promise<void> {
     await context.showThing(receipt, [
       ['attempt', terms.attempt], ['job', terms.job], ['node', terms.node], ['driver', `${terms.driver} (${terms.level})`],
       ['reserved', `${terms.resources.cpuMillis / 1000} cores, ${sizeText(terms.resources.memoryBytes)} memory, ${sizeText(terms.resources.diskBytes)} disk${terms.resources.gpus > 0 ? `, ${terms.resources.gpus} GPUs` : ''}`],
-      ['prices', Object.entries(prices).filter(([, price]) => price !== '0').map(([name, price]) => `${name} ${amountOf(price)}`).join(', ') || 'free'],
+      ['prices', PRICE_NAMES.filter((name) => prices[name] !== '0').map((name) => `${name} ${amountOf(prices[name])}`).join(', ') || 'free'],
       ['ran', usage && durationText(usage.runMs)], ['cpu time', usage && durationText(usage.cpuMs)], ['sent out', usage && sizeText(usage.outBytes)],
       ['ticks', `${ticks.length}, ${ticks.filter((one) => one.seal).length} sealed`], ['ended', receipt.cause], ['bill', bill && creditsOf(bill.amount)], ['seller gets', bill && creditsOf(bill.sellerGets)], ['fee', bill && creditsOf(bill.fee)],
       ['at', stamp(receipt.endedAt)],

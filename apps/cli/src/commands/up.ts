@@ -42,7 +42,10 @@ async function up(context: Context, options: UpOptions): Promise<void> {
 }
 
 /** What a demo seller asks for an hour, in micro-credits: not all the same, so that there is something to choose. */
-const PRICES = [{ cpuHour: '200000', memoryGibHour: '40000' }, { cpuHour: '240000', memoryGibHour: '30000' }, { cpuHour: '180000', memoryGibHour: '60000', start: '20' }]
+const PRICES = [{ cpuHour: '200000', memoryGibHour: '40000', spotPercent: 40 }, { cpuHour: '240000', memoryGibHour: '30000', spotPercent: 30 }, { cpuHour: '180000', memoryGibHour: '60000', start: '20', spotPercent: 50 }]
+
+/** Whoever tries the market sits at this very machine, and wants to see it work. */
+const DEMO_OWNER = { defaults: { pauseWhen: { inUse: false, onBattery: false, hotterThanCelsius: null } } } as const
 
 export async function startMarket(context: Context, options: UpOptions, tell: (text: string) => void): Promise<Market> {
   const file = profileFiles(context.io.env).checkout
@@ -65,13 +68,13 @@ export async function startMarket(context: Context, options: UpOptions, tell: (t
     // One look at the machine for all three: they share it, and one pool of user ids keeps their sandboxes apart. What an earlier market left
     // running is ended here, once, and not by each agent for itself.
     const found = (await findDrivers({ dataDir })).filter(({ report }) => report.usable)
-    for (const { driver } of found) await driver.reap()
-    const drivers = found.map(({ driver, report }) => ({ ...driver, probe: async () => report, reap: async () => 0 }))
+    for (const { driver } of found) { await driver.reap(); stops.push(async () => driver.close?.()) }
+    const drivers = found.map(({ driver, report }) => ({ ...driver, probe: async () => report, reap: async () => 0, close: async () => undefined }))
     const agents = await Promise.all(sellers.map(async (seller, i) => {
       tell(`Starting the agent of ${seller.name}`)
       const name = `node-${seller.name}`
       const { token } = await createClient({ url: server.url, token: seller.key }).api.createEnrolment({ body: { name } })
-      const agent = await startAgent({ server: server.url, dataDir: join(dataDir, `agent-${seller.name}`), token, name, prices: PRICES[i % PRICES.length] ?? {}, capacity: share, drivers, log: log.child({ agent: name }) })
+      const agent = await startAgent({ server: server.url, dataDir: join(dataDir, `agent-${seller.name}`), token, name, prices: PRICES[i % PRICES.length] ?? {}, capacity: share, drivers, log: log.child({ agent: name }), owner: DEMO_OWNER, gui: {} })
       stops.push(() => agent.stop())
       await agent.ready
       return { name, nodeId: agent.nodeId }

@@ -1,9 +1,9 @@
-import { isRefusal } from '@lumaris/protocol'
+import { isRefusal, refuse } from '@lumaris/protocol'
 import type { App } from '../app.ts'
-import { checkLedger, listEntries, readWallet } from '../store/read.ts'
+import { checkLedger, listEntries, readEarnings, readWallet } from '../store/read.ts'
 import type { Handlers } from './server.ts'
 
-type Names = 'getWallet' | 'listEntries' | 'createTopup' | 'checkLedger'
+type Names = 'getWallet' | 'listEntries' | 'createTopup' | 'checkLedger' | 'nodeEarnings'
 
 export function moneyHandlers(app: App): Pick<Handlers, Names> {
   return {
@@ -16,6 +16,7 @@ export function moneyHandlers(app: App): Pick<Handlers, Names> {
       if (answer.replayed) void reply.header('idempotency-replayed', 'true')
       return readWallet(app.db, who.userId)
     },
+    nodeEarnings: async ({ query, who }) => (who.kind === 'agent' ? { node: who.node, ...await readEarnings(app.db, who.node, query.since), at: app.now() } : refuse('forbidden')),
     checkLedger: () => checkLedger(app.db),
   }
 }

@@ -1,5 +1,5 @@
 // Why here, why waiting, and what would help. Placed attempts tell what was decided and kept; waiting work is asked about now.
-import { busyReason, changesThatHelp, isTerminal, obstacles, requirementOf, whyNot } from '@lumaris/domain'
+import { busyReason, changesThatHelp, isTerminal, neighbours, obstacles, requirementOf, whyNot } from '@lumaris/domain'
 import type { AttemptRow, JobRow, NodeRow, Step } from '@lumaris/domain'
 import type { Explanation, NoReason, NodeExplanation } from '@lumaris/protocol'
 import { formatCredits } from '@lumaris/protocol'
@@ -13,6 +13,8 @@ const SAYS: Record<NoReason, string> = {
   disk_busy: 'has its disk in use', gpu_busy: 'has its GPUs in use', gpu_model: 'has other GPUs', gpu_memory: 'has GPUs with too little memory', region: 'is in another region', trust: 'has not shown enough to be trusted so far',
   residency: 'is where the data may not lie', label: 'does not have the labels asked for', price: 'could cost more than the cap allows',
   same_owner_as_copy: 'belongs to the owner of another copy', failed_here: 'failed this work before', kept_for_overdue: 'is kept for work that has waited longest',
+  no_spot: 'takes no interruptible work', bid: 'asks more for interruptible work than the bid',
+  deadline: 'is not expected to be done by the deadline', spread: 'is too near to another task of the job, which asks to be spread',
 }
 
 /** Attempts told one by one; a job of thousands shows its first ones. */
@@ -24,7 +26,8 @@ export async function explain(app: App, job: JobRow): Promise<Explanation> {
   const placed = attempts.map((row: AttemptRow) => ({ attempt: row.id, node: row.node, nodeName: state.nodes.get(row.node)?.name ?? '', decision: row.decision }))
   const waits = !isTerminal(job.state) && job.tasksTotal - job.tasksDone - job.tasksFailed - job.tasksRunning
   if (!waits) return { job: job.id, state: job.state, placed, summary: summaryOf(job, placed.length) }
-  const need = requirementOf(job, undefined, [])
+  const live = state.jobs.get(job.id), waiting = live?.tasks.find((task) => task.slots.some((slot) => slot.state === 'pending'))
+  const need = requirementOf(job, undefined, [], waiting ? neighbours(state, job, waiting) : [])
   const nodes = [...state.nodes.values()].flatMap((node) => { const reason = obstacles(node, need)[0] ?? busyReason(state, node, need, app.now()); return reason ? [{ node: node.id, name: node.name, reason, says: `${node.name} ${SAYS[reason]}` }] : [] })
   const changes = changesThatHelp(state, need, app.now()).map(({ steps, nodes: count, startsInMs, likely, attemptCap }) => ({
     change: steps.map(changeText).join(', and '), steps: [...steps], nodes: count, ...(startsInMs === null ? {} : { startsInMs }), likely: likely.toString(), attemptCap: attemptCap.toString(),

@@ -8,8 +8,8 @@ const PAGE = 5_000
 
 type Doc = { doc: string }
 export function jobRow(stored: { doc: string; spec: string }): JobRow {
-  const doc = JSON.parse(stored.doc) as Omit<JobRow, 'spec' | 'cap' | 'attemptCap' | 'cost' | 'refunded'> & Record<'cap' | 'attemptCap' | 'cost' | 'refunded', string>
-  return { ...doc, rung: doc.rung ?? 0, spec: JSON.parse(stored.spec) as JobRow['spec'], cap: BigInt(doc.cap), attemptCap: BigInt(doc.attemptCap), cost: BigInt(doc.cost), refunded: BigInt(doc.refunded) }
+  const doc = JSON.parse(stored.doc) as Omit<JobRow, 'spec' | 'cap' | 'attemptCap' | 'cost' | 'refunded' | 'displaced'> & Record<'cap' | 'attemptCap' | 'cost' | 'refunded', string> & { displaced?: string }
+  return { ...doc, rung: doc.rung ?? 0, spec: JSON.parse(stored.spec) as JobRow['spec'], cap: BigInt(doc.cap), attemptCap: BigInt(doc.attemptCap), cost: BigInt(doc.cost), refunded: BigInt(doc.refunded), displaced: BigInt(doc.displaced ?? 0) }
 }
 export function attemptRow(stored: Doc): AttemptRow {
   const doc = JSON.parse(stored.doc) as Omit<AttemptRow, 'billed' | 'fee'> & { billed: string | null; fee: string | null }

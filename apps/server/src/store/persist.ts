@@ -10,7 +10,7 @@ const wire = (amount: bigint | null): string | null => (amount === null ? null :
 
 export function jobDoc(row: JobRow): Json {
   const { spec: _, ...rest } = row // the spec never changes: it stands in a column of its own, written once
-  return { ...rest, cap: wire(row.cap), attemptCap: wire(row.attemptCap), cost: wire(row.cost), refunded: wire(row.refunded) }
+  return { ...rest, cap: wire(row.cap), attemptCap: wire(row.attemptCap), cost: wire(row.cost), refunded: wire(row.refunded), displaced: wire(row.displaced) }
 }
 export const attemptDoc = (row: AttemptRow): Json => ({ ...row, billed: wire(row.billed), fee: wire(row.fee) })
 
@@ -72,8 +72,8 @@ const WRITES = {
   newJobs: inserts('jobs', [['id', 'text'], ['buyer', 'text'], ['state', 'text'], ['created_at', 'bigint'], ['ended_at', 'bigint'], ['cap', 'bigint'], ['cost', 'bigint'], ['version', 'bigint'], ['spec', 'text'], ['doc', 'text']]),
   jobs: updates('jobs', 1, [['id', 'text'], ['state', 'text'], ['ended_at', 'bigint'], ['cost', 'bigint'], ['version', 'bigint'], ['doc', 'text']]),
   tasks: inserts('tasks', [['job', 'text'], ['idx', 'bigint'], ['doc', 'text']], replacing('job, idx', ['doc'])),
-  attempts: inserts('attempts', [['id', 'text'], ['job', 'text'], ['task', 'bigint'], ['slot', 'bigint'], ['fence', 'bigint'], ['node', 'text'], ['seller', 'text'], ['state', 'text'], ['live', 'bigint'], ['billed', 'bigint'], ['fee', 'bigint'], ['ended_at', 'bigint'], ['tick_seq', 'bigint'], ['doc', 'text']],
-    replacing('id', ['state', 'live', 'billed', 'fee', 'ended_at', 'tick_seq', 'doc'])),
+  attempts: inserts('attempts', [['id', 'text'], ['job', 'text'], ['task', 'bigint'], ['slot', 'bigint'], ['fence', 'bigint'], ['node', 'text'], ['seller', 'text'], ['state', 'text'], ['live', 'bigint'], ['billed', 'bigint'], ['fee', 'bigint'], ['ended_at', 'bigint'], ['tick_seq', 'bigint'], ['payer', 'text'], ['doc', 'text']],
+    replacing('id', ['state', 'live', 'billed', 'fee', 'ended_at', 'tick_seq', 'payer', 'doc'])),
   nodes: inserts('nodes', [['id', 'text'], ['owner', 'text'], ['public_key', 'text'], ['session', 'bigint'], ['lease_gen', 'bigint'], ['doc', 'text']], replacing('id', ['owner', 'session', 'lease_gen', 'doc'])),
   lessons: inserts('lessons', [['id', 'text'], ['what', 'text'], ['doc', 'text']], replacing('id', ['doc'])),
   standing: inserts('standing', [['id', 'text'], ['buyer', 'text'], ['state', 'text'], ['doc', 'text']], replacing('id', ['state', 'doc'])),
@@ -110,7 +110,7 @@ export function statementsFor(changes: readonly Change[], dialect: Database['dia
   add('tasks', [...batch.tasks.values()].map((row) => [row.job, row.index, text(row)]))
   // Two passes: an attempt that ends must leave its slot before the next one takes it, or the index that allows one live attempt refuses.
   const attempts = [...batch.attempts.values()].map((row) => [
-    row.id, row.job, row.task, row.slot, row.fence, row.node, row.seller, row.state, isLive(row.state) ? 1 : 0, row.billed, row.fee, row.endedAt, row.tickSeq, text(attemptDoc(row)),
+    row.id, row.job, row.task, row.slot, row.fence, row.node, row.seller, row.state, isLive(row.state) ? 1 : 0, row.billed, row.fee, row.endedAt, row.tickSeq, row.cause === 'preempted' ? (row.displaced?.by ?? null) : null, text(attemptDoc(row)),
   ])
   add('attempts', attempts.filter((row) => row[8] === 0))
   add('attempts', attempts.filter((row) => row[8] === 1))

@@ -89,6 +89,13 @@ export async function readWallet(db: Database, user: UserId): Promise<Wallet> {
   return { user, available: of(account.available(user)), held: held?.sum ?? '0', spent: spent?.sum ?? '0', pending: of(account.pending(user)), earned: of(account.earned(user)) }
 }
 
+/** After the fee: all of it, what is still in the dispute window, and what ended since a moment. */
+export async function readEarnings(db: Database, node: NodeId, since: number): Promise<{ total: string; pending: string; recent: string }> {
+  const sum = (when: string): string => `CAST(COALESCE(SUM(CASE WHEN ${when} THEN billed - fee ELSE 0 END), 0) AS TEXT)`
+  const [row] = await db.query<{ total: string; pending: string; recent: string }>(`SELECT ${sum('1 = 1')} AS total, ${sum('released = 0')} AS pending, ${sum('ended_at >= $2')} AS recent FROM attempts WHERE node = $1 AND billed > 0`, [node, since])
+  return row ?? { total: '0', pending: '0', recent: '0' }
+}
+
 type PostingSql = { entry: string; kind: string; at: string; job: string | null; attempt: string | null; debit: string; credit: string; amount: string }
 export async function listEntries(db: Database, user: UserId, limit: number, cursor: string | undefined): Promise<PageOf<Entry>> {
   const mine = [account.available(user), account.pending(user), account.earned(user)]
@@ -127,7 +134,7 @@ export async function checkLedger(db: Database): Promise<LedgerCheck> {
   if (escrows !== '0') problems.push(`${escrows} ended jobs still hold money in escrow`)
   const open = await text("SELECT CAST(COUNT(*) AS TEXT) AS value FROM jobs JOIN accounts ON accounts.id = 'escrow:' || jobs.id WHERE jobs.state IN ('queued', 'running') AND accounts.balance <> jobs.cap - jobs.cost")
   if (open !== '0') problems.push(`${open} open jobs hold another sum than their cap less their cost`)
-  const costs = await text(`SELECT CAST(COUNT(*) AS TEXT) AS value FROM jobs LEFT JOIN (SELECT job, SUM(billed) AS billed FROM attempts WHERE billed IS NOT NULL GROUP BY job) paid ON paid.job = jobs.id WHERE jobs.cost <> COALESCE(paid.billed, 0)`)
+  const costs = await text(`SELECT CAST(COUNT(*) AS TEXT) AS value FROM jobs LEFT JOIN (SELECT COALESCE(payer, job) AS job, SUM(billed) AS billed FROM attempts WHERE billed IS NOT NULL GROUP BY COALESCE(payer, job)) paid ON paid.job = jobs.id WHERE jobs.cost <> COALESCE(paid.billed, 0)`)
   if (costs !== '0') problems.push(`${costs} jobs cost another sum than their settled attempts`)
   return {
     balanced: problems.length === 0, sum, problems, accounts: Number(await text('SELECT CAST(COUNT(*) AS TEXT) AS value FROM accounts')), postings: Number(await text('SELECT CAST(COUNT(*) AS TEXT) AS value FROM postings')),

@@ -10,7 +10,7 @@ export const given = <Key extends string, Value>(key: Key, value: Value | null |
 export function viewJob(row: JobRow): Job {
   const queued = row.tasksTotal - row.tasksDone - row.tasksFailed - row.tasksRunning
   return {
-    id: row.id, buyer: row.buyer, state: row.state, spec: row.spec, ...given('quote', row.quote), cap: row.cap.toString(), cost: row.cost.toString(), refunded: row.refunded.toString(),
+    id: row.id, buyer: row.buyer, state: row.state, spec: row.spec, ...given('quote', row.quote), cap: row.cap.toString(), cost: row.cost.toString(), refunded: row.refunded.toString(), ...(row.displaced > 0n ? { displaced: row.displaced.toString() } : {}),
     tasks: { total: row.tasksTotal, queued, running: row.tasksRunning, done: row.tasksDone, failed: row.tasksFailed },
     ...given('cause', row.cause), exitCode: row.exitCode, ...given('merged', row.merged), fallbackSteps: row.rung, createdAt: row.createdAt, ...given('startedAt', row.startedAt), ...given('endedAt', row.endedAt),
   }
@@ -28,7 +28,7 @@ export function viewAttempt(row: AttemptRow, nodeName: string): Attempt {
     id: row.id, job: row.job, task, slot: slotId(task, row.slot), node: row.node, nodeName, driver: row.driver, level: row.level, state: row.state, fence: row.fence, prices: row.prices,
     usage: row.usage, exitCode: row.exitCode, files: [...row.files], offeredAt: row.offeredAt, decision: row.decision,
     ...given('cause', row.cause), ...given('detail', row.detail), ...given('resultDigest', row.digest as Attempt['resultDigest'] | null),
-    ...given('startedAt', row.startedAt), ...given('endedAt', row.endedAt), ...given('billed', row.billed?.toString()),
+    ...given('startedAt', row.startedAt), ...given('endedAt', row.endedAt), ...given('billed', row.displaced && row.cause === 'preempted' ? '0' : row.billed?.toString()),
   }
 }
 

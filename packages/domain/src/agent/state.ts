@@ -64,6 +64,9 @@ export type AgentInput =
   | { readonly kind: 'usage'; readonly attempt: AttemptId; readonly usage: Usage }
   | { readonly kind: 'ended'; readonly attempt: AttemptId; readonly end: SandboxEnd }
   | { readonly kind: 'pause'; readonly paused: boolean }
+  /** The owner wants the machine back, all of it or what these take. */
+  | { readonly kind: 'reclaim'; readonly attempts?: readonly AttemptId[] }
+  | { readonly kind: 'capacity'; readonly capacity: Capacity }
   | { readonly kind: 'shutdown' }
 
 /** Carried out in order. `journal` is on the disk before anything after it happens. */

@@ -27,6 +27,9 @@ export function stepAgent(state: AgentState, input: AgentInput, ports: AgentPort
     case 'usage': onUsage(step, input.attempt, input.usage); break
     case 'ended': onEnded(step, input.attempt, input.end); break
     case 'pause': state.paused = input.paused; if (state.connected) beat(step); break
+    case 'reclaim': for (const id of input.attempts ?? running(state)) kill(step, id, 'seller_reclaimed'); break
+    // What runs keeps what it was promised; the market hears of it with the next hello.
+    case 'capacity': state.capacity = input.capacity; break
     case 'shutdown': state.stopping = true; for (const id of running(state)) kill(step, id, 'seller_reclaimed'); break
     case 'clock': onClock(step); break
   }

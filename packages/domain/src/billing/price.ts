@@ -21,5 +21,21 @@ export function priceOf(prices: PriceSheet, reserved: Resources, metered: Pick<U
   return total / DENOMINATOR
 }
 
+/** What an hour of these resources costs, start fee and output aside. */
+export const hourlyOf = (prices: PriceSheet, reserved: Resources): Micros => priceOf({ ...prices, start: '0' }, reserved, { runMs: Number(HOUR_MS), outBytes: 0 })
+
+/** Every price times `part / whole`, rounded down; the offer to interruptible work is left out. */
+export function scaled(prices: PriceSheet, part: Micros, whole: Micros): PriceSheet {
+  const of = (price: string): string => (whole === 0n ? price : ((BigInt(price) * part) / whole).toString())
+  return { start: of(prices.start), cpuHour: of(prices.cpuHour), memoryGibHour: of(prices.memoryGibHour), gpuHour: of(prices.gpuHour), diskGibHour: of(prices.diskGibHour), outGib: of(prices.outGib) }
+}
+const spots = new WeakMap<PriceSheet, PriceSheet>()
+/** The lowest prices at which interruptible work is taken. */
+export function spotSheet(prices: PriceSheet): PriceSheet {
+  let sheet = spots.get(prices)
+  if (!sheet) spots.set(prices, (sheet = scaled(prices, BigInt(prices.spotPercent ?? 100), 100n)))
+  return sheet
+}
+
 /** The platform's part of a bill, in ten-thousandths; rounded down, so that the seller never loses a fraction to it. */
 export const feeOf = (billed: Micros, feeBasisPoints: number): Micros => (billed * BigInt(feeBasisPoints)) / 10_000n

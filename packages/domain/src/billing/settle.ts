@@ -13,7 +13,11 @@ import { invariant } from '../invariant.ts'
  * job's time limit, and at most the attempt's cap. Nothing for causes the buyer does not bear, or for work that never ran.
  */
 export function billOf(job: JobRow, attempt: AttemptRow): Micros {
-  if (attempt.cause === null || CAUSES[attempt.cause].bears !== 'buyer' || attempt.startedAt === null || attempt.endedAt === null) return 0n
+  return attempt.cause === null || CAUSES[attempt.cause].bears !== 'buyer' ? 0n : meteredOf(job, attempt)
+}
+/** What its time and output come to, whoever bears it. */
+export function meteredOf(job: JobRow, attempt: AttemptRow): Micros {
+  if (attempt.startedAt === null || attempt.endedAt === null) return 0n
   const seen = Math.max(0, attempt.endedAt - attempt.offeredAt)
   const runMs = Math.min(attempt.usage.runMs, seen, job.spec.limits.runMs)
   const outBytes = Math.min(attempt.usage.outBytes, job.spec.resources.diskBytes)

@@ -25,7 +25,7 @@ export function dispatchOf(job: JobRow, attempt: AttemptRow): JobDispatch {
   return {
     type: 'job_dispatch', job_id: job.id, attempt_id: attempt.id, task_id: terms.task, slot_id: terms.slot, fence: attempt.fence, session: attempt.session, lease_gen: attempt.leaseGen,
     requirements: { cpu_cores: spec.resources.cpuMillis / 1000, memory_mb: Math.ceil(spec.resources.memoryBytes / MIB), expected_duration_sec: (spec.expectedMs ?? spec.limits.runMs) / 1000 },
-    payload: { command: command as string, args }, driver: attempt.driver, level: attempt.level, runtime: spec.runtime,
+    payload: { command: command as string, args }, driver: attempt.driver, level: attempt.level, runtime: spec.runtime, ...(spec.image === undefined ? {} : { image: spec.image }),
     env: {
       ...spec.env, ...task.env, LUMARIS_JOB: job.id, LUMARIS_ATTEMPT: attempt.id, LUMARIS_TASK: String(attempt.task), LUMARIS_TASKS: String(job.tasksTotal),
       // Work with effects outside can pass this on: whoever receives it refuses a smaller one.

@@ -36,7 +36,7 @@ export function hello(turn: Turn, command: HelloCommand): Welcomed | Refusal {
     oldBoots: resumed || node.bootId === '' ? node.oldBoots : [...node.oldBoots, node.bootId].slice(-OLD_BOOTS_MAX),
     capacity: said.capacity, drivers: said.drivers, agentVersion: said.agent_version, lastSeenAt: turn.now,
   })
-  setLink(turn.state, node.id, { connected: true, accepting: true, lastSeen: turn.now, heartbeat: resumed ? Math.max(link?.heartbeat ?? 0, said.heartbeat ?? 0) : 0 })
+  setLink(turn.state, node.id, { connected: true, accepting: said.paused !== true, lastSeen: turn.now, heartbeat: resumed ? Math.max(link?.heartbeat ?? 0, said.heartbeat ?? 0) : 0 })
   sawNode(turn.state, current, true, turn.now)
   turn.state.queue.wake()
   const orders = reconcile(turn, current, said.attempts, resumed)

@@ -10,6 +10,7 @@ import type { JobEventName } from './lifecycle.ts'
 import { moveTask } from './move.ts'
 import { backoffMs } from './retry.ts'
 import { settle } from '../billing/settle.ts'
+import { payDisplaced } from '../billing/pay-displaced.ts'
 import { refundRest } from '../ledger/hold.ts'
 import { agree } from '../assurance/agree.ts'
 import { learn } from '../fleet/profile/learn.ts'
@@ -37,6 +38,8 @@ export function endAttempt(turn: Turn, id: AttemptId, cause: Cause, detail: stri
   record(turn, attempt.job, { type: 'attempt', state: 'ended', attempt: ended, cause })
   // A seller who takes the machine back in time, or does not take an offer up, has broken nothing.
   if (CAUSES[cause].bears === 'seller' && cause !== 'seller_reclaimed' && cause !== 'seller_refused') learn(turn, ended, null)
+  if (cause === 'preempted' && ended.displaced) { payDisplaced(turn, ended); closeIfOver(turn, ended.displaced.by) }
+  else if (ended.displaced) closeIfOver(turn, ended.displaced.by) // it ended otherwise, and the job that wanted its place owes nothing
   const task = taskOf(turn, attempt), slot = slotOf(task, attempt.slot), job = liveJob(turn, attempt.job).row
   if (slot.attempt !== id) return
   if (CAUSES[cause].bears === 'buyer') {
@@ -62,7 +65,7 @@ function retrySlot(turn: Turn, ended: AttemptRow, task: TaskRow, slot: SlotRow, 
   // A refused offer cost nobody anything and is no failure of the task; it still waits, so that two nodes cannot refuse it in a tight loop.
   const counts = ended.cause !== 'seller_refused' && ended.cause !== 'preempted' && ended.cause !== 'platform_fault'
   const retries = task.retries + (counts ? 1 : 0)
-  if (retries > job.spec.limits.retries) {
+  if (retries > job.spec.limits.retries || turn.now >= (job.spec.deadline ?? Infinity)) {
     putTask(turn, { ...putSlot(turn, task, ended.slot, { ...slot, state: next(SLOT, slot.state, 'drop', ended.id) }), retries })
     return failTask(turn, ended.job, ended.task, ended.cause ?? 'platform_fault')
   }
@@ -85,6 +88,7 @@ export function reportAttempt(turn: Turn, attempt: AttemptRow): void {
   // The copies agreed without it while it was being stopped: it is paid for its time, and changes nothing.
   if (task.state !== 'running') return endAttempt(turn, attempt.id, 'buyer_cancelled')
   record(turn, attempt.job, { type: 'attempt', state: 'reported', attempt })
+  if (attempt.displaced) closeIfOver(turn, attempt.displaced.by)
   judge(turn, putSlot(turn, task, attempt.slot, { ...slot, state: next(SLOT, slot.state, 'report', attempt.id) }))
 }
 
@@ -143,7 +147,7 @@ export function stopAttempt(turn: Turn, id: AttemptId, cause: Cause): void {
 }
 
 /** One task has failed for good, so the job cannot complete: the rest of it is stopped (fail fast), unless the buyer wants whatever can be had. */
-function failTask(turn: Turn, job: JobId, index: number, cause: Cause): void {
+export function failTask(turn: Turn, job: JobId, index: number, cause: Cause): void {
   const task = taskOf(turn, { job, task: index })
   if (task.state === 'running' || task.state === 'queued') {
     moveTask(turn, task, 'fail', { cause })
@@ -174,6 +178,8 @@ function closeIfOver(turn: Turn, id: JobId): void {
   const live = liveJob(turn, id)
   if (isTerminal(live.row.state)) return
   if (live.attempts.some((attempt) => holdsNode(attempt.state) || attempt.state === 'reported')) return
+  // It still has to pay for work that makes place for it.
+  if (turn.state.displacedBy.has(id)) return
   if (live.row.cancelling) {
     for (const task of live.tasks) if (task.state === 'queued' || task.state === 'running') moveTask(turn, taskOf(turn, { job: id, task: task.index }), 'cancel')
     const event: JobEventName = live.row.cause === 'buyer_cancelled' ? 'cancel' : live.row.cause === 'queue_timeout' ? 'expire' : 'fail'

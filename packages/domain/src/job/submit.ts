@@ -24,7 +24,7 @@ export function submit(turn: Turn, command: SubmitCommand): Submitted | Refusal 
   const { state } = turn
   const before = earlier(turn, command)
   if (before) return before
-  const wrong = contradiction(command.spec)
+  const wrong = contradiction(command.spec, turn.now)
   if (wrong) return wrong
   const seats = slotsMax(command.spec) * command.spec.tasks.length
   if ((state.slotsByBuyer.get(command.buyer) ?? 0) + seats > state.settings.slotsPerBuyerMax) return refused('queue_full', { max: state.settings.slotsPerBuyerMax })
@@ -35,7 +35,7 @@ export function submit(turn: Turn, command: SubmitCommand): Submitted | Refusal 
   const id = command.id ?? (turn.id('job') as JobId)
   const spec = internSpec(state, command.spec)
   putJob(turn, {
-    id, buyer: command.buyer, state: 'queued', spec, quote: command.quote, bodyHash: command.bodyHash, cap: terms.cap, attemptCap: terms.attemptCap, cost: 0n, refunded: 0n,
+    id, buyer: command.buyer, state: 'queued', spec, quote: command.quote, bodyHash: command.bodyHash, cap: terms.cap, attemptCap: terms.attemptCap, cost: 0n, refunded: 0n, displaced: 0n,
     cancelling: false, tasksTotal: spec.tasks.length, tasksDone: 0, tasksFailed: 0, tasksRunning: 0, cause: null, exitCode: null, rung: 0, createdAt: turn.now, startedAt: null, endedAt: null, version: 0,
   })
   hold(turn, id, command.buyer, terms.cap)
@@ -73,9 +73,9 @@ function agreeOnCap(turn: Turn, command: SubmitCommand): Cap | Refusal {
   const found = needsEstimate ? estimate(turn.state, command.spec, turn.now) : null
   if (command.noWait && found?.nodes === 0) return refused('no_node_fits', { refused: found.refused })
   if (command.cap !== null) {
-    const attemptCap = command.cap / seats
-    if (attemptCap === 0n && command.cap > 0n) return refused('cap_too_low', { seats: seats.toString(), cap: command.cap.toString() })
-    return { cap: attemptCap * seats, attemptCap }
+    const displace = BigInt(command.spec.displace ?? 0), attemptCap = command.cap / seats - displace
+    if (attemptCap < 0n || (attemptCap === 0n && command.cap > 0n)) return refused('cap_too_low', { seats: seats.toString(), cap: command.cap.toString(), ...(displace > 0n ? { displace: displace.toString() } : {}) })
+    return { cap: capOf(command.spec, attemptCap), attemptCap }
   }
   // Not one node has ever joined: nothing says what it may cost, so the buyer must.
   if (turn.state.nodes.size === 0) return refused('no_node_fits', { reason: 'no node has joined this market yet; name a cap to let the job wait for one' })

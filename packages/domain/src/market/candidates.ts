@@ -53,7 +53,7 @@ export class Candidates {
   }
 }
 
-function look(state: MarketState, node: NodeRow, need: Requirement, now: Instant): Seen {
+export function look(state: MarketState, node: NodeRow, need: Requirement, now: Instant): Seen {
   const not = (no: keyof Refusals): Seen => ({ node, driver: null, score: null, no })
   const reason = busyReason(state, node, need, now) ?? neverReason(node, need)
   if (reason) return not(reason)

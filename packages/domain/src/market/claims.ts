@@ -17,6 +17,7 @@ type Now = { readonly state: MarketState; readonly now: Instant }
 export class Claims {
   #ofNode = new Map<NodeId, Claim[]>()
   get size(): number { return this.#ofNode.size }
+  has(node: NodeId): boolean { return this.#ofNode.has(node) }
 
   /** May this be placed there without delaying whoever the node is kept for? */
   leave({ state, now }: Now, node: NodeRow, need: Requirement): boolean {
@@ -35,10 +36,13 @@ export class Claims {
       const at = this.#roomAt(state, node, need.spec.resources, now)
       if (at !== null && (!best || at < best.at)) best = { node, at }
     }
-    if (!best) return
-    const claim = { at: best.at, resources: need.spec.resources }, claims = this.#ofNode.get(best.node.id)
+    if (best) this.keep(best.node.id, best.at, need.spec.resources)
+  }
+
+  keep(node: NodeId, at: Instant, resources: Resources): void {
+    const claim = { at, resources }, claims = this.#ofNode.get(node)
     if (claims) claims.push(claim)
-    else this.#ofNode.set(best.node.id, [claim])
+    else this.#ofNode.set(node, [claim])
   }
 
   #roomAt(state: MarketState, node: NodeRow, resources: Resources, now: Instant): Instant | null {

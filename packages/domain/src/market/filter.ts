@@ -6,8 +6,8 @@ import type { NodeRow } from '../rows.ts'
 import { EMPTY_CAPACITY } from '../state.ts'
 import type { MarketState } from '../state.ts'
 import type { Requirement } from './requirement.ts'
-import { priceOf } from '../billing/price.ts'
-import { isTrusted } from '../fleet/profile/learn.ts'
+import { hourlyOf, priceOf, spotSheet } from '../billing/price.ts'
+import { isTrusted, speedOf } from '../fleet/profile/learn.ts'
 
 export const strength = (level: DriverOffer['level']): number => LEVELS.indexOf(level)
 
@@ -30,18 +30,22 @@ export function pickDriver(node: NodeRow, need: Requirement): DriverOffer | NoRe
  * of every node for every slot, so the answers are kept with the price sheet and the resources they follow from: both are shared objects that
  * never change (a new price is a new sheet, specs are interned).
  */
+/** The prices that count for it: for interruptible work, those it can be had at. */
+export const sheetFor = (node: Pick<NodeRow, 'prices'>, spec: Pick<JobSpec, 'interruptible'>): PriceSheet => (spec.interruptible ? spotSheet(node.prices) : node.prices)
+
 export type Costs = { readonly runMs: number; readonly expectedMs: number; readonly worst: bigint; readonly likely: bigint; readonly likelyNumber: number }
 const known = new WeakMap<PriceSheet, WeakMap<Resources, Costs>>()
 export function costsOn(node: NodeRow, need: Requirement): Costs {
   const { resources, limits } = need.spec
-  let perSheet = known.get(node.prices)
-  if (!perSheet) known.set(node.prices, (perSheet = new WeakMap()))
+  const sheet = sheetFor(node, need.spec)
+  let perSheet = known.get(sheet)
+  if (!perSheet) known.set(sheet, (perSheet = new WeakMap()))
   const expected = expectedMs(need.spec)
   const kept = perSheet.get(resources)
   if (kept && kept.runMs === limits.runMs && kept.expectedMs === expected) return kept
-  const likely = priceOf(node.prices, resources, { runMs: expected, outBytes: 0 })
+  const likely = priceOf(sheet, resources, { runMs: expected, outBytes: 0 })
   const costs: Costs = {
-    runMs: limits.runMs, expectedMs: expected, worst: priceOf(node.prices, resources, { runMs: limits.runMs, outBytes: resources.diskBytes }), likely,
+    runMs: limits.runMs, expectedMs: expected, worst: priceOf(sheet, resources, { runMs: limits.runMs, outBytes: resources.diskBytes }), likely,
     // Whole below 2^53 micro-credits (nine thousand million credits); above it scores are rounded, and wireable all the same.
     likelyNumber: Math.min(Number(likely), Number.MAX_SAFE_INTEGER / 8),
   }
@@ -65,6 +69,8 @@ const TESTS: readonly Test[] = [
   ['residency', ({ region }, { placement }) => placement.residency !== undefined && !placement.residency.includes(region)],
   ['region', ({ region }, { placement }) => placement.regions !== undefined && !placement.regions.includes(region)],
   ['label', ({ labels }, { placement }) => !fits(labels, placement)],
+  ['no_spot', ({ prices }, { interruptible }) => interruptible !== undefined && prices.spotPercent === undefined],
+  ['bid', ({ prices }, { interruptible, resources }) => interruptible?.bidHour !== undefined && hourlyOf(spotSheet(prices), resources) > BigInt(interruptible.bidHour)],
 ]
 
 /** Why this node can never run it, however free it is; null when it can. */
@@ -102,16 +108,34 @@ function holds(term: LabelTerm, value: string | undefined): boolean {
 
 /** Why not right now. Called after `neverReason` said null. */
 export function busyReason(state: MarketState, node: NodeRow, need: Requirement, now: Instant): NoReason | null {
+  if (!isOpen(state, node)) return 'not_online'
+  return roomReason(state, node, need) ?? personalReason(state, node, need, now)
+}
+export function isOpen(state: MarketState, node: NodeRow): boolean {
   const link = state.links.get(node.id)
-  if (node.presence !== 'online' || node.will !== 'open' || !link?.connected || !link.accepting) return 'not_online'
+  return node.presence === 'online' && node.will === 'open' && link?.connected === true && link.accepting
+}
+function roomReason(state: MarketState, node: NodeRow, need: Requirement): NoReason | null {
   const { resources } = need.spec
   const used: Capacity = state.reserved.get(node.id) ?? EMPTY_CAPACITY
   if (node.capacity.cpuMillis - used.cpuMillis < resources.cpuMillis) return 'cpu_busy'
   if (node.capacity.memoryBytes - used.memoryBytes < resources.memoryBytes) return 'memory_busy'
   if (node.capacity.diskBytes - used.diskBytes < resources.diskBytes) return 'disk_busy'
-  if (node.capacity.gpus - used.gpus < resources.gpus) return 'gpu_busy'
+  return node.capacity.gpus - used.gpus < resources.gpus ? 'gpu_busy' : null
+}
+/** What stands against it however empty it is, and may pass: what it has shown, who it belongs to, how late it is. */
+export function personalReason(state: MarketState, node: NodeRow, need: Requirement, now: Instant): NoReason | null {
   const { minTrust } = need.spec.placement
   if (minTrust && !isTrusted(state, node, minTrust, now)) return 'trust'
   if (state.guards.distinctOwners && need.owners.includes(node.owner)) return 'same_owner_as_copy'
-  return null
+  if (need.near?.some((other) => isNear(node, other, need.spec.placement.spread))) return 'spread'
+  return isLate(state, node, need, now) ? 'deadline' : null
+}
+const isNear = (one: NodeRow, other: NodeRow, spread: JobSpec['placement']['spread']): boolean =>
+  one.id === other.id || (spread === 'owner' && one.owner === other.owner) || (spread === 'region' && one.region === other.region)
+/** Begun now, it is not expected to be over by its deadline. */
+export function isLate(state: MarketState, node: NodeRow, { spec }: Requirement, now: Instant): boolean {
+  if (spec.deadline === undefined) return false
+  const factor = spec.expectedMs === undefined ? 1 : speedOf(state, node, spec).factor
+  return now + Math.ceil(expectedMs(spec) * factor) > spec.deadline
 }

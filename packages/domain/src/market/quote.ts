@@ -8,6 +8,7 @@ import { emit, refused } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 import { busyReason, costsOn, neverReason } from './filter.ts'
 import type { Requirement } from './requirement.ts'
+import { hourlyOf, priceOf } from '../billing/price.ts'
 import { startsInMs } from './start-time.ts'
 
 export type QuoteCommand = { readonly kind: 'quote'; readonly buyer: UserId; readonly spec: JobSpec; readonly specHash: string }
@@ -15,7 +16,7 @@ export type QuoteCommand = { readonly kind: 'quote'; readonly buyer: UserId; rea
 /** Seats a task can come to have, and so be paid for: its copies, and the extra ones when they disagree. */
 export const slotsMax = (spec: Pick<JobSpec, 'copies'>): number => (spec.copies === 1 ? 1 : spec.copies + EXTRA_COPIES_MAX)
 /** The most a job can cost: every seat of every task at the cap of one attempt. Attempts that fail through no fault of the buyer cost nothing. */
-export const capOf = (spec: JobSpec, attemptCap: Micros): Micros => attemptCap * BigInt(slotsMax(spec)) * BigInt(spec.tasks.length)
+export const capOf = (spec: JobSpec, attemptCap: Micros): Micros => (attemptCap + BigInt(spec.displace ?? 0)) * BigInt(slotsMax(spec)) * BigInt(spec.tasks.length)
 
 /** So many of the cheapest nodes are kept in reach of a quote: enough that one going offline does not strand the job. */
 const NODES_IN_REACH = 10
@@ -25,7 +26,13 @@ export type Estimate = { p50: Micros; p90: Micros; attemptCap: Micros; nodes: nu
 type Priced = { worst: Micros; likely: Micros; free: boolean }
 const byLikely = (a: Priced, b: Priced): number => (a.likely < b.likely ? -1 : a.likely > b.likely ? 1 : 0)
 const priced = (node: NodeRow, need: Requirement, free: boolean): Priced =>
-  ({ worst: costsOn(node, need).worst, likely: costsOn(node, need).likely, free })
+  ({ worst: need.spec.interruptible ? dearestOf(node, need) : costsOn(node, need).worst, likely: costsOn(node, need).likely, free })
+/** Interruptible work pays what its sale comes to, up to its bid, and never more than firm work. */
+function dearestOf(node: NodeRow, { spec }: Requirement): Micros {
+  const posted = priceOf(node.prices, spec.resources, { runMs: spec.limits.runMs, outBytes: spec.resources.diskBytes }), hourly = hourlyOf(node.prices, spec.resources), bid = spec.interruptible?.bidHour
+  return bid === undefined || BigInt(bid) >= hourly ? posted : ceil(posted * BigInt(bid), hourly)
+}
+const ceil = (part: Micros, whole: Micros): Micros => (part + whole - 1n) / whole
 
 export function estimate(state: MarketState, spec: JobSpec, now: Instant): Estimate {
   const need: Requirement = { spec, attemptCap: 0n, job: '' as Requirement['job'], avoid: [], owners: [] } // no job yet: filters that look at it do not apply
@@ -48,7 +55,7 @@ export function estimate(state: MarketState, spec: JobSpec, now: Instant): Estim
 }
 
 /** Asks of a job that no machine could ever meet, whatever joins. */
-export function contradiction(spec: JobSpec): Refusal | null {
+export function contradiction(spec: JobSpec, now: Instant): Refusal | null {
   const paths = spec.tasks.flatMap((task) => [...(task.inputs ?? [])].map((file) => file.path))
   const shared = new Set<string>()
   for (const file of spec.inputs) {
@@ -60,8 +67,13 @@ export function contradiction(spec: JobSpec): Refusal | null {
   const bytes = spec.inputs.reduce((sum, file) => sum + inputBytes(file), 0) + spec.tasks.reduce((most, task) => Math.max(most, (task.inputs ?? []).reduce((sum, file) => sum + inputBytes(file), 0)), 0)
   if (bytes > spec.resources.diskBytes) return refused('impossible_request', { reason: 'the inputs are larger than the disk asked for', inputBytes: bytes, diskBytes: spec.resources.diskBytes })
   const { resources, placement } = spec
+  if ((spec.runtime === 'container') !== (spec.image !== undefined)) return refused('impossible_request', { reason: spec.image === undefined ? 'the runtime container needs an image: name one by its digest' : `an image is named, but the runtime is ${spec.runtime}: ask for the runtime container` })
   if (resources.gpus === 0 && (resources.gpuModels || resources.gpuMemoryBytes !== undefined)) return refused('impossible_request', { reason: 'a model or memory of GPUs is asked for, but no GPU: ask for at least one' })
   if (placement.residency && placement.regions && !placement.regions.some((region) => placement.residency?.includes(region))) return refused('impossible_request', { reason: 'none of the regions asked for is one where the data may lie' })
+  if (spec.deadline !== undefined && spec.deadline < now + (spec.expectedMs ?? 0)) {
+    return refused('impossible_request', { reason: spec.deadline <= now ? 'the deadline is over' : 'the deadline comes sooner than the work is expected to take', deadline: spec.deadline, now, ...(spec.expectedMs === undefined ? {} : { expectedMs: spec.expectedMs }) })
+  }
+  if (spec.interruptible && spec.displace !== undefined) return refused('impossible_request', { reason: 'interruptible work cannot take the place of other interruptible work: leave out displace, or interruptible' })
   const torn = (placement.where ?? []).find((term) => term.op === 'absent' && (placement.labels[term.label] !== undefined || placement.where?.some((other) => other.label === term.label && other.op !== 'absent' && other.op !== 'not_in')))
   if (torn) return refused('impossible_request', { reason: `the label ${torn.label} is asked for, and asked to be absent` })
   return null
@@ -78,7 +90,7 @@ function soonest(turn: Turn, spec: JobSpec): { startsInMs?: number } {
 }
 
 export function quote(turn: Turn, command: QuoteCommand): QuoteRow | Refusal {
-  const wrong = contradiction(command.spec)
+  const wrong = contradiction(command.spec, turn.now)
   if (wrong) return wrong
   const found = estimate(turn.state, command.spec, turn.now)
   const cap = capOf(command.spec, found.attemptCap)

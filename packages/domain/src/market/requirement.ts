@@ -1,6 +1,6 @@
 // What a slot needs, as a key: slots with the same key fit on the same nodes at the same price, so one answer serves them all.
 import type { FallbackStep, JobId, JobSpec, NodeId, UserId } from '@lumaris/protocol'
-import type { JobRow, SlotRow, TaskRow } from '../rows.ts'
+import type { JobRow, NodeRow, SlotRow, TaskRow } from '../rows.ts'
 
 const NONE: readonly NodeId[] = []
 
@@ -36,7 +36,9 @@ export function classKeyOf(job: JobRow, task: TaskRow, slot: number): string {
   const row = task.slots[slot] as SlotRow
   // A slot with copies, or one that failed somewhere, has wishes of its own: it stands alone, so that its "no" puts nobody else to sleep.
   const own = spec.copies > 1 || row.failedOn.length > 0 ? `|${job.id}.${task.index}` : ''
-  return `${spec.runtime}|${text(spec.resources)}|${text(spec.placement)}|${job.attemptCap}|${spec.limits.runMs}|${spec.expectedMs ?? ''}${own}`
+  // What is spread looks at where its own job runs; and one that is late for its own deadline must not put others to sleep.
+  const alone = spec.placement.spread === undefined ? '' : `|${job.id}`
+  return `${spec.runtime}|${text(spec.resources)}|${text(spec.placement)}|${job.attemptCap}|${spec.limits.runMs}|${spec.expectedMs ?? ''}|${spec.deadline ?? ''}${spec.interruptible ? `|bid ${spec.interruptible.bidHour ?? ''}` : ''}${alone}${own}`
 }
 
 export type Requirement = {
@@ -45,6 +47,10 @@ export type Requirement = {
   readonly avoid: readonly NodeId[]
   /** Owners that hold, or held, another copy of the same task. */
   readonly owners: readonly UserId[]
+  /** Where other tasks of the job run, when it asks to be spread. */
+  readonly near?: readonly NodeRow[]
 }
-export const requirementOf = (job: JobRow, slot: SlotRow | undefined, owners: readonly UserId[]): Requirement =>
-  ({ spec: wishesOf(job), attemptCap: job.attemptCap, job: job.id, avoid: slot?.failedOn ?? NONE, owners })
+export const requirementOf = (job: JobRow, slot: SlotRow | undefined, owners: readonly UserId[], near: readonly NodeRow[] = []): Requirement =>
+  ({ spec: wishesOf(job), attemptCap: job.attemptCap, job: job.id, avoid: slot?.failedOn ?? NONE, owners, ...(near.length > 0 ? { near } : {}) })
+/** Its answers follow from the class alone: what was asked for another slot of the class, a moment ago, holds for this one. */
+export const asksAsItsClass = (need: Requirement): boolean => need.spec.copies === 1 && need.avoid.length === 0 && need.near === undefined && need.spec.deadline === undefined

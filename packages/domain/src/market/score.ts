@@ -1,6 +1,6 @@
 // The score, in one currency: what running here is expected to cost the buyer. The price for the time it will probably take on this node (as learned, where
-// the buyer said how long it takes), the price of doing it again if it does not end here (the node breaks it, or goes away meanwhile), and a small
-// charge for load, which spreads work over equals.
+// the buyer said how long it takes), the price of doing it again if it does not end here (the node breaks it, or goes away meanwhile), a small
+// charge for load, which spreads work over equals, and what becomes unusable of the node's idle GPUs.
 import type { Instant, NoReason, ScoreTerms } from '@lumaris/protocol'
 import type { NodeRow } from '../rows.ts'
 import { EMPTY_CAPACITY } from '../state.ts'
@@ -8,7 +8,8 @@ import type { MarketState } from '../state.ts'
 import { outlookOf } from '../fleet/profile/presence.ts'
 import { reputationNow, speedOf } from '../fleet/profile/learn.ts'
 import { staysFor } from '../fleet/profile/survival.ts'
-import { costsOn, expectedMs } from './filter.ts'
+import { costsOn, expectedMs, sheetFor } from './filter.ts'
+import { fragmentationOf } from './fragmentation.ts'
 import type { Requirement } from './requirement.ts'
 
 /** A full node costs this many hundredths of the price more than an empty one: enough to spread, too little to pick a dearer node. */
@@ -18,13 +19,13 @@ const LOAD_PERCENT = 10
 const COMPLETES_MIN = 0.02
 
 /** Micro-credits as plain numbers: a score only compares, nothing is paid by it, and a hundred nodes are scored for every placement. */
-export type Score = { readonly price: number; readonly risk: number; readonly load: number; readonly total: number; /** The chance that it ends here. */ readonly completes: number }
+export type Score = { readonly price: number; readonly risk: number; readonly load: number; readonly fragmentation: number; readonly total: number; /** The chance that it ends here. */ readonly completes: number }
 
 export function scoreOf(state: MarketState, node: NodeRow, need: Requirement, now: Instant): Score {
   const { spec } = need
   // A guess of ours (a fifth of the limit) is no measure that a node could be quicker or slower than.
   const factor = spec.expectedMs === undefined ? 1 : speedOf(state, node, spec).factor
-  const start = Number(node.prices.start), likely = costsOn(node, need).likelyNumber
+  const start = Number(sheetFor(node, spec).start), likely = costsOn(node, need).likelyNumber
   const price = Math.round(start + (likely - start) * factor)
   const outlook = outlookOf(state, node.id, now)
   const completes = reputationNow(state, node, now).completion.mean * (outlook ? staysFor(outlook, expectedMs(spec) * factor) : 1)
@@ -32,8 +33,10 @@ export function scoreOf(state: MarketState, node: NodeRow, need: Requirement, no
   const risk = Math.floor(price * (1 / Math.max(COMPLETES_MIN, completes) - 1))
   const used = state.reserved.get(node.id) ?? EMPTY_CAPACITY
   const share = node.capacity.cpuMillis === 0 ? 0 : used.cpuMillis / node.capacity.cpuMillis
-  const load = Math.floor((price * share * LOAD_PERCENT) / 100)
-  return { price, risk, load, total: price + risk + load, completes }
+  // Nodes with GPUs are filled up instead: there it is the fragmentation that counts.
+  const load = node.capacity.gpus > 0 ? 0 : Math.floor((price * share * LOAD_PERCENT) / 100)
+  const fragmentation = fragmentationOf(state, node, need)
+  return { price, risk, load, fragmentation, total: price + risk + load + fragmentation, completes }
 }
-export const wireScore = (score: Score): ScoreTerms => ({ price: String(score.price), risk: String(score.risk), load: String(score.load), total: String(score.total) })
+export const wireScore = (score: Score): ScoreTerms => ({ price: String(score.price), risk: String(score.risk), load: String(score.load), ...(score.fragmentation === 0 ? {} : { fragmentation: String(score.fragmentation) }), total: String(score.total) })
 export type Refusals = Partial<Record<NoReason, number>>

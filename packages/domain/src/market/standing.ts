@@ -20,7 +20,7 @@ export type StandingCommand = { readonly kind: 'standing'; readonly buyer: UserI
 export type DropStandingCommand = { readonly kind: 'dropStanding'; readonly id: StandingId }
 
 export function makeStanding(turn: Turn, command: StandingCommand): StandingRow | Refusal {
-  const wrong = contradiction(command.spec)
+  const wrong = contradiction(command.spec, turn.now)
   if (wrong) return wrong
   let mine = 0
   for (const row of turn.state.standing.values()) if (row.buyer === command.buyer) mine++

@@ -5,7 +5,7 @@ import type { NodeRow } from '../rows.ts'
 import type { MarketState } from '../state.ts'
 import { isTrusted } from '../fleet/profile/learn.ts'
 import { obstacles } from './filter.ts'
-import { RECENT_MAX } from './match.ts'
+import { RECENT_MAX } from './offer.ts'
 import { scoreOf } from './score.ts'
 
 export type WhyNot = {

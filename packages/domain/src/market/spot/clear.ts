@@ -5,8 +5,8 @@
 //   asks      free units of nodes at their posted price; a held unit keeps the ask it was agreed at
 //   price     between what buyers and sellers at the margin can bear; all pay it, all get it, but for holders on units a little dearer, who go on at their seller's ask
 //   outbid    a holder that the price leaves behind is warned and stays at its old price; at the second clearing in a row it goes, with notice
-//   thin      with fewer than five bids or units one report could set the price: then McAfee's trade reduction (J. Economic Theory 56, 1992) among newcomers, and
-//             nobody who runs is displaced
+//   thin      with fewer than five bids or units one report could set the price for all: then each newcomer buys at a posted ask, and nobody who runs is displaced.
+//             (McAfee's trade reduction, J. Economic Theory 56, 1992, is proof against false reports, but a lone buyer would never be served)
 //
 // No mechanism is at once efficient, truthful, voluntary and balanced (Myerson and Satterthwaite 1983). This one is efficient, voluntary and balanced, and what a
 // false report gains falls with the number of units (B9).
@@ -25,16 +25,14 @@ export type Bid = { readonly slot: SlotId; readonly max: Micros; readonly since:
 export type Ask = { readonly node: NodeId; readonly units: number; readonly min: Micros }
 export type Sale = { readonly slot: SlotId; readonly node: NodeId; readonly pays: Micros; readonly gets: Micros }
 export type Clearing = {
-  /** Null when nothing was traded, or in a trade reduction, where buyers and sellers see different prices. */
-  readonly price: Micros | null; readonly rule: 'uniform' | 'trade reduction'
+  /** Null when nothing was traded, or at posted asks, which differ. */
+  readonly price: Micros | null; readonly rule: 'uniform' | 'posted'
   readonly placed: readonly Sale[]; readonly kept: readonly Sale[]
   /** Holders that go on at another node, because their own unit is much dearer than the price; they are ended with notice and start again there. */
   readonly moved: readonly Sale[]
   /** Left behind by the price once: they stay, at the price they had. */
   readonly warned: readonly { readonly slot: SlotId; readonly held: Held }[]
   readonly evicted: readonly { readonly slot: SlotId; readonly node: NodeId; readonly endBy: Instant }[]
-  /** Per hour, what buyers pay more than sellers get; only a trade reduction leaves any, and it goes to the platform. */
-  readonly surplus: Micros
 }
 
 type Unit = { readonly node: NodeId; readonly min: Micros; /** Who holds it; null: free. */ readonly by: Bid | null }
@@ -56,7 +54,7 @@ const least = (a: Micros, b: Micros): Micros => (a < b ? a : b), most = (a: Micr
  */
 export function clear(bids: readonly Bid[], asks: readonly Ask[], now: Instant, graceMs: DurationMs): Clearing {
   const held = bids.filter((bid) => bid.held !== null).length, units = held + asks.reduce((sum, ask) => sum + ask.units, 0)
-  return bids.length < THIN_UNITS || units < THIN_UNITS ? reduceTrade(bids, asks) : uniform(bids, asks, now, graceMs)
+  return bids.length < THIN_UNITS || units < THIN_UNITS ? posted(bids, asks) : uniform(bids, asks, now, graceMs)
 }
 
 /**
@@ -86,7 +84,7 @@ function uniform(bids: readonly Bid[], asks: readonly Ask[], now: Instant, grace
     if (held.strikes + 1 < STRIKES_MAX) warned.push({ slot, held: { ...held, strikes: held.strikes + 1 } })
     else { gone.add(bid); evicted.push({ slot, node: held.node, endBy: now + graceMs }) }
   }
-  if (price === null) return { price, rule: 'uniform', placed: [], kept, moved, warned, evicted, surplus: 0n }
+  if (price === null) return { price, rule: 'uniform', placed: [], kept, moved, warned, evicted }
   // A unit that is left may have been posted anew since it was sold: then it is not to be had below that.
   const posted = new Map(asks.map(({ node, min }) => [node, min]))
   const open = sold.filter(({ by, node, min }) => by === null || (gone.has(by) && (posted.get(node) ?? min) <= price))
@@ -96,7 +94,7 @@ function uniform(bids: readonly Bid[], asks: readonly Ask[], now: Instant, grace
     ;(better ? moved : kept).push({ slot, node: better?.node ?? held.node, pays, gets: pays })
   }
   const placed = winners.filter(({ held }) => held === null).slice(0, open.length).map(({ slot }, i): Sale => ({ slot, node: (open[i] as Unit).node, pays: price, gets: price }))
-  return { price, rule: 'uniform', placed, kept, moved, warned, evicted, surplus: 0n }
+  return { price, rule: 'uniform', placed, kept, moved, warned, evicted }
 }
 
 /**
@@ -109,16 +107,10 @@ function priceOf(bids: readonly Bid[], units: readonly Unit[], trades: number): 
   return most(unit.min, least(bid.max, ((bids[trades]?.max ?? unit.min) + (units[trades]?.min ?? bid.max)) / 2n))
 }
 
-/** McAfee: if the middle of the first pair left out suits the last pair that trades, all trade at it; else the last pair steps back and sets both prices. */
-function reduceTrade(bids: readonly Bid[], asks: readonly Ask[]): Clearing {
+/** The dearest bids take the cheapest units, each at its seller's ask: nobody sets a price for others, and whoever can trade does. */
+function posted(bids: readonly Bid[], asks: readonly Ask[]): Clearing {
   const kept = bids.flatMap(({ slot, held }): Sale[] => (held ? [{ slot, node: held.node, pays: held.price, gets: held.price }] : []))
   const newcomers = bids.filter((bid) => bid.held === null).toSorted(byBid), units = freeUnits(asks).toSorted(byAsk)
-  const trades = tradesOf(newcomers, units), last = { bid: newcomers[trades - 1]?.max, ask: units[trades - 1]?.min }, out = { bid: newcomers[trades]?.max, ask: units[trades]?.min }
-  const none = { price: null, rule: 'trade reduction', placed: [], kept, moved: [], warned: [], evicted: [], surplus: 0n } as const satisfies Clearing
-  if (last.bid === undefined || last.ask === undefined) return none
-  const middle = out.bid === undefined || out.ask === undefined ? null : (out.bid + out.ask) / 2n
-  const suits = middle !== null && middle >= last.ask && middle <= last.bid
-  const pays = suits ? middle : last.bid, gets = suits ? middle : last.ask
-  const placed = newcomers.slice(0, suits ? trades : trades - 1).map(({ slot }, i): Sale => ({ slot, node: (units[i] as Unit).node, pays, gets }))
-  return { ...none, price: suits ? middle : null, placed, surplus: BigInt(placed.length) * (pays - gets) }
+  const placed = newcomers.slice(0, tradesOf(newcomers, units)).map(({ slot }, i): Sale => { const { node, min } = units[i] as Unit; return { slot, node, pays: min, gets: min } })
+  return { price: null, rule: 'posted', placed, kept, moved: [], warned: [], evicted: [] }
 }

@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { engineSockets } from './container-engine.ts'
+import { examineNode } from './examine-node.ts'
+import { inPath } from './stage.ts'
+
+const isRoot = process.platform === 'linux' && process.getuid?.() === 0
+/** A PATH with nothing in it but these programs of the machine. */
+async function withOnly<T>(programs: readonly string[], act: () => Promise<T>): Promise<T> {
+  const dir = mkdtempSync(join(tmpdir(), 'lumaris-path-')), before = process.env['PATH']
+  for (const program of programs) { const file = inPath(program); if (file) symlinkSync(file, join(dir, program)) }
+  process.env['PATH'] = dir
+  try { return await act() } finally { process.env['PATH'] = before; rmSync(dir, { recursive: true }) }
+}
+
+test.skipIf(!isRoot || !inPath('podman') || !inPath('runc'))('a machine with podman is told what containers can do there, and nothing is left of the look (podman is not installed, or this is not root)', { timeout: 60_000 }, async () => {
+  const before = readdirSync(tmpdir()).filter((name) => name.startsWith('lumaris-doctor-'))
+  const [finding, ...more] = await examineNode({ only: ['container'], containers: { socket: null } })
+  expect(more).toEqual([])
+  expect(finding).toMatchObject({ driver: 'container', state: 'works' })
+  expect(finding?.says).toMatch(/^level namespace, runs container \(podman .*, the agent’s own, (runc|crun)\); held by the kernel: .*memory/)
+  expect(readdirSync(tmpdir()).filter((name) => name.startsWith('lumaris-doctor-') && !before.includes(name))).toEqual([])
+})
+test.skipIf(!isRoot || engineSockets().length > 0)('a socket where nobody answers is named, with the command that would help (only as root)', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'lumaris-nobody-'))
+  mkdirSync(dir, { recursive: true })
+  const [finding] = await examineNode({ only: ['container'], containers: { socket: join(dir, 'docker.sock') } })
+  expect(finding).toMatchObject({ driver: 'container', state: 'absent', hint: 'systemctl start docker' })
+  expect(finding?.says).toContain('does not answer')
+  rmSync(dir, { recursive: true })
+})
+test.skipIf(!isRoot)('a runtime that is not there is named, with the command that brings it (only as root)', async () => {
+  const { openEngine } = await import('./container-engine.ts')
+  // inPath looks into the usual places too; so the question is asked for a runtime that cannot be there.
+  const dir = mkdtempSync(join(tmpdir(), 'lumaris-engine-'))
+  const answer = await withOnly(['podman'], () => openEngine({ dataDir: join(dir, 'data'), runDir: join(dir, 'run'), owner: 'x', socket: null, runtime: 'no-such' as 'runc', insecure: [] }))
+  expect(answer).toMatchObject(inPath('podman') ? { reason: 'podman is installed, but no-such is not', hint: 'apt-get install -y no-such' } : { reason: 'neither Docker nor Podman is installed', hint: expect.stringContaining('podman runc') })
+  rmSync(dir, { recursive: true })
+})

@@ -1,0 +1,173 @@
+// The owner's screen as people meet it: in a real Chromium, by role and label.
+import { existsSync, readFileSync } from 'node:fs'
+import { AxeBuilder } from '@axe-core/playwright'
+import { chromium } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { aScreen } from './test-screen.ts'
+
+const CHROMIUM = process.env['LUMARIS_CHROMIUM'] ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) => existsSync(path))
+const browserTest = test.skipIf(CHROMIUM === undefined)
+let browser: Browser
+beforeAll(async () => {
+  if (CHROMIUM === undefined) { console.warn('left out: there is no Chromium here (apt install chromium, or name one by LUMARIS_CHROMIUM)'); return }
+  browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] })
+})
+afterAll(async () => { await browser?.close() })
+
+async function open(url: string, { theme = 'light', width = 1280 }: { theme?: 'light' | 'dark'; width?: number } = {}): Promise<{ page: Page; wrong: string[] }> {
+  const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme: theme, reducedMotion: 'reduce', acceptDownloads: true })
+  onTestFinished(() => context.close())
+  const page = await context.newPage()
+  const wrong: string[] = []
+  page.on('pageerror', (error) => wrong.push(error.message))
+  page.on('console', (message) => { if (message.type() === 'error') wrong.push(message.text()) })
+  page.on('request', (request) => { if (new URL(request.url()).hostname !== '127.0.0.1') wrong.push(`asks ${request.url()}`) })
+  await page.goto(url)
+  return { page, wrong }
+}
+const word = (page: Page) => page.getByRole('heading', { level: 1 })
+const TAGS = ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice']
+const violations = async (page: Page): Promise<string[]> => (await new AxeBuilder({ page }).withTags(TAGS).analyze()).violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.target.join(' ')).join(', ')}`)
+
+browserTest('a ticket opens the screen and leaves the address bar; the state, jobs and figures come by themselves', async () => {
+  const screen = await aScreen()
+  const { page, wrong } = await open(await screen.ticket())
+  await word(page).getByText('Idle').waitFor()
+  expect(page.url()).toBe(`${screen.door.url}/`)
+  expect(await page.getByText(screen.agent.nodeId).isVisible()).toBe(true)
+  const job = screen.market.submit({ command: ['<img src=x onerror=document.title="taken">', 'fake:hang'], outputs: [], limits: { runMs: 600_000 } })
+  const real = screen.market.submit({ command: ['fake:print', 'x', ';', 'fake:hang'], outputs: [], limits: { runMs: 600_000 } })
+  await word(page).getByText('Earning').waitFor()
+  await page.getByRole('cell', { name: real }).waitFor()
+  await screen.market.until(() => screen.market.market.job(job)?.state !== 'queued')
+  expect(await page.title()).toContain('Earning · north')
+  expect(await page.locator('img[src=x]').count()).toBe(0)
+  expect(wrong).toEqual([])
+})
+
+browserTest('without a ticket there is the way in; a used ticket says so', async () => {
+  const screen = await aScreen()
+  const ticket = await screen.ticket()
+  expect((await screen.ask('POST', '/api/session', { headers: { origin: screen.door.url }, body: { ticket: ticket.split('ticket=')[1] } })).status).toBe(200)
+  const { page } = await open(ticket)
+  await page.getByText('This link was used before').waitFor()
+  expect(await page.getByText(screen.agent.nodeId).count()).toBe(0)
+  expect(await violations(page)).toEqual([])
+})
+
+browserTest('pause, resume and stop by the keyboard alone', async () => {
+  const screen = await aScreen()
+  const { page } = await open(await screen.ticket())
+  const job = screen.market.submit({ command: ['fake:print', 'x', ';', 'fake:hang'], outputs: [], limits: { runMs: 600_000 } })
+  await word(page).getByText('Earning').waitFor()
+  const press = async (name: string): Promise<void> => {
+    for (let i = 0; i < 400 && (await page.evaluate('document.activeElement?.textContent')) !== name; i++) await page.keyboard.press('Tab')
+    await page.keyboard.press('Enter')
+  }
+  const began = performance.now()
+  await press('Pause now')
+  await word(page).getByText('Paused').waitFor()
+  await page.getByText('stands still, unpaid').waitFor()
+  expect(performance.now() - began).toBeLessThan(5_000)
+  await press('Let work run again')
+  await word(page).getByText('Earning').waitFor()
+  await press('Stop everything now')
+  await page.getByRole('dialog').getByText('1 job is ended at once').waitFor()
+  expect(await violations(page)).toEqual([])
+  await page.keyboard.press('Enter') // the harmless button has the focus
+  expect(screen.market.attemptOf(job)?.state).toBe('running')
+  await press('Stop everything now')
+  await page.getByRole('button', { name: 'Stop everything', exact: true }).focus()
+  await page.keyboard.press('Enter')
+  await word(page).getByText('Stopped').waitFor()
+  await screen.market.until(() => screen.market.attemptOf(job)?.state === 'ended')
+})
+
+browserTest('limits and hours: the week by the keyboard, a sentence that says it, and what was saved', async () => {
+  const screen = await aScreen({ pauseWhen: { idleMs: 95_000 } })
+  const { page } = await open(await screen.ticket())
+  await word(page).getByText('Idle').waitFor()
+  await page.getByLabel('Only at these hours').check()
+  for (const day of ['Sunday', 'Saturday', 'Friday', 'Thursday', 'Wednesday', 'Tuesday', 'Monday']) await page.getByRole('button', { name: `${day}, all day` }).press('Enter')
+  await page.getByText('Jobs may run never').waitFor()
+  await page.keyboard.press('Tab')
+  for (const key of ['Space', 'ArrowRight', 'Space', 'ArrowDown', 'Space', 'End', 'Space']) await page.keyboard.press(key)
+  await page.getByText('Mon 00:00–02:00; Tue 01:00–02:00 and 23:00–24:00').waitFor()
+  await page.getByRole('slider', { name: /Processor/ }).fill('25')
+  await page.getByText('on up to 2 of 8 cores').waitFor()
+  await page.getByRole('button', { name: 'Save' }).click()
+  await page.getByText('Saved').waitFor()
+  expect(JSON.parse(readFileSync(`${screen.dataDir}/owner.json`, 'utf8'))).toMatchObject({ share: { cpuPercent: 25, memoryPercent: 100 }, hours: { timeZone: 'Europe/Berlin', week: { mon: ['00:00-02:00'], tue: ['01:00-02:00', '23:00-24:00'], wed: [] } }, pauseWhen: { idleMs: 95_000 } })
+  await screen.market.until(() => screen.market.market.state.nodes.get(screen.agent.nodeId)?.capacity.cpuMillis === 2_000)
+})
+
+browserTest('a market that is gone is a problem with what to do; an agent that is gone is told, and nothing looks alive', async () => {
+  const screen = await aScreen({}, { drivers: false })
+  const { page } = await open(await screen.ticket())
+  await word(page).getByText('Problem').waitFor()
+  await page.getByText('No way to isolate jobs works here').first().waitFor()
+  await page.getByRole('button', { name: 'Run self-test' }).last().click()
+  await page.getByText('Isolation: no driver works here').waitFor()
+  await screen.agent.stop()
+  await page.getByText(/The agent does not answer|No word from the agent/).waitFor()
+})
+
+browserTest('the diagnostic file is saved, and the samples can be read as a table', async () => {
+  const screen = await aScreen()
+  const { page } = await open(await screen.ticket())
+  await word(page).getByText('Idle').waitFor()
+  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'Save diagnostic file' }).click()])
+  expect(download.suggestedFilename()).toMatch(/^lumaris-diagnostic-.*\.json$/)
+  await page.getByRole('button', { name: 'Show as table' }).click()
+  await page.getByRole('region', { name: 'Samples' }).getByRole('cell', { name: '56' }).first().waitFor()
+})
+
+// A hostile page in the same browser: what it can do to this address is exactly nothing.
+browserTest('a page of somebody else cannot read or pause it, though the browser has the cookie', async () => {
+  const screen = await aScreen()
+  const { page } = await open(await screen.ticket())
+  await word(page).getByText('Idle').waitFor()
+  const other = await page.context().newPage()
+  await other.route('http://evil.example/**', (route) => route.fulfill({ contentType: 'text/html', body: '<title>evil</title>' }))
+  await other.goto('http://evil.example/')
+  const got = await other.evaluate(`(async (base) => {
+    const out = []
+    for (const [method, path] of [['GET', '/api/status'], ['POST', '/api/stop-all'], ['POST', '/api/pause']]) out.push(await fetch(base + path, { method, credentials: 'include', ...(method === 'POST' ? { body: '{}' } : {}) }).then(async (reply) => 'read ' + await reply.text(), () => 'failed'))
+    out.push(await fetch(base + '/api/stop-all', { method: 'POST', mode: 'no-cors', credentials: 'include', body: '{}' }).then(() => 'sent', () => 'failed'))
+    const frame = document.createElement('iframe')
+    frame.src = base
+    document.body.append(frame)
+    await new Promise((resolve) => { frame.onload = resolve })
+    return out
+  })(${JSON.stringify(screen.door.url)})`) as string[]
+  expect(got.filter((one) => one.startsWith('read'))).toEqual([])
+  expect(await (await other.waitForSelector('iframe')).contentFrame().then((frame) => frame?.locator('#all').count())).toBe(0)
+  await expect.poll(() => screen.agent.owner()?.at ?? 0, { timeout: 5_000 }).toBeGreaterThan(Date.now() - 1_500)
+  expect(screen.agent.owner()).toMatchObject({ stopped: false, wish: { pause: null } })
+})
+
+for (const theme of ['light', 'dark'] as const) for (const width of [1280, 360]) {
+  browserTest(`axe finds nothing, and nothing hangs over the edge: ${theme}, ${width} px, idle, at work, paused, with problems`, async () => {
+    const screen = await aScreen({ hours: { timeZone: 'Europe/Berlin', week: { mon: ['00:00-24:00'], tue: ['00:00-24:00'], wed: ['00:00-24:00'], thu: ['00:00-24:00'], fri: ['00:00-24:00'], sat: ['00:00-24:00'], sun: ['00:30-24:00', '00:00-00:30'] } } })
+    const { page, wrong } = await open(await screen.ticket(), { theme, width })
+    const good = async (): Promise<void> => {
+      expect(await violations(page)).toEqual([])
+      expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(width)
+    }
+    await word(page).getByText('Idle').waitFor()
+    await page.locator('summary').click()
+    await page.locator('#lines li').first().waitFor()
+    await good()
+    screen.market.submit({ command: ['fake:print', 'x', ';', 'fake:hang'], outputs: [], limits: { runMs: 600_000 } })
+    await page.getByRole('row', { name: /running/ }).or(page.locator('.tag.running')).first().waitFor()
+    await page.getByRole('button', { name: 'Show as table' }).click()
+    await good()
+    await page.getByRole('button', { name: 'Until tomorrow 08:00' }).click()
+    await word(page).getByText('Paused').waitFor()
+    screen.put('data/owner.json', '{')
+    await page.getByText('Your settings cannot be read').waitFor()
+    await good()
+    expect(wrong).toEqual([])
+  }, 180_000) // axe looks at some four hundred elements, three times
+}

@@ -1,0 +1,43 @@
+// Everything that is there for the owner of the machine, started and stopped as one: the senses, the guard, the figures, and the screen.
+import type { AttemptId, Capacity, DriverId, DriverOffer, OwnerSettings } from '@lumaris/protocol'
+import type { AgentState } from '@lumaris/domain'
+import type { AgentConfig } from '../agent.ts'
+import type { AgentDriver, Attempts } from '../attempts.ts'
+import type { Clock } from '../clock.ts'
+import type { Connection } from '../connection.ts'
+import type { Enrolled } from '../enrol.ts'
+import { watchEarnings } from '../gui/earnings.ts'
+import type { EarningsWatch } from '../gui/earnings.ts'
+import type { LogLine } from '../gui/recent-log.ts'
+import { selfTest } from '../gui/self-test.ts'
+import { startGui } from '../gui/serve.ts'
+import type { Gui } from '../gui/serve.ts'
+import { watchStatus } from '../gui/status.ts'
+import type { StatusWatch } from '../gui/status.ts'
+import type { Journal } from '../journal.ts'
+import type { Log } from '../log.ts'
+import { createGuard } from './guard.ts'
+import { MACHINE, createSense } from './sense.ts'
+
+export type OwnerPorts = {
+  readonly config: AgentConfig; readonly log: Log; readonly clock: Clock; readonly state: AgentState; readonly enrolled: Enrolled; readonly full: Capacity; readonly offers: readonly DriverOffer[]; readonly journal: Journal
+  readonly attempts: Attempts; readonly connection: Connection; readonly drivers: ReadonlyMap<DriverId, AgentDriver>; readonly lines: () => readonly LogLine[]; readonly secrets: () => readonly string[]; readonly token: () => string
+  readonly pause: (paused: boolean) => void; readonly reclaim: (attempts?: readonly AttemptId[]) => void; readonly share: (share: OwnerSettings['share']) => void
+}
+export interface Owner { readonly earnings: EarningsWatch; readonly status: StatusWatch; readonly gui: string | null; close(): Promise<void> }
+
+export async function startOwner(ports: OwnerPorts): Promise<Owner> {
+  const { config, log, clock, attempts, connection } = ports, { dataDir } = config
+  const roots = { ...MACHINE, ...config.owner?.roots }
+  const timeZone = config.owner?.timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone
+  const sense = createSense(roots, () => attempts.cpuMs)
+  const guard = createGuard({ dataDir, defaults: config.owner?.defaults, sense, clock, log, attempts, pause: ports.pause, reclaim: ports.reclaim, share: ports.share })
+  const earnings = watchEarnings({ server: config.server, dataDir, timeZone, token: ports.token, connected: () => connection.connected, wall: () => clock.wall(), log })
+  let gui: Gui | null = null
+  const status = watchStatus({ ...ports, name: ports.enrolled.name, server: config.server, dataDir, timeZone, proc: roots.proc, guard, sense, earnings, gui: () => gui?.url ?? null })
+  const stop = (): void => { status.close(); earnings.close(); guard.close() }
+  try {
+    if (config.gui) gui = await startGui({ dataDir, port: config.gui.port ?? 0, status, guard, timeZone, log, wall: () => clock.wall(), lines: ports.lines, secrets: ports.secrets, again: () => connection.again(), selfTest: () => selfTest({ drivers: ports.drivers, server: config.server, dataDir }) })
+  } catch (error) { stop(); throw error }
+  return { earnings, status, get gui() { return gui?.url ?? null }, async close() { stop(); await gui?.close() } }
+}

@@ -1,0 +1,155 @@
+// What the owner of this machine says to the agent on it. Wishes and settings are files that the agent watches, so they can also be given while it
+// does not run; what it made of them is read from the agent itself.
+import { existsSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Command } from 'commander'
+import { InvalidArgumentError } from 'commander'
+import { OwnerSettings } from '@lumaris/protocol'
+import type { Hours, OwnerStatus } from '@lumaris/protocol'
+import type { WithContext } from '../cli.ts'
+import type { Context } from '../context.ts'
+import { CliError, EXIT } from '../failures.ts'
+import { hoursText, parseHours } from '../hours.ts'
+import { openScreen } from '../open-screen.ts'
+import { asIs, parseDuration } from '../parse.ts'
+import { amountOf } from '../ui/money.ts'
+import { durationText, sizeText, stamp } from '../ui/time.ts'
+
+export const joinPath = (): string => join(homedir(), '.lumaris', 'agent')
+const loadAgent = () => import('@lumaris/agent')
+/** The agent looks four times a second, and shows itself once. */
+const HEARD_MS = 5_000, ENDED_MS = 15_000
+
+export function defineOwner(command: Command, withContext: WithContext): void {
+  const sub = (name: string, summary: string): Command => command.command(name).summary(summary).description(`${summary[0]?.toUpperCase()}${summary.slice(1)}.`).option('--data <folder>', 'the agent’s own', asIs, joinPath())
+  sub('gui', 'open the owner’s screen of the agent here').option('--no-open', 'only print where it is').action(withContext(gui))
+  sub('status', 'what the agent here is doing').action(withContext(status))
+  sub('pause', 'let nothing run here: jobs stand still, then are handed back').option('--for <duration>', 'such as 1h', parseDuration).option('--until <time>', 'tomorrow (08:00), or such as 2026-12-24T18:00', parseTime).action(withContext(pause))
+  sub('resume', 'let work run here again').action(withContext(resume))
+  sub('stop-all', 'the kill switch: hand every job back now, and take none until resume').action(withContext(stopAll))
+  sub('settings', 'show or change the owner’s limits and hours')
+    .option('--cpu <percent>', 'of the node, for rent', parsePercent).option('--memory <percent>', 'of the node, for rent', parsePercent)
+    .option('--hours <hours>', '"mon-fri 22:00-07:00; sat,sun all", or always', (text) => parseHours(text) ?? 'always').option('--time-zone <zone>', 'of the hours, such as Europe/Berlin', asIs)
+    .option('--in-use <pause|run>', 'while somebody uses the machine', parseChoice).option('--terminals <pause|run>', 'while somebody types in a terminal', parseChoice).option('--idle <duration>', 'free again after so long without a touch', parseDuration)
+    .option('--on-battery <pause|run>', 'while on battery', parseChoice).option('--battery-below <percent>', 'pause below it; off', orOff(parsePercent))
+    .option('--other-load <percent>', 'pause while other programs take more; off', orOff(parsePercent)).option('--hotter-than <celsius>', 'pause while it is hotter; off', orOff(parseNumber))
+    .option('--freeze <duration>', 'jobs stand still for so long, then are handed back', parseDuration)
+    .action(withContext(settings))
+}
+type Where = { readonly data: string }
+
+async function door(data: string): Promise<NonNullable<Awaited<ReturnType<Awaited<ReturnType<typeof loadAgent>>['ownerDoor']>>>> {
+  const found = await (await loadAgent()).ownerDoor(data)
+  if (!found) throw new CliError(`No agent runs in ${data}, or it runs without a screen`, 'Start one: lumaris agent join. One that runs elsewhere is named by --data.', EXIT.notFound)
+  return found
+}
+function mustExist(data: string): void { if (!existsSync(join(data, 'node.json'))) throw new CliError(`No agent has joined a market from ${data}`, 'Name its folder by --data, or join first: lumaris agent join.', EXIT.notFound) }
+
+async function gui(context: Context, options: Where & { open: boolean }): Promise<void> {
+  const found = await door(options.data)
+  const url = await found.ticket()
+  const opened = options.open ? await openScreen(url, context.io.env) : null
+  await context.showThing({ url, opened }, [['screen', url]])
+  context.note(opened ? `Opened with ${opened}.` : 'Open it in a browser on this machine, within a minute; it opens once.')
+}
+
+/** Facts for people; the whole for programs. */
+export const factsOf = (now: OwnerStatus): (readonly [string, string | number | undefined])[] => [
+  ['state', now.stopped ? 'stopped' : now.word], ['says', now.says], ['again', now.word === 'paused' && now.nextAt !== null ? stamp(now.nextAt) : undefined], ['node', now.node], ['name', now.name], ['market', `${now.market}${now.connected ? '' : ' (not connected)'}`],
+  ['processor', `${now.cpuPercent} %, jobs ${now.jobsCpuPercent} %, limit ${now.cpuLimitPercent} %`], ['memory', `${sizeText(now.memoryUsedBytes)} of ${sizeText(now.memoryBytes)}`], ['temperature', now.celsius === null ? undefined : `${now.celsius} °C`], ['battery', now.batteryPercent === null ? undefined : `${now.batteryPercent} %`],
+  ['earned today', now.earnings ? `${amountOf(now.earnings.recent)} credits` : undefined], ['earned in all', now.earnings ? `${amountOf(now.earnings.total)} credits` : undefined], ['pending', now.earnings ? `${amountOf(now.earnings.pending)} credits` : undefined],
+  ...now.jobs.map((job): readonly [string, string] => ['job', `${job.program} ${job.state} ${durationText(job.runMs)} ${job.job}`]), ...now.problems.map((one): readonly [string, string] => ['problem', `${one.says} ${one.fix}`]),
+]
+async function status(context: Context, options: Where): Promise<void> {
+  const now = await (await door(options.data)).status()
+  await context.showThing(now, factsOf(now))
+}
+
+/** Waits until the agent has taken it up; says so when none runs. */
+async function taken(context: Context, data: string, isSo: (now: OwnerStatus) => boolean, says: string, withinMs: number): Promise<OwnerStatus | null> {
+  const found = await (await loadAgent()).ownerDoor(data)
+  if (!found) { context.note(`${says} No agent runs in ${data} now; it holds from its next start.`); return null }
+  for (const until = performance.now() + withinMs; ;) {
+    const now = await found.status()
+    if (isSo(now)) { context.note(says); return now }
+    if (performance.now() > until) throw new CliError('The agent has not taken it up in time', `Its last state: ${now.word}. To end it by force: kill ${now.pid}.`, EXIT.timeout)
+    await delay(100)
+  }
+}
+async function shown(context: Context, data: string, now: OwnerStatus | null): Promise<void> {
+  const { wish, stopped } = (await loadAgent()).readOwnerFiles(data)
+  await context.showThing({ running: now !== null, stopped, wish, jobs: now?.jobs ?? [] }, [['state', now ? (now.stopped ? 'stopped' : now.word) : undefined], ['until', wish.pause?.until ? stamp(wish.pause.until) : undefined]])
+}
+
+async function pause(context: Context, options: Where & { for?: number; until?: number }): Promise<void> {
+  mustExist(options.data)
+  if (options.for !== undefined && options.until !== undefined) throw new CliError('Give --for or --until, not both', 'Such as: lumaris agent pause --for 1h', EXIT.usage)
+  const until = options.until ?? (options.for === undefined ? null : context.io.now() + options.for)
+  await (await loadAgent()).writeWish(options.data, { pause: { until } })
+  await shown(context, options.data, await taken(context, options.data, (now) => now.reasons.includes('paused') && now.wish.pause?.until === until, 'Nothing of the market runs here now.', HEARD_MS))
+}
+async function resume(context: Context, options: Where): Promise<void> {
+  mustExist(options.data)
+  const agent = await loadAgent()
+  agent.setStopped(options.data, false)
+  await agent.writeWish(options.data, { pause: null })
+  const now = await taken(context, options.data, (one) => !one.stopped && !one.reasons.includes('paused'), 'Work may run here again.', HEARD_MS)
+  if (now && now.reasons.length > 0) context.note(`Not yet: ${now.says}`)
+  await shown(context, options.data, now)
+}
+async function stopAll(context: Context, options: Where): Promise<void> {
+  mustExist(options.data);
+  (await loadAgent()).setStopped(options.data, true)
+  await shown(context, options.data, await taken(context, options.data, (now) => now.stopped && now.jobs.length === 0, 'Stopped: every job was handed back. Work runs here again after: lumaris agent resume.', ENDED_MS))
+}
+
+type SettingsOptions = Where & { cpu?: number; memory?: number; hours?: Hours['week'] | 'always'; timeZone?: string; inUse?: boolean; terminals?: boolean; idle?: number; onBattery?: boolean; batteryBelow?: number | 'off'; otherLoad?: number | 'off'; hotterThan?: number | 'off'; freeze?: number }
+async function settings(context: Context, options: SettingsOptions): Promise<void> {
+  mustExist(options.data)
+  const agent = await loadAgent()
+  const before = agent.readOwnerFiles(options.data).settings
+  const week = options.hours === undefined ? before.hours?.week : options.hours === 'always' ? undefined : options.hours
+  const timeZone = options.timeZone ?? before.hours?.timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone
+  const limit = (asked: number | 'off' | undefined, old: number | null): number | null => (asked === undefined ? old : asked === 'off' ? null : asked)
+  const asked = {
+    share: { cpuPercent: options.cpu ?? before.share.cpuPercent, memoryPercent: options.memory ?? before.share.memoryPercent }, hours: week ? { timeZone, week } : null,
+    pauseWhen: {
+      inUse: options.inUse ?? before.pauseWhen.inUse, terminals: options.terminals ?? before.pauseWhen.terminals, idleMs: options.idle ?? before.pauseWhen.idleMs, onBattery: options.onBattery ?? before.pauseWhen.onBattery,
+      otherCpuPercent: limit(options.otherLoad, before.pauseWhen.otherCpuPercent), batteryBelowPercent: limit(options.batteryBelow, before.pauseWhen.batteryBelowPercent), hotterThanCelsius: limit(options.hotterThan, before.pauseWhen.hotterThanCelsius),
+    },
+    freezeMs: options.freeze ?? before.freezeMs,
+  }
+  const parsed = OwnerSettings.safeParse(asked)
+  if (!parsed.success) throw new CliError(`${parsed.error.issues[0]?.path.join('.')}: ${parsed.error.issues[0]?.message}`, 'See: lumaris agent settings --help', EXIT.usage)
+  if (Object.keys(options).length > 1) await agent.writeSettings(options.data, parsed.data)
+  const { share, hours, pauseWhen, freezeMs } = parsed.data
+  const off = (value: number | null, unit: string): string => (value === null ? 'off' : `${value} ${unit}`), when = (yes: boolean): string => (yes ? 'pause' : 'run')
+  await context.showThing(parsed.data, [
+    ['processor', `${share.cpuPercent} %`], ['memory', `${share.memoryPercent} %`], ['hours', hoursText(hours)], ['in use', `${when(pauseWhen.inUse)}, free after ${durationText(pauseWhen.idleMs)}`], ['terminals', when(pauseWhen.terminals)], ['on battery', when(pauseWhen.onBattery)],
+    ['battery below', off(pauseWhen.batteryBelowPercent, '%')], ['other load', off(pauseWhen.otherCpuPercent, '%')], ['hotter than', off(pauseWhen.hotterThanCelsius, '°C')], ['handed back', freezeMs === 0 ? 'at once' : `after ${durationText(freezeMs)}`], ['file', join(options.data, agent.SETTINGS_FILE)],
+  ])
+}
+
+function parsePercent(text: string): number {
+  const value = Number(text.replace(/\s?%$/, ''))
+  if (!Number.isInteger(value) || value < 1 || value > 100) throw new InvalidArgumentError(`"${text}" is not a percentage from 1 to 100.`)
+  return value
+}
+function parseNumber(text: string): number {
+  if (!/^\d{1,3}$/.test(text)) throw new InvalidArgumentError(`"${text}" is not a whole number.`)
+  return Number(text)
+}
+/** Commander takes null for nothing given, so off is a word. */
+const orOff = (parse: (text: string) => number) => (text: string): number | 'off' => (text === 'off' ? 'off' : parse(text))
+function parseChoice(text: string): boolean {
+  if (text !== 'pause' && text !== 'run') throw new InvalidArgumentError(`"${text}" is neither pause nor run.`)
+  return text === 'pause'
+}
+function parseTime(text: string): number {
+  if (text === 'tomorrow') { const day = new Date(); day.setDate(day.getDate() + 1); day.setHours(8, 0, 0, 0); return day.getTime() }
+  const at = Date.parse(text)
+  if (Number.isNaN(at) || at <= Date.now()) throw new InvalidArgumentError(`"${text}" is not a time to come. Write tomorrow, or such as 2026-12-24T18:00.`)
+  return at
+}

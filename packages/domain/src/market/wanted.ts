@@ -1,0 +1,38 @@
+// What a waiting slot asks for as of now, with what follows from the other attempts of its job.
+import type { UserId } from '@lumaris/protocol'
+import type { JobRow, NodeRow, TaskRow } from '../rows.ts'
+import type { MarketState, Waiting } from '../state.ts'
+import type { Turn } from '../turn.ts'
+import { holdsNode, isLive } from '../job/lifecycle.ts'
+import { requirementOf } from './requirement.ts'
+import type { Requirement } from './requirement.ts'
+
+type Wanted = { readonly job: JobRow; readonly task: TaskRow; readonly need: Requirement }
+/** Null when it does not count any more. */
+export function wantedOf(turn: Turn, waiting: Waiting): Wanted | null {
+  const live = turn.state.jobs.get(waiting.job)
+  const task = live?.tasks[waiting.task], slot = task?.slots[waiting.slot]
+  if (!live || live.row.cancelling || !task || slot?.state !== 'pending' || slot.fence !== waiting.fence) return null
+  if (slot.notBefore > turn.now) return null // its backoff timer will put it back
+  return { job: live.row, task, need: requirementOf(live.row, slot, ownersOfCopies(turn.state, live.row, task, waiting.slot), neighbours(turn.state, live.row, task)) }
+}
+
+/** Owners that hold another copy of this task: a second opinion must not come from the same house. */
+function ownersOfCopies(state: MarketState, job: JobRow, task: TaskRow, slot: number): UserId[] {
+  if (job.spec.copies === 1) return []
+  const owners: UserId[] = []
+  for (const attempt of state.jobs.get(job.id)?.attempts ?? []) {
+    if (attempt.task !== task.index || attempt.slot === slot) continue
+    if (isLive(attempt.state) || attempt.state === 'valid' || attempt.state === 'invalid') owners.push(attempt.seller)
+  }
+  return owners
+}
+
+/** Nodes where other tasks of a job run that asks to be spread. */
+export function neighbours(state: MarketState, job: JobRow, task: TaskRow): NodeRow[] {
+  if (job.spec.placement.spread === undefined) return []
+  return (state.jobs.get(job.id)?.attempts ?? []).flatMap((attempt) => {
+    const node = attempt.task !== task.index && holdsNode(attempt.state) ? state.nodes.get(attempt.node) : undefined
+    return node ? [node] : []
+  })
+}
