@@ -49,7 +49,7 @@ let text = `# Splitting one job over many nodes
 ## In virtual time
 
 ${NODES} nodes, speeds log-uniform over a spread of ${SPREAD}, runs of one node vary by ±5 %, dispatching a chunk costs 1 s, a silent node is given up after 60 s; ${SEEDS} seeds, the same worlds for every policy.
-Makespan as a multiple of the ideal (work ÷ sum of speeds, as if nothing failed); wasted: share of all node seconds in runs that did not count. In each cell: median, and the worst in twenty. Targets: makespan ≤ 1.2, wasted ≤ 8 %.
+Makespan as a multiple of the ideal (work ÷ sum of speeds, as if nothing failed); wasted: share of all node seconds in runs that did not count. In each cell: median (95th percentile). Targets: makespan ≤ 1.2, wasted ≤ 8 %.
 
 `
 const results: unknown[] = []

@@ -104,7 +104,7 @@ test('the sample runs to its end; a second market in the same directory is refus
   expect(again.code, again.err).toBe(0)
   // A split job: its parts over the nodes, and one result of all.
   expect(again.out).toMatch(/Merged: 4 parts into .*weather\.json \(\d+ bytes, sha256 [0-9a-f]{64}\)/)
-  expect((JSON.parse(readFileSync(join(dir, 'sample', 'weather.json'), 'utf8')) as { year: number }[]).map(({ year }) => year)).toEqual([2012, 2013, 2014, 2015])
+  expect((JSON.parse(readFileSync(join(dir, '.lumaris', 'sample', 'weather.json'), 'utf8')) as { year: number }[]).map(({ year }) => year)).toEqual([2012, 2013, 2014, 2015])
   // The first sample's postings are still there beside the second's.
   expect(Number(/balances: (\d+) postings/.exec(again.out)?.[1])).toBeGreaterThan(15)
   expect(existsSync(join(dir, 'server', 'market.sqlite'))).toBe(true)

@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process'
 import fc from 'fast-check'
 import { expect, onTestFinished, test } from 'vitest'
 import { mergeToFile } from './merge-file.ts'
+import { planChunks } from '../split/plan.ts'
 import type { BuiltInMerge, MergeFileOptions } from './merge-file.ts'
 
 const sha = (bytes: Uint8Array | string): string => createHash('sha256').update(bytes).digest('hex')
@@ -117,4 +118,18 @@ test('two processes do not merge into one place; a mark left by one that died is
   await gone
   expect(await merged({ kind: 'concat' }, ['x'], { target })).toBe('x')
   expect(readdirSync(join(target, '..'))).toEqual(['out'])
+})
+
+test('what was split and not changed, merged, is the input again: CSV with its header, lines, bytes', async () => {
+  const cell = fc.constantFrom('a', '', '1', '"x\ny"', '"q""q"', 'é日', '"\r\n,"', '5" pipe'), end = fc.constantFrom('\n', '\r\n')
+  const record = fc.tuple(fc.array(cell, { minLength: 1, maxLength: 3 }), end).map(([cells, newline]) => cells.join(',') + newline)
+  await fc.assert(fc.asyncProperty(record, fc.array(record, { minLength: 1, maxLength: 25 }), fc.constantFrom('', '\ufeff'), fc.boolean(), fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 8 }), fc.integer({ min: 1, max: 9 }), async (head, records, mark, cut, sizes, step) => {
+    const text = mark + head + records.join(''), input = Buffer.from(cut ? text.replace(/\r?\n$/, '') : text)
+    for (const [by, kind] of [['csv', 'csv'], ['lines', 'lines'], ['bytes', 'concat']] as const) {
+      const { header, chunks } = await planChunks([input], { by, sizes }).catch((error: unknown) => { if ((error as { problem?: string }).problem === 'header_only') return { header: null, chunks: [] }; throw error })
+      if (chunks.length === 0) continue
+      const parts = chunks.map(({ from, to }) => Buffer.concat([header ? input.subarray(header.from, header.to) : Buffer.alloc(0), input.subarray(from, to)]))
+      expect(await merged({ kind }, parts, { step })).toBe(input.toString())
+    }
+  }), { numRuns: 60 })
 })

@@ -1,5 +1,6 @@
 // Merges that follow the order of the parts: what each part adds, given the little that must be remembered of those before it. Pure streams.
-import { MergeError, jsonTexts, parseJson, recordsOf, textOf } from './values.ts'
+import { bordersOf } from './borders.ts'
+import { MergeError, joined, jsonTexts, parseJson, textOf } from './values.ts'
 
 export type OrderedKind = 'concat' | 'lines' | 'csv' | 'json'
 /** Small and plain, because it is written down after every part. */
@@ -7,6 +8,7 @@ export type Memory = { /** CSV: the header that all parts share. */ readonly hea
 export const NOTHING: Memory = { any: false, closed: true }
 
 const NEWLINE = 0x0a
+const HEADER_MAX = 1024 * 1024
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text)
 
 /** Writes what the part adds; returns what to remember. */
@@ -25,15 +27,26 @@ export async function addPart(kind: OrderedKind, source: AsyncIterable<Uint8Arra
     return { any, closed }
   }
   if (kind === 'csv') {
-    let first = true
-    for await (const record of recordsOf(source, 'csv', delimiter)) {
-      if (!first) { await put(record); continue }
-      first = false
+    // Only the first record is looked at: what follows it is passed on as it is.
+    const borders = bordersOf('csv', { delimiter }), held: Uint8Array[] = []
+    let heldBytes = 0, past = false
+    const head = async (record: Uint8Array): Promise<void> => {
+      past = true
       const name = textOf(record).replace(/^\ufeff/, '').replace(/\r?\n$/, '')
       if (header !== undefined && name !== header) throw new MergeError(`its header is "${name.slice(0, 200)}", and that of the parts before it "${header.slice(0, 200)}"`)
       await close()
       if (header === undefined) { header = name; await put(record) }
     }
+    for await (const bytes of source) {
+      if (past) { await put(bytes); continue }
+      let end = -1
+      borders.scan(bytes, (offset) => { if (end < 0) end = offset - heldBytes })
+      held.push(bytes.slice(0, end < 0 ? bytes.length : end))
+      heldBytes += bytes.length
+      if (end < 0 && heldBytes > HEADER_MAX) throw new MergeError(`its first record is longer than ${HEADER_MAX} bytes`)
+      if (end >= 0) { await head(joined(held)); await put(bytes.subarray(end)) }
+    }
+    if (!past && heldBytes > 0) await head(joined(held))
     return { any, closed, header }
   }
   let begun = false
