@@ -35,7 +35,7 @@ async function setup() {
     await registry.close()
     // A test that failed on the way leaves what an agent would have ended.
     const left = mountsOf(dataDir)
-    for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) try { if (left.length > 0 && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(dataDir)) process.kill(Number(pid), 'SIGKILL') } catch { /* gone */ }
+    for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) try { if (left.length > 0 && [dataDir, word].some((mark) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(mark))) process.kill(Number(pid), 'SIGKILL') } catch { /* gone */ }
     for (const place of left) spawnSync('umount', ['-l', place])
     rmSync(dataDir, { recursive: true, force: true })
     rmSync(join(tmpdir(), `lumaris-${owner}`), { recursive: true, force: true })
@@ -46,6 +46,8 @@ async function setup() {
   return { market, registry, start, dataDir }
 }
 const mountsOf = (dir: string): string[] => readFileSync('/proc/self/mounts', 'utf8').split('\n').map((line) => line.split(' ')[1] ?? '').filter((path) => path.startsWith(dir))
+/** Marks the processes of this test's jobs. */
+const word = `4545${process.pid}`
 /** Processes of this machine that were started with this word. */
 const running = (word: string): number => readdirSync('/proc').filter((pid) => /^\d+$/.test(pid)).filter((pid) => { try { return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, 2).join(' ') === `sleep ${word}` } catch { return false /* gone */ } }).length
 
@@ -71,7 +73,6 @@ test.skipIf(missing)(`what an agent leaves running when it is killed, the next s
   const { market, registry, start, dataDir } = await setup()
   const first = start('--token', market.token('north'))
   await market.until(() => market.joined.size > 0)
-  const word = `4545${process.pid}`
   const image = registry.add('tools', { layers: [busybox ?? []] })
   market.submit({ runtime: 'container', image, command: ['/bin/sh', '-c', `trap '' TERM; sleep ${word} & exec sleep ${word}`] })
   await expect.poll(() => running(word), { timeout: 30_000 }).toBe(2)
