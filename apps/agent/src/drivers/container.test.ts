@@ -83,7 +83,7 @@ function suite(kind: keyof typeof KINDS): void {
         expect((await run(['/etc'])).end).toMatchObject({ cause: 'exit', code: 126 })
         expect((await run(['/etc/passwd'])).end).toMatchObject({ cause: 'exit', code: 126 })
         // Words of the command do not change whose fault it is.
-        expect((await run(['/container could not be started'])).end).toMatchObject({ cause: 'exit', code: 127 })
+        for (const name of ['/container could not be started', 'e', 'exec', 'command was not found', ': permission denied', '"quoted"', '../up', '/work/exec']) expect((await run([name])).end, name).toMatchObject({ cause: 'exit', code: 127 })
       })
       test('arguments too long for this machine are the order\'s fault', async () => {
         expect((await run(['/bin/echo', 'x'.repeat(200_000)])).end).toMatchObject({ cause: 'exit', code: 126 })
