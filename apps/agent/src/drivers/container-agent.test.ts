@@ -1,6 +1,6 @@
 // The agent as a process of its own, with containers and nothing else to offer: jobs that name an image go all the way through a market; and what a
 // killed agent leaves running is ended by the next start.
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
@@ -33,13 +33,21 @@ async function setup() {
     for (const child of children) if (child.exitCode === null && child.signalCode === null) { child.kill('SIGKILL'); await once(child, 'exit') }
     await market.close()
     await registry.close()
+    // A test that failed on the way leaves what an agent would have ended.
+    const left = mountsOf(dataDir)
+    for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) try { if (left.length > 0 && [dataDir, word].some((mark) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(mark))) process.kill(Number(pid), 'SIGKILL') } catch { /* gone */ }
+    for (const place of left) spawnSync('umount', ['-l', place])
     rmSync(dataDir, { recursive: true, force: true })
     rmSync(join(tmpdir(), `lumaris-${owner}`), { recursive: true, force: true })
     expect(readFileSync('/proc/self/mounts', 'utf8')).not.toContain(owner)
+    expect(left).toEqual([])
     expect(readdirSync('/sys/fs/cgroup').filter((name) => existsSync(join('/sys/fs/cgroup', name, `lumaris-${owner}-containers`)))).toEqual([])
   })
-  return { market, registry, start }
+  return { market, registry, start, dataDir }
 }
+const mountsOf = (dir: string): string[] => readFileSync('/proc/self/mounts', 'utf8').split('\n').map((line) => line.split(' ')[1] ?? '').filter((path) => path.startsWith(dir))
+/** Marks the processes of this test's jobs. */
+const word = `4545${process.pid}`
 /** Processes of this machine that were started with this word. */
 const running = (word: string): number => readdirSync('/proc').filter((pid) => /^\d+$/.test(pid)).filter((pid) => { try { return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, 2).join(' ') === `sleep ${word}` } catch { return false /* gone */ } }).length
 
@@ -62,16 +70,17 @@ test.skipIf(missing)(`a job that names an image is run, one whose image does not
 })
 
 test.skipIf(missing)(`what an agent leaves running when it is killed, the next start ends${missing}`, { timeout: 120_000 }, async () => {
-  const { market, registry, start } = await setup()
+  const { market, registry, start, dataDir } = await setup()
   const first = start('--token', market.token('north'))
   await market.until(() => market.joined.size > 0)
-  const word = `4545${process.pid}`
   const image = registry.add('tools', { layers: [busybox ?? []] })
   market.submit({ runtime: 'container', image, command: ['/bin/sh', '-c', `trap '' TERM; sleep ${word} & exec sleep ${word}`] })
   await expect.poll(() => running(word), { timeout: 30_000 }).toBe(2)
   first.child.kill('SIGKILL')
   await first.exit
   expect(running(word)).toBe(2)
+  // The engine went with the agent. Of mounts there is what the job stands on, and nothing of the storage's own.
+  expect(mountsOf(dataDir).map((path) => path.replaceAll(/[0-9a-f]{64}/g, 'ID')).sort()).toEqual([`${dataDir}/container/storage/overlay-containers/ID/userdata/shm`, `${dataDir}/container/storage/overlay/ID/merged`])
   const second = start('--log-level', 'info')
   await expect.poll(() => running(word), { timeout: 30_000 }).toBe(0)
   await market.until(() => market.joined.size > 0)

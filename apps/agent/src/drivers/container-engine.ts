@@ -2,7 +2,7 @@
 // installed, the agent runs a `podman system service` of its own: socket, storage, locks and configuration below its own directories, so that nothing
 // of it meets the machine's podman. That service ends with the agent (the kernel sees to it), its containers do not: reap() finds them by their label.
 import Docker from 'dockerode'
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
@@ -114,7 +114,8 @@ async function startOwn(options: EngineOptions, podman: string, runtime: Contain
   mkdirSync(at('.config/containers'), { recursive: true })
   writeFileSync(at('.config/containers/policy.json'), '{ "default": [{ "type": "insecureAcceptAnything" }] }\n')
   const env = { PATH: TOOLS, HOME: dataDir, TMPDIR: dataDir, CONTAINERS_CONF: at('containers.conf'), CONTAINERS_STORAGE_CONF: at('storage.conf'), CONTAINERS_REGISTRIES_CONF: at('registries.conf'), REGISTRY_AUTH_FILE: at('no-auth.json') }
-  const args = ['--root', at('storage'), '--runroot', join(runDir, 'run'), '--tmpdir', join(runDir, 'libpod'), 'system', 'service', '--time', '0', `unix://${socket}`]
+  // Told otherwise, it mounts its storage onto itself, and a killed agent would leave that mount.
+  const args = ['--storage-opt', 'overlay.skip_mount_home=true', '--root', at('storage'), '--runroot', join(runDir, 'run'), '--tmpdir', join(runDir, 'libpod'), 'system', 'service', '--time', '0', `unix://${socket}`]
   const setpriv = inPath('setpriv')
   let child: ChildProcess | null = null, says = '', starting: Promise<void> | null = null
 
@@ -143,7 +144,6 @@ async function startOwn(options: EngineOptions, podman: string, runtime: Contain
       const late = setTimeout(() => running.kill('SIGKILL'), ANSWER_MS)
       await gone
       clearTimeout(late)
-      await unmount(join(at('storage'), 'overlay'))
       rmSync(runDir, { recursive: true, force: true })
     },
   }
@@ -151,11 +151,6 @@ async function startOwn(options: EngineOptions, podman: string, runtime: Contain
     await service.stop()
     return { reason: `podman is installed, but its service does not start: ${(error as Error).message}`, hint: 'podman info' }
   }
-}
-
-/** Podman mounts its storage onto itself, and leaves it so. */
-async function unmount(place: string): Promise<void> {
-  if (readFileSync('/proc/self/mounts', 'utf8').includes(` ${place} `)) await new Promise<void>((resolve) => { execFile('umount', ['-l', place], { env: { PATH: TOOLS } }, () => resolve()) })
 }
 
 /** gVisor 2022 knows its network from its command line only, and podman gives it none. */

@@ -91,9 +91,11 @@ export async function runContainer({ container, stream, limits, disk, stdin, cle
 
   // Podman has a first process ready before the start, Docker makes it then.
   const know = async (): Promise<void> => { pid = (await container.inspect()).State.Pid; group = pid > 0 ? groupOf(pid, container.id) : null }
-  await know()
-  await container.start()
-  if (pid === 0) await know()
+  try {
+    await know()
+    await container.start()
+    if (pid === 0) await know()
+  } catch (error) { stream.destroy(); throw error }
   if (stdin) stream.end(Buffer.from(stdin))
 
   const armWall = (): void => { timeFrom = performance.now(); wall = setTimeout(() => endAs('wall', `it ran longer than ${limits.wallMs} ms`), Math.max(0, timeLeft)) }

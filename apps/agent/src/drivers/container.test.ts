@@ -83,7 +83,7 @@ function suite(kind: keyof typeof KINDS): void {
         expect((await run(['/etc'])).end).toMatchObject({ cause: 'exit', code: 126 })
         expect((await run(['/etc/passwd'])).end).toMatchObject({ cause: 'exit', code: 126 })
         // Words of the command do not change whose fault it is.
-        expect((await run(['/container could not be started'])).end).toMatchObject({ cause: 'exit', code: 127 })
+        for (const name of ['/container could not be started', 'e', 'exec', 'command was not found', ': permission denied', '"quoted"', '../up', '/work/exec']) expect((await run([name])).end, name).toMatchObject({ cause: 'exit', code: 127 })
       })
       test('arguments too long for this machine are the order\'s fault', async () => {
         expect((await run(['/bin/echo', 'x'.repeat(200_000)])).end).toMatchObject({ cause: 'exit', code: 126 })
@@ -293,6 +293,20 @@ for p in /tmp /dev/shm /run /var/tmp /dev /dev/mqueue /proc/keys; do dd if=/dev/
       })
       test('links out of the work directory lead nowhere when outputs are collected', async () => {
         expect((await sh('ln -s /etc/passwd link; ln -s / slash; echo mine > mine; ln mine twice; mkfifo pipe; mkdir d; ln -s .. d/up')).files).toEqual({})
+      })
+      test('the CPU quota stands in the kernel\'s books, whatever the machine is busy with', async () => {
+        const workDir = mkdtempSync(join(tmpdir(), 'lumaris-job-'))
+        const sandbox = await driver.start({ attemptId: 'att_quota', runtime: 'container', command: ['/bin/sh', '-c', 'echo up; exec sleep 60'], env: {}, workDir, limits: { cpuMillis: 300, memoryBytes: 64 * MIB, pids: 16, diskBytes: MIB, outputBytes: 1000, wallMs: 30_000, openFiles: 64 } })
+        sandbox.stderr.resume()
+        await new Promise<void>((resolve) => sandbox.stdout.once('data', () => resolve()))
+        sandbox.stdout.resume()
+        const [one] = await engine.docker.listContainers({ filters: { label: ['lumaris.attempt=att_quota'] } })
+        const { Pid } = (await engine.docker.getContainer(one?.Id ?? '').inspect()).State
+        const groups = readFileSync(`/proc/${Pid}/cgroup`, 'utf8')
+        const v1 = /^\d+:(?:[^:]*,)?cpu(?:,[^:]*)?:(.*)$/m.exec(groups)?.[1], v2 = /^0::(.*)$/m.exec(groups)?.[1] ?? ''
+        expect(v1 === undefined ? readFileSync(join('/sys/fs/cgroup', v2, 'cpu.max'), 'utf8').trim() : readFileSync(join('/sys/fs/cgroup/cpu', v1, 'cpu.cfs_quota_us'), 'utf8').trim()).toMatch(/^30000( 100000)?$/)
+        await sandbox.kill('done')
+        rmSync(workDir, { recursive: true, force: true })
       })
       test('open files have a limit', async () => {
         const { out } = await run(['/usr/bin/python3', '-c', 'import os\nn = 0\ntry:\n  while n < 500: os.open("/dev/null", 0); n += 1\nexcept OSError as e: print(n, e.errno)'], { limits: { openFiles: 64 } })

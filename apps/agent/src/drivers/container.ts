@@ -103,7 +103,7 @@ export function createContainerDriver({ engine, images, stages, scratch, owner }
       return await runContainer({ container, stream, limits, disk: stage.disk, stdin: job.stdin, cleanUp })
     } catch (error) {
       const says = (error as Error).message
-      const verdict = gvisor && container && /exit status 128/.test(says) ? await searchFor(container, argv[0] ?? '', job.env['PATH'] ?? searchPath) : notStarted(says, argv[0] ?? '')
+      const verdict = (container && await searchFor(container, argv[0] ?? '', job.env['PATH'] ?? searchPath)) ?? notStarted(says, argv[0] ?? '')
       await cleanUp().catch((failed: Error) => { throw new Error(`${says}; and what was set up for it could not be taken down: ${failed.message}`) })
       return endedSandbox(verdict)
     }
@@ -189,32 +189,31 @@ const OWN_PLACES = ['/work', '/tmp', '/run', '/var/tmp', '/dev/shm']
 const isPlace = (path: string): boolean => OWN_PLACES.includes(path) || (/^(\/[^/:,\0]+)+$/.test(path) && path.length <= 200 && !/\/\.{1,2}(\/|$)/.test(path) && !/^\/(proc|sys|dev)(\/|$)/.test(path))
 
 /**
- * Engines say it in words. They are the engine's and the runtime's: nothing of the job has run. Whatever speaks of executing the program is the order's
- * own, because all else that was handed over is ours, and was seen to work by the probe.
+ * Whose fault is it that it did not start? Engines tell it in words, and the buyer's own are among them; so first they are asked whether the program is
+ * there and may be executed. Null: it is, or nobody knows.
  */
-function notStarted(says: string, program: string): Verdict {
-  const detail = (what: string): string => `the program ${program.slice(0, 200)} ${what} in the image`
-  const words = says.replaceAll(program, '')
-  if (!/exec|command was not found|executable/i.test(words)) return { cause: 'driver', detail: `the container could not be started: ${says.slice(0, 500)}` }
-  if (/not found|no such file/i.test(words)) return { cause: 'exit', code: 127, detail: detail('is not') }
-  if (/permission denied|exec format|is a directory|not a directory|too many levels|name too long|invalid argument/i.test(words)) return { cause: 'exit', code: 126, detail: detail('cannot be executed') }
-  if (/argument list too long/i.test(words)) return { cause: 'exit', code: 126, detail: 'the arguments and the environment are too long for this machine' }
-  return { cause: 'driver', detail: `the container could not be started: ${says.slice(0, 500)}` }
-}
-
-/** gVisor says in its log only why it did not start; so the engine is asked whether the program is there. */
-async function searchFor(container: Container, program: string, searchPath: string): Promise<Verdict> {
+async function searchFor(container: Container, program: string, searchPath: string): Promise<Verdict | null> {
   const name = program.slice(0, 200)
   let there = false
-  for (const path of program.includes('/') ? [posix.resolve('/work', program)] : searchPath.split(':').map((dir) => posix.join(dir, program))) {
-    const found = await container.infoArchive({ path }).then((stat) => stat as { headers: Record<string, string> }, (error: Error & { statusCode?: number }) => { if (error.statusCode === 404) return null; throw error })
-    if (!found) continue
+  for (const path of program.includes('/') ? [posix.resolve('/work', program)] : searchPath.split(':').map((dir) => posix.join('/', dir, program))) {
+    let mode: number
+    try {
+      const { headers } = await container.infoArchive({ path }) as { headers: Record<string, string> }
+      mode = (JSON.parse(Buffer.from(headers['x-docker-container-path-stat'] ?? '', 'base64').toString('utf8')) as { mode: number }).mode
+    } catch (error) { if ((error as { statusCode?: number }).statusCode === 404) continue; return null /* the engine does not say */ }
     there = true
-    // As Go tells modes: a directory is the highest bit, a link the fifth; where it leads, the start has seen.
-    const { mode } = JSON.parse(Buffer.from(found.headers['x-docker-container-path-stat'] ?? '', 'base64').toString('utf8') || '{"mode":0}') as { mode: number }
-    if (mode < 2 ** 31 && (mode & 0o111) !== 0) return { cause: 'driver', detail: `the container could not be started, though its program ${name} is in the image` }
+    // As Go tells modes: the highest bit is a directory.
+    if (mode < 2 ** 31 && (mode & 0o111) !== 0) return null
   }
   return there ? { cause: 'exit', code: 126, detail: `the program ${name} cannot be executed in the image` } : { cause: 'exit', code: 127, detail: `the program ${name} is not in the image` }
+}
+
+/** The program is there. What else speaks of executing it is the order's own too, because all else that was handed over is ours, and was seen to work by the probe. */
+function notStarted(says: string, program: string): Verdict {
+  const name = program.slice(0, 200), words = says.slice(Math.max(0, says.lastIndexOf(program)))
+  if (/\bexec/.test(says) && /no such file|not found/i.test(words)) return { cause: 'exit', code: 127, detail: `the program ${name}, or what it needs to start, is not in the image` }
+  if (/\bexec/.test(says) && /permission denied|exec format|is a directory|not a directory|too many levels|name too long|invalid argument/i.test(words)) return { cause: 'exit', code: 126, detail: `the program ${name} cannot be executed in the image` }
+  return { cause: 'driver', detail: `the container could not be started: ${says.slice(0, 500)}` }
 }
 
 /** An image with nothing but the directories that the canaries need to be mounted on. */
