@@ -26,6 +26,8 @@ export function end(child: ChildProcess, signal: NodeJS.Signals = 'SIGKILL'): Pr
   return over
 }
 
+const OPEN_AT_ONCE = 5
+
 export type Keys = { buyer: string; admin: string; seller: string }
 export async function harness() {
   const dir = mkdtempSync(join(tmpdir(), 'lumaris-crash-'))
@@ -67,12 +69,20 @@ export async function harness() {
       const token = again ? [] : [(await insist<{ token: string }>(() => keys.seller, 'POST', '/v1/enrolments', { name })).token]
       return (await start('agent-process.ts', [url, join(dir, name), name, ...token])).child
     },
-    /** Submits jobs one after the other; `stopSubmitting` ends it. */
+    /** Submits jobs one after the other, with a few of its own waiting or running at any time; `stopSubmitting` ends it. A queue without bound would only
+     *  show how fast the machine submits, until the buyer's credits are all on hold. */
     async buy(command: string[]): Promise<void> {
+      const open: string[] = []
       while (submitting) {
         const id = `job_${randomBytes(13).toString('hex')}`
         await insist(() => keys.buyer, 'POST', '/v1/jobs', { id, cap: '20000', spec: { command, limits: { runMs: 10_000, retries: 20 } } })
         acknowledged.add(id)
+        open.push(id)
+        while (submitting && open.length > OPEN_AT_ONCE) {
+          const oldest = await insist<{ state: string }>(() => keys.buyer, 'GET', `/v1/jobs/${open[0] as string}`)
+          if (/queued|running/.test(oldest.state)) await new Promise((resolve) => setTimeout(resolve, 10))
+          else open.shift()
+        }
       }
     },
     stopSubmitting(): void { submitting = false },

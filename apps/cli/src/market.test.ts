@@ -213,3 +213,26 @@ test('names from strangers lead nowhere: not out, not through links, not to hidd
   expect(readdirSync(home)).toEqual(['here'])
   expect(existsSync(join(folder, '.git'))).toBe(false)
 })
+test('wait-for answers at once when there is room, waits until a node has it, and can be left standing, listed and taken back', async () => {
+  expect((await shell().cli(['wait-for', '--cpus', '2', '--json'])).stdout).toContain('"state": "met"')
+  const node = [...market.server.app.engine.state.nodes.values()][0]!
+  const seller = shell(market.demo.sellers[0]?.key)
+  await seller.cli(['node', 'pause', 'ada-1'])
+  const waiting = shell().cli(['wait-for', '--cpus', '3', '--json'], { onWrite: (text) => { if (text.includes('Waiting for room')) void seller.cli(['node', 'resume', 'ada-1']) } })
+  const met = await waiting
+  expect([met.code, JSON.parse(met.stdout)]).toEqual([0, expect.objectContaining({ state: 'met', found: 1 })])
+  expect(node.id).toMatch(/^nod_/)
+  const left = JSON.parse((await shell().cli(['wait-for', '--gpus', '8', '--detach', '--json'])).stdout) as { id: string; state: string }
+  expect(left.state).toBe('open')
+  expect((await shell().cli(['wait-for', '--list'])).stdout).toContain(`${left.id}\topen`)
+  expect((await shell().cli(['wait-for', '--drop', left.id])).code).toBe(0)
+  expect((await shell().cli(['wait-for', '--list'])).stdout).toContain(`${left.id}\tdropped`)
+})
+test('a seller asks why a node was not chosen, an operator sees the table of the market', async () => {
+  await shell().cli(['run', '-q', '--', 'fake:exit', '0'])
+  const why = await shell(market.demo.sellers[0]?.key).cli(['node', 'explain', 'ada-1'])
+  expect([why.code, why.stdout]).toEqual([0, expect.stringMatching(/^It was chosen in all of the last \d+ placements\.\n$/)])
+  const table = await shell(market.demo.admin.key).cli(['market', 'table'])
+  expect([table.code, table.stdout]).toEqual([0, expect.stringMatching(/^Nodes\nada-1\tonline[^]*Waiting\nNobody waits\.[^]*Last decisions\n[^]*ada-1/)])
+  expect((await shell().cli(['market', 'table'])).code).not.toBe(0)
+})

@@ -8,6 +8,7 @@ import type { Turn } from './turn.ts'
 import { holdsNode, isTerminal } from './job/lifecycle.ts'
 import { endAttempt, stopAll } from './job/finish.ts'
 import { watchNodes } from './fleet/liveness.ts'
+import { lookForStanding } from './market/standing.ts'
 
 export type ClockCommand = { readonly kind: 'clock' }
 
@@ -18,6 +19,7 @@ export function clock(turn: Turn): void {
   watchNodes(turn)
   const { timers, jobs, quotes } = turn.state
   if (timers.size > TIMERS_SPARED + TIMERS_PER_JOB_MAX * (jobs.size + quotes.size)) timers.keep((timer) => isWanted(turn.state, timer))
+  lookForStanding(turn)
   for (let due = timers.peekKey(); due !== undefined && due <= turn.now; due = timers.peekKey()) fire(turn, timers.pop() as Timer)
 }
 

@@ -9,6 +9,8 @@ import { cancel } from './job/cancel.ts'
 import type { CancelCommand } from './job/cancel.ts'
 import { quote } from './market/quote.ts'
 import type { QuoteCommand } from './market/quote.ts'
+import { dropStanding, makeStanding } from './market/standing.ts'
+import type { DropStandingCommand, StandingCommand } from './market/standing.ts'
 import { topup } from './ledger/topup.ts'
 import type { TopupCommand } from './ledger/topup.ts'
 import { release } from './ledger/release.ts'
@@ -30,11 +32,11 @@ import type { ClockCommand } from './clock.ts'
 import { match } from './market/match.ts'
 
 const COMMANDS = {
-  submit, cancel, quote, topup, release, enrolment: makeEnrolment, enrol, hello, heartbeat, disconnected, status, tick, seal, will: setWill, price: setPrices, clock,
+  submit, cancel, quote, standing: makeStanding, dropStanding, topup, release, enrolment: makeEnrolment, enrol, hello, heartbeat, disconnected, status, tick, seal, will: setWill, price: setPrices, clock,
 } as const
 
 export type Command =
-  | SubmitCommand | CancelCommand | QuoteCommand | TopupCommand | ReleaseCommand | EnrolmentCommand | EnrolCommand | HelloCommand | HeartbeatCommand | DisconnectedCommand
+  | SubmitCommand | CancelCommand | QuoteCommand | StandingCommand | DropStandingCommand | TopupCommand | ReleaseCommand | EnrolmentCommand | EnrolCommand | HelloCommand | HeartbeatCommand | DisconnectedCommand
   | StatusCommand | TickCommand | SealCommand | WillCommand | PriceCommand | ClockCommand
 /** What a command answers: its own result, or a refusal. */
 export type Answer<Kind extends Command['kind']> = ReturnType<(typeof COMMANDS)[Kind]>

@@ -2,7 +2,7 @@
 // handed to the store for its commit cannot move under it.
 import type {
   AccountName, AttemptId, AttemptState, Capacity, Cause, Decision, DriverId, DriverOffer, EnrolmentId, EntryKind, Instant, JobEvent, JobId, JobSpec, JobState,
-  Level, Micros, NodeId, PriceSheet, Quote, QuoteId, ResultFile, SlotState, Tick, TaskState, Usage, UserId,
+  Level, Micros, NodeId, PriceSheet, Quote, QuoteId, ResultFile, SlotState, Standing, StandingId, Tick, TaskState, Usage, UserId,
 } from '@lumaris/protocol'
 
 import type { CohortRow, ReputationRow } from './fleet/profile/reputation.ts'
@@ -65,6 +65,10 @@ export type NodeRow = {
 export type NodeLesson = { readonly what: 'node'; readonly key: NodeId; readonly succeeded: number; readonly failed: number; readonly reputation: ReputationRow; readonly speed: LogMean }
 export type LessonRow = NodeLesson | { readonly what: 'cohort'; readonly key: string; readonly row: CohortRow } | { readonly what: 'speed'; readonly key: string; readonly row: SpeedCellRow }
 export type QuoteRow = Quote
+export type StandingRow = {
+  readonly id: StandingId; readonly buyer: UserId; readonly spec: JobSpec; readonly attemptCap: string | null; readonly nodes: number; readonly createdAt: Instant; readonly expiresAt: Instant
+  readonly state: Standing['state']; readonly metAt: Instant | null; readonly found: number | null
+}
 export type EnrolmentRow = { readonly id: EnrolmentId; readonly owner: UserId; readonly tokenHash: string; readonly expiresAt: Instant; readonly name: string | null; readonly usedBy: NodeId | null }
 /** An Idempotency-Key that was used: what it was used for, and with which body. */
 export type KeyRow = { readonly id: string; readonly bodyHash: string; readonly subject: string; readonly at: Instant }
@@ -86,6 +90,7 @@ export type Change =
   | { readonly kind: 'node'; readonly row: NodeRow }
   | { readonly kind: 'lesson'; readonly row: LessonRow }
   | { readonly kind: 'quote'; readonly row: QuoteRow }
+  | { readonly kind: 'standing'; readonly row: StandingRow }
   | { readonly kind: 'enrolment'; readonly row: EnrolmentRow }
   | { readonly kind: 'key'; readonly row: KeyRow }
   | { readonly kind: 'entry'; readonly row: EntryRow }

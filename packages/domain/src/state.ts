@@ -1,8 +1,8 @@
 // The live market in memory: what is queued, running or recently touched. The tables are the truth to restart from; this is what decisions
 // read. `apply` is the only thing that changes it, and it knows nothing but Changes: load(persist(x)) is the same state again.
-import type { AccountName, AttemptId, Capacity, EnrolmentId, Instant, JobId, JobSpec, Micros, NodeId, QuoteId, Resources, TaskSpec } from '@lumaris/protocol'
+import type { AccountName, AttemptId, Capacity, EnrolmentId, Instant, JobId, JobSpec, Micros, NodeId, QuoteId, Resources, StandingId, TaskSpec } from '@lumaris/protocol'
 import { CAUSES, MIB, isExternal } from '@lumaris/protocol'
-import type { AttemptRow, Change, EnrolmentRow, EntryRow, JobRow, KeyRow, LessonRow, NodeLesson, NodeRow, QuoteRow, SlotRow, TaskRow } from './rows.ts'
+import type { AttemptRow, Change, EnrolmentRow, EntryRow, JobRow, KeyRow, LessonRow, NodeLesson, NodeRow, QuoteRow, SlotRow, StandingRow, TaskRow } from './rows.ts'
 import { holdsNode, isLive, isTerminal } from './job/lifecycle.ts'
 import { invariant } from './invariant.ts'
 import { ALL_GUARDS } from './guards.ts'
@@ -58,6 +58,9 @@ export type MarketState = {
   readonly speeds: Map<string, Extract<LessonRow, { what: 'speed' }>>
   readonly quotes: Map<QuoteId, QuoteRow>
   readonly enrolments: Map<EnrolmentId, EnrolmentRow>
+  /** Open ones; and when each was looked at last. */
+  readonly standing: Map<StandingId, StandingRow>
+  readonly standingLooks: Map<StandingId, Instant>
   readonly keys: Map<string, KeyRow>
   /** Balances that decisions read: buyers' available money. Escrows follow from their jobs' rows, the rest lives in the tables. */
   readonly accounts: Map<AccountName, Micros>
@@ -86,7 +89,7 @@ export type MarketState = {
 
 export function createState(settings: MarketSettings = DEFAULT_SETTINGS, guards: Guards = ALL_GUARDS): MarketState {
   return {
-    settings, guards, jobs: new Map(), attempts: new Map(), nodes: new Map(), profiles: new Map(), cohorts: new Map(), speeds: new Map(), quotes: new Map(), enrolments: new Map(), keys: new Map(),
+    settings, guards, jobs: new Map(), attempts: new Map(), nodes: new Map(), profiles: new Map(), cohorts: new Map(), speeds: new Map(), quotes: new Map(), enrolments: new Map(), standing: new Map(), standingLooks: new Map(), keys: new Map(),
     accounts: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), availability: new Availability(), presenceAt: 0, outlooks: new Map(), queue: new FairQueue([0, 0, 0]), offered: [0, 0, 0], candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
     ended: new Set(), highestForgotten: '', shapes: new Map(),
   }
@@ -105,6 +108,10 @@ export function apply(state: MarketState, change: Change): void {
     case 'node': return applyNode(state, change.row)
     case 'lesson': return applyLesson(state, change.row)
     case 'quote': state.quotes.set(change.row.id, change.row); state.timers.push(change.row.validUntil, { kind: 'quote', id: change.row.id, task: 0, slot: 0 }); return
+    case 'standing':
+      if (change.row.state === 'open') state.standing.set(change.row.id, change.row)
+      else { state.standing.delete(change.row.id); state.standingLooks.delete(change.row.id) }
+      return
     case 'enrolment': state.enrolments.set(change.row.id, change.row); return
     case 'key': state.keys.set(change.row.id, change.row); return
     case 'entry': return applyEntry(state, change.row)
@@ -199,6 +206,7 @@ function settleShare(state: MarketState, { buyer, spec }: JobRow, row: AttemptRo
 
 function reserve(state: MarketState, node: NodeId, resources: Resources, sign: 1 | -1): void {
   state.reserved.set(node, plus(state.reserved.get(node) ?? EMPTY_CAPACITY, resources, sign))
+  state.candidates.changed(node)
   if (sign < 0) state.queue.wake()
 }
 
@@ -218,19 +226,27 @@ const NOTHING = [0, 0, 0]
 function applyNode(state: MarketState, row: NodeRow): void {
   const old = state.nodes.get(row.id)
   state.nodes.set(row.id, row)
+  state.candidates.changed(row.id)
   if (old?.capacity !== row.capacity || old.will !== row.will) {
     const counts = (node: NodeRow | undefined): number[] => (node && node.will !== 'retired' && node.will !== 'banned' ? amountsOf(node.capacity) : NOTHING)
     const before = counts(old), after = counts(row)
     state.offered = state.offered.map((all, i) => all - (before[i] as number) + (after[i] as number))
     state.queue.resize(state.offered)
   }
-  if (!state.links.has(row.id)) state.links.set(row.id, { connected: false, accepting: true, lastSeen: 0, heartbeat: 0 })
+  if (!state.links.has(row.id)) setLink(state, row.id, { connected: false, accepting: true, lastSeen: 0, heartbeat: 0 })
   if (!old || old.presence !== row.presence || old.will !== row.will || old.prices !== row.prices || old.capacity !== row.capacity || old.drivers !== row.drivers) state.queue.wake()
+}
+
+/** What the market knows of a node's socket; nothing else may set it, because kept answers hang on it. */
+export function setLink(state: MarketState, node: NodeId, link: NodeLink): void {
+  const old = state.links.get(node)
+  state.links.set(node, link)
+  if (old?.connected !== link.connected || old.accepting !== link.accepting) state.candidates.changed(node)
 }
 
 function applyLesson(state: MarketState, row: LessonRow): void {
   switch (row.what) {
-    case 'node': state.profiles.set(row.key, row); return
+    case 'node': state.profiles.set(row.key, row); state.candidates.changed(row.key); return
     case 'cohort': state.cohorts.set(row.key, row); return
     case 'speed': state.speeds.set(row.key, row)
   }

@@ -1,7 +1,7 @@
 // One turn of the engine: commands in, Changes and Effects out. A handler changes the state only through `emit`, so that memory and tables
 // see the same Changes; effects wait for the commit (commit, then tell).
 import type { AttemptId, Cause, Instant, JobEvent, JobId, NodeId, Refusal, RefusalCode, ToAgent, UserId } from '@lumaris/protocol'
-import type { AttemptRow, Change, EntryRow, JobRow, NodeRow, TaskRow } from './rows.ts'
+import type { AttemptRow, Change, EntryRow, JobRow, NodeRow, StandingRow, TaskRow } from './rows.ts'
 import { apply } from './state.ts'
 import type { LiveJob, MarketState } from './state.ts'
 import { invariant } from './invariant.ts'
@@ -10,7 +10,7 @@ import { invariant } from './invariant.ts'
 export type TurnPorts = {
   readonly now: Instant
   /** A fresh id with this prefix; in order of making. */
-  readonly id: (prefix: 'job' | 'att' | 'nod' | 'quo' | 'enr') => string
+  readonly id: (prefix: 'job' | 'att' | 'nod' | 'quo' | 'enr' | 'sta') => string
   /** SHA-256 of a text, hex. */
   readonly hash: (text: string) => string
 }
@@ -19,6 +19,7 @@ export type Effect =
   /** To a node's socket, if this session of it is connected; else dropped: hello and heartbeats repair it from the rows. */
   | { readonly kind: 'send'; readonly node: NodeId; readonly session: number; readonly message: ToAgent }
   | { readonly kind: 'event'; readonly event: JobEvent; readonly buyer: UserId }
+  | { readonly kind: 'standing'; readonly row: StandingRow }
   | { readonly kind: 'cut'; readonly node: NodeId; readonly session: number; readonly code: RefusalCode }
 
 export type Turn = TurnPorts & { readonly state: MarketState; readonly changes: Change[]; readonly effects: Effect[] }

@@ -18,6 +18,8 @@ export const QuoteId = id('quo', 'QuoteId')
 export type QuoteId = z.infer<typeof QuoteId>
 export const EnrolmentId = id('enr', 'EnrolmentId')
 export type EnrolmentId = z.infer<typeof EnrolmentId>
+export const StandingId = id('sta', 'StandingId')
+export type StandingId = z.infer<typeof StandingId>
 export const KeyId = id('key', 'KeyId')
 export type KeyId = z.infer<typeof KeyId>
 

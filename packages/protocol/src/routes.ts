@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { AttemptId, Instant, JobId, KeyId, NodeId, QuoteId, Sha256 } from './ids.ts'
+import { AttemptId, Instant, JobId, KeyId, NodeId, QuoteId, Sha256, StandingId } from './ids.ts'
 import { Amount } from './money.ts'
 import { Attempt, Explanation, Job, JobEvent, JobState, MarketTable, NodeExplanation, Results, Task } from './job.ts'
 import { JobSpec } from './job-spec.ts'
@@ -7,6 +7,7 @@ import { EnrolNode, Enrolment, Node, NodeName, PriceSheet } from './node.ts'
 import { Entry, LedgerCheck, Topup, Wallet } from './ledger.ts'
 import { Quote } from './quote.ts'
 import { Receipt } from './receipt.ts'
+import { CreateStanding, Standing } from './standing.ts'
 import { CreateKey, Key, Login, NewKey, Refresh, Register, Tokens, User } from './identity.ts'
 import type { Scope } from './identity.ts'
 import type { RefusalCode } from './refusals.ts'
@@ -18,7 +19,7 @@ import type { RefusalCode } from './refusals.ts'
 export type Who = 'anyone' | 'user' | 'buyer' | 'seller' | 'admin' | 'agent' | 'user-or-agent'
 export type Route = {
   id: string; method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD'; path: string; summary: string
-  who: Who; scope?: Scope; owner?: 'job' | 'node' | 'attempt' | 'quote' | 'key'
+  who: Who; scope?: Scope; owner?: 'job' | 'node' | 'attempt' | 'quote' | 'key' | 'standing'
   params?: z.ZodObject; query?: z.ZodObject; body?: z.ZodType; reply?: z.ZodType; status?: number
   /** `bytes` and `events` replies are streamed; `raw` bodies are streamed in. */
   sends?: 'json' | 'bytes' | 'events' | 'text'; takes?: 'json' | 'raw'
@@ -70,6 +71,11 @@ export const routes = {
   getReceipt: route({ id: 'getReceipt', method: 'GET', path: '/v1/attempts/:attempt/receipt', summary: 'The receipt of an attempt: terms, sealed ticks, bill', who: 'user', scope: 'jobs:read', owner: 'attempt', params: attemptParams, reply: Receipt, refuses: ['not_found'] }),
   getResults: route({ id: 'getResults', method: 'GET', path: '/v1/jobs/:job/results', summary: 'Files of a job, task by task; fetch each as a blob', who: 'user', scope: 'jobs:read', owner: 'job', params: jobParams, reply: Results, refuses: ['not_found'] }),
   explainJob: route({ id: 'explainJob', method: 'GET', path: '/v1/jobs/:job/explain', summary: 'Why here, why this price, why waiting', who: 'user', scope: 'jobs:read', owner: 'job', params: jobParams, reply: Explanation, refuses: ['not_found'] }),
+  createStanding: route({ id: 'createStanding', method: 'POST', path: '/v1/standing-requests', summary: 'Tell me when nodes with room for such a job appear', who: 'buyer', scope: 'jobs:write', body: CreateStanding, reply: Standing, status: 201, refuses: ['impossible_request', 'queue_full', 'overloaded'] }),
+  listStanding: route({ id: 'listStanding', method: 'GET', path: '/v1/standing-requests', summary: 'My standing requests, newest first', who: 'buyer', scope: 'jobs:read', query: Page, reply: list(Standing), refuses: [] }),
+  getStanding: route({ id: 'getStanding', method: 'GET', path: '/v1/standing-requests/:standing', summary: 'A standing request', who: 'buyer', scope: 'jobs:read', owner: 'standing', params: z.object({ standing: StandingId }), reply: Standing, refuses: ['not_found'] }),
+  standingEvents: route({ id: 'standingEvents', method: 'GET', path: '/v1/standing-requests/:standing/events', summary: 'A standing request; as an event stream it answers once, when the request is met or over', who: 'buyer', scope: 'jobs:read', owner: 'standing', params: z.object({ standing: StandingId }), reply: Standing, sends: 'events', refuses: ['not_found'] }),
+  dropStanding: route({ id: 'dropStanding', method: 'DELETE', path: '/v1/standing-requests/:standing', summary: 'Take a standing request back', who: 'buyer', scope: 'jobs:write', owner: 'standing', params: z.object({ standing: StandingId }), status: 204, refuses: ['not_found'] }),
   // bytes
   statBlob: route({ id: 'statBlob', method: 'HEAD', path: '/v1/blobs/:sha256', summary: 'Is it there, and how much of an upload has arrived (Upload-Offset)', who: 'user-or-agent', params: blobParams, refuses: ['blob_not_found'] }),
   putBlob: route({ id: 'putBlob', method: 'PUT', path: '/v1/blobs/:sha256', summary: 'Upload a blob, or go on with an upload from Upload-Offset; Upload-Length is its whole size', who: 'user-or-agent', scope: 'jobs:write', params: blobParams, takes: 'raw', status: 201, refuses: ['blob_hash_mismatch', 'blob_offset_mismatch', 'blob_size_mismatch', 'blob_too_large', 'storage_full'] }),

@@ -1,6 +1,6 @@
 // The client: a method for every route of the protocol (`api`), and over them the few things people do.
 import { parseCredits, routes } from '@lumaris/protocol'
-import type { Attempt, BodyInput, Entry, Job, JobEvent, JobSpecInput, JobState, Node, Params, Query, Reply, Results, Route, RouteName, Routes, Task, Wallet } from '@lumaris/protocol'
+import type { Attempt, BodyInput, Entry, Job, JobEvent, JobSpecInput, JobState, Node, Params, Query, Reply, Results, Route, RouteName, Routes, Standing, Task, Wallet } from '@lumaris/protocol'
 import { download, readBlob, upload } from './blobs.ts'
 import type { DownloadTarget, TransferOptions, Uploaded, UploadSource } from './blobs.ts'
 import { LumarisError } from './errors.ts'
@@ -122,6 +122,12 @@ export function createClient(options: TransportOptions) {
     receipt: (attempt: string, more?: CallOptions) => api.getReceipt({ params: { attempt } }, more),
     explain: (job: string, more?: CallOptions) => api.explainJob({ params: { job } }, more),
     explainNode: (node: string, more?: CallOptions) => api.explainNode({ params: { node } }, more),
+    standing: (more?: CallOptions): AsyncGenerator<Standing, void, undefined> => pages((cursor) => api.listStanding({ query: { limit: 200, cursor } }, more)),
+    /** Waits until a standing request is met or over. */
+    async standingOver(standing: string, more: { signal?: AbortSignal | undefined } = {}): Promise<Standing> {
+      for await (const message of readEvents(transport, { path: routes.standingEvents.path.replace(':standing', standing), signal: more.signal })) return checked(routes.standingEvents.reply, JSON.parse(message.data))
+      return api.getStanding({ params: { standing } }, more)
+    },
     marketTable: (more?: CallOptions) => api.marketTable({}, more),
 
     /** Uploads what the server lacks of it; an upload that was cut off goes on from there. */

@@ -151,11 +151,15 @@ export function createGateway(app: App): Gateway {
     }
   }
 
-  async function takeStatus(peer: Peer, message: Extract<Message, { type: 'job_status' }>): Promise<unknown> {
+  function takeStatus(peer: Peer, message: Extract<Message, { type: 'job_status' }>): Promise<unknown> {
     const { node, session } = peer
-    if (message.final && app.hash(canonical(message.final.tick)) !== message.final.hash) throw new Error('a final tick does not have its hash')
+    if (message.final && app.hash(canonical(message.final.tick)) !== message.final.hash) return Promise.reject(new Error('a final tick does not have its hash'))
     const over = message.status === 'succeeded' || message.status === 'failed' || message.status === 'stopped'
-    if (!over) return app.engine.act({ kind: 'status', node, session, message })
+    return over ? takeEnd(peer, message) : app.engine.act({ kind: 'status', node, session, message })
+  }
+
+  async function takeEnd(peer: Peer, message: Extract<Message, { type: 'job_status' }>): Promise<unknown> {
+    const { node, session } = peer
     if (message.files && message.files.length > 0) {
       const looked = allStored(app, message.files.map((file) => file.blob))
       peer.before = looked.then(() => { peer.before = null })
@@ -197,7 +201,8 @@ export function createGateway(app: App): Gateway {
     authenticate: (token) => tokens.get(token) ?? null,
     release(effects) {
       for (const effect of effects) {
-        if (effect.kind === 'event') { app.hub.publish(`job:${effect.event.job}`, effect.event); app.hub.publish(`buyer:${effect.buyer}`, effect.event) }
+        if (effect.kind === 'event') { app.hub.publish(effect.event.job, effect.event); app.hub.publish(effect.buyer, effect.event) }
+        else if (effect.kind === 'standing') app.hub.publish(effect.row.id, effect.row)
         else {
           const peer = peers.get(effect.node)
           if (!peer || peer.session !== effect.session) continue

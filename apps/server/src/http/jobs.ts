@@ -105,7 +105,7 @@ export function jobHandlers(app: App): Pick<Handlers, Names> {
         return null
       }
       await sendEvents(app.log, request, reply, async function* (signal) {
-        for await (const record of app.logs.follow(params.attempt, cursor, signal)) yield { id: record.cursor, event: 'log', data: shown(record) }
+        for await (const record of app.logs.follow(params.attempt, cursor, signal)) yield [{ id: record.cursor, event: 'log', data: shown(record) }]
       })
       return null
     },

@@ -14,8 +14,8 @@ export const lastEventId = (request: FastifyRequest): string | undefined => {
   return typeof header === 'string' && header.length <= 100 ? header : undefined
 }
 
-/** Sends what the source yields until it ends or the reader goes. */
-export async function sendEvents(log: Log, request: FastifyRequest, reply: FastifyReply, source: (signal: AbortSignal) => AsyncIterable<ServerEvent>): Promise<void> {
+/** Sends what the source yields until it ends or the reader goes; what comes together is written together. */
+export async function sendEvents(log: Log, request: FastifyRequest, reply: FastifyReply, source: (signal: AbortSignal) => AsyncIterable<readonly ServerEvent[]>): Promise<void> {
   reply.hijack()
   const { raw } = reply
   const gone = new AbortController()
@@ -24,9 +24,9 @@ export async function sendEvents(log: Log, request: FastifyRequest, reply: Fasti
   raw.write(': hello\n\n')
   const heartbeat = setInterval(() => raw.write(': still here\n\n'), HEARTBEAT_MS)
   try {
-    for await (const { id, event, data } of source(gone.signal)) {
+    for await (const events of source(gone.signal)) {
       if (gone.signal.aborted) break
-      raw.write(`id: ${id}\nevent: ${event}\ndata: ${JSON.stringify(data)}\n\n`)
+      raw.write(events.map(({ id, event, data }) => `id: ${id}\nevent: ${event}\ndata: ${JSON.stringify(data)}\n\n`).join(''))
       if (raw.writableLength > BACKLOG_MAX) { raw.destroy(); break }
       if (raw.writableNeedDrain) await new Promise<void>((resolve) => { raw.once('drain', resolve); raw.once('close', resolve) })
     }

@@ -7,12 +7,12 @@ import type { ServerEvent } from '../http/sse.ts'
 /** Live events a slow reader may fall behind before it is sent back to the tables. */
 const BEHIND_MAX = 1_000
 
-export async function* followJob(app: App, job: JobId, after: number, signal: AbortSignal): AsyncIterable<ServerEvent> {
+export async function* followJob(app: App, job: JobId, after: number, signal: AbortSignal): AsyncIterable<readonly ServerEvent[]> {
   let last = after
   const queue: JobEvent[] = []
   let wake: (() => void) | null = null
   let behind = true // the tables are read before anything live is handed out
-  const unsubscribe = app.hub.subscribe(`job:${job}`, (event) => {
+  const unsubscribe = app.hub.subscribe(job, (event) => {
     if (queue.length >= BEHIND_MAX) { queue.length = 0; behind = true } else queue.push(event as JobEvent)
     wake?.()
   })
@@ -21,14 +21,14 @@ export async function* followJob(app: App, job: JobId, after: number, signal: Ab
     while (!signal.aborted) {
       if (behind) {
         behind = false
-        for (const event of await readEvents(app.db, job, last)) { last = event.version; yield shown(event); if (event.type === 'ended') return }
+        for (const event of await readEvents(app.db, job, last)) { last = event.version; yield [shown(event)]; if (event.type === 'ended') return }
       }
       const event = queue.shift()
       if (!event) { await new Promise<void>((resolve) => { wake = resolve; if (queue.length > 0 || behind || signal.aborted) resolve() }); wake = null; continue }
       if (event.version <= last) continue
       if (event.version > last + 1) { behind = true; continue }
       last = event.version
-      yield shown(event)
+      yield [shown(event)]
       if (event.type === 'ended') return
     }
   } finally { unsubscribe() }
@@ -39,11 +39,11 @@ const shown = (event: JobEvent): ServerEvent => ({ id: String(event.version), ev
  * Live only: what happens from now on to any job of a buyer. A reader that falls too far behind is cut off and starts again, because the tables
  * are the place to catch up from.
  */
-export async function* followBuyer(app: App, buyer: UserId, type: JobEvent['type'] | undefined, signal: AbortSignal): AsyncIterable<ServerEvent> {
+export async function* followBuyer(app: App, buyer: UserId, type: JobEvent['type'] | undefined, signal: AbortSignal): AsyncIterable<readonly ServerEvent[]> {
   let queue: JobEvent[] = []
   let wake: (() => void) | null = null
   let lost = false
-  const unsubscribe = app.hub.subscribe(`buyer:${buyer}`, (event) => {
+  const unsubscribe = app.hub.subscribe(buyer, (event) => {
     if (type && (event as JobEvent).type !== type) return
     if (queue.length >= BEHIND_ALL_MAX) lost = true
     else queue.push(event as JobEvent)
@@ -54,7 +54,7 @@ export async function* followBuyer(app: App, buyer: UserId, type: JobEvent['type
     while (!signal.aborted && !lost) {
       const batch = queue
       queue = []
-      for (const event of batch) yield { id: `${event.job}:${event.version}`, event: event.type, data: event }
+      if (batch.length > 0) yield batch.map((event) => ({ id: `${event.job}:${event.version}`, event: event.type, data: event }))
       if (queue.length === 0) await new Promise<void>((resolve) => { wake = resolve; if (queue.length > 0 || signal.aborted || lost) resolve() })
       wake = null
     }

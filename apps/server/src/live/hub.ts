@@ -1,4 +1,5 @@
-// Who listens to what, in this process. Handlers are called at once and must be quick; a slow one keeps its own bounded queue (follow-job.ts).
+// Who listens to what, in this process; a topic is the id of a job, a buyer or a standing request. Handlers are called at once and must be quick; a slow one
+// keeps its own bounded queue (follow-job.ts).
 export type Hub = { subscribe(topic: string, handler: (event: unknown) => void): () => void; publish(topic: string, event: unknown): void; readonly topics: number }
 
 export function createHub(): Hub {

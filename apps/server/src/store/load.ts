@@ -1,6 +1,6 @@
 // Tables → memory: what a writer needs to go on from where the last one was. Ended jobs stay in the tables.
 import { Availability, apply, grantLeases, beginTurn } from '@lumaris/domain'
-import type { AttemptRow, AvailabilityRows, Change, EnrolmentRow, JobRow, LessonRow, MarketState, NodeRow, QuoteRow, TaskRow } from '@lumaris/domain'
+import type { AttemptRow, AvailabilityRows, Change, EnrolmentRow, JobRow, LessonRow, MarketState, NodeRow, QuoteRow, StandingRow, TaskRow } from '@lumaris/domain'
 import type { Database } from '../database/database.ts'
 
 /** Rows of one page: enough to be quick, few enough that a page of large specs does not fill the memory. */
@@ -22,6 +22,7 @@ export async function loadState(db: Database, state: MarketState, nowMs: number,
   const put = (change: Change) => apply(state, change)
   const [seen] = await db.query<Doc>("SELECT doc FROM lessons WHERE id = 'availability'")
   if (seen) state.availability = Availability.load(JSON.parse(seen.doc) as AvailabilityRows)
+  state.highestForgotten = (await db.query<{ id: string | null }>('SELECT MAX(id) AS id FROM jobs'))[0]?.id ?? ''
   for (const row of await db.query<Doc>('SELECT doc FROM nodes')) put({ kind: 'node', row: plainRow<NodeRow>(row) })
   for (const row of await db.query<Doc>("SELECT doc FROM lessons WHERE what IN ('node', 'cohort', 'speed')")) put({ kind: 'lesson', row: plainRow<LessonRow>(row) })
   await pages(db, `SELECT id, spec, doc FROM jobs WHERE state IN ('queued', 'running') AND id > $1 ORDER BY id LIMIT ${PAGE}`, async (rows: { id: string; spec: string; doc: string }[]) => {
@@ -32,6 +33,7 @@ export async function loadState(db: Database, state: MarketState, nowMs: number,
     for (const row of await db.query<Doc>(`SELECT doc FROM attempts WHERE ${live} ORDER BY id`, [first, last])) put({ kind: 'attempt', row: attemptRow(row) })
   })
   for (const row of await db.query<Doc>('SELECT doc FROM quotes WHERE valid_until >= $1', [nowMs])) put({ kind: 'quote', row: plainRow<QuoteRow>(row) })
+  for (const row of await db.query<Doc>("SELECT doc FROM standing WHERE state = 'open'")) put({ kind: 'standing', row: plainRow<StandingRow>(row) })
   for (const row of await db.query<Doc>('SELECT doc FROM enrolments WHERE expires_at >= $1', [nowMs])) put({ kind: 'enrolment', row: plainRow<EnrolmentRow>(row) })
   grantLeases(beginTurn(state, { now: nowMs, id: () => '', hash: () => '' }))
 }

@@ -12,7 +12,7 @@ export function needsOf(state: MarketState, commands: readonly Command[]): Needs
   const needs: Needs = { jobs: new Set(), keys: new Set(), accounts: new Set() }
   for (const command of commands) {
     if (command.kind === 'submit') {
-      if (command.id && !state.jobs.has(command.id)) needs.jobs.add(command.id)
+      if (command.id && command.id <= state.highestForgotten && !state.jobs.has(command.id)) needs.jobs.add(command.id)
       const key = command.key ? state.keys.get(command.key) : undefined
       if (command.key && !key) needs.keys.add(command.key)
       if (key && !state.jobs.has(key.subject as JobId)) needs.jobs.add(key.subject)

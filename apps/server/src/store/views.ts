@@ -4,7 +4,7 @@ import type { Attempt, Job, Node, NodeState, Slot, Task } from '@lumaris/protoco
 import { EMPTY_CAPACITY, outlookOf, profileOf, reputationNow } from '@lumaris/domain'
 import type { AttemptRow, JobRow, MarketState, NodeRow, TaskRow } from '@lumaris/domain'
 
-const given = <Key extends string, Value>(key: Key, value: Value | null | undefined): { [K in Key]?: Value } =>
+export const given = <Key extends string, Value>(key: Key, value: Value | null | undefined): { [K in Key]?: Value } =>
   (value === null || value === undefined ? {} : { [key]: value }) as { [K in Key]?: Value }
 
 export function viewJob(row: JobRow): Job {

@@ -2,6 +2,7 @@
 import type { AttemptOrder, AvailabilityUpdate, NodeId } from '@lumaris/protocol'
 import { effect, putNode, tell } from '../turn.ts'
 import type { Turn } from '../turn.ts'
+import { setLink } from '../state.ts'
 import { attemptsOn, reconcile } from './hello.ts'
 import { dispatch } from './dispatch.ts'
 import { sawNode } from './profile/presence.ts'
@@ -19,7 +20,7 @@ export function heartbeat(turn: Turn, command: HeartbeatCommand): void {
   // Nobody is there to be answered, and this writer may not know how old it is: a hello comes first.
   if (turn.state.guards.heartbeatOrder && !link.connected) return
   const accepting = message.status === 'ready' || message.status === 'busy'
-  turn.state.links.set(node.id, { ...link, accepting, lastSeen: turn.now, heartbeat: message.heartbeat })
+  setLink(turn.state, node.id, { ...link, accepting, lastSeen: turn.now, heartbeat: message.heartbeat })
   sawNode(turn.state, node, true, turn.now)
   if (accepting && !link.accepting) turn.state.queue.wake()
   if (node.presence !== 'online') { putNode(turn, { ...node, presence: 'online', lastSeenAt: turn.now }); turn.state.queue.wake() }
@@ -42,5 +43,5 @@ export function heartbeat(turn: Turn, command: HeartbeatCommand): void {
 /** The socket closed. Nothing is lost yet: the agent may be back in a second, and what runs goes on; but no new work goes there. */
 export function disconnected(turn: Turn, command: DisconnectedCommand): void {
   const node = turn.state.nodes.get(command.node), link = turn.state.links.get(command.node)
-  if (node?.session === command.session && link) turn.state.links.set(node.id, { ...link, connected: false })
+  if (node?.session === command.session && link) setLink(turn.state, node.id, { ...link, connected: false })
 }

@@ -5,6 +5,7 @@ import type { AttemptOrder, AttemptReport, Hello, NodeId, Refusal } from '@lumar
 import type { AttemptRow, NodeRow } from '../rows.ts'
 import { putAttempt, putNode, refused } from '../turn.ts'
 import type { Turn } from '../turn.ts'
+import { setLink } from '../state.ts'
 import { isLive } from '../job/lifecycle.ts'
 import { endAttempt } from '../job/finish.ts'
 import { dispatch } from './dispatch.ts'
@@ -35,7 +36,7 @@ export function hello(turn: Turn, command: HelloCommand): Welcomed | Refusal {
     oldBoots: resumed || node.bootId === '' ? node.oldBoots : [...node.oldBoots, node.bootId].slice(-OLD_BOOTS_MAX),
     capacity: said.capacity, drivers: said.drivers, agentVersion: said.agent_version, lastSeenAt: turn.now,
   })
-  turn.state.links.set(node.id, { connected: true, accepting: true, lastSeen: turn.now, heartbeat: resumed ? Math.max(link?.heartbeat ?? 0, said.heartbeat ?? 0) : 0 })
+  setLink(turn.state, node.id, { connected: true, accepting: true, lastSeen: turn.now, heartbeat: resumed ? Math.max(link?.heartbeat ?? 0, said.heartbeat ?? 0) : 0 })
   sawNode(turn.state, current, true, turn.now)
   turn.state.queue.wake()
   const orders = reconcile(turn, current, said.attempts, resumed)

@@ -4,6 +4,7 @@ import type { NodeId } from '@lumaris/protocol'
 import type { NodeRow } from '../rows.ts'
 import { liveJob, putNode } from '../turn.ts'
 import type { Turn } from '../turn.ts'
+import { setLink } from '../state.ts'
 import { endAttempt } from '../job/finish.ts'
 import { attemptsOn } from './hello.ts'
 import { sawNode } from './profile/presence.ts'
@@ -38,5 +39,5 @@ function endWaiting(turn: Turn, id: NodeId, silentMs: number): void {
 
 /** A new writer has heard nobody yet: everyone gets a full lease before anyone is called lost. */
 export function grantLeases(turn: Turn): void {
-  for (const [id, link] of turn.state.links) turn.state.links.set(id, { ...link, lastSeen: turn.now })
+  for (const [id, link] of turn.state.links) setLink(turn.state, id, { ...link, lastSeen: turn.now })
 }
