@@ -17,6 +17,7 @@ import { Engine } from './engine/engine.ts'
 import { createGateway } from './gateway/gateway.ts'
 import type { Gateway } from './gateway/gateway.ts'
 import { blobHandlers } from './http/blobs.ts'
+import { browserSessionHandlers } from './http/browser-sessions.ts'
 import { identityHandlers } from './http/identity.ts'
 import { jobHandlers } from './http/jobs.ts'
 import { marketHandlers } from './http/market.ts'
@@ -129,7 +130,7 @@ function httpOf(app: App, webDir: string): FastifyInstance {
     return agent ? ({ kind: 'agent', ...agent } as const) : app.identity.authenticate(token)
   }
   return buildHttp({
-    handlers: { ...identityHandlers(app), ...jobHandlers(app), ...blobHandlers(app), ...nodeHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app) },
+    handlers: { ...identityHandlers(app), ...browserSessionHandlers(app), ...jobHandlers(app), ...blobHandlers(app), ...nodeHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app) },
     authenticate, log: app.log, newRequestId: () => app.ids.make('req'), onDone: (route, status, ms) => app.metrics.request(route, status, ms), web: createWeb(webDir),
   })
 }

@@ -64,10 +64,10 @@ function sendFile(request: FastifyRequest, reply: FastifyReply, file: File, cach
   return reply.code(200).send(file.bytes)
 }
 
-/** Nothing from elsewhere, no script in the page itself, no frame around it. Style elements need this page's own nonce, which scripts from outside cannot know. */
+/** Nothing from elsewhere, no script in the page itself, no frame around it. Pictures of results are blobs that the page made. Style elements need this page's own nonce, which scripts from outside cannot know. */
 function sendPage(reply: FastifyReply, html: string): FastifyReply {
   const nonce = randomBytes(18).toString('base64')
-  const policy = ["default-src 'none'", "script-src 'self'", `style-src 'self' 'nonce-${nonce}'`, "img-src 'self'", "font-src 'self'", "connect-src 'self'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"]
+  const policy = ["default-src 'none'", "script-src 'self'", `style-src 'self' 'nonce-${nonce}'`, "img-src 'self' blob:", "font-src 'self'", "connect-src 'self'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"]
   return secured(reply, policy.join('; ')).code(200).header('content-type', 'text/html; charset=utf-8').header('cache-control', 'no-store').send(html.replaceAll(NONCE, nonce))
 }
 const secured = (reply: FastifyReply, policy: string): FastifyReply =>

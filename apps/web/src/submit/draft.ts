@@ -1,0 +1,80 @@
+// What stands in the form, and the job that it means. Nothing is checked here that the server checks: its refusal comes back by place and stands
+// beside its field.
+import { GIB, MIB, formatCredits, parseCredits } from '@lumaris/protocol'
+import type { InputFile, JobSpec, JobSpecInput, Runtime, TaskSpec } from '@lumaris/protocol'
+import { joinWords, splitWords } from './words.ts'
+
+export type Draft = {
+  readonly name: string; readonly runtime: Runtime; readonly code: string; readonly args: string; readonly parts: string
+  /** New files of this browser, and those that the market already has (of a copied job). */
+  readonly files: readonly File[]; readonly kept: readonly InputFile[]
+  /** Parts of a copied job that differ in more than their words. */
+  readonly keptTasks: readonly TaskSpec[] | null
+  readonly cores: number | string; readonly memoryMib: number | string; readonly diskMib: number | string; readonly gpus: number | string
+  readonly minLevel: string; readonly regions: string; readonly minTrust: string
+  readonly minutes: number | string; readonly retries: number | string; readonly copies: number | string; readonly maxAttempt: string
+  /** What the form has no field for, from a copied job. */
+  readonly rest: Partial<JobSpec>
+}
+export const EMPTY: Draft = {
+  name: '', runtime: 'javascript', code: "console.log('hello from', Deno.args)\n", args: '', parts: '', files: [], kept: [], keptTasks: null, cores: 1, memoryMib: 512, diskMib: 512, gpus: 0,
+  minLevel: 'language', regions: '', minTrust: '', minutes: 10, retries: 5, copies: 1, maxAttempt: '', rest: {},
+}
+export const CODE_FILE = { javascript: 'main.ts', python: 'main.py' } as const
+
+/** What is wrong with a field before anything can be asked, by the place where it will be. */
+export class Unclear extends Error {
+  readonly place: string
+  constructor(place: string, message: string) { super(message); this.place = place }
+}
+const number = (value: number | string): number => (typeof value === 'number' ? value : value.trim() === '' ? Number.NaN : Number(value))
+const words = (text: string, place: string): string[] => {
+  const found = splitWords(text)
+  if (!found) throw new Unclear(place, 'A quote stays open.')
+  return found
+}
+
+export type Plan = { readonly spec: JobSpecInput; /** What must be uploaded before the job can be submitted. */ readonly uploads: readonly Blob[] }
+
+/** Files are hashed here: a job names them by what they are. */
+export async function planOf(draft: Draft, hash: (blob: Blob) => Promise<string>): Promise<Plan> {
+  const uploads: Blob[] = [], inputs: InputFile[] = []
+  const add = async (path: string, blob: Blob): Promise<void> => { uploads.push(blob); inputs.push({ path, blob: (await hash(blob)) as InputFile['blob'], size: blob.size }) }
+  if (draft.runtime !== 'native') await add(CODE_FILE[draft.runtime], new Blob([draft.code]))
+  for (const file of draft.files) await add(file.name, file)
+  const args = words(draft.args, draft.runtime === 'native' ? '/spec/command' : 'args')
+  const command = draft.runtime === 'native' ? args : draft.runtime === 'python' ? ['python3', CODE_FILE.python, ...args] : [CODE_FILE.javascript, ...args]
+  const lines = draft.parts.split('\n').filter((line) => line.trim() !== '')
+  const tasks = draft.keptTasks ? [...draft.keptTasks] : lines.map((line) => ({ args: words(line, '/spec/tasks') }))
+  const regions = draft.regions.split(/[\s,]+/).filter(Boolean)
+  const max = draft.maxAttempt.trim() === '' ? null : parseCredits(draft.maxAttempt.trim())
+  if (draft.maxAttempt.trim() !== '' && max === null) throw new Unclear('/spec/placement/maxAttemptCost', 'An amount of credits, such as 0.5.')
+  const { placement, ...rest } = draft.rest
+  return {
+    uploads,
+    spec: {
+      ...rest, ...(draft.name.trim() === '' ? {} : { name: draft.name.trim() }), runtime: draft.runtime, command, inputs: [...inputs, ...draft.kept], ...(tasks.length > 0 ? { tasks } : {}),
+      resources: { ...rest.resources, cpuMillis: Math.round(number(draft.cores) * 1000), memoryBytes: Math.round(number(draft.memoryMib) * MIB), diskBytes: Math.round(number(draft.diskMib) * MIB), gpus: number(draft.gpus) },
+      limits: { ...rest.limits, runMs: Math.round(number(draft.minutes) * 60_000), retries: number(draft.retries) }, copies: number(draft.copies),
+      placement: { ...placement, minLevel: draft.minLevel as JobSpec['placement']['minLevel'], ...(regions.length > 0 ? { regions } : {}), ...(draft.minTrust === '' ? {} : { minTrust: draft.minTrust as 'known' | 'trusted' }), ...(max === null ? {} : { maxAttemptCost: max.toString() }) },
+    },
+  }
+}
+
+/** The form filled in with an earlier job. `code` is the text of its program, where it had one of ours. */
+export function draftOf(spec: JobSpec, code: string | null): Draft {
+  const { name, runtime, command, inputs, tasks, resources, limits, placement, copies, ...others } = spec
+  const { minLevel, regions, minTrust, maxAttemptCost, ...where } = placement
+  const own = runtime === 'native' ? null : CODE_FILE[runtime]
+  const simple = tasks.every((task) => task.env === undefined && task.inputs === undefined)
+  return {
+    ...EMPTY, name: name ?? '', runtime, code: code ?? '', args: joinWords(runtime === 'native' ? command : command.slice(runtime === 'python' ? 2 : 1)),
+    parts: simple && tasks.some((task) => (task.args ?? []).length > 0) ? tasks.map((task) => joinWords(task.args ?? [])).join('\n') : '', keptTasks: simple ? null : tasks,
+    kept: inputs.filter((file) => file.path !== own), cores: resources.cpuMillis / 1000, memoryMib: resources.memoryBytes / MIB, diskMib: resources.diskBytes / MIB, gpus: resources.gpus,
+    minLevel, regions: (regions ?? []).join(', '), minTrust: minTrust ?? '', minutes: limits.runMs / 60_000, retries: limits.retries, copies, maxAttempt: maxAttemptCost === undefined ? '' : formatCredits(BigInt(maxAttemptCost)),
+    rest: { ...others, limits, resources, placement: where as JobSpec['placement'] },
+  }
+}
+/** Whether the form can show this job: its program must be a file of ours, or none. */
+export const codeFileOf = (spec: JobSpec): InputFile | null => (spec.runtime === 'native' ? null : (spec.inputs.find((file) => file.path === CODE_FILE[spec.runtime as 'javascript' | 'python'] && spec.command.includes(file.path)) ?? null))
+export const CODE_MAX = GIB / 1024
