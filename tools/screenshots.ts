@@ -23,7 +23,8 @@ try {
       for (const screen of SCREENS.filter((one) => one.who === who && (values.only === undefined || one.name === values.only))) {
         try {
           await show(page, screen, data)
-          await page.screenshot({ path: join(folder, `${screen.name}-${look}.png`), fullPage: true })
+          await page.evaluate('scrollTo(0, 0)')
+          await page.screenshot({ path: join(folder, `${screen.name}-${look}.png`), fullPage: !(await page.getByRole('dialog').first().isVisible()) })
           process.stdout.write(`${screen.name}-${look}.png\n`)
         } catch (error) { failed++; process.stderr.write(`${screen.name} (${look}): ${(error as Error).message.split('\n')[0]}\n`); await page.screenshot({ path: join(folder, `${screen.name}-${look}-failed.png`) }) }
       }

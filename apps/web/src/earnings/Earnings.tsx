@@ -2,8 +2,7 @@ import { Text } from '@mantine/core'
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { entriesQuery, walletQuery } from '../queries.ts'
 import { useSession } from '../session/use-session.ts'
-import { creditsText } from '../ui/format.ts'
-import { Figure, Figures, Loaded, Page, useNow } from '../ui/parts.tsx'
+import { Credits, Figure, Figures, Loaded, Page, useNow } from '../ui/parts.tsx'
 import { Movements, sellerAccounts } from '../wallet/Wallet.tsx'
 
 const DAY = 86_400_000
@@ -12,7 +11,7 @@ export function Earnings() {
   const wallet = useQuery({ ...walletQuery(client), refetchInterval: 5_000 })
   return (
     <Page title="Earnings" intro="Each attempt that ends is settled at once. What it earned waits for the dispute window, then it is yours to be paid out.">
-      <Loaded query={wallet}>{(money) => <Figures><Recent /><Figure label="In the dispute window">{creditsText(money.pending)}</Figure><Figure label="Cleared">{creditsText(money.earned)}</Figure></Figures>}</Loaded>
+      <Loaded query={wallet}>{(money) => <Figures><Recent /><Figure label="In the dispute window"><Credits of={money.pending} /></Figure><Figure label="Cleared"><Credits of={money.earned} /></Figure></Figures>}</Loaded>
       <Movements title="What was earned" mine={sellerAccounts(user.id)} isSeller />
       <Text size="sm" c="dimmed">This market pays in demo credits, which cannot be paid out.</Text>
     </Page>
@@ -28,5 +27,5 @@ function Recent() {
   const mine = sellerAccounts(user.id), recent = page.data.filter((entry) => entry.kind === 'settle' && entry.at > now - DAY)
   if (recent.length === page.data.length && page.nextCursor !== null) return null
   const sum = recent.reduce((total, entry) => total + entry.postings.filter((posting) => mine.includes(posting.to)).reduce((part, posting) => part + BigInt(posting.amount), 0n), 0n)
-  return <Figure label="Earned in the last 24 hours">{creditsText(sum)}</Figure>
+  return <Figure label="Earned in the last 24 hours"><Credits of={sum} /></Figure>
 }

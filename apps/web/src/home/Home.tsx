@@ -3,8 +3,7 @@ import type { JobState } from '@lumaris/protocol'
 import { JobRows } from '../jobs/JobRows.tsx'
 import { countQuery, jobsQuery, keysQuery, walletQuery } from '../queries.ts'
 import { useSession } from '../session/use-session.ts'
-import { creditsText } from '../ui/format.ts'
-import { Empty, Figure, Figures, Loaded, Page, Panel } from '../ui/parts.tsx'
+import { Credits, Empty, Figure, Figures, Loaded, Page, Panel } from '../ui/parts.tsx'
 import { ButtonLink, TextLink } from '../shell/links.tsx'
 
 export function Home() {
@@ -15,12 +14,12 @@ export function Home() {
     <Page title={`Hello, ${user.name}`} actions={<ButtonLink to="/submit">New job</ButtonLink>}>
       <Loaded query={wallet}>{(money) => (
         <Figures>
-          <Figure label="Available" hint={<TextLink to="/wallet" size="sm">Wallet</TextLink>}>{creditsText(money.available)}</Figure>
-          <Figure label="Held for jobs" hint="comes back where it is not used">{creditsText(money.held)}</Figure>
-          <Figure label="Spent" hint="on all jobs so far">{creditsText(money.spent)}</Figure>
-          <Count state="running" label="Running" /><Count state="queued" label="Queued" /><Count state="failed" label="Failed" />
+          <Figure label="Available" hint={<TextLink to="/wallet" size="sm">Wallet</TextLink>}><Credits of={money.available} /></Figure>
+          <Figure label="Held for jobs" hint="comes back where it is not used"><Credits of={money.held} /></Figure>
+          <Figure label="Spent" hint="on all jobs so far"><Credits of={money.spent} /></Figure>
         </Figures>
       )}</Loaded>
+      <Figures><Count state="running" label="Running" /><Count state="queued" label="Queued" /><Count state="failed" label="Failed" /></Figures>
       <FirstSteps ran={latest === undefined ? undefined : latest.length > 0} funded={wallet.data && (wallet.data.available !== '0' || wallet.data.spent !== '0' || wallet.data.held !== '0')} />
       <Panel title="Latest jobs" id="latest" actions={latest && latest.length > 0 && <TextLink to="/jobs" size="sm">All jobs</TextLink>}>
         <Loaded query={jobs} lines={5}>{({ pages }) => (pages[0]?.data.length ? <JobRows jobs={pages[0].data} /> : <Empty title="No jobs yet">A template is the quickest way to see one run: <TextLink to="/submit" search={{ template: 'pi' }}>estimate π in four parts</TextLink>.</Empty>)}</Loaded>

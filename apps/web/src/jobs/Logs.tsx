@@ -95,5 +95,5 @@ function Output({ client, attempt }: { client: Client; attempt: Attempt }) {
   )
 }
 const Block = memo(function Block({ lines }: { lines: readonly Line[]; tail: string; length: number }) {
-  return <pre>{lines.map((line) => <span key={line.number} className={line.stream} data-number={line.number}>{line.text}{'\n'}</span>)}</pre>
+  return <pre className={lines.length === BLOCK ? 'full' : undefined}>{lines.map((line) => <span key={line.number} className={line.stream} data-number={line.number}>{line.text}{'\n'}</span>)}</pre>
 }, (before, now) => before.length === now.length && before.tail === now.tail && before.lines[0]?.number === now.lines[0]?.number && before.lines.at(-1)?.number === now.lines.at(-1)?.number)

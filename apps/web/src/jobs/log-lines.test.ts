@@ -15,7 +15,7 @@ test('a letter of several bytes may be cut in two', () => {
 })
 test('an empty line is a line; the end of a line is none', () => expect(linesOf(piece('a\n\nb\n')).lines.map((line) => line.text)).toEqual(['a', '', 'b']))
 test('what steers a terminal, or turns writing around, is shown as signs', () => {
-  expect(linesOf(piece('\u001b[31mred\u001b[0m \u202eevil\u0007\n')).lines[0]?.text).toBe('␛[31mred␛[0m <U+202E>evil␇')
+  expect(linesOf(piece('\u001b[31mred\u001b[0m \u202eevil\u0007\n')).lines[0]?.text).toBe('<U+001B>[31mred<U+001B>[0m <U+202E>evil<U+0007>')
 })
 test('only the latest lines are kept, with their numbers', () => {
   const log = linesOf(piece(Array.from({ length: LINES_MAX + 5 }, (_, i) => `${i}\n`).join('')))

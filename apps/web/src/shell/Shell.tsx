@@ -7,6 +7,7 @@ import { useLive } from '../live.ts'
 import { signOut } from '../session/session.ts'
 import { hasRole, useReach, useSession, useSessionState } from '../session/use-session.ts'
 import { ago } from '../ui/format.ts'
+import { Icon } from '../ui/Icon.tsx'
 import { useNow } from '../ui/parts.tsx'
 import { Shortcuts } from './Shortcuts.tsx'
 import { ButtonLink } from './links.tsx'
@@ -29,7 +30,7 @@ export function Shell() {
     <div className={inside ? 'shell' : 'shell wide'}>
       <a className="skip" href="#main" onClick={(event) => { event.preventDefault(); document.querySelector<HTMLElement>('#main')?.focus() }}>Skip to the content</a>
       <header className="top">
-        {inside && <ActionIcon className="only-narrow" variant="default" size="lg" aria-label="Menu" aria-expanded={open} onClick={() => setOpen(true)}><span aria-hidden>☰</span></ActionIcon>}
+        {inside && <ActionIcon className="only-narrow" variant="default" size="lg" aria-label="Menu" aria-expanded={open} onClick={() => setOpen(true)}><Icon name="menu" /></ActionIcon>}
         <Link to={state.kind === 'in' ? startOf(state.user) : '/'} className="brand"><img src="/icon.svg" alt="" width={26} height={26} />Lumaris</Link>
         <span className="grow" />
         <Colours />
@@ -64,7 +65,7 @@ function Colours(): ReactNode {
   const { setColorScheme } = useMantineColorScheme()
   const now = useComputedColorScheme('light')
   const next = now === 'dark' ? 'light' : 'dark'
-  return <ActionIcon variant="default" size="lg" aria-label={`Use ${next} colours`} onClick={() => setColorScheme(next)}><span aria-hidden>{now === 'dark' ? '☀' : '☾'}</span></ActionIcon>
+  return <ActionIcon variant="default" size="lg" aria-label={`Use ${next} colours`} onClick={() => setColorScheme(next)}><Icon name={now === 'dark' ? 'sun' : 'moon'} /></ActionIcon>
 }
 
 function Account({ user, byKey }: { user: User; byKey: boolean }) {
@@ -72,7 +73,7 @@ function Account({ user, byKey }: { user: User; byKey: boolean }) {
   const leave = async (): Promise<void> => { await signOut(); await router.navigate({ to: '/' }) }
   return (
     <Menu position="bottom-end" withinPortal>
-      <Menu.Target><Button variant="default" size="sm" rightSection={<span aria-hidden>▾</span>} maw={180}>{user.name}</Button></Menu.Target>
+      <Menu.Target><Button variant="default" size="sm" rightSection={<Icon name="down" />} maw={180}>{user.name}</Button></Menu.Target>
       <Menu.Dropdown>
         <Text size="sm" px="sm" py={4} c="dimmed">{user.email}<br />{user.roles.join(', ')}{byKey ? ' · signed in by key, for this tab' : ''}</Text>
         <Menu.Item onClick={() => void leave()}>Sign out</Menu.Item>
@@ -85,5 +86,5 @@ function Account({ user, byKey }: { user: User; byKey: boolean }) {
 function Silence() {
   const { ok, at } = useReach()
   const now = useNow(1_000, !ok)
-  return <div role="status">{!ok && <div className="banner">Reconnecting. Last update {ago(at, now)}.</div>}</div>
+  return <div role="status" className="silence">{!ok && <div className="banner">Reconnecting. Last update {ago(at, now)}.</div>}</div>
 }

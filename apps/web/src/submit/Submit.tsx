@@ -9,7 +9,7 @@ import { walletQuery } from '../queries.ts'
 import { useClient } from '../session/use-session.ts'
 import { cores as coresText, credits, creditsText, duration, plural, size, visible } from '../ui/format.ts'
 import { errorsBy } from '../ui/field-errors.ts'
-import { Command, Facts, Id, Loaded, Page, Panel, Refusal, useNow } from '../ui/parts.tsx'
+import { Credits, Command, Facts, Id, Loaded, Page, Panel, Refusal, useNow } from '../ui/parts.tsx'
 import { REASON } from '../ui/states.ts'
 import { TopUp } from '../wallet/TopUp.tsx'
 import { CODE_MAX, EMPTY, Unclear, codeFileOf, draftOf, planOf } from './draft.ts'
@@ -82,13 +82,13 @@ function Form({ start, template }: { start: Draft; template: string | undefined 
           <Stack>
             <Panel title="What" id="what"><Stack>
               <TextInput label="Name" description="For you, to find it again" value={draft.name} onChange={(event) => set('name', event.currentTarget.value)} error={at('/spec/name')} maxLength={200} />
-              <div><Text size="sm" fw={500} id="runtime-label" mb={4}>Runtime</Text><SegmentedControl aria-labelledby="runtime-label" value={draft.runtime} onChange={(value) => set('runtime', value as Draft['runtime'])} data={[{ value: 'javascript', label: 'JavaScript' }, { value: 'python', label: 'Python' }, { value: 'native', label: 'Program' }]} fullWidth /></div>
+              <div><Text size="sm" fw={600} id="runtime-label" mb={4}>Runtime</Text><SegmentedControl aria-labelledby="runtime-label" value={draft.runtime} onChange={(value) => set('runtime', value as Draft['runtime'])} data={[{ value: 'javascript', label: 'JavaScript' }, { value: 'python', label: 'Python' }, { value: 'native', label: 'Program' }]} fullWidth /></div>
               {!native && <Textarea className="code" label="Code" description={draft.runtime === 'python' ? 'Becomes main.py in the job’s directory' : 'Becomes main.ts in the job’s directory; TypeScript is understood'} autosize minRows={6} maxRows={22} value={draft.code} onChange={(event) => set('code', event.currentTarget.value)} spellCheck={false} />}
               <TextInput className="code" label={native ? 'Command' : 'Arguments'} description={native ? 'Program and arguments; quotes keep words together. No shell sees it: name one if you want one' : 'Words for the program; quotes keep words together'} value={draft.args} onChange={(event) => set('args', event.currentTarget.value)} error={at('args', '/spec/command')} spellCheck={false} />
               {draft.keptTasks ? <Text size="sm">{plural(draft.keptTasks.length, 'part')}, as in the job it was copied from. <Button size="compact-xs" variant="default" onClick={() => set('keptTasks', null)}>Write them anew</Button></Text>
                 : <Textarea className="code" label="Parts" description="One line for each part that runs by itself; its words come after the arguments. Empty: one part" autosize minRows={2} maxRows={10} value={draft.parts} onChange={(event) => set('parts', event.currentTarget.value)} error={at('/spec/tasks')} spellCheck={false} />}
               <div>
-                <label htmlFor="files"><Text size="sm" fw={500}>Files</Text></label>
+                <label htmlFor="files"><Text size="sm" fw={600}>Files</Text></label>
                 <Text size="xs" c="dimmed" mb={4}>They lie beside the program, under their names. What the program writes there comes back.</Text>
                 <input id="files" className="file-input" type="file" multiple onChange={(event) => set('files', [...(event.currentTarget.files ?? [])])} />
                 {draft.kept.length > 0 && <ul className="details">{draft.kept.map((file) => <li key={file.path}><code>{visible(file.path)}</code>, {size(file.size)} <Button size="compact-xs" variant="default" onClick={() => set('kept', draft.kept.filter((one) => one !== file))}>Leave out</Button></li>)}</ul>}
@@ -136,7 +136,7 @@ function Price({ quote, stale }: { quote: Quote; stale: boolean }) {
   const now = useNow(5_000)
   return (
     <Stack gap="sm" opacity={stale ? 0.75 : 1}>
-      <div><Text size="sm" c="dimmed">At most, whatever happens</Text><div className="figure">{creditsText(quote.cap)}</div></div>
+      <div><Text size="sm" c="dimmed">At most, whatever happens</Text><div className="figure"><Credits of={quote.cap} /></div></div>
       <Facts of={[
         ['Likely', quote.nodes > 0 || quote.p50 !== '0' ? `${credits(quote.p50)} to ${credits(quote.p90)} credits (estimate)` : null], ['One try, at most', creditsText(quote.attemptCap)],
         ['Nodes that can', String(quote.nodes)], ['With room now', String(quote.nodesFree)], ['Could start', quote.startsInMs === undefined ? null : quote.startsInMs === 0 ? 'at once' : `in about ${duration(quote.startsInMs)}`],

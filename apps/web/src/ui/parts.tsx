@@ -4,7 +4,8 @@ import type { ReactNode } from 'react'
 import { ActionIcon, Alert, Badge, Button, CopyButton, Group, Modal, Skeleton, Stack, Text, Title, Tooltip } from '@mantine/core'
 import type { UseQueryResult } from '@tanstack/react-query'
 import { isLumarisError } from '@lumaris/sdk'
-import { ago, visible } from './format.ts'
+import { ago, credits, visible } from './format.ts'
+import { Icon } from './Icon.tsx'
 import type { Look } from './states.ts'
 
 /** The head of a screen. On a change of screens the focus goes to its title, so that whoever does not see the change hears it. */
@@ -38,6 +39,7 @@ export function Panel({ title, children, actions, id }: { title?: ReactNode; chi
 export const Figure = ({ label, children, hint }: { label: string; children: ReactNode; hint?: ReactNode }) => (
   <div className="panel"><Text size="sm" c="dimmed">{label}</Text><div className="figure">{children}</div>{hint && <Text size="sm" c="dimmed" component="div">{hint}</Text>}</div>
 )
+export const Credits = ({ of }: { of: string | bigint }) => <>{credits(of)} <small>credits</small></>
 export const Figures = ({ children }: { children: ReactNode }) => <div className="figures">{children}</div>
 export const Facts = ({ of }: { of: readonly (readonly [string, ReactNode])[] }) => (
   <dl className="facts">{of.filter(([, value]) => value !== null && value !== undefined && value !== '').map(([name, value]) => <div key={name} className="fact"><dt>{name}</dt><dd>{value}</dd></div>)}</dl>
@@ -66,7 +68,7 @@ export function Copy({ text, what, label }: { text: string; what: string; label?
     <CopyButton value={text} timeout={1500}>
       {({ copied, copy }) => (label
         ? <Button variant="default" size="xs" onClick={copy}>{copied ? 'Copied' : label}</Button>
-        : <ActionIcon variant="subtle" color="gray" size="md" onClick={copy} aria-label={copied ? `${what} copied` : `Copy ${what}`}><span aria-hidden>{copied ? '✓' : '⧉'}</span></ActionIcon>)}
+        : <ActionIcon variant="subtle" color="gray" size="md" onClick={copy} aria-label={copied ? `${what} copied` : `Copy ${what}`}><Icon name={copied ? 'check' : 'copy'} /></ActionIcon>)}
     </CopyButton>
   )
 }

@@ -4,8 +4,8 @@ import { account } from '@lumaris/protocol'
 import type { Entry, UserId } from '@lumaris/protocol'
 import { entriesQuery, walletQuery } from '../queries.ts'
 import { hasRole, useSession } from '../session/use-session.ts'
-import { creditsText, signed } from '../ui/format.ts'
-import { Command, Empty, Figure, Figures, Loaded, Moment, Page, Panel } from '../ui/parts.tsx'
+import { signed } from '../ui/format.ts'
+import { Credits, Command, Empty, Figure, Figures, Loaded, Moment, Page, Panel } from '../ui/parts.tsx'
 import { TopUp } from './TopUp.tsx'
 import { TextLink } from '../shell/links.tsx'
 
@@ -14,7 +14,7 @@ export function WalletScreen() {
   const wallet = useQuery(walletQuery(client))
   return (
     <Page title="Wallet">
-      <Loaded query={wallet}>{(money) => <Figures><Figure label="Available">{creditsText(money.available)}</Figure><Figure label="Held for jobs" hint="comes back where it is not used">{creditsText(money.held)}</Figure><Figure label="Spent" hint="on all jobs so far">{creditsText(money.spent)}</Figure></Figures>}</Loaded>
+      <Loaded query={wallet}>{(money) => <Figures><Figure label="Available"><Credits of={money.available} /></Figure><Figure label="Held for jobs" hint="comes back where it is not used"><Credits of={money.held} /></Figure><Figure label="Spent" hint="on all jobs so far"><Credits of={money.spent} /></Figure></Figures>}</Loaded>
       {hasRole(user, 'buyer') && <Panel title="Add credits" id="add"><TopUp /><Text size="sm" c="dimmed" mt="xs">This market knows demo credits only. No money is taken.</Text></Panel>}
       <Movements title="Every movement" mine={[account.available(user.id)]} />
       <Command line="npx lumaris wallet --history" />
