@@ -12,7 +12,7 @@ import { errorsBy } from '../ui/field-errors.ts'
 import { Credits, Command, Facts, Id, Loaded, Page, Panel, Refusal, useNow } from '../ui/parts.tsx'
 import { REASON } from '../ui/states.ts'
 import { TopUp } from '../wallet/TopUp.tsx'
-import { CODE_MAX, EMPTY, Unclear, codeFileOf, draftOf, planOf } from './draft.ts'
+import { CODE_MAX, EMPTY, Unclear, codeFileOf, draftOf, ownFile, planOf } from './draft.ts'
 import type { Draft, Plan } from './draft.ts'
 import { askFor, sendJob } from './send.ts'
 import type { Sent } from './send.ts'
@@ -71,20 +71,21 @@ function Form({ start, template }: { start: Draft; template: string | undefined 
     }
     return undefined
   }
-  const native = draft.runtime === 'native'
+  const whole = ownFile(draft) === null
   return (
     <>
       <section aria-label="Templates" className="cards">
         {TEMPLATES.map((one) => <button key={one.id} type="button" className="panel card-button" aria-pressed={template === one.id} onClick={() => void router.navigate({ to: '/submit', search: { template: one.id } })}><Text fw={600}>{one.name}</Text><Text size="sm" c="dimmed">{one.says}</Text></button>)}
       </section>
       <div className="two">
-        <form onSubmit={(event) => { event.preventDefault(); if (!stale && quote.isSuccess) setReviewing(true) }} noValidate>
+        <form id="job" onSubmit={(event) => { event.preventDefault(); if (!stale && quote.isSuccess) setReviewing(true) }} noValidate>
           <Stack>
             <Panel title="What" id="what"><Stack>
               <TextInput label="Name" description="For you, to find it again" value={draft.name} onChange={(event) => set('name', event.currentTarget.value)} error={at('/spec/name')} maxLength={200} />
               <div><Text size="sm" fw={600} id="runtime-label" mb={4}>Runtime</Text><SegmentedControl aria-labelledby="runtime-label" value={draft.runtime} onChange={(value) => set('runtime', value as Draft['runtime'])} data={[{ value: 'javascript', label: 'JavaScript' }, { value: 'python', label: 'Python' }, { value: 'native', label: 'Program' }]} fullWidth /></div>
-              {!native && <Textarea className="code" label="Code" description={draft.runtime === 'python' ? 'Becomes main.py in the job’s directory' : 'Becomes main.ts in the job’s directory; TypeScript is understood'} autosize minRows={6} maxRows={22} value={draft.code} onChange={(event) => set('code', event.currentTarget.value)} spellCheck={false} />}
-              <TextInput className="code" label={native ? 'Command' : 'Arguments'} description={native ? 'Program and arguments; quotes keep words together. No shell sees it: name one if you want one' : 'Words for the program; quotes keep words together'} value={draft.args} onChange={(event) => set('args', event.currentTarget.value)} error={at('args', '/spec/command')} spellCheck={false} />
+              {!whole && <Textarea className="code" label="Code" description={draft.runtime === 'python' ? 'Becomes main.py in the job’s directory' : 'Becomes main.ts in the job’s directory; TypeScript is understood'} autosize minRows={6} maxRows={22} value={draft.code ?? ''} onChange={(event) => set('code', event.currentTarget.value)} spellCheck={false} />}
+              <TextInput className="code" label={whole ? 'Command' : 'Arguments'} description={draft.runtime === 'native' ? 'Program and arguments; quotes keep words together. No shell sees it: name one if you want one' : whole ? 'The program, one of the files below, and its arguments; quotes keep words together' : 'Words for the program; quotes keep words together'} value={draft.args} onChange={(event) => set('args', event.currentTarget.value)} error={at('args', '/spec/command')} spellCheck={false} />
+              {draft.runtime !== 'native' && draft.code === null && <div><Button size="xs" variant="default" onClick={() => { set('code', ''); set('args', '') }}>Write code here instead</Button></div>}
               {draft.keptTasks ? <Text size="sm">{plural(draft.keptTasks.length, 'part')}, as in the job it was copied from. <Button size="compact-xs" variant="default" onClick={() => set('keptTasks', null)}>Write them anew</Button></Text>
                 : <Textarea className="code" label="Parts" description="One line for each part that runs by itself; its words come after the arguments. Empty: one part" autosize minRows={2} maxRows={10} value={draft.parts} onChange={(event) => set('parts', event.currentTarget.value)} error={at('/spec/tasks')} spellCheck={false} />}
               <div>
@@ -117,13 +118,12 @@ function Form({ start, template }: { start: Draft; template: string | undefined 
               </Group>
             </Panel>
           </Stack>
-          <Group mt="md"><Button type="submit" size="md" disabled={stale || !quote.isSuccess}>Review and submit</Button>{!stale && quote.isError && <Text size="sm" c="dimmed">There is no price for it yet: see what is said on this page.</Text>}</Group>
         </form>
         <Stack className="beside">
           <Panel title="Price" id="price"><div aria-live="polite" aria-busy={stale}>
             {quote.isError && !stale ? (unclear ? <Text>{unclear.message}</Text> : <Refusal error={quote.error} title="No price for this" retry={() => void quote.refetch()} />)
               : quote.data ? <Price quote={quote.data.quote} stale={stale} /> : <Text c="dimmed">Asking the market…</Text>}
-          </div></Panel>
+          </div><Button type="submit" form="job" size="md" mt="md" fullWidth disabled={stale || !quote.isSuccess} title={!stale && quote.isError ? 'There is no price for it yet' : undefined}>Review and submit</Button></Panel>
           {quote.data && !quote.isError && <As plan={quote.data.plan} />}
         </Stack>
       </div>

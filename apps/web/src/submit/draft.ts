@@ -5,7 +5,7 @@ import type { InputFile, JobSpec, JobSpecInput, Runtime, TaskSpec } from '@lumar
 import { joinWords, splitWords } from './words.ts'
 
 export type Draft = {
-  readonly name: string; readonly runtime: Runtime; readonly code: string; readonly args: string; readonly parts: string
+  readonly name: string; readonly runtime: Runtime; /** Null: the program is one of the files, and `args` is the whole command. */ readonly code: string | null; readonly args: string; readonly parts: string
   /** New files of this browser, and those that the market already has (of a copied job). */
   readonly files: readonly File[]; readonly kept: readonly InputFile[]
   /** Parts of a copied job that differ in more than their words. */
@@ -21,6 +21,9 @@ export const EMPTY: Draft = {
   minLevel: 'language', regions: '', minTrust: '', minutes: 10, retries: 5, copies: 1, maxAttempt: '', rest: {},
 }
 export const CODE_FILE = { javascript: 'main.ts', python: 'main.py' } as const
+
+/** The file that the code in the form becomes, where there is code in it. */
+export const ownFile = (draft: Pick<Draft, 'runtime' | 'code'>): string | null => (draft.runtime === 'native' || draft.code === null ? null : CODE_FILE[draft.runtime])
 
 /** What is wrong with a field before anything can be asked, by the place where it will be. */
 export class Unclear extends Error {
@@ -40,10 +43,11 @@ export type Plan = { readonly spec: JobSpecInput; /** What must be uploaded befo
 export async function planOf(draft: Draft, hash: (blob: Blob) => Promise<string>): Promise<Plan> {
   const uploads: Blob[] = [], inputs: InputFile[] = []
   const add = async (path: string, blob: Blob): Promise<void> => { uploads.push(blob); inputs.push({ path, blob: (await hash(blob)) as InputFile['blob'], size: blob.size }) }
-  if (draft.runtime !== 'native') await add(CODE_FILE[draft.runtime], new Blob([draft.code]))
+  const own = ownFile(draft)
+  if (own !== null) await add(own, new Blob([draft.code ?? '']))
   for (const file of draft.files) await add(file.name, file)
-  const args = words(draft.args, draft.runtime === 'native' ? '/spec/command' : 'args')
-  const command = draft.runtime === 'native' ? args : draft.runtime === 'python' ? ['python3', CODE_FILE.python, ...args] : [CODE_FILE.javascript, ...args]
+  const args = words(draft.args, own === null ? '/spec/command' : 'args')
+  const command = own === null ? args : draft.runtime === 'python' ? ['python3', own, ...args] : [own, ...args]
   const lines = draft.parts.split('\n').filter((line) => line.trim() !== '')
   const tasks = draft.keptTasks ? [...draft.keptTasks] : lines.map((line) => ({ args: words(line, '/spec/tasks') }))
   const regions = draft.regions.split(/[\s,]+/).filter(Boolean)
@@ -65,16 +69,16 @@ export async function planOf(draft: Draft, hash: (blob: Blob) => Promise<string>
 export function draftOf(spec: JobSpec, code: string | null): Draft {
   const { name, runtime, command, inputs, tasks, resources, limits, placement, copies, ...others } = spec
   const { minLevel, regions, minTrust, maxAttemptCost, ...where } = placement
-  const own = runtime === 'native' ? null : CODE_FILE[runtime]
+  const own = ownFile({ runtime, code })
   const simple = tasks.every((task) => task.env === undefined && task.inputs === undefined)
   return {
-    ...EMPTY, name: name ?? '', runtime, code: code ?? '', args: joinWords(runtime === 'native' ? command : command.slice(runtime === 'python' ? 2 : 1)),
+    ...EMPTY, name: name ?? '', runtime, code, args: joinWords(own === null ? command : command.slice(command.indexOf(own) + 1)),
     parts: simple && tasks.some((task) => (task.args ?? []).length > 0) ? tasks.map((task) => joinWords(task.args ?? [])).join('\n') : '', keptTasks: simple ? null : tasks,
     kept: inputs.filter((file) => file.path !== own), cores: resources.cpuMillis / 1000, memoryMib: resources.memoryBytes / MIB, diskMib: resources.diskBytes / MIB, gpus: resources.gpus,
     minLevel, regions: (regions ?? []).join(', '), minTrust: minTrust ?? '', minutes: limits.runMs / 60_000, retries: limits.retries, copies, maxAttempt: maxAttemptCost === undefined ? '' : formatCredits(BigInt(maxAttemptCost)),
     rest: { ...others, limits, resources, placement: where as JobSpec['placement'] },
   }
 }
-/** Whether the form can show this job: its program must be a file of ours, or none. */
-export const codeFileOf = (spec: JobSpec): InputFile | null => (spec.runtime === 'native' ? null : (spec.inputs.find((file) => file.path === CODE_FILE[spec.runtime as 'javascript' | 'python'] && spec.command.includes(file.path)) ?? null))
+/** The program of a job that was written in this form. */
+export const codeFileOf = (spec: JobSpec): InputFile | null => (spec.runtime === 'native' ? null : (spec.inputs.find((file) => file.path === CODE_FILE[spec.runtime as 'javascript' | 'python'] && spec.command.indexOf(file.path) === (spec.runtime === 'python' ? 1 : 0)) ?? null))
 export const CODE_MAX = GIB / 1024
