@@ -14,12 +14,14 @@ export type WebMarket = Awaited<ReturnType<typeof startWebMarket>>
 export async function startWebMarket(options: { nodes?: number } = {}) {
   // The market's own times: a busy machine that draws pages must not look like a lost node.
   const market = await startMarket({ server: { settings: { demoTopupMaxMicros: 1_000_000_000_000n } } })
-  const found = (await findDrivers({ dataDir: join(market.dir, 'drivers'), only: ['deno'], denoInsideBwrap: false })).filter(({ report }) => report.usable)
-  const drivers: AgentDriver[] = found.map(({ driver, report }) => ({ ...driver, probe: async () => report, reap: async () => 0 }))
+  // One look at the machine for all nodes, and none for a market without any: the Python of the sandbox takes some seconds to try.
+  let drivers: Promise<AgentDriver[]> | null = null
+  const findOnce = (): Promise<AgentDriver[]> => (drivers ??= findDrivers({ dataDir: join(market.dir, 'drivers'), only: ['deno'], denoInsideBwrap: false })
+    .then((found) => found.filter(({ report }) => report.usable).map(({ driver, report }) => ({ ...driver, probe: async () => report, reap: async () => 0 }))))
   const agents: RunningAgent[] = []
   async function addNode(key: string, name: string, cpuHour: string): Promise<RunningAgent> {
     const { token } = await createClient({ url: market.url, token: key }).api.createEnrolment({ body: { name } })
-    const agent = await startAgent({ server: market.url, dataDir: join(market.dir, name), token, name, prices: { cpuHour, memoryGibHour: '40000' }, drivers, settings: { tickMs: 500, sealMs: 20 }, stopMs: 2_000, capacity: { cpuMillis: 4_000, memoryBytes: 8 * GIB, diskBytes: 20 * GIB, gpus: 0 } })
+    const agent = await startAgent({ server: market.url, dataDir: join(market.dir, name), token, name, prices: { cpuHour, memoryGibHour: '40000' }, drivers: await findOnce(), settings: { tickMs: 500, sealMs: 20 }, stopMs: 2_000, capacity: { cpuMillis: 4_000, memoryBytes: 8 * GIB, diskBytes: 20 * GIB, gpus: 0 } })
     await agent.ready
     agents.push(agent)
     return agent

@@ -86,11 +86,11 @@ function Line({ made }: { made: { enrolment: Enrolment; known: readonly string[]
       </Panel>
       <section className={isListed ? 'panel green-panel' : 'panel'} aria-labelledby="arrival">
         <Text fw={600} id="arrival" mb="xs">3. {isListed ? 'It is there' : 'Waiting for it'}</Text>
-        <ul className="checks" role="status">
+        <div role="status"><ul className="checks">
           <li>{arrived ? '✓' : '◷'} {arrived ? `${visible(arrived.name)} has enrolled` : 'It has not called yet'}</li>
           <li>{isOnline ? '✓' : '○'} Connected</li>
           <li>{isListed ? '✓' : '○'} Listed{isListed && arrived ? `: ${capacityLine(arrived)}; ${arrived.drivers.map((driver) => `${driver.id} (${driver.level})`).join(', ')}` : ''}</li>
-        </ul>
+        </ul></div>
         {arrived && isOnline && arrived.drivers.length === 0 && <Alert color="orange" mt="xs" title="No sandbox holds on this machine">The agent found none that it could prove. On Linux, install bubblewrap, then start it again.</Alert>}
         {isListed && arrived && <ButtonLink id="arrived" mt="sm" to="/nodes/$node" params={{ node: arrived.id }}>Open {visible(arrived.name)}</ButtonLink>}
         {!arrived && now - made.at > HELP_MS && <Alert color="orange" mt="xs" title="Nothing yet after a minute"><ul className="details"><li>Does the machine reach <Anchor href={location.origin} underline="always">{location.origin}</Anchor>?</li><li>What does the last line of the agent say? It names what is wrong.</li><li>Is its clock right? A token of 15 minutes does not survive a clock that is far off.</li></ul></Alert>}
