@@ -6,7 +6,7 @@ import { reach } from './session/session.ts'
 import { useSession } from './session/use-session.ts'
 
 /** News that come together are one change of the screen. */
-const GATHER_MS = 250
+const GATHER_MS = 300
 /** After the stream was refused or given up: so long until it is tried again. */
 const AGAIN_MS = 5_000
 
@@ -18,9 +18,10 @@ export function useLive(): void {
     const touched = new Set<string>()
     const tell = (): void => {
       timer = undefined
-      for (const job of touched) void queries.invalidateQueries({ queryKey: ['job', job] })
+      // A question under way is left alone: where news never cease it would otherwise be begun anew for ever, and never answered.
+      for (const job of touched) void queries.invalidateQueries({ queryKey: ['job', job] }, { cancelRefetch: false })
       touched.clear()
-      for (const key of ['jobs', 'wallet', 'entries']) void queries.invalidateQueries({ queryKey: [key] })
+      for (const key of ['jobs', 'wallet', 'entries']) void queries.invalidateQueries({ queryKey: [key] }, { cancelRefetch: false })
     }
     const follow = async (signal: AbortSignal): Promise<void> => {
       while (!signal.aborted) {

@@ -10,7 +10,8 @@ import { NotFound, Broken } from './shell/Trouble.tsx'
 const root = createRootRoute({ component: Shell, notFoundComponent: NotFound, errorComponent: Broken })
 
 const front = createRoute({ getParentRoute: () => root, path: '/', component: lazyRouteComponent(() => import('./front/Front.tsx'), 'Front') })
-const next = z.object({ next: z.string().startsWith('/').optional().catch(undefined) })
+/** Where to go on after signing in: an address of these screens, never one of elsewhere (`//other.example`). */
+const next = z.object({ next: z.string().regex(/^\/(?![/\\])[^\u0000-\u001f\\]*$/).optional().catch(undefined) })
 const signIn = createRoute({ getParentRoute: () => root, path: '/sign-in', validateSearch: next, component: lazyRouteComponent(() => import('./session/SignIn.tsx'), 'SignIn') })
 const signUp = createRoute({ getParentRoute: () => root, path: '/sign-up', validateSearch: next, component: lazyRouteComponent(() => import('./session/SignUp.tsx'), 'SignUp') })
 

@@ -24,12 +24,13 @@ export function SignIn() {
       if (now.kind === 'in') await router.navigate({ href: next ?? startOf(now.user), replace: true })
     } catch (failure) { setError(failure) } finally { setBusy(false) }
   }
-  // `npm start` prints addresses that carry a key of the demo behind the #, which never leaves the browser. It is taken out of the address at once.
+  // `npm start` prints addresses that carry a key of the demo behind the #, which never leaves the browser. It is taken out of the address at once, and
+  // used only where the market is on this very machine: elsewhere such a link would be a way to put somebody into a stranger's account unseen.
   useEffect(() => {
     const given = /^#key=([\x21-\x7e]{10,300})$/.exec(location.hash)?.[1]
     if (given === undefined) return
     history.replaceState(history.state, '', location.pathname + location.search)
-    void enter(() => signInWithKey(given))
+    if (/^(?:127\.0\.0\.1|localhost|\[::1\])$/.test(location.hostname)) void enter(() => signInWithKey(given))
   }, [])
   const submit = (how: () => Promise<void>) => (event: FormEvent): void => { event.preventDefault(); if (!busy) void enter(how) }
   return (

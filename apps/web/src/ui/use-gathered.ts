@@ -3,7 +3,7 @@ import { useEffect, useState } from 'react'
 /** What a stream brings becomes a change of the screen at most this often. */
 const GATHER_MS = 120
 
-/** A stream, gathered. It ends with the component, and rests with the tab: what follows is asked for again when somebody looks. */
+/** A stream, gathered. It ends with the component. */
 export function useGathered<T>(open: (signal: AbortSignal) => AsyncIterable<T>, deps: readonly unknown[]): { items: readonly T[]; error: unknown; over: boolean } {
   const [state, setState] = useState<{ items: readonly T[]; error: unknown; over: boolean }>({ items: [], error: null, over: false })
   useEffect(() => {
