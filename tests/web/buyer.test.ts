@@ -156,6 +156,11 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await page.getByLabel('Cores').fill('500')
     await page.getByText('No node can run this as it is').waitFor()
     await page.getByText('1 node: too few cores').waitFor()
+    await page.getByRole('button', { name: 'Tell me when a node has room for it' }).click()
+    await page.getByRole('link', { name: 'Home' }).first().click()
+    await page.getByText('500 cores').waitFor()
+    await page.getByRole('button', { name: /^Take it back/ }).click()
+    await page.getByText('You asked to be told').waitFor({ state: 'detached' })
   })
 
   test.concurrent('names and output with HTML, escapes of terminals and marks that turn writing around are text', async ({ expect }) => {

@@ -47,10 +47,12 @@ export async function fill(market: WebMarket): Promise<Shown> {
     return { name, runtime: 'javascript', command: ['main.ts'], inputs: [{ path: 'main.ts', blob: blob as never, size }], resources: { cpuMillis: 500, memoryBytes: 256 * 1024 ** 2 }, expectedMs: 5_000, ...more }
   }
   const template = (id: string) => TEMPLATES.find((one) => one.id === id)?.draft ?? {}
-  const done = await buyer.run(await program('Estimate pi', (template('pi').code ?? '').replace('20_000_000', '2_000_000').replace('5_000_000', '500_000'), { tasks: ['1 101', '2 202', '3 303', '4 404'].map((line) => ({ args: line.split(' ') })) }))
+  const done = await buyer.run(await program('Estimate pi', template('pi').code ?? '', { tasks: ['1 101', '2 202', '3 303', '4 404'].map((line) => ({ args: line.split(' ') })) }))
   const picture = await buyer.run(await program('Mandelbrot', template('fractal').code ?? ''))
   const failed = await buyer.run(await program('<img src=x onerror=alert(1)>', HOSTILE))
-  const waiting = await buyer.submit({ name: 'Needs a large machine', runtime: 'javascript', command: ['main.ts'], resources: { cpuMillis: 64_000, memoryBytes: 64 * GIB } })
+  const large = { name: 'Needs a large machine', runtime: 'javascript' as const, command: ['main.ts'], resources: { cpuMillis: 64_000, memoryBytes: 64 * GIB } }
+  await buyer.api.createStanding({ body: { spec: large } })
+  const waiting = await buyer.submit(large)
   const extra = await market.addNode(market.demo.sellers[0]?.key ?? '', 'node-attic', '150000')
   await seller.api.pauseNode({ params: { node: extra.nodeId } })
   const [node] = (await seller.api.listNodes()).data

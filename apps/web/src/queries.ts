@@ -43,3 +43,6 @@ export const nodeQuery = (client: Client, node: string) => queryOptions({ queryK
 export const nodeWhyQuery = (client: Client, node: string) => queryOptions({ queryKey: ['node', node, 'explain'], queryFn: ({ signal }) => client.explainNode(node, { signal }), refetchInterval: 4 * NODES_MS })
 export const tableQuery = (client: Client) => queryOptions({ queryKey: ['admin', 'market'], queryFn: ({ signal }) => client.marketTable({ signal }), refetchInterval: NODES_MS })
 export const ledgerQuery = (client: Client) => queryOptions({ queryKey: ['admin', 'ledger'], queryFn: ({ signal }) => client.api.checkLedger({}, { signal }), refetchInterval: 30_000 })
+export const standingQuery = (client: Client) => queryOptions({ queryKey: ['standing'], queryFn: ({ signal }) => some(client.standing({ signal }), 100), refetchInterval: 10_000 })
+/** The meter is read every 15 s: asking more often tells nothing new. */
+export const receiptQuery = (client: Client, attempt: string, live: boolean) => queryOptions({ queryKey: ['receipt', attempt, live], queryFn: ({ signal }) => client.receipt(attempt, { signal }), refetchInterval: live ? 15_000 : false })

@@ -31,7 +31,7 @@ export function Market() {
       <Panel title="Last placements" id="decisions"><Loaded query={table}>{(now) => (now.decisions.length === 0 ? <Empty title="Nothing was placed since this market was started" /> : (
         <div className="scroll-box" tabIndex={0} role="region" aria-label="Last placements"><table className="table"><thead><tr><th>When</th><th>Asked for</th><th>Went to</th><th className="right">Expected cost</th><th>Job</th></tr></thead>
           <tbody>{now.decisions.slice(0, 25).map((one, i) => <tr key={i}><td><Moment at={one.at} /></td><td>{visible(one.need)}</td><td>{visible(one.nodeName)}</td><td className="right number">{credits(one.total)}</td><td><ToJob job={one.job} /></td></tr>)}</tbody></table></div>))}</Loaded></Panel>
-      <Command line="npx lumaris --as admin market" />
+      <Command line="npx lumaris --as admin market table" />
     </Page>
   )
 }

@@ -2,6 +2,7 @@ import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import type { JobState } from '@lumaris/protocol'
 import { JobRows } from '../jobs/JobRows.tsx'
 import { countQuery, jobsQuery, keysQuery, walletQuery } from '../queries.ts'
+import { Told } from '../submit/TellMe.tsx'
 import { useSession } from '../session/use-session.ts'
 import { Credits, Empty, Figure, Figures, Loaded, Page, Panel } from '../ui/parts.tsx'
 import { ButtonLink, TextLink } from '../shell/links.tsx'
@@ -21,6 +22,7 @@ export function Home() {
       )}</Loaded>
       <Figures><Count state="running" label="Running" /><Count state="queued" label="Queued" /><Count state="failed" label="Failed" /></Figures>
       <FirstSteps ran={latest === undefined ? undefined : latest.length > 0} funded={wallet.data && (wallet.data.available !== '0' || wallet.data.spent !== '0' || wallet.data.held !== '0')} />
+      <Told />
       <Panel title="Latest jobs" id="latest" actions={latest && latest.length > 0 && <TextLink to="/jobs" size="sm">All jobs</TextLink>}>
         <Loaded query={jobs} lines={5}>{({ pages }) => (pages[0]?.data.length ? <JobRows jobs={pages[0].data} /> : <Empty title="No jobs yet">A template is the quickest way to see one run: <TextLink to="/submit" search={{ template: 'pi' }}>estimate π in four parts</TextLink>.</Empty>)}</Loaded>
       </Panel>

@@ -14,6 +14,7 @@ import { jobName } from './JobRows.tsx'
 import { Logs } from './Logs.tsx'
 import { TABS } from './tabs.ts'
 import type { JobTab } from './tabs.ts'
+import { Use } from './Use.tsx'
 import { ResultFiles } from './ResultFiles.tsx'
 import { Why } from './Why.tsx'
 import { ButtonLink, TextLink } from '../shell/links.tsx'
@@ -111,6 +112,7 @@ function Chosen({ job, task, attempts, logs, now }: { job: Job; task: Task; atte
               <td className="right number">{attempt.usage.cpuMs > 0 ? duration(attempt.usage.cpuMs) : '–'}</td><td className="right number">{attempt.usage.memoryPeakBytes > 0 ? size(attempt.usage.memoryPeakBytes) : '–'}</td>
             </tr>))}</tbody>
         </table></div>)}
+      {attempts.filter((one) => one.startedAt !== undefined).slice(-1).map((one) => <Use key={one.id} attempt={one} />)}
     </Panel>
   )
 }

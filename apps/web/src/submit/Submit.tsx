@@ -2,7 +2,7 @@ import { useEffect, useMemo, useRef, useState } from 'react'
 import { Alert, Button, Group, Modal, NativeSelect, NumberInput, SegmentedControl, Stack, Text, TextInput, Textarea } from '@mantine/core'
 import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-query'
 import { getRouteApi, useRouter } from '@tanstack/react-router'
-import type { Job, NoReason, Quote } from '@lumaris/protocol'
+import type { Job, JobSpecInput, NoReason, Quote } from '@lumaris/protocol'
 import { isLumarisError, newJobId } from '@lumaris/sdk'
 import type { Client } from '@lumaris/sdk'
 import { walletQuery } from '../queries.ts'
@@ -16,6 +16,7 @@ import { CODE_MAX, EMPTY, Unclear, codeFileOf, draftOf, ownFile, planOf } from '
 import type { Draft, Plan } from './draft.ts'
 import { askFor, sendJob } from './send.ts'
 import type { Sent } from './send.ts'
+import { TellMe } from './TellMe.tsx'
 import { TEMPLATES } from './templates.ts'
 
 const route = getRouteApi('/inside/submit')
@@ -122,7 +123,7 @@ function Form({ start, template }: { start: Draft; template: string | undefined 
         <Stack className="beside">
           <Panel title="Price" id="price"><div aria-live="polite" aria-busy={stale}>
             {quote.isError && !stale ? (unclear ? <Text>{unclear.message}</Text> : <Refusal error={quote.error} title="No price for this" retry={() => void quote.refetch()} />)
-              : quote.data ? <Price quote={quote.data.quote} stale={stale} /> : <Text c="dimmed">Asking the market…</Text>}
+              : quote.data ? <Price quote={quote.data.quote} spec={quote.data.plan.spec} stale={stale} /> : <Text c="dimmed">Asking the market…</Text>}
           </div><Button type="submit" form="job" size="md" mt="md" fullWidth disabled={stale || !quote.isSuccess} title={!stale && quote.isError ? 'There is no price for it yet' : undefined}>Review and submit</Button></Panel>
           {quote.data && !quote.isError && <As plan={quote.data.plan} />}
         </Stack>
@@ -132,7 +133,7 @@ function Form({ start, template }: { start: Draft; template: string | undefined 
   )
 }
 
-function Price({ quote, stale }: { quote: Quote; stale: boolean }) {
+function Price({ quote, spec, stale }: { quote: Quote; spec: JobSpecInput; stale: boolean }) {
   const now = useNow(5_000)
   return (
     <Stack gap="sm" opacity={stale ? 0.75 : 1}>
@@ -142,8 +143,8 @@ function Price({ quote, stale }: { quote: Quote; stale: boolean }) {
         ['Nodes that can', String(quote.nodes)], ['With room now', String(quote.nodesFree)], ['Could start', quote.startsInMs === undefined ? null : quote.startsInMs === 0 ? 'at once' : `in about ${duration(quote.startsInMs)}`],
         ['Binds for', quote.validUntil > now ? duration(Math.round((quote.validUntil - now) / 5_000) * 5_000) : 'no longer: it is asked for anew before you agree'],
       ]} />
-      {quote.nodes === 0 && <Alert color="orange" title="No node can run this as it is"><Reasons refused={quote.refused} /><Text size="sm" mt={4}>Submitted like this it waits until one joins, up to a day, and costs nothing meanwhile.</Text></Alert>}
-      {quote.nodes > 0 && quote.nodesFree === 0 && <Alert color="orange" title="Every node that can is busy"><Reasons refused={quote.refused} /></Alert>}
+      {quote.nodes === 0 && <Alert color="orange" title="No node can run this as it is"><Reasons refused={quote.refused} /><Text size="sm" mt={4}>Submitted like this it waits until one joins, up to a day, and costs nothing meanwhile.</Text><TellMe key={JSON.stringify(spec)} spec={spec} /></Alert>}
+      {quote.nodes > 0 && quote.nodesFree === 0 && <Alert color="orange" title="Every node that can is busy"><Reasons refused={quote.refused} /><TellMe key={JSON.stringify(spec)} spec={spec} /></Alert>}
     </Stack>
   )
 }
