@@ -17,7 +17,7 @@ export const SCREENS: readonly Screen[] = [
   { name: 'submit-review', who: 'buyer', path: () => '/submit?template=fractal', act: async (page) => { await page.getByRole('button', { name: 'Review and submit' }).click(); await page.getByText('Held from your wallet').waitFor(); await page.getByText('Available').waitFor() } },
   { name: 'jobs', who: 'buyer', path: () => '/jobs', act: (page) => page.getByRole('link', { name: 'Mandelbrot' }).waitFor() },
   { name: 'jobs-empty', who: 'buyer', path: () => '/jobs?state=expired', act: (page) => page.getByText('No job fits this filter').waitFor() },
-  { name: 'job', who: 'buyer', path: (data) => `/jobs/${data.done}?part=1`, act: (page) => page.getByRole('region', { name: 'Attempts' }).waitFor() },
+  { name: 'job', who: 'buyer', path: (data) => `/jobs/${data.done}?part=1`, act: (page) => page.getByRole('img', { name: /^CPU/ }).waitFor() },
   { name: 'job-logs', who: 'buyer', path: (data) => `/jobs/${data.failed}?tab=logs`, act: (page) => page.getByText('it goes wrong').waitFor() },
   { name: 'job-results', who: 'buyer', path: (data) => `/jobs/${data.picture}?tab=results`, act: async (page) => { await press(/^Show mandelbrot/)(page); await page.getByRole('img', { name: /mandelbrot/ }).waitFor() } },
   { name: 'job-cost', who: 'buyer', path: (data) => `/jobs/${data.done}?tab=cost`, act: async (page) => { await press(/^Check 4 receipts/)(page); await page.getByText('4 receipts hold').waitFor() } },

@@ -5,13 +5,13 @@ export type Template = { readonly id: string; readonly name: string; readonly sa
 
 const PI = `// Throws darts at a square and counts those inside the circle.
 const [part = '1', seed = part] = Deno.args
-const throws = 20_000_000
+const throws = 200_000_000
 let state = 0x9e3779b9 ^ Number(seed), inside = 0
 const chance = () => { state ^= state << 13; state ^= state >>> 17; state ^= state << 5; return (state >>> 0) / 4294967296 }
 for (let i = 1; i <= throws; i++) {
   const x = chance(), y = chance()
   if (x * x + y * y <= 1) inside++
-  if (i % 5_000_000 === 0) console.log(\`part \${part}: \${i / 1_000_000} million darts, pi is about \${(4 * inside / i).toFixed(6)}\`)
+  if (i % 20_000_000 === 0) console.log(\`part \${part}: \${i / 1_000_000} million darts, pi is about \${(4 * inside / i).toFixed(6)}\`)
 }
 Deno.writeTextFileSync(\`pi-\${part}.json\`, JSON.stringify({ part, throws, inside, pi: 4 * inside / throws }, null, 2))
 `
@@ -50,7 +50,7 @@ for (let y = 0; y < height; y++) {
 Deno.writeTextFileSync('mandelbrot.svg', \`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \${width} \${height}" shape-rendering="crispEdges">\${rows.join('')}</svg>\`)
 `
 export const TEMPLATES: readonly Template[] = [
-  { id: 'pi', name: 'Estimate π', says: 'JavaScript, four parts side by side, each throwing 20 million darts. Leaves a JSON file per part.', draft: { name: 'Estimate pi', runtime: 'javascript', code: PI, args: '', parts: '1 101\n2 202\n3 303\n4 404', cores: 0.5, memoryMib: 256 } },
+  { id: 'pi', name: 'Estimate π', says: 'JavaScript, four parts side by side, each throwing 200 million darts. Leaves a JSON file per part.', draft: { name: 'Estimate pi', runtime: 'javascript', code: PI, args: '', parts: '1 101\n2 202\n3 303\n4 404', cores: 0.5, memoryMib: 256 } },
   { id: 'fractal', name: 'Draw a fractal', says: 'JavaScript, one part. Leaves a picture to look at.', draft: { name: 'Mandelbrot', runtime: 'javascript', code: FRACTAL, args: '', parts: '', cores: 0.5, memoryMib: 256 } },
   { id: 'primes', name: 'Count primes', says: 'Python, one part. Counts the primes up to a number that you give as its argument.', draft: { name: 'Count primes', runtime: 'python', code: PRIMES, args: '2000000', parts: '', cores: 0.5, memoryMib: 768 } },
   { id: 'program', name: 'A program of the node', says: 'Runs a program that the node has, behind bubblewrap: here the one that tells which system it is.', draft: { name: 'Which system', runtime: 'native', code: '', args: 'uname -a', parts: '', cores: 0.5, memoryMib: 256 } },
