@@ -41,8 +41,8 @@ export const Figure = ({ label, children, hint }: { label: string; children: Rea
 )
 export const Credits = ({ of }: { of: string | bigint }) => <>{credits(of)} <small>credits</small></>
 export const Figures = ({ children }: { children: ReactNode }) => <div className="figures">{children}</div>
-export const Facts = ({ of }: { of: readonly (readonly [string, ReactNode])[] }) => (
-  <dl className="facts">{of.filter(([, value]) => value !== null && value !== undefined && value !== '').map(([name, value]) => <div key={name} className="fact"><dt>{name}</dt><dd>{value}</dd></div>)}</dl>
+export const Facts = ({ of, wide }: { of: readonly (readonly [string, ReactNode])[]; /** Two columns where there is room. */ wide?: boolean }) => (
+  <dl className={wide ? 'facts wide-facts' : 'facts'}>{of.filter(([, value]) => value !== null && value !== undefined && value !== '').map(([name, value]) => <div key={name} className="fact"><dt>{name}</dt><dd>{value}</dd></div>)}</dl>
 )
 
 export const Status = ({ look }: { look: Look }) => <Tooltip label={look.says} multiline maw={320} events={{ hover: true, focus: false, touch: true }}><Badge color={look.colour} leftSection={<span aria-hidden>{look.sign}</span>}>{look.word}</Badge></Tooltip>
