@@ -17,7 +17,7 @@ let failed = 0
 try {
   const data = await fill(market)
   const keys = { nobody: null, buyer: market.buyer, seller: market.demo.sellers[0]?.key ?? '', admin: market.demo.admin.key }
-  for (const [look, options] of Object.entries({ light: {}, dark: { dark: true }, phone: { width: 390, height: 800 } })) {
+  for (const [look, options] of Object.entries({ light: { height: 900 }, dark: { dark: true, height: 900 }, phone: { width: 390, height: 800 } })) {
     for (const who of ['nobody', 'buyer', 'seller', 'admin'] as const) {
       const { context, page, complaints } = await visit(browser, market.url, options)
       const key = keys[who]
@@ -26,7 +26,7 @@ try {
         try {
           await show(page, screen, data)
           await page.evaluate('scrollTo(0, 0)')
-          await page.screenshot({ path: join(folder, `${screen.name}-${look}.png`), fullPage: !values.window && !(await page.getByRole('dialog').first().isVisible()) })
+          await page.screenshot({ animations: 'disabled', path: join(folder, `${screen.name}-${look}.png`), fullPage: !values.window && !(await page.getByRole('dialog').first().isVisible()) })
           process.stdout.write(`${screen.name}-${look}.png\n`)
         } catch (error) { failed++; process.stderr.write(`${screen.name} (${look}): ${(error as Error).message.split('\n')[0]}\n`); await page.screenshot({ path: join(folder, `${screen.name}-${look}-failed.png`) }) }
       }
