@@ -1,5 +1,5 @@
 // What the parts write, live and from the first byte. The connection belongs to one attempt at a time. The view follows the end until one scrolls up.
-import { memo, useEffect, useMemo, useRef, useState } from 'react'
+import { memo, useDeferredValue, useEffect, useMemo, useRef, useState } from 'react'
 import { Button, Group, NativeSelect, Stack, Switch, Text, TextInput } from '@mantine/core'
 import type { Attempt, Job } from '@lumaris/protocol'
 import type { Client } from '@lumaris/sdk'
@@ -54,10 +54,12 @@ function Output({ client, attempt }: { client: Client; attempt: Attempt }) {
     return () => { leaving.abort(); clearTimeout(timer) }
   }, [client, attempt.id])
 
+  // The letter first, then the lines: ten thousand of them are not drawn between two keys.
+  const sought = useDeferredValue(find)
   const shown = useMemo(() => {
-    const wanted = find.toLowerCase()
+    const wanted = sought.toLowerCase()
     return log.current.lines.filter((line) => (stream === '' || line.stream === stream) && (wanted === '' || line.text.toLowerCase().includes(wanted)))
-  }, [version, find, stream])
+  }, [version, sought, stream])
   const blocks = useMemo(() => {
     // A block keeps its lines for ever, so that only the last ones are drawn again.
     const found = new Map<number, Line[]>()
@@ -84,7 +86,7 @@ function Output({ client, attempt }: { client: Client; attempt: Attempt }) {
       {error !== null && <Refusal error={error} />}
       <div className={`log${wrap ? '' : ' no-wrap'}${numbers ? ' numbers' : ''}`} ref={box} onScroll={scrolled} tabIndex={0} role="region" aria-label={`Output on ${visible(attempt.nodeName)}`}>
         {log.current.count > LINES_MAX && <div className="quiet">The latest {LINES_MAX.toLocaleString('en')} lines of {log.current.count.toLocaleString('en')}. All of them are in the download.</div>}
-        {blocks.map(([block, lines]) => <Block key={block} lines={lines} tail={lines.at(-1)?.text ?? ''} length={lines.length} />)}
+        {blocks.map(([block, lines]) => <Block key={block} lines={lines} tail={lines.at(-1)?.text ?? ''} length={lines.length} numbers={numbers} />)}
         {shown.length === 0 && <div className="quiet">{over ? (find || stream ? 'No line fits.' : 'It wrote nothing.') : find || stream ? 'No line fits so far.' : 'Nothing written so far.'}</div>}
       </div>
       <Group justify="space-between" gap="xs">
@@ -94,6 +96,11 @@ function Output({ client, attempt }: { client: Client; attempt: Attempt }) {
     </Stack>
   )
 }
-const Block = memo(function Block({ lines }: { lines: readonly Line[]; tail: string; length: number }) {
-  return <pre className={lines.length === BLOCK ? 'full' : undefined}>{lines.map((line) => <span key={line.number} className={line.stream} data-number={line.number}>{line.text}{'\n'}</span>)}</pre>
-}, (before, now) => before.length === now.length && before.tail === now.tail && before.lines[0]?.number === now.lines[0]?.number && before.lines.at(-1)?.number === now.lines.at(-1)?.number)
+/** Without numbers, lines of one stream that follow one another are one piece of text: ten thousand elements would make every search slow. */
+const Block = memo(function Block({ lines, numbers }: { lines: readonly Line[]; tail: string; length: number; numbers: boolean }) {
+  const className = lines.length === BLOCK ? 'full' : undefined
+  if (numbers) return <pre className={className}>{lines.map((line) => <span key={line.number} className={line.stream} data-number={line.number}>{line.text}{'\n'}</span>)}</pre>
+  const runs: { stream: string; number: number; text: string }[] = []
+  for (const line of lines) { const run = runs.at(-1); if (run?.stream === line.stream) run.text += `${line.text}\n`; else runs.push({ stream: line.stream, number: line.number, text: `${line.text}\n` }) }
+  return <pre className={className}>{runs.map((run) => <span key={run.number} className={run.stream}>{run.text}</span>)}</pre>
+}, (before, now) => before.numbers === now.numbers && before.length === now.length && before.tail === now.tail && before.lines[0]?.number === now.lines[0]?.number && before.lines.at(-1)?.number === now.lines.at(-1)?.number)

@@ -1,7 +1,7 @@
 // The small things that every screen is made of. They know no routes and no interface.
 import { useEffect, useRef, useState } from 'react'
 import type { ReactNode } from 'react'
-import { ActionIcon, Alert, Badge, Button, CopyButton, Group, Modal, Skeleton, Stack, Text, Title, Tooltip } from '@mantine/core'
+import { ActionIcon, Alert, Badge, Button, CopyButton, Group, Modal, Skeleton, Stack, Text, Title } from '@mantine/core'
 import type { UseQueryResult } from '@tanstack/react-query'
 import { isLumarisError } from '@lumaris/sdk'
 import { ago, credits, visible } from './format.ts'
@@ -45,7 +45,7 @@ export const Facts = ({ of, wide }: { of: readonly (readonly [string, ReactNode]
   <dl className={wide ? 'facts wide-facts' : 'facts'}>{of.filter(([, value]) => value !== null && value !== undefined && value !== '').map(([name, value]) => <div key={name} className="fact"><dt>{name}</dt><dd>{value}</dd></div>)}</dl>
 )
 
-export const Status = ({ look }: { look: Look }) => <Tooltip label={look.says} multiline maw={320} events={{ hover: true, focus: false, touch: true }}><Badge color={look.colour} leftSection={<span aria-hidden>{look.sign}</span>}>{look.word}</Badge></Tooltip>
+export const Status = ({ look }: { look: Look }) => <Badge title={look.says} color={look.colour} leftSection={<span aria-hidden>{look.sign}</span>}>{look.word}</Badge>
 
 /** A moment: how long ago it is, and exactly when on hover. */
 export function Moment({ at }: { at: number }) {
