@@ -61,7 +61,7 @@ try {
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
   })()`)
-  say(`${jobs.toLocaleString('en')} jobs, all scrolled to in ${((performance.now() - listed) / 1000).toFixed(1)} s; ${await page.evaluate('document.querySelectorAll(".rows tr.row").length')} rows in the page`)
+  say(`${jobs.toLocaleString('en')} jobs, all scrolled to in ${((performance.now() - listed) / 1000).toFixed(1)} s; ${String(await page.evaluate('document.querySelectorAll(".rows tr.row").length'))} rows in the page`)
   say(`  a scroll to anywhere: ${await feel(page, `(i) => { const rows = document.querySelector('.rows'); rows.scrollTop = rows.scrollHeight * ((i * 0.37) % 1) }`, 60)}`)
   say(`  a letter typed into the filter: ${await feel(page, TYPE, 30)}`)
 } finally {
