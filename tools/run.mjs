@@ -1,6 +1,6 @@
 // Runs a TypeScript file of this repository with the pinned Node, on a machine that may have nothing but some Node and npm.
 // Plain JavaScript on purpose, and nothing imported but Node's own: it is the one file that must run before anything is installed.
-//   node tools/run.mjs FILE.ts [arguments]
+//   node tools/run.mjs [--web] FILE.ts [arguments]        --web: with the screens built
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, statSync, readFileSync, writeFileSync } from 'node:fs'
 import { createHash } from 'node:crypto'
@@ -44,8 +44,11 @@ function findNode() {
 }
 
 if (!installed()) install()
-const [file, ...args] = process.argv.slice(2)
+const withWeb = process.argv[2] === '--web'
+const [file, ...args] = process.argv.slice(withWeb ? 3 : 2)
 if (!file) { process.stderr.write('usage: node tools/run.mjs FILE.ts [arguments]\n'); process.exit(2) }
+// A market without screens is still a market: a build that fails says so and stops nothing.
+if (withWeb) spawnSync(findNode(), ['--disable-warning=ExperimentalWarning', join(root, 'tools', 'build-web.ts')], { stdio: ['ignore', 2, 2] })
 const child = spawn(findNode(), ['--disable-warning=ExperimentalWarning', join(root, file), ...args],
   // Compiled and stripped code is kept: a server then starts sooner and takes a quarter less memory, because what strips types is never loaded.
   { stdio: 'inherit', env: { NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'lumaris'), ...process.env, PATH: `${join(root, 'node_modules', '.bin')}:${process.env.PATH}` } })

@@ -7,6 +7,8 @@ import { join } from 'node:path'
 const names = process.argv.slice(2)
 const dir = mkdtempSync(join(tmpdir(), 'lumaris-test-'))
 const report = join(dir, 'report.json')
+// The tests of the screens look at what is built: a build that fails must not leave them looking at an old one.
+const built = spawnSync(process.execPath, [join(import.meta.dirname, 'build-web.ts')], { stdio: 'inherit' }).status
 const checked = names.length > 0 ? 0 : spawnSync(process.execPath, [join(import.meta.dirname, 'check.ts')], { stdio: 'inherit' }).status
 const tested = spawnSync('vitest', ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...names], { stdio: 'inherit', env: { ...process.env, NODE_OPTIONS: '--disable-warning=ExperimentalWarning' } })
 
@@ -14,7 +16,8 @@ type Report = { numPassedTests: number; numFailedTests: number; numPendingTests:
 let counts: Report | null = null
 try { counts = JSON.parse(readFileSync(report, 'utf8')) as Report } catch { process.stdout.write('the tests wrote no report: they did not run to their end\n') }
 rmSync(dir, { recursive: true, force: true })
-const ok = checked === 0 && tested.status === 0 && counts !== null && counts.numPassedTests > 0
+const ok = built === 0 && checked === 0 && tested.status === 0 && counts !== null && counts.numPassedTests > 0
+if (built !== 0) process.stdout.write('the screens could not be built, see above\n')
 if (checked !== 0) process.stdout.write('types or lint: failed, see above\n')
 if (counts) process.stdout.write(`${counts.numPassedTests} passed, ${counts.numFailedTests} failed, ${counts.numPendingTests} skipped\n`)
 process.exit(ok ? 0 : 1)

@@ -16,7 +16,7 @@ const isTest = (file: string): boolean => /(?:\.test|\.contract|tiny-market|test
 // DESIGN's arrows: who may import whom. `cli` starts server and agent for `lumaris up`; testkit is for tests and may see everything pure.
 const MAY: Record<string, string[]> = {
   'packages/protocol': [], 'packages/domain': ['protocol'], 'packages/link': ['protocol'], 'packages/sdk': ['protocol', 'link'], 'packages/testkit': ['protocol', 'domain', 'link'],
-  'apps/server': ['protocol', 'domain', 'link'], 'apps/agent': ['protocol', 'domain', 'link'], 'apps/cli': ['protocol', 'sdk', 'server', 'agent'],
+  'apps/server': ['protocol', 'domain', 'link'], 'apps/agent': ['protocol', 'domain', 'link'], 'apps/cli': ['protocol', 'sdk', 'server', 'agent'], 'apps/web': ['protocol', 'sdk'],
 }
 
 test('packages import only along the arrows', () => {

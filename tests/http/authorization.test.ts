@@ -12,7 +12,7 @@ const CALLERS: Caller[] = ['anyone', 'buyerA', 'buyerB', 'sellerA', 'sellerB', '
 // buyerA owns the job, its attempt, the quote and the key; sellerA the node. `readOnlyKey` is buyerA with only jobs:read.
 const PEOPLE: Caller[] = ['buyerA', 'buyerB', 'sellerA', 'sellerB', 'admin']
 const MAY: Record<RouteName, Caller[] | 'all'> = {
-  register: 'all', login: 'all', refresh: 'all', enrolNode: 'all', healthz: 'all', readyz: 'all', metrics: 'all', openapi: 'all',
+  register: 'all', login: 'all', refresh: 'all', enrolNode: 'all', openBrowserSession: 'all', renewBrowserSession: 'all', endBrowserSession: 'all', marketSummary: 'all', healthz: 'all', readyz: 'all', metrics: 'all', openapi: 'all',
   logout: [...PEOPLE, 'readOnlyKey'], me: [...PEOPLE, 'readOnlyKey'], createKey: PEOPLE, listKeys: PEOPLE, revokeKey: ['buyerA'],
   createQuote: ['buyerA', 'buyerB'], getQuote: ['buyerA', 'readOnlyKey'], submitJob: ['buyerA', 'buyerB'], listJobs: [...PEOPLE, 'readOnlyKey'],
   getJob: ['buyerA', 'admin', 'readOnlyKey'], cancelJob: ['buyerA', 'admin'], recordMerged: ['buyerA'], listTasks: ['buyerA', 'admin', 'readOnlyKey'], listAttempts: ['buyerA', 'admin', 'readOnlyKey'],
@@ -25,7 +25,7 @@ const MAY: Record<RouteName, Caller[] | 'all'> = {
 }
 const BODIES: Partial<Record<RouteName, unknown>> = {
   createKey: { label: 'x', scopes: ['jobs:read'] }, createQuote: { spec: { command: ['fake:exit', '0'] } }, submitJob: { cap: '1000', spec: { command: ['fake:exit', '0'] } }, createStanding: { spec: { command: ['fake:exit', '0'], resources: { cpuMillis: 900_000 } } }, createEnrolment: {}, recordMerged: { sha256: '0'.repeat(64), size: 1 }, priceNode: { cpuHour: '5' },
-  createTopup: { amount: '5' }, login: { email: 'a@b', password: 'x' }, refresh: { refreshToken: 'x'.repeat(30) }, register: { email: 'nobody', password: 'x', name: 'x' },
+  createTopup: { amount: '5' }, login: { email: 'a@b', password: 'x' }, openBrowserSession: { email: 'a@b', password: 'x' }, refresh: { refreshToken: 'x'.repeat(30) }, register: { email: 'nobody', password: 'x', name: 'x' },
   enrolNode: { token: 'x'.repeat(30), publicKey: 'x'.repeat(43), proof: 'x'.repeat(86), name: 'x', capacity: { cpuMillis: 1, memoryBytes: 1, diskBytes: 1, gpus: 0 }, agentVersion: '1' },
 }
 const NOBODYS = '0'.repeat(26)

@@ -41,7 +41,11 @@ async function main(context: Context, options: { port: number; exit: boolean; da
     if (good === null) return EXIT.interrupted
     if (options.exit) return good ? EXIT.ok : EXIT.failed
     context.note(`
-Try it, in another terminal:
+In a browser: ${market.url}/   (sign up, or go on as somebody of this demo: the address signs in that one tab)
+  the buyer     ${market.url}/sign-in#key=${market.keys.buyer}
+  a seller      ${market.url}/sign-in#key=${market.keys.seller}
+  the operator  ${market.url}/sign-in#key=${market.keys.admin}
+In another terminal:
   npx lumaris run -- echo hello                 a program of the node (needs bubblewrap there)
   npx lumaris run --runtime python -- python3 -c 'print(6 * 7)'
   npx lumaris jobs        npx lumaris wallet        npx lumaris --as admin nodes

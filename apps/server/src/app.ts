@@ -17,6 +17,7 @@ import { Engine } from './engine/engine.ts'
 import { createGateway } from './gateway/gateway.ts'
 import type { Gateway } from './gateway/gateway.ts'
 import { blobHandlers } from './http/blobs.ts'
+import { browserSessionHandlers } from './http/browser-sessions.ts'
 import { identityHandlers } from './http/identity.ts'
 import { jobHandlers } from './http/jobs.ts'
 import { marketHandlers } from './http/market.ts'
@@ -24,6 +25,7 @@ import { moneyHandlers } from './http/money.ts'
 import { nodeHandlers } from './http/nodes.ts'
 import { buildHttp } from './http/server.ts'
 import { standingHandlers } from './http/standing.ts'
+import { createWeb } from './http/web.ts'
 import { createIdentity } from './identity/identity.ts'
 import type { Identity } from './identity/identity.ts'
 import { loadSecrets } from './identity/secrets.ts'
@@ -47,6 +49,8 @@ export type ServerConfig = {
   /** How long earnings wait before they can be paid out. */
   readonly disputeMs?: number | undefined
   readonly blobBytesMax?: number | undefined
+  /** The built screens; without them the server says so on `/`. */
+  readonly webDir?: string | undefined
 }
 
 export type App = {
@@ -61,6 +65,8 @@ const DISPUTE_MS = 24 * 3_600_000
 const RELEASE_EVERY_MS = 60_000, RELEASES_MAX = 500
 const LOG_BYTES_MAX = 64 * 1024 * 1024
 const BLOB_BYTES_MAX = 5 * 1024 ** 3
+/** Where `tools/build-web.ts` leaves the screens. */
+const WEB_DIR = join(import.meta.dirname, '../../web/dist')
 const SWEEP_EVERY_MS = 600_000, UPLOAD_KEPT_MS = 24 * 3_600_000
 
 export type RunningServer = { readonly url: string; readonly app: App; stop(): Promise<void> }
@@ -90,7 +96,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     engine.on('reloaded', () => app.gateway.dropAll())
     await engine.start()
     closing.push(() => engine.stop())
-    const http = httpOf(app)
+    const http = httpOf(app, config.webDir ?? WEB_DIR)
     closing.push(() => http.close(), () => app.gateway.close()) // closed in reverse: HTTP would wait for the agents' sockets
     http.server.on('upgrade', (request, socket, head) => {
       if (request.url === '/v1/agent') app.gateway.upgrade(request, socket, head)
@@ -115,7 +121,7 @@ async function pass(log: Log, name: string, once: () => Promise<unknown>): Promi
   try { await once() } catch (error) { log.error({ err: error, loop: name }, 'a pass failed; the next one tries again') }
 }
 
-function httpOf(app: App): FastifyInstance {
+function httpOf(app: App, webDir: string): FastifyInstance {
   const authenticate = (header: string | undefined) => {
     if (header === undefined) return { kind: 'anyone' } as const
     const token = /^Bearer ([\x21-\x7e]{1,1000})$/i.exec(header)?.[1]
@@ -124,8 +130,8 @@ function httpOf(app: App): FastifyInstance {
     return agent ? ({ kind: 'agent', ...agent } as const) : app.identity.authenticate(token)
   }
   return buildHttp({
-    handlers: { ...identityHandlers(app), ...jobHandlers(app), ...blobHandlers(app), ...nodeHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app) },
-    authenticate, log: app.log, newRequestId: () => app.ids.make('req'), onDone: (route, status, ms) => app.metrics.request(route, status, ms),
+    handlers: { ...identityHandlers(app), ...browserSessionHandlers(app), ...jobHandlers(app), ...blobHandlers(app), ...nodeHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app) },
+    authenticate, log: app.log, newRequestId: () => app.ids.make('req'), onDone: (route, status, ms) => app.metrics.request(route, status, ms), web: createWeb(webDir),
   })
 }
 

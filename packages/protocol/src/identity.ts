@@ -12,6 +12,9 @@ export const Login = z.strictObject({ email: Email, password: z.string().min(1).
 export const Refresh = z.strictObject({ refreshToken: z.string().min(20).max(200) }).meta({ id: 'Refresh' })
 export const Tokens = z.object({ accessToken: z.string(), refreshToken: z.string(), expiresInMs: z.number().int(), user: UserId }).meta({ id: 'Tokens' })
 export type Tokens = z.infer<typeof Tokens>
+/** As `Tokens`, for a page: its refresh token is in the cookie. */
+export const BrowserTokens = z.object({ accessToken: z.string(), expiresInMs: z.number().int(), user: UserId }).meta({ id: 'BrowserTokens' })
+export type BrowserTokens = z.infer<typeof BrowserTokens>
 export const User = z.object({ id: UserId, email: z.string(), name: z.string(), roles: z.array(Role), createdAt: Instant }).meta({ id: 'User' })
 export type User = z.infer<typeof User>
 export const CreateKey = z.strictObject({ label: z.string().min(1).max(80), scopes: z.array(Scope).min(1).max(8), expiresInMs: z.number().int().min(60_000).optional() }).meta({ id: 'CreateKey' })

@@ -131,3 +131,19 @@ export const MarketTable = z.object({
   decisions: z.array(z.object({ at: Instant, job: JobId, node: NodeId, nodeName: z.string(), need: z.string(), total: Amount })),
 }).meta({ id: 'MarketTable' })
 export type MarketTable = z.infer<typeof MarketTable>
+
+const Spread = z.object({ least: Amount, median: Amount, most: Amount })
+/** The market as anybody may see it: sums and spreads, nobody's nodes or jobs by name. */
+export const MarketSummary = z.object({
+  at: Instant,
+  /** Nodes that take work now, of all that ever joined and were not retired. */
+  nodes: z.object({ online: z.number().int(), joined: z.number().int() }),
+  /** What the nodes that take work offer, and what of it is free. */
+  offered: Capacity, free: Capacity,
+  attempts: z.object({ live: z.number().int() }), jobs: z.object({ live: z.number().int() }),
+  /** What the market keeps of a bill, in hundredths of a percent. */
+  feeBasisPoints: z.number().int(),
+  /** One line for each region and strongest level of isolation. */
+  prices: z.array(z.object({ region: z.string(), level: Level, nodes: z.number().int(), cpuHour: Spread, memoryGibHour: Spread, gpuHour: Spread.optional() })),
+}).meta({ id: 'MarketSummary' })
+export type MarketSummary = z.infer<typeof MarketSummary>

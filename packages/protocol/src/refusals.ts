@@ -22,6 +22,7 @@ export const REFUSALS = {
   // who is asking
   unauthenticated: no(401, 'You are not signed in', 'Send Authorization: Bearer with an API key or an access token (lumaris login).'),
   invalid_credentials: no(401, 'E-mail or password is wrong', 'Check both; after several tries you must wait.'),
+  foreign_origin: no(403, 'The request comes from another site', 'Open the market under its own address and sign in there.'),
   token_expired: no(401, 'The access token has expired', 'Refresh it, or sign in again.'),
   token_revoked: no(401, 'The session or key was revoked', 'Sign in again, or make a new key.'),
   forbidden: no(403, 'You may not do this', 'Your role or the scopes of your key do not allow it.'),

@@ -1,14 +1,14 @@
 import { z } from 'zod'
 import { AttemptId, Instant, JobId, KeyId, NodeId, QuoteId, Sha256, StandingId } from './ids.ts'
 import { Amount } from './money.ts'
-import { Attempt, Explanation, Job, JobEvent, JobState, MarketTable, MergedResult, NodeExplanation, Results, Task } from './job.ts'
+import { Attempt, Explanation, Job, JobEvent, JobState, MarketSummary, MarketTable, MergedResult, NodeExplanation, Results, Task } from './job.ts'
 import { JobSpec } from './job-spec.ts'
 import { EnrolNode, Enrolment, Node, NodeName, PriceSheet } from './node.ts'
 import { Entry, LedgerCheck, Topup, Wallet } from './ledger.ts'
 import { Quote } from './quote.ts'
 import { Receipt } from './receipt.ts'
 import { CreateStanding, Standing } from './standing.ts'
-import { CreateKey, Key, Login, NewKey, Refresh, Register, Tokens, User } from './identity.ts'
+import { BrowserTokens, CreateKey, Key, Login, NewKey, Refresh, Register, Tokens, User } from './identity.ts'
 import type { Scope } from './identity.ts'
 import { Earnings } from './owner.ts'
 import type { RefusalCode } from './refusals.ts'
@@ -52,6 +52,9 @@ export const routes = {
   login: route({ id: 'login', method: 'POST', path: '/v1/sessions', summary: 'Sign in', who: 'anyone', body: Login, reply: Tokens, status: 201, refuses: ['invalid_credentials', 'too_many_attempts'] }),
   refresh: route({ id: 'refresh', method: 'POST', path: '/v1/sessions/refresh', summary: 'Exchange a refresh token for new tokens', who: 'anyone', body: Refresh, reply: Tokens, refuses: ['token_revoked', 'token_expired', 'invalid_credentials'] }),
   logout: route({ id: 'logout', method: 'DELETE', path: '/v1/sessions', summary: 'End this session', who: 'user', status: 204, refuses: [] }),
+  openBrowserSession: route({ id: 'openBrowserSession', method: 'POST', path: '/v1/browser-sessions', summary: 'Sign in from a page: the refresh token stays in a cookie that no script can read', who: 'anyone', body: Login, reply: BrowserTokens, status: 201, refuses: ['foreign_origin', 'invalid_credentials', 'too_many_attempts'] }),
+  renewBrowserSession: route({ id: 'renewBrowserSession', method: 'POST', path: '/v1/browser-sessions/renew', summary: 'A new access token for the cookie of this browser', who: 'anyone', reply: BrowserTokens, refuses: ['foreign_origin', 'unauthenticated', 'token_revoked', 'token_expired', 'invalid_credentials'] }),
+  endBrowserSession: route({ id: 'endBrowserSession', method: 'DELETE', path: '/v1/browser-sessions', summary: 'Forget the cookie and end its session', who: 'anyone', status: 204, refuses: ['foreign_origin'] }),
   me: route({ id: 'me', method: 'GET', path: '/v1/users/me', summary: 'Who am I', who: 'user', reply: User, refuses: [] }),
   createKey: route({ id: 'createKey', method: 'POST', path: '/v1/keys', summary: 'Make an API key; its secret is shown once', who: 'user', scope: 'keys:write', body: CreateKey, reply: NewKey, status: 201, refuses: ['scope_not_allowed'] }),
   listKeys: route({ id: 'listKeys', method: 'GET', path: '/v1/keys', summary: 'My API keys', who: 'user', scope: 'keys:write', reply: list(Key), refuses: [] }),
@@ -97,6 +100,7 @@ export const routes = {
   listEntries: route({ id: 'listEntries', method: 'GET', path: '/v1/entries', summary: 'Every movement of my money, newest first', who: 'user', scope: 'wallet:read', query: Page, reply: list(Entry), refuses: [] }),
   createTopup: route({ id: 'createTopup', method: 'POST', path: '/v1/topups', summary: 'Add credits', who: 'buyer', scope: 'wallet:write', body: Topup, reply: Wallet, status: 201, idempotent: true, refuses: ['topup_not_allowed', 'amount_not_allowed', 'idempotency_conflict', 'overloaded'] }),
   // the market itself
+  marketSummary: route({ id: 'marketSummary', method: 'GET', path: '/v1/market', summary: 'The market in figures: what is on offer, at which prices, and how busy it is', who: 'anyone', reply: MarketSummary, refuses: [] }),
   checkLedger: route({ id: 'checkLedger', method: 'GET', path: '/v1/admin/ledger', summary: 'Does everything sum to zero', who: 'admin', scope: 'admin', reply: LedgerCheck, refuses: [] }),
   marketTable: route({ id: 'marketTable', method: 'GET', path: '/v1/admin/market', summary: 'The matchmaking table: nodes, waiting work, last decisions', who: 'admin', scope: 'admin', reply: MarketTable, refuses: [] }),
   healthz: route({ id: 'healthz', method: 'GET', path: '/healthz', summary: 'Is the process alive', who: 'anyone', reply: z.object({ status: z.literal('ok'), version: z.string() }), refuses: [] }),

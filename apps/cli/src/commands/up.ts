@@ -11,7 +11,7 @@ import { profileFiles, writeProfile } from '../profile.ts'
 import type { Identity } from '../profile.ts'
 
 export type UpOptions = { port: number; host: string; data?: string; database?: string; agents: number; logLevel: string }
-export type Market = { readonly url: string; readonly keys: { readonly buyer: string; readonly admin: string }; readonly profile: string; readonly nodes: readonly { name: string; nodeId: string }[]; stop(): Promise<void> }
+export type Market = { readonly url: string; readonly keys: { readonly buyer: string; readonly seller: string; readonly admin: string }; readonly profile: string; readonly nodes: readonly { name: string; nodeId: string }[]; stop(): Promise<void> }
 
 export function define(command: Command, withContext: WithContext): void {
   command
@@ -79,6 +79,6 @@ export async function startMarket(context: Context, options: UpOptions, tell: (t
       await agent.ready
       return { name, nodeId: agent.nodeId }
     }))
-    return { url: server.url, keys: { buyer: demo.buyer.key, admin: demo.admin.key }, profile: file, nodes: agents, stop }
+    return { url: server.url, keys: { buyer: demo.buyer.key, seller: demo.sellers[0]?.key ?? '', admin: demo.admin.key }, profile: file, nodes: agents, stop }
   } catch (error) { await stop(); throw error }
 }

@@ -8,6 +8,7 @@ import type { z } from 'zod'
 import { Refused, sendRefusal, zodErrors } from './problem.ts'
 import { mayCall } from './policy.ts'
 import type { Principal, UserPrincipal } from './policy.ts'
+import type { Web } from './web.ts'
 import type { Log } from '../log.ts'
 import { InvariantError } from '@lumaris/domain'
 
@@ -26,7 +27,7 @@ export type Call<R> = {
 export type Handler<R> = (call: Call<R>) => Promise<Reply<R> | Refusal | null | undefined>
 export type Handlers = { readonly [Name in RouteName]: Handler<Routes[Name]> }
 
-export type HttpPorts = { readonly handlers: Handlers; readonly authenticate: (header: string | undefined) => Promise<Principal | Refusal> | Principal | Refusal; readonly log: Log; readonly newRequestId: () => string; readonly onDone?: (route: string, status: number, ms: number) => void }
+export type HttpPorts = { readonly handlers: Handlers; readonly authenticate: (header: string | undefined) => Promise<Principal | Refusal> | Principal | Refusal; readonly log: Log; readonly newRequestId: () => string; readonly onDone?: (route: string, status: number, ms: number) => void; readonly web?: Web }
 
 declare module 'fastify' { interface FastifyRequest { text: string } }
 
@@ -51,7 +52,7 @@ export function buildHttp(ports: HttpPorts): FastifyInstance {
   for (const [name, route] of Object.entries(routes) as [RouteName, Route][]) register(app, ports, route, ports.handlers[name] as Handler<Route>)
   app.setNotFoundHandler(async (request, reply) => {
     const known = (Object.values(routes) as Route[]).some((route) => new RegExp(`^${route.path.replace(/:[a-z0-9]+/g, '[^/]+')}$`).test(request.url.split('?')[0] ?? ''))
-    return sendRefusal(reply, refuse(known ? 'method_not_allowed' : 'route_not_found'))
+    return (known ? null : ports.web?.(request, reply)) ?? sendRefusal(reply, refuse(known ? 'method_not_allowed' : 'route_not_found'))
   })
   app.setErrorHandler(async (error, request, reply) => onError(error, request, reply, ports.log))
   return app

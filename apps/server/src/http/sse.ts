@@ -28,7 +28,7 @@ export async function sendEvents(log: Log, request: FastifyRequest, reply: Fasti
       if (gone.signal.aborted) break
       raw.write(events.map(({ id, event, data }) => `id: ${id}\nevent: ${event}\ndata: ${JSON.stringify(data)}\n\n`).join(''))
       if (raw.writableLength > BACKLOG_MAX) { raw.destroy(); break }
-      if (raw.writableNeedDrain) await new Promise<void>((resolve) => { raw.once('drain', resolve); raw.once('close', resolve) })
+      if (raw.writableNeedDrain) await new Promise<void>((resolve) => { const go = (): void => { raw.off('drain', go); raw.off('close', go); resolve() }; raw.once('drain', go); raw.once('close', go) })
     }
     if (!gone.signal.aborted) raw.write('event: end\ndata: {}\n\n')
   } catch (error) {

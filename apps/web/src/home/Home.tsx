@@ -1,0 +1,54 @@
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
+import type { JobState } from '@lumaris/protocol'
+import { JobRows } from '../jobs/JobRows.tsx'
+import { countQuery, jobsQuery, keysQuery, walletQuery } from '../queries.ts'
+import { Told } from '../submit/TellMe.tsx'
+import { useSession } from '../session/use-session.ts'
+import { Credits, Empty, Figure, Figures, Loaded, Page, Panel } from '../ui/parts.tsx'
+import { ButtonLink, TextLink } from '../shell/links.tsx'
+
+export function Home() {
+  const { client, user } = useSession()
+  const wallet = useQuery(walletQuery(client)), jobs = useInfiniteQuery(jobsQuery(client, undefined, 5))
+  const latest = jobs.data?.pages[0]?.data
+  return (
+    <Page title={`Hello, ${user.name}`} actions={<ButtonLink to="/submit">New job</ButtonLink>}>
+      <Loaded query={wallet}>{(money) => (
+        <Figures>
+          <Figure label="Available" hint={<TextLink to="/wallet" size="sm">Wallet</TextLink>}><Credits of={money.available} /></Figure>
+          <Figure label="Held for jobs" hint="comes back where it is not used"><Credits of={money.held} /></Figure>
+          <Figure label="Spent" hint="on all jobs so far"><Credits of={money.spent} /></Figure>
+        </Figures>
+      )}</Loaded>
+      <Figures><Count state="running" label="Running" /><Count state="queued" label="Queued" /><Count state="failed" label="Failed" /></Figures>
+      <FirstSteps ran={latest === undefined ? undefined : latest.length > 0} funded={wallet.data && (wallet.data.available !== '0' || wallet.data.spent !== '0' || wallet.data.held !== '0')} />
+      <Told />
+      <Panel title="Latest jobs" id="latest" actions={latest && latest.length > 0 && <TextLink to="/jobs" size="sm">All jobs</TextLink>}>
+        <Loaded query={jobs} lines={5}>{({ pages }) => (pages[0]?.data.length ? <JobRows jobs={pages[0].data} /> : <Empty title="No jobs yet">A template is the quickest way to see one run: <TextLink to="/submit" search={{ template: 'pi' }}>estimate π in four parts</TextLink>.</Empty>)}</Loaded>
+      </Panel>
+    </Page>
+  )
+}
+function Count({ state, label }: { state: JobState; label: string }) {
+  const { client } = useSession()
+  const count = useQuery(countQuery(client, state))
+  return <Figure label={label} hint={<TextLink to="/jobs" search={{ state }} size="sm">Show them</TextLink>}>{count.data ?? <span aria-busy="true">…</span>}</Figure>
+}
+
+/** What a newcomer does first; gone when all of it is done. */
+function FirstSteps({ ran, funded }: { ran: boolean | undefined; funded: boolean | undefined }) {
+  const { client } = useSession()
+  const keys = useQuery({ ...keysQuery(client), throwOnError: false })
+  const hasKey = keys.data && keys.data.data.length > 0
+  if (ran === undefined || funded === undefined || keys.isPending || (ran && funded && (hasKey ?? true))) return null
+  const step = (done: boolean, text: React.ReactNode) => <li><span aria-hidden>{done ? '✓' : '○'}</span> {done ? <span className="done">{text} (done)</span> : text}</li>
+  return (
+    <Panel title="First steps" id="first-steps">
+      <ul className="checks">
+        {step(funded, <TextLink to="/wallet">Add demo credits</TextLink>)}
+        {step(ran, <TextLink to="/submit" search={{ template: 'pi' }}>Run a template</TextLink>)}
+        {keys.data && step(hasKey === true, <TextLink to="/keys">Make an API key for your programs</TextLink>)}
+      </ul>
+    </Panel>
+  )
+}

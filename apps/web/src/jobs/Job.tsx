@@ -1,0 +1,137 @@
+import { useState } from 'react'
+import { Button, Group, Progress, Stack, Tabs, Text } from '@mantine/core'
+import { useQuery } from '@tanstack/react-query'
+import { getRouteApi } from '@tanstack/react-router'
+import type { Attempt, Job, JobEvent, Task } from '@lumaris/protocol'
+import { PARTS_MAX, attemptsQuery, jobQuery, tasksQuery } from '../queries.ts'
+import { hasRole, useClient, useSession } from '../session/use-session.ts'
+import { cores, credits, creditsText, duration, plural, size, visible } from '../ui/format.ts'
+import { Command, Confirm, Facts, Id, Loaded, Moment, Page, Panel, Refusal, Status, useNow } from '../ui/parts.tsx'
+import { useGathered } from '../ui/use-gathered.ts'
+import { ATTEMPT, JOB, TASK, bearsText, causeText } from '../ui/states.ts'
+import { Cost } from './Cost.tsx'
+import { jobName } from './JobRows.tsx'
+import { Logs } from './Logs.tsx'
+import { TABS } from './tabs.ts'
+import type { JobTab } from './tabs.ts'
+import { Use } from './Use.tsx'
+import { ResultFiles } from './ResultFiles.tsx'
+import { Why } from './Why.tsx'
+import { ButtonLink, TextLink } from '../shell/links.tsx'
+
+const route = getRouteApi('/inside/jobs/$job')
+export function JobScreen() {
+  const { job: id } = route.useParams()
+  const client = useClient()
+  const job = useQuery(jobQuery(client, id))
+  if (!job.data) return <Page title="Job"><Loaded query={job}>{() => null}</Loaded></Page>
+  return <Shown key={id} job={job.data} />
+}
+
+function Shown({ job }: { job: Job }) {
+  const { client, user } = useSession()
+  const { tab, part } = route.useSearch(), navigate = route.useNavigate()
+  const [cancelling, setCancelling] = useState(false)
+  const live = job.state === 'queued' || job.state === 'running'
+  const tasks = useQuery(tasksQuery(client, job.id, live)), attempts = useQuery(attemptsQuery(client, job.id, live))
+  const now = useNow(1_000, live)
+  const goto = (to: { tab?: JobTab; part?: number | undefined }): void => void navigate({ search: (before) => ({ ...before, ...to }), replace: true })
+  const shownTab = tab ?? 'parts'
+  return (
+    <Page title={jobName(job)} intro={<Id id={job.id} what="job id" />} actions={<>
+      {hasRole(user, 'buyer') && <ButtonLink variant="default" to="/submit" search={{ from: job.id }}>Run again…</ButtonLink>}
+      <Button variant="default" color="red" disabled={!live} title={live ? undefined : 'It has already ended'} onClick={() => setCancelling(true)}>Cancel</Button>
+    </>}>
+      <Panel>
+        <Stack gap="sm">
+          <Group gap="sm"><Status look={JOB[job.state]} /><Text size="sm" role="status">{JOB[job.state].says}{job.cause && job.state !== 'completed' ? ` The reason: ${causeText(job.cause)}.` : ''}{job.exitCode !== null && job.exitCode !== 0 ? ` Exit code ${job.exitCode}.` : ''}</Text></Group>
+          <Phases job={job} now={now} />
+          {job.tasks.total > 1 && <div><Progress.Root aria-hidden><Progress.Section value={(100 * job.tasks.done) / job.tasks.total} color="green" /><Progress.Section value={(100 * job.tasks.failed) / job.tasks.total} color="red" /><Progress.Section value={(100 * job.tasks.running) / job.tasks.total} /></Progress.Root><Text size="sm" mt={4}>{job.tasks.done} of {plural(job.tasks.total, 'part')} done{job.tasks.running > 0 ? `, ${job.tasks.running} running` : ''}{job.tasks.queued > 0 && live ? `, ${job.tasks.queued} waiting` : ''}{job.tasks.failed > 0 ? `, ${job.tasks.failed} failed` : ''}</Text></div>}
+          <Facts wide of={[[live ? 'Cost so far' : 'Cost', `${creditsText(job.cost)} of at most ${credits(job.cap)}`], ['Came back', live ? null : creditsText(job.refunded)], ['Each part has', `${cores(job.spec.resources.cpuMillis)}, ${size(job.spec.resources.memoryBytes)} memory, ${size(job.spec.resources.diskBytes)} disk`], ['Submitted', <Moment at={job.createdAt} />]]} />
+        </Stack>
+      </Panel>
+      <Tabs value={shownTab} onChange={(value) => goto({ tab: (value ?? 'parts') as JobTab })} keepMounted={false}>
+        <Tabs.List aria-label="About this job" className="tabs">{(Object.entries(TABS) as [JobTab, string][]).map(([key, name]) => <Tabs.Tab key={key} value={key}>{name}</Tabs.Tab>)}</Tabs.List>
+        <div className="tab-body">
+          <Tabs.Panel value="parts"><Loaded query={tasks}>{(list) => <Parts job={job} tasks={list} attempts={attempts.data ?? []} part={part} choose={(index) => goto({ part: index })} logs={(index) => goto({ part: index, tab: 'logs' })} now={now} />}</Loaded></Tabs.Panel>
+          <Tabs.Panel value="logs"><Loaded query={attempts}>{(list) => <Logs job={job} attempts={list} part={part} choose={(index) => goto({ part: index })} />}</Loaded></Tabs.Panel>
+          <Tabs.Panel value="results"><ResultFiles job={job} /></Tabs.Panel>
+          <Tabs.Panel value="cost"><Loaded query={attempts}>{(list) => <Cost job={job} attempts={list} />}</Loaded></Tabs.Panel>
+          <Tabs.Panel value="why"><Why job={job} /></Tabs.Panel>
+          <Tabs.Panel value="history"><History job={job} /></Tabs.Panel>
+          <Tabs.Panel value="spec"><Stack><pre className="preview" tabIndex={0} aria-label="The request">{visible(JSON.stringify(job.spec, null, 2))}</pre><Command line={`npx lumaris job ${job.id}`} /></Stack></Tabs.Panel>
+        </div>
+      </Tabs>
+      <Confirm opened={cancelling} close={() => setCancelling(false)} title={`Cancel “${jobName(job)}”?`} yes="Cancel the job" act={async () => { await client.cancel(job.id) }}>
+        <Text size="sm">What runs is stopped. What ran until then is billed; the rest of the {creditsText(job.cap)} comes back. It cannot be taken back, but the job can be run again.</Text>
+      </Confirm>
+    </Page>
+  )
+}
+
+function Phases({ job, now }: { job: Job; now: number }) {
+  const queuedMs = (job.startedAt ?? job.endedAt ?? now) - job.createdAt, runMs = job.startedAt === undefined ? null : (job.endedAt ?? now) - job.startedAt
+  const step = (name: string, reached: boolean, took: string) => <li className={reached ? 'reached' : 'ahead'}><span aria-hidden>{reached ? '●' : '○'}</span>{name}{took && <Text span size="sm" c="dimmed" fw={400} className="number">{took}</Text>}</li>
+  return (
+    <ol className="phases" aria-label="Phases">
+      {step('Queued', true, duration(queuedMs))}
+      {step('Running', job.startedAt !== undefined, runMs === null ? '' : duration(runMs))}
+      {step(job.endedAt === undefined ? 'Ended' : JOB[job.state].word, job.endedAt !== undefined, '')}
+    </ol>
+  )
+}
+
+export const partName = (job: Job, index: number): string => visible(job.spec.tasks[index]?.args?.join(' ') ?? '')
+const latestOf = (task: Task, attempts: readonly Attempt[]): Attempt | undefined => attempts.filter((one) => one.task === task.id).at(-1)
+
+function Parts({ job, tasks, attempts, part, choose, logs, now }: { job: Job; tasks: readonly Task[]; attempts: readonly Attempt[]; part: number | undefined; choose: (index: number | undefined) => void; logs: (index: number) => void; now: number }) {
+  const chosen = tasks.find((task) => task.index === (part ?? (tasks.length === 1 ? 0 : -1)))
+  return (
+    <Stack>
+      {tasks.length > 1 && <ul className="grid-parts">{tasks.map((task) => {
+        const look = TASK[task.state], attempt = latestOf(task, attempts)
+        return <li key={task.id}><button type="button" className={`part ${look.colour}`} aria-pressed={chosen === task} onClick={() => choose(chosen === task ? undefined : task.index)}><span aria-hidden>{look.sign}</span> {task.index + 1}. {look.word}<small>{attempt ? visible(attempt.nodeName) : 'no node yet'}</small></button></li>
+      })}</ul>}
+      {job.tasks.total > tasks.length && tasks.length >= PARTS_MAX && <Text size="sm" c="dimmed">The first {PARTS_MAX.toLocaleString('en')} of {job.tasks.total.toLocaleString('en')} parts. All of them: <code>npx lumaris job {job.id} --json</code></Text>}
+      {chosen ? <Chosen job={job} task={chosen} attempts={attempts.filter((one) => one.task === chosen.id)} logs={() => logs(chosen.index)} now={now} /> : <Text size="sm" c="dimmed">Choose a part to see where it ran.</Text>}
+    </Stack>
+  )
+}
+function Chosen({ job, task, attempts, logs, now }: { job: Job; task: Task; attempts: readonly Attempt[]; logs: () => void; now: number }) {
+  return (
+    <Panel id="chosen" title={job.tasks.total > 1 ? <>Part {task.index + 1} {partName(job, task.index) && <code className="quiet">{partName(job, task.index)}</code>}</> : 'Where it ran'} actions={attempts.length > 0 && <Button size="xs" variant="default" onClick={logs}>Its output</Button>}>
+      {attempts.length === 0 ? <Text size="sm">{task.state === 'queued' ? <>It waits for a node. <TextLink to="/jobs/$job" params={{ job: job.id }} search={{ tab: 'why' }} size="sm">Why?</TextLink></> : 'It was never placed.'}</Text> : (
+        <div className="scroll-box" tabIndex={0} role="region" aria-label="Attempts"><table className="table">
+          <thead><tr><th>Node</th><th>State</th><th>Behind</th><th className="right">Ran</th><th className="right">CPU time</th><th className="right">Memory, most</th></tr></thead>
+          <tbody>{attempts.map((attempt) => (
+            <tr key={attempt.id}>
+              <td>{visible(attempt.nodeName)}</td>
+              <td><Status look={ATTEMPT[attempt.state]} />{attempt.cause && <Text size="sm">{causeText(attempt.cause)}; {bearsText(attempt.cause)}</Text>}{attempt.detail && <Text size="sm" c="dimmed">{visible(attempt.detail)}</Text>}</td>
+              <td>{attempt.driver} ({attempt.level})</td>
+              <td className="right number">{attempt.endedAt === undefined && attempt.startedAt !== undefined ? duration(now - attempt.startedAt) : duration(attempt.usage.runMs)}</td>
+              <td className="right number">{attempt.usage.cpuMs > 0 ? duration(attempt.usage.cpuMs) : '–'}</td><td className="right number">{attempt.usage.memoryPeakBytes > 0 ? size(attempt.usage.memoryPeakBytes) : '–'}</td>
+            </tr>))}</tbody>
+        </table></div>)}
+      {attempts.filter((one) => one.startedAt !== undefined).slice(-1).map((one) => <Use key={one.id} attempt={one} />)}
+    </Panel>
+  )
+}
+
+const EVENT: Readonly<Record<JobEvent['type'], string>> = { submitted: 'Submitted', started: 'Started', fallback: 'A wish was given up', task: 'Part', attempt: 'Attempt', settled: 'Settled', displaced: 'Paid for a place', cancelling: 'Is being cancelled', ended: 'Ended' }
+/** Rows of a long history that are shown: its latest. */
+const EVENTS_MAX = 1_000
+function History({ job }: { job: Job }) {
+  const client = useClient()
+  const { items, error } = useGathered((signal) => client.watch(job.id, { signal }), [client, job.id])
+  const shown = items.slice(-EVENTS_MAX).toReversed()
+  return (
+    <Stack>
+      {error !== null && <Refusal error={error} />}
+      {items.length > EVENTS_MAX && <Text size="sm" c="dimmed">The latest {EVENTS_MAX.toLocaleString('en')} of {items.length.toLocaleString('en')} lines.</Text>}
+      <div className="scroll-box" tabIndex={0} role="region" aria-label="History"><table className="table">
+        <thead><tr><th>When</th><th>What</th><th>Part</th><th>Node</th><th>State</th><th className="right">Credits</th></tr></thead>
+        <tbody>{shown.map((event) => <tr key={event.version}><td><Moment at={event.at} /></td><td>{EVENT[event.type]}</td><td>{event.task === undefined ? '' : event.task + 1}</td><td>{visible(event.nodeName ?? '')}</td><td>{event.state}{event.cause ? `: ${causeText(event.cause)}` : ''}</td><td className="right number">{event.amount === undefined ? '' : credits(event.amount)}</td></tr>)}</tbody>
+      </table></div>
+    </Stack>
+  )
+}

@@ -1,0 +1,61 @@
+import { useState } from 'react'
+import type { FormEvent } from 'react'
+import { Alert, Badge, Button, Checkbox, Group, Modal, NativeSelect, Stack, Text, TextInput } from '@mantine/core'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
+import type { Key, NewKey, Scope, User } from '@lumaris/protocol'
+import { keysQuery } from '../queries.ts'
+import { hasRole, useSession } from '../session/use-session.ts'
+import { errorsBy } from '../ui/field-errors.ts'
+import { visible } from '../ui/format.ts'
+import { Command, Confirm, Empty, Loaded, Moment, Page, Panel, Refusal } from '../ui/parts.tsx'
+
+const SCOPES: Readonly<Record<Scope, string>> = { 'jobs:read': 'See jobs, output and results', 'jobs:write': 'Submit and cancel jobs', 'wallet:read': 'See the wallet', 'wallet:write': 'Add credits', 'nodes:read': 'See nodes', 'nodes:write': 'Add, pause and price nodes', 'keys:write': 'Manage API keys', admin: 'Run the market' }
+const scopesFor = (user: User): Scope[] => [...(hasRole(user, 'buyer') ? (['jobs:read', 'jobs:write', 'wallet:read', 'wallet:write'] as const) : (['wallet:read'] as const)), ...(hasRole(user, 'seller') || hasRole(user, 'admin') ? (['nodes:read', 'nodes:write'] as const) : []), 'keys:write', ...(hasRole(user, 'admin') ? (['admin'] as const) : [])]
+const DAY = 86_400_000
+
+export function Keys() {
+  const { client } = useSession()
+  const keys = useQuery(keysQuery(client))
+  const [making, setMaking] = useState(false), [revoking, setRevoking] = useState<Key | null>(null), [shown, setShown] = useState<NewKey | null>(null)
+  const queries = useQueryClient()
+  const again = (): void => void queries.invalidateQueries({ queryKey: ['keys'] })
+  return (
+    <Page title="API keys" intro="For your programs and the command line. A key may do what you let it, and no more than you may." actions={<Button onClick={() => setMaking(true)}>Make a key</Button>}>
+      {shown && <Alert color="green" role="status" title={`The key “${visible(shown.label)}” is made`} withCloseButton closeButtonLabel="Close" onClose={() => setShown(null)}><Text size="sm" mb="xs">It is shown this once. What is kept here is only enough to recognise it.</Text><Command line={shown.secret} /></Alert>}
+      <Panel>
+        <Loaded query={keys}>{({ data }) => (data.length === 0 ? <Empty title="No keys yet">Make one to use the market from a program: it is sent as <code>Authorization: Bearer</code>.</Empty> : (
+          <div className="scroll-box" tabIndex={0} role="region" aria-label="API keys"><table className="table">
+            <thead><tr><th>Name</th><th>Begins</th><th>May</th><th>Last used</th><th>Ends</th><th><span className="for-readers">Actions</span></th></tr></thead>
+            <tbody>{data.map((key) => (
+              <tr key={key.id}><td>{visible(key.label)}</td><td><code>{key.prefix}…</code></td><td><Group gap={4}>{key.scopes.map((scope) => <Badge key={scope} size="sm" color="gray">{scope}</Badge>)}</Group></td><td>{key.lastUsedAt ? <Moment at={key.lastUsedAt} /> : 'never'}</td>
+                <td>{key.revokedAt ? 'revoked' : key.expiresAt ? <Moment at={key.expiresAt} /> : 'never'}</td><td className="right"><Button size="compact-sm" variant="default" disabled={key.revokedAt !== undefined} title={key.revokedAt === undefined ? undefined : 'It is revoked already'} onClick={() => setRevoking(key)}>Revoke<span className="for-readers"> {visible(key.label)}</span></Button></td></tr>))}</tbody>
+          </table></div>))}</Loaded>
+      </Panel>
+      <Modal opened={making} onClose={() => setMaking(false)} title="Make a key">{making && <Make close={() => setMaking(false)} made={(key) => { setShown(key); setMaking(false); again() }} />}</Modal>
+      <Confirm opened={revoking !== null} close={() => setRevoking(null)} title={`Revoke “${visible(revoking?.label ?? '')}”?`} yes="Revoke" act={async () => { if (revoking) await client.api.revokeKey({ params: { key: revoking.id } }); again() }}><Text size="sm">Programs that use it are refused at once. It cannot be taken back.</Text></Confirm>
+    </Page>
+  )
+}
+
+function Make({ close, made }: { close: () => void; made: (key: NewKey) => void }) {
+  const { client, user } = useSession()
+  const [label, setLabel] = useState(''), [scopes, setScopes] = useState<string[]>(['jobs:read', 'jobs:write'].filter((scope) => scopesFor(user).includes(scope as Scope))), [days, setDays] = useState('90')
+  const [busy, setBusy] = useState(false), [error, setError] = useState<unknown>(null)
+  const submit = async (event: FormEvent): Promise<void> => {
+    event.preventDefault()
+    if (busy) return
+    setBusy(true)
+    setError(null)
+    try { made(await client.api.createKey({ body: { label, scopes: scopes as Scope[], ...(days === '' ? {} : { expiresInMs: Number(days) * DAY }) } })) } catch (failure) { setError(failure) } finally { setBusy(false) }
+  }
+  const fields = errorsBy(error)
+  return (
+    <form onSubmit={(event) => void submit(event)} noValidate><Stack>
+      <TextInput label="Name" description="Where it will be used" data-autofocus value={label} onChange={(event) => setLabel(event.currentTarget.value)} error={fields.get('/label')} />
+      <Checkbox.Group label="It may" value={scopes} onChange={setScopes} error={fields.get('/scopes')}><Stack gap={8} mt={6}>{scopesFor(user).map((scope) => <Checkbox key={scope} value={scope} label={SCOPES[scope]} />)}</Stack></Checkbox.Group>
+      <NativeSelect label="It ends" value={days} onChange={(event) => setDays(event.currentTarget.value)} data={[{ value: '7', label: 'after a week' }, { value: '90', label: 'after 90 days' }, { value: '365', label: 'after a year' }, { value: '', label: 'never' }]} error={fields.get('/expiresInMs')} />
+      {error !== null && fields.size === 0 && <Refusal error={error} />}
+      <Group justify="flex-end"><Button variant="default" onClick={close}>Leave it</Button><Button type="submit" loading={busy}>Make the key</Button></Group>
+    </Stack></form>
+  )
+}

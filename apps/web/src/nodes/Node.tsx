@@ -1,0 +1,113 @@
+import { useState } from 'react'
+import type { FormEvent } from 'react'
+import { Button, Group, NumberInput, Stack, Text, TextInput } from '@mantine/core'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { getRouteApi } from '@tanstack/react-router'
+import { formatCredits, parseCredits } from '@lumaris/protocol'
+import type { Node, PriceName } from '@lumaris/protocol'
+import { marketQuery, nodeQuery, nodeWhyQuery } from '../queries.ts'
+import { useClient } from '../session/use-session.ts'
+import { errorsBy } from '../ui/field-errors.ts'
+import { cores, creditsText, duration, percent, plural, size, visible } from '../ui/format.ts'
+import { Bar, Command, Confirm, Facts, Id, Loaded, Moment, Page, Panel, Refusal, Status } from '../ui/parts.tsx'
+import { NODE } from '../ui/states.ts'
+
+const route = getRouteApi('/inside/nodes/$node')
+export function NodeScreen() {
+  const { node: id } = route.useParams()
+  const client = useClient()
+  const node = useQuery(nodeQuery(client, id))
+  if (!node.data) return <Page title="Node"><Loaded query={node}>{() => null}</Loaded></Page>
+  return <Shown key={id} node={node.data} />
+}
+
+function Shown({ node }: { node: Node }) {
+  const client = useClient(), queries = useQueryClient()
+  const [pausing, setPausing] = useState(false), [error, setError] = useState<unknown>(null)
+  const fresh = (now: Node): void => { queries.setQueryData(['node', node.id], now); void queries.invalidateQueries({ queryKey: ['nodes'] }) }
+  const resume = async (): Promise<void> => { setError(null); try { fresh(await client.api.resumeNode({ params: { node: node.id } })) } catch (failure) { setError(failure) } }
+  const isPaused = node.state === 'paused', canPause = node.state === 'online' || node.state === 'suspect' || node.state === 'lost' || node.state === 'pending'
+  return (
+    <Page title={visible(node.name)} intro={<Id id={node.id} what="node id" />} actions={isPaused ? <Button onClick={() => void resume()}>Resume</Button> : <Button variant="default" disabled={!canPause} title={canPause ? undefined : `It is ${NODE[node.state].word.toLowerCase()}`} onClick={() => setPausing(true)}>Pause…</Button>}>
+      {error !== null && <Refusal error={error} />}
+      <Panel><Stack gap="sm">
+        <Group gap="sm"><Status look={NODE[node.state]} /><Text size="sm" role="status">{NODE[node.state].says}</Text></Group>
+        <Facts wide of={[['Last heartbeat', node.lastSeenAt === undefined ? 'never' : <Moment at={node.lastSeenAt} />], ['Connected', node.connected ? 'yes' : 'no'], ['Runs now', plural(node.running, 'part')], ['Region', visible(node.region)], ['Agent', `version ${visible(node.agentVersion)}, start number ${node.session}`], ['Joined', <Moment at={node.enrolledAt} />], ['Labels', Object.entries(node.labels).map(([name, value]) => visible(`${name}=${value}`)).join(', ')]]} />
+      </Stack></Panel>
+      <div className="two">
+        <Stack>
+          <Panel title="Sold of what it offers" id="capacity"><Stack gap="sm">
+            <Use what="Cores" used={node.reserved.cpuMillis} of={node.capacity.cpuMillis} text={cores} /><Use what="Memory" used={node.reserved.memoryBytes} of={node.capacity.memoryBytes} text={size} /><Use what="Disk" used={node.reserved.diskBytes} of={node.capacity.diskBytes} text={size} />
+            {node.capacity.gpus > 0 && <Use what={`GPUs${node.capacity.gpuModel ? ` (${visible(node.capacity.gpuModel)})` : ''}`} used={node.reserved.gpus} of={node.capacity.gpus} text={String} />}
+            <Text size="sm" c="dimmed">Reserved for work that runs here now. What the machine does besides is not known here.</Text>
+          </Stack></Panel>
+          <Prices key={JSON.stringify(node.prices)} node={node} changed={fresh} />
+          <Walls node={node} />
+        </Stack>
+        <Stack><Reputation node={node} /><WhyNot node={node} /></Stack>
+      </div>
+      <Command line={`npx lumaris node show ${node.id}`} />
+      <Confirm opened={pausing} close={() => setPausing(false)} title={`Pause ${visible(node.name)}?`} yes="Pause" act={async () => fresh(await client.api.pauseNode({ params: { node: node.id } }))}><Text size="sm">It gets no new work from now on, and earns nothing new. {node.running > 0 ? `The ${plural(node.running, 'part')} that run${node.running === 1 ? 's' : ''} there go${node.running === 1 ? 'es' : ''} on to the end and are paid.` : 'Nothing runs there just now.'} You can resume it at any time.</Text></Confirm>
+    </Page>
+  )
+}
+const Use = ({ what, used, of, text }: { what: string; used: number; of: number; text: (value: number) => string }) => <Bar share={of === 0 ? 0 : used / of} says={`${what}: ${text(used)} of ${text(of)}`} />
+
+const FIELDS: readonly (readonly [PriceName, string])[] = [['cpuHour', 'Core, 1 hour'], ['memoryGibHour', 'GiB of memory, 1 hour'], ['gpuHour', 'GPU, 1 hour'], ['diskGibHour', 'GiB of disk, 1 hour'], ['outGib', 'GiB sent out'], ['start', 'Each start']]
+function Prices({ node, changed }: { node: Node; changed: (node: Node) => void }) {
+  const client = useClient()
+  const market = useQuery(marketQuery)
+  const [sheet, setSheet] = useState(() => Object.fromEntries(FIELDS.map(([field]) => [field, formatCredits(BigInt(node.prices[field]))])) as Record<PriceName, string>)
+  const [spot, setSpot] = useState<number | string>(node.prices.spotPercent ?? '')
+  const [busy, setBusy] = useState(false), [error, setError] = useState<unknown>(null)
+  const median = market.data?.prices.find((line) => line.region === node.region && node.drivers.some((driver) => driver.level === line.level))
+  const wrong = FIELDS.filter(([field]) => parseCredits(sheet[field].trim()) === null).map(([field]) => field)
+  const isSame = FIELDS.every(([field]) => parseCredits(sheet[field].trim()) === BigInt(node.prices[field])) && spot === (node.prices.spotPercent ?? '')
+  const submit = async (event: FormEvent): Promise<void> => {
+    event.preventDefault()
+    if (busy || wrong.length > 0) return
+    setBusy(true)
+    setError(null)
+    try { changed(await client.api.priceNode({ params: { node: node.id }, body: { ...Object.fromEntries(FIELDS.map(([field]) => [field, String(parseCredits(sheet[field].trim()))])), ...(typeof spot === 'number' ? { spotPercent: spot } : {}) } })) } catch (failure) { setError(failure) } finally { setBusy(false) }
+  }
+  const fields = errorsBy(error)
+  return (
+    <Panel title="Prices, in credits" id="prices">
+      <form onSubmit={(event) => void submit(event)} noValidate><Stack gap="sm">
+        <Group grow preventGrowOverflow={false} align="flex-start">{FIELDS.filter(([field]) => field !== 'gpuHour' || node.capacity.gpus > 0).map(([field, label]) => <TextInput key={field} label={label} inputMode="decimal" miw={130} value={sheet[field]} onChange={(event) => { const { value } = event.currentTarget; setSheet((now) => ({ ...now, [field]: value })) }} error={wrong.includes(field) ? 'An amount such as 0.2' : fields.get(`/${field}`)} />)}</Group>
+        <NumberInput label="Interruptible work, from so many % of these prices" description="Sold what would stand empty, to the highest bids; firm work may take its place, and pays you for what had run. Empty: none is taken." min={1} max={100} allowDecimal={false} clampBehavior="strict" maw={430} value={spot} onChange={setSpot} error={fields.get('/spotPercent')} />
+        {median && <Text size="sm" c="dimmed">Median of {plural(median.nodes, 'node')} like it: {creditsText(median.cpuHour.median)} for a core, {creditsText(median.memoryGibHour.median)} for a GiB of memory.</Text>}
+        {error !== null && fields.size === 0 && <Refusal error={error} />}
+        <Group gap="sm"><Button type="submit" variant="default" loading={busy} disabled={isSame || wrong.length > 0} title={isSame ? 'Nothing was changed' : undefined}>Set these prices</Button><Text size="sm" c="dimmed">From the next placement on; what runs keeps its price.</Text></Group>
+      </Stack></form>
+    </Panel>
+  )
+}
+
+const PROOF = { hard: 'holds', soft: 'softly', none: 'not limited' } as const
+const Walls = ({ node }: { node: Node }) => (
+  <Panel title="Walls it has proved" id="walls">{node.drivers.length === 0 ? <Text size="sm">None yet.</Text> : (
+    <div className="scroll-box" tabIndex={0} role="region" aria-label="Walls"><table className="table"><thead><tr><th>Driver</th><th>Level</th><th>Runs</th><th>Limits, as tried</th></tr></thead>
+      <tbody>{node.drivers.map((driver) => <tr key={driver.id}><td>{driver.id}</td><td>{driver.level}</td><td>{driver.runtimes.join(', ')}</td><td>{Object.entries(driver.limits).map(([name, proof]) => `${visible(name)} ${PROOF[proof]}`).join(', ')}</td></tr>)}</tbody></table></div>)}</Panel>
+)
+
+function Reputation({ node }: { node: Node }) {
+  const line = (belief: { mean: number; lower: number; evidence: number }): string => (belief.evidence === 0 ? `${percent(belief.mean)} expected; nothing shown yet` : `${percent(belief.mean)} expected, at least ${percent(belief.lower)} (from ${plural(Math.round(belief.evidence), 'ending')})`)
+  return (
+    <Panel title="Reputation" id="reputation">
+      <Facts of={[['Ends its work', node.reputation && line(node.reputation.completion)], ['Results hold', node.reputation && line(node.reputation.correctness)], ['In time', node.reputation && line(node.reputation.timeliness)], ['Ended well', plural(node.succeeded, 'attempt')], ['Its fault', plural(node.failed, 'attempt')]]} />
+      {node.outlook && node.outlook.length > 0 && <Text size="sm" mt="sm">Believed to be there still: {node.outlook.map((one) => `after ${duration(one.afterMs)} ${percent(one.stays)}`).join(', ')}.</Text>}
+      <Text size="sm" c="dimmed" mt="sm">“At least” is what has been shown, with 95 % confidence; it decides placement. It grows with every attempt that ends well, and falls when the node goes silent, refuses or fails.</Text>
+    </Panel>
+  )
+}
+function WhyNot({ node }: { node: Node }) {
+  const client = useClient()
+  const why = useQuery(nodeWhyQuery(client, node.id))
+  return (
+    <Panel title="Why was it not chosen?" id="why-not"><Loaded query={why}>{(found) => (
+      <><Text size="sm">{found.summary}</Text>
+        {found.reasons.length > 0 && <ul className="details">{found.reasons.map((one) => <li key={one.reason}>{plural(one.count, 'placement')}: {visible(one.says)}{one.alone > 0 ? `; nothing else in ${one.alone} of them` : ''}</li>)}</ul>}
+        {found.medianGapPercent !== undefined && <Text size="sm" mt="xs">Where only the price stood against it, it was {found.medianGapPercent} % above the winner (the middle case).</Text>}</>)}</Loaded></Panel>
+  )
+}

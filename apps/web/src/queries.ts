@@ -1,0 +1,48 @@
+// What the screens ask, under which names it is kept, and how often it is asked again where no stream tells of changes.
+import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query'
+import type { Client } from '@lumaris/sdk'
+import type { JobState } from '@lumaris/protocol'
+import { anonymous } from './session/session.ts'
+
+/** Nodes and the market as a whole have no stream: they are asked, only while the tab is seen. */
+const NODES_MS = 4_000
+/** A job that is followed by its stream; the question is for whoever has none (an admin), and against a lost event. */
+const JOB_MS = 4_000
+const PAGE = 200
+
+export const marketQuery = queryOptions({ queryKey: ['market'], queryFn: ({ signal }) => anonymous.api.marketSummary({}, { signal }), refetchInterval: 10_000 })
+export const walletQuery = (client: Client) => queryOptions({ queryKey: ['wallet'], queryFn: ({ signal }) => client.wallet({ signal }) })
+export const keysQuery = (client: Client) => queryOptions({ queryKey: ['keys'], queryFn: ({ signal }) => client.api.listKeys({}, { signal }) })
+export const entriesQuery = (client: Client) => infiniteQueryOptions({
+  queryKey: ['entries'], initialPageParam: undefined as string | undefined, getNextPageParam: (last: { nextCursor: string | null }) => last.nextCursor ?? undefined,
+  queryFn: ({ pageParam, signal }) => client.api.listEntries({ query: { limit: 50, cursor: pageParam } }, { signal }),
+})
+export const jobsQuery = (client: Client, state: JobState | undefined, limit = PAGE) => infiniteQueryOptions({
+  queryKey: ['jobs', state ?? 'all', limit], initialPageParam: undefined as string | undefined, getNextPageParam: (last: { nextCursor: string | null }) => last.nextCursor ?? undefined,
+  queryFn: ({ pageParam, signal }) => client.api.listJobs({ query: { limit, state, cursor: pageParam } }, { signal }),
+})
+/** How many there are, as far as one page tells. */
+export const countQuery = (client: Client, state: JobState) => queryOptions({
+  queryKey: ['jobs', 'count', state], queryFn: async ({ signal }) => { const page = await client.api.listJobs({ query: { state, limit: 200 } }, { signal }); return `${page.data.length}${page.nextCursor === null ? '' : '+'}` },
+})
+const over = (state: string | undefined): boolean => state !== undefined && state !== 'queued' && state !== 'running'
+export const jobQuery = (client: Client, job: string) => queryOptions({ queryKey: ['job', job], queryFn: ({ signal }) => client.job(job, { signal }), refetchInterval: (query) => (over(query.state.data?.state) ? false : JOB_MS) })
+/** Parts of a job that the page shows at most; the rest is in the command line. */
+export const PARTS_MAX = 1_000
+async function some<T>(items: AsyncIterable<T>, most: number): Promise<T[]> {
+  const found: T[] = []
+  for await (const item of items) { found.push(item); if (found.length >= most) break }
+  return found
+}
+export const tasksQuery = (client: Client, job: string, live: boolean) => queryOptions({ queryKey: ['job', job, 'tasks'], queryFn: ({ signal }) => some(client.tasks(job, { signal }), PARTS_MAX), refetchInterval: live ? JOB_MS : false })
+export const attemptsQuery = (client: Client, job: string, live: boolean) => queryOptions({ queryKey: ['job', job, 'attempts'], queryFn: ({ signal }) => some(client.attempts(job, { signal }), 2 * PARTS_MAX), refetchInterval: live ? JOB_MS : false })
+export const explainQuery = (client: Client, job: string, live: boolean) => queryOptions({ queryKey: ['job', job, 'explain'], queryFn: ({ signal }) => client.explain(job, { signal }), refetchInterval: live ? JOB_MS : false })
+export const resultsQuery = (client: Client, job: string) => queryOptions({ queryKey: ['job', job, 'results'], queryFn: ({ signal }) => client.results(job, { signal }) })
+export const nodesQuery = (client: Client) => queryOptions({ queryKey: ['nodes'], queryFn: ({ signal }) => some(client.nodes({ signal }), 2_000), refetchInterval: NODES_MS })
+export const nodeQuery = (client: Client, node: string) => queryOptions({ queryKey: ['node', node], queryFn: ({ signal }) => client.api.getNode({ params: { node } }, { signal }), refetchInterval: NODES_MS })
+export const nodeWhyQuery = (client: Client, node: string) => queryOptions({ queryKey: ['node', node, 'explain'], queryFn: ({ signal }) => client.explainNode(node, { signal }), refetchInterval: 4 * NODES_MS })
+export const tableQuery = (client: Client) => queryOptions({ queryKey: ['admin', 'market'], queryFn: ({ signal }) => client.marketTable({ signal }), refetchInterval: NODES_MS })
+export const ledgerQuery = (client: Client) => queryOptions({ queryKey: ['admin', 'ledger'], queryFn: ({ signal }) => client.api.checkLedger({}, { signal }), refetchInterval: 30_000 })
+export const standingQuery = (client: Client) => queryOptions({ queryKey: ['standing'], queryFn: ({ signal }) => some(client.standing({ signal }), 100), refetchInterval: 10_000 })
+/** The meter is read every 15 s: asking more often tells nothing new. */
+export const receiptQuery = (client: Client, attempt: string, live: boolean) => queryOptions({ queryKey: ['receipt', attempt, live], queryFn: ({ signal }) => client.receipt(attempt, { signal }), refetchInterval: live ? 15_000 : false })

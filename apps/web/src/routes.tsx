@@ -1,0 +1,39 @@
+// The contents page: every screen and its address. What a screen needs to be shown again (filters, pages) is in the address, checked here.
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router'
+import { z } from 'zod'
+import { JobState } from '@lumaris/protocol'
+import { session } from './session/session.ts'
+import { JOB_TABS } from './jobs/tabs.ts'
+import { Shell } from './shell/Shell.tsx'
+import { NotFound, Broken } from './shell/Trouble.tsx'
+
+const root = createRootRoute({ component: Shell, notFoundComponent: NotFound, errorComponent: Broken })
+
+const front = createRoute({ getParentRoute: () => root, path: '/', component: lazyRouteComponent(() => import('./front/Front.tsx'), 'Front') })
+/** Where to go on after signing in: an address of these screens, never one of elsewhere (`//other.example`). */
+const next = z.object({ next: z.string().regex(/^\/(?![/\\])[^\u0000-\u001f\\]*$/).optional().catch(undefined) })
+const signIn = createRoute({ getParentRoute: () => root, path: '/sign-in', validateSearch: next, component: lazyRouteComponent(() => import('./session/SignIn.tsx'), 'SignIn') })
+const signUp = createRoute({ getParentRoute: () => root, path: '/sign-up', validateSearch: next, component: lazyRouteComponent(() => import('./session/SignUp.tsx'), 'SignUp') })
+
+const text = z.string().max(200).optional().catch(undefined)
+const inside = createRoute({
+  getParentRoute: () => root, id: 'inside',
+  beforeLoad: ({ location }) => { if (session.get().kind !== 'in') throw redirect({ to: '/sign-in', search: { next: location.href } }) },
+})
+const screens = [
+  createRoute({ getParentRoute: () => inside, path: '/home', component: lazyRouteComponent(() => import('./home/Home.tsx'), 'Home') }),
+  createRoute({ getParentRoute: () => inside, path: '/submit', validateSearch: z.object({ from: z.string().max(100).optional().catch(undefined), template: z.string().max(40).optional().catch(undefined) }), component: lazyRouteComponent(() => import('./submit/Submit.tsx'), 'Submit') }),
+  createRoute({ getParentRoute: () => inside, path: '/jobs', validateSearch: z.object({ state: JobState.optional().catch(undefined), q: text }), component: lazyRouteComponent(() => import('./jobs/Jobs.tsx'), 'Jobs') }),
+  createRoute({ getParentRoute: () => inside, path: '/jobs/$job', validateSearch: z.object({ tab: z.enum(JOB_TABS).optional().catch(undefined), part: z.number().int().min(0).optional().catch(undefined) }), component: lazyRouteComponent(() => import('./jobs/Job.tsx'), 'JobScreen') }),
+  createRoute({ getParentRoute: () => inside, path: '/wallet', component: lazyRouteComponent(() => import('./wallet/Wallet.tsx'), 'WalletScreen') }),
+  createRoute({ getParentRoute: () => inside, path: '/keys', component: lazyRouteComponent(() => import('./keys/Keys.tsx'), 'Keys') }),
+  createRoute({ getParentRoute: () => inside, path: '/nodes', validateSearch: z.object({ q: text }), component: lazyRouteComponent(() => import('./nodes/Nodes.tsx'), 'Nodes') }),
+  createRoute({ getParentRoute: () => inside, path: '/nodes/join', component: lazyRouteComponent(() => import('./nodes/Join.tsx'), 'Join') }),
+  createRoute({ getParentRoute: () => inside, path: '/nodes/$node', component: lazyRouteComponent(() => import('./nodes/Node.tsx'), 'NodeScreen') }),
+  createRoute({ getParentRoute: () => inside, path: '/earnings', component: lazyRouteComponent(() => import('./earnings/Earnings.tsx'), 'Earnings') }),
+  createRoute({ getParentRoute: () => inside, path: '/market', component: lazyRouteComponent(() => import('./admin/Market.tsx'), 'Market') }),
+  createRoute({ getParentRoute: () => inside, path: '/ledger', component: lazyRouteComponent(() => import('./admin/Ledger.tsx'), 'Ledger') }),
+] as const
+
+export const router = createRouter({ routeTree: root.addChildren([front, signIn, signUp, inside.addChildren(screens)]), defaultPreload: 'intent', scrollRestoration: true })
+declare module '@tanstack/react-router' { interface Register { router: typeof router } }

@@ -1,0 +1,103 @@
+// Who is signed in in this tab. The access token lives in memory only; what renews it lies in a cookie that no script can read (see
+// apps/server/src/http/browser-sessions.ts), so a reload and a second tab go on by themselves. Whoever signs in with an API key instead keeps
+// it in sessionStorage, which ends with the tab: there is no cookie for keys, because a session must not outlive the key it came from.
+import type { BrowserTokens, User } from '@lumaris/protocol'
+import { createClient, isLumarisError } from '@lumaris/sdk'
+import type { Client, Seen } from '@lumaris/sdk'
+
+export type SessionState =
+  | { readonly kind: 'out'; readonly because?: string }
+  | { readonly kind: 'in'; readonly user: User; readonly client: Client; /** Signed in with a key instead of a password. */ readonly byKey: boolean }
+
+const KEY = 'lumaris-key', HINT = 'lumaris-has-session'
+const ENDED = 'Your session has ended. Sign in again.'
+
+// Whether the market answers, seen from every request there is; and when it last did.
+export type Reach = { readonly ok: boolean; readonly at: number }
+let reachNow: Reach = { ok: true, at: Date.now() }
+const reachListeners = new Set<() => void>(), openListeners = new Set<() => void>()
+export const reach = {
+  get: (): Reach => reachNow,
+  subscribe: (listener: () => void): (() => void) => { reachListeners.add(listener); return () => { reachListeners.delete(listener) } },
+  /** Told each time the stream of events is opened, also after a gap. */
+  onStream(listener: () => void): () => void { openListeners.add(listener); return () => { openListeners.delete(listener) } },
+}
+function heard({ url, status }: Seen): void {
+  const before = reachNow
+  reachNow = status === null ? { ok: false, at: before.at } : { ok: true, at: Date.now() }
+  if (before.ok !== reachNow.ok) for (const listener of reachListeners) listener()
+  if (status === 200 && new URL(url).pathname === '/v1/events') for (const listener of openListeners) listener()
+}
+
+export const anonymous = createClient({ url: location.origin, onRequest: heard })
+let state: SessionState = { kind: 'out' }
+const listeners = new Set<() => void>()
+export const session = {
+  get: (): SessionState => state,
+  subscribe: (listener: () => void): (() => void) => { listeners.add(listener); return () => { listeners.delete(listener) } },
+}
+function become(next: SessionState): void { state = next; for (const listener of listeners) listener() }
+
+let token: string | undefined
+let renewing: Promise<string> | null = null
+/** One renewal at a time, however many requests ask for it. */
+const renew = (): Promise<string> => (renewing ??= keep(anonymous.api.renewBrowserSession()).catch((error: unknown) => {
+  if (isLumarisError(error) && error.status === 401) forget(ENDED)
+  throw error
+}).finally(() => { renewing = null }))
+async function keep(asked: Promise<BrowserTokens>): Promise<string> {
+  token = (await asked).accessToken
+  localStorage.setItem(HINT, '1')
+  return token
+}
+
+async function enter(client: Client, byKey: boolean): Promise<void> { become({ kind: 'in', user: await client.api.me(), client, byKey }) }
+const enterByCookie = (): Promise<void> => enter(createClient({ url: location.origin, token: () => token, renew, onRequest: heard }), false)
+
+// Tabs of one browser share the cookie, so they share who is signed in.
+const tabs = typeof BroadcastChannel === 'undefined' ? null : new BroadcastChannel('lumaris-session')
+if (tabs) tabs.onmessage = ({ data }: MessageEvent<'in' | 'out'>) => {
+  if (state.kind === 'in' && state.byKey) return
+  if (data === 'out') forget(); else void resume()
+}
+
+export async function signIn(email: string, password: string): Promise<void> {
+  await keep(anonymous.api.openBrowserSession({ body: { email, password } }))
+  await enterByCookie()
+  tabs?.postMessage('in')
+}
+export async function signInWithKey(key: string): Promise<void> {
+  await enter(createClient({ url: location.origin, token: key, onRequest: heard }), true)
+  sessionStorage.setItem(KEY, key)
+}
+export async function signUp(body: { email: string; password: string; name: string; roles: ('buyer' | 'seller')[] }): Promise<void> {
+  await anonymous.api.register({ body })
+  await signIn(body.email, body.password)
+}
+export async function signOut(): Promise<void> {
+  // The page forgets in any case; a server that cannot be reached ends the session by its age.
+  if (state.kind === 'in' && !state.byKey) { await anonymous.api.endBrowserSession().catch(() => undefined); tabs?.postMessage('out') }
+  forget()
+}
+/** The server said that whoever we are, we are not signed in any more. */
+export const ended = (): void => { if (state.kind === 'in') forget(ENDED) }
+function forget(because?: string): void {
+  token = undefined
+  sessionStorage.removeItem(KEY)
+  localStorage.removeItem(HINT)
+  become({ kind: 'out', ...(because ? { because } : {}) })
+}
+
+/** Goes on where this browser was: by the key of the tab, else by the cookie. */
+export async function resume(): Promise<void> {
+  const key = sessionStorage.getItem(KEY)
+  if (key === null && localStorage.getItem(HINT) === null) return
+  try {
+    if (key !== null) return await signInWithKey(key)
+    await renew()
+    await enterByCookie()
+  } catch (error) {
+    if (isLumarisError(error) && error.status === 401) forget(ENDED)
+    else become({ kind: 'out', because: 'The market did not answer. Reload the page to try again.' })
+  }
+}

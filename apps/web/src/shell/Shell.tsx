@@ -1,0 +1,90 @@
+import { useState } from 'react'
+import type { ReactNode } from 'react'
+import { ActionIcon, Button, Drawer, Menu, Text, useComputedColorScheme, useMantineColorScheme } from '@mantine/core'
+import { Link, Outlet, useLocation, useRouter } from '@tanstack/react-router'
+import type { User } from '@lumaris/protocol'
+import { useLive } from '../live.ts'
+import { signOut } from '../session/session.ts'
+import { hasRole, useReach, useSession, useSessionState } from '../session/use-session.ts'
+import { ago } from '../ui/format.ts'
+import { Icon } from '../ui/Icon.tsx'
+import { useNow } from '../ui/parts.tsx'
+import { Shortcuts } from './Shortcuts.tsx'
+import { ButtonLink } from './links.tsx'
+
+type Place = { readonly to: '/home' | '/submit' | '/jobs' | '/wallet' | '/keys' | '/nodes' | '/nodes/join' | '/earnings' | '/market' | '/ledger'; readonly name: string }
+const places = (user: User): readonly (readonly [string, readonly Place[]])[] => [
+  ...(hasRole(user, 'buyer') ? [['Buy', [{ to: '/home', name: 'Home' }, { to: '/submit', name: 'New job' }, { to: '/jobs', name: 'Jobs' }, { to: '/wallet', name: 'Wallet' }]] as const] : []),
+  ...(hasRole(user, 'seller') ? [['Sell', [{ to: '/nodes', name: 'Nodes' }, { to: '/nodes/join', name: 'Add a node' }, { to: '/earnings', name: 'Earnings' }]] as const] : []),
+  ...(hasRole(user, 'admin') ? [['Run the market', [{ to: '/market', name: 'Overview' }, ...(hasRole(user, 'seller') ? [] : [{ to: '/nodes', name: 'Nodes' } as const]), ...(hasRole(user, 'buyer') ? [] : [{ to: '/jobs', name: 'Jobs' } as const]), { to: '/ledger', name: 'Ledger' }]] as const] : []),
+  ['Account', [{ to: '/keys', name: 'API keys' }]],
+]
+export const startOf = (user: User): '/home' | '/nodes' | '/market' => (hasRole(user, 'buyer') ? '/home' : hasRole(user, 'seller') ? '/nodes' : '/market')
+
+export function Shell() {
+  const state = useSessionState()
+  const path = useLocation({ select: (location) => location.pathname })
+  const inside = state.kind === 'in' && !['/', '/sign-in', '/sign-up'].includes(path)
+  const [open, setOpen] = useState(false)
+  return (
+    <div className={inside ? 'shell' : 'shell wide'}>
+      <a className="skip" href="#main" onClick={(event) => { event.preventDefault(); document.querySelector<HTMLElement>('#main')?.focus() }}>Skip to the content</a>
+      <header className="top">
+        {inside && <ActionIcon className="only-narrow" variant="default" size="lg" aria-label="Menu" aria-expanded={open} onClick={() => setOpen(true)}><Icon name="menu" /></ActionIcon>}
+        <Link to={state.kind === 'in' ? startOf(state.user) : '/'} className="brand"><img src="/icon.svg" alt="" width={26} height={26} />Lumaris</Link>
+        <span className="grow" />
+        <Colours />
+        {state.kind === 'in' ? <Account user={state.user} byKey={state.byKey} /> : <><ButtonLink to="/sign-in" variant="default" size="sm">Sign in</ButtonLink><ButtonLink to="/sign-up" size="sm" className="only-wide">Sign up</ButtonLink></>}
+      </header>
+      <Silence />
+      {inside && <nav className="side" aria-label="Screens"><div className="side-inner"><Places user={state.user} /></div></nav>}
+      {inside && <Drawer opened={open} onClose={() => setOpen(false)} title="Lumaris" size="16rem" closeButtonProps={{ 'aria-label': 'Close' }}><nav aria-label="Screens"><Places user={state.user} onGo={() => setOpen(false)} /></nav></Drawer>}
+      {inside && <Inside />}
+      <main className="main" id="main" tabIndex={-1}><Outlet /></main>
+    </div>
+  )
+}
+function Inside() {
+  const { user } = useSession()
+  useLive()
+  return <Shortcuts user={user} />
+}
+
+function Places({ user, onGo }: { user: User; onGo?: () => void }) {
+  return places(user).map(([head, list]) => (
+    <div key={head}>
+      <div className="nav-head" id={`nav-${head.replace(/\W/g, '')}`}>{head}</div>
+      <ul className="plain-list" aria-labelledby={`nav-${head.replace(/\W/g, '')}`}>
+        {list.map(({ to, name }) => <li key={to}><Link to={to} className="nav" activeProps={{ className: 'nav active' }} activeOptions={{ exact: to === '/nodes' || to === '/home', includeSearch: false }} {...(onGo ? { onClick: onGo } : {})}>{name}</Link></li>)}
+      </ul>
+    </div>
+  ))
+}
+
+function Colours(): ReactNode {
+  const { setColorScheme } = useMantineColorScheme()
+  const now = useComputedColorScheme('light')
+  const next = now === 'dark' ? 'light' : 'dark'
+  return <ActionIcon variant="default" size="lg" aria-label={`Use ${next} colours`} onClick={() => setColorScheme(next)}><Icon name={now === 'dark' ? 'sun' : 'moon'} /></ActionIcon>
+}
+
+function Account({ user, byKey }: { user: User; byKey: boolean }) {
+  const router = useRouter()
+  const leave = async (): Promise<void> => { await signOut(); await router.navigate({ to: '/' }) }
+  return (
+    <Menu position="bottom-end" withinPortal>
+      <Menu.Target><Button variant="default" size="sm" rightSection={<Icon name="down" />} maw={{ base: 120, sm: 180 }}>{user.name}</Button></Menu.Target>
+      <Menu.Dropdown>
+        <Text size="sm" px="sm" py={4} c="dimmed">{user.email}<br />{user.roles.join(', ')}{byKey ? ' · signed in by key, for this tab' : ''}</Text>
+        <Menu.Item onClick={() => void leave()}>Sign out</Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
+  )
+}
+
+/** Says so when the market does not answer, and how old what is shown is. */
+function Silence() {
+  const { ok, at } = useReach()
+  const now = useNow(1_000, !ok)
+  return <div role="status" className="silence">{!ok && <div className="banner">Reconnecting. Last update {ago(at, now)}.</div>}</div>
+}

@@ -1,0 +1,45 @@
+// Keys for those who like them. They rest while somebody types, and one switch turns them off (WCAG 2.1.4).
+import { useEffect, useState } from 'react'
+import { Kbd, Modal, Switch } from '@mantine/core'
+import { useRouter } from '@tanstack/react-router'
+import type { User } from '@lumaris/protocol'
+import { hasRole } from '../session/use-session.ts'
+
+const OFF = 'lumaris-no-keys'
+/** The second key must follow the first within this time. */
+const SECOND_MS = 1_500
+type Go = readonly [key: string, to: '/home' | '/jobs' | '/submit' | '/wallet' | '/nodes' | '/earnings' | '/market' | '/ledger' | '/keys', says: string]
+const goes = (user: User): readonly Go[] => [
+  ...(hasRole(user, 'buyer') ? [['h', '/home', 'Home'], ['n', '/submit', 'New job'], ['w', '/wallet', 'Wallet']] as const : []), ...(hasRole(user, 'buyer') || hasRole(user, 'admin') ? [['j', '/jobs', 'Jobs']] as const : []),
+  ...(hasRole(user, 'seller') || hasRole(user, 'admin') ? [['s', '/nodes', 'Nodes']] as const : []), ...(hasRole(user, 'seller') ? [['e', '/earnings', 'Earnings']] as const : []),
+  ...(hasRole(user, 'admin') ? [['m', '/market', 'Overview'], ['l', '/ledger', 'Ledger']] as const : []), ['k', '/keys', 'API keys'],
+]
+
+export function Shortcuts({ user }: { user: User }) {
+  const router = useRouter()
+  const [help, setHelp] = useState(false), [off, setOff] = useState(() => localStorage.getItem(OFF) !== null)
+  useEffect(() => {
+    let since = 0
+    const pressed = (event: KeyboardEvent): void => {
+      if (off || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return
+      if (event.target instanceof HTMLElement && event.target.closest('input, textarea, select, [contenteditable], [role=dialog], [role=menu]')) return
+      const go = performance.now() - since < SECOND_MS ? goes(user).find(([key]) => key === event.key) : undefined
+      since = event.key === 'g' ? performance.now() : -SECOND_MS
+      if (go) { event.preventDefault(); void router.navigate({ to: go[1] }) }
+      else if (event.key === '?') { event.preventDefault(); setHelp(true) }
+      else if (event.key === '/') { const filter = document.querySelector<HTMLElement>('[data-filter]'); if (filter) { event.preventDefault(); filter.focus() } }
+    }
+    document.addEventListener('keydown', pressed)
+    return () => document.removeEventListener('keydown', pressed)
+  }, [off, user, router])
+  const turn = (to: boolean): void => { setOff(to); if (to) localStorage.setItem(OFF, '1'); else localStorage.removeItem(OFF) }
+  return (
+    <Modal opened={help} onClose={() => setHelp(false)} title="Keys">
+      <table className="table"><tbody>
+        {goes(user).map(([key, , says]) => <tr key={key}><td><Kbd>g</Kbd> then <Kbd>{key}</Kbd></td><td>{says}</td></tr>)}
+        <tr><td><Kbd>/</Kbd></td><td>To the filter</td></tr><tr><td><Kbd>?</Kbd></td><td>This list</td></tr><tr><td><Kbd>Esc</Kbd></td><td>Close a dialog</td></tr>
+      </tbody></table>
+      <Switch mt="md" label="Single keys do something" checked={!off} onChange={(event) => turn(!event.currentTarget.checked)} />
+    </Modal>
+  )
+}

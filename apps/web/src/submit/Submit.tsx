@@ -1,0 +1,222 @@
+import { useEffect, useMemo, useRef, useState } from 'react'
+import { Alert, Button, Group, Modal, NativeSelect, NumberInput, SegmentedControl, Stack, Text, TextInput, Textarea } from '@mantine/core'
+import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-query'
+import { getRouteApi, useRouter } from '@tanstack/react-router'
+import type { Job, JobSpecInput, NoReason, Quote } from '@lumaris/protocol'
+import { isLumarisError, newJobId } from '@lumaris/sdk'
+import type { Client } from '@lumaris/sdk'
+import { walletQuery } from '../queries.ts'
+import { useClient } from '../session/use-session.ts'
+import { cores as coresText, credits, creditsText, duration, plural, size, visible } from '../ui/format.ts'
+import { errorsBy } from '../ui/field-errors.ts'
+import { Credits, Command, Facts, Id, Loaded, Page, Panel, Refusal, useNow } from '../ui/parts.tsx'
+import { REASON } from '../ui/states.ts'
+import { TopUp } from '../wallet/TopUp.tsx'
+import { CODE_MAX, EMPTY, Unclear, codeFileOf, draftOf, ownFile, planOf } from './draft.ts'
+import type { Draft, Plan } from './draft.ts'
+import { askFor, sendJob } from './send.ts'
+import type { Sent } from './send.ts'
+import { TellMe } from './TellMe.tsx'
+import { TEMPLATES } from './templates.ts'
+
+const route = getRouteApi('/inside/submit')
+/** The price is asked for so long after the last change. */
+const PAUSE_MS = 300
+/** A quote that ends sooner than this is asked for anew before it is shown for agreement. */
+const FRESH_MS = 30_000
+
+export function Submit() {
+  const { from, template } = route.useSearch()
+  const client = useClient()
+  const copied = useQuery({ queryKey: ['job', from ?? '', 'draft'], enabled: from !== undefined, staleTime: Number.POSITIVE_INFINITY, queryFn: () => draftFrom(client, from as string) })
+  const start = from === undefined ? { ...EMPTY, ...TEMPLATES.find((one) => one.id === template)?.draft } : null
+  return (
+    <Page title="New job" intro={from === undefined ? 'What to run, where it may run, and what it may cost. Nothing is charged before you agree to a price.' : 'Filled in with an earlier job; change what you like.'}>
+      {start ? <Form key={template ?? 'empty'} start={start} template={template} /> : <Loaded query={copied}>{(draft) => <Form key={from} start={draft} template={undefined} />}</Loaded>}
+    </Page>
+  )
+}
+async function draftFrom(client: Client, id: string): Promise<Draft> {
+  const { spec } = await client.job(id)
+  const file = codeFileOf(spec)
+  let code: string | null = null
+  if (file && file.size <= CODE_MAX) {
+    const pieces: Uint8Array<ArrayBuffer>[] = []
+    for await (const piece of client.readBlob(file.blob)) pieces.push(piece as Uint8Array<ArrayBuffer>)
+    code = await new Blob(pieces).text()
+  }
+  return draftOf(spec, code)
+}
+
+async function hashOf(blob: Blob): Promise<string> {
+  return Array.from(new Uint8Array(await crypto.subtle.digest('SHA-256', await blob.arrayBuffer())), (byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
+function Form({ start, template }: { start: Draft; template: string | undefined }) {
+  const client = useClient(), router = useRouter()
+  const [draft, setDraft] = useState(start), [asked, setAsked] = useState(start), [reviewing, setReviewing] = useState(false)
+  useEffect(() => { const timer = setTimeout(() => setAsked(draft), PAUSE_MS); return () => clearTimeout(timer) }, [draft])
+  const set = <Name extends keyof Draft>(name: Name, value: Draft[Name]): void => setDraft((now) => ({ ...now, [name]: value }))
+  const key = useMemo(() => JSON.stringify({ ...asked, files: asked.files.map((file) => [file.name, file.size, file.lastModified]) }), [asked])
+  const quote = useQuery({
+    queryKey: ['quote', key], placeholderData: keepPreviousData, staleTime: 60_000, gcTime: 0,
+    queryFn: async ({ signal }) => { const plan = await planOf(asked, hashOf); return { plan, quote: await client.quote(plan.spec, { signal }) } },
+  })
+  const stale = draft !== asked || quote.isPlaceholderData
+  const errors = errorsBy(quote.error), unclear = quote.error instanceof Unclear ? quote.error : null
+  const at = (...places: string[]): string | undefined => {
+    if (stale) return undefined
+    for (const place of places) {
+      if (unclear?.place === place) return unclear.message
+      for (const [pointer, message] of errors) if (pointer === place || pointer.startsWith(`${place}/`)) return message
+    }
+    return undefined
+  }
+  const whole = ownFile(draft) === null
+  return (
+    <>
+      <section aria-label="Templates" className="cards">
+        {TEMPLATES.map((one) => <button key={one.id} type="button" className="panel card-button" aria-pressed={template === one.id} onClick={() => void router.navigate({ to: '/submit', search: { template: one.id } })}><Text fw={600}>{one.name}</Text><Text size="sm" c="dimmed">{one.says}</Text></button>)}
+      </section>
+      <div className="two">
+        <form id="job" onSubmit={(event) => { event.preventDefault(); if (!stale && quote.isSuccess) setReviewing(true) }} noValidate>
+          <Stack>
+            <Panel title="What" id="what"><Stack>
+              <TextInput label="Name" description="For you, to find it again" value={draft.name} onChange={(event) => set('name', event.currentTarget.value)} error={at('/spec/name')} maxLength={200} />
+              <div><Text size="sm" fw={600} id="runtime-label" mb={4}>Runtime</Text><SegmentedControl aria-labelledby="runtime-label" value={draft.runtime} onChange={(value) => set('runtime', value as Draft['runtime'])} data={[{ value: 'javascript', label: 'JavaScript' }, { value: 'python', label: 'Python' }, { value: 'native', label: 'Program' }, { value: 'container', label: 'Image' }]} fullWidth /></div>
+              {draft.runtime === 'container' && <TextInput className="code" label="Image" description="With its digest: registry/name@sha256:…" value={draft.image} onChange={(event) => set('image', event.currentTarget.value)} error={at('/spec/image')} spellCheck={false} />}
+              {!whole && <Textarea className="code" label="Code" description={draft.runtime === 'python' ? 'Becomes main.py in the job’s directory' : 'Becomes main.ts in the job’s directory; TypeScript is understood'} autosize minRows={6} maxRows={22} value={draft.code ?? ''} onChange={(event) => set('code', event.currentTarget.value)} spellCheck={false} />}
+              <TextInput className="code" label={whole ? 'Command' : 'Arguments'} description={draft.runtime === 'native' || draft.runtime === 'container' ? 'Program and arguments; quotes keep words together. No shell sees it: name one if you want one' : whole ? 'The program, one of the files below, and its arguments; quotes keep words together' : 'Words for the program; quotes keep words together'} value={draft.args} onChange={(event) => set('args', event.currentTarget.value)} error={at('args', '/spec/command')} spellCheck={false} />
+              {draft.runtime !== 'native' && draft.runtime !== 'container' && draft.code === null && <div><Button size="xs" variant="default" onClick={() => { set('code', ''); set('args', '') }}>Write code here instead</Button></div>}
+              {draft.keptTasks ? <Text size="sm">{plural(draft.keptTasks.length, 'part')}, as in the job it was copied from. <Button size="compact-xs" variant="default" onClick={() => set('keptTasks', null)}>Write them anew</Button></Text>
+                : <Textarea className="code" label="Parts" description="One line for each part that runs by itself; its words come after the arguments. Empty: one part" autosize minRows={2} maxRows={10} value={draft.parts} onChange={(event) => set('parts', event.currentTarget.value)} error={at('/spec/tasks')} spellCheck={false} />}
+              <div>
+                <label htmlFor="files"><Text size="sm" fw={600}>Files</Text></label>
+                <Text size="xs" c="dimmed" mb={4}>They lie beside the program, under their names. What the program writes there comes back.</Text>
+                <input id="files" className="file-input" type="file" multiple onChange={(event) => set('files', [...(event.currentTarget.files ?? [])])} />
+                {draft.kept.length > 0 && <ul className="details">{draft.kept.map((file) => <li key={file.path}><code>{visible(file.path)}</code>, {size(file.size)} <Button size="compact-xs" variant="default" onClick={() => set('kept', draft.kept.filter((one) => one !== file))}>Leave out</Button></li>)}</ul>}
+                {at('/spec/inputs') && <Text size="sm" c="var(--mantine-color-error)">{at('/spec/inputs')}</Text>}
+              </div>
+            </Stack></Panel>
+            <Panel title="Where" id="where"><Stack>
+              <Group grow preventGrowOverflow={false} align="flex-start">
+                <NumberInput label="Cores" value={draft.cores} onChange={(value) => set('cores', value)} step={0.5} error={at('/spec/resources/cpuMillis')} miw={110} />
+                <NumberInput label="Memory, MiB" value={draft.memoryMib} onChange={(value) => set('memoryMib', value)} step={256} error={at('/spec/resources/memoryBytes')} miw={110} />
+                <NumberInput label="Disk, MiB" value={draft.diskMib} onChange={(value) => set('diskMib', value)} step={256} error={at('/spec/resources/diskBytes')} miw={110} />
+                <NumberInput label="GPUs" value={draft.gpus} onChange={(value) => set('gpus', value)} error={at('/spec/resources/gpus')} miw={110} />
+              </Group>
+              <NativeSelect label="Isolation, at least" value={draft.minLevel} onChange={(event) => set('minLevel', event.currentTarget.value)} error={at('/spec/placement/minLevel')} data={[{ value: 'language', label: 'A language runtime (Deno)' }, { value: 'namespace', label: 'Namespaces (bubblewrap)' }, { value: 'kernel', label: 'Its own kernel interface (gVisor)' }, { value: 'vm', label: 'A virtual machine' }]} />
+              <Group grow preventGrowOverflow={false} align="flex-start">
+                <TextInput label="Regions" description="Empty: any" value={draft.regions} onChange={(event) => set('regions', event.currentTarget.value)} error={at('/spec/placement/regions')} miw={150} />
+                <NativeSelect label="Nodes that have shown" description="How much of their work they end" value={draft.minTrust} onChange={(event) => set('minTrust', event.currentTarget.value)} data={[{ value: '', label: 'Anything' }, { value: 'known', label: 'At least 80 %' }, { value: 'trusted', label: 'At least 95 %, results that hold' }]} miw={150} />
+              </Group>
+            </Stack></Panel>
+            <Panel title="Limits" id="limits">
+              <Group grow preventGrowOverflow={false} align="flex-start">
+                <NumberInput label="Minutes for each part" description="The cap comes from it" value={draft.minutes} onChange={(value) => set('minutes', value)} error={at('/spec/limits/runMs')} miw={150} />
+                <NumberInput label="Tries after a failure" description="That is not yours" value={draft.retries} onChange={(value) => set('retries', value)} error={at('/spec/limits/retries')} miw={150} />
+                <NumberInput label="Copies of each part" description="Results must agree" value={draft.copies} onChange={(value) => set('copies', value)} error={at('/spec/copies')} miw={150} />
+                <TextInput label="Most for one try" description="Credits; empty: any" value={draft.maxAttempt} onChange={(event) => set('maxAttempt', event.currentTarget.value)} error={at('/spec/placement/maxAttemptCost')} miw={150} />
+              </Group>
+            </Panel>
+          </Stack>
+        </form>
+        <Stack className="beside">
+          <Panel title="Price" id="price"><div aria-live="polite" aria-busy={stale}>
+            {quote.isError && !stale ? (unclear ? <Text>{unclear.message}</Text> : <Refusal error={quote.error} title="No price for this" retry={() => void quote.refetch()} />)
+              : quote.data ? <Price quote={quote.data.quote} spec={quote.data.plan.spec} stale={stale} /> : <Text c="dimmed">Asking the market…</Text>}
+          </div><Button type="submit" form="job" size="md" mt="md" fullWidth disabled={stale || !quote.isSuccess} title={!stale && quote.isError ? 'There is no price for it yet' : undefined}>Review and submit</Button></Panel>
+          {quote.data && !quote.isError && <As plan={quote.data.plan} />}
+        </Stack>
+      </div>
+      {quote.data && <Review opened={reviewing} close={() => setReviewing(false)} plan={quote.data.plan} quote={quote.data.quote} renew={async () => { await quote.refetch() }} />}
+    </>
+  )
+}
+
+function Price({ quote, spec, stale }: { quote: Quote; spec: JobSpecInput; stale: boolean }) {
+  const now = useNow(5_000)
+  return (
+    <Stack gap="sm" opacity={stale ? 0.75 : 1}>
+      <div><Text size="sm" c="dimmed">At most, whatever happens</Text><div className="figure"><Credits of={quote.cap} /></div></div>
+      <Facts of={[
+        ['Likely', quote.nodes > 0 || quote.p50 !== '0' ? `${credits(quote.p50)} to ${credits(quote.p90)} credits (estimate)` : null], ['One try, at most', creditsText(quote.attemptCap)],
+        ['Nodes that can', String(quote.nodes)], ['With room now', String(quote.nodesFree)], ['Could start', quote.startsInMs === undefined ? null : quote.startsInMs === 0 ? 'at once' : `in about ${duration(quote.startsInMs)}`],
+        ['Binds for', quote.validUntil > now ? duration(Math.round((quote.validUntil - now) / 5_000) * 5_000) : 'no longer: it is asked for anew before you agree'],
+      ]} />
+      {quote.nodes === 0 && <Alert color="orange" title="No node can run this as it is"><Reasons refused={quote.refused} /><Text size="sm" mt={4}>Submitted like this it waits until one joins, up to a day, and costs nothing meanwhile.</Text><TellMe key={JSON.stringify(spec)} spec={spec} /></Alert>}
+      {quote.nodes > 0 && quote.nodesFree === 0 && <Alert color="orange" title="Every node that can is busy"><Reasons refused={quote.refused} /><TellMe key={JSON.stringify(spec)} spec={spec} /></Alert>}
+    </Stack>
+  )
+}
+const Reasons = ({ refused }: { refused: Quote['refused'] }) => <ul className="details">{(Object.entries(refused) as [NoReason, number][]).toSorted((a, b) => b[1] - a[1]).map(([reason, count]) => <li key={reason}>{plural(count, 'node')}: {REASON[reason]}</li>)}</ul>
+
+function As({ plan }: { plan: Plan }) {
+  const [open, setOpen] = useState(false)
+  return (
+    <div>
+      <Button variant="default" size="xs" aria-expanded={open} onClick={() => setOpen(!open)}>{open ? 'Hide the request' : 'Show the request (JSON)'}</Button>
+      {open && <><pre className="preview" tabIndex={0} aria-label="The request as JSON">{JSON.stringify(plan.spec, null, 2)}</pre><Text size="xs" c="dimmed" mt={4}>The body of POST /v1/jobs, under “spec”; or in a file for:</Text><Command line="npx lumaris submit --spec job.json" /></>}
+    </div>
+  )
+}
+
+function Review({ opened, close, plan, quote, renew }: { opened: boolean; close: () => void; plan: Plan; quote: Quote; renew: () => Promise<void> }) {
+  const client = useClient(), router = useRouter(), queries = useQueryClient()
+  const wallet = useQuery({ ...walletQuery(client), enabled: opened })
+  const [busy, setBusy] = useState<string | null>(null), [sent, setSent] = useState<Sent | { kind: 'failed'; error: unknown } | null>(null)
+  // One id for one agreement: a second press, or a try after a lost answer, is the same job. Another request is another job.
+  const id = useRef({ of: '', id: '' })
+  const request = JSON.stringify(plan.spec)
+  if (id.current.of !== request) id.current = { of: request, id: newJobId() }
+  const sending = useRef(false)
+  useEffect(() => { if (opened) { setSent(null); if (quote.validUntil - Date.now() < FRESH_MS) void renew() } }, [opened])
+
+  async function once(what: () => Promise<void>): Promise<void> {
+    if (sending.current) return
+    sending.current = true
+    try { await what() } catch (error) { setSent({ kind: 'failed', error }) } finally { sending.current = false; setBusy(null) }
+  }
+  const told = async (answer: Sent): Promise<void> => {
+    setSent(answer)
+    if (answer.kind === 'refused' && isLumarisError(answer.error, 'quote_expired')) await renew()
+    if (answer.kind === 'accepted' && !answer.afterDoubt) await go(answer.job)
+  }
+  const go = async (job: Job): Promise<void> => {
+    for (const key of ['jobs', 'wallet', 'entries']) void queries.invalidateQueries({ queryKey: [key] })
+    queries.setQueryData(['job', job.id], job)
+    await router.navigate({ to: '/jobs/$job', params: { job: job.id } })
+  }
+  const submit = (): Promise<void> => once(async () => {
+    setSent(null)
+    for (const [i, blob] of plan.uploads.entries()) await client.upload(blob, { onProgress: (done, total) => setBusy(`Uploading file ${i + 1} of ${plan.uploads.length}: ${size(done)} of ${size(total)}`) })
+    setBusy('Handing it in')
+    await told(await sendJob(client, { id: id.current.id, spec: plan.spec, quote: quote.id }))
+  })
+  const ask = (): Promise<void> => once(async () => { setBusy('Asking'); await told(await askFor(client, id.current.id, null)) })
+
+  const missing = wallet.data ? BigInt(quote.cap) - BigInt(wallet.data.available) : 0n
+  const tasks = plan.spec.tasks?.length ?? 1, { resources } = plan.spec
+  return (
+    <Modal opened={opened} onClose={() => { if (busy === null) close() }} title="Review" size="lg">
+      <Stack>
+        <Facts of={[
+          ['What', <><code>{visible(plan.spec.command.join(' '))}</code>{tasks > 1 ? `, ${plural(tasks, 'part')}` : ''}</>], ['Where', `${coresText(resources?.cpuMillis ?? 0)}, ${size(resources?.memoryBytes ?? 0)} memory, ${size(resources?.diskBytes ?? 0)} disk for each part`],
+          ['Held from your wallet', <strong>{creditsText(quote.cap)}</strong>], ['Likely bill', `${credits(quote.p50)} to ${credits(quote.p90)} credits (estimate)`], ['Available', wallet.data ? creditsText(wallet.data.available) : null],
+        ]} />
+        <Text size="sm">Never more than is held. What is not used comes back at the end; what a node or the market spoils is not billed. You can cancel at any time: what ran until then is billed.</Text>
+        {missing > 0n && <Alert color="orange" title={`${credits(missing)} credits are missing`}><TopUp least={missing} /></Alert>}
+        {sent?.kind === 'accepted' && sent.afterDoubt && <Alert color="green" role="alert" title="The job exists"><Text size="sm">The answer was lost on the way, but the market has the job <Id id={sent.job.id} what="job id" />. It was submitted once.</Text><Button mt="xs" size="xs" onClick={() => void go(sent.job)}>Open it</Button></Alert>}
+        {sent?.kind === 'absent' && <Alert color="orange" role="alert" title="The job does not exist"><Text size="sm">The connection broke before the market had it. Nothing is held and nothing runs. You can send it again.</Text></Alert>}
+        {sent?.kind === 'unknown' && <Alert color="red" role="alert" title="It is not known whether the job exists"><Text size="sm">The market does not answer. Its id would be <Id id={id.current.id} what="job id" />; sending it again cannot make a second one.</Text><Button mt="xs" size="xs" variant="default" loading={busy !== null} onClick={() => void ask()}>Ask again</Button></Alert>}
+        {sent?.kind === 'refused' && (isLumarisError(sent.error, 'quote_expired') ? <Alert color="orange" role="alert" title="The quote had expired">A new one was asked for: look at it above, then submit.</Alert> : <Refusal error={sent.error} />)}
+        {sent?.kind === 'failed' && <Refusal error={sent.error} title="It was not submitted" />}
+        <Group justify="flex-end">
+          <Text size="sm" c="dimmed" role="status" flex={1}>{busy ?? (missing > 0n ? 'Add credits first.' : '')}</Text>
+          <Button variant="default" onClick={close} disabled={busy !== null}>Back</Button>
+          {!(sent?.kind === 'accepted' && sent.afterDoubt) && <Button onClick={() => void submit()} loading={busy !== null} disabled={missing > 0n || wallet.data === undefined}>Hold {credits(quote.cap)} and submit</Button>}
+        </Group>
+      </Stack>
+    </Modal>
+  )
+}

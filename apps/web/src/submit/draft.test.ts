@@ -1,0 +1,29 @@
+import { expect, test } from 'vitest'
+import { JobSpec } from '@lumaris/protocol'
+import { EMPTY, Unclear, codeFileOf, draftOf, planOf } from './draft.ts'
+
+const hash = async (blob: Blob): Promise<string> => blob.size.toString(16).padStart(64, '0')
+const planned = async (more: object) => JobSpec.parse((await planOf({ ...EMPTY, ...more }, hash)).spec)
+
+test('code becomes a file, its arguments and parts become words', async () => {
+  const spec = await planned({ runtime: 'python', code: 'print(1)', args: "a 'b c'", parts: "1\n\n2 'x y'\n", cores: 0.5, memoryMib: 256 })
+  expect(spec).toMatchObject({ command: ['python3', 'main.py', 'a', 'b c'], inputs: [{ path: 'main.py', size: 8 }], tasks: [{ args: ['1'] }, { args: ['2', 'x y'] }], resources: { cpuMillis: 500, memoryBytes: 256 * 1024 ** 2 } })
+})
+test.each([
+  { runtime: 'javascript', code: 'x', args: "--n '1 2'", parts: 'a\nb c', cores: 2, copies: 3, regions: 'eu, us', minTrust: 'known', maxAttempt: '0.5' }, { runtime: 'python', code: 'x', args: '7' }, { runtime: 'native', args: "sh -c 'echo hi'" },
+  { runtime: 'javascript', code: null, args: 'other.js 1' }, { runtime: 'python', code: null, args: '-c "print(1)"' },
+])('a job copied into the form is the same job: %j', async (more) => {
+  const spec = await planned(more)
+  const file = codeFileOf(spec)
+  const again = JobSpec.parse((await planOf(draftOf(spec, file ? 'x' : null), hash)).spec)
+  expect(again).toEqual(spec)
+})
+test('what the form has no field for stays as it was', async () => {
+  const spec = JobSpec.parse({ command: ['x'], env: { A: '1' }, priority: 2, disconnect: 'wait', outputs: ['*.txt'], fallback: [{ afterMs: 1000, minLevel: 'language' }], placement: { labels: { disk: 'ssd' } }, limits: { queueMs: 5000, processes: 9 }, tasks: [{ env: { B: '2' } }, {}] })
+  expect(JobSpec.parse((await planOf(draftOf(spec, null), hash)).spec)).toEqual(spec)
+})
+test('what cannot be asked is said beside its field', async () => {
+  await expect(planned({ args: "'open" })).rejects.toMatchObject({ place: 'args' } satisfies Partial<Unclear>)
+  await expect(planned({ runtime: 'native', args: '"open' })).rejects.toMatchObject({ place: '/spec/command' })
+  await expect(planned({ maxAttempt: 'much' })).rejects.toMatchObject({ place: '/spec/placement/maxAttemptCost' })
+})

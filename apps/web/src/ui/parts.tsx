@@ -1,0 +1,125 @@
+// The small things that every screen is made of. They know no routes and no interface.
+import { useEffect, useRef, useState } from 'react'
+import type { ReactNode } from 'react'
+import { ActionIcon, Alert, Badge, Button, CopyButton, Group, Modal, Skeleton, Stack, Text, Title } from '@mantine/core'
+import type { UseQueryResult } from '@tanstack/react-query'
+import { isLumarisError } from '@lumaris/sdk'
+import { ago, credits, visible } from './format.ts'
+import { Icon } from './Icon.tsx'
+import type { Look } from './states.ts'
+
+/** The head of a screen. On a change of screens the focus goes to its title, so that whoever does not see the change hears it. */
+let shownBefore = false
+export function Page({ title, children, actions, intro }: { title: ReactNode; children: ReactNode; actions?: ReactNode; intro?: ReactNode }) {
+  const heading = useRef<HTMLHeadingElement>(null)
+  useEffect(() => {
+    document.title = `${heading.current?.textContent ?? ''} · Lumaris`
+    if (shownBefore) heading.current?.focus()
+    shownBefore = true
+  }, [])
+  return (
+    <Stack gap="lg">
+      <Group justify="space-between" align="flex-start" gap="sm">
+        <div className="page-title"><Title order={1} size="h2" ref={heading} tabIndex={-1}>{title}</Title>{intro && <Text c="dimmed" mt={4} component="div">{intro}</Text>}</div>
+        {actions && <Group gap="xs">{actions}</Group>}
+      </Group>
+      {children}
+    </Stack>
+  )
+}
+
+export function Panel({ title, children, actions, id }: { title?: ReactNode; children: ReactNode; actions?: ReactNode; id?: string }) {
+  return (
+    <section className="panel" {...(id ? { 'aria-labelledby': id } : {})}>
+      {title && <Group justify="space-between" mb="sm" gap="xs"><Title order={2} size="h4" {...(id ? { id } : {})}>{title}</Title>{actions}</Group>}
+      {children}
+    </section>
+  )
+}
+export const Figure = ({ label, children, hint }: { label: string; children: ReactNode; hint?: ReactNode }) => (
+  <div className="panel"><Text size="sm" c="dimmed">{label}</Text><div className="figure">{children}</div>{hint && <Text size="sm" c="dimmed" component="div">{hint}</Text>}</div>
+)
+export const Credits = ({ of }: { of: string | bigint }) => <>{credits(of)} <small>credits</small></>
+export const Figures = ({ children }: { children: ReactNode }) => <div className="figures">{children}</div>
+export const Facts = ({ of, wide }: { of: readonly (readonly [string, ReactNode])[]; /** Two columns where there is room. */ wide?: boolean }) => (
+  <dl className={wide ? 'facts wide-facts' : 'facts'}>{of.filter(([, value]) => value !== null && value !== undefined && value !== '').map(([name, value]) => <div key={name} className="fact"><dt>{name}</dt><dd>{value}</dd></div>)}</dl>
+)
+
+export const Status = ({ look }: { look: Look }) => <Badge title={look.says} color={look.colour} leftSection={<span aria-hidden>{look.sign}</span>}>{look.word}</Badge>
+
+/** A moment: how long ago it is, and exactly when on hover. */
+export function Moment({ at }: { at: number }) {
+  const now = useNow(10_000)
+  const exact = new Date(at)
+  return <time dateTime={exact.toISOString()} title={`${exact.toISOString()} · ${exact.toLocaleString()}`} className="number">{ago(at, now)}</time>
+}
+export function useNow(everyMs: number, running = true): number {
+  const [now, setNow] = useState(Date.now)
+  useEffect(() => {
+    if (!running) return
+    const timer = setInterval(() => setNow(Date.now()), everyMs)
+    return () => clearInterval(timer)
+  }, [everyMs, running])
+  return now
+}
+
+export function Copy({ text, what, label }: { text: string; what: string; label?: string }) {
+  return (
+    <CopyButton value={text} timeout={1500}>
+      {({ copied, copy }) => (label
+        ? <Button variant="default" size="xs" onClick={copy}>{copied ? 'Copied' : label}</Button>
+        : <ActionIcon variant="subtle" color="gray" size="md" onClick={copy} aria-label={copied ? `${what} copied` : `Copy ${what}`}><Icon name={copied ? 'check' : 'copy'} /></ActionIcon>)}
+    </CopyButton>
+  )
+}
+export const Id = ({ id, what }: { id: string; what: string }) => <span className="id"><code>{id}</code><Copy text={id} what={what} /></span>
+export const Command = ({ line }: { line: string }) => <div className="command"><code tabIndex={0}>{line}</code><Copy text={line} what="command" /></div>
+
+/** A no, as the server says it: what is wrong, what to change, and the request's number for the operator. */
+export function Refusal({ error, retry, title }: { error: unknown; retry?: (() => void) | undefined; title?: string }) {
+  const known = isLumarisError(error) ? error : null
+  return (
+    <Alert color="red" role="alert" title={title ?? (known ? known.message : 'Something broke in this page')}>
+      {title && known && <Text size="sm" fw={600}>{known.message}</Text>}
+      <Text size="sm">{known ? known.hint : String(error)}</Text>
+      {known?.detail && <ul className="details">{Object.entries(known.detail).filter(([, value]) => typeof value !== 'object').map(([name, value]) => <li key={name}>{name}: {visible(String(value))}</li>)}</ul>}
+      {known?.errors && <ul className="details">{known.errors.map((one) => <li key={one.pointer + one.message}><code>{one.pointer}</code>: {visible(one.message)}</li>)}</ul>}
+      {known?.requestId && <Text size="xs" c="dimmed">Request <code>{known.requestId}</code></Text>}
+      {retry && <Button size="xs" variant="default" mt="xs" onClick={retry}>Try again</Button>}
+    </Alert>
+  )
+}
+
+/** Waiting, broken or there. The skeleton shows only after a moment: a quick answer must not flicker. */
+export function Loaded<T>({ query, children, lines = 3 }: { query: UseQueryResult<T>; children: (data: T) => ReactNode; lines?: number }) {
+  if (query.data !== undefined) return <>{query.isError && <Refusal error={query.error} title="What is shown here could not be brought up to date" retry={() => void query.refetch()} />}{children(query.data)}</>
+  if (query.isError) return <Refusal error={query.error} retry={() => void query.refetch()} />
+  return <Waiting lines={lines} />
+}
+function Waiting({ lines }: { lines: number }) {
+  const [late, setLate] = useState(false)
+  useEffect(() => { const timer = setTimeout(() => setLate(true), 200); return () => clearTimeout(timer) }, [])
+  return <div aria-busy="true" className="waiting">{late && Array.from({ length: lines }, (_, i) => <Skeleton key={i} height={18} mb={10} width={i === lines - 1 ? '60%' : '100%'} />)}</div>
+}
+export const Empty = ({ title, children }: { title: string; children?: ReactNode }) => <div className="empty"><Text fw={600}>{title}</Text>{children && <Text c="dimmed" size="sm" component="div" mt={4}>{children}</Text>}</div>
+
+/** Asks before something that cannot be taken back. A failure keeps it open. */
+export function Confirm({ opened, close, title, children, yes, act }: { opened: boolean; close: () => void; title: string; children: ReactNode; yes: string; act: () => Promise<unknown> }) {
+  const [busy, setBusy] = useState(false), [error, setError] = useState<unknown>(null)
+  const go = async (): Promise<void> => {
+    setBusy(true)
+    setError(null)
+    try { await act(); close() } catch (failure) { setError(failure) } finally { setBusy(false) }
+  }
+  return (
+    <Modal opened={opened} onClose={close} title={title}>
+      <Stack>
+        <div>{children}</div>
+        {error !== null && <Refusal error={error} />}
+        <Group justify="flex-end"><Button variant="default" onClick={close}>Leave it</Button><Button color="red" loading={busy} onClick={() => void go()}>{yes}</Button></Group>
+      </Stack>
+    </Modal>
+  )
+}
+/** Words in a bar, of which a part is filled; said in text too. */
+export const Bar = ({ share, says }: { share: number; says: string }) => <div><div className="bar" aria-hidden><span ref={(element) => { if (element) element.style.width = `${Math.min(100, Math.max(0, share * 100))}%` }} /></div><Text size="sm">{says}</Text></div>

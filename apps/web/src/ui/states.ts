@@ -1,0 +1,40 @@
+// Every state there is, once: its word, colour, sign, what it means and what is billed in it.
+import type { AttemptState, Cause, JobState, NoReason, NodeState, TaskState } from '@lumaris/protocol'
+import { CAUSES } from '@lumaris/protocol'
+
+export type Look = { readonly word: string; readonly colour: 'gray' | 'blue' | 'green' | 'red' | 'orange' | 'indigo'; readonly sign: string; readonly says: string }
+const look = (word: string, colour: Look['colour'], sign: string, says: string): Look => ({ word, colour, sign, says })
+
+export const JOB: Readonly<Record<JobState, Look>> = {
+  queued: look('Queued', 'gray', '◷', 'It waits for a node. Waiting costs nothing; its cap is held.'),
+  running: look('Running', 'blue', '▶', 'At least one part runs. The time that parts run is billed, never above the cap.'),
+  completed: look('Completed', 'green', '✓', 'All parts ended well. What was not used of the cap came back.'),
+  failed: look('Failed', 'red', '✗', 'A part ended badly for good. What a node or the market spoiled is not billed.'),
+  cancelled: look('Cancelled', 'orange', '⊘', 'It was cancelled. What had run until then is billed; the rest came back.'),
+  expired: look('Expired', 'orange', '⌛', 'No node was found in the time it was willing to wait. Nothing is billed.'),
+}
+export const TASK: Readonly<Record<TaskState, Look>> = {
+  queued: look('Waiting', 'gray', '◷', 'It waits for a node. Nothing is billed.'), running: look('Running', 'blue', '▶', 'It runs; its time is billed.'),
+  done: look('Done', 'green', '✓', 'It ended well.'), failed: look('Failed', 'red', '✗', 'It ended badly for good.'), cancelled: look('Cancelled', 'orange', '⊘', 'It was cancelled.'),
+}
+export const ATTEMPT: Readonly<Record<AttemptState, Look>> = {
+  offered: look('Offered', 'gray', '◷', 'The node was asked.'), accepted: look('Accepted', 'gray', '◷', 'The node prepares it; nothing is billed yet.'), running: look('Running', 'blue', '▶', 'It runs; its time is billed.'),
+  reported: look('Reported', 'blue', '▶', 'The node has told its end; it is being checked.'), valid: look('Valid', 'green', '✓', 'Its result counts.'), invalid: look('Invalid', 'red', '✗', 'Its result did not hold.'), ended: look('Ended', 'orange', '⊘', 'It ended without a result that counts.'),
+}
+export const NODE: Readonly<Record<NodeState, Look>> = {
+  pending: look('Pending', 'gray', '◷', 'Enrolled, and not connected yet. It earns nothing.'), online: look('Online', 'green', '●', 'Connected and taking work. It earns while parts run.'),
+  suspect: look('Suspect', 'orange', '?', 'Silent for a while: it gets no new work.'), lost: look('Lost', 'red', '✗', 'Silent for too long: its work was given to others.'),
+  paused: look('Paused', 'orange', '‖', 'Its seller paused it: no new work. What runs goes on, and earns.'), draining: look('Draining', 'orange', '↓', 'It finishes what runs and takes nothing new.'),
+  retired: look('Retired', 'gray', '⊘', 'It has left the market.'), banned: look('Banned', 'red', '⊘', 'It may not take work.'),
+}
+export const causeText = (cause: Cause): string => CAUSES[cause].says
+export const bearsText = (cause: Cause): string => (CAUSES[cause].bears === 'buyer' ? 'billed to the buyer' : CAUSES[cause].bears === 'seller' ? 'not billed: the seller bears it' : 'not billed: the market bears it')
+
+/** Why nodes do not take a piece of work; said of several of them. */
+export const REASON: Readonly<Record<NoReason | 'dearer', string>> = {
+  not_online: 'not online, or taking no work now', driver: 'none of the drivers asked for', level: 'isolation not strong enough', runtime: 'cannot run this runtime', cpu: 'too few cores', memory: 'too little memory',
+  disk: 'too little disk', gpu: 'too few GPUs', cpu_busy: 'cores in use just now', memory_busy: 'memory in use just now', disk_busy: 'disk in use just now', gpu_busy: 'GPUs in use just now', gpu_model: 'another GPU model',
+  gpu_memory: 'GPUs with too little memory', region: 'in another region', residency: 'where the data may not lie', trust: 'not enough shown to be trusted so far', label: 'without the labels asked for', price: 'could cost more than is allowed',
+  same_owner_as_copy: 'owned by the owner of another copy', failed_here: 'failed this work before', kept_for_overdue: 'kept for work that has waited longest', deadline: 'not expected to be done by the deadline', spread: 'too near to another part of the job', no_spot: 'no interruptible work taken', bid: 'asking more than the bid',
+  dearer: 'dearer than the node that was chosen',
+}

@@ -1,0 +1,51 @@
+import { Button, Stack, Text } from '@mantine/core'
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
+import { account } from '@lumaris/protocol'
+import type { Entry, UserId } from '@lumaris/protocol'
+import { entriesQuery, walletQuery } from '../queries.ts'
+import { hasRole, useSession } from '../session/use-session.ts'
+import { signed } from '../ui/format.ts'
+import { Credits, Command, Empty, Figure, Figures, Loaded, Moment, Page, Panel } from '../ui/parts.tsx'
+import { TopUp } from './TopUp.tsx'
+import { TextLink } from '../shell/links.tsx'
+
+export function WalletScreen() {
+  const { client, user } = useSession()
+  const wallet = useQuery(walletQuery(client))
+  return (
+    <Page title="Wallet">
+      <Loaded query={wallet}>{(money) => <Figures><Figure label="Available"><Credits of={money.available} /></Figure><Figure label="Held for jobs" hint="comes back where it is not used"><Credits of={money.held} /></Figure><Figure label="Spent" hint="on all jobs so far"><Credits of={money.spent} /></Figure></Figures>}</Loaded>
+      {hasRole(user, 'buyer') && <Panel title="Add credits" id="add"><TopUp /><Text size="sm" c="dimmed" mt="xs">This market knows demo credits only. No money is taken.</Text></Panel>}
+      <Movements title="Every movement" mine={[account.available(user.id)]} />
+      <Command line="npx lumaris wallet --history" />
+    </Page>
+  )
+}
+
+const KIND: Readonly<Record<Entry['kind'], string>> = { topup: 'Credits added', hold: 'Held for a job', settle: 'An attempt settled', displace: 'Paid for a place taken', refund: 'Came back from a job', release: 'Earnings cleared', payout: 'Paid out', reversal: 'Reversed' }
+/** What an entry did to these accounts. */
+const changeOf = (entry: Entry, mine: readonly string[]): bigint => entry.postings.reduce((sum, posting) => sum + (mine.includes(posting.to) ? BigInt(posting.amount) : 0n) - (mine.includes(posting.from) ? BigInt(posting.amount) : 0n), 0n)
+export const sellerAccounts = (user: UserId): string[] => [account.pending(user), account.earned(user)]
+
+export function Movements({ title, mine, isSeller }: { title: string; mine: readonly string[]; isSeller?: boolean }) {
+  const { client } = useSession()
+  const entries = useInfiniteQuery(entriesQuery(client))
+  return (
+    <Panel title={title} id="movements">
+      <Loaded query={entries} lines={6}>{({ pages }) => {
+        const list = pages.flatMap((page) => page.data).filter((entry) => entry.postings.some((posting) => mine.includes(posting.from) || mine.includes(posting.to)))
+        return (
+          <Stack gap="sm">
+            {list.length === 0 ? <Empty title="No money has moved yet" /> : (
+              <div className="scroll-box" tabIndex={0} role="region" aria-label={title}><table className="table">
+                <thead><tr><th>When</th><th>What</th><th className="right">Credits</th>{!isSeller && <th>Job</th>}</tr></thead>
+                <tbody>{list.map((entry) => { const change = changeOf(entry, mine); return (
+                  <tr key={entry.id}><td><Moment at={entry.at} /></td><td>{entry.kind === 'release' ? `${KIND.release}: free to be paid out` : KIND[entry.kind]}</td><td className="right number">{change === 0n && entry.postings[0] ? `${signed(BigInt(entry.postings[0].amount)).slice(1)} cleared` : signed(change)}</td>
+                    {!isSeller && <td>{entry.job ? <TextLink to="/jobs/$job" params={{ job: entry.job }} search={{ tab: 'cost' }} size="sm"><code>…{entry.job.slice(-8)}</code><span className="for-readers"> job</span></TextLink> : ''}</td>}</tr>) })}</tbody>
+              </table></div>)}
+            {entries.hasNextPage && <div><Button variant="default" loading={entries.isFetchingNextPage} onClick={() => void entries.fetchNextPage()}>Older ones</Button></div>}
+          </Stack>)
+      }}</Loaded>
+    </Panel>
+  )
+}

@@ -1,0 +1,51 @@
+// Every screen, by who sees it and where it is: for the tests that hold of each of them, and for the pictures.
+import type { Page } from 'playwright-core'
+import type { Shown } from './web-market.ts'
+
+export type Who = 'nobody' | 'buyer' | 'seller' | 'admin'
+export type Screen = { readonly name: string; readonly who: Who; readonly path: (data: Shown) => string; /** Makes it show what it is about. */ readonly act?: (page: Page) => Promise<unknown> }
+const press = (name: string | RegExp) => (page: Page): Promise<void> => page.getByRole('button', { name }).first().click()
+
+export const SCREENS: readonly Screen[] = [
+  { name: 'front', who: 'nobody', path: () => '/', act: (page) => page.getByText('Nodes online').waitFor() },
+  { name: 'sign-in', who: 'nobody', path: () => '/sign-in' },
+  { name: 'sign-up', who: 'nobody', path: () => '/sign-up' },
+  { name: 'not-found', who: 'nobody', path: () => '/no/such/screen' },
+  { name: 'home', who: 'buyer', path: () => '/home', act: (page) => page.getByRole('link', { name: 'Mandelbrot' }).waitFor() },
+  { name: 'submit', who: 'buyer', path: () => '/submit?template=pi', act: (page) => page.getByText('Nodes that can').waitFor() },
+  { name: 'submit-nothing-fits', who: 'buyer', path: (data) => `/submit?from=${data.waiting}`, act: (page) => page.getByText('No node can run this as it is').waitFor() },
+  { name: 'submit-review', who: 'buyer', path: () => '/submit?template=fractal', act: async (page) => { await page.getByRole('button', { name: 'Review and submit' }).click(); await page.getByText('Held from your wallet').waitFor(); await page.getByText('Available').waitFor() } },
+  { name: 'jobs', who: 'buyer', path: () => '/jobs', act: (page) => page.getByRole('link', { name: 'Mandelbrot' }).waitFor() },
+  { name: 'jobs-empty', who: 'buyer', path: () => '/jobs?state=expired', act: (page) => page.getByText('No job fits this filter').waitFor() },
+  { name: 'job', who: 'buyer', path: (data) => `/jobs/${data.done}?part=1`, act: (page) => page.getByRole('img', { name: /^CPU/ }).waitFor() },
+  { name: 'job-logs', who: 'buyer', path: (data) => `/jobs/${data.failed}?tab=logs`, act: (page) => page.getByText('it goes wrong').waitFor() },
+  { name: 'job-results', who: 'buyer', path: (data) => `/jobs/${data.picture}?tab=results`, act: async (page) => { await press(/^Show mandelbrot/)(page); await page.getByRole('img', { name: /mandelbrot/ }).waitFor() } },
+  { name: 'job-cost', who: 'buyer', path: (data) => `/jobs/${data.done}?tab=cost`, act: async (page) => { await press(/^Check 4 receipts/)(page); await page.getByText('4 receipts hold').waitFor() } },
+  { name: 'job-why', who: 'buyer', path: (data) => `/jobs/${data.waiting}?tab=why`, act: (page) => page.getByText('What would help').waitFor() },
+  { name: 'job-history', who: 'buyer', path: (data) => `/jobs/${data.done}?tab=history`, act: (page) => page.getByRole('cell', { name: 'Submitted' }).waitFor() },
+  { name: 'job-request', who: 'buyer', path: (data) => `/jobs/${data.done}?tab=spec` },
+  { name: 'job-cancel', who: 'buyer', path: (data) => `/jobs/${data.waiting}`, act: async (page) => { await press('Cancel')(page); await page.getByRole('button', { name: 'Cancel the job' }).waitFor() } },
+  { name: 'job-not-mine', who: 'buyer', path: () => `/jobs/job_${'0'.repeat(26)}`, act: (page) => page.getByRole('alert').waitFor() },
+  { name: 'wallet', who: 'buyer', path: () => '/wallet', act: (page) => page.getByText('Came back from a job').first().waitFor() },
+  { name: 'keys', who: 'buyer', path: () => '/keys', act: (page) => page.getByText('lum_').first().waitFor() },
+  { name: 'keys-make', who: 'buyer', path: () => '/keys', act: async (page) => { await press('Make a key')(page); await page.getByRole('button', { name: 'Make the key' }).waitFor() } },
+  { name: 'nodes', who: 'seller', path: () => '/nodes', act: (page) => page.getByRole('link', { name: 'node-ada' }).waitFor() },
+  { name: 'node', who: 'seller', path: (data) => `/nodes/${data.node}`, act: (page) => page.getByText('It was chosen in').waitFor() },
+  { name: 'node-join', who: 'seller', path: () => '/nodes/join', act: async (page) => { await press('Make the line')(page); await page.getByText('It has not called yet').waitFor() } },
+  { name: 'earnings', who: 'seller', path: () => '/earnings', act: (page) => page.getByText('An attempt settled').first().waitFor() },
+  { name: 'market', who: 'admin', path: () => '/market', act: (page) => page.getByText('None of 3 nodes can take it now').waitFor() },
+  { name: 'all-nodes', who: 'admin', path: () => '/nodes', act: (page) => page.getByRole('link', { name: 'node-bo' }).waitFor() },
+  { name: 'all-jobs', who: 'admin', path: () => '/jobs', act: (page) => page.getByRole('link', { name: 'Mandelbrot' }).waitFor() },
+  { name: 'ledger', who: 'admin', path: () => '/ledger', act: (page) => page.getByText('The ledger balances').waitFor() },
+]
+
+/** Signs in with a key, as the tab of that person. */
+export async function enterAs(page: Page, key: string): Promise<void> {
+  await page.goto(`/sign-in#key=${key}`)
+  await page.waitForURL((url) => !url.pathname.startsWith('/sign-in'))
+}
+export async function show(page: Page, screen: Screen, data: Shown): Promise<void> {
+  await page.goto(screen.path(data))
+  await page.locator('h1').waitFor()
+  await screen.act?.(page)
+}

@@ -1,0 +1,67 @@
+// A market for the tests of the screens: the real server with the built screens, and real agents whose sandbox is Deno. Nothing in it is a double.
+import { join } from 'node:path'
+import { findDrivers, startAgent } from '@lumaris/agent'
+import type { AgentDriver, RunningAgent } from '@lumaris/agent'
+import { GIB } from '@lumaris/protocol'
+import type { JobId, JobSpecInput } from '@lumaris/protocol'
+import { createClient } from '@lumaris/sdk'
+import { startMarket } from '../start-market.ts'
+import { TEMPLATES } from '../../apps/web/src/submit/templates.ts'
+
+export const PASSWORD = 'seven green bottles'
+export type WebMarket = Awaited<ReturnType<typeof startWebMarket>>
+
+export async function startWebMarket(options: { nodes?: number } = {}) {
+  // The market's own times: a busy machine that draws pages must not look like a lost node.
+  const market = await startMarket({ server: { settings: { demoTopupMaxMicros: 1_000_000_000_000n } } })
+  // One look at the machine for all nodes, and none for a market without any: the Python of the sandbox takes some seconds to try.
+  let drivers: Promise<AgentDriver[]> | null = null
+  const findOnce = (): Promise<AgentDriver[]> => (drivers ??= findDrivers({ dataDir: join(market.dir, 'drivers'), only: ['deno'], denoInsideBwrap: false })
+    .then((found) => found.filter(({ report }) => report.usable).map(({ driver, report }) => ({ ...driver, probe: async () => report, reap: async () => 0 }))))
+  const agents: RunningAgent[] = []
+  async function addNode(key: string, name: string, cpuHour: string): Promise<RunningAgent> {
+    const { token } = await createClient({ url: market.url, token: key }).api.createEnrolment({ body: { name } })
+    const agent = await startAgent({ server: market.url, dataDir: join(market.dir, name), token, name, prices: { cpuHour, memoryGibHour: '40000' }, drivers: await findOnce(), settings: { tickMs: 500, sealMs: 20 }, stopMs: 2_000, capacity: { cpuMillis: 4_000, memoryBytes: 8 * GIB, diskBytes: 20 * GIB, gpus: 0 } })
+    await agent.ready
+    agents.push(agent)
+    return agent
+  }
+  const sellers = market.demo.sellers
+  for (let i = 0; i < (options.nodes ?? 2); i++) await addNode(sellers[i % sellers.length]?.key ?? '', ['node-ada', 'node-bo', 'node-cy'][i] ?? `node-${i}`, ['200000', '240000', '180000'][i] ?? '200000')
+  return {
+    ...market, addNode,
+    client: (key: string) => createClient({ url: market.url, token: key }),
+    async stop(): Promise<void> {
+      for (const agent of agents) await agent.stop()
+      await market.stop()
+    },
+  }
+}
+
+export type Shown = { readonly done: JobId; readonly picture: JobId; readonly failed: JobId; readonly waiting: JobId; readonly node: string }
+/** Something to look at on every screen: jobs of each kind, made over the same interface that everybody uses. */
+export async function fill(market: WebMarket): Promise<Shown> {
+  const buyer = market.client(market.buyer), seller = market.client(market.demo.sellers[0]?.key ?? '')
+  const program = async (name: string, code: string, more: Partial<JobSpecInput> = {}): Promise<JobSpecInput> => {
+    const { blob, size } = await buyer.upload(new TextEncoder().encode(code))
+    return { name, runtime: 'javascript', command: ['main.ts'], inputs: [{ path: 'main.ts', blob: blob as never, size }], resources: { cpuMillis: 500, memoryBytes: 256 * 1024 ** 2 }, expectedMs: 5_000, ...more }
+  }
+  const template = (id: string) => TEMPLATES.find((one) => one.id === id)?.draft ?? {}
+  const done = await buyer.run(await program('Estimate pi', (template('pi').code ?? '').replace('200_000_000', '100_000_000'), { tasks: ['1 101', '2 202', '3 303', '4 404'].map((line) => ({ args: line.split(' ') })) }))
+  const picture = await buyer.run(await program('Mandelbrot', template('fractal').code ?? ''))
+  const failed = await buyer.run(await program('<img src=x onerror=alert(1)>', HOSTILE))
+  const large = { name: 'Needs a large machine', runtime: 'javascript' as const, command: ['main.ts'], resources: { cpuMillis: 64_000, memoryBytes: 64 * GIB } }
+  await buyer.api.createStanding({ body: { spec: large } })
+  const waiting = await buyer.submit(large)
+  const extra = await market.addNode(market.demo.sellers[0]?.key ?? '', 'node-attic', '150000')
+  await seller.api.pauseNode({ params: { node: extra.nodeId } })
+  const [node] = (await seller.api.listNodes()).data
+  return { done: done.job.id, picture: picture.job.id, failed: failed.job.id, waiting: waiting.id, node: node?.id ?? '' }
+}
+/** Writes what would steer a page or a terminal, and ends badly. */
+export const HOSTILE = `console.log('<script>document.title="taken"</script> <b>bold</b>')
+console.log('\\u001b[31mred\\u001b[0m \\u001b]0;title\\u0007 \\u202eevil')
+console.error('it goes wrong')
+Deno.writeTextFileSync('page.html', '<script>alert(1)</script>')
+Deno.exit(3)
+`

@@ -1,0 +1,41 @@
+// Pictures of every screen, of a real market with work in it: `npm run screenshots -- [--only NAME,NAME] [--window] [FOLDER]`.
+// --window: what one sees at once, instead of the whole page.
+import { mkdirSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { openBrowser, visit } from '../tests/web/browser.ts'
+import { SCREENS, enterAs, show } from '../tests/web/screens.ts'
+import { fill, startWebMarket } from '../tests/web/web-market.ts'
+
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { only: { type: 'string' }, window: { type: 'boolean', default: false } } })
+const only = values.only?.split(',')
+const folder = resolve(positionals[0] ?? '.lumaris/screens')
+mkdirSync(folder, { recursive: true })
+const market = await startWebMarket()
+const browser = await openBrowser()
+let failed = 0
+try {
+  const data = await fill(market)
+  const keys = { nobody: null, buyer: market.buyer, seller: market.demo.sellers[0]?.key ?? '', admin: market.demo.admin.key }
+  for (const [look, options] of Object.entries({ light: { height: 900 }, dark: { dark: true, height: 900 }, phone: { width: 390, height: 800 } })) {
+    for (const who of ['nobody', 'buyer', 'seller', 'admin'] as const) {
+      const { context, page, complaints } = await visit(browser, market.url, options)
+      const key = keys[who]
+      if (key !== null) await enterAs(page, key)
+      for (const screen of SCREENS.filter((one) => one.who === who && (!only || only.includes(one.name)))) {
+        try {
+          await show(page, screen, data)
+          await page.evaluate('scrollTo(0, 0)')
+          await page.screenshot({ animations: 'disabled', path: join(folder, `${screen.name}-${look}.png`), fullPage: !values.window && !(await page.getByRole('dialog').first().isVisible()) })
+          process.stdout.write(`${screen.name}-${look}.png\n`)
+        } catch (error) { failed++; process.stderr.write(`${screen.name} (${look}): ${(error as Error).message.split('\n')[0]}\n`); await page.screenshot({ path: join(folder, `${screen.name}-${look}-failed.png`) }) }
+      }
+      if (complaints.length > 0) process.stderr.write(`${who}, ${look}: ${[...new Set(complaints)].join('; ').slice(0, 2000)}\n`)
+      await context.close()
+    }
+  }
+} finally {
+  await browser.close()
+  await market.stop()
+}
+process.exit(failed === 0 ? 0 : 1)
