@@ -31,7 +31,7 @@ const catMap = (more: Partial<MapOptions> & Pick<MapOptions, 'input'>) => client
 
 test('CSV by records: every part has the header, and merged as CSV it is the input again', async () => {
   const source = Buffer.from(text(5000)), target = aPlace()
-  const map = await catMap({ input: { by: 'csv', source, extension: '.csv' }, chunks: 12, merge: { kind: 'csv' } })
+  const map = await catMap({ input: { by: 'csv', source, extension: '.csv' }, chunks: 12, merge: { kind: 'csv' }, resources: { cpuMillis: 4000 } })
   const parts = await partsOf(map)
   expect(parts.map((part) => [part.part, part.state])).toEqual(Array.from({ length: 12 }, (_one, i) => [i, 'done']))
   expect(new Set(parts.map((part) => part.attempt?.nodeName)).size).toBeGreaterThan(1)

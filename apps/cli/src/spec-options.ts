@@ -17,7 +17,8 @@ export type SpecOptions = {
   by?: (now: number) => number; interruptible?: bigint | true; displace?: bigint; spread?: string; trust?: string; level?: string; driver?: string[]; copies?: number; retries?: number; priority?: number
 }
 
-export function addSpecOptions(command: Command): Command {
+/** `deadline` is what the option is called where `--by` means something else. */
+export function addSpecOptions(command: Command, deadline: '--by' | '--finish-by' = '--by'): Command {
   return command
     .argument('[command...]', 'the program and its arguments, after --')
     .option('-f, --file <file>', 'take a file or folder along; FILE=NAME renames it (repeatable)', collect(asIs))
@@ -33,7 +34,7 @@ export function addSpecOptions(command: Command): Command {
     .option('--gpu-memory <size>', 'memory of each graphics card, at least', parseSize)
     .option('-t, --time <duration>', 'the longest a try may run, such as 90s or 1h30m (10m)', parseDuration)
     .option('--queue-time <duration>', 'how long it may wait for a node (1d)', parseDuration)
-    .option('--by <time>', 'wanted by then: 18:00, 2h30m from now, or 2027-01-31T18:00', parseBy)
+    .option(`${deadline} <time>`, 'wanted by then: 18:00, 2h30m from now, or 2027-01-31T18:00', parseBy)
     .option('--interruptible [credits]', 'cheaper, and firm work may take its place; the most an hour may cost', parseAmount)
     .option('--displace <credits>', 'take the place of interruptible work for at most so much per task, instead of waiting', parseAmount)
     .option('--expect <duration>', 'how long you think it runs: for the estimate only', parseDuration)
