@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { parseAmount, parseBy, parseCores, parseCount, parseDuration, parsePair, parseSize, parseWhere } from './parse.ts'
+import { parseAmount, parseDeadline, parseCores, parseCount, parseDuration, parsePair, parseSize, parseWhere } from './parse.ts'
 
 test.each([['512MiB', 512 * 1024 ** 2], ['512m', 512 * 1024 ** 2], ['2GB', 2e9], ['2GiB', 2 * 1024 ** 3], ['1.5g', 1.5 * 1024 ** 3], ['4096', 4096], ['10 kB', 10_000], ['1TiB', 1024 ** 4], ['0', 0]])('%s is %d bytes', (text, bytes) => expect(parseSize(text)).toBe(bytes))
 test.each(['', '12zz', '-1', '1e9', 'GiB', '1.', '0x10', '1 2', '9999999999TiB', 'NaN'])('%o is no size', (text) => expect(() => parseSize(text)).toThrow(`"${text}" is not a size. Write it such as 512MiB, 2GB or 1.5GiB.`))
@@ -9,11 +9,11 @@ test.each(['', '10', '10x', '-1s', '1h30', 'm', '1mm', '1 year'])('%o is no dura
 
 test('a time to be done by: the next such hour, a while from now, or a date', () => {
   const now = new Date(2026, 10, 21, 17, 30).getTime()
-  expect(parseBy('18:00')(now)).toBe(new Date(2026, 10, 21, 18, 0).getTime())
-  expect(parseBy('17:30')(now)).toBe(new Date(2026, 10, 22, 17, 30).getTime())
-  expect(parseBy('2h30m')(now)).toBe(now + 9_000_000)
-  expect(parseBy('2027-01-31T18:00Z')(now)).toBe(Date.UTC(2027, 0, 31, 18))
-  for (const wrong of ['', 'noon', '25:00', '2027-13-01', '10']) expect(() => parseBy(wrong)).toThrow('is not a time')
+  expect(parseDeadline('18:00')(now)).toBe(new Date(2026, 10, 21, 18, 0).getTime())
+  expect(parseDeadline('17:30')(now)).toBe(new Date(2026, 10, 22, 17, 30).getTime())
+  expect(parseDeadline('2h30m')(now)).toBe(now + 9_000_000)
+  expect(parseDeadline('2027-01-31T18:00Z')(now)).toBe(Date.UTC(2027, 0, 31, 18))
+  for (const wrong of ['', 'noon', '25:00', '2027-13-01', '10']) expect(() => parseDeadline(wrong)).toThrow('is not a time')
 })
 
 test.each([['2', 2000], ['0.5', 500], ['1.125', 1125]])('%s cores are %d thousandths', (text, millis) => expect(parseCores(text)).toBe(millis))

@@ -26,7 +26,7 @@ export function parseDuration(text: string): number {
 }
 
 /** `18:00` (the next one, by this machine's clock), `2h30m` from now, or a date and time such as `2027-01-31T18:00`: as milliseconds since 1970, given the time now. */
-export function parseBy(text: string): (now: number) => number {
+export function parseDeadline(text: string): (now: number) => number {
   const clock = /^([01]?\d|2[0-3]):([0-5]\d)$/.exec(text.trim())
   if (clock) {
     return (now) => {

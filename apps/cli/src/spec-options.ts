@@ -9,16 +9,16 @@ import type { Context } from './context.ts'
 import { CliError, EXIT } from './failures.ts'
 import { findInputs } from './inputs.ts'
 import type { LocalFile } from './inputs.ts'
-import { asIs, collect, parseAmount, parseBy, parseCores, parseCount, parseDuration, parsePair, parseSize, parseWhere } from './parse.ts'
+import { asIs, collect, parseAmount, parseDeadline, parseCores, parseCount, parseDuration, parsePair, parseSize, parseWhere } from './parse.ts'
 
 export type SpecOptions = {
   spec?: string; name?: string; runtime?: string; image?: string; cpus?: number; memory?: number; disk?: number; gpus?: number; time?: number; queueTime?: number; expect?: number
   file?: string[]; auto: boolean; out?: string[]; env?: (readonly [string, string])[]; each?: string[]; region?: string[]; residency?: string[]; where?: LabelTerm[]; gpuModel?: string[]; gpuMemory?: number; label?: (readonly [string, string])[]
-  by?: (now: number) => number; interruptible?: bigint | true; displace?: bigint; spread?: string; trust?: string; level?: string; driver?: string[]; copies?: number; retries?: number; priority?: number
+  deadline?: (now: number) => number; interruptible?: bigint | true; displace?: bigint; spread?: string; trust?: string; level?: string; driver?: string[]; copies?: number; retries?: number; priority?: number
 }
 
 /** `deadline` is what the option is called where `--by` means something else. */
-export function addSpecOptions(command: Command, deadline: '--by' | '--finish-by' = '--by'): Command {
+export function addSpecOptions(command: Command): Command {
   return command
     .argument('[command...]', 'the program and its arguments, after --')
     .option('-f, --file <file>', 'take a file or folder along; FILE=NAME renames it (repeatable)', collect(asIs))
@@ -34,7 +34,7 @@ export function addSpecOptions(command: Command, deadline: '--by' | '--finish-by
     .option('--gpu-memory <size>', 'memory of each graphics card, at least', parseSize)
     .option('-t, --time <duration>', 'the longest a try may run, such as 90s or 1h30m (10m)', parseDuration)
     .option('--queue-time <duration>', 'how long it may wait for a node (1d)', parseDuration)
-    .option(`${deadline} <time>`, 'wanted by then: 18:00, 2h30m from now, or 2027-01-31T18:00', parseBy)
+    .option('--deadline <time>', 'wanted by then: 18:00, 2h30m from now, or 2027-01-31T18:00', parseDeadline)
     .option('--interruptible [credits]', 'cheaper, and firm work may take its place; the most an hour may cost', parseAmount)
     .option('--displace <credits>', 'take the place of interruptible work for at most so much per task, instead of waiting', parseAmount)
     .option('--expect <duration>', 'how long you think it runs: for the estimate only', parseDuration)
@@ -64,7 +64,7 @@ export async function specOf(context: Context, words: readonly string[], options
   const { resources = {}, limits = {}, placement = {} } = base
   const spec = defined({
     ...base, command, name: options.name ?? base.name, image: options.image ?? base.image, runtime: (options.runtime as Runtime | undefined) ?? base.runtime ?? ((options.image ?? base.image) === undefined ? undefined : 'container'), outputs: options.out ?? base.outputs, copies: options.copies ?? base.copies,
-    priority: options.priority ?? base.priority, expectedMs: options.expect ?? base.expectedMs, deadline: options.by?.(context.io.now()) ?? base.deadline,
+    priority: options.priority ?? base.priority, expectedMs: options.expect ?? base.expectedMs, deadline: options.deadline?.(context.io.now()) ?? base.deadline,
     interruptible: options.interruptible === undefined ? base.interruptible : options.interruptible === true ? {} : { bidHour: options.interruptible.toString() }, displace: options.displace?.toString() ?? base.displace, env: options.env ? { ...base.env, ...Object.fromEntries(options.env) } : base.env,
     tasks: options.each?.map((argument) => ({ args: [argument] })) ?? base.tasks,
     resources: defined({ ...resources, cpuMillis: options.cpus ?? resources.cpuMillis, memoryBytes: options.memory ?? resources.memoryBytes, diskBytes: options.disk ?? resources.diskBytes, gpus: options.gpus ?? resources.gpus ?? (options.gpuModel || options.gpuMemory !== undefined ? 1 : undefined), gpuModels: options.gpuModel ?? resources.gpuModels, gpuMemoryBytes: options.gpuMemory ?? resources.gpuMemoryBytes }),

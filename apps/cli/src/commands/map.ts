@@ -24,13 +24,13 @@ import { durationText, sizeText } from '../ui/time.ts'
 import { splitWords } from '../words.ts'
 
 const MERGES = ['lines', 'concat', 'csv', 'json', 'sum', 'min', 'max', 'count', 'sort', 'none'] as const
-type MapCommandOptions = Omit<SpecOptions, 'by'> & { finishBy?: NonNullable<SpecOptions['by']> } & InputOptions & FinishOptions & {
+type MapCommandOptions = SpecOptions & InputOptions & FinishOptions & {
   chunks?: number; chunkSize?: number; merge?: (typeof MERGES)[number]; key?: string[]; numeric?: boolean; reverse?: boolean; reduce?: string[]; fanIn?: number; result?: string; cap?: bigint; keepGoing?: boolean; resume?: string; detach?: boolean
 }
 export type FinishOptions = { output?: string; overwrite?: boolean }
 
 export function define(command: Command, withContext: WithContext): void {
-  addSpecOptions(command, '--finish-by')
+  addSpecOptions(command)
     .option('-i, --input <file>', 'what to split: a file, a folder, or a pattern in quotes', asIs)
     .addOption(new Option('--by <what>', 'how to cut the file: records are those of its format (by the ending of its name)').choices(BY))
     .option('--no-header', 'the first record of the CSV is one like the others')
@@ -71,7 +71,7 @@ async function map(context: Context, words: string[], options: MapCommandOptions
   if (options.each || options.out || options.spec !== undefined) throw new CliError('--each, --out and --spec are for lumaris run', 'See lumaris map --help: --item, --result, and the options of a job.', EXIT.usage)
   const input = mapInputOf(options, context.io.cwd), merge = mergeOf(options)
   mustBeFree(context, merge, options)
-  const { spec: local, files } = await specOf(context, words, { ...options, by: options.finishBy } as SpecOptions)
+  const { spec: local, files } = await specOf(context, words, options)
   const { signal, stop } = context.interruptible()
   let run: MapRun
   try {
