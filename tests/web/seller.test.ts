@@ -6,7 +6,7 @@ import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { NO_BROWSER, chromiumPath, openBrowser, visit } from './browser.ts'
 import { enterAs } from './screens.ts'
-import { PASSWORD, startWebMarket } from './web-market.ts'
+import { PASSWORD, removeScratch, startWebMarket } from './web-market.ts'
 import type { WebMarket } from './web-market.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -17,6 +17,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await browser?.close()
     if (agent && agent.exitCode === null && agent.signalCode === null) { const over = new Promise((resolve) => agent?.once('exit', resolve)); agent.kill('SIGTERM'); await over }
     await market?.stop()
+    if (market) removeScratch(join(market.dir, 'home-of-sam', '.lumaris', 'sams-box'))
   })
 
   test('from signing up over one line to earnings, a pause, and a price', { timeout: 120_000 }, async () => {

@@ -7,9 +7,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startMarket } from '../start-market.ts'
 import type { TestMarket } from '../start-market.ts'
 
+const PERSON = { email: 'ann@test', password: 'seven green bottles' }
 const DIST = join(import.meta.dirname, '../../apps/web/dist')
 let market: TestMarket, bare: TestMarket
-beforeAll(async () => { market = await startMarket(); bare = await startMarket({ server: { webDir: join(DIST, 'not-there') } }) })
+beforeAll(async () => { market = await startMarket(); await market.call(null, 'POST', '/v1/users', { ...PERSON, name: 'Ann' }); bare = await startMarket({ server: { webDir: join(DIST, 'not-there') } }) })
 afterAll(async () => { await market?.stop(); await bare?.stop() })
 const get = (path: string, headers: Record<string, string> = {}, from = market) => fetch(from.url + path, { headers: { accept: 'text/html', ...headers }, redirect: 'manual' })
 /** As it is, without the tidying of addresses that fetch does. */
@@ -71,7 +72,6 @@ test('what must be there before the first page shows is at most 250 kB of JavaSc
 })
 
 // ── sessions of pages
-const PERSON = { email: 'ann@test', password: 'seven green bottles' }
 const send = (method: string, path: string, headers: Record<string, string>, body?: unknown) => fetch(market.url + path, { method, headers: { ...(body ? { 'content-type': 'application/json' } : {}), ...headers }, ...(body ? { body: JSON.stringify(body) } : {}) })
 const own = (): Record<string, string> => ({ origin: market.url })
 const cookieIn = (response: Response): string => /^([^;]+);/.exec(response.headers.getSetCookie()[0] ?? '')?.[1] ?? ''
@@ -81,7 +81,6 @@ async function open(): Promise<{ cookie: string; accessToken: string }> {
   return { cookie: cookieIn(response), accessToken: ((await response.json()) as { accessToken: string }).accessToken }
 }
 test('a page signs in: the refresh token is in a cookie that scripts and other sites do not get, and nowhere else', async () => {
-  await market.call(null, 'POST', '/v1/users', { ...PERSON, name: 'Ann' })
   const response = await send('POST', '/v1/browser-sessions', own(), PERSON)
   expect(response.headers.getSetCookie()[0]).toMatch(/^lumaris_refresh=rft_[^;]+; Path=\/v1\/browser-sessions; HttpOnly; SameSite=Strict; Max-Age=2592000$/)
   expect(Object.keys((await response.json()) as object).toSorted()).toEqual(['accessToken', 'expiresInMs', 'user'])

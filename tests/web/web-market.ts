@@ -1,4 +1,7 @@
 // A market for the tests of the screens: the real server with the built screens, and real agents whose sandbox is Deno. Nothing in it is a double.
+import { createHash } from 'node:crypto'
+import { rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { findDrivers, startAgent } from '@lumaris/agent'
 import type { AgentDriver, RunningAgent } from '@lumaris/agent'
@@ -9,6 +12,8 @@ import { startMarket } from '../start-market.ts'
 import { TEMPLATES } from '../../apps/web/src/submit/templates.ts'
 
 export const PASSWORD = 'seven green bottles'
+/** Where the sandboxes of a data directory are set up (apps/agent/src/drivers/find-drivers.ts), outside of it: it goes when the test does. */
+export const removeScratch = (dataDir: string): void => rmSync(join(tmpdir(), `lumaris-${createHash('sha256').update(dataDir).digest('hex').slice(0, 12)}`), { recursive: true, force: true })
 export type WebMarket = Awaited<ReturnType<typeof startWebMarket>>
 
 export async function startWebMarket(options: { nodes?: number } = {}) {
@@ -34,6 +39,7 @@ export async function startWebMarket(options: { nodes?: number } = {}) {
     async stop(): Promise<void> {
       for (const agent of agents) await agent.stop()
       await market.stop()
+      removeScratch(join(market.dir, 'drivers'))
     },
   }
 }
