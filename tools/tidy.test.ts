@@ -11,7 +11,7 @@ function filesBelow(dir: string, ends: RegExp): string[] {
 const text = (file: string): string => readFileSync(join(root, file), 'utf8')
 const importsOf = (file: string): string[] => [...text(file).matchAll(/(?:from|import)\s*\(?\s*['"]([^'"]+)['"]/g)].map((match) => match[1] as string)
 // A double that stands beside the tests that use it counts as one of them.
-const isTest = (file: string): boolean => /(?:\.test|\.contract|tiny-market|test-screen)\.ts$/.test(file)
+const isTest = (file: string): boolean => /(?:\.test|\.contract|tiny-market|test-screen|test-databases)\.ts$/.test(file)
 
 // DESIGN's arrows: who may import whom. `cli` starts server and agent for `lumaris up`; testkit is for tests and may see everything pure.
 const MAY: Record<string, string[]> = {

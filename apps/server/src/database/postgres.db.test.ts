@@ -1,28 +1,22 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { connect, createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
 import pg from 'pg'
 import { postgresMissing, startPostgres } from '@lumaris/testkit'
-import type { TestPostgres } from '@lumaris/testkit'
 import { databaseContract, kindOf, statement, write, writingProcess } from './database.contract.ts'
 import type { Database } from './database.ts'
 import { migrate, migrationSteps } from './migrate.ts'
 import { openPostgres } from './postgres.ts'
+import { onPostgres } from './test-databases.ts'
 
-const missing = postgresMissing()
-if (missing) test.skip(`PostgreSQL: ${missing}`, () => undefined)
-else describe('on a real server', () => {
-  let server: TestPostgres
-  beforeAll(async () => { server = await startPostgres() })
-  afterAll(async () => { await server?.stop() })
-
+onPostgres((server) => {
   databaseContract('postgres', async () => {
-    const url = await server.createDatabase()
+    const url = await server().createDatabase()
     return { where: url, open: () => openPostgres(url) }
   })
 
   const setup = async (): Promise<{ url: string; db: Database }> => {
-    const url = await server.createDatabase()
+    const url = await server().createDatabase()
     const db = await openPostgres(url)
     await write(db, 'CREATE TABLE things (id TEXT PRIMARY KEY, n BIGINT)')
     return { url, db }
@@ -149,7 +143,7 @@ else describe('on a real server', () => {
   })
 })
 
-describe.skipIf(missing)('a server whose power fails', () => {
+describe.skipIf(postgresMissing())('a server whose power fails', () => {
   test('has what it said was committed when it comes back, and the same Database object goes on', async () => {
     const server = await startPostgres()
     try {

@@ -22,6 +22,14 @@ function aMarketOf(...percents: (number | undefined)[]) {
   const balance = (name: string) => market.log.reduce((sum, change) => (change.kind === 'entry' ? change.row.postings.reduce((all, { from, to, amount }) => all + (to === name ? amount : 0n) - (from === name ? amount : 0n), sum) : sum), 0n)
   return { market, nodes, submit, place, orders, start, balance }
 }
+/** Interruptible work that has run for five minutes, and firm work that takes its place. */
+function aPlaceTaken() {
+  const all = aMarketOf(50), { market, place, orders, start } = all
+  const victim = place(spot, { interruptible: {} }), running = first(orders())
+  start(running)
+  market.pass(5 * MINUTE)
+  return { ...all, victim, running, winner: place(firm, { displace: String(credits(1)) }, credits(12)) }
+}
 const first = <Item>(items: readonly Item[]): Item => { expect(items).toHaveLength(1); return items[0] as Item }
 
 test('interruptible work runs only where it is taken, at the sellers’ lower price when it is alone, and its bill is made of that', () => {
@@ -114,11 +122,7 @@ test('firm work is never taken off', () => {
 })
 
 test('work that ends by itself while it is asked to go is a result like any other, and nothing is owed for its place', () => {
-  const { market, place, orders, start } = aMarketOf(50)
-  const victim = place(spot, { interruptible: {} }), running = first(orders())
-  start(running)
-  market.pass(5 * MINUTE)
-  const winner = place(firm, { displace: String(credits(1)) }, credits(12))
+  const { market, victim, running, winner } = aPlaceTaken()
   market.sentTo(running.terms.node)
   market.report(running, { runMs: 5 * MINUTE })
   expect(market.job(victim)).toMatchObject({ state: 'completed', cost: credits(0.5) / 12n })
@@ -126,12 +130,7 @@ test('work that ends by itself while it is asked to go is a result like any othe
 })
 
 test('a job that is cancelled while a place is made for it still pays for that place, and only then ends', () => {
-  const { market, place, orders, start, balance } = aMarketOf(50)
-  place(spot, { interruptible: {} })
-  const running = first(orders())
-  start(running)
-  market.pass(5 * MINUTE)
-  const winner = place(firm, { displace: String(credits(1)) }, credits(12))
+  const { market, running, winner, balance } = aPlaceTaken()
   market.act({ kind: 'cancel', job: winner })
   expect(market.job(winner)).toMatchObject({ state: 'queued', cancelling: true })
   market.report(running, { runMs: 5 * MINUTE, cause: 'preempted' })
@@ -153,24 +152,14 @@ test('what a node says it ran beyond what was agreed when the place was taken is
 })
 
 test('a node that never answers is given up after its notice, and is paid for what it had told', () => {
-  const { market, place, orders, start } = aMarketOf(50)
-  place(spot, { interruptible: {} })
-  const running = first(orders())
-  start(running)
-  market.pass(5 * MINUTE)
-  const winner = place(firm, { displace: String(credits(1)) }, credits(12))
+  const { market, running, winner } = aPlaceTaken()
   market.pass(market.state.settings.cancelMs)
   expect(market.attempt(running.attempt_id)).toMatchObject({ state: 'ended', cause: 'preempted', billed: 0n })
   expect(market.job(winner)).toMatchObject({ state: 'running', displaced: 0n })
 })
 
 test('what is kept for one is not taken by another that comes meanwhile', () => {
-  const { market, place, orders, start } = aMarketOf(50)
-  place(spot, { interruptible: {} })
-  const running = first(orders())
-  start(running)
-  market.pass(5 * MINUTE)
-  const winner = place(firm, { displace: String(credits(1)) }, credits(12))
+  const { market, place, running, winner } = aPlaceTaken()
   const other = place(aUser('firm'), { priority: 1, expectedMs: 1000, limits: { runMs: 1000 } })
   market.report(running, { runMs: 5 * MINUTE, cause: 'preempted' })
   expect([market.job(winner)?.state, market.job(other)?.state]).toEqual(['running', 'queued'])
