@@ -17,7 +17,7 @@ const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value, (_ke
 const seen = (state: MarketState): unknown => ({
   jobs: [...state.jobs.values()].filter((job) => job.row.state === 'queued' || job.row.state === 'running').map((job) => plain({ row: job.row, tasks: job.tasks, open: job.open, attempts: [...job.attempts].sort((a, b) => (a.id < b.id ? -1 : 1)) })).sort((a, b) => (canonical(a) < canonical(b) ? -1 : 1)),
   nodes: plain([...state.nodes.values()].sort((a, b) => (a.id < b.id ? -1 : 1))), quotes: plain([...state.quotes.values()]), enrolments: plain([...state.enrolments.values()]),
-  lessons: plain([state.profiles, state.cohorts, state.speeds].map((lessons) => [...lessons.values()].sort((a, b) => (a.key < b.key ? -1 : 1)))),
+  lessons: plain([state.profiles, state.owners, state.cohorts, state.speeds].map((lessons) => [...lessons.values()].sort((a, b) => (a.key < b.key ? -1 : 1)))),
   reserved: plain([...state.reserved].filter(([, used]) => used.cpuMillis > 0).sort(([a], [b]) => (a < b ? -1 : 1))), slotsByBuyer: plain([...state.slotsByBuyer]),
 })
 
