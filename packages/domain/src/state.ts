@@ -276,7 +276,11 @@ export function setLink(state: MarketState, node: NodeId, link: NodeLink): void 
 function applyLesson(state: MarketState, row: LessonRow): void {
   switch (row.what) {
     case 'node': state.profiles.set(row.key, row); state.candidates.changed(row.key); return
-    case 'owner': state.owners.set(row.key, row); state.queue.wake(); return // what waits for owners who have shown something may have waited for this
+    case 'owner':
+      state.owners.set(row.key, row)
+      for (const node of state.nodes.values()) if (node.owner === row.key) state.candidates.changed(node.id)
+      state.queue.wake()
+      return // what waits for owners who have shown something may have waited for this
     case 'cohort': state.cohorts.set(row.key, row); return
     case 'speed': state.speeds.set(row.key, row)
   }

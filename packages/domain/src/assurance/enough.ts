@@ -76,6 +76,9 @@ export const confirms = (others: readonly OwnerRecord[]): boolean => others.leng
 /** Tighter bounds ask only owners who have shown something: of newcomers it would take more copies than the cap covers. */
 export const mayServe = (record: OwnerRecord, bound: Assurance): boolean => bound === '1e-2' || isProven(record)
 
+/** Checks that a result of this owner is expected to cost when it is the first one. The tighter bounds ask for the same number of copies of everybody who may serve them. */
+export const checksOf = (record: OwnerRecord, bound: Assurance): number => (bound === '1e-2' ? checkShare(record) : 0)
+
 /** Copies of a task to be expected when the first goes to any of these owners and the rest to one in their middle: in the mean, and for the worst of them. */
 export function expectedCopies(owners: readonly OwnerRecord[], bound: Assurance): { mean: number; most: number } {
   const serving = owners.filter((owner) => mayServe(owner, bound))
