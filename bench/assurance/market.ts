@@ -11,16 +11,16 @@ import { RIGHT, answerOf, caught, sellersOf } from './sellers.ts'
 import type { Kind, Seller } from './sellers.ts'
 
 const LOAD = 0.6, TASK_MS = 600_000, DISPUTE_MS = 24 * 3_600_000
-export type MarketRun = { readonly sellers: number; readonly share: number; readonly kind: Kind; readonly bound: Assurance; readonly rounds: number; readonly seed: number }
+export type MarketRun = { readonly sellers: number; readonly share: number; readonly kind: Kind; readonly bound: Assurance; readonly rounds: number; readonly goodFirst: number; readonly seed: number }
 type Known = { readonly seller: Seller; readonly node: NodeRow['id']; readonly paidAt: number[] }
 type Task = { readonly number: number; readonly first: number; readonly answers: { seller: Seller; answer: string }[] }
 
-export function runMarket({ sellers: count, share, kind, bound, rounds, seed }: MarketRun): Counts {
+export function runMarket({ sellers: count, share, kind, bound, rounds, goodFirst, seed }: MarketRun): Counts {
   const chance = virtualChance(seed, `assurance ${kind} ${share} ${bound}`), counts = newCounts(), buyer = aUser()
   const market = aMarket({ settings: { suspectMs: 1e15, lostMs: 1e15, offerMs: 1e15, demoTopupMaxMicros: 10n ** 18n }, keyed: (text) => sha256(`secret ${seed} ${text}`) })
   market.fund(buyer, credits(1e9))
   const known = new Map<string, Known>()
-  for (const seller of sellersOf(count, share, kind)) {
+  for (const seller of sellersOf(count, share, kind, goodFirst)) {
     const node = market.join(seller.name, { cpuMillis: 1000, cpuHour: 1 + chance.next() * 0.2 })
     node.connect()
     known.set(node.id, { seller, node: node.id, paidAt: [] })

@@ -14,13 +14,13 @@ export const RIGHT = 'right'
 
 /** How often those cheat who do not always. */
 const RATE = { random: 0.3, pairs: 0.5, lazy: 0.3 }
-/** A turncoat, and a pair, earn a name first; after being caught they earn one again. */
-const GOOD_FIRST = 60, GOOD_AGAIN = 160
+/** A turncoat, and a pair, earn a name first (how long differs from market to market); after being caught they earn one again. */
+const GOOD_AGAIN = 160
 
-export function sellersOf(count: number, share: number, kind: Kind): Seller[] {
+export function sellersOf(count: number, share: number, kind: Kind, goodFirst: number): Seller[] {
   const wanted = Math.max(1, Math.round(count * share)), cheats = kind === 'pairs' ? wanted + (wanted % 2) : wanted
   return Array.from({ length: count }, (_, i): Seller => ({
-    name: `seller-${i}`, kind: i < cheats ? kind : 'honest', pair: i < cheats && kind === 'pairs' ? Math.floor(i / 2) : null, done: 0, honestUntil: kind === 'pairs' || kind === 'turncoats' ? GOOD_FIRST : 0,
+    name: `seller-${i}`, kind: i < cheats ? kind : 'honest', pair: i < cheats && kind === 'pairs' ? Math.floor(i / 2) : null, done: 0, honestUntil: kind === 'pairs' || kind === 'turncoats' ? goodFirst : 0,
   }))
 }
 
