@@ -72,7 +72,7 @@ export function runMarket({ sellers: count, share, kind, bound, rounds, goodFirs
       }
     }
     market.act({ kind: 'clock' })
-    for (const id of [...market.state.ended]) forgetJob(market.state, id)
+    for (const id of market.state.ended) forgetJob(market.state, id)
   }
   return counts
 }

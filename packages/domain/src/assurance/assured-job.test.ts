@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import type { Assurance, JobDispatch, JobId } from '@lumaris/protocol'
 import { isRefusal } from '@lumaris/protocol'
-import { aMarket, aSpec, aUser, credits, sha256 } from '@lumaris/testkit'
+import { aMarket, aSpec, aUser, credits, prices, sha256 } from '@lumaris/testkit'
 import type { Submitted } from '../job/submit.ts'
 import { apply } from '../state.ts'
 import { recordOf } from './records.ts'
@@ -90,9 +90,20 @@ test('a cheat who is checked is outvoted by three, unpaid, and always checked fr
   expect(lie).toMatchObject({ state: 'invalid', cause: 'wrong_result', billed: null })
   expect(record('a')).toEqual({ valid: 0, wrong: 1 })
   for (const name of ['b', 'c', 'd']) expect(record(name)).toEqual({ valid: 61, wrong: 0 })
+  market.act({ kind: 'price', node: nodes[0]!.id, prices: prices(0.1) }) // or it would not be asked first, with so little to show
   submit('1e-2')
-  expect(answer(honest)[0]).toBe('a')
+  const [first, ...checks] = answer(honest)
+  expect([first, checks.length]).toEqual(['a', 1])
   expect(record('a')).toEqual({ valid: 1, wrong: 1 })
+})
+
+test('what checks will cost counts in the choice: a proven seller is asked first although a newcomer is cheaper, but not for work without assurance', () => {
+  const { market, submit, orders, give, nameOf } = marketOf(['newcomer', 'proven'])
+  give('proven', 100)
+  submit('1e-2')
+  expect(orders().map(nameOf)).toEqual(['proven'])
+  market.submit(buyer, aSpec())
+  expect(orders().map(nameOf)).toEqual(['newcomer'])
 })
 
 test('a pair that gives the same wrong answer does not win against one who disagrees', () => {
