@@ -34,7 +34,7 @@ export class Evidence {
     if (!one || before?.state === row.state || (row.state !== 'done' && row.state !== 'failed')) return
     this.#cases.delete(key)
     const spec = db.jobs.get(row.job)?.spec
-    if (one.right.length === 0) { if (spec?.assurance) saw('no result was enough'); return } // nobody was shown to be wrong
+    if (one.right.length === 0) return // undecided: nobody was shown to be wrong
     this.#count(one)
     for (const { seller } of [...one.right, ...one.wrong]) {
       const mine = this.#of(seller), kept = this.#kept.get(seller) ?? { valid: 0, wrong: 0 }
