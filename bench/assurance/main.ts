@@ -21,7 +21,7 @@ const { quick } = values
 const SEEDS = [{ seed: 42, goodFirst: 60 }, { seed: 43, goodFirst: 120 }, { seed: 44, goodFirst: 200 }] as const
 /** One in a hundred needs a hundred sellers; so one seed of it, to keep the run short. */
 const SHARES = [{ share: 0.01, sellers: 100, seeds: 1 }, { share: 0.05, sellers: 40, seeds: 3 }, { share: 0.2, sellers: 50, seeds: 3 }] as const
-const ROUNDS = quick ? 60 : 500, TIGHT = { '1e-4': quick ? 2_000 : 100_000, '1e-6': quick ? 2_000 : 150_000 } as const
+const ROUNDS = quick ? 60 : 500, TIGHT = { '1e-4': quick ? 2_000 : 100_000, '1e-6': quick ? 2_000 : 300_000 } as const
 const OVERHEAD_MAX = 1.15, FROM = 50
 /** What honest work costs a seller, as a share of what it is paid: what a cheat saves. */
 const COSTS = [0.5, 1] as const
@@ -52,7 +52,7 @@ for (const bound of ['1e-4', '1e-6'] as const) for (const { share } of SHARES) f
 }
 
 const grouped = SHARES.flatMap(({ share }) => KINDS.map((kind) => { const rows = market.filter((row) => row.share === share && row.kind === kind); return { share, kind, rows, all: sumOf(rows.map(({ counts }) => counts)) } }))
-const worst = Math.max(...market.map(({ counts }) => wrongOf(counts))), overheads = grouped.map(({ all }) => overheadFrom(all, FROM)), overhead = Math.max(...overheads)
+const worst = Math.max(...market.map(({ counts }) => wrongOf(counts))), overheads = grouped.map(({ all }) => overheadFrom(all, FROM)), overhead = Math.max(...overheads), meanOverhead = overheads.reduce((sum, one) => sum + one, 0) / overheads.length
 const gains = (cost: number, forfeit: boolean): number => Math.max(...grouped.filter(({ all }) => all.cheats > 0).map(({ all }) => gainOf(all, cost, forfeit)))
 const tight = (bound: Assurance): Counts => sumOf(rule.filter((row) => row.bound === bound).map(({ counts }) => counts))
 const targets = [
@@ -60,6 +60,7 @@ const targets = [
   { what: 'wrong results accepted at 1e-4, all markets', must: '≤ 0.01 %', measured: `${tight('1e-4').wrong} of ${tight('1e-4').tasks} (95 %: ≤ ${upTo(tight('1e-4')).toExponential(1)})`, met: upTo(tight('1e-4')) <= 1e-4 },
   { what: 'wrong results accepted at 1e-6, all markets', must: '≤ 0.0001 %', measured: `${tight('1e-6').wrong} of ${tight('1e-6').tasks} (95 %: ≤ ${upTo(tight('1e-6')).toExponential(1)})`, met: upTo(tight('1e-6')) <= 1e-6 },
   { what: `results asked for per accepted one at 1e-2, sellers with ${FROM} results or more, dearest kind of market`, must: `≤ ${OVERHEAD_MAX}×`, measured: times(overhead), met: overhead <= OVERHEAD_MAX },
+  { what: 'the same, mean of all kinds of markets', must: `≤ ${OVERHEAD_MAX}×`, measured: times(meanOverhead), met: meanOverhead <= OVERHEAD_MAX },
   ...COSTS.flatMap((cost) => [false, true].map((forfeit) => ({ what: `gain of one cheat over honest work, worst kind; work costs ${percent(cost, 0)} of its price; ${forfeit ? 'held earnings lost' : 'only the wrong result unpaid (as built)'}`, must: '< 0', measured: gains(cost, forfeit).toFixed(2), met: gains(cost, forfeit) < 0 }))),
 ]
 const text = [

@@ -90,7 +90,9 @@ export class Auditor {
       if (row.detail === 'the offer was not taken up in time') {
         world.saw('offer not taken up')
         const lease = process ? (process.now - process.state.leaseFrom) / process.rate : Infinity
-        if (process && !process.paused && process.connectedSince < world.now - 15_000 && lease < 11_000 && !process.state.seen.has(row.id)) fail('H3', `${row.id} was never heard of by ${row.node}, which was connected all the time`, [row.id, row.node])
+        // Whose wire is cut just now cannot hear; a lease of seconds does not show it when a new writer's clock, ahead of the last one's, ends the offer early (seed 41 of the small market).
+        const cut = process?.machine.cutUp || process?.machine.cutDown
+        if (process && !process.paused && !cut && process.connectedSince < world.now - 15_000 && lease < 11_000 && !process.state.seen.has(row.id)) fail('H3', `${row.id} was never heard of by ${row.node}, which was connected all the time`, [row.id, row.node])
       }
       else if (row.cause === 'seller_refused') world.saw('attempt refused')
       if (row.detail === 'the agent restarted without it' || row.detail === 'the agent no longer knows of it') world.saw('amnesia')
