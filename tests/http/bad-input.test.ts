@@ -33,7 +33,7 @@ test('an unknown field, named by its place', async () => {
 })
 test.each([
   [{ command: 'echo hi' }, '/spec/command'], [{ command: [] }, '/spec/command'], [{ command: ['x', 'a\u0000b'] }, '/spec/command/1'], [{ ...spec, resources: { cpuMillis: -1 } }, '/spec/resources/cpuMillis'],
-  [{ ...spec, resources: { memoryBytes: 1.5 } }, '/spec/resources/memoryBytes'], [{ ...spec, limits: { runMs: '10' } }, '/spec/limits/runMs'], [{ ...spec, priority: 999 }, '/spec/priority'], [{ ...spec, copies: 0 }, '/spec/copies'],
+  [{ ...spec, resources: { memoryBytes: 1.5 } }, '/spec/resources/memoryBytes'], [{ ...spec, limits: { runMs: '10' } }, '/spec/limits/runMs'], [{ ...spec, priority: 999 }, '/spec/priority'], [{ ...spec, copies: 0 }, '/spec/copies'], [{ ...spec, assurance: '1e-3' }, '/spec/assurance'],
   [{ ...spec, env: { 'A=B': 'x' } }, '/spec/env/A=B'], [{ ...spec, name: 'a\u202eb' }, '/spec/name'],
   [{ ...spec, inputs: [{ path: '../etc/passwd', blob: '0'.repeat(64), size: 1 }] }, '/spec/inputs/0/path'], [{ ...spec, inputs: [{ path: '/abs', blob: '0'.repeat(64), size: 1 }] }, '/spec/inputs/0/path'],
   [{ ...spec, inputs: [{ path: 'a/./b', blob: '0'.repeat(64), size: 1 }] }, '/spec/inputs/0/path'], [{ ...spec, inputs: [{ path: 'a', blob: 'ABC', size: 1 }] }, '/spec/inputs/0/blob'],

@@ -11,6 +11,8 @@ import type { Command, Submitted } from '@lumaris/domain'
 import { slotKey } from './database.ts'
 import type { Written } from './database.ts'
 import { loadState } from './load.ts'
+import { seatsOf } from './people.ts'
+import { Evidence } from './evidence.ts'
 import { waitKey } from './waiting.ts'
 import { sha256 } from './world.ts'
 import type { World } from './world.ts'
@@ -28,7 +30,9 @@ export class Auditor {
   /** When an attempt's end was committed. */
   #endedAt = new Map<string, number>()
 
-  constructor(world: World) { this.#world = world }
+  readonly #evidence: Evidence
+
+  constructor(world: World) { this.#world = world; this.#evidence = new Evidence(world) }
 
   // Commits
 
@@ -39,9 +43,10 @@ export class Auditor {
     for (const { change, before } of written) {
       switch (change.kind) {
         case 'job': this.#job(before as JobRow | undefined, change.row); jobs.add(change.row.id); break
-        case 'task': this.#task(before as TaskRow | undefined, change.row); jobs.add(change.row.job); break
-        case 'attempt': this.#attempt(before as AttemptRow | undefined, change.row); jobs.add(change.row.job); nodes.add(change.row.node); break
+        case 'task': this.#evidence.concluded(before as TaskRow | undefined, change.row); this.#task(before as TaskRow | undefined, change.row); jobs.add(change.row.job); break
+        case 'attempt': this.#evidence.judged(before as AttemptRow | undefined, change.row); this.#attempt(before as AttemptRow | undefined, change.row); jobs.add(change.row.job); nodes.add(change.row.node); break
         case 'node': this.#node(before as NodeRow | undefined, change.row); nodes.add(change.row.id); break
+        case 'lesson': this.#evidence.learned(change.row); break
         case 'event': this.#event(change.row); break
         case 'tick': this.#tick(change.row); break
         case 'entry': for (const { from, to } of change.row.postings) for (const name of [from, to]) if (name.startsWith('escrow:')) jobs.add(name.slice('escrow:'.length)); break
@@ -85,7 +90,9 @@ export class Auditor {
       if (row.detail === 'the offer was not taken up in time') {
         world.saw('offer not taken up')
         const lease = process ? (process.now - process.state.leaseFrom) / process.rate : Infinity
-        if (process && !process.paused && process.connectedSince < world.now - 15_000 && lease < 11_000 && !process.state.seen.has(row.id)) fail('H3', `${row.id} was never heard of by ${row.node}, which was connected all the time`, [row.id, row.node])
+        // Whose wire is cut just now cannot hear; a lease of seconds does not show it when a new writer's clock, ahead of the last one's, ends the offer early (seed 41 of the small market).
+        const cut = process?.machine.cutUp || process?.machine.cutDown
+        if (process && !process.paused && !cut && process.connectedSince < world.now - 15_000 && lease < 11_000 && !process.state.seen.has(row.id)) fail('H3', `${row.id} was never heard of by ${row.node}, which was connected all the time`, [row.id, row.node])
       }
       else if (row.cause === 'seller_refused') world.saw('attempt refused')
       if (row.detail === 'the agent restarted without it' || row.detail === 'the agent no longer knows of it') world.saw('amnesia')
@@ -210,7 +217,7 @@ export class Auditor {
   #cost(job: JobRow, attempts: readonly AttemptRow[]): void {
     const own = attempts.reduce((sum, attempt) => sum + (attempt.cause === 'preempted' ? 0n : attempt.billed ?? 0n), 0n)
     if (job.cost !== own + job.displaced) this.#bound.fail('I27', `${job.id} costs ${job.cost}: ${own} for its attempts, ${job.displaced} for places`, [job.id])
-    if (job.displaced > BigInt(job.spec.displace ?? 0) * BigInt((job.spec.copies === 1 ? 1 : job.spec.copies + 2) * job.tasksTotal)) this.#bound.fail('I27', `${job.id} paid ${job.displaced} for places, above its ${job.spec.displace} each`, [job.id])
+    if (job.displaced > BigInt(job.spec.displace ?? 0) * BigInt(seatsOf(job.spec) * job.tasksTotal)) this.#bound.fail('I27', `${job.id} paid ${job.displaced} for places, above its ${job.spec.displace} each`, [job.id])
     if (job.spec.interruptible && attempts.some(({ state }) => state === 'valid')) this.#world.saw('interruptible work ended well')
   }
 
@@ -336,7 +343,7 @@ export class Auditor {
       const queued = sold ? state.spot.get(`${live.row.id}.${task.index}.${index}`)?.fence === slot.fence : waits.queued.has(key)
       if (!queued && !waits.backoff.has(`${live.row.id}.${task.index}.${index}`)) fail('I14', `slot ${key} waits, and stands neither in the queue nor under a timer`, [live.row.id])
       if (!queued || sold || slot.notBefore > writer.now) return
-      const owners = live.row.spec.copies === 1 ? [] : live.attempts.filter((attempt) => attempt.task === task.index && attempt.slot !== index && (isLive(attempt.state) || attempt.state === 'valid' || attempt.state === 'invalid')).map((attempt) => attempt.seller)
+      const owners = live.row.spec.copies === 1 && !live.row.spec.assurance ? [] : live.attempts.filter((attempt) => attempt.task === task.index && attempt.slot !== index && (isLive(attempt.state) || attempt.state === 'valid' || attempt.state === 'invalid')).map((attempt) => attempt.seller)
       const need = requirementOf(live.row, slot, owners, neighbours(state, live.row, task))
       for (const node of state.nodes.values()) {
         if (busyReason(state, node, need, writer.now) || neverReason(node, need) || worstCost(node, need) > need.attemptCap) continue
@@ -404,7 +411,7 @@ function outlineOf(state: MarketState, now: number): Record<string, string> {
     attempts: sorted(live.flatMap((job) => job.attempts.map(text))),
     attemptsById: sorted(live.flatMap((job) => job.attempts.map((attempt) => text(state.attempts.get(attempt.id) ?? `${attempt.id} is missing`)))),
     nodes: sorted([...state.nodes.values()].map(text)),
-    lessons: sorted([...state.profiles.values(), ...state.cohorts.values(), ...state.speeds.values()].map(text)),
+    lessons: sorted([...state.profiles.values(), ...state.owners.values(), ...state.cohorts.values(), ...state.speeds.values()].map(text)),
     quotes: sorted([...state.quotes.values()].filter((quote) => quote.validUntil >= now).map(text)),
     enrolments: sorted([...state.enrolments.values()].filter((row) => row.expiresAt >= now).map(text)),
     reserved: sorted([...state.reserved].filter(([, capacity]) => !isNone(capacity)).map(text)),

@@ -17,6 +17,6 @@ export function loadState(db: Database, now: number, settings: MarketSettings, g
   for (const row of db.quotes.values()) if (row.validUntil >= now) apply(state, { kind: 'quote', row })
   for (const row of db.standing.values()) if (row.state === 'open') apply(state, { kind: 'standing', row })
   for (const row of db.enrolments.values()) if (row.expiresAt >= now) apply(state, { kind: 'enrolment', row })
-  grantLeases(beginTurn(state, { now, id: () => '', hash: () => '' }))
+  grantLeases(beginTurn(state, { now, id: () => '', hash: () => '', keyed: () => '' }))
   return state
 }

@@ -31,7 +31,7 @@ test.for([1, 2, 3, 4, 5])('seed %i is the same market twice', { timeout: 60_000 
 const CAUGHT: Partial<Record<GuardName, { readonly seed: number; readonly by: readonly string[] }>> = {
   resendOffers: { seed: 2, by: ['H3'] },
   idempotencyKey: { seed: 1, by: ['I15', 'I4'] },
-  distinctOwners: { seed: 1, by: ['I13'] },
+  distinctOwners: { seed: 1, by: ['I13', 'I28'] },
   heartbeatOrder: { seed: 1, by: ['H2', 'I21'] },
   reconcileMissing: { seed: 1, by: ['I24'] },
   sessionBound: { seed: 1, by: ['I20', 'I21', 'I25'] },

@@ -8,6 +8,9 @@ import { Machine } from './machine.ts'
 import { sha256 } from './world.ts'
 import type { World } from './world.ts'
 
+/** The most seats a task may come to have, counted here on its own. */
+export const seatsOf = ({ copies, assurance }: JobSpec): number => (assurance ? { '1e-2': 6, '1e-4': 6, '1e-6': 8 }[assurance] : copies === 1 ? 1 : copies + 2)
+
 type Submit = Extract<Command, { kind: 'submit' }>
 
 export class Buyer {
@@ -63,6 +66,8 @@ export class Buyer {
       input.onFailure = 'finish'
       if (input.env?.['SIM_EXIT'] === '7') input.tasks = input.tasks?.map((_task, i) => ({ env: { SIM_EXIT: i === 0 ? '7' : '0' } }))
     }
+    // Mostly the loosest bound: the tighter ones need more owners with a record than a small market soon has.
+    if (input.copies === 1 && chance.happens(0.3)) input.assurance = chance.weighted({ '1e-2': 85, '1e-4': 10, '1e-6': 5 })
     if (input.priority === 8) return JobSpec.parse({ ...input, deadline: Math.round(1_700_000_000_000 + this.#world.now + runMs * (0.25 + chance.next())) })
     if (input.priority === 9) return JobSpec.parse({ ...input, placement: { spread: chance.pick(['node', 'owner']) } })
     if (input.priority === 6) return JobSpec.parse({ ...input, interruptible: chance.happens(0.5) ? {} : { bidHour: String(chance.between(100_000, 2_000_000)) } })
@@ -76,7 +81,7 @@ export class Buyer {
     const specHash = sha256(canonical(spec)), n = this.#made++
     const byKey = chance.happens(0.4)
     const cap = quote === null ? chance.weighted({ none: 60, fair: 25, low: 8, tiny: 7 }) : 'none'
-    const amount = cap === 'none' ? null : cap === 'tiny' ? BigInt(spec.tasks.length * (spec.copies === 1 ? 1 : spec.copies + 2) - 1) : cap === 'low' ? 500n : BigInt(chance.between(200_000, 1_000_000))
+    const amount = cap === 'none' ? null : cap === 'tiny' ? BigInt(spec.tasks.length * seatsOf(spec) - 1) : cap === 'low' ? 500n : BigInt(chance.between(200_000, 1_000_000))
     const sent: Submit = {
       kind: 'submit', buyer: this.#user, id: byKey ? null : (this.#world.id(`job_${this.#user.slice(4)}`) as JobId), key: byKey ? `submit:${this.#user}:${n}` : null,
       bodyHash: sha256(`${specHash} ${quote} ${amount}`), spec, specHash, quote, cap: amount, noWait: chance.happens(0.1),

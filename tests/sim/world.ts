@@ -52,6 +52,7 @@ export class World {
   get now(): number { return this.time.now }
   note(text: string): void { this.trace.note(this.time.now, text) }
   saw(what: Seen): void { this.seen.set(what, (this.seen.get(what) ?? 0) + 1) }
+  keyed = (text: string): string => sha256(`the secret of ${this.options.seed}: ${text}`)
   id = (prefix: string): string => `${prefix}_${(this.#made++).toString(10).padStart(26, '0')}`
   fail(invariant: string, message: string, about: readonly string[] = []): never { throw new Violation(invariant, message, about) }
 

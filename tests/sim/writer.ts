@@ -187,7 +187,7 @@ export class Writer {
   #decide(pending: Pending[], fetched: readonly string[]): void {
     let batch: Batch
     try {
-      const { turn, answers } = runTurn(this.state, pending.map((one) => one.command), { now: this.now, id: this.world.id, hash: sha256 })
+      const { turn, answers } = runTurn(this.state, pending.map((one) => one.command), { now: this.now, id: this.world.id, hash: sha256, keyed: this.world.keyed })
       batch = { pending, turn, answers, leaving: [...this.state.ended], fetched }
       this.state.ended.clear()
     } catch (error) {

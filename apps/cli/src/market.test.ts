@@ -120,6 +120,17 @@ test('with --queue it waits for a node that can', async () => {
   expect(code).toBe(130)
   expect(stderr).toMatch(/job_\w+ cancelled/)
 })
+test('an error bound is bought with one option: the quote says what it will probably cost and at most, the job what was bought', async () => {
+  const { cli } = shell(), quoted = async (...more: string[]) => JSON.parse((await cli(['quote', '--json', ...more, '--', 'echo', 'x'])).stdout) as { p50: string; cap: string }
+  const [plain, assured] = [await quoted(), await quoted('--assurance', '1e-2')]
+  expect([BigInt(assured.p50), BigInt(assured.cap)]).toEqual([3n * BigInt(plain.p50), 6n * BigInt(plain.cap)])
+  const id = (await cli(['submit', '--id-only', '--assurance', '1e-4', '--', 'echo', 'x'])).stdout.trim()
+  expect((await cli(['job', id])).stdout).toMatch(/wrong results, at most\s+1e-4 of those accepted/)
+  expect((await cli(['cancel', id])).code).toBe(0)
+  const both = await cli(['quote', '--assurance', '1e-2', '--copies', '2', '--', 'echo', 'x'])
+  expect([both.code === 0, both.stderr]).toEqual([false, expect.stringMatching(/--assurance.*--copies/)])
+  expect((await cli(['quote', '--assurance', '1e-3', '--', 'echo', 'x'])).stderr).toContain('1e-2, 1e-4, 1e-6')
+})
 test('not enough credits has its own exit code', async () => expect((await shell().cli(['submit', '--cap', '1000000', '--', 'echo', 'x'])).code).toBe(7))
 
 test('a job is submitted, listed, shown, explained, and its receipt verified', async () => {

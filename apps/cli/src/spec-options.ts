@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { text as readAll } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import { Option } from 'commander'
-import { DriverId, JobSpec, LEVELS, Runtime } from '@lumaris/protocol'
+import { Assurance, DriverId, JobSpec, LEVELS, Runtime } from '@lumaris/protocol'
 import type { JobSpecInput, LabelTerm } from '@lumaris/protocol'
 import type { Context } from './context.ts'
 import { CliError, EXIT } from './failures.ts'
@@ -14,10 +14,9 @@ import { asIs, collect, parseAmount, parseDeadline, parseCores, parseCount, pars
 export type SpecOptions = {
   spec?: string; name?: string; runtime?: string; image?: string; cpus?: number; memory?: number; disk?: number; gpus?: number; time?: number; queueTime?: number; expect?: number
   file?: string[]; auto: boolean; out?: string[]; env?: (readonly [string, string])[]; each?: string[]; region?: string[]; residency?: string[]; where?: LabelTerm[]; gpuModel?: string[]; gpuMemory?: number; label?: (readonly [string, string])[]
-  deadline?: (now: number) => number; interruptible?: bigint | true; displace?: bigint; spread?: string; trust?: string; level?: string; driver?: string[]; copies?: number; retries?: number; priority?: number
+  deadline?: (now: number) => number; interruptible?: bigint | true; displace?: bigint; spread?: string; trust?: string; level?: string; driver?: string[]; copies?: number; assurance?: string; retries?: number; priority?: number
 }
 
-/** `deadline` is what the option is called where `--by` means something else. */
 export function addSpecOptions(command: Command): Command {
   return command
     .argument('[command...]', 'the program and its arguments, after --')
@@ -50,6 +49,7 @@ export function addSpecOptions(command: Command): Command {
     .addOption(new Option('--level <level>', 'how strong the wall around it must be').choices(LEVELS))
     .addOption(new Option('--driver <driver>', 'only these ways to isolate (repeatable)').choices(DriverId.options).argParser(collect(asIs)))
     .option('--copies <count>', 'run on so many nodes of different owners, and compare', parseCount)
+    .addOption(new Option('--assurance <share>', 'at most this share of accepted results may be wrong; the market chooses how many nodes are asked').choices(Assurance.options).conflicts('copies'))
     .option('--retries <count>', 'tries after an end that is not the program’s fault (5)', parseCount)
     .option('--priority <1-10>', '1 is served first (5)', parseCount)
     .option('--spec <file>', 'a job as JSON, or - for standard input; options go over it')
@@ -63,7 +63,7 @@ export async function specOf(context: Context, words: readonly string[], options
   if (!command || command.length === 0) throw new CliError('There is no program to run', 'Put it after two dashes: lumaris run -- python3 analyse.py', EXIT.usage)
   const { resources = {}, limits = {}, placement = {} } = base
   const spec = defined({
-    ...base, command, name: options.name ?? base.name, image: options.image ?? base.image, runtime: (options.runtime as Runtime | undefined) ?? base.runtime ?? ((options.image ?? base.image) === undefined ? undefined : 'container'), outputs: options.out ?? base.outputs, copies: options.copies ?? base.copies,
+    ...base, command, name: options.name ?? base.name, image: options.image ?? base.image, runtime: (options.runtime as Runtime | undefined) ?? base.runtime ?? ((options.image ?? base.image) === undefined ? undefined : 'container'), outputs: options.out ?? base.outputs, copies: options.copies ?? base.copies, assurance: (options.assurance as Assurance | undefined) ?? base.assurance,
     priority: options.priority ?? base.priority, expectedMs: options.expect ?? base.expectedMs, deadline: options.deadline?.(context.io.now()) ?? base.deadline,
     interruptible: options.interruptible === undefined ? base.interruptible : options.interruptible === true ? {} : { bidHour: options.interruptible.toString() }, displace: options.displace?.toString() ?? base.displace, env: options.env ? { ...base.env, ...Object.fromEntries(options.env) } : base.env,
     tasks: options.each?.map((argument) => ({ args: [argument] })) ?? base.tasks,

@@ -1,5 +1,5 @@
 // The control plane, put together by hand. What a handler may use is what stands in `App`; there is no container and no global.
-import { randomBytes } from 'node:crypto'
+import { createHmac, randomBytes } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
@@ -81,7 +81,9 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
     const secrets = loadSecrets(config.dataDir)
     const ids = createIds(now, randomBytes)
-    const engine = new Engine({ db, settings, log, holder: `${hostname()}:${process.pid}`, now, monotonic: () => performance.now(), id: (prefix) => ids.make(prefix), hash: sha256Hex })
+    // Which results are checked, and by whom, follows from this key alone: who does not have it cannot foresee a check.
+    const auditKey = secrets.derive('audit draws')
+    const engine = new Engine({ db, settings, log, holder: `${hostname()}:${process.pid}`, now, monotonic: () => performance.now(), id: (prefix) => ids.make(prefix), hash: sha256Hex, keyed: (text) => createHmac('sha256', auditKey).update(text).digest('hex') })
     const logs = createLogStore({ dir: join(config.dataDir, 'logs'), maxBytesPerAttempt: LOG_BYTES_MAX, isEnded: (attempt) => hasEnded(db, attempt) })
     closing.push(() => logs.stop())
     // The parts that need one another see the whole through this one object; nothing runs before it is complete.

@@ -67,7 +67,9 @@ export type NodeRow = {
 
 /** What was learned from endings: about a node, about nodes like it, about how long work of a kind takes. */
 export type NodeLesson = { readonly what: 'node'; readonly key: NodeId; readonly succeeded: number; readonly failed: number; readonly reputation: ReputationRow; readonly speed: LogMean }
-export type LessonRow = NodeLesson | { readonly what: 'cohort'; readonly key: string; readonly row: CohortRow } | { readonly what: 'speed'; readonly key: string; readonly row: SpeedCellRow }
+/** What an owner's results have shown, all nodes together: right ones since the last wrong one, counted only where others confirmed them, and how often one was wrong. */
+export type OwnerLesson = { readonly what: 'owner'; readonly key: UserId; readonly valid: number; readonly wrong: number }
+export type LessonRow = NodeLesson | OwnerLesson | { readonly what: 'cohort'; readonly key: string; readonly row: CohortRow } | { readonly what: 'speed'; readonly key: string; readonly row: SpeedCellRow }
 export type QuoteRow = Quote
 export type StandingRow = {
   readonly id: StandingId; readonly buyer: UserId; readonly spec: JobSpec; readonly attemptCap: string | null; readonly nodes: number; readonly createdAt: Instant; readonly expiresAt: Instant

@@ -1,8 +1,8 @@
 // The live market in memory: what is queued, running or recently touched. The tables are the truth to restart from; this is what decisions
 // read. `apply` is the only thing that changes it, and it knows nothing but Changes: load(persist(x)) is the same state again.
-import type { AccountName, AttemptId, Capacity, EnrolmentId, Instant, JobId, JobSpec, Micros, NodeId, QuoteId, Resources, StandingId, TaskSpec } from '@lumaris/protocol'
+import type { AccountName, AttemptId, Capacity, EnrolmentId, Instant, JobId, JobSpec, Micros, NodeId, QuoteId, Resources, StandingId, TaskSpec, UserId } from '@lumaris/protocol'
 import { CAUSES, MIB, isExternal, slotId, taskId } from '@lumaris/protocol'
-import type { AttemptRow, Change, EnrolmentRow, EntryRow, JobRow, KeyRow, LessonRow, NodeLesson, NodeRow, QuoteRow, SlotRow, StandingRow, TaskRow } from './rows.ts'
+import type { AttemptRow, Change, EnrolmentRow, EntryRow, JobRow, KeyRow, LessonRow, NodeLesson, NodeRow, OwnerLesson, QuoteRow, SlotRow, StandingRow, TaskRow } from './rows.ts'
 import { holdsNode, isLive, isTerminal } from './job/lifecycle.ts'
 import { invariant } from './invariant.ts'
 import { ALL_GUARDS } from './guards.ts'
@@ -60,6 +60,7 @@ export type MarketState = {
   readonly attempts: Map<AttemptId, AttemptRow>
   readonly nodes: Map<NodeId, NodeRow>
   readonly profiles: Map<NodeId, NodeLesson>
+  readonly owners: Map<UserId, OwnerLesson>
   readonly cohorts: Map<string, Extract<LessonRow, { what: 'cohort' }>>
   readonly speeds: Map<string, Extract<LessonRow, { what: 'speed' }>>
   readonly quotes: Map<QuoteId, QuoteRow>
@@ -107,7 +108,7 @@ export type MarketState = {
 
 export function createState(settings: MarketSettings = DEFAULT_SETTINGS, guards: Guards = ALL_GUARDS): MarketState {
   return {
-    settings, guards, jobs: new Map(), attempts: new Map(), nodes: new Map(), profiles: new Map(), cohorts: new Map(), speeds: new Map(), quotes: new Map(), enrolments: new Map(), standing: new Map(), standingLooks: new Map(), keys: new Map(),
+    settings, guards, jobs: new Map(), attempts: new Map(), nodes: new Map(), profiles: new Map(), owners: new Map(), cohorts: new Map(), speeds: new Map(), quotes: new Map(), enrolments: new Map(), standing: new Map(), standingLooks: new Map(), keys: new Map(),
     accounts: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), availability: new Availability(), presenceAt: 0, outlooks: new Map(), queue: new FairQueue([0, 0, 0]), spot: new Map(), spotAt: 0, displacing: new Map(), wakeAt: 0, displacedBy: new Map(), offered: [0, 0, 0], gpusInUse: 0, demand: new Demand(), candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
     ended: new Set(), highestForgotten: '', shapes: new Map(),
   }
@@ -275,6 +276,11 @@ export function setLink(state: MarketState, node: NodeId, link: NodeLink): void 
 function applyLesson(state: MarketState, row: LessonRow): void {
   switch (row.what) {
     case 'node': state.profiles.set(row.key, row); state.candidates.changed(row.key); return
+    case 'owner':
+      state.owners.set(row.key, row)
+      for (const node of state.nodes.values()) if (node.owner === row.key) state.candidates.changed(node.id)
+      state.queue.wake()
+      return // what waits for owners who have shown something may have waited for this
     case 'cohort': state.cohorts.set(row.key, row); return
     case 'speed': state.speeds.set(row.key, row)
   }

@@ -13,6 +13,8 @@ export type TurnPorts = {
   readonly id: (prefix: 'job' | 'att' | 'nod' | 'quo' | 'enr' | 'sta') => string
   /** SHA-256 of a text, hex. */
   readonly hash: (text: string) => string
+  /** A digest of a text under a secret key, hex: what nobody outside can foresee, and a replay finds again. */
+  readonly keyed: (text: string) => string
 }
 
 export type Effect =

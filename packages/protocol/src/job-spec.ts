@@ -151,6 +151,12 @@ export const TASKS_MAX = 10_000
 /** Nodes that may be asked for one task: the wanted copies, and up to two more when they disagree. */
 export const EXTRA_COPIES_MAX = 2
 
+/** The share of wrong results that may be accepted. The market chooses the copies that keep it. */
+export const Assurance = z.enum(['1e-2', '1e-4', '1e-6']).meta({ id: 'Assurance' })
+export type Assurance = z.infer<typeof Assurance>
+/** Nodes that may be asked for one task then: those that agree, and more when some do not. The cap covers them all. */
+export const ASSURED_COPIES_MAX: Readonly<Record<Assurance, number>> = { '1e-2': 6, '1e-4': 6, '1e-6': 8 }
+
 export const JobSpec = z.strictObject({
   name: z.string().min(1).max(100).regex(/^[^\u0000-\u001f\u007f\u202a-\u202e\u2066-\u2069]*$/, 'no control characters').optional(),
   runtime: Runtime.default('native'),
@@ -182,6 +188,8 @@ export const JobSpec = z.strictObject({
   displace: Amount.optional(),
   /** Run each task on this many nodes of different owners; the result counts when they agree. */
   copies: z.number().int().min(1).max(5).default(1),
+  /** At most this share of the results that are accepted may be wrong. How many nodes are asked follows from what their owners have shown: at first one, then one more of another owner after each result that is not enough. Not together with `copies`. */
+  assurance: Assurance.optional(),
   /** Wanted by then, in milliseconds since 1970. A node that is not expected to be done in time is not taken, and what still waits then is given up; what runs may finish. */
   deadline: z.number().int().min(1).optional(),
   /** How long one attempt is expected to run; used for the estimate, never for a limit. */

@@ -20,15 +20,17 @@ export function countingIds(): TurnPorts['id'] {
   return (prefix) => `${prefix}_${(made++).toString().padStart(26, '0')}`
 }
 
+const keyed = (text: string): string => sha256(`a key for tests ${text}`)
+
 /** A market in memory with a clock in hand: each `act` is a turn. Commits at once. */
-export function aMarket(options: { settings?: Partial<MarketSettings>; guards?: Guards } = {}) {
+export function aMarket(options: { settings?: Partial<MarketSettings>; guards?: Guards; keyed?: TurnPorts['keyed'] } = {}) {
   const state: MarketState = createState({ ...DEFAULT_SETTINGS, ...options.settings }, options.guards)
   const id = countingIds()
   const log: Change[] = []
   const market = {
     state, now: 1_000_000, log, effects: [] as Effect[],
     act<C extends Command>(command: C): Answer<C['kind']> {
-      const { turn, answers } = runTurn(state, [command], { now: market.now, id, hash: sha256 })
+      const { turn, answers } = runTurn(state, [command], { now: market.now, id, hash: sha256, keyed: options.keyed ?? keyed })
       log.push(...turn.changes)
       market.effects.push(...turn.effects)
       return answers[0] as Answer<C['kind']>

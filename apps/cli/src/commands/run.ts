@@ -102,7 +102,7 @@ async function follow(context: Context, client: Client, job: Job, progress: Prog
   const show = showing(context, progress)
   progress.phase('Looking for a node')
   try {
-    const copies = job.spec.copies > 1 ? { wants: (attempt: { slot: string }) => attempt.slot.endsWith('.0') } : {}
+    const copies = job.spec.copies > 1 || job.spec.assurance ? { wants: (attempt: { slot: string }) => attempt.slot.endsWith('.0') } : {}
     for await (const news of client.followJob(job.id, { signal: detach.signal, ...copies })) await show(news)
     return 'ended'
   } catch (error) {

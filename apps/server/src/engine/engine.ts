@@ -36,7 +36,7 @@ type Batch = { readonly pending: readonly Pending[]; readonly turn: Turn; readon
 
 export type EnginePorts = {
   readonly db: Database; readonly settings: MarketSettings; readonly log: Log; readonly holder: string
-  readonly now: () => number; readonly monotonic: () => number; readonly id: TurnPorts['id']; readonly hash: TurnPorts['hash']
+  readonly now: () => number; readonly monotonic: () => number; readonly id: TurnPorts['id']; readonly hash: TurnPorts['hash']; readonly keyed: TurnPorts['keyed']
 }
 export type EngineEvents = { effects: [readonly Effect[]]; reloaded: []; fenced: [] }
 export type EngineStats = { commits: number; commands: number; reloads: number; commitMs: number; changes: number; largestBatch: number }
@@ -148,7 +148,7 @@ export class Engine extends EventEmitter<EngineEvents> {
     }
     let batch: Batch
     try {
-      const { turn, answers } = runTurn(state, commands, { now: this.#ports.now(), id: this.#ports.id, hash: this.#ports.hash })
+      const { turn, answers } = runTurn(state, commands, { now: this.#ports.now(), id: this.#ports.id, hash: this.#ports.hash, keyed: this.#ports.keyed })
       batch = { pending, turn, answers, leaving: [...state.ended] }
       state.ended.clear()
     } catch (error) {

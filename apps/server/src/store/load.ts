@@ -24,7 +24,7 @@ export async function loadState(db: Database, state: MarketState, nowMs: number,
   if (seen) state.availability = Availability.load(JSON.parse(seen.doc) as AvailabilityRows)
   state.highestForgotten = (await db.query<{ id: string | null }>('SELECT MAX(id) AS id FROM jobs'))[0]?.id ?? ''
   for (const row of await db.query<Doc>('SELECT doc FROM nodes')) put({ kind: 'node', row: plainRow<NodeRow>(row) })
-  for (const row of await db.query<Doc>("SELECT doc FROM lessons WHERE what IN ('node', 'cohort', 'speed')")) put({ kind: 'lesson', row: plainRow<LessonRow>(row) })
+  for (const row of await db.query<Doc>("SELECT doc FROM lessons WHERE what IN ('node', 'owner', 'cohort', 'speed')")) put({ kind: 'lesson', row: plainRow<LessonRow>(row) })
   await pages(db, `SELECT id, spec, doc FROM jobs WHERE state IN ('queued', 'running') AND id > $1 ORDER BY id LIMIT ${PAGE}`, async (rows: { id: string; spec: string; doc: string }[]) => {
     const first = (rows[0] as { id: string }).id, last = (rows.at(-1) as { id: string }).id
     for (const row of rows) put({ kind: 'job', row: intern(jobRow(row)) })
@@ -35,7 +35,7 @@ export async function loadState(db: Database, state: MarketState, nowMs: number,
   for (const row of await db.query<Doc>('SELECT doc FROM quotes WHERE valid_until >= $1', [nowMs])) put({ kind: 'quote', row: plainRow<QuoteRow>(row) })
   for (const row of await db.query<Doc>("SELECT doc FROM standing WHERE state = 'open'")) put({ kind: 'standing', row: plainRow<StandingRow>(row) })
   for (const row of await db.query<Doc>('SELECT doc FROM enrolments WHERE expires_at >= $1', [nowMs])) put({ kind: 'enrolment', row: plainRow<EnrolmentRow>(row) })
-  grantLeases(beginTurn(state, { now: nowMs, id: () => '', hash: () => '' }))
+  grantLeases(beginTurn(state, { now: nowMs, id: () => '', hash: () => '', keyed: () => '' }))
 }
 
 async function pages<Row extends { id: string }>(db: Database, sql: string, each: (rows: Row[]) => Promise<void>): Promise<void> {

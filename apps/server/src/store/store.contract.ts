@@ -1,7 +1,7 @@
 // What both databases promise the engine. Run by store.db.test.ts on SQLite and on a real PostgreSQL.
 import { expect, test } from 'vitest'
 import { aMarket, aSpec, aUser, credits } from '@lumaris/testkit'
-import { createState, internSpec } from '@lumaris/domain'
+import { apply, createState, internSpec, recordOf } from '@lumaris/domain'
 import type { Change, MarketState } from '@lumaris/domain'
 import type { JobDispatch, JobId } from '@lumaris/protocol'
 import { canonical } from '@lumaris/protocol'
@@ -17,7 +17,7 @@ const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value, (_ke
 const seen = (state: MarketState): unknown => ({
   jobs: [...state.jobs.values()].filter((job) => job.row.state === 'queued' || job.row.state === 'running').map((job) => plain({ row: job.row, tasks: job.tasks, open: job.open, attempts: [...job.attempts].sort((a, b) => (a.id < b.id ? -1 : 1)) })).sort((a, b) => (canonical(a) < canonical(b) ? -1 : 1)),
   nodes: plain([...state.nodes.values()].sort((a, b) => (a.id < b.id ? -1 : 1))), quotes: plain([...state.quotes.values()]), enrolments: plain([...state.enrolments.values()]),
-  lessons: plain([state.profiles, state.cohorts, state.speeds].map((lessons) => [...lessons.values()].sort((a, b) => (a.key < b.key ? -1 : 1)))),
+  lessons: plain([state.profiles, state.owners, state.cohorts, state.speeds].map((lessons) => [...lessons.values()].sort((a, b) => (a.key < b.key ? -1 : 1)))),
   reserved: plain([...state.reserved].filter(([, used]) => used.cpuMillis > 0).sort(([a], [b]) => (a < b ? -1 : 1))), slotsByBuyer: plain([...state.slotsByBuyer]),
 })
 
@@ -47,11 +47,15 @@ export function storeContract(name: string, fresh: () => Promise<Database>): voi
   test(`${name}: what is persisted and loaded again is what memory held`, async () => {
     const db = await fresh()
     const { market } = await busyMarket()
+    const shown: Change = { kind: 'lesson', row: { what: 'owner', key: aUser('seller of a'), valid: 12, wrong: 1 } }
+    apply(market.state, shown)
+    market.log.push(shown)
     // In several commits, as the engine would: rows are inserted, then updated.
     for (let i = 0; i < market.log.length; i += 7) await persist(db, market.log.slice(i, i + 7))
     const loaded = createState(market.state.settings)
     await loadState(db, loaded, market.now, (row) => ({ ...row, spec: internSpec(loaded, row.spec) }))
     expect(seen(loaded)).toEqual(seen(market.state))
+    expect(recordOf(loaded, aUser('seller of a'))).toMatchObject({ valid: 12, wrong: 1 })
     await db.close()
   })
 

@@ -11,13 +11,19 @@ export type Verdict =
 const voteOf = (attempt: AttemptRow): string =>
   JSON.stringify([attempt.exitCode, attempt.digest, [...attempt.files].sort((a, b) => (a.path < b.path ? -1 : 1)).map((file) => [file.path, file.blob])])
 
-export function agree(reported: readonly AttemptRow[], open: number, wanted: number): Verdict {
+/** Those that gave the same result, together; in the order of their first. */
+export function groupsOf(reported: readonly AttemptRow[]): AttemptRow[][] {
   const groups = new Map<string, AttemptRow[]>()
   for (const attempt of reported) {
-    const vote = voteOf(attempt)
-    groups.set(vote, [...(groups.get(vote) ?? []), attempt])
+    const vote = voteOf(attempt), group = groups.get(vote)
+    if (group) group.push(attempt)
+    else groups.set(vote, [attempt])
   }
-  for (const group of groups.values()) {
+  return [...groups.values()]
+}
+
+export function agree(reported: readonly AttemptRow[], open: number, wanted: number): Verdict {
+  for (const group of groupsOf(reported)) {
     if (group.length < wanted) continue
     return { kind: 'agreed', valid: group, invalid: reported.filter((attempt) => !group.includes(attempt)) }
   }

@@ -1,7 +1,7 @@
 // How things end. An attempt ends exactly once (`endAttempt`, `reportAttempt`); its slot waits again or is done; when all slots of a task are
 // decided the task ends; when all tasks have, the job does, and what is left of its escrow goes back.
 import { CAUSES, EXTRA_COPIES_MAX } from '@lumaris/protocol'
-import type { AttemptId, Cause, JobId } from '@lumaris/protocol'
+import type { Assurance, AttemptId, Cause, JobId } from '@lumaris/protocol'
 import type { AttemptRow, JobRow, SlotRow, TaskRow } from '../rows.ts'
 import { liveAttempt, liveJob, putAttempt, putJob, putTask, record, tell } from '../turn.ts'
 import type { Turn } from '../turn.ts'
@@ -12,7 +12,11 @@ import { backoffMs } from './retry.ts'
 import { settle } from '../billing/settle.ts'
 import { payDisplaced } from '../billing/pay-displaced.ts'
 import { refundRest } from '../ledger/hold.ts'
-import { agree } from '../assurance/agree.ts'
+import { agree, groupsOf } from '../assurance/agree.ts'
+import { drawOf } from '../assurance/draws.ts'
+import { confirms, enough, riskOf } from '../assurance/enough.ts'
+import type { OwnerRecord } from '../assurance/enough.ts'
+import { learnOwner, recordOf } from '../assurance/records.ts'
 import { learn } from '../fleet/profile/learn.ts'
 import { invariant } from '../invariant.ts'
 
@@ -96,6 +100,7 @@ function judge(turn: Turn, task: TaskRow): void {
   const { spec } = liveJob(turn, task.job).row
   const reported = task.slots.flatMap((slot) => (slot.state === 'reported' && slot.attempt ? [liveAttempt(turn, slot.attempt)] : []))
   const open = task.slots.filter((slot) => slot.state === 'pending' || slot.state === 'assigned').length
+  if (spec.assurance) { if (open === 0) judgeAssured(turn, task, spec.assurance, reported); return }
   const verdict = agree(reported, open, spec.copies)
   if (verdict.kind === 'wait') return
   if (verdict.kind === 'split') {
@@ -103,9 +108,34 @@ function judge(turn: Turn, task: TaskRow): void {
     for (const attempt of reported) decide(turn, attempt, false)
     return failTask(turn, task.job, task.index, 'wrong_result')
   }
-  for (const attempt of verdict.invalid) decide(turn, attempt, false)
-  for (const attempt of verdict.valid) decide(turn, attempt, true)
-  const winner = verdict.valid[0] as AttemptRow
+  conclude(turn, task, verdict.valid, verdict.invalid)
+}
+
+/** One result at a time: what has agreed is enough for the bound, or one more owner is asked, who cannot know of it before its own result is committed. */
+function judgeAssured(turn: Turn, task: TaskRow, bound: Assurance, reported: readonly AttemptRow[]): void {
+  const recordsOf = (group: readonly AttemptRow[]) => group.map((attempt) => recordOf(turn.state, attempt.seller))
+  const groups = groupsOf(reported).map((attempts) => ({ attempts, records: recordsOf(attempts) })).sort((a, b) => b.attempts.length - a.attempts.length || riskOf(a.records, bound) - riskOf(b.records, bound))
+  const [lead] = groups, first = lead?.attempts[0]
+  invariant(lead && first, `nothing was reported for ${task.job}.${task.index}`)
+  switch (enough(groups.map(({ records }) => records), bound, drawOf(turn, first))) {
+    case 'enough': return conclude(turn, task, lead.attempts, reported.filter((attempt) => !lead.attempts.includes(attempt)))
+    case 'more': putTask(turn, { ...task, slots: [...task.slots, NEW_SLOT] }); return
+    case 'undecided':
+      // Nobody was shown to be wrong: it may as well be the program that never answers the same.
+      for (const attempt of reported) decide(turn, attempt, false, null)
+      return failTask(turn, task.job, task.index, 'wrong_result')
+  }
+}
+
+/** It is known which results count and which do not: the task ends with the first that does. */
+function conclude(turn: Turn, task: TaskRow, valid: readonly AttemptRow[], invalid: readonly AttemptRow[]): void {
+  const records = new Map(valid.map((attempt) => [attempt, recordOf(turn.state, attempt.seller)]))
+  for (const attempt of invalid) { decide(turn, attempt, false); learnOwner(turn, attempt.seller, false) }
+  for (const attempt of valid) {
+    decide(turn, attempt, true, valid.length > 1 ? true : null)
+    if (confirms(valid.flatMap((other) => (other === attempt ? [] : [records.get(other) as OwnerRecord])))) learnOwner(turn, attempt.seller, true)
+  }
+  const winner = valid[0] as AttemptRow
   dropOpenSlots(turn, task.job, task.index, 'buyer_cancelled')
   // A program that fails is a result like any other (it was verified and is paid), but it fails its task.
   if (winner.cause === 'succeeded') {
@@ -119,10 +149,11 @@ function judge(turn: Turn, task: TaskRow): void {
 
 export const NEW_SLOT: SlotRow = { state: 'pending', fence: 0, attempt: null, paid: false, notBefore: 0, failedOn: [] }
 
-function decide(turn: Turn, attempt: AttemptRow, good: boolean): void {
+/** `agreed`: whether others gave the same result; null when there was nothing to compare with, or comparing said nothing. */
+function decide(turn: Turn, attempt: AttemptRow, good: boolean, agreed: boolean | null = good): void {
   const judged = putAttempt(turn, { ...attempt, state: next(ATTEMPT, attempt.state, good ? 'validate' : 'invalidate', attempt.id), cause: good ? attempt.cause : 'wrong_result' })
   if (good) settle(turn, judged)
-  learn(turn, judged, liveJob(turn, attempt.job).row.spec.copies > 1 ? good : null)
+  if (good || agreed === false) learn(turn, judged, agreed)
   const task = taskOf(turn, attempt)
   putSlot(turn, task, attempt.slot, { ...slotOf(task, attempt.slot), state: 'done', paid: good })
   tell(turn, attempt.node, attempt.session, { type: 'forget', attempt_id: attempt.id })

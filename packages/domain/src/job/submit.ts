@@ -41,7 +41,7 @@ export function submit(turn: Turn, command: SubmitCommand): Submitted | Refusal 
   hold(turn, id, command.buyer, terms.cap)
   if (command.key) emit(turn, { kind: 'key', row: { id: command.key, bodyHash: command.bodyHash, subject: id, at: turn.now } })
   record(turn, id, { type: 'submitted', state: 'queued' })
-  const slots: readonly SlotRow[] = spec.copies === 1 ? ONE_NEW_SLOT : Array.from({ length: spec.copies }, () => NEW_SLOT)
+  const slots: readonly SlotRow[] = spec.copies === 1 || spec.assurance ? ONE_NEW_SLOT : Array.from({ length: spec.copies }, () => NEW_SLOT)
   for (let index = 0; index < spec.tasks.length; index++) putTask(turn, { job: id, index, state: 'queued', slots, retries: 0, exitCode: null, result: null, cause: null })
   return { job: liveJob(turn, id).row, replayed: false }
 }

@@ -8,6 +8,8 @@ import type { MarketState } from '../state.ts'
 import type { Requirement } from './requirement.ts'
 import { hourlyOf, priceOf, spotSheet } from '../billing/price.ts'
 import { isTrusted, speedOf } from '../fleet/profile/learn.ts'
+import { mayServe } from '../assurance/enough.ts'
+import { recordOf } from '../assurance/records.ts'
 
 export const strength = (level: DriverOffer['level']): number => LEVELS.indexOf(level)
 
@@ -127,6 +129,7 @@ function roomReason(state: MarketState, node: NodeRow, need: Requirement): NoRea
 export function personalReason(state: MarketState, node: NodeRow, need: Requirement, now: Instant): NoReason | null {
   const { minTrust } = need.spec.placement
   if (minTrust && !isTrusted(state, node, minTrust, now)) return 'trust'
+  if (need.spec.assurance && !mayServe(recordOf(state, node.owner), need.spec.assurance)) return 'trust'
   if (state.guards.distinctOwners && need.owners.includes(node.owner)) return 'same_owner_as_copy'
   if (need.near?.some((other) => isNear(node, other, need.spec.placement.spread))) return 'spread'
   return isLate(state, node, need, now) ? 'deadline' : null

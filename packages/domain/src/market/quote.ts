@@ -1,6 +1,6 @@
 // What will it cost, at most and probably, when could it start, and on how many nodes. A quote binds: the cap it names is the most that will
 // ever be billed, and only nodes that cannot exceed the attempt's cap are taken.
-import { EXTRA_COPIES_MAX, QUOTE_VALID_MS, inputBytes } from '@lumaris/protocol'
+import { ASSURED_COPIES_MAX, EXTRA_COPIES_MAX, QUOTE_VALID_MS, inputBytes } from '@lumaris/protocol'
 import type { Instant, JobSpec, Micros, NoReason, QuoteId, Refusal, UserId } from '@lumaris/protocol'
 import type { NodeRow, QuoteRow } from '../rows.ts'
 import type { MarketState } from '../state.ts'
@@ -10,11 +10,13 @@ import { busyReason, costsOn, neverReason } from './filter.ts'
 import type { Requirement } from './requirement.ts'
 import { hourlyOf, priceOf } from '../billing/price.ts'
 import { startsInMs } from './start-time.ts'
+import { expectedCopies } from '../assurance/enough.ts'
+import { recordOf } from '../assurance/records.ts'
 
 export type QuoteCommand = { readonly kind: 'quote'; readonly buyer: UserId; readonly spec: JobSpec; readonly specHash: string }
 
-/** Seats a task can come to have, and so be paid for: its copies, and the extra ones when they disagree. */
-export const slotsMax = (spec: Pick<JobSpec, 'copies'>): number => (spec.copies === 1 ? 1 : spec.copies + EXTRA_COPIES_MAX)
+/** Seats a task can come to have, and so be paid for: its copies, and the extra ones when they disagree; or as many as its bound may take. */
+export const slotsMax = (spec: Pick<JobSpec, 'copies' | 'assurance'>): number => (spec.assurance ? ASSURED_COPIES_MAX[spec.assurance] : spec.copies === 1 ? 1 : spec.copies + EXTRA_COPIES_MAX)
 /** The most a job can cost: every seat of every task at the cap of one attempt. Attempts that fail through no fault of the buyer cost nothing. */
 export const capOf = (spec: JobSpec, attemptCap: Micros): Micros => (attemptCap + BigInt(spec.displace ?? 0)) * BigInt(slotsMax(spec)) * BigInt(spec.tasks.length)
 
@@ -23,10 +25,10 @@ const NODES_IN_REACH = 10
 
 export type Estimate = { p50: Micros; p90: Micros; attemptCap: Micros; nodes: number; nodesFree: number; refused: Partial<Record<NoReason, number>> }
 
-type Priced = { worst: Micros; likely: Micros; free: boolean }
+type Priced = { worst: Micros; likely: Micros; free: boolean; owner: UserId }
 const byLikely = (a: Priced, b: Priced): number => (a.likely < b.likely ? -1 : a.likely > b.likely ? 1 : 0)
 const priced = (node: NodeRow, need: Requirement, free: boolean): Priced =>
-  ({ worst: need.spec.interruptible ? dearestOf(node, need) : costsOn(node, need).worst, likely: costsOn(node, need).likely, free })
+  ({ worst: need.spec.interruptible ? dearestOf(node, need) : costsOn(node, need).worst, likely: costsOn(node, need).likely, free, owner: node.owner })
 /** Interruptible work pays what its sale comes to, up to its bid, and never more than firm work. */
 function dearestOf(node: NodeRow, { spec }: Requirement): Micros {
   const posted = priceOf(node.prices, spec.resources, { runMs: spec.limits.runMs, outBytes: spec.resources.diskBytes }), hourly = hourlyOf(node.prices, spec.resources), bid = spec.interruptible?.bidHour
@@ -48,10 +50,10 @@ export function estimate(state: MarketState, spec: JobSpec, now: Instant): Estim
   fits.sort(byLikely)
   // When nobody can run it, the same request at everybody's prices still tells what it may cost: so it can wait for a node under a fair cap.
   const reach = (fits.length > 0 ? fits : [...state.nodes.values()].filter((node) => node.will !== 'retired' && node.will !== 'banned').map((node) => priced(node, need, false)).sort(byLikely)).slice(0, NODES_IN_REACH)
-  const seats = BigInt(spec.tasks.length * spec.copies)
-  const likely = (share: number): Micros => (reach.length === 0 ? 0n : (reach[Math.min(reach.length - 1, Math.floor(share * reach.length))] as { likely: Micros }).likely * seats)
+  const copies = spec.assurance ? expectedCopies([...new Set(reach.map(({ owner }) => owner))].map((owner) => recordOf(state, owner)), spec.assurance) : { mean: spec.copies, most: spec.copies }
+  const likely = (share: number, each: number): Micros => (reach.length === 0 ? 0n : ((reach[Math.min(reach.length - 1, Math.floor(share * reach.length))] as Priced).likely * BigInt(spec.tasks.length) * BigInt(Math.ceil(each * 1000))) / 1000n)
   const attemptCap = reach.reduce((most, fit) => (fit.worst > most ? fit.worst : most), 0n)
-  return { p50: likely(0.5), p90: likely(0.9), attemptCap, nodes: fits.length, nodesFree: fits.filter((fit) => fit.free).length, refused: refusedBy }
+  return { p50: likely(0.5, copies.mean), p90: likely(0.9, copies.most), attemptCap, nodes: fits.length, nodesFree: fits.filter((fit) => fit.free).length, refused: refusedBy }
 }
 
 /** Asks of a job that no machine could ever meet, whatever joins. */
@@ -74,6 +76,7 @@ export function contradiction(spec: JobSpec, now: Instant): Refusal | null {
     return refused('impossible_request', { reason: spec.deadline <= now ? 'the deadline is over' : 'the deadline comes sooner than the work is expected to take', deadline: spec.deadline, now, ...(spec.expectedMs === undefined ? {} : { expectedMs: spec.expectedMs }) })
   }
   if (spec.interruptible && spec.displace !== undefined) return refused('impossible_request', { reason: 'interruptible work cannot take the place of other interruptible work: leave out displace, or interruptible' })
+  if (spec.assurance && spec.copies > 1) return refused('impossible_request', { reason: 'with assurance the market chooses how many copies there are: leave out copies, or assurance' })
   const torn = (placement.where ?? []).find((term) => term.op === 'absent' && (placement.labels[term.label] !== undefined || placement.where?.some((other) => other.label === term.label && other.op !== 'absent' && other.op !== 'not_in')))
   if (torn) return refused('impossible_request', { reason: `the label ${torn.label} is asked for, and asked to be absent` })
   return null

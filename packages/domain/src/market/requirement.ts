@@ -34,12 +34,15 @@ function stepDown(spec: JobSpec, step: FallbackStep): JobSpec {
 export function classKeyOf(job: JobRow, task: TaskRow, slot: number): string {
   const spec = wishesOf(job)
   const row = task.slots[slot] as SlotRow
-  // A slot with copies, or one that failed somewhere, has wishes of its own: it stands alone, so that its "no" puts nobody else to sleep.
-  const own = spec.copies > 1 || row.failedOn.length > 0 ? `|${job.id}.${task.index}` : ''
+  // A slot with copies (but the first, where the market chooses them), or one that failed somewhere, has wishes of its own: it stands alone, so that its "no" puts nobody else to sleep.
+  const own = spec.copies > 1 || asksProven(spec) || slot > 0 || task.slots.length > 1 || row.failedOn.length > 0 ? `|${job.id}.${task.index}` : ''
   // What is spread looks at where its own job runs; and one that is late for its own deadline must not put others to sleep.
   const alone = spec.placement.spread === undefined ? '' : `|${job.id}`
-  return `${spec.runtime}|${text(spec.resources)}|${text(spec.placement)}|${job.attemptCap}|${spec.limits.runMs}|${spec.expectedMs ?? ''}|${spec.deadline ?? ''}${spec.interruptible ? `|bid ${spec.interruptible.bidHour ?? ''}` : ''}${alone}${own}`
+  return `${spec.runtime}|${text(spec.resources)}|${text(spec.placement)}|${job.attemptCap}|${spec.limits.runMs}|${spec.expectedMs ?? ''}|${spec.deadline ?? ''}${spec.assurance ? `|${spec.assurance}` : ''}${spec.interruptible ? `|bid ${spec.interruptible.bidHour ?? ''}` : ''}${alone}${own}`
 }
+
+/** Tighter bounds ask only owners who have shown something, and that changes with every lesson. */
+const asksProven = ({ assurance }: JobSpec): boolean => assurance !== undefined && assurance !== '1e-2'
 
 export type Requirement = {
   readonly spec: JobSpec; readonly attemptCap: bigint; readonly job: JobId
@@ -47,10 +50,12 @@ export type Requirement = {
   readonly avoid: readonly NodeId[]
   /** Owners that hold, or held, another copy of the same task. */
   readonly owners: readonly UserId[]
+  /** Who was drawn to check a result: they are asked first. */
+  readonly drawn?: (owner: UserId) => boolean
   /** Where other tasks of the job run, when it asks to be spread. */
   readonly near?: readonly NodeRow[]
 }
 export const requirementOf = (job: JobRow, slot: SlotRow | undefined, owners: readonly UserId[], near: readonly NodeRow[] = []): Requirement =>
   ({ spec: wishesOf(job), attemptCap: job.attemptCap, job: job.id, avoid: slot?.failedOn ?? NONE, owners, ...(near.length > 0 ? { near } : {}) })
 /** Its answers follow from the class alone: what was asked for another slot of the class, a moment ago, holds for this one. */
-export const asksAsItsClass = (need: Requirement): boolean => need.spec.copies === 1 && need.avoid.length === 0 && need.near === undefined && need.spec.deadline === undefined
+export const asksAsItsClass = (need: Requirement): boolean => need.spec.copies === 1 && !asksProven(need.spec) && need.owners.length === 0 && need.drawn === undefined && need.avoid.length === 0 && need.near === undefined && need.spec.deadline === undefined

@@ -1,6 +1,6 @@
 // The score, in one currency: what running here is expected to cost the buyer. The price for the time it will probably take on this node (as learned, where
-// the buyer said how long it takes), the price of doing it again if it does not end here (the node breaks it, or goes away meanwhile), a small
-// charge for load, which spreads work over equals, and what becomes unusable of the node's idle GPUs.
+// the buyer said how long it takes), the price of doing it again if it does not end here (the node breaks it, or goes away meanwhile) or its result
+// is checked (as often as its owner's record asks for), a small charge for load, which spreads work over equals, and what becomes unusable of the node's idle GPUs.
 import type { Instant, NoReason, ScoreTerms } from '@lumaris/protocol'
 import type { NodeRow } from '../rows.ts'
 import { EMPTY_CAPACITY } from '../state.ts'
@@ -8,6 +8,8 @@ import type { MarketState } from '../state.ts'
 import { outlookOf } from '../fleet/profile/presence.ts'
 import { reputationNow, speedOf } from '../fleet/profile/learn.ts'
 import { staysFor } from '../fleet/profile/survival.ts'
+import { checksOf } from '../assurance/enough.ts'
+import { recordOf } from '../assurance/records.ts'
 import { costsOn, expectedMs, sheetFor } from './filter.ts'
 import { fragmentationOf } from './fragmentation.ts'
 import type { Requirement } from './requirement.ts'
@@ -30,7 +32,8 @@ export function scoreOf(state: MarketState, node: NodeRow, need: Requirement, no
   const outlook = outlookOf(state, node.id, now)
   const completes = reputationNow(state, node, now).completion.mean * (outlook ? staysFor(outlook, expectedMs(spec) * factor) : 1)
   // Tried until it ends: 1 / p times in the mean.
-  const risk = Math.floor(price * (1 / Math.max(COMPLETES_MIN, completes) - 1))
+  const again = spec.assurance && need.owners.length === 0 ? checksOf(recordOf(state, node.owner), spec.assurance) : 0
+  const risk = Math.floor(price * (1 / Math.max(COMPLETES_MIN, completes) - 1 + again))
   const used = state.reserved.get(node.id) ?? EMPTY_CAPACITY
   const share = node.capacity.cpuMillis === 0 ? 0 : used.cpuMillis / node.capacity.cpuMillis
   // Nodes with GPUs are filled up instead: there it is the fragmentation that counts.

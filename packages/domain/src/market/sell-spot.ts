@@ -92,7 +92,7 @@ function unitsOn(state: MarketState, { id, capacity }: NodeRow, { spec: { resour
 }
 /** Not where it failed while it has other hope, and not above its cap, start fee and output included. */
 function suits(node: NodeRow, { need }: Bidder, pays: Micros): boolean {
-  if (need.avoid.includes(node.id)) return false
+  if (need.avoid.includes(node.id) || need.drawn?.(node.owner) === false) return false
   return priceOf(sheetAt(node, need, pays), need.spec.resources, { runMs: need.spec.limits.runMs, outBytes: need.spec.resources.diskBytes }) <= need.attemptCap
 }
 /** The node's prices, all by one factor, so that an hour costs so much; never more than firm work pays there. */

@@ -1,9 +1,11 @@
 // What a waiting slot asks for as of now, with what follows from the other attempts of its job.
+import { slotId, taskId } from '@lumaris/protocol'
 import type { UserId } from '@lumaris/protocol'
 import type { JobRow, NodeRow, TaskRow } from '../rows.ts'
 import type { MarketState, Waiting } from '../state.ts'
 import type { Turn } from '../turn.ts'
 import { holdsNode, isLive } from '../job/lifecycle.ts'
+import { drawCheckers } from '../assurance/draws.ts'
 import { requirementOf } from './requirement.ts'
 import type { Requirement } from './requirement.ts'
 
@@ -14,12 +16,17 @@ export function wantedOf(turn: Turn, waiting: Waiting): Wanted | null {
   const task = live?.tasks[waiting.task], slot = task?.slots[waiting.slot]
   if (!live || live.row.cancelling || !task || slot?.state !== 'pending' || slot.fence !== waiting.fence) return null
   if (slot.notBefore > turn.now) return null // its backoff timer will put it back
-  return { job: live.row, task, need: requirementOf(live.row, slot, ownersOfCopies(turn.state, live.row, task, waiting.slot), neighbours(turn.state, live.row, task)) }
+  const need = requirementOf(live.row, slot, ownersOfCopies(turn.state, live.row, task, waiting.slot), neighbours(turn.state, live.row, task))
+  return { job: live.row, task, need: live.row.spec.assurance && waiting.slot > 0 ? { ...need, drawn: checkersOf(turn, live.row, waiting) } : need }
 }
+
+/** Room that is sold goes to nobody else meanwhile, so there the draw is made anew for each sale; else it stands, and gives way only when none of them has room. */
+const checkersOf = (turn: Turn, { spec }: JobRow, { job, task, slot }: Waiting) =>
+  drawCheckers(turn, turn.state, `${slotId(taskId(job, task), slot)}${spec.interruptible ? ` ${Math.floor(turn.now / turn.state.settings.spotEveryMs)}` : ''}`)
 
 /** Owners that hold another copy of this task: a second opinion must not come from the same house. */
 function ownersOfCopies(state: MarketState, job: JobRow, task: TaskRow, slot: number): UserId[] {
-  if (job.spec.copies === 1) return []
+  if (job.spec.copies === 1 && !job.spec.assurance) return []
   const owners: UserId[] = []
   for (const attempt of state.jobs.get(job.id)?.attempts ?? []) {
     if (attempt.task !== task.index || attempt.slot === slot) continue
