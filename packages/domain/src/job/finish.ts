@@ -42,8 +42,8 @@ export function endAttempt(turn: Turn, id: AttemptId, cause: Cause, detail: stri
   record(turn, attempt.job, { type: 'attempt', state: 'ended', attempt: ended, cause })
   // A seller who takes the machine back in time, or does not take an offer up, has broken nothing.
   if (CAUSES[cause].bears === 'seller' && cause !== 'seller_reclaimed' && cause !== 'seller_refused') learn(turn, ended, null)
-  if (cause === 'preempted' && ended.displaced) { payDisplaced(turn, ended); closeIfOver(turn, ended.displaced.by) }
-  else if (ended.displaced) closeIfOver(turn, ended.displaced.by) // it ended otherwise, and the job that wanted its place owes nothing
+  if (cause === 'preempted' && ended.displaced) payDisplaced(turn, ended) // else it ended otherwise, and the job that wanted its place owes nothing
+  if (ended.displaced) closePayer(turn, ended.displaced.by)
   const task = taskOf(turn, attempt), slot = slotOf(task, attempt.slot), job = liveJob(turn, attempt.job).row
   if (slot.attempt !== id) return
   if (CAUSES[cause].bears === 'buyer') {
@@ -92,7 +92,7 @@ export function reportAttempt(turn: Turn, attempt: AttemptRow): void {
   // The copies agreed without it while it was being stopped: it is paid for its time, and changes nothing.
   if (task.state !== 'running') return endAttempt(turn, attempt.id, 'buyer_cancelled')
   record(turn, attempt.job, { type: 'attempt', state: 'reported', attempt })
-  if (attempt.displaced) closeIfOver(turn, attempt.displaced.by)
+  if (attempt.displaced) closePayer(turn, attempt.displaced.by)
   judge(turn, putSlot(turn, task, attempt.slot, { ...slot, state: next(SLOT, slot.state, 'report', attempt.id) }))
 }
 
@@ -204,6 +204,9 @@ export function stopAll(turn: Turn, job: JobId, cause: Cause): void {
   }
   closeIfOver(turn, job)
 }
+
+/** A job that waited for a place to be paid may be over now. It is gone for long when the attempt gave the place up before (it had reported, and waited for its copies). */
+function closePayer(turn: Turn, id: JobId): void { if (turn.state.jobs.has(id)) closeIfOver(turn, id) }
 
 function closeIfOver(turn: Turn, id: JobId): void {
   const live = liveJob(turn, id)

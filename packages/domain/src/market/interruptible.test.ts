@@ -4,6 +4,7 @@ import { PriceSheet } from '@lumaris/protocol'
 import type { JobDispatch, JobId, JobSpecInput, NodeId } from '@lumaris/protocol'
 import { aMarket, aSpec, aUser, credits } from '@lumaris/testkit'
 import type { Submitted } from '../job/submit.ts'
+import { forgetJob } from '../state.ts'
 
 const MINUTE = 60_000
 const SETTINGS = { suspectMs: 1e12, lostMs: 1e12, offerMs: 1e12, feeBasisPoints: 1_000, retryBackoffMs: 0 }
@@ -127,6 +128,26 @@ test('work that ends by itself while it is asked to go is a result like any othe
   market.report(running, { runMs: 5 * MINUTE })
   expect(market.job(victim)).toMatchObject({ state: 'completed', cost: credits(0.5) / 12n })
   expect(market.job(winner)).toMatchObject({ state: 'running', cost: 0n, displaced: 0n })
+})
+
+test('an attempt that gave its place up with a result may end long after the job that wanted the place is gone', () => {
+  const market = aMarket({ settings: SETTINGS })
+  for (const user of [spot, firm]) market.fund(user, credits(1000))
+  const nodes = [market.join('a', { cpuMillis: 1000, spotPercent: 50 }), market.join('b', { cpuMillis: 1000, spotPercent: 50 })]
+  for (const node of nodes) node.connect()
+  const twice = (market.submit(spot, aSpec({ limits: HOUR, interruptible: {}, copies: 2 }), { cap: credits(10) }) as Submitted).job.id
+  const orders = nodes.flatMap((node) => market.dispatched(node.id))
+  expect(orders).toHaveLength(2)
+  for (const order of orders) market.act({ kind: 'status', node: order.terms.node, session: order.session, message: { type: 'job_status', job_id: order.job_id, attempt_id: order.attempt_id, fence: order.fence, status: 'running' } })
+  market.pass(5 * MINUTE)
+  const winner = (market.submit(firm, aSpec({ limits: HOUR, displace: String(credits(1)) }), { cap: credits(12) }) as Submitted).job.id
+  const told = orders.find((order) => market.attempt(order.attempt_id)?.displaced) as JobDispatch
+  market.report(told, { runMs: 5 * MINUTE })
+  market.report(first(nodes.flatMap((node) => market.dispatched(node.id))))
+  expect([market.job(winner)?.state, market.attempt(told.attempt_id)?.state]).toEqual(['completed', 'reported'])
+  forgetJob(market.state, winner)
+  market.act({ kind: 'cancel', job: twice })
+  expect(market.attempt(told.attempt_id)).toMatchObject({ state: 'ended', cause: 'buyer_cancelled' })
 })
 
 test('a job that is cancelled while a place is made for it still pays for that place, and only then ends', () => {
