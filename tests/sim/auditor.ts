@@ -345,7 +345,9 @@ export class Auditor {
       if (!queued || sold || slot.notBefore > writer.now) return
       const owners = live.row.spec.copies === 1 && !live.row.spec.assurance ? [] : live.attempts.filter((attempt) => attempt.task === task.index && attempt.slot !== index && (isLive(attempt.state) || attempt.state === 'valid' || attempt.state === 'invalid')).map((attempt) => attempt.seller)
       const need = requirementOf(live.row, slot, owners, neighbours(state, live.row, task))
+      const kept = new Set([...state.displacing.values()].map(({ node }) => node))
       for (const node of state.nodes.values()) {
+        if (kept.has(node.id)) continue // for firm work whose place is being made there
         if (busyReason(state, node, need, writer.now) || neverReason(node, need) || worstCost(node, need) > need.attemptCap) continue
         fail('I14', `slot ${key} sleeps while ${node.id} has room for it`, [live.row.id, node.id])
       }

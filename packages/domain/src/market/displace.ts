@@ -64,7 +64,7 @@ const SPARE_MS = 2_000
 
 /** Slots whose place is being made: placed there as soon as there is room, or the place is kept. Returns how many were placed. */
 export function takePlaces(turn: Turn, claims: Claims): number {
-  const { state } = turn
+  const { state } = turn, kept = state.displacing.size
   let placed = 0
   for (const [key, { waiting, node: id, until }] of state.displacing) {
     const wanted = wantedOf(turn, waiting), node = state.nodes.get(id)
@@ -78,6 +78,8 @@ export function takePlaces(turn: Turn, claims: Claims): number {
     } else if (turn.now >= until) state.displacing.delete(key)
     else claims.keep(id, turn.now, wanted.need.spec.resources)
   }
+  // What was kept from others, and is not kept any more, may do for one of them.
+  if (state.displacing.size < kept) state.queue.wake()
   return placed
 }
 

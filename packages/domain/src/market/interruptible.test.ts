@@ -186,6 +186,32 @@ test('what is kept for one is not taken by another that comes meanwhile', () => 
   expect([market.job(winner)?.state, market.job(other)?.state]).toEqual(['running', 'queued'])
 })
 
+test('a place that is not wanted any more goes to who waited meanwhile', () => {
+  const { market, place, running, winner } = aPlaceTaken()
+  const other = place(firm, {})
+  market.report(running, { runMs: 5 * MINUTE, cause: 'preempted' })
+  expect([market.job(winner)?.state, market.job(other)?.state]).toEqual(['running', 'queued'])
+  const second = aPlaceTaken(), waits = second.place(firm, {})
+  second.market.act({ kind: 'cancel', job: second.winner })
+  second.market.report(second.running, { runMs: 5 * MINUTE, cause: 'preempted' })
+  expect([second.market.job(second.winner)?.state, second.market.job(waits)?.state]).toEqual(['cancelled', 'running'])
+})
+
+test('what is left beside a place that was taken is found by who waited for it', () => {
+  const market = aMarket({ settings: SETTINGS })
+  for (const user of [spot, firm]) market.fund(user, credits(1000))
+  const node = market.join('two', { cpuMillis: 2000, spotPercent: 50 })
+  node.connect()
+  const submit = (user: typeof spot, cpuMillis: number, more: Partial<JobSpecInput>) => (market.submit(user, aSpec({ limits: HOUR, resources: { cpuMillis }, ...more }), { cap: credits(20) }) as Submitted).job.id
+  submit(spot, 2000, { interruptible: {} })
+  const running = first(market.dispatched(node.id))
+  market.act({ kind: 'status', node: node.id, session: running.session, message: { type: 'job_status', job_id: running.job_id, attempt_id: running.attempt_id, fence: running.fence, status: 'running' } })
+  market.pass(5 * MINUTE)
+  const winner = submit(firm, 1000, { displace: String(credits(5)) }), small = submit(firm, 500, {})
+  market.report(running, { runMs: 5 * MINUTE, cause: 'preempted' })
+  expect([market.job(winner)?.state, market.job(small)?.state]).toEqual(['running', 'running'])
+})
+
 test('interruptible work that wants to displace contradicts itself; a cap must leave something beside what displacing may cost', () => {
   const { submit } = aMarketOf(50)
   expect(submit(spot, { interruptible: {}, displace: '1' })).toMatchObject({ refusal: 'impossible_request' })
