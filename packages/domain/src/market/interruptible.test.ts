@@ -197,19 +197,22 @@ test('a place that is not wanted any more goes to who waited meanwhile', () => {
   expect([second.market.job(second.winner)?.state, second.market.job(waits)?.state]).toEqual(['cancelled', 'running'])
 })
 
-test('what is left beside a place that was taken is found by who waited for it', () => {
+test('a place that is half made and not wanted any more is free at once for who waited beside it', () => {
   const market = aMarket({ settings: SETTINGS })
   for (const user of [spot, firm]) market.fund(user, credits(1000))
   const node = market.join('two', { cpuMillis: 2000, spotPercent: 50 })
   node.connect()
   const submit = (user: typeof spot, cpuMillis: number, more: Partial<JobSpecInput>) => (market.submit(user, aSpec({ limits: HOUR, resources: { cpuMillis }, ...more }), { cap: credits(20) }) as Submitted).job.id
-  submit(spot, 2000, { interruptible: {} })
-  const running = first(market.dispatched(node.id))
-  market.act({ kind: 'status', node: node.id, session: running.session, message: { type: 'job_status', job_id: running.job_id, attempt_id: running.attempt_id, fence: running.fence, status: 'running' } })
+  submit(spot, 1000, { interruptible: {}, tasks: [{}, {}] })
+  const running = market.dispatched(node.id)
+  expect(running).toHaveLength(2)
+  for (const order of running) market.act({ kind: 'status', node: node.id, session: order.session, message: { type: 'job_status', job_id: order.job_id, attempt_id: order.attempt_id, fence: order.fence, status: 'running' } })
   market.pass(5 * MINUTE)
-  const winner = submit(firm, 1000, { displace: String(credits(5)) }), small = submit(firm, 500, {})
-  market.report(running, { runMs: 5 * MINUTE, cause: 'preempted' })
-  expect([market.job(winner)?.state, market.job(small)?.state]).toEqual(['running', 'running'])
+  const winner = submit(firm, 2000, { displace: String(credits(5)) }), small = submit(firm, 500, {})
+  market.report(running[0] as JobDispatch, { runMs: 5 * MINUTE, cause: 'preempted' })
+  expect(market.job(small)?.state).toBe('queued') // the first half is kept
+  market.act({ kind: 'cancel', job: winner })
+  expect(market.job(small)?.state).toBe('running')
 })
 
 test('interruptible work that wants to displace contradicts itself; a cap must leave something beside what displacing may cost', () => {
