@@ -5,7 +5,7 @@
 // is no book.
 import { ATTEMPT, JOB, SLOT, TASK, busyReason, holdsNode, isLive, isTerminal, neighbours, neverReason, requirementOf, termsOf, worstCost } from '@lumaris/domain'
 import type { AttemptRow, JobRow, MarketState, NodeRow, SlotRow, TaskRow, TickRow } from '@lumaris/domain'
-import { CAUSES, account, canonical, isExternal, isRefusal } from '@lumaris/protocol'
+import { CAUSES, account, canonical, isExternal, isRefusal, slotId, taskId } from '@lumaris/protocol'
 import type { Capacity, JobEvent, NodeId } from '@lumaris/protocol'
 import type { Command, Submitted } from '@lumaris/domain'
 import { slotKey } from './database.ts'
@@ -340,7 +340,7 @@ export class Auditor {
       const key = waitKey({ job: live.row.id, task: task.index, slot: index, fence: slot.fence })
       // Sold every half minute: it need not have what is free this moment, but must stand where the next sale looks.
       const sold = live.row.spec.interruptible !== undefined
-      const queued = sold ? state.spot.get(`${live.row.id}.${task.index}.${index}`)?.fence === slot.fence : waits.queued.has(key)
+      const queued = sold ? state.spot.get(slotId(taskId(live.row.id, task.index), index))?.fence === slot.fence : waits.queued.has(key)
       if (!queued && !waits.backoff.has(`${live.row.id}.${task.index}.${index}`)) fail('I14', `slot ${key} waits, and stands neither in the queue nor under a timer`, [live.row.id])
       if (!queued || sold || slot.notBefore > writer.now) return
       const owners = live.row.spec.copies === 1 && !live.row.spec.assurance ? [] : live.attempts.filter((attempt) => attempt.task === task.index && attempt.slot !== index && (isLive(attempt.state) || attempt.state === 'valid' || attempt.state === 'invalid')).map((attempt) => attempt.seller)

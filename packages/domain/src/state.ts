@@ -1,6 +1,6 @@
 // The live market in memory: what is queued, running or recently touched. The tables are the truth to restart from; this is what decisions
 // read. `apply` is the only thing that changes it, and it knows nothing but Changes: load(persist(x)) is the same state again.
-import type { AccountName, AttemptId, Capacity, EnrolmentId, Instant, JobId, JobSpec, Micros, NodeId, QuoteId, Resources, StandingId, TaskSpec, UserId } from '@lumaris/protocol'
+import type { AccountName, AttemptId, Capacity, EnrolmentId, Instant, JobId, JobSpec, Micros, NodeId, QuoteId, Resources, SlotId, StandingId, TaskSpec, UserId } from '@lumaris/protocol'
 import { CAUSES, MIB, isExternal, slotId, taskId } from '@lumaris/protocol'
 import type { AttemptRow, Change, EnrolmentRow, EntryRow, JobRow, KeyRow, LessonRow, NodeLesson, NodeRow, OwnerLesson, QuoteRow, SlotRow, StandingRow, TaskRow } from './rows.ts'
 import { holdsNode, isLive, isTerminal } from './job/lifecycle.ts'
@@ -49,6 +49,7 @@ export type LiveJob = { row: JobRow; tasks: TaskRow[]; readonly attempts: Attemp
 export type NodeLink = { connected: boolean; /** The seller lets it take work just now. */ accepting: boolean; lastSeen: Instant; heartbeat: number }
 /** A slot that waits: it counts only while it is still pending under this fence. */
 export type Waiting = { readonly job: JobId; readonly task: number; readonly slot: number; readonly fence: number }
+export const slotOf = ({ job, task, slot }: Waiting): SlotId => slotId(taskId(job, task), slot)
 /** `total` is the score of the chosen node, in micro-credits. */
 export type Decided = { readonly at: Instant; readonly need: Requirement; readonly node: NodeId; readonly total: number }
 export type Timer = { readonly kind: 'offer' | 'overrun' | 'cancel' | 'queue' | 'backoff' | 'quote' | 'fallback' | 'wake'; readonly id: string; readonly task: number; readonly slot: number }
@@ -81,10 +82,10 @@ export type MarketState = {
   readonly outlooks: Map<NodeId, { readonly at: Instant; readonly outlook: Outlook | null }>
   readonly queue: FairQueue<Waiting>
   /** Interruptible slots that wait for the next sale of room, by slot; and when the last one was. */
-  readonly spot: Map<string, Waiting>
+  readonly spot: Map<SlotId, Waiting>
   spotAt: Instant
   /** Places that are being made for firm slots, by slot: kept for them while what runs there ends. Not stored: after a restart they wait like others. */
-  readonly displacing: Map<string, { readonly waiting: Waiting; readonly node: NodeId; readonly until: Instant }>
+  readonly displacing: Map<SlotId, { readonly waiting: Waiting; readonly node: NodeId; readonly until: Instant }>
   /** When sleepers are woken because interruptible work has had its first slice. */
   wakeAt: Instant
   /** By job, the attempts whose place it takes and which still hold it. */
@@ -115,6 +116,11 @@ export function createState(settings: MarketSettings = DEFAULT_SETTINGS, guards:
 }
 
 export const EMPTY_CAPACITY: Capacity = { cpuMillis: 0, memoryBytes: 0, diskBytes: 0, gpus: 0 }
+/** What is not reserved there; below zero for a while when a node comes back smaller than what runs on it. */
+export function freeOn(state: MarketState, { id, capacity }: NodeRow): Capacity {
+  const used = state.reserved.get(id) ?? EMPTY_CAPACITY
+  return { cpuMillis: capacity.cpuMillis - used.cpuMillis, memoryBytes: capacity.memoryBytes - used.memoryBytes, diskBytes: capacity.diskBytes - used.diskBytes, gpus: capacity.gpus - used.gpus }
+}
 const plus = (a: Capacity, b: Resources, sign: 1 | -1): Capacity => ({
   cpuMillis: a.cpuMillis + sign * b.cpuMillis, memoryBytes: a.memoryBytes + sign * b.memoryBytes, diskBytes: a.diskBytes + sign * b.diskBytes, gpus: a.gpus + sign * b.gpus,
 })
@@ -194,8 +200,9 @@ function enqueue(state: MarketState, job: JobRow, task: TaskRow, slot: number): 
 export function queueSlot(state: MarketState, job: JobRow, task: TaskRow, slot: number, since: Instant): void {
   const row = task.slots[slot] as SlotRow
   const { spec } = job
-  if (spec.interruptible) { state.spot.set(slotId(taskId(job.id, task.index), slot), { job: job.id, task: task.index, slot, fence: row.fence }); return }
-  state.queue.add(classKeyOf(job, task, slot), { job: job.id, task: task.index, slot, fence: row.fence }, {
+  const waiting: Waiting = { job: job.id, task: task.index, slot, fence: row.fence }
+  if (spec.interruptible) { state.spot.set(slotOf(waiting), waiting); return }
+  state.queue.add(classKeyOf(job, task, slot), waiting, {
     buyer: job.buyer, since, priority: spec.priority, expectedMs: expectedMs(spec), limitMs: spec.limits.runMs, amounts: amountsOf(spec.resources),
   })
 }

@@ -1,4 +1,5 @@
 export * from './money.ts'
+export * from './duration.ts'
 export * from './ids.ts'
 export * from './refusals.ts'
 export * from './causes.ts'

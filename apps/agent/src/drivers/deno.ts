@@ -126,9 +126,9 @@ export function createDenoDriver(options: DenoOptions): IsolationDriver | null {
 
 const LOCKED = ['run', '--no-prompt', '--no-remote', '--no-npm', '--cached-only', '--no-config', '--no-lock', '--quiet']
 
-/** V8 ends itself at its own ceiling, before the limit it stands for. */
+/** V8 ends itself at its own ceiling, before the limit it stands for: in JavaScript's heap, or (one time in seven) while its collector asks for room to work in. */
 const heapFull = ({ code, signal, stderrTail }: End, job: SandboxSpec): Verdict | null =>
-  ((signal !== null || (code ?? 0) > 128) && /JavaScript (heap )?out of memory|OOM: /.test(stderrTail) ? { cause: 'memory', detail: `its JavaScript objects took more than a limit of ${job.limits.memoryBytes} bytes allows` } : null)
+  ((signal !== null || (code ?? 0) > 128) && /(JavaScript|JavaScript heap|Fatal process) out of memory|OOM: /.test(stderrTail) ? { cause: 'memory', detail: `its JavaScript objects took more than a limit of ${job.limits.memoryBytes} bytes allows` } : null)
 
 /** CPython's start, once, as a picture of its memory: the next starts take a quarter of a second instead of two and a half. */
 function makeSnapshot(deno: string, pyodide: string, runner: string, file: string): boolean {

@@ -1,12 +1,11 @@
 // What each driver can do on this very machine, for `lumaris doctor --node`: the same look and the same canaries as at an agent's start, in a directory of
 // its own, and everything taken down again.
-import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { DriverId } from '@lumaris/protocol'
 import type { ContainerSettings } from './container.ts'
-import { findDrivers } from './find-drivers.ts'
+import { findDrivers, scratchOf } from './find-drivers.ts'
 
 export type DriverFinding = { readonly driver: DriverId; readonly state: 'works' | 'fails' | 'absent'; readonly says: string; readonly hint?: string }
 
@@ -24,8 +23,7 @@ export async function examineNode(settings: { readonly only?: readonly DriverId[
       await driver.close?.()
     }
   } finally {
-    rmSync(dataDir, { recursive: true, force: true })
-    rmSync(join(tmpdir(), `lumaris-${createHash('sha256').update(dataDir).digest('hex').slice(0, 12)}`), { recursive: true, force: true })
+    for (const dir of [scratchOf(dataDir), dataDir]) rmSync(dir, { recursive: true, force: true })
   }
   return findings
 }

@@ -26,10 +26,9 @@ export type DriverConfig = {
 }
 
 export async function findDrivers(config: DriverConfig): Promise<FoundDriver[]> {
-  // Control groups are named by the agent's directory: two agents on one machine keep apart, and each finds its own leftovers.
-  const owner = createHash('sha256').update(config.dataDir).digest('hex').slice(0, 12)
+  const owner = ownerOf(config.dataDir)
   const wanted = (id: DriverId): boolean => !config.only || config.only.includes(id)
-  const scratch = scratchDirectory(config.dataDir, owner)
+  const scratch = scratchDirectory(config.dataDir)
   const stages = await createStages({ scratch: join(scratch, 'stages'), owner })
   const rootfs = config.rootfs === undefined ? {} : { rootfs: config.rootfs }
   const wall = createWall({ scratch: join(scratch, 'wall'), stages, ...rootfs })
@@ -58,13 +57,17 @@ export async function findDrivers(config: DriverConfig): Promise<FoundDriver[]> 
   return found
 }
 
+/** Control groups are named by the agent's directory: two agents on one machine keep apart, and each finds its own leftovers. */
+const ownerOf = (dataDir: string): string => createHash('sha256').update(dataDir).digest('hex').slice(0, 12)
+export const scratchOf = (dataDir: string): string => (process.getuid?.() === 0 ? join(tmpdir(), `lumaris-${ownerOf(dataDir)}`) : join(dataDir, 'sandboxes'))
+
 /**
  * Where sandboxes are set up. As root each runs under a user id of its own, which must be able to walk there; the data directory is closed to it. A
  * name in the common temporary directory can be taken by somebody else first, so it is used only if it is ours and a real directory.
  */
-function scratchDirectory(dataDir: string, owner: string): string {
-  if (process.getuid?.() !== 0) return join(dataDir, 'sandboxes')
-  const dir = join(tmpdir(), `lumaris-${owner}`)
+function scratchDirectory(dataDir: string): string {
+  const dir = scratchOf(dataDir)
+  if (process.getuid?.() !== 0) return dir
   mkdirSync(dir, { recursive: true, mode: 0o711 })
   const stat = lstatSync(dir)
   if (!stat.isDirectory() || stat.uid !== 0 || (stat.mode & 0o022) !== 0) throw new Error(`${dir} belongs to somebody else: remove it, or set TMPDIR to a directory of your own`)

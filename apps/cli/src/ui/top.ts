@@ -1,6 +1,6 @@
 // The view of `lumaris top`, by ink: React for terminals. Without JSX, because Node runs these files as they are.
 import { Box, Text, render, useApp, useInput, useWindowSize } from 'ink'
-import { createElement as h, useEffect, useState } from 'react'
+import { createElement as h, useEffect, useRef, useState } from 'react'
 import type { ReactElement } from 'react'
 import type { OwnerJob, OwnerStatus } from '@lumaris/protocol'
 import type { Io } from '../context.ts'
@@ -26,11 +26,12 @@ function Top({ seconds, toggle, failed }: { seconds: AsyncIterable<OwnerStatus>;
   const { exit } = useApp()
   const { columns } = useWindowSize()
   const [view, setView] = useState<{ now: OwnerStatus; cpu: number[] } | null>(null)
+  const newest = useRef<OwnerStatus | null>(null) // a key may come before React has given the handler what is on the screen already
   useEffect(() => {
     let over = false
     void (async () => {
       try {
-        for await (const now of seconds) { if (over) return; setView((before) => ({ now, cpu: [...(before?.cpu ?? []), now.cpuPercent].slice(-HISTORY) })) }
+        for await (const now of seconds) { if (over) return; newest.current = now; setView((before) => ({ now, cpu: [...(before?.cpu ?? []), now.cpuPercent].slice(-HISTORY) })) }
       } catch (error) { failed(error) }
       exit()
     })()
@@ -38,7 +39,7 @@ function Top({ seconds, toggle, failed }: { seconds: AsyncIterable<OwnerStatus>;
   }, [])
   useInput((key, { escape }) => {
     if (key === 'q' || escape) exit()
-    if ((key === 'p' || key === ' ') && view) toggle(view.now).catch((error: unknown) => { failed(error); exit() })
+    if ((key === 'p' || key === ' ') && newest.current) toggle(newest.current).catch((error: unknown) => { failed(error); exit() })
   })
   return view ? h(Screen, { ...view, columns: Math.max(40, columns) }) : null
 }

@@ -1,6 +1,6 @@
 // Changes → statements of one transaction: a dozen however many jobs it carries. Of several changes to one row only the last is written.
 import type { JobEvent } from '@lumaris/protocol'
-import { isLive } from '@lumaris/domain'
+import { isLive, payerOf } from '@lumaris/domain'
 import type { AttemptRow, AvailabilityRows, Change, EnrolmentRow, EntryRow, JobRow, KeyRow, LessonRow, NodeRow, QuoteRow, SealRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
 import { pack } from '../database/database.ts'
 import type { Database, Statement } from '../database/database.ts'
@@ -110,7 +110,7 @@ export function statementsFor(changes: readonly Change[], dialect: Database['dia
   add('tasks', [...batch.tasks.values()].map((row) => [row.job, row.index, text(row)]))
   // Two passes: an attempt that ends must leave its slot before the next one takes it, or the index that allows one live attempt refuses.
   const attempts = [...batch.attempts.values()].map((row) => [
-    row.id, row.job, row.task, row.slot, row.fence, row.node, row.seller, row.state, isLive(row.state) ? 1 : 0, row.billed, row.fee, row.endedAt, row.tickSeq, row.cause === 'preempted' ? (row.displaced?.by ?? null) : null, text(attemptDoc(row)),
+    row.id, row.job, row.task, row.slot, row.fence, row.node, row.seller, row.state, isLive(row.state) ? 1 : 0, row.billed, row.fee, row.endedAt, row.tickSeq, payerOf(row), text(attemptDoc(row)),
   ])
   add('attempts', attempts.filter((row) => row[8] === 0))
   add('attempts', attempts.filter((row) => row[8] === 1))

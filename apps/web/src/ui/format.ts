@@ -1,5 +1,7 @@
 // How money, times and sizes are written, once; and strangers' text as text.
-import { GIB, MIB, formatCredits } from '@lumaris/protocol'
+import { GIB, MIB, formatCredits, formatDuration as duration } from '@lumaris/protocol'
+
+export { duration }
 
 export const credits = (micros: string | bigint): string => formatCredits(BigInt(micros))
 export const creditsText = (micros: string | bigint): string => `${credits(micros)} credits`
@@ -7,16 +9,6 @@ export const creditsText = (micros: string | bigint): string => `${credits(micro
 export const signed = (micros: bigint): string => (micros > 0n ? `+${formatCredits(micros)}` : micros < 0n ? `−${formatCredits(-micros)}` : formatCredits(0n))
 
 const SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR
-/** `850 ms`, `3.2 s`, `4 min 5 s`, `2 h 10 min`: two units at most. */
-export function duration(ms: number): string {
-  if (ms < SECOND) return `${Math.max(0, Math.round(ms))} ms`
-  if (ms < 59.95 * SECOND) return `${(ms / SECOND).toFixed(1)} s`
-  const two = (unit: number, name: string, next: number, nextName: string): string => {
-    const total = Math.round(ms / next), per = unit / next
-    return `${Math.floor(total / per)} ${name}${total % per > 0 ? ` ${total % per} ${nextName}` : ''}`
-  }
-  return ms < HOUR ? two(MINUTE, 'min', SECOND, 's') : ms < DAY ? two(HOUR, 'h', MINUTE, 'min') : two(DAY, 'd', HOUR, 'h')
-}
 export function ago(at: number, now: number): string {
   const ms = now - at
   if (ms < -2 * SECOND) return `in ${duration(-ms)}`

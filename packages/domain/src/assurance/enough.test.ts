@@ -40,6 +40,7 @@ test('who was found wrong has ten times as much to show for each time, and no be
   expect(isProven(shown(99, 1))).toBe(false)
   expect(enough([[shown(99, 1)]], '1e-2', SPARED)).toBe('more')
   expect(enough([[shown(101, 1)]], '1e-2', SPARED)).toBe('enough')
+  expect(enough([[shown(37, 1)]], '1e-2', 1)).toBe('more') // the one draw that is no less than a share of one: the belief alone would do here
   expect(enough([[CAUGHT, CAUGHT, CAUGHT]], '1e-2', SPARED)).toBe('more')
 })
 

@@ -67,7 +67,7 @@ function suffices(lead: readonly OwnerRecord[], others: readonly (readonly Owner
   const [first] = lead
   if (!first || lead.length < LEAST[bound] || riskOf(lead, bound) > BOUND[bound]) return false
   if (others.length > 0) return lead.length >= OUTVOTE && others.every((other) => other.length < lead.length)
-  return lead.length > 1 || draw >= checkShare(first)
+  return lead.length > 1 || (isProven(first) && draw >= checkShare(first))
 }
 
 /** Whether the others who gave the same result make it count for an owner's record: two of them, or one who is proven. A pair cannot make a name for itself. */

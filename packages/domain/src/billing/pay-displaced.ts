@@ -2,12 +2,16 @@
 // job that took the place. (Paid by nobody, or by the market, two accounts of one person could have work run for nothing: once as the one who is taken
 // off, once as the one who takes the place.)
 import { account } from '@lumaris/protocol'
+import type { JobId } from '@lumaris/protocol'
 import type { JobRow, AttemptRow, PostingRow } from '../rows.ts'
 import { liveJob, putAttempt, putEntry, putJob, record } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 import { invariant } from '../invariant.ts'
 import { feeOf } from './price.ts'
 import { meteredOf } from './settle.ts'
+
+/** Who pays for the attempt, when it is not its own job. */
+export const payerOf = ({ cause, displaced }: Pick<AttemptRow, 'cause' | 'displaced'>): JobId | null => (cause === 'preempted' ? (displaced?.by ?? null) : null)
 
 /** Once per attempt, when it has ended as `preempted`; never above what was agreed when the place was taken. */
 export function payDisplaced(turn: Turn, attempt: AttemptRow): void {

@@ -10,7 +10,7 @@ import type { JobEventName } from './lifecycle.ts'
 import { moveTask } from './move.ts'
 import { backoffMs } from './retry.ts'
 import { settle } from '../billing/settle.ts'
-import { payDisplaced } from '../billing/pay-displaced.ts'
+import { payDisplaced, payerOf } from '../billing/pay-displaced.ts'
 import { refundRest } from '../ledger/hold.ts'
 import { agree, groupsOf } from '../assurance/agree.ts'
 import { drawOf } from '../assurance/draws.ts'
@@ -42,7 +42,7 @@ export function endAttempt(turn: Turn, id: AttemptId, cause: Cause, detail: stri
   record(turn, attempt.job, { type: 'attempt', state: 'ended', attempt: ended, cause })
   // A seller who takes the machine back in time, or does not take an offer up, has broken nothing.
   if (CAUSES[cause].bears === 'seller' && cause !== 'seller_reclaimed' && cause !== 'seller_refused') learn(turn, ended, null)
-  if (cause === 'preempted' && ended.displaced) payDisplaced(turn, ended) // else it ended otherwise, and the job that wanted its place owes nothing
+  if (payerOf(ended)) payDisplaced(turn, ended) // else it ended otherwise, and the job that wanted its place owes nothing
   if (ended.displaced) closePayer(turn, ended.displaced.by)
   const task = taskOf(turn, attempt), slot = slotOf(task, attempt.slot), job = liveJob(turn, attempt.job).row
   if (slot.attempt !== id) return

@@ -7,7 +7,7 @@ import type { NodeRow } from '../rows.ts'
 import { EMPTY_CAPACITY } from '../state.ts'
 import type { MarketState } from '../state.ts'
 import { holdsNode } from '../job/lifecycle.ts'
-import { obstacles } from './filter.ts'
+import { isOpen, obstacles } from './filter.ts'
 import type { Requirement } from './requirement.ts'
 
 type Claim = { readonly at: Instant; readonly resources: Resources }
@@ -31,8 +31,7 @@ export class Claims {
   make({ state, now }: Now, need: Requirement): void {
     let best: { node: NodeRow; at: Instant } | null = null
     for (const node of state.nodes.values()) {
-      const link = state.links.get(node.id)
-      if (node.presence !== 'online' || node.will !== 'open' || !link?.connected || !link.accepting || need.avoid.includes(node.id) || need.owners.includes(node.owner) || obstacles(node, need).length > 0) continue
+      if (!isOpen(state, node) || need.avoid.includes(node.id) || need.owners.includes(node.owner) || obstacles(node, need).length > 0) continue
       const at = this.#roomAt(state, node, need.spec.resources, now)
       if (at !== null && (!best || at < best.at)) best = { node, at }
     }

@@ -1,10 +1,9 @@
 // Firm work may take the place of interruptible work, when its buyer pays for what that work has cost so far (billing/pay-displaced.ts). Only work that agreed
 // to it goes, after a first slice that it can count on, and with notice: it is told to stop, and has `cancelMs` to send its last reading. The place is kept
 // for the slot it was made for until then.
-import { slotId, taskId } from '@lumaris/protocol'
 import type { Capacity, DriverOffer, Instant, Micros } from '@lumaris/protocol'
-import type { AttemptRow, JobRow, NodeRow } from '../rows.ts'
-import { EMPTY_CAPACITY } from '../state.ts'
+import type { AttemptRow, JobRow } from '../rows.ts'
+import { freeOn, slotOf } from '../state.ts'
 import type { MarketState, Waiting } from '../state.ts'
 import { liveAttempt, putAttempt } from '../turn.ts'
 import type { Turn } from '../turn.ts'
@@ -14,7 +13,7 @@ import { holdsNode } from '../job/lifecycle.ts'
 import { look } from './candidates.ts'
 import type { Claims } from './claims.ts'
 import { isOpen, obstacles, personalReason } from './filter.ts'
-import { offer, remember } from './offer.ts'
+import { offer } from './offer.ts'
 import type { Requirement } from './requirement.ts'
 import type { Score } from './score.ts'
 import { chooseVictims } from './spot/preempt.ts'
@@ -24,20 +23,20 @@ import { slotsMax } from './quote.ts'
 
 /** What ending an attempt costs besides its bill, in micro-credits: without it, many small victims would look as cheap as one. */
 const BOTHER_MICROS = 100
-const keyOf = ({ job, task, slot }: Waiting): string => slotId(taskId(job, task), slot)
 
 /** Looks for interruptible work whose place would do, and tells it to stop; the slot takes the place in a later turn. */
 export function displace(turn: Turn, job: JobRow, waiting: Waiting, need: Requirement, claims: Claims): void {
   const { state, now } = turn
-  if (job.spec.displace === undefined || state.displacing.has(keyOf(waiting))) return
+  if (job.spec.displace === undefined || state.displacing.has(slotOf(waiting))) return
   const budget = budgetOf(state, job)
   if (budget <= 0n) return
-  const found = chooseVictims(amountsOf(need.spec.resources), candidates(state, need, now, claims), { now, graceMs: state.settings.cancelMs, gainMicros: Number(budget), botherMicros: BOTHER_MICROS })
-  if (!found) return askAgain(turn, need)
-  const victims = found.victims.map(({ attempt }) => ({ row: liveAttempt(turn, attempt), most: mostOf(state, liveAttempt(turn, attempt), now) }))
+  const nodes = candidates(state, need, now, claims)
+  const found = chooseVictims(amountsOf(need.spec.resources), nodes, { now, graceMs: state.settings.cancelMs, gainMicros: Number(budget), botherMicros: BOTHER_MICROS })
+  if (!found) return askAgain(turn, nodes)
+  const victims = found.victims.map(({ attempt }) => { const row = liveAttempt(turn, attempt); return { row, most: mostOf(state, row, now) } })
   if (victims.reduce((sum, { most }) => sum + most, 0n) > budget) return
   const until = now + state.settings.cancelMs + SPARE_MS
-  state.displacing.set(keyOf(waiting), { waiting, node: found.node, until })
+  state.displacing.set(slotOf(waiting), { waiting, node: found.node, until })
   claims.keep(found.node, now, need.spec.resources)
   for (const { row, most } of victims) {
     putAttempt(turn, { ...row, displaced: { by: job.id, most: most.toString() } })
@@ -45,15 +44,9 @@ export function displace(turn: Turn, job: JobRow, waiting: Waiting, need: Requir
   }
 }
 /** Some of it may only be too young: when the next slice is over, everybody who sleeps may ask once more. */
-function askAgain({ state, now }: Turn, need: Requirement): void {
-  let soonest = Infinity
-  for (const node of state.nodes.values()) {
-    if (node.prices.spotPercent === undefined || obstacles(node, need).length > 0) continue
-    for (const id of state.attemptsByNode.get(node.id) ?? []) {
-      const row = state.attempts.get(id), over = row && holdsNode(row.state) && state.jobs.get(row.job)?.row.spec.interruptible ? (row.startedAt ?? row.offeredAt) + state.settings.sliceMs : 0
-      if (over > now && over < soonest) soonest = over
-    }
-  }
+function askAgain({ state, now }: Turn, nodes: readonly Candidate[]): void {
+  const young = nodes.flatMap(({ holders }) => holders.flatMap(({ interruptible, safeUntil }) => (interruptible && safeUntil > now ? [safeUntil] : [])))
+  const soonest = young.reduce((least, over) => Math.min(least, over), Infinity)
   if (soonest === Infinity || (state.wakeAt > now && state.wakeAt <= soonest)) return
   state.wakeAt = soonest
   state.timers.push(soonest, { kind: 'wake', id: '', task: 0, slot: 0 })
@@ -72,8 +65,7 @@ export function takePlaces(turn: Turn, claims: Claims): number {
     const seen = look(state, node, wanted.need, turn.now)
     if (seen.no === null) {
       state.displacing.delete(key)
-      offer(turn, wanted.job, wanted.task, waiting.slot, { node, driver: seen.driver as DriverOffer, score: seen.score as Score, candidates: 1, refused: {}, runnerUp: null })
-      remember(turn, { at: turn.now, need: wanted.need, node: id, total: (seen.score as Score).total })
+      offer(turn, wanted, waiting.slot, { node, driver: seen.driver as DriverOffer, score: seen.score as Score, candidates: 1, refused: {}, runnerUp: null })
       placed++
     } else if (turn.now >= until) state.displacing.delete(key)
     else claims.keep(id, turn.now, wanted.need.spec.resources)
@@ -117,7 +109,3 @@ function mostOf(state: MarketState, row: AttemptRow, now: Instant): Micros {
   return most < attemptCap ? most : attemptCap
 }
 const amountsOf = ({ cpuMillis, memoryBytes, diskBytes, gpus }: Capacity): Capacity => ({ cpuMillis, memoryBytes, diskBytes, gpus })
-function freeOn(state: MarketState, node: NodeRow): Capacity {
-  const used = state.reserved.get(node.id) ?? EMPTY_CAPACITY
-  return { cpuMillis: node.capacity.cpuMillis - used.cpuMillis, memoryBytes: node.capacity.memoryBytes - used.memoryBytes, diskBytes: node.capacity.diskBytes - used.diskBytes, gpus: node.capacity.gpus - used.gpus }
-}

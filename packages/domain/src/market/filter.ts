@@ -1,9 +1,9 @@
 // The hard filters: may this node take this work at all? The answer is a reason or null, the first that applies, cheapest test first.
 // `…_busy` reasons pass with time, the others do not.
 import { LEVELS } from '@lumaris/protocol'
-import type { Capacity, DriverOffer, Instant, JobSpec, LabelTerm, NoReason, PriceSheet, Resources } from '@lumaris/protocol'
+import type { DriverOffer, Instant, JobSpec, LabelTerm, NoReason, PriceSheet, Resources } from '@lumaris/protocol'
 import type { NodeRow } from '../rows.ts'
-import { EMPTY_CAPACITY } from '../state.ts'
+import { freeOn } from '../state.ts'
 import type { MarketState } from '../state.ts'
 import type { Requirement } from './requirement.ts'
 import { hourlyOf, priceOf, spotSheet } from '../billing/price.ts'
@@ -27,14 +27,14 @@ export function pickDriver(node: NodeRow, need: Requirement): DriverOffer | NoRe
   return best ?? reason
 }
 
+/** The prices that count for it: for interruptible work, those it can be had at. */
+export const sheetFor = (node: Pick<NodeRow, 'prices'>, spec: Pick<JobSpec, 'interruptible'>): PriceSheet => (spec.interruptible ? spotSheet(node.prices) : node.prices)
+
 /**
  * What an attempt costs on a node at worst (its whole time limit, and all the output it may write) and in expectation. The same question is asked
  * of every node for every slot, so the answers are kept with the price sheet and the resources they follow from: both are shared objects that
  * never change (a new price is a new sheet, specs are interned).
  */
-/** The prices that count for it: for interruptible work, those it can be had at. */
-export const sheetFor = (node: Pick<NodeRow, 'prices'>, spec: Pick<JobSpec, 'interruptible'>): PriceSheet => (spec.interruptible ? spotSheet(node.prices) : node.prices)
-
 export type Costs = { readonly runMs: number; readonly expectedMs: number; readonly worst: bigint; readonly likely: bigint; readonly likelyNumber: number }
 const known = new WeakMap<PriceSheet, WeakMap<Resources, Costs>>()
 export function costsOn(node: NodeRow, need: Requirement): Costs {
@@ -119,11 +119,11 @@ export function isOpen(state: MarketState, node: NodeRow): boolean {
 }
 function roomReason(state: MarketState, node: NodeRow, need: Requirement): NoReason | null {
   const { resources } = need.spec
-  const used: Capacity = state.reserved.get(node.id) ?? EMPTY_CAPACITY
-  if (node.capacity.cpuMillis - used.cpuMillis < resources.cpuMillis) return 'cpu_busy'
-  if (node.capacity.memoryBytes - used.memoryBytes < resources.memoryBytes) return 'memory_busy'
-  if (node.capacity.diskBytes - used.diskBytes < resources.diskBytes) return 'disk_busy'
-  return node.capacity.gpus - used.gpus < resources.gpus ? 'gpu_busy' : null
+  const free = freeOn(state, node)
+  if (free.cpuMillis < resources.cpuMillis) return 'cpu_busy'
+  if (free.memoryBytes < resources.memoryBytes) return 'memory_busy'
+  if (free.diskBytes < resources.diskBytes) return 'disk_busy'
+  return free.gpus < resources.gpus ? 'gpu_busy' : null
 }
 /** What stands against it however empty it is, and may pass: what it has shown, who it belongs to, how late it is. */
 export function personalReason(state: MarketState, node: NodeRow, need: Requirement, now: Instant): NoReason | null {

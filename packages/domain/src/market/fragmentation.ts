@@ -2,7 +2,7 @@
 // is typical is learned from what was placed lately; a market that has placed nothing with GPUs knows nothing yet, and the term is zero.
 import type { Resources } from '@lumaris/protocol'
 import type { NodeRow } from '../rows.ts'
-import { EMPTY_CAPACITY } from '../state.ts'
+import { freeOn } from '../state.ts'
 import type { MarketState } from '../state.ts'
 import { FragmentationValue, V_UNIT, lossSteps, takeTightest } from './placement/value.ts'
 import { scarcityOf } from './placement/score.ts'
@@ -70,7 +70,7 @@ export function fragmentationOf(state: MarketState, node: NodeRow, { spec }: Req
   if (capacity.gpus === 0 || capacity.gpus > DEVICES_MAX) return 0
   const { value } = state.demand
   if (!value) return 0
-  const used = state.reserved.get(node.id) ?? EMPTY_CAPACITY, free = capacity.gpus - used.gpus, cpu = capacity.cpuMillis - used.cpuMillis
+  const { gpus: free, cpuMillis: cpu } = freeOn(state, node)
   if (free <= 0 && resources.gpus === 0) return 0
   for (let d = 0; d < DEVICES_MAX; d++) before[d] = d >= DEVICES_MAX - free ? DEVICE_MILLIS : 0
   const hardware = state.demand.hardwareOf(capacity.gpuModel), now = value.value(hardware, Math.max(0, cpu), before)

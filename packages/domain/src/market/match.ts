@@ -7,7 +7,7 @@ import { lookAfresh } from './candidates.ts'
 import { Claims } from './claims.ts'
 import { displace, takePlaces } from './displace.ts'
 import { obstacles } from './filter.ts'
-import { offer, remember } from './offer.ts'
+import { offer } from './offer.ts'
 import type { Choice } from './offer.ts'
 import type { Answer, Lane } from './order/fair-queue.ts'
 import type { Seen } from './candidates.ts'
@@ -35,11 +35,7 @@ function place(turn: Turn, waiting: Waiting, classKey: string, lane: Lane, claim
   // Left behind in the line of what it asked for before its last concession.
   if (job.rung > 0 && classKeyOf(job, task, waiting.slot) !== classKey) return 'gone'
   const choice = choose(turn.state, need, classKey, turn.now, claims.size === 0 ? null : (node) => claims.leave(turn, node, need))
-  if (choice) {
-    offer(turn, job, task, waiting.slot, choice)
-    remember(turn, { at: turn.now, need, node: choice.node.id, total: choice.score.total })
-    return 'placed'
-  }
+  if (choice) { offer(turn, wanted, waiting.slot, choice); return 'placed' }
   if (![...turn.state.nodes.values()].some((node) => obstacles(node, need).length === 0)) return 'never'
   displace(turn, job, waiting, need, claims)
   if (lane === 'overdue') claims.make(turn, need)

@@ -1,7 +1,7 @@
-// A slot is given to a node: the attempt is made, with the reasons of the decision, and offered.
+// A slot is given to a node: the attempt is made, with the reasons of the decision, and offered; and the decision is remembered for sellers who ask.
 import { NO_USAGE, canonical, slotId, taskId } from '@lumaris/protocol'
 import type { AttemptId, DriverOffer, NodeId, PriceSheet } from '@lumaris/protocol'
-import type { AttemptRow, JobRow, NodeRow, SlotRow, TaskRow } from '../rows.ts'
+import type { AttemptRow, NodeRow, SlotRow } from '../rows.ts'
 import type { Decided } from '../state.ts'
 import { liveJob, putAttempt, putJob, putTask, record } from '../turn.ts'
 import type { Turn } from '../turn.ts'
@@ -10,10 +10,11 @@ import { moveTask } from '../job/move.ts'
 import { dispatch, termsOf } from '../fleet/dispatch.ts'
 import { wireScore } from './score.ts'
 import type { Refusals, Score } from './score.ts'
+import type { Wanted } from './wanted.ts'
 
 export type Choice = { node: NodeRow; driver: DriverOffer; score: Score; candidates: number; refused: Refusals; runnerUp: { node: NodeId; score: Score } | null }
 
-export function offer(turn: Turn, job: JobRow, task: TaskRow, slotIndex: number, choice: Choice, prices: PriceSheet = choice.node.prices): void {
+export function offer(turn: Turn, { job, task, need }: Wanted, slotIndex: number, choice: Choice, prices: PriceSheet = choice.node.prices): void {
   const slot = task.slots[slotIndex] as SlotRow
   const fence = slot.fence + 1
   const { node, driver } = choice
@@ -36,11 +37,12 @@ export function offer(turn: Turn, job: JobRow, task: TaskRow, slotIndex: number,
   if (row.state === 'queued') putJob(turn, { ...row, state: 'running', startedAt: row.startedAt ?? turn.now })
   record(turn, job.id, { type: 'attempt', state: 'offered', attempt })
   dispatch(turn, attempt)
+  remember(turn, { at: turn.now, need, node: node.id, total: choice.score.total })
 }
 
 /** Placements that a seller can ask about. */
 export const RECENT_MAX = 100
-export function remember(turn: Turn, decided: Decided): void {
+function remember(turn: Turn, decided: Decided): void {
   const { recent } = turn.state
   recent.push(decided)
   if (recent.length >= 2 * RECENT_MAX) recent.splice(0, recent.length - RECENT_MAX)

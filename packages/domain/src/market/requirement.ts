@@ -6,7 +6,7 @@ const NONE: readonly NodeId[] = []
 
 // The text of the shared parts of a spec, made once per part: specs are interned, so the part itself is the key.
 const texts = new WeakMap<object, string>()
-const text = (part: object): string => {
+export const textOf = (part: object): string => {
   let known = texts.get(part)
   if (known === undefined) { known = JSON.stringify(part); texts.set(part, known) }
   return known
@@ -38,7 +38,7 @@ export function classKeyOf(job: JobRow, task: TaskRow, slot: number): string {
   const own = spec.copies > 1 || asksProven(spec) || slot > 0 || task.slots.length > 1 || row.failedOn.length > 0 ? `|${job.id}.${task.index}` : ''
   // What is spread looks at where its own job runs; and one that is late for its own deadline must not put others to sleep.
   const alone = spec.placement.spread === undefined ? '' : `|${job.id}`
-  return `${spec.runtime}|${text(spec.resources)}|${text(spec.placement)}|${job.attemptCap}|${spec.limits.runMs}|${spec.expectedMs ?? ''}|${spec.deadline ?? ''}${spec.assurance ? `|${spec.assurance}` : ''}${spec.interruptible ? `|bid ${spec.interruptible.bidHour ?? ''}` : ''}${alone}${own}`
+  return `${spec.runtime}|${textOf(spec.resources)}|${textOf(spec.placement)}|${job.attemptCap}|${spec.limits.runMs}|${spec.expectedMs ?? ''}|${spec.deadline ?? ''}${spec.assurance ? `|${spec.assurance}` : ''}${spec.interruptible ? `|bid ${spec.interruptible.bidHour ?? ''}` : ''}${alone}${own}`
 }
 
 /** Tighter bounds ask only owners who have shown something, and that changes with every lesson. */

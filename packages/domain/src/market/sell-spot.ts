@@ -2,23 +2,25 @@
 // offered and holds until it ends, as for all work; so work that runs takes no part in later sales, and nobody is outbid while running. Only firm work
 // can take its place (displace.ts).
 import type { Micros, NodeId } from '@lumaris/protocol'
-import type { JobRow, NodeRow, TaskRow } from '../rows.ts'
-import { EMPTY_CAPACITY } from '../state.ts'
+import type { NodeRow } from '../rows.ts'
+import { freeOn, slotOf } from '../state.ts'
 import type { MarketState, Waiting } from '../state.ts'
 import type { Turn } from '../turn.ts'
 import { hourlyOf, priceOf, scaled } from '../billing/price.ts'
 import { look } from './candidates.ts'
 import type { Seen } from './candidates.ts'
 import type { Claims } from './claims.ts'
-import { offer, remember } from './offer.ts'
+import { offer } from './offer.ts'
 import type { Choice } from './offer.ts'
+import { textOf } from './requirement.ts'
 import type { Requirement } from './requirement.ts'
 import type { Refusals } from './score.ts'
 import { clear } from './spot/clear.ts'
 import type { Ask, Bid } from './spot/clear.ts'
 import { wantedOf } from './wanted.ts'
+import type { Wanted } from './wanted.ts'
 
-type Bidder = { readonly waiting: Waiting; readonly job: JobRow; readonly task: TaskRow; readonly need: Requirement; readonly max: Micros }
+type Bidder = Wanted & { readonly waiting: Waiting; readonly max: Micros }
 /** Bidders who ask for the same units on the same nodes. */
 type Book = { readonly bidders: Bidder[]; best: Micros }
 
@@ -38,7 +40,7 @@ function books(turn: Turn): Map<string, Book> {
   for (const [key, waiting] of turn.state.spot) {
     const wanted = wantedOf(turn, waiting)
     if (!wanted) { turn.state.spot.delete(key); continue }
-    const { spec } = wanted.need, unit = `${spec.runtime}|${JSON.stringify(spec.resources)}|${JSON.stringify(spec.placement)}`
+    const { spec } = wanted.need, unit = `${spec.runtime}|${textOf(spec.resources)}|${textOf(spec.placement)}`
     const bidder = { ...wanted, waiting, max: bidOf(wanted.need) }, book = all.get(unit)
     if (!book) all.set(unit, { bidders: [bidder], best: bidder.max })
     else { book.bidders.push(bidder); if (bidder.max > book.best) book.best = bidder.max }
@@ -56,8 +58,8 @@ function bidOf({ spec, attemptCap }: Requirement): Micros {
 function sell(turn: Turn, { bidders }: Book, claims: Claims): number {
   const { state, now } = turn
   // Caps and bids are each bidder's own; asked here is only who could take such a unit at all.
-  const first = bidders[0] as Bidder, { interruptible: _, ...plain } = first.need.spec
-  const anyone: Requirement = { ...first.need, spec: { ...plain, interruptible: {} }, attemptCap: 2n ** 62n, avoid: [], owners: [] }
+  const first = bidders[0] as Bidder
+  const anyone: Requirement = { ...first.need, spec: { ...first.need.spec, interruptible: {} }, attemptCap: 2n ** 62n, avoid: [], owners: [] }
   const rooms = new Map<NodeId, { seen: Seen; left: number; min: Micros }>(), refused: Refusals = {}
   for (const node of state.nodes.values()) {
     const seen = look(state, node, anyone, now), no = seen.no ?? (claims.leave(turn, node, anyone) ? null : 'kept_for_overdue')
@@ -85,10 +87,9 @@ function sell(turn: Turn, { bidders }: Book, claims: Claims): number {
   return placed
 }
 
-const slotOf = ({ job, task, slot }: Waiting): Bid['slot'] => `${job}.${task}.${slot}` as Bid['slot']
-function unitsOn(state: MarketState, { id, capacity }: NodeRow, { spec: { resources } }: Requirement): number {
-  const used = state.reserved.get(id) ?? EMPTY_CAPACITY
-  return Math.min(...(['cpuMillis', 'memoryBytes', 'diskBytes', 'gpus'] as const).map((kind) => (resources[kind] > 0 ? Math.floor((capacity[kind] - used[kind]) / resources[kind]) : Infinity)))
+function unitsOn(state: MarketState, node: NodeRow, { spec: { resources } }: Requirement): number {
+  const free = freeOn(state, node)
+  return Math.min(...(['cpuMillis', 'memoryBytes', 'diskBytes', 'gpus'] as const).map((kind) => (resources[kind] > 0 ? Math.floor(free[kind] / resources[kind]) : Infinity)))
 }
 /** Not where it failed while it has other hope, and not above its cap, start fee and output included. */
 function suits(node: NodeRow, { need }: Bidder, pays: Micros): boolean {
@@ -101,9 +102,8 @@ function sheetAt(node: NodeRow, { spec: { resources } }: Requirement, pays: Micr
   return scaled(node.prices, pays < posted ? pays : posted, posted)
 }
 
-function give(turn: Turn, { waiting, job, task, need }: Bidder, { node, driver, score }: Seen, pays: Micros, seen: Pick<Choice, 'candidates' | 'refused'>): void {
+function give(turn: Turn, bidder: Bidder, { node, driver, score }: Seen, pays: Micros, seen: Pick<Choice, 'candidates' | 'refused'>): void {
   if (!driver || !score) return
-  turn.state.spot.delete(slotOf(waiting))
-  offer(turn, job, task, waiting.slot, { node, driver, score, ...seen, runnerUp: null }, sheetAt(node, need, pays))
-  remember(turn, { at: turn.now, need, node: node.id, total: score.total })
+  turn.state.spot.delete(slotOf(bidder.waiting))
+  offer(turn, bidder, bidder.waiting.slot, { node, driver, score, ...seen, runnerUp: null }, sheetAt(node, bidder.need, pays))
 }

@@ -2,7 +2,7 @@
 // front comes first.
 import type { Instant } from '@lumaris/protocol'
 import type { NodeRow } from '../rows.ts'
-import { EMPTY_CAPACITY } from '../state.ts'
+import { freeOn } from '../state.ts'
 import type { MarketState } from '../state.ts'
 import { holdsNode } from '../job/lifecycle.ts'
 import { busyReason, expectedMs } from './filter.ts'
@@ -14,8 +14,7 @@ export function startsInMs(state: MarketState, node: NodeRow, need: Requirement,
   if (busy === null) return 0
   if (busy === 'not_online' || busy === 'same_owner_as_copy' || busy === 'trust' || busy === 'deadline' || busy === 'spread') return null
   const { resources } = need.spec
-  const free = state.reserved.get(node.id) ?? EMPTY_CAPACITY
-  const left = { cpuMillis: node.capacity.cpuMillis - free.cpuMillis, memoryBytes: node.capacity.memoryBytes - free.memoryBytes, diskBytes: node.capacity.diskBytes - free.diskBytes, gpus: node.capacity.gpus - free.gpus }
+  const left = freeOn(state, node)
   const ends = [...(state.attemptsByNode.get(node.id) ?? [])].flatMap((id) => {
     const attempt = state.attempts.get(id), spec = attempt && state.jobs.get(attempt.job)?.row.spec
     if (!attempt || !spec || !holdsNode(attempt.state)) return []

@@ -1,7 +1,7 @@
 // What a waiting slot asks for as of now, with what follows from the other attempts of its job.
-import { slotId, taskId } from '@lumaris/protocol'
 import type { UserId } from '@lumaris/protocol'
 import type { JobRow, NodeRow, TaskRow } from '../rows.ts'
+import { slotOf } from '../state.ts'
 import type { MarketState, Waiting } from '../state.ts'
 import type { Turn } from '../turn.ts'
 import { holdsNode, isLive } from '../job/lifecycle.ts'
@@ -9,7 +9,7 @@ import { drawCheckers } from '../assurance/draws.ts'
 import { requirementOf } from './requirement.ts'
 import type { Requirement } from './requirement.ts'
 
-type Wanted = { readonly job: JobRow; readonly task: TaskRow; readonly need: Requirement }
+export type Wanted = { readonly job: JobRow; readonly task: TaskRow; readonly need: Requirement }
 /** Null when it does not count any more. */
 export function wantedOf(turn: Turn, waiting: Waiting): Wanted | null {
   const live = turn.state.jobs.get(waiting.job)
@@ -21,8 +21,8 @@ export function wantedOf(turn: Turn, waiting: Waiting): Wanted | null {
 }
 
 /** Room that is sold goes to nobody else meanwhile, so there the draw is made anew for each sale; else it stands, and gives way only when none of them has room. */
-const checkersOf = (turn: Turn, { spec }: JobRow, { job, task, slot }: Waiting) =>
-  drawCheckers(turn, turn.state, `${slotId(taskId(job, task), slot)}${spec.interruptible ? ` ${Math.floor(turn.now / turn.state.settings.spotEveryMs)}` : ''}`)
+const checkersOf = (turn: Turn, { spec }: JobRow, waiting: Waiting) =>
+  drawCheckers(turn, turn.state, `${slotOf(waiting)}${spec.interruptible ? ` ${Math.floor(turn.now / turn.state.settings.spotEveryMs)}` : ''}`)
 
 /** Owners that hold another copy of this task: a second opinion must not come from the same house. */
 function ownersOfCopies(state: MarketState, job: JobRow, task: TaskRow, slot: number): UserId[] {
