@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { AttemptId, Instant, JobId, NodeId, Sha256, SlotId, TaskId } from './ids.ts'
 import { Cause } from './causes.ts'
 import { DriverId, InputFile, Level, Limits, RelativePath, Resources, Runtime } from './job-spec.ts'
+import { GangPlace, MeshOffer, MeshPeer } from './gang.ts'
 import { Capacity, DriverOffer, PriceSheet } from './node.ts'
 import { ResultFile, Usage } from './job.ts'
 import { Seal, Signature, Terms, Tick } from './receipt.ts'
@@ -68,6 +69,8 @@ export const JobStatusMessage = z.object({
   files: z.array(ResultFile).max(10_000).optional(), result_digest: Sha256.optional(),
   /** The last tick of the chain, with every end. */
   final: z.object({ tick: Tick, hash: Sha256 }).optional(),
+  /** With `accepted`, for a rank of a gang. */
+  mesh: MeshOffer.optional(),
 })
 export type JobStatusMessage = z.infer<typeof JobStatusMessage>
 
@@ -95,6 +98,8 @@ export const JobDispatch = z.object({
   attempt_id: AttemptId, task_id: TaskId, slot_id: SlotId, fence: z.number().int(), session: z.number().int(), lease_gen: z.number().int(),
   driver: DriverId, level: Level, runtime: Runtime, image: z.string().optional(), env: z.record(z.string(), z.string()), inputs: z.array(InputFile), outputs: z.array(z.string()), stdout: RelativePath.optional(),
   resources: Resources, limits: Limits, prices: PriceSheet, attempt_cap: Money, disconnect: z.enum(['replace', 'wait', 'exclusive']), terms: Terms,
+  /** A rank of a gang is made ready and accepted, and starts at `gang_start`. */
+  gang: GangPlace.optional(),
 })
 export type JobDispatch = z.infer<typeof JobDispatch>
 
@@ -103,5 +108,8 @@ export const LeaseRenew = z.object({ type: z.literal('lease_renew'), session: z.
 export const Cancel = z.object({ type: z.literal('cancel'), attempt_id: AttemptId, reason: Cause })
 export const Forget = z.object({ type: z.literal('forget'), attempt_id: AttemptId })
 export const Drain = z.object({ type: z.literal('drain'), draining: z.boolean() })
-export const ToAgent = z.discriminatedUnion('type', [JobDispatch, LeaseRenew, Cancel, Forget, Drain])
+/** Every rank has accepted: now. Names all of them, this one too, in the order of their ranks. */
+export const GangStart = z.object({ type: z.literal('gang_start'), attempt_id: AttemptId, peers: z.array(MeshPeer).min(2) })
+export type GangStart = z.infer<typeof GangStart>
+export const ToAgent = z.discriminatedUnion('type', [JobDispatch, GangStart, LeaseRenew, Cancel, Forget, Drain])
 export type ToAgent = z.infer<typeof ToAgent>
