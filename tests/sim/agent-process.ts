@@ -3,7 +3,7 @@
 import { createAgentState, listAttempts, nextClockMs, restoreAgent, stepAgent } from '@lumaris/domain'
 import type { AgentInput, AgentOutput, AgentState, JournalRecord, SandboxEnd } from '@lumaris/domain'
 import { merkleRoot } from '@lumaris/protocol'
-import type { AttemptId, Cause, FromAgent, Hello, JobDispatch } from '@lumaris/protocol'
+import type { AttemptId, Cause, FromAgent, Hello, JobDispatch, MeshPeer } from '@lumaris/protocol'
 import { Connection } from './connection.ts'
 import type { DownFrame } from './connection.ts'
 import { sha256 } from './world.ts'
@@ -17,7 +17,7 @@ const CONNECT_MS = 20_000
 const KILL_GRACE_MS = 4_000
 const SIGNATURE = 'x'.repeat(86)
 
-export type Box = { readonly order: JobDispatch; readonly startedAt: number; runningFrom: number | null; over: boolean; killed: boolean }
+export type Box = { readonly order: JobDispatch; readonly startedAt: number; runningFrom: number | null; over: boolean; killed: boolean; /** Of a rank of a gang: begins it, once. */ begin: (() => void) | null }
 
 export class AgentProcess {
   readonly machine: Machine
@@ -103,7 +103,7 @@ export class AgentProcess {
     this.#heardAt = this.now
     const hello: Hello = {
       type: 'hello', protocol: 1, node_id: machine.node, boot_id: this.boot, agent_version: '0.1.0', nonce: 'n', signature: SIGNATURE, capacity: machine.capacity,
-      drivers: [{ id: 'fake', level: 'namespace', runtimes: ['native', 'python'], limits: {} }], attempts: listAttempts(this.state), last_seen: this.#received, heartbeat: this.state.heartbeat, ...(this.#stream ? { stream_id: this.#stream } : {}),
+      drivers: [{ id: 'fake', level: 'namespace', runtimes: ['native', 'python'], limits: {}, gang: true }], attempts: listAttempts(this.state), last_seen: this.#received, heartbeat: this.state.heartbeat, ...(this.#stream ? { stream_id: this.#stream } : {}),
     }
     this.connection.up({ kind: 'hello', hello })
   }
@@ -174,6 +174,7 @@ export class AgentProcess {
         return
       }
       case 'start': this.#start(output.order); return
+      case 'join': this.#join(output.attempt, output.peers); return
       case 'kill': this.#kill(output.attempt, output.cause); return
       case 'wipe': this.boxes.delete(output.attempt)
     }
@@ -195,12 +196,12 @@ export class AgentProcess {
 
   #start(order: JobDispatch): void {
     const { chance } = this.#world
-    const box: Box = { order, startedAt: this.#world.now, runningFrom: null, over: false, killed: false }
+    const box: Box = { order, startedAt: this.#world.now, runningFrom: null, over: false, killed: false, begin: null }
     this.boxes.set(order.attempt_id, box)
     this.#world.auditor.boxStarts(this, box)
     const fails = chance.weighted({ no: 100, before: 2, during: 1 })
     const wanted = Number(order.env.SIM_MS ?? '1000') * (0.7 + 0.6 * chance.next())
-    this.later(chance.between(20, 2500), () => {
+    const begin = (): void => {
       if (box.over || box.killed) return
       if (fails === 'before') { this.#end(box, { cause: 'driver_failed', exitCode: null, resultDigest: null, detail: 'it did not start' }); return }
       box.runningFrom = this.now
@@ -218,7 +219,21 @@ export class AgentProcess {
           this.#end(box, { cause: exitCode === 0 ? 'succeeded' : 'buyer_exit', exitCode, resultDigest: digest, detail: null })
         }
       })
+    }
+    this.later(chance.between(20, 2500), () => {
+      if (!order.gang) return begin()
+      if (box.over || box.killed) return
+      box.begin = begin
+      this.step({ kind: 'ready', attempt: order.attempt_id, mesh: { public_key: sha256(order.attempt_id).slice(0, 43) + '=', addresses: [] } })
     })
+  }
+
+  #join(id: AttemptId, peers: readonly MeshPeer[]): void {
+    const box = this.boxes.get(id), begin = box?.begin
+    if (!box || !begin) return
+    this.#world.auditor.gangStarts(box, peers)
+    box.begin = null
+    this.later(this.#world.chance.between(5, 200), begin)
   }
 
   #end(box: Box, end: Pick<SandboxEnd, 'cause' | 'exitCode' | 'resultDigest' | 'detail'>): void {

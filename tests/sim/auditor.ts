@@ -3,10 +3,10 @@
 //
 // The invariants have numbers; docs/benchmarks/mutations.md says what each means. I17 (an order book that is never crossed) does not apply: there
 // is no book.
-import { ATTEMPT, JOB, SLOT, TASK, busyReason, holdsNode, isLive, isTerminal, neighbours, neverReason, requirementOf, termsOf, worstCost } from '@lumaris/domain'
+import { ATTEMPT, JOB, SLOT, TASK, busyReason, gangRoom, holdsNode, isLive, isTerminal, neighbours, neverReason, requirementOf, termsOf, worstCost } from '@lumaris/domain'
 import type { AttemptRow, JobRow, MarketState, NodeRow, SlotRow, TaskRow, TickRow } from '@lumaris/domain'
 import { CAUSES, account, canonical, isExternal, isRefusal, slotId, taskId } from '@lumaris/protocol'
-import type { Capacity, JobEvent, NodeId } from '@lumaris/protocol'
+import type { Capacity, JobEvent, MeshPeer, NodeId } from '@lumaris/protocol'
 import type { Command, Submitted } from '@lumaris/domain'
 import { slotKey } from './database.ts'
 import type { Written } from './database.ts'
@@ -172,6 +172,7 @@ export class Auditor {
     }
     for (const task of tasks) task.slots.forEach((slot, i) => this.#slot(task, slot, i))
     for (const attempt of attempts) this.#attemptAfter(job, attempt)
+    if (job.spec.gang) this.#gang(job, tasks, attempts)
     for (const task of tasks) this.#copies(job, task, attempts)
     this.#spread(job, attempts)
     this.#cost(job, attempts)
@@ -228,6 +229,24 @@ export class Auditor {
     if (valid.length === 0) return
     if (valid.length < job.spec.copies || new Set(valid.map((attempt) => attempt.seller)).size < job.spec.copies) fail('I13', `the ${valid.length} results of ${job.id}.${task.index} are not from ${job.spec.copies} owners`, [job.id])
     if (job.spec.copies > 1) this.#world.saw(attempts.some((attempt) => attempt.task === task.index && attempt.state === 'invalid') ? 'copies disagreed' : 'copies agreed')
+  }
+
+  /** Whole or not at all, at every commit; and its results are of one and the same try. */
+  #gang(job: JobRow, tasks: readonly TaskRow[], attempts: readonly AttemptRow[]): void {
+    const { fail } = this.#bound, live = attempts.filter((attempt) => isLive(attempt.state)).length
+    if (!isTerminal(job.state) && !job.cancelling && live !== 0 && live !== tasks.length) fail('I28', `${live} of the ${tasks.length} ranks of ${job.id} have a seat`, [job.id])
+    if (job.state === 'completed') {
+      this.#world.saw('gang completed')
+      if (new Set(attempts.flatMap((attempt) => (attempt.state === 'valid' ? [attempt.offeredAt] : []))).size !== 1) fail('I28', `the results of ${job.id} are not of one try of its gang`, [job.id])
+    }
+    if (attempts.some((attempt) => attempt.cause === 'peer_lost' && attempt.billed)) fail('I28', `a rank of ${job.id} was billed although another was lost`, [job.id])
+    if (live > 0 && attempts.some((attempt) => attempt.cause === 'peer_lost')) this.#world.saw('gang began again')
+  }
+  /** A rank begins: the market has named every rank of its gang, once, with this very attempt. */
+  gangStarts({ order }: Box, peers: readonly MeshPeer[]): void {
+    const ranks = peers.map((peer) => peer.rank)
+    if (ranks.length !== order.gang?.size || ranks.some((rank, i) => rank !== i) || peers[order.gang.rank]?.attempt_id !== order.attempt_id) this.#bound.fail('I28', `${order.attempt_id} begins with ${ranks.join()} of ${order.gang?.size} ranks`, [order.attempt_id])
+    for (const { attempt_id: id } of peers) if (!this.#world.db.attempts.get(id)?.mesh) this.#bound.fail('I28', `${order.attempt_id} begins before it is stored that ${id} is ready`, [id])
   }
 
   #spread(job: JobRow, attempts: readonly AttemptRow[]): void {
@@ -337,12 +356,18 @@ export class Auditor {
     const { state, waits } = writer, { fail } = this.#bound
     for (const live of state.jobs.values()) for (const task of live.tasks) task.slots.forEach((slot, index) => {
       if (slot.state !== 'pending' || live.row.cancelling) return
+      if (live.row.spec.gang && task.index > 0) return // rank 0 waits for all of them
       const key = waitKey({ job: live.row.id, task: task.index, slot: index, fence: slot.fence })
       // Sold every half minute: it need not have what is free this moment, but must stand where the next sale looks.
       const sold = live.row.spec.interruptible !== undefined
       const queued = sold ? state.spot.get(slotId(taskId(live.row.id, task.index), index))?.fence === slot.fence : waits.queued.has(key)
       if (!queued && !waits.backoff.has(`${live.row.id}.${task.index}.${index}`)) fail('I14', `slot ${key} waits, and stands neither in the queue nor under a timer`, [live.row.id])
       if (!queued || sold || slot.notBefore > writer.now) return
+      if (live.row.spec.gang) {
+        const room = gangRoom(state, live, writer.now)
+        if (room.seats >= room.ranks && state.displacing.size === 0 && live.tasks.every((other) => other.slots[0]!.state === 'pending' && other.slots[0]!.notBefore <= writer.now)) fail('I14', `the gang ${live.row.id} sleeps while there are ${room.seats} seats for it`, [live.row.id])
+        return
+      }
       const owners = live.row.spec.copies === 1 && !live.row.spec.assurance ? [] : live.attempts.filter((attempt) => attempt.task === task.index && attempt.slot !== index && (isLive(attempt.state) || attempt.state === 'valid' || attempt.state === 'invalid')).map((attempt) => attempt.seller)
       const need = requirementOf(live.row, slot, owners, neighbours(state, live.row, task))
       const kept = new Set([...state.displacing.values()].map(({ node }) => node))

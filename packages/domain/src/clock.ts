@@ -67,6 +67,9 @@ function overrun(turn: Turn, timer: Timer): void {
   // Its meter speaks, and stands below the limit: the owner uses the machine, and the work stands still, unpaid. For a while that is no loss of control.
   if (attempt.tickSeq > 0 && attempt.usage.runMs < job.spec.limits.runMs && turn.now < due + FROZEN_MAX_MS) { turn.state.timers.push(Math.min(turn.now + turn.state.settings.overrunMs, due + FROZEN_MAX_MS), timer); return }
   if (job.spec.disconnect === 'wait' && turn.state.nodes.get(attempt.node)?.presence === 'lost') return // it waits for its node; liveness ends it
+  // A rank that is ready has waited for one that is not; that one is to blame.
+  const blamed = attempt.state === 'accepted' && attempt.mesh ? liveJob(turn, attempt.job).attempts.find((other) => holdsNode(other.state) && !other.mesh) : undefined
+  if (blamed) return endAttempt(turn, blamed.id, 'driver_failed', 'it was not ready in time for the other ranks of its gang')
   endAttempt(turn, attempt.id, 'driver_failed', 'it ran over its time limit and the node did not end it')
 }
 

@@ -2,7 +2,7 @@
 // handed to the store for its commit cannot move under it.
 import type {
   AccountName, AttemptId, AttemptState, Capacity, Cause, Decision, DriverId, DriverOffer, EnrolmentId, EntryKind, Instant, JobEvent, JobId, JobSpec, JobState,
-  Level, MergedResult, Micros, NodeId, PriceSheet, Quote, QuoteId, ResultFile, SlotState, Standing, StandingId, Tick, TaskState, Usage, UserId,
+  Level, MergedResult, MeshOffer, Micros, NodeId, PriceSheet, Quote, QuoteId, ResultFile, SlotState, Standing, StandingId, Tick, TaskState, Usage, UserId,
 } from '@lumaris/protocol'
 
 import type { CohortRow, ReputationRow } from './fleet/profile/reputation.ts'
@@ -50,6 +50,8 @@ export type AttemptRow = {
   readonly billed: Micros | null; readonly fee: Micros | null; readonly decision: Decision
   /** Interruptible work that must make place: for which job, which pays what it has cost until it ends, and at most so much (micro-credits). */
   readonly displaced?: { readonly by: JobId; readonly most: string }
+  /** Of a rank of a gang: it is ready to start, and this is how the others reach it. */
+  readonly mesh?: MeshOffer
   /** Digest of a result that came under an old fence: kept, never paid. */
   readonly evidence: string | null
 }

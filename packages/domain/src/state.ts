@@ -202,8 +202,10 @@ export function queueSlot(state: MarketState, job: JobRow, task: TaskRow, slot: 
   const { spec } = job
   const waiting: Waiting = { job: job.id, task: task.index, slot, fence: row.fence }
   if (spec.interruptible) { state.spot.set(slotOf(waiting), waiting); return }
+  // Rank 0 stands in line for its gang, which may have slept because this one was not ready yet.
+  if (spec.gang && task.index > 0) return state.queue.wake()
   state.queue.add(classKeyOf(job, task, slot), waiting, {
-    buyer: job.buyer, since, priority: spec.priority, expectedMs: expectedMs(spec), limitMs: spec.limits.runMs, amounts: amountsOf(spec.resources),
+    buyer: job.buyer, since, priority: spec.priority, expectedMs: expectedMs(spec), limitMs: spec.limits.runMs, amounts: amountsOf(spec.resources).map((amount) => (spec.gang ? amount * job.tasksTotal : amount)),
   })
 }
 

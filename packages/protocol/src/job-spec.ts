@@ -186,6 +186,11 @@ export const JobSpec = z.strictObject({
   interruptible: z.strictObject({ bidHour: Amount.optional() }).optional(),
   /** The most that may be paid, per task and copy, for taking the place of interruptible work when there is no other: what that work had cost so far. Absent: it waits. */
   displace: Amount.optional(),
+  /**
+   * The tasks are the ranks of one gang: all of them run at once, each knows where the others are, and a private network joins them (docs/guides/gangs.md).
+   * When one is lost through no fault of its own, all of them begin again; results count when every rank has ended well.
+   */
+  gang: z.literal(true).optional(),
   /** Run each task on this many nodes of different owners; the result counts when they agree. */
   copies: z.number().int().min(1).max(5).default(1),
   /** At most this share of the results that are accepted may be wrong. How many nodes are asked follows from what their owners have shown: at first one, then one more of another owner after each result that is not enough. Not together with `copies`. */

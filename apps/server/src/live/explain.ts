@@ -15,6 +15,7 @@ const SAYS: Record<NoReason, string> = {
   same_owner_as_copy: 'belongs to the owner of another copy', failed_here: 'failed this work before', kept_for_overdue: 'is kept for work that has waited longest',
   no_spot: 'takes no interruptible work', bid: 'asks more for interruptible work than the bid',
   deadline: 'is not expected to be done by the deadline', spread: 'is too near to another task of the job, which asks to be spread',
+  gang: 'cannot join the network of a gang', gang_room: 'has no room while the other ranks of the gang have',
 }
 
 /** Attempts told one by one; a job of thousands shows its first ones. */

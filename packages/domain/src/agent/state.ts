@@ -1,6 +1,6 @@
 // What an agent knows: its session, its leases, and every attempt it has taken and not yet been told to forget. Pure like the market's core,
 // so that both ends run in the simulator as they are.
-import type { AttemptId, Capacity, Cause, JobDispatch, JobStatusMessage, NodeId, ResultFile, ToAgent, FromAgent, Usage, Welcome } from '@lumaris/protocol'
+import type { AttemptId, Capacity, Cause, JobDispatch, JobStatusMessage, MeshOffer, MeshPeer, NodeId, ResultFile, ToAgent, FromAgent, Usage, Welcome } from '@lumaris/protocol'
 import { NO_USAGE } from '@lumaris/protocol'
 
 import { ALL_GUARDS } from '../guards.ts'
@@ -25,6 +25,8 @@ export type AgentAttempt = {
   order: JobDispatch; state: 'accepted' | 'running' | 'reported'
   usage: Usage; tickSeq: number; tickHash: string; lastTickAt: number
   stopping: Cause | null; result: JobStatusMessage | null
+  /** Of a rank of a gang that is ready: how the others reach it. */
+  mesh: MeshOffer | null
   /** Ticks that the market has not surely heard: sent again before anything that follows them, or the chain would have a hole. */
   unheard: UnheardTick[]
 }
@@ -60,6 +62,8 @@ export type AgentInput =
   | { readonly kind: 'message'; readonly message: ToAgent }
   | { readonly kind: 'disconnected' }
   | { readonly kind: 'clock' }
+  /** A rank of a gang has all that it needs, and waits for the others. */
+  | { readonly kind: 'ready'; readonly attempt: AttemptId; readonly mesh: MeshOffer }
   | { readonly kind: 'started'; readonly attempt: AttemptId }
   | { readonly kind: 'usage'; readonly attempt: AttemptId; readonly usage: Usage }
   | { readonly kind: 'ended'; readonly attempt: AttemptId; readonly end: SandboxEnd }
@@ -74,6 +78,8 @@ export type AgentOutput =
   | { readonly kind: 'journal'; readonly record: JournalRecord }
   | { readonly kind: 'send'; readonly message: FromAgent }
   | { readonly kind: 'start'; readonly order: JobDispatch }
+  /** All ranks are ready: it begins, and these are the others. */
+  | { readonly kind: 'join'; readonly attempt: AttemptId; readonly peers: readonly MeshPeer[] }
   | { readonly kind: 'kill'; readonly attempt: AttemptId; readonly cause: Cause }
   /** Remove all that is left of it: files, key, sandbox. */
   | { readonly kind: 'wipe'; readonly attempt: AttemptId }
@@ -102,7 +108,7 @@ export function restoreAgent(state: AgentState, records: readonly JournalRecord[
     const order = orders.get(message.attempt_id)
     if (!order) continue
     state.attempts.set(message.attempt_id, {
-      order, state: 'reported', usage: final?.tick.usage ?? NO_USAGE, tickSeq: final?.tick.seq ?? 0, tickHash: final?.hash ?? '', lastTickAt: -Infinity, stopping: null, result: message,
+      order, state: 'reported', usage: final?.tick.usage ?? NO_USAGE, tickSeq: final?.tick.seq ?? 0, tickHash: final?.hash ?? '', lastTickAt: -Infinity, stopping: null, result: message, mesh: null,
       unheard: [...(record.ticks ?? [])],
     })
   }

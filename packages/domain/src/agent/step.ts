@@ -2,7 +2,7 @@
 //
 //   dispatch → admit? → journal → accepted → start → running → (ticks) → ended → journal → result → … → forget → wipe
 import { MIB, canonical, NO_USAGE } from '@lumaris/protocol'
-import type { AttemptId, AttemptOrder, AttemptReport, Cause, JobDispatch, JobStatusMessage, Tick, ToAgent, Usage } from '@lumaris/protocol'
+import type { AttemptId, AttemptOrder, AttemptReport, Cause, GangStart, JobDispatch, JobStatusMessage, MeshOffer, Tick, ToAgent, Usage } from '@lumaris/protocol'
 import type { AgentAttempt, AgentInput, AgentOutput, AgentState, SandboxEnd } from './state.ts'
 import { admit } from './admit.ts'
 
@@ -23,6 +23,7 @@ export function stepAgent(state: AgentState, input: AgentInput, ports: AgentPort
     case 'welcome': onWelcome(step, input); break
     case 'message': onMessage(step, input.message); break
     case 'disconnected': state.connected = false; state.disconnectedAt = step.now; break
+    case 'ready': onReady(step, input.attempt, input.mesh); break
     case 'started': onStarted(step, input.attempt); break
     case 'usage': onUsage(step, input.attempt, input.usage); break
     case 'ended': onEnded(step, input.attempt, input.end); break
@@ -52,7 +53,7 @@ function onWelcome(step: Step, input: Extract<AgentInput, { kind: 'welcome' }>):
   // A new writer may not know what the last one had heard: what runs is told again, from the last thing that is surely known.
   for (const attempt of state.attempts.values()) {
     if (attempt.state === 'reported' || attempt.stopping) continue
-    step.out.push({ kind: 'send', message: statusOf(attempt.order, attempt.state) })
+    step.out.push({ kind: 'send', message: stateOf(attempt) })
     tellTicks(step, attempt)
   }
   beat(step)
@@ -64,6 +65,7 @@ function onMessage(step: Step, message: ToAgent): void {
   const { state } = step
   switch (message.type) {
     case 'job_dispatch': return onDispatch(step, message)
+    case 'gang_start': return onGangStart(step, message)
     case 'cancel': return kill(step, message.attempt_id, message.reason)
     case 'forget': return forget(step, message.attempt_id)
     case 'drain': state.paused = message.draining; return
@@ -100,13 +102,29 @@ function onDispatch(step: Step, order: JobDispatch): void {
   const no = state.stopping ? 'the agent is stopping' : state.paused ? 'the node is paused' : step.now - state.leaseFrom > state.settings.startLeaseMs ? 'the lease is too old to start work' : admit(state, order)
   if (no) { step.out.push({ kind: 'send', message: statusOf(order, 'refused', { detail: no }) }); return }
   state.attempts.set(order.attempt_id, {
-    order, state: 'accepted', usage: NO_USAGE, tickSeq: 0, tickHash: step.hash(canonical(order.terms)), lastTickAt: step.now, stopping: null, result: null, unheard: [],
+    order, state: 'accepted', usage: NO_USAGE, tickSeq: 0, tickHash: step.hash(canonical(order.terms)), lastTickAt: step.now, stopping: null, result: null, mesh: null, unheard: [],
   })
   step.out.push({ kind: 'journal', record: { type: 'accept', order } }, { kind: 'send', message: statusOf(order, 'accepted') }, { kind: 'start', order })
 }
 
 const statusOf = (order: JobDispatch, status: JobStatusMessage['status'], more: Partial<JobStatusMessage> = {}): JobStatusMessage =>
   ({ type: 'job_status', job_id: order.job_id, attempt_id: order.attempt_id, fence: order.fence, status, ...more })
+
+/** What is known of one that has not ended. */
+const stateOf = (attempt: AgentAttempt): JobStatusMessage => statusOf(attempt.order, attempt.state === 'running' ? 'running' : 'accepted', attempt.state === 'accepted' && attempt.mesh ? { mesh: attempt.mesh } : {})
+
+/** The market says `gang_start` when it has heard this of every rank. */
+function onReady(step: Step, id: AttemptId, mesh: MeshOffer): void {
+  const attempt = step.state.attempts.get(id)
+  if (attempt?.state !== 'accepted' || attempt.stopping || attempt.mesh) return
+  attempt.mesh = mesh
+  step.out.push({ kind: 'send', message: stateOf(attempt) })
+}
+/** May come more than once, and also when it has begun: the hands join once. */
+function onGangStart(step: Step, { attempt_id: id, peers }: GangStart): void {
+  const attempt = step.state.attempts.get(id)
+  if (attempt?.state === 'accepted' && !attempt.stopping && attempt.mesh) step.out.push({ kind: 'join', attempt: id, peers })
+}
 
 function onStarted(step: Step, id: AttemptId): void {
   const attempt = step.state.attempts.get(id)

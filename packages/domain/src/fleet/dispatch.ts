@@ -1,6 +1,6 @@
 // What a node is told about an attempt, made from the attempt's committed row: session, lease generation and fence are the row's, never the
 // node's current ones (a restart between deciding and sending would otherwise start a dead attempt).
-import { MIB, slotId, taskId } from '@lumaris/protocol'
+import { MIB, RENDEZVOUS_PORT, gangAddress, slotId, taskId } from '@lumaris/protocol'
 import type { JobDispatch, Terms } from '@lumaris/protocol'
 import type { AttemptRow, JobRow } from '../rows.ts'
 import { liveJob, tell } from '../turn.ts'
@@ -30,11 +30,18 @@ export function dispatchOf(job: JobRow, attempt: AttemptRow): JobDispatch {
       ...spec.env, ...task.env, LUMARIS_JOB: job.id, LUMARIS_ATTEMPT: attempt.id, LUMARIS_TASK: String(attempt.task), LUMARIS_TASKS: String(job.tasksTotal),
       // Work with effects outside can pass this on: whoever receives it refuses a smaller one.
       LUMARIS_FENCE: String(attempt.fence),
+      ...(spec.gang ? gangEnvOf(attempt.task, job.tasksTotal) : {}),
     },
     inputs: [...spec.inputs, ...(task.inputs ?? [])], outputs: spec.outputs, ...(spec.stdout === undefined ? {} : { stdout: spec.stdout }), resources: spec.resources, limits: spec.limits, prices: attempt.prices,
     attempt_cap: job.attemptCap.toString(), disconnect: spec.disconnect, terms,
+    ...(spec.gang ? { gang: { rank: attempt.task, size: job.tasksTotal } } : {}),
   }
 }
+/** What torchrun and its like look for, and the addresses of all ranks in their order. */
+const gangEnvOf = (rank: number, size: number): Record<string, string> => ({
+  RANK: String(rank), WORLD_SIZE: String(size), LOCAL_RANK: '0', MASTER_ADDR: gangAddress(0), MASTER_PORT: String(RENDEZVOUS_PORT),
+  LUMARIS_ADDRESS: gangAddress(rank), LUMARIS_PEERS: Array.from({ length: size }, (_, other) => gangAddress(other)).join(','),
+})
 
 export function dispatch(turn: Turn, attempt: AttemptRow): void {
   const node = turn.state.nodes.get(attempt.node)

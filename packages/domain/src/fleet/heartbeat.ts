@@ -4,6 +4,7 @@ import { effect, putNode, tell } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 import { setLink } from '../state.ts'
 import { attemptsOn, reconcile } from './hello.ts'
+import { startGang } from '../job/finish.ts'
 import { dispatch } from './dispatch.ts'
 import { sawNode } from './profile/presence.ts'
 
@@ -34,6 +35,7 @@ export function heartbeat(turn: Turn, command: HeartbeatCommand): void {
   }
   for (const attempt of attemptsOn(turn, node.id)) {
     // Said again with every heartbeat until it has stopped: the first word may have been lost with a commit.
+    if (attempt.state === 'accepted' && attempt.mesh) startGang(turn, attempt.job, attempt.id)
     if (attempt.state === 'running' && turn.state.jobs.get(attempt.job)?.row.cancelling) tell(turn, node.id, attempt.session, { type: 'cancel', attempt_id: attempt.id, reason: 'buyer_cancelled' })
   }
   for (const order of orders) if (order.action === 'stop') tell(turn, node.id, node.session, { type: 'cancel', attempt_id: order.attempt_id, reason: 'seller_offline' })

@@ -1,12 +1,12 @@
 // What a node says about an attempt. Three fences stand before every word: the attempt is the node's, in the session it was made for, and it
 // still holds its slot. Whatever does not pass is answered with "forget", and a late result is kept as evidence, never paid.
-import type { AttemptId, Cause, JobStatusMessage, NodeId, Tick } from '@lumaris/protocol'
+import type { AttemptId, Cause, JobStatusMessage, MeshOffer, NodeId, Tick } from '@lumaris/protocol'
 import { CAUSES } from '@lumaris/protocol'
 import type { AttemptRow } from '../rows.ts'
 import { emit, liveAttempt, liveJob, putAttempt, record, tell } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 import { ATTEMPT, isLive, next } from '../job/lifecycle.ts'
-import { endAttempt, reportAttempt } from '../job/finish.ts'
+import { endAttempt, reportAttempt, startGang } from '../job/finish.ts'
 
 export type StatusCommand = { readonly kind: 'status'; readonly node: NodeId; readonly session: number; readonly message: JobStatusMessage }
 export type TickCommand = { readonly kind: 'tick'; readonly node: NodeId; readonly session: number; readonly tick: Tick; readonly hash: string }
@@ -28,7 +28,7 @@ export function status(turn: Turn, command: StatusCommand): void {
   const attempt = speaksFor(turn, node, session, message.attempt_id, message.fence)
   if (!attempt) return tooLate(turn, command)
   switch (message.status) {
-    case 'accepted': return accepted(turn, attempt)
+    case 'accepted': return ready(turn, attempt, message.mesh)
     case 'running': return running(turn, attempt)
     // What was taken up cannot be refused any more.
     case 'refused': if (attempt.state === 'offered') endAttempt(turn, attempt.id, 'seller_refused', message.detail ?? null, true); return
@@ -38,6 +38,16 @@ export function status(turn: Turn, command: StatusCommand): void {
 
 function accepted(turn: Turn, attempt: AttemptRow): void {
   if (attempt.state === 'offered') putAttempt(turn, { ...attempt, state: next(ATTEMPT, attempt.state, 'accept', attempt.id) })
+}
+/** A rank of a gang says `accepted` twice: when it takes the offer, and when all is there that it needs, with how the others reach it. */
+function ready(turn: Turn, attempt: AttemptRow, mesh: MeshOffer | undefined): void {
+  accepted(turn, attempt)
+  const row = liveAttempt(turn, attempt.id)
+  if (!mesh || row.state !== 'accepted' || !liveJob(turn, row.job).row.spec.gang) return
+  // Said again, by an agent that may not have heard: the first word counts, because others may have been told of it.
+  if (row.mesh) return startGang(turn, row.job, row.id)
+  putAttempt(turn, { ...row, mesh })
+  startGang(turn, row.job)
 }
 function running(turn: Turn, attempt: AttemptRow): void {
   accepted(turn, attempt)

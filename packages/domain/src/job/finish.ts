@@ -57,6 +57,26 @@ export function endAttempt(turn: Turn, id: AttemptId, cause: Cause, detail: stri
     return closeIfOver(turn, attempt.job)
   }
   retrySlot(turn, ended, task, slot, job, stopped)
+  if (job.spec.gang && cause !== 'peer_lost') dissolve(turn, attempt.job)
+}
+
+/** One rank is gone, so what the others do is worth nothing: they end, unbilled, and the gang waits for its seats again. What their agents still say comes too late. */
+function dissolve(turn: Turn, job: JobId): void {
+  if (liveJob(turn, job).row.cancelling) return // it was one time too many: the whole job ends
+  for (const { id, node, session, state } of liveJob(turn, job).attempts) {
+    if (!isLive(state)) continue
+    tell(turn, node, session, state === 'reported' ? { type: 'forget', attempt_id: id } : { type: 'cancel', attempt_id: id, reason: 'peer_lost' })
+    endAttempt(turn, id, 'peer_lost')
+  }
+}
+
+/** All ranks are ready where they are: now. Said again to each that is not known to have heard it. */
+export function startGang(turn: Turn, job: JobId, only?: AttemptId): void {
+  const live = liveJob(turn, job)
+  const ranks = live.tasks.map((task) => { const id = task.slots[0]?.attempt; return id ? liveAttempt(turn, id) : null })
+  const peers = ranks.flatMap((row) => (row?.mesh && isLive(row.state) ? [{ rank: row.task, attempt_id: row.id, ...row.mesh }] : []))
+  if (peers.length < ranks.length || live.row.cancelling) return
+  for (const row of ranks) if (row?.state === 'accepted' && (only === undefined || row.id === only)) tell(turn, row.node, row.session, { type: 'gang_start', attempt_id: row.id, peers })
 }
 
 /**
@@ -67,10 +87,12 @@ const exclusiveWaitMs = (turn: Turn): number => 2 * turn.state.settings.lostMs
 
 function retrySlot(turn: Turn, ended: AttemptRow, task: TaskRow, slot: SlotRow, job: JobRow, stopped: boolean): void {
   // A refused offer cost nobody anything and is no failure of the task; it still waits, so that two nodes cannot refuse it in a tight loop.
-  const counts = ended.cause !== 'seller_refused' && ended.cause !== 'preempted' && ended.cause !== 'platform_fault'
+  const counts = ended.cause !== 'seller_refused' && ended.cause !== 'preempted' && ended.cause !== 'peer_lost' && ended.cause !== 'platform_fault'
   const retries = task.retries + (counts ? 1 : 0)
-  if (retries > job.spec.limits.retries || turn.now >= (job.spec.deadline ?? Infinity)) {
+  // A rank that lost another one waits with it: whether there is another try is decided for the one that was lost.
+  if (retries > job.spec.limits.retries || (turn.now >= (job.spec.deadline ?? Infinity) && ended.cause !== 'peer_lost')) {
     putTask(turn, { ...putSlot(turn, task, ended.slot, { ...slot, state: next(SLOT, slot.state, 'drop', ended.id) }), retries })
+    if (job.spec.gang) dissolve(turn, ended.job)
     return failTask(turn, ended.job, ended.task, ended.cause ?? 'platform_fault')
   }
   const failedOn = CAUSES[ended.cause ?? 'platform_fault'].bears === 'seller' ? [...slot.failedOn.filter((node) => node !== ended.node), ended.node].slice(-8) : slot.failedOn
@@ -100,6 +122,7 @@ function judge(turn: Turn, task: TaskRow): void {
   const { spec } = liveJob(turn, task.job).row
   const reported = task.slots.flatMap((slot) => (slot.state === 'reported' && slot.attempt ? [liveAttempt(turn, slot.attempt)] : []))
   const open = task.slots.filter((slot) => slot.state === 'pending' || slot.state === 'assigned').length
+  if (spec.gang) return judgeGang(turn, task.job)
   if (spec.assurance) { if (open === 0) judgeAssured(turn, task, spec.assurance, reported); return }
   const verdict = agree(reported, open, spec.copies)
   if (verdict.kind === 'wait') return
@@ -109,6 +132,15 @@ function judge(turn: Turn, task: TaskRow): void {
     return failTask(turn, task.job, task.index, 'wrong_result')
   }
   conclude(turn, task, verdict.valid, verdict.invalid)
+}
+
+/** A rank that fails fails the job. Else results wait for one another: should a rank be lost, even the ranks that are done have to be run again with it. */
+function judgeGang(turn: Turn, job: JobId): void {
+  const { tasks } = liveJob(turn, job)
+  const reported = tasks.flatMap((task) => { const slot = task.slots[0]; return slot?.state === 'reported' && slot.attempt ? [{ task, attempt: liveAttempt(turn, slot.attempt) }] : [] })
+  const failed = reported.find(({ attempt }) => attempt.cause !== 'succeeded')
+  if (failed) return conclude(turn, failed.task, [failed.attempt], [])
+  if (reported.length === tasks.length) for (const { task, attempt } of reported) conclude(turn, task, [attempt], [])
 }
 
 /** One result at a time: what has agreed is enough for the bound, or one more owner is asked, who cannot know of it before its own result is committed. */

@@ -23,7 +23,7 @@ export type SlotEventName = 'assign' | 'report' | 'release' | 'finish' | 'drop'
 export const SLOT: Table<SlotState, SlotEventName> = {
   pending: { assign: 'assigned', drop: 'dropped' },
   assigned: { report: 'reported', release: 'pending', finish: 'done', drop: 'dropped' },
-  reported: { finish: 'done', drop: 'dropped' },
+  reported: { finish: 'done', drop: 'dropped', /** A rank's result, when the gang begins again. */ release: 'pending' },
   done: {}, dropped: {},
 }
 

@@ -7,10 +7,10 @@ import type { NodeRow } from '../rows.ts'
 import { EMPTY_CAPACITY } from '../state.ts'
 import type { MarketState } from '../state.ts'
 import { holdsNode } from '../job/lifecycle.ts'
-import { isOpen, obstacles } from './filter.ts'
+import { isNear, isOpen, obstacles } from './filter.ts'
 import type { Requirement } from './requirement.ts'
 
-type Claim = { readonly at: Instant; readonly resources: Resources }
+type Claim = { at: Instant; readonly resources: Resources }
 type Amounts = Pick<Resources, 'cpuMillis' | 'memoryBytes' | 'diskBytes' | 'gpus'>
 type Now = { readonly state: MarketState; readonly now: Instant }
 
@@ -19,29 +19,52 @@ export class Claims {
   get size(): number { return this.#ofNode.size }
   has(node: NodeId): boolean { return this.#ofNode.has(node) }
 
-  /** May this be placed there without delaying whoever the node is kept for? */
-  leave({ state, now }: Now, node: NodeRow, need: Requirement): boolean {
+  /** May this be placed there, so many times, without delaying whoever the node is kept for? */
+  leave({ state, now }: Now, node: NodeRow, need: Requirement, times = 1): boolean {
     const claims = this.#ofNode.get(node.id)
     if (!claims || claims.every(({ at }) => now + need.spec.limits.runMs <= at)) return true
     const used = state.reserved.get(node.id) ?? EMPTY_CAPACITY
-    return fits(node.capacity, [used, need.spec.resources, ...claims.map(({ resources }) => resources)])
+    return fits(node.capacity, [used, ...Array.from({ length: times }, () => need.spec.resources), ...claims.map(({ resources }) => resources)])
   }
 
   /** Claims the node where it can be sure to start first. Nowhere to claim (the only nodes that could are away): then nothing is kept. */
-  make({ state, now }: Now, need: Requirement): void {
-    let best: { node: NodeRow; at: Instant } | null = null
-    for (const node of state.nodes.values()) {
-      if (!isOpen(state, node) || need.avoid.includes(node.id) || need.owners.includes(node.owner) || obstacles(node, need).length > 0) continue
-      const at = this.#roomAt(state, node, need.spec.resources, now)
-      if (at !== null && (!best || at < best.at)) best = { node, at }
-    }
+  make(now: Now, need: Requirement): void {
+    const best = this.#soonest(now, need, () => true)
     if (best) this.keep(best.node.id, best.at, need.spec.resources)
   }
 
-  keep(node: NodeId, at: Instant, resources: Resources): void {
+  /** Claims a seat for every rank of a gang, or nothing. It starts with the last of them: until then whoever is over before may have the others. */
+  makeGang(now: Now, need: Requirement, ranks: number): void {
+    const nodes: NodeRow[] = [], mine: Claim[] = [], { spread } = need.spec.placement
+    while (mine.length < ranks) {
+      const best = this.#soonest(now, need, (node) => spread === undefined || !nodes.some((other) => isNear(node, other, spread)))
+      if (!best) { for (const [node, claims] of this.#ofNode) this.#put(node, claims.filter((claim) => !mine.includes(claim))); return }
+      nodes.push(best.node)
+      mine.push(this.keep(best.node.id, best.at, need.spec.resources))
+    }
+    const at = Math.max(...mine.map((claim) => claim.at))
+    for (const claim of mine) claim.at = at
+  }
+
+  #soonest({ state, now }: Now, need: Requirement, may: (node: NodeRow) => boolean): { node: NodeRow; at: Instant } | null {
+    let best: { node: NodeRow; at: Instant } | null = null
+    for (const node of state.nodes.values()) {
+      if (!isOpen(state, node) || need.avoid.includes(node.id) || need.owners.includes(node.owner) || obstacles(node, need).length > 0 || !may(node)) continue
+      const at = this.#roomAt(state, node, need.spec.resources, now)
+      if (at !== null && (!best || at < best.at)) best = { node, at }
+    }
+    return best
+  }
+
+  keep(node: NodeId, at: Instant, resources: Resources): Claim {
     const claim = { at, resources }, claims = this.#ofNode.get(node)
     if (claims) claims.push(claim)
     else this.#ofNode.set(node, [claim])
+    return claim
+  }
+  #put(node: NodeId, claims: Claim[]): void {
+    if (claims.length > 0) this.#ofNode.set(node, claims)
+    else this.#ofNode.delete(node)
   }
 
   #roomAt(state: MarketState, node: NodeRow, resources: Resources, now: Instant): Instant | null {

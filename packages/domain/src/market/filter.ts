@@ -21,6 +21,7 @@ export function pickDriver(node: NodeRow, need: Requirement): DriverOffer | NoRe
   for (const driver of node.drivers) {
     if (placement.drivers && !placement.drivers.includes(driver.id)) continue
     if (!driver.runtimes.includes(runtime)) { if (reason === 'driver') reason = 'runtime'; continue }
+    if (need.spec.gang && driver.gang !== true) { reason = 'gang'; continue }
     if (strength(driver.level) < strength(placement.minLevel)) { reason = 'level'; continue }
     if (!best || strength(driver.level) < strength(best.level)) best = driver
   }
@@ -134,7 +135,7 @@ export function personalReason(state: MarketState, node: NodeRow, need: Requirem
   if (need.near?.some((other) => isNear(node, other, need.spec.placement.spread))) return 'spread'
   return isLate(state, node, need, now) ? 'deadline' : null
 }
-const isNear = (one: NodeRow, other: NodeRow, spread: JobSpec['placement']['spread']): boolean =>
+export const isNear = (one: NodeRow, other: NodeRow, spread: JobSpec['placement']['spread']): boolean =>
   one.id === other.id || (spread === 'owner' && one.owner === other.owner) || (spread === 'region' && one.region === other.region)
 /** Begun now, it is not expected to be over by its deadline. */
 export function isLate(state: MarketState, node: NodeRow, { spec }: Requirement, now: Instant): boolean {

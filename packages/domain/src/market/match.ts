@@ -8,6 +8,7 @@ import { Claims } from './claims.ts'
 import { displace, takePlaces } from './displace.ts'
 import { obstacles } from './filter.ts'
 import { offer } from './offer.ts'
+import { placeGang } from './place-gang.ts'
 import type { Choice } from './offer.ts'
 import type { Answer, Lane } from './order/fair-queue.ts'
 import type { Seen } from './candidates.ts'
@@ -29,6 +30,7 @@ export function match(turn: Turn): number {
 }
 
 function place(turn: Turn, waiting: Waiting, classKey: string, lane: Lane, claims: Claims): Answer {
+  if (turn.state.jobs.get(waiting.job)?.row.spec.gang) return placeGang(turn, waiting, classKey, lane, claims)
   const wanted = wantedOf(turn, waiting)
   if (!wanted) return 'gone'
   const { job, task, need } = wanted

@@ -1,14 +1,16 @@
 // What will it cost, at most and probably, when could it start, and on how many nodes. A quote binds: the cap it names is the most that will
 // ever be billed, and only nodes that cannot exceed the attempt's cap are taken.
-import { ASSURED_COPIES_MAX, EXTRA_COPIES_MAX, QUOTE_VALID_MS, inputBytes } from '@lumaris/protocol'
+import { ASSURED_COPIES_MAX, GANG_MAX, EXTRA_COPIES_MAX, QUOTE_VALID_MS, inputBytes } from '@lumaris/protocol'
 import type { Instant, JobSpec, Micros, NoReason, QuoteId, Refusal, UserId } from '@lumaris/protocol'
 import type { NodeRow, QuoteRow } from '../rows.ts'
+import { freeOn } from '../state.ts'
 import type { MarketState } from '../state.ts'
 import { emit, refused } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 import { busyReason, costsOn, neverReason } from './filter.ts'
 import type { Requirement } from './requirement.ts'
 import { hourlyOf, priceOf } from '../billing/price.ts'
+import { roomOn, seatsOn } from './place-gang.ts'
 import { startsInMs } from './start-time.ts'
 import { expectedCopies } from '../assurance/enough.ts'
 import { recordOf } from '../assurance/records.ts'
@@ -39,21 +41,26 @@ const ceil = (part: Micros, whole: Micros): Micros => (part + whole - 1n) / whol
 export function estimate(state: MarketState, spec: JobSpec, now: Instant): Estimate {
   const need: Requirement = { spec, attemptCap: 0n, job: '' as Requirement['job'], avoid: [], owners: [] } // no job yet: filters that look at it do not apply
   const refusedBy: Partial<Record<NoReason, number>> = {}
-  const fits: Priced[] = []
+  const fits: Priced[] = [], able: NodeRow[] = []
   for (const node of state.nodes.values()) {
     const reason = node.presence === 'online' || node.presence === 'suspect' ? neverReason(node, need) : 'not_online'
     if (reason) { refusedBy[reason] = (refusedBy[reason] ?? 0) + 1; continue }
     const busy = busyReason(state, node, need, now)
     if (busy) refusedBy[busy] = (refusedBy[busy] ?? 0) + 1
     fits.push(priced(node, need, busy === null))
+    able.push(node)
   }
   fits.sort(byLikely)
+  const ranks = spec.gang ? spec.tasks.length : 1
+  const seats = (room: (node: NodeRow) => number): boolean => !spec.gang || roomOn(able, need, ranks, room) === ranks
+  const fitsAll = seats((node) => seatsOn(node.capacity, need)), freeForAll = fitsAll && seats((node) => (busyReason(state, node, need, now) ? 0 : seatsOn(freeOn(state, node), need)))
+  if (!fitsAll && able.length > 0) refusedBy.gang_room = able.length
   // When nobody can run it, the same request at everybody's prices still tells what it may cost: so it can wait for a node under a fair cap.
-  const reach = (fits.length > 0 ? fits : [...state.nodes.values()].filter((node) => node.will !== 'retired' && node.will !== 'banned').map((node) => priced(node, need, false)).sort(byLikely)).slice(0, NODES_IN_REACH)
+  const reach = (fits.length > 0 ? fits : [...state.nodes.values()].filter((node) => node.will !== 'retired' && node.will !== 'banned').map((node) => priced(node, need, false)).sort(byLikely)).slice(0, Math.max(NODES_IN_REACH, ranks))
   const copies = spec.assurance ? expectedCopies([...new Set(reach.map(({ owner }) => owner))].map((owner) => recordOf(state, owner)), spec.assurance) : { mean: spec.copies, most: spec.copies }
   const likely = (share: number, each: number): Micros => (reach.length === 0 ? 0n : ((reach[Math.min(reach.length - 1, Math.floor(share * reach.length))] as Priced).likely * BigInt(spec.tasks.length) * BigInt(Math.ceil(each * 1000))) / 1000n)
   const attemptCap = reach.reduce((most, fit) => (fit.worst > most ? fit.worst : most), 0n)
-  return { p50: likely(0.5, copies.mean), p90: likely(0.9, copies.most), attemptCap, nodes: fits.length, nodesFree: fits.filter((fit) => fit.free).length, refused: refusedBy }
+  return { p50: likely(0.5, copies.mean), p90: likely(0.9, copies.most), attemptCap, nodes: fitsAll ? fits.length : 0, nodesFree: freeForAll ? fits.filter((fit) => fit.free).length : 0, refused: refusedBy }
 }
 
 /** Asks of a job that no machine could ever meet, whatever joins. */
@@ -77,9 +84,22 @@ export function contradiction(spec: JobSpec, now: Instant): Refusal | null {
   }
   if (spec.interruptible && spec.displace !== undefined) return refused('impossible_request', { reason: 'interruptible work cannot take the place of other interruptible work: leave out displace, or interruptible' })
   if (spec.assurance && spec.copies > 1) return refused('impossible_request', { reason: 'with assurance the market chooses how many copies there are: leave out copies, or assurance' })
+  if (spec.gang) {
+    const wrong = gangConflict(spec)
+    if (wrong) return refused('impossible_request', { reason: wrong })
+  }
   const torn = (placement.where ?? []).find((term) => term.op === 'absent' && (placement.labels[term.label] !== undefined || placement.where?.some((other) => other.label === term.label && other.op !== 'absent' && other.op !== 'not_in')))
   if (torn) return refused('impossible_request', { reason: `the label ${torn.label} is asked for, and asked to be absent` })
   return null
+}
+
+function gangConflict({ tasks, runtime, copies, assurance, interruptible, displace, onFailure, disconnect }: JobSpec): string | null {
+  if (tasks.length < 2 || tasks.length > GANG_MAX) return `a gang has 2 to ${GANG_MAX} ranks, one for each task, and this job has ${tasks.length}`
+  if (runtime !== 'native' && runtime !== 'container') return `a gang runs programs that use its network, and those of the runtime ${runtime} have none: ask for the runtime native`
+  if (copies > 1 || assurance) return 'ranks of a gang have no copies: leave out copies and assurance'
+  if (interruptible || displace !== undefined) return 'a gang neither gives up its place nor takes one: leave out interruptible and displace'
+  if (onFailure === 'finish') return 'a gang ends with the first rank that fails: leave out onFailure'
+  return disconnect === 'wait' ? 'ranks that run cannot wait for one that is cut off: leave out disconnect, or ask for exclusive' : null
 }
 
 function soonest(turn: Turn, spec: JobSpec): { startsInMs?: number } {
@@ -101,7 +121,7 @@ export function quote(turn: Turn, command: QuoteCommand): QuoteRow | Refusal {
     id: turn.id('quo') as QuoteId, buyer: command.buyer, specHash: command.specHash as QuoteRow['specHash'], p50: found.p50.toString(), p90: found.p90.toString(), cap: cap.toString(),
     attemptCap: found.attemptCap.toString(), nodes: found.nodes, nodesFree: found.nodesFree, refused: found.refused, validUntil: turn.now + QUOTE_VALID_MS,
     // While others wait, when it would be their turn is not known well enough to be said.
-    ...(found.nodesFree > 0 ? { startsInMs: 0 } : turn.state.queue.size === 0 ? soonest(turn, command.spec) : {}),
+    ...(found.nodesFree > 0 ? { startsInMs: 0 } : turn.state.queue.size === 0 && !command.spec.gang ? soonest(turn, command.spec) : {}),
   }
   emit(turn, { kind: 'quote', row })
   return row
