@@ -1,12 +1,13 @@
 // A whole market for a test, in this process: the real server on a data directory of its own, real agents with the fake driver, and people with
 // keys. Everything is gone after `stop`.
+import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createLog, seedDemo, startServer } from '@lumaris/server'
 import type { Demo, RunningServer, ServerConfig } from '@lumaris/server'
 import { startAgent } from '@lumaris/agent'
-import type { RunningAgent } from '@lumaris/agent'
+import type { AgentConfig, RunningAgent } from '@lumaris/agent'
 import { createFakeDriver } from '@lumaris/testkit'
 import { GIB } from '@lumaris/protocol'
 import type { Job, JobId, JobSpecInput } from '@lumaris/protocol'
@@ -17,6 +18,8 @@ export type TestMarket = Awaited<ReturnType<typeof startMarket>>
 /** A market's times, a hundredth of the real ones, so that silence is noticed within a second. */
 export const QUICK = { heartbeatMs: 100, suspectMs: 300, lostMs: 600, offerMs: 1_000, resendMs: 100, cancelMs: 500, sliceMs: 200, spotEveryMs: 200, retryBackoffMs: 20, retryBackoffMaxMs: 200 }
 export const QUICK_AGENT = { heartbeatMs: 100, startLeaseMs: 300, selfStopMs: 450, orphanMs: 20_000, tickMs: 100, sealMs: 20 }
+
+const fakeNetwork: NonNullable<AgentConfig['network']> = async () => ({ offer: { public_key: randomBytes(32).toString('base64'), addresses: [] }, join: async () => ({ attach: async () => undefined }), close: async () => undefined })
 
 export async function startMarket(options: { server?: Partial<ServerConfig>; agents?: number } = {}) {
   const dir = mkdtempSync(join(tmpdir(), 'lumaris-market-'))
@@ -37,11 +40,11 @@ export async function startMarket(options: { server?: Partial<ServerConfig>; age
     return { status: response.status, body: parsed, headers: response.headers }
   }
 
-  async function join_(name: string, more: { seller?: number; cpuHour?: number; cpuMillis?: number; spotPercent?: number } = {}): Promise<RunningAgent> {
+  async function join_(name: string, more: { seller?: number; cpuHour?: number; cpuMillis?: number; spotPercent?: number; /** A network of gangs without packets. */ gang?: boolean } = {}): Promise<RunningAgent> {
     const key = demo.sellers[more.seller ?? agents.length % demo.sellers.length]?.key ?? ''
     const { body } = await call(key, 'POST', '/v1/enrolments', { name })
     const agent = await startAgent({
-      server: server.url, dataDir: join(dir, name), token: body.token, name, prices: { cpuHour: String(Math.round((more.cpuHour ?? 1) * 1_000_000)), ...(more.spotPercent === undefined ? {} : { spotPercent: more.spotPercent }) }, drivers: [createFakeDriver()], settings: QUICK_AGENT, stopMs: 1_000,
+      server: server.url, dataDir: join(dir, name), token: body.token, name, prices: { cpuHour: String(Math.round((more.cpuHour ?? 1) * 1_000_000)), ...(more.spotPercent === undefined ? {} : { spotPercent: more.spotPercent }) }, drivers: [createFakeDriver({ gang: more.gang ?? false })], ...(more.gang ? { network: fakeNetwork } : {}), settings: QUICK_AGENT, stopMs: 1_000,
       capacity: { cpuMillis: more.cpuMillis ?? 8000, memoryBytes: 16 * GIB, diskBytes: 100 * GIB, gpus: 0 },
     })
     await agent.ready

@@ -234,19 +234,19 @@ export class Auditor {
   /** Whole or not at all, at every commit; and its results are of one and the same try. */
   #gang(job: JobRow, tasks: readonly TaskRow[], attempts: readonly AttemptRow[]): void {
     const { fail } = this.#bound, live = attempts.filter((attempt) => isLive(attempt.state)).length
-    if (!isTerminal(job.state) && !job.cancelling && live !== 0 && live !== tasks.length) fail('I28', `${live} of the ${tasks.length} ranks of ${job.id} have a seat`, [job.id])
+    if (!isTerminal(job.state) && !job.cancelling && live !== 0 && live !== tasks.length) fail('I29', `${live} of the ${tasks.length} ranks of ${job.id} have a seat`, [job.id])
     if (job.state === 'completed') {
       this.#world.saw('gang completed')
-      if (new Set(attempts.flatMap((attempt) => (attempt.state === 'valid' ? [attempt.offeredAt] : []))).size !== 1) fail('I28', `the results of ${job.id} are not of one try of its gang`, [job.id])
+      if (new Set(attempts.flatMap((attempt) => (attempt.state === 'valid' ? [attempt.offeredAt] : []))).size !== 1) fail('I29', `the results of ${job.id} are not of one try of its gang`, [job.id])
     }
-    if (attempts.some((attempt) => attempt.cause === 'peer_lost' && attempt.billed)) fail('I28', `a rank of ${job.id} was billed although another was lost`, [job.id])
+    if (attempts.some((attempt) => attempt.cause === 'peer_lost' && attempt.billed)) fail('I29', `a rank of ${job.id} was billed although another was lost`, [job.id])
     if (live > 0 && attempts.some((attempt) => attempt.cause === 'peer_lost')) this.#world.saw('gang began again')
   }
   /** A rank begins: the market has named every rank of its gang, once, with this very attempt. */
   gangStarts({ order }: Box, peers: readonly MeshPeer[]): void {
     const ranks = peers.map((peer) => peer.rank)
-    if (ranks.length !== order.gang?.size || ranks.some((rank, i) => rank !== i) || peers[order.gang.rank]?.attempt_id !== order.attempt_id) this.#bound.fail('I28', `${order.attempt_id} begins with ${ranks.join()} of ${order.gang?.size} ranks`, [order.attempt_id])
-    for (const { attempt_id: id } of peers) if (!this.#world.db.attempts.get(id)?.mesh) this.#bound.fail('I28', `${order.attempt_id} begins before it is stored that ${id} is ready`, [id])
+    if (ranks.length !== order.gang?.size || ranks.some((rank, i) => rank !== i) || peers[order.gang.rank]?.attempt_id !== order.attempt_id) this.#bound.fail('I29', `${order.attempt_id} begins with ${ranks.join()} of ${order.gang?.size} ranks`, [order.attempt_id])
+    for (const { attempt_id: id } of peers) if (!this.#world.db.attempts.get(id)?.mesh) this.#bound.fail('I29', `${order.attempt_id} begins before it is stored that ${id} is ready`, [id])
   }
 
   #spread(job: JobRow, attempts: readonly AttemptRow[]): void {

@@ -56,6 +56,8 @@ export type AgentConfig = {
   readonly driverIds?: readonly DriverId[]
   /** Engine, registries and image cache of the container driver. */
   readonly containers?: ContainerSettings
+  /** Instead of the network that joins the ranks of a gang; null: no gangs here. */
+  readonly network?: AttemptPorts['network']
   /** How to find the files of a job, for drivers that keep them elsewhere. */
   readonly collect?: AttemptPorts['collect']
   readonly settings?: Partial<AgentSettings>
@@ -167,7 +169,7 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
     broken(error) { log.error({ error }, 'the agent broke'); void end(`The agent broke: ${saysOf(error)}`, null) },
   })
   const attempts: Attempts = createAttempts({
-    drivers, workDir, blobs, clock, log, say: (message) => runner.say(message), room: () => (journal.trouble === null ? connection.room() : until(() => journal.trouble === null, leaving.signal).catch(() => undefined /* nobody will read on */)),
+    drivers, workDir, blobs, clock, log, network: config.network ?? null, say: (message) => runner.say(message), room: () => (journal.trouble === null ? connection.room() : until(() => journal.trouble === null, leaving.signal).catch(() => undefined /* nobody will read on */)),
     collect: config.collect ?? collectLater,
     input(input) {
       if (input.kind === 'started') events.emit('started', input.attempt)
@@ -203,6 +205,7 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
       case 'send': return connection.send(output.message.type === 'availability_update' ? { ...output.message, cpu_percent: load() } : output.message)
       case 'seal': return connection.send(sealOf(identity, { node: state.node, session: state.session, number: output.number }, output.leaves))
       case 'start': return attempts.start(output.order)
+      case 'join': return attempts.join(output.attempt, output.peers)
       case 'kill': return attempts.kill(output.attempt, output.cause)
       case 'wipe': return attempts.wipe(output.attempt)
     }
@@ -319,7 +322,7 @@ async function provenDrivers(config: AgentConfig, log: Log): Promise<{ drivers: 
   for (const { driver, report } of found) {
     if (!report.usable || (config.driverIds && !config.driverIds.includes(driver.id))) { log.info({ driver: driver.id, reason: report.reason }, 'driver not offered'); continue }
     drivers.set(driver.id, driver)
-    offers.push({ id: driver.id, level: report.level, runtimes: [...report.runtimes], limits: { ...report.limits } })
+    offers.push({ id: driver.id, level: report.level, runtimes: [...report.runtimes], limits: { ...report.limits }, ...(report.gang && config.network !== null ? { gang: true } : {}) })
   }
   if (drivers.size === 0) log.warn({}, 'no isolation driver works on this machine: the node will get no work')
   return { drivers, offers }

@@ -11,8 +11,8 @@ import type { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { AgentInput, SandboxEnd } from '@lumaris/domain'
 import { canonical, inputHash } from '@lumaris/protocol'
-import type { AttemptId, Cause, DriverId, InputFile, JobDispatch, LogMessage, ResultFile, Sha256, Usage } from '@lumaris/protocol'
-import type { ExitReport, IsolationDriver, Sandbox, SandboxSpec } from './drivers/driver.ts'
+import type { AttemptId, Cause, DriverId, GangPlace, InputFile, JobDispatch, LogMessage, MeshOffer, MeshPeer, ResultFile, Sha256, Usage } from '@lumaris/protocol'
+import type { ExitReport, IsolationDriver, Sandbox, SandboxNetwork, SandboxSpec } from './drivers/driver.ts'
 import { BlobMissing, BlobRefused } from './blobs.ts'
 import type { Blobs, Part } from './blobs.ts'
 import type { Clock } from './clock.ts'
@@ -32,12 +32,17 @@ export type AgentDriver = IsolationDriver & { needsWorkDir?(job: { readonly comm
 /** A file that a job left in its directory. */
 export type FoundFile = { readonly path: string; readonly size: number; readonly sha256: string; open(from?: number): Readable | Promise<Readable> }
 
+/** The private network of a gang, as one rank of it has it: ready when it is made, joined when all ranks are. */
+export type RankNetwork = { readonly offer: MeshOffer; join(place: GangPlace, peers: readonly MeshPeer[]): Promise<SandboxNetwork>; close(): Promise<void> }
+
 export type AttemptPorts = {
   readonly drivers: ReadonlyMap<DriverId, AgentDriver>; readonly workDir: string; readonly blobs: Blobs; readonly clock: Clock; readonly log: Log
   /** Walks a work directory that its job may have filled with anything. */
   readonly collect: (root: string) => AsyncIterable<FoundFile>
   readonly input: (input: AgentInput) => void
   readonly say: (message: LogMessage) => void
+  /** Null where gangs cannot be joined. */
+  readonly network: ((order: JobDispatch) => Promise<RankNetwork>) | null
   /** Whether more output can go out just now; see PipeOptions.room. */
   readonly room: () => Promise<void> | null
   /** Resolves when the lease is young enough to start something under it; null when it is now. */
@@ -45,6 +50,8 @@ export type AttemptPorts = {
 }
 export interface Attempts {
   start(order: JobDispatch): void
+  /** A rank's gang begins. Said more than once, the first time counts. */
+  join(id: AttemptId, peers: readonly MeshPeer[]): void
   kill(id: AttemptId, cause: Cause): void
   wipe(id: AttemptId): void
   /** All that runs stands still, and its meter with it; nothing is started meanwhile. Resolves when it is so. What cannot be made to stand is given back. */
@@ -62,7 +69,7 @@ export interface Attempts {
 export type AttemptNow = { readonly id: AttemptId; readonly order: JobDispatch; readonly state: 'starting' | 'running' | 'frozen' | 'ending'; readonly runMs: number; readonly frozenMs: number; readonly cpuMs: number; readonly memoryBytes: number; readonly outBytes: number }
 
 type Attempt = {
-  readonly order: JobDispatch; readonly stop: AbortController
+  readonly order: JobDispatch; readonly stop: AbortController; readonly peers: PromiseWithResolvers<readonly MeshPeer[]>; network: RankNetwork | null
   killed: Cause | null; sandbox: Sandbox | null; pipes: { stdout: LogPipe | Capture; stderr: LogPipe } | null
   startedAt: number; pausedAt: number | null; pausedMs: number; polling: boolean; settling: Promise<void> | null; cpuMs: number; memoryBytes: number
 }
@@ -105,6 +112,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
       ports.log.error({ ...log, error }, 'the attempt broke on this node')
       return endOf(attempt, { cause: 'driver_failed', detail: 'the attempt could not be run on this node' }) // the log has the rest
     })
+    await attempt.network?.close().catch(failed(order.attempt_id, 'the network of the gang could not be taken down'))
     if (order.stdout !== undefined) await rm(stdoutOf(order.attempt_id), { force: true }).catch(failed(order.attempt_id, 'the output file could not be removed; the next start of the agent tries again'))
     attempts.delete(order.attempt_id)
     ports.log.info({ ...log, cause: end.cause, exitCode: end.exitCode, runMs: end.usage.runMs }, 'attempt ended')
@@ -123,13 +131,14 @@ export function createAttempts(ports: AttemptPorts): Attempts {
       const { cause, detail } = meaningOf({ cause: obstacle.cause, code: null, usage: NO_USAGE, ...(obstacle.detail === undefined ? {} : { detail: obstacle.detail }) }, null)
       throw new Ended(cause, detail ?? 'the job could not be prepared')
     }
+    const network = order.gang ? await meet(attempt, order.gang) : null
     for (let waits = frozen?.promise ?? ports.freshLease(attempt.stop.signal); waits; waits = frozen?.promise ?? ports.freshLease(attempt.stop.signal)) {
       await Promise.race([waits, stopped(attempt.stop.signal)])
       if (attempt.killed) break
     }
     if (attempt.killed) throw new Stopped()
 
-    const sandbox = await driver.start(spec)
+    const sandbox = await driver.start(network ? { ...spec, network } : spec)
     attempt.sandbox = sandbox
     attempt.startedAt = ports.clock.now()
     const { stdout, stderr } = sandbox
@@ -143,6 +152,17 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     await pipesClosed(attempt)
     attempt.sandbox = null
     return conclude(attempt, exit, runMs)
+  }
+
+  /** A rank that has all it needs says so, and waits for the others. */
+  async function meet(attempt: Attempt, gang: GangPlace): Promise<SandboxNetwork> {
+    const { order } = attempt
+    if (!ports.network) throw new Ended('driver_failed', 'this node cannot join the network of a gang')
+    attempt.network = await ports.network(order)
+    ports.input({ kind: 'ready', attempt: order.attempt_id, mesh: attempt.network.offer })
+    const peers = await Promise.race([attempt.peers.promise, stopped(attempt.stop.signal)])
+    if (!peers || attempt.killed) throw new Stopped()
+    return attempt.network.join(gang, peers)
   }
 
   const pipe = (attempt: Attempt, stream: 'stdout' | 'stderr', from: Sandbox['stdout']): LogPipe => pipeLog(from, {
@@ -272,11 +292,12 @@ export function createAttempts(ports: AttemptPorts): Attempts {
 
   return {
     start(order) {
-      const attempt: Attempt = { order, stop: new AbortController(), killed: null, sandbox: null, pipes: null, startedAt: -Infinity, pausedAt: null, pausedMs: 0, polling: false, settling: null, cpuMs: 0, memoryBytes: 0 }
+      const attempt: Attempt = { order, stop: new AbortController(), peers: Promise.withResolvers(), network: null, killed: null, sandbox: null, pipes: null, startedAt: -Infinity, pausedAt: null, pausedMs: 0, polling: false, settling: null, cpuMs: 0, memoryBytes: 0 }
       attempts.set(order.attempt_id, attempt)
       ports.log.debug({ attempt: order.attempt_id, job: order.job_id, driver: order.driver }, 'attempt accepted')
       track(run(attempt))
     },
+    join(id, peers) { attempts.get(id)?.peers.resolve(peers) },
     kill(id, cause) {
       const attempt = attempts.get(id)
       if (attempt && !attempt.killed) track(kill(attempt, cause).catch(failed(id, 'the sandbox could not be stopped')))

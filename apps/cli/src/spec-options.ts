@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { text as readAll } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import { Option } from 'commander'
-import { Assurance, DriverId, JobSpec, LEVELS, Runtime } from '@lumaris/protocol'
+import { Assurance, DriverId, GANG_MAX, JobSpec, LEVELS, Runtime } from '@lumaris/protocol'
 import type { JobSpecInput, LabelTerm } from '@lumaris/protocol'
 import type { Context } from './context.ts'
 import { CliError, EXIT } from './failures.ts'
@@ -14,7 +14,7 @@ import { asIs, collect, parseAmount, parseDeadline, parseCores, parseCount, pars
 export type SpecOptions = {
   spec?: string; name?: string; runtime?: string; image?: string; cpus?: number; memory?: number; disk?: number; gpus?: number; time?: number; queueTime?: number; expect?: number
   file?: string[]; auto: boolean; out?: string[]; env?: (readonly [string, string])[]; each?: string[]; region?: string[]; residency?: string[]; where?: LabelTerm[]; gpuModel?: string[]; gpuMemory?: number; label?: (readonly [string, string])[]
-  deadline?: (now: number) => number; interruptible?: bigint | true; displace?: bigint; spread?: string; trust?: string; level?: string; driver?: string[]; copies?: number; assurance?: string; retries?: number; priority?: number
+  deadline?: (now: number) => number; interruptible?: bigint | true; displace?: bigint; spread?: string; trust?: string; level?: string; driver?: string[]; copies?: number; assurance?: string; retries?: number; priority?: number; gang?: number
 }
 
 export function addSpecOptions(command: Command): Command {
@@ -48,6 +48,7 @@ export function addSpecOptions(command: Command): Command {
     .addOption(new Option('--trust <trust>', 'only nodes that have shown it').choices(['known', 'trusted']))
     .addOption(new Option('--level <level>', 'how strong the wall around it must be').choices(LEVELS))
     .addOption(new Option('--driver <driver>', 'only these ways to isolate (repeatable)').choices(DriverId.options).argParser(collect(asIs)))
+    .addOption(new Option('--gang <ranks>', 'run so many at once or none, joined by a private network: RANK, WORLD_SIZE, MASTER_ADDR tell them apart').argParser(parseCount).conflicts(['copies', 'assurance']))
     .option('--copies <count>', 'run on so many nodes of different owners, and compare', parseCount)
     .addOption(new Option('--assurance <share>', 'at most this share of accepted results may be wrong; the market chooses how many nodes are asked').choices(Assurance.options).conflicts('copies'))
     .option('--retries <count>', 'tries after an end that is not the program’s fault (5)', parseCount)
@@ -60,13 +61,15 @@ export type LocalSpec = { readonly spec: JobSpecInput; readonly files: readonly 
 export async function specOf(context: Context, words: readonly string[], options: SpecOptions): Promise<LocalSpec> {
   const base = options.spec === undefined ? {} : await readSpec(context, options.spec)
   const command = words.length > 0 ? [...words] : base.command
+  if (options.gang !== undefined && (options.gang < 2 || options.gang > GANG_MAX)) throw new CliError(`A gang of ${options.gang} cannot be`, `A gang has 2 to ${GANG_MAX} ranks.`, EXIT.usage)
+  if (options.gang !== undefined && options.each && options.each.length !== options.gang) throw new CliError(`--each names ${options.each.length} tasks, and the gang has ${options.gang} ranks`, 'Name one for each rank, or leave out --each.', EXIT.usage)
   if (!command || command.length === 0) throw new CliError('There is no program to run', 'Put it after two dashes: lumaris run -- python3 analyse.py', EXIT.usage)
   const { resources = {}, limits = {}, placement = {} } = base
   const spec = defined({
     ...base, command, name: options.name ?? base.name, image: options.image ?? base.image, runtime: (options.runtime as Runtime | undefined) ?? base.runtime ?? ((options.image ?? base.image) === undefined ? undefined : 'container'), outputs: options.out ?? base.outputs, copies: options.copies ?? base.copies, assurance: (options.assurance as Assurance | undefined) ?? base.assurance,
     priority: options.priority ?? base.priority, expectedMs: options.expect ?? base.expectedMs, deadline: options.deadline?.(context.io.now()) ?? base.deadline,
     interruptible: options.interruptible === undefined ? base.interruptible : options.interruptible === true ? {} : { bidHour: options.interruptible.toString() }, displace: options.displace?.toString() ?? base.displace, env: options.env ? { ...base.env, ...Object.fromEntries(options.env) } : base.env,
-    tasks: options.each?.map((argument) => ({ args: [argument] })) ?? base.tasks,
+    tasks: options.each?.map((argument) => ({ args: [argument] })) ?? (options.gang === undefined ? base.tasks : Array.from({ length: options.gang }, (_, rank) => base.tasks?.[rank] ?? {})), gang: options.gang === undefined ? base.gang : (true as const),
     resources: defined({ ...resources, cpuMillis: options.cpus ?? resources.cpuMillis, memoryBytes: options.memory ?? resources.memoryBytes, diskBytes: options.disk ?? resources.diskBytes, gpus: options.gpus ?? resources.gpus ?? (options.gpuModel || options.gpuMemory !== undefined ? 1 : undefined), gpuModels: options.gpuModel ?? resources.gpuModels, gpuMemoryBytes: options.gpuMemory ?? resources.gpuMemoryBytes }),
     limits: defined({ ...limits, runMs: options.time ?? limits.runMs, queueMs: options.queueTime ?? limits.queueMs, retries: options.retries ?? limits.retries }),
     placement: defined({

@@ -19,7 +19,7 @@ type ExitCause = 'exit' | 'memory' | 'wall' | 'pids' | 'disk' | 'output' | 'kill
 type Exit = { cause: ExitCause; code: number | null; signal?: string; usage: Usage; detail?: string }
 type Spec = {
   attemptId: string; runtime: 'native' | 'javascript' | 'python'; command: readonly string[]; env: Readonly<Record<string, string>>; workDir: string
-  limits: { cpuMillis: number; memoryBytes: number; pids: number; diskBytes: number; outputBytes: number; wallMs: number; openFiles: number }; stdin?: Uint8Array
+  limits: { cpuMillis: number; memoryBytes: number; pids: number; diskBytes: number; outputBytes: number; wallMs: number; openFiles: number }; stdin?: Uint8Array; network?: { attach(pid: number): Promise<void> }
 }
 const LIMITS = ['memory', 'wall', 'pids', 'disk', 'output'] as const
 const MEMORY = 8 * 1024 * 1024
@@ -30,7 +30,7 @@ ENDED.resume()
 const quiet = (): Readable => new Readable({ read() { /* it is pushed when it is printed */ } })
 
 const FILES = new Set(['fake:write', 'fake:cat'])
-export type FakeDriverOptions = { readonly id?: 'fake'; readonly level?: 'language' | 'namespace' | 'kernel' | 'vm' }
+export type FakeDriverOptions = { readonly id?: 'fake'; readonly level?: 'language' | 'namespace' | 'kernel' | 'vm'; /** It says that it can join gangs; what it runs has no network all the same. */ readonly gang?: boolean }
 
 export function createFakeDriver(options: FakeDriverOptions = {}) {
   const level = options.level ?? 'namespace'
@@ -43,11 +43,12 @@ export function createFakeDriver(options: FakeDriverOptions = {}) {
     get starts() { return starts },
     needsWorkDir: (job: { readonly command: readonly string[] }): boolean => job.command.some((word) => FILES.has(word)),
     probe: async () => ({
-      usable: true, level, evidence: {}, runtimes: ['native' as const, 'javascript' as const, 'python' as const],
+      usable: true, level, gang: options.gang ?? false, evidence: {}, runtimes: ['native' as const, 'javascript' as const, 'python' as const],
       limits: { cpu: 'hard' as const, memory: 'hard' as const, pids: 'hard' as const, disk: 'hard' as const, net: 'hard' as const, wall: 'hard' as const, output: 'hard' as const },
     }),
     async start(job: Spec): Promise<FakeSandbox> {
       if (job.command[0] === 'fake:fail-start') throw new Error('the fake driver was told not to start')
+      await job.network?.attach(process.pid)
       starts++
       const sandbox = new FakeSandbox(job, () => live.delete(sandbox))
       live.add(sandbox)

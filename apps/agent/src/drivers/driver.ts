@@ -9,6 +9,8 @@ export type Proof = 'hard' | 'soft' | 'none'
 export type ProbeReport = {
   readonly usable: boolean; readonly level: Level; readonly reason?: string; readonly evidence: Readonly<Record<string, string>>
   readonly limits: Readonly<Record<LimitName, Proof>>; readonly runtimes: readonly Runtime[]
+  /** It can join a sandbox to the network of a gang: one was, and heard of nothing else. */
+  readonly gang?: boolean
 }
 export type SandboxLimits = {
   readonly cpuMillis: number; readonly memoryBytes: number; readonly pids: number; readonly diskBytes: number
@@ -26,7 +28,11 @@ export type SandboxSpec = {
   /** A directory of the agent's, with the inputs in it: the job's working directory. Outputs are found in it after the end. */
   readonly workDir: string
   readonly limits: SandboxLimits; readonly stdin?: Uint8Array
+  /** What it can reach besides its own loopback. A driver that has not said `gang` in its report refuses it. */
+  readonly network?: SandboxNetwork
 }
+/** `attach` is told the id of a process in the sandbox's own network namespace, before the program starts; the program starts when it resolves. */
+export type SandboxNetwork = { attach(pid: number): Promise<void> }
 export type SandboxUsage = { readonly cpuMs: number; readonly memoryBytes: number; readonly memoryPeakBytes: number; readonly diskBytes: number; readonly outBytes: number }
 export type ExitCause = 'exit' | 'memory' | 'wall' | 'pids' | 'disk' | 'output' | 'killed' | 'image' | 'driver'
 export type ExitReport = { readonly cause: ExitCause; readonly code: number | null; readonly signal?: string; readonly usage: SandboxUsage; readonly detail?: string }

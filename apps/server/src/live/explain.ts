@@ -1,5 +1,5 @@
 // Why here, why waiting, and what would help. Placed attempts tell what was decided and kept; waiting work is asked about now.
-import { busyReason, changesThatHelp, isTerminal, neighbours, obstacles, requirementOf, whyNot } from '@lumaris/domain'
+import { busyReason, changesThatHelp, gangRoom, isTerminal, neighbours, obstacles, requirementOf, whyNot } from '@lumaris/domain'
 import type { AttemptRow, JobRow, NodeRow, Step } from '@lumaris/domain'
 import type { Explanation, NoReason, NodeExplanation } from '@lumaris/protocol'
 import { formatCredits } from '@lumaris/protocol'
@@ -33,7 +33,8 @@ export async function explain(app: App, job: JobRow): Promise<Explanation> {
   const changes = changesThatHelp(state, need, app.now()).map(({ steps, nodes: count, startsInMs, likely, attemptCap }) => ({
     change: steps.map(changeText).join(', and '), steps: [...steps], nodes: count, ...(startsInMs === null ? {} : { startsInMs }), likely: likely.toString(), attemptCap: attemptCap.toString(),
   }))
-  const summary = nodes.length === 0 && state.nodes.size > 0 ? 'It is next in line.' : state.nodes.size === 0 ? 'No node has joined this market yet.' : `None of ${state.nodes.size} nodes can take it now.`
+  const gang = live && job.spec.gang ? gangRoom(state, live, app.now()) : null
+  const summary = gang && state.nodes.size > 0 ? (gang.seats < gang.ranks ? `Its ${gang.ranks} ranks start together, and there are seats for ${gang.seats} of them now.` : 'There are seats for all its ranks: it is next in line.') : nodes.length === 0 && state.nodes.size > 0 ? 'It is next in line.' : state.nodes.size === 0 ? 'No node has joined this market yet.' : `None of ${state.nodes.size} nodes can take it now.`
   return { job: job.id, state: job.state, placed, summary, waiting: { tasks: waits, nodes: nodes.slice(0, 200), changes } }
 }
 

@@ -101,7 +101,7 @@ test('a rank that does not take its offer up dissolves the gang before anything 
   const id = gang(2), all = orders(), [one] = all as [JobDispatch]
   say(one, 'accepted'); ready(one)
   market.pass(21_000)
-  expect(causes().map(([, state, cause]) => [state, cause]).toSorted()).toEqual([['ended', 'peer_lost'], ['ended', 'seller_refused']])
+  expect(causes().map(([, state, cause]) => [state, cause])).toEqual(expect.arrayContaining([['ended', 'peer_lost'], ['ended', 'seller_refused']]))
   market.pass(1_000)
   expect(orders().map((order) => [order.job_id, order.fence])).toEqual([[id, 2], [id, 2]])
 })
@@ -127,7 +127,7 @@ test('one time too many, or past the deadline, the job ends and nobody is billed
     market.now += 6 * MINUTE
     say(all[1] as JobDispatch, 'stopped', { cause: 'seller_reclaimed' })
     expect(market.job(id)).toMatchObject({ state: 'failed', cause: 'seller_reclaimed', cost: 0n, refunded: market.job(id)?.cap })
-    expect([...market.state.attempts.values()].map((attempt) => attempt.cause).toSorted()).toEqual(['peer_lost', 'peer_lost', 'seller_reclaimed'])
+    expect([...market.state.attempts.values()].map(({ task, cause }) => [task, cause])).toEqual([0, 1, 2].map((rank) => [rank, rank === all[1]?.gang?.rank ? 'seller_reclaimed' : 'peer_lost']))
   }
 })
 
