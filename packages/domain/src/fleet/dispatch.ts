@@ -31,7 +31,7 @@ export function dispatchOf(job: JobRow, attempt: AttemptRow): JobDispatch {
       // Work with effects outside can pass this on: whoever receives it refuses a smaller one.
       LUMARIS_FENCE: String(attempt.fence),
     },
-    inputs: [...spec.inputs, ...(task.inputs ?? [])], outputs: spec.outputs, ...(spec.stdout === undefined ? {} : { stdout: spec.stdout }), resources: spec.resources, limits: spec.limits, prices: attempt.prices,
+    inputs: [...spec.inputs, ...(job.parents?.files ?? []), ...(task.inputs ?? [])], outputs: spec.outputs, ...(spec.stdout === undefined ? {} : { stdout: spec.stdout }), resources: spec.resources, limits: spec.limits, prices: attempt.prices,
     attempt_cap: job.attemptCap.toString(), disconnect: spec.disconnect, terms,
   }
 }
