@@ -429,6 +429,7 @@ function outlineOf(state: MarketState, now: number): Record<string, string> {
     enrolments: sorted([...state.enrolments.values()].filter((row) => row.expiresAt >= now).map(text)),
     reserved: sorted([...state.reserved].filter(([, capacity]) => !isNone(capacity)).map(text)),
     slotsByBuyer: sorted([...state.slotsByBuyer].map(text)),
+    children: sorted([...state.children].map(([parent, ids]) => `${parent} ${[...ids].sort().join(' ')}`)), waitingByBuyer: sorted([...state.waitingByBuyer].map(text)),
     attemptsByNode: sorted([...state.attemptsByNode].map(([node, ids]) => `${node} ${[...ids].sort().join(' ')}`)),
   }
 }
