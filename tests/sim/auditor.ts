@@ -3,7 +3,7 @@
 //
 // The invariants have numbers; docs/benchmarks/mutations.md says what each means. I17 (an order book that is never crossed) does not apply: there
 // is no book.
-import { ATTEMPT, JOB, SLOT, TASK, busyReason, gangRoom, holdsNode, isLive, isTerminal, neighbours, neverReason, requirementOf, termsOf, worstCost } from '@lumaris/domain'
+import { ATTEMPT, JOB, SLOT, TASK, busyReason, gangRoom, holdsNode, isLive, isOpen, isTerminal, neighbours, neverReason, requirementOf, termsOf, worstCost } from '@lumaris/domain'
 import type { AttemptRow, JobRow, MarketState, NodeRow, SlotRow, TaskRow, TickRow } from '@lumaris/domain'
 import { CAUSES, account, canonical, isExternal, isRefusal, slotId, taskId } from '@lumaris/protocol'
 import type { Capacity, JobEvent, MeshPeer, NodeId } from '@lumaris/protocol'
@@ -99,11 +99,21 @@ export class Auditor {
     }
     if (row.evidence && !before?.evidence) world.saw('late result kept as evidence')
     if (row.state === 'invalid') world.saw('result invalid')
+    if (!before) this.#parents(row)
     if (!before) { if (row.state !== 'offered') fail('I11', `${row.id} begins as ${row.state}`, [row.id]); return }
     if (!moves(ATTEMPT, before.state, row.state)) fail('I11', `${row.id} goes from ${before.state} to ${row.state}`, [row.id])
     if (before.fence !== row.fence || before.node !== row.node || before.job !== row.job || before.slot !== row.slot || before.prices !== row.prices) fail('I11', `${row.id} is another attempt now`, [row.id])
     if (row.session < before.session || row.leaseGen < before.leaseGen || row.tickSeq < before.tickSeq) fail('I9', `${row.id} goes back in session, lease or ticks`, [row.id])
     if (before.billed !== null && row.billed !== before.billed) fail('I6', `${row.id} is billed again`, [row.id])
+  }
+
+  /** I30: nothing of a job is offered before all that it comes after have completed. */
+  #parents(row: AttemptRow): void {
+    const { db } = this.#world, job = db.jobs.get(row.job)
+    for (const { job: parent } of job?.spec.after ?? []) {
+      if (db.jobs.get(parent)?.state !== 'completed') this.#bound.fail('I30', `${row.id} of ${row.job} is offered while its parent ${parent} is ${db.jobs.get(parent)?.state}`, [row.job, parent])
+      this.#world.saw('child ran after its parents')
+    }
   }
 
   #node(before: NodeRow | undefined, row: NodeRow): void {
@@ -122,6 +132,7 @@ export class Auditor {
       if (row.state === 'completed') world.saw('job completed')
       if (row.state === 'failed') world.saw('job failed')
       if (row.state === 'failed' && (world.db.jobs.get(row.job)?.tasksDone ?? 0) > 0 && world.db.jobs.get(row.job)?.spec.onFailure === 'finish') world.saw('the rest finished after a failure')
+      if (row.cause === 'parent_failed') world.saw('child ended with its parent')
       if (row.state === 'cancelled') world.saw('job cancelled')
       if (row.state === 'expired') { world.saw('job expired'); if (row.at >= (world.db.jobs.get(row.job)?.spec.deadline ?? Infinity)) world.saw('deadline missed') }
     }
@@ -156,7 +167,7 @@ export class Auditor {
     if (isTerminal(job.state)) {
       if (escrow !== 0n) fail('I5a', `${id} is ${job.state} and its escrow holds ${escrow}`, [id])
       if (seats > 0 || attempts.some((attempt) => isLive(attempt.state))) fail('I11', `${id} is ${job.state} and something of it is still open`, [id])
-      if (tasks.some((task) => task.state === 'queued' || task.state === 'running')) fail('I11', `${id} is ${job.state} and a task of it is open`, [id])
+      if (tasks.some((task) => isOpen(task.state))) fail('I11', `${id} is ${job.state} and a task of it is open`, [id])
       if (job.state === 'completed' && tasks.some((task) => task.state !== 'done')) fail('I11', `${id} is completed and not all its tasks are done`, [id])
       if (job.cost + job.refunded !== job.cap) fail('I8b', `${id} has a cap of ${job.cap} and paid ${job.cost} + ${job.refunded}`, [id])
     } else {
@@ -187,7 +198,7 @@ export class Auditor {
     if (slot.state === 'assigned' && !(only && holdsNode(only.state))) fail('I14', `slot ${name} is assigned and nothing holds it`, [task.job])
     if (slot.state === 'reported' && only?.state !== 'reported') fail('I14', `slot ${name} is reported and no result waits`, [task.job])
     if (only && slot.state !== 'assigned' && slot.state !== 'reported') fail('I8', `${only.id} is live and slot ${name} is ${slot.state}`, [only.id, task.job])
-    if (slot.state === 'pending' && task.state !== 'queued' && task.state !== 'running') fail('I14', `slot ${name} waits in a task that is ${task.state}`, [task.job])
+    if (slot.state === 'pending' && !isOpen(task.state)) fail('I14', `slot ${name} waits in a task that is ${task.state}`, [task.job])
   }
 
   #attemptAfter(job: JobRow, attempt: AttemptRow): void {
@@ -355,7 +366,7 @@ export class Auditor {
   #waiting(writer: Writer): void {
     const { state, waits } = writer, { fail } = this.#bound
     for (const live of state.jobs.values()) for (const task of live.tasks) task.slots.forEach((slot, index) => {
-      if (slot.state !== 'pending' || live.row.cancelling) return
+      if (slot.state !== 'pending' || live.row.cancelling || task.state === 'waiting') return
       if (live.row.spec.gang && task.index > 0) return // rank 0 waits for all of them
       const key = waitKey({ job: live.row.id, task: task.index, slot: index, fence: slot.fence })
       // Sold every half minute: it need not have what is free this moment, but must stand where the next sale looks.
@@ -443,6 +454,7 @@ function outlineOf(state: MarketState, now: number): Record<string, string> {
     enrolments: sorted([...state.enrolments.values()].filter((row) => row.expiresAt >= now).map(text)),
     reserved: sorted([...state.reserved].filter(([, capacity]) => !isNone(capacity)).map(text)),
     slotsByBuyer: sorted([...state.slotsByBuyer].map(text)),
+    children: sorted([...state.children].map(([parent, ids]) => `${parent} ${[...ids].sort().join(' ')}`)), waitingByBuyer: sorted([...state.waitingByBuyer].map(text)),
     attemptsByNode: sorted([...state.attemptsByNode].map(([node, ids]) => `${node} ${[...ids].sort().join(' ')}`)),
   }
 }

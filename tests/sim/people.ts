@@ -2,6 +2,7 @@
 // change their mind, run out of money; sellers pause, change prices, and one of them cheats.
 import { GIB, JobSpec, PriceSheet, canonical, isRefusal } from '@lumaris/protocol'
 import type { JobId, JobSpecInput, QuoteId, UserId } from '@lumaris/protocol'
+import { isTerminal } from '@lumaris/domain'
 import type { Command, NodeRow, Submitted } from '@lumaris/domain'
 import { Client } from './client.ts'
 import { Machine } from './machine.ts'
@@ -79,7 +80,11 @@ export class Buyer {
 
   #submit(spec: JobSpec, quote: QuoteId | null): void {
     const { chance } = this.#world
-    const specHash = sha256(canonical(spec)), n = this.#made++
+    const n = this.#made++
+    // Every fourth comes after others of the same buyer, chosen by counting, so that the draws of old seeds stay what they were. A quote is for what was asked.
+    const after = quote === null && n % 4 === 3 ? [...new Set([this.#jobs.at(-1), ...(n % 8 === 7 ? [this.#jobs[n % this.#jobs.length]] : [])])].flatMap((job) => (job ? [{ job }] : [])) : []
+    if (after.length > 0) spec = { ...spec, after }
+    const specHash = sha256(canonical(spec))
     const byKey = chance.happens(0.4)
     const cap = quote === null ? chance.weighted({ none: 60, fair: 25, low: 8, tiny: 7 }) : 'none'
     const amount = cap === 'none' ? null : cap === 'tiny' ? BigInt(spec.tasks.length * seatsOf(spec) - 1) : cap === 'low' ? 500n : BigInt(chance.between(200_000, 1_000_000))
@@ -93,9 +98,12 @@ export class Buyer {
   }
 
   #ask(sent: Submit): void {
-    this.#client.ask(sent, (answer) => {
+    // As the server does: parents that have ended are read from the tables with each try.
+    const ended = (sent.spec.after ?? []).flatMap(({ job }) => { const row = this.#world.db.jobs.get(job); return row && isTerminal(row.state) ? [{ job, buyer: row.buyer, state: row.state, tasks: row.tasksTotal, files: [] }] : [] })
+    this.#client.ask(ended.length > 0 ? { ...sent, ended } : sent, (answer) => {
       const { world } = this.#client
       if (isRefusal(answer)) {
+        if (answer.refusal === 'parent_failed' || answer.refusal === 'parent_not_found') world.saw('submit refused: parent')
         if (answer.refusal === 'insufficient_funds') { world.saw('submit refused: funds'); if (world.chance.happens(0.7)) this.#topup(1_000_000n) }
         if (answer.refusal === 'cap_too_low') world.saw('submit refused: cap')
         if (answer.refusal === 'idempotency_conflict') world.saw('submit conflict')
@@ -105,6 +113,7 @@ export class Buyer {
       const { job, replayed } = answer as Submitted
       if (replayed) { world.saw('submit replayed'); return }
       if (sent.quote) world.saw('submit with quote')
+      if (job.parents) world.saw(job.parents.readyAt === null ? 'child waited for a parent' : 'child of an ended parent')
       this.#jobs.push(job.id)
       if (this.#jobs.length > 40) this.#jobs.shift()
       if (world.chance.happens(0.12)) world.time.after(world.chance.between(100, 120_000), () => this.#cancel(job.id))

@@ -7,6 +7,7 @@ import { queueSlot } from './state.ts'
 import { liveJob, putJob, record } from './turn.ts'
 import type { Turn } from './turn.ts'
 import { holdsNode, isTerminal } from './job/lifecycle.ts'
+import { queuedSince, waitsForParents } from './job/waiting.ts'
 import { endAttempt, failTask, stopAll } from './job/finish.ts'
 import { watchNodes } from './fleet/liveness.ts'
 import { lookForStanding } from './market/standing.ts'
@@ -73,17 +74,17 @@ function overrun(turn: Turn, timer: Timer): void {
   endAttempt(turn, attempt.id, 'driver_failed', 'it ran over its time limit and the node did not end it')
 }
 
-/** No node was found in the time the job was willing to wait: since it was made, or since the last of its attempts was over; or by its deadline. */
+/** No node was found in the time the job was willing to wait: since it was made, since its parents had completed, or since the last of its attempts was over; or by its deadline. */
 function expire(turn: Turn, timer: Timer): void {
   const id = timer.id as JobId, live = turn.state.jobs.get(id)
   if (!live || isTerminal(live.row.state) || live.row.cancelling) return
   const runs = live.attempts.some((attempt) => holdsNode(attempt.state))
-  const since = live.attempts.reduce((latest, attempt) => Math.max(latest, attempt.endedAt ?? 0), runs ? turn.now : live.row.createdAt)
-  const { deadline = Infinity, limits } = live.row.spec, due = since + limits.queueMs
+  const since = live.attempts.reduce((latest, attempt) => Math.max(latest, attempt.endedAt ?? 0), runs ? turn.now : queuedSince(live.row))
+  const { deadline = Infinity, limits } = live.row.spec, due = waitsForParents(live.row) ? Infinity : since + limits.queueMs
   const late = deadline <= turn.now ? live.tasks.filter((task) => task.slots.some((slot) => slot.state === 'pending')) : []
   // Some of it runs, but all of it cannot be had by then any more: so much is billed as was used.
   if (late.length > 0 && runs) { for (const task of late) if (!isTerminal(liveJob(turn, id).row.state)) failTask(turn, id, task.index, 'queue_timeout'); return }
-  if (late.length === 0 && due > turn.now) { turn.state.timers.push(deadline > turn.now ? Math.min(due, deadline) : due, timer); return }
+  if (late.length === 0 && due > turn.now) { const at = deadline > turn.now ? Math.min(due, deadline) : due; if (at < Infinity) turn.state.timers.push(at, timer); return }
   putJob(turn, { ...live.row, cancelling: true, cause: 'queue_timeout' })
   record(turn, id, { type: 'cancelling', state: live.row.state, cause: 'queue_timeout' })
   stopAll(turn, id, 'queue_timeout')
@@ -93,7 +94,7 @@ function expire(turn: Turn, timer: Timer): void {
 function stepDown(turn: Turn, timer: Timer): void {
   const id = timer.id as JobId, live = turn.state.jobs.get(id), rung = timer.task
   const step = live?.row.spec.fallback?.[rung]
-  if (!live || !step || live.row.rung !== rung || isTerminal(live.row.state) || live.row.cancelling) return
+  if (!live || !step || live.row.rung !== rung || waitsForParents(live.row) || isTerminal(live.row.state) || live.row.cancelling) return
   if (!live.tasks.some((task) => task.slots.some((slot) => slot.state === 'pending'))) { turn.state.timers.push(turn.now + step.afterMs, timer); return }
   putJob(turn, { ...live.row, rung: rung + 1 })
   record(turn, id, { type: 'fallback', state: `step ${rung + 1} of ${live.row.spec.fallback?.length ?? 0}` })
@@ -102,5 +103,5 @@ function stepDown(turn: Turn, timer: Timer): void {
 function retry(turn: Turn, timer: Timer): void {
   const live = turn.state.jobs.get(timer.id as JobId)
   const task = live?.tasks[timer.task], slot = task?.slots[timer.slot]
-  if (live && task && slot?.state === 'pending' && slot.notBefore <= turn.now) queueSlot(turn.state, live.row, task, timer.slot, live.row.createdAt)
+  if (live && task && slot?.state === 'pending' && slot.notBefore <= turn.now) queueSlot(turn.state, live.row, task, timer.slot, queuedSince(live.row))
 }

@@ -31,6 +31,7 @@ import { setPrices, setWill } from './fleet/will.ts'
 import type { PriceCommand, WillCommand } from './fleet/will.ts'
 import { clock } from './clock.ts'
 import type { ClockCommand } from './clock.ts'
+import { followUp } from './job/follow-up.ts'
 import { match } from './market/match.ts'
 
 const COMMANDS = {
@@ -52,6 +53,9 @@ export type TurnResult = { readonly turn: Turn; readonly answers: readonly unkno
 export function runTurn(state: MarketState, commands: readonly Command[], ports: TurnPorts): TurnResult {
   const turn = beginTurn(state, ports)
   const answers = commands.map((command) => decide(turn, command))
+  followUp(turn)
   match(turn)
+  // Matching ends jobs too, now and then; what comes after those is placed in the next turn.
+  followUp(turn)
   return { turn, answers }
 }

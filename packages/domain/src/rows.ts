@@ -1,7 +1,7 @@
 // What the market knows, as plain rows. A row is never changed in place: a change is a new row under the same id, so that a row that was
 // handed to the store for its commit cannot move under it.
 import type {
-  AccountName, AttemptId, AttemptState, Capacity, Cause, Decision, DriverId, DriverOffer, EnrolmentId, EntryKind, Instant, JobEvent, JobId, JobSpec, JobState,
+  AccountName, AttemptId, AttemptState, Capacity, Cause, Decision, DriverId, DriverOffer, EnrolmentId, EntryKind, InputFile, Instant, JobEvent, JobId, JobSpec, JobState,
   Level, MergedResult, MeshOffer, Micros, NodeId, PriceSheet, Quote, QuoteId, ResultFile, SlotState, Standing, StandingId, Tick, TaskState, Usage, UserId,
 } from '@lumaris/protocol'
 
@@ -20,6 +20,10 @@ export type JobRow = {
   readonly cause: Cause | null; readonly exitCode: number | null
   /** Of a map: what its results became. */
   readonly merged?: MergedResult
+  /** Of a job that comes after others: those of them that have not completed, the files of those that have, and since when it waits for a node (null: not yet). */
+  readonly parents?: { readonly left: readonly JobId[]; readonly files: readonly InputFile[]; readonly readyAt: Instant | null }
+  /** Of the cause: which parent, which file. */
+  readonly detail?: string
   /** Steps of its fallback ladder that have been taken. */
   readonly rung: number
   readonly createdAt: Instant; readonly startedAt: Instant | null; readonly endedAt: Instant | null

@@ -4,6 +4,7 @@ import type { AccountName, AttemptId, Capacity, EnrolmentId, Instant, JobId, Job
 import { CAUSES, MIB, isExternal, slotId, taskId } from '@lumaris/protocol'
 import type { AttemptRow, Change, EnrolmentRow, EntryRow, JobRow, KeyRow, LessonRow, NodeLesson, NodeRow, OwnerLesson, QuoteRow, SlotRow, StandingRow, TaskRow } from './rows.ts'
 import { holdsNode, isLive, isTerminal } from './job/lifecycle.ts'
+import { queuedSince, waitsForParents } from './job/waiting.ts'
 import { invariant } from './invariant.ts'
 import { ALL_GUARDS } from './guards.ts'
 import type { Guards } from './guards.ts'
@@ -80,6 +81,9 @@ export type MarketState = {
   availability: Availability
   presenceAt: Instant
   readonly outlooks: Map<NodeId, { readonly at: Instant; readonly outlook: Outlook | null }>
+  /** By job, those that come after it and wait. */
+  readonly children: Map<JobId, Set<JobId>>
+  readonly waitingByBuyer: Map<UserId, number>
   readonly queue: FairQueue<Waiting>
   /** Interruptible slots that wait for the next sale of room, by slot; and when the last one was. */
   readonly spot: Map<SlotId, Waiting>
@@ -110,7 +114,7 @@ export type MarketState = {
 export function createState(settings: MarketSettings = DEFAULT_SETTINGS, guards: Guards = ALL_GUARDS): MarketState {
   return {
     settings, guards, jobs: new Map(), attempts: new Map(), nodes: new Map(), profiles: new Map(), owners: new Map(), cohorts: new Map(), speeds: new Map(), quotes: new Map(), enrolments: new Map(), standing: new Map(), standingLooks: new Map(), keys: new Map(),
-    accounts: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), availability: new Availability(), presenceAt: 0, outlooks: new Map(), queue: new FairQueue([0, 0, 0]), spot: new Map(), spotAt: 0, displacing: new Map(), wakeAt: 0, displacedBy: new Map(), offered: [0, 0, 0], gpusInUse: 0, demand: new Demand(), candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
+    accounts: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), availability: new Availability(), presenceAt: 0, outlooks: new Map(), children: new Map(), waitingByBuyer: new Map(), queue: new FairQueue([0, 0, 0]), spot: new Map(), spotAt: 0, displacing: new Map(), wakeAt: 0, displacedBy: new Map(), offered: [0, 0, 0], gpusInUse: 0, demand: new Demand(), candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
     ended: new Set(), highestForgotten: '', shapes: new Map(),
   }
 }
@@ -145,25 +149,43 @@ export function apply(state: MarketState, change: Change): void {
 }
 
 function applyJob(state: MarketState, row: JobRow): void {
-  const live = state.jobs.get(row.id)
+  const live = state.jobs.get(row.id), old = live?.row
   if (!live) {
     state.jobs.set(row.id, { row, tasks: [], attempts: [], open: 0 })
     armFallback(state, row)
-    if (!isTerminal(row.state)) state.timers.push(Math.min(row.createdAt + row.spec.limits.queueMs, row.spec.deadline ?? Infinity), { kind: 'queue', id: row.id, task: 0, slot: 0 })
+    armQueue(state, row)
   } else {
+    if (waitsForParents(live.row) && !waitsForParents(row)) { armFallback(state, row); armQueue(state, row) }
     if (row.rung !== live.row.rung) { live.row = row; armFallback(state, row); requeue(state, live) }
     live.row = row
   }
+  if (row.parents) watchParents(state, old, row)
   if (isTerminal(row.state)) state.ended.add(row.id)
 }
 
+const NONE: readonly JobId[] = []
+/** What waits for its parents has all the time there is, up to its deadline: the time to find a node counts from when the last of them has completed. */
+function armQueue(state: MarketState, row: JobRow): void {
+  const due = Math.min(waitsForParents(row) ? Infinity : queuedSince(row) + row.spec.limits.queueMs, row.spec.deadline ?? Infinity)
+  if (!isTerminal(row.state) && due < Infinity) state.timers.push(due, { kind: 'queue', id: row.id, task: 0, slot: 0 })
+}
+const awaited = (row: JobRow | undefined): readonly JobId[] => (!row?.parents || isTerminal(row.state) ? NONE : row.parents.left)
+function watchParents(state: MarketState, old: JobRow | undefined, row: JobRow): void {
+  const before = awaited(old), left = awaited(row)
+  for (const parent of before) if (!left.includes(parent)) { const all = state.children.get(parent); if (all?.delete(row.id) && all.size === 0) state.children.delete(parent) }
+  for (const parent of left) { const all = state.children.get(parent) ?? new Set(); all.add(row.id); state.children.set(parent, all) }
+  const waits = (state.waitingByBuyer.get(row.buyer) ?? 0) + (left.length > 0 ? 1 : 0) - (before.length > 0 ? 1 : 0)
+  if (waits > 0) state.waitingByBuyer.set(row.buyer, waits)
+  else state.waitingByBuyer.delete(row.buyer)
+}
+
 function armFallback(state: MarketState, row: JobRow): void {
-  const next = isTerminal(row.state) ? undefined : row.spec.fallback?.[row.rung]
-  if (next) state.timers.push(row.createdAt + next.afterMs, { kind: 'fallback', id: row.id, task: row.rung, slot: 0 })
+  const next = isTerminal(row.state) || waitsForParents(row) ? undefined : row.spec.fallback?.[row.rung]
+  if (next) state.timers.push(queuedSince(row) + next.afterMs, { kind: 'fallback', id: row.id, task: row.rung, slot: 0 })
 }
 /** It asks for something else now, so what waits stands in another line; its entries in the old one count for nothing. One whose backoff is not over is put back by its timer. */
 function requeue(state: MarketState, live: LiveJob): void {
-  for (const task of live.tasks) task.slots.forEach((slot, i) => { if (slot.state === 'pending') queueSlot(state, live.row, task, i, live.row.createdAt) })
+  for (const task of live.tasks) task.slots.forEach((slot, i) => { if (slot.state === 'pending') queueSlot(state, live.row, task, i, queuedSince(live.row)) })
 }
 
 const slotOpen = (slot: SlotRow): boolean => slot.state !== 'done' && slot.state !== 'dropped'
@@ -179,7 +201,7 @@ function applyTask(state: MarketState, row: TaskRow): void {
   for (let i = 0; i < row.slots.length; i++) {
     const slot = row.slots[i] as SlotRow, before = old?.slots[i]
     grown += (slotOpen(slot) ? 1 : 0) - (before && slotOpen(before) ? 1 : 0)
-    const waits = slot.state === 'pending' && !(before?.state === 'pending' && before.fence === slot.fence)
+    const waits = slot.state === 'pending' && row.state !== 'waiting' && !(before?.state === 'pending' && before.fence === slot.fence && old?.state !== 'waiting')
     if (waits) enqueue(state, live.row, row, i)
   }
   if (grown !== 0) {
@@ -190,12 +212,12 @@ function applyTask(state: MarketState, row: TaskRow): void {
   }
 }
 
-/** A slot that waits stands in the queue or has an armed timer, always (I14). */
+/** A slot that waits for a node stands in the queue or has an armed timer, always (I14). */
 function enqueue(state: MarketState, job: JobRow, task: TaskRow, slot: number): void {
   const row = task.slots[slot] as SlotRow
   // Not compared with the job's own times: those were read on another writer's clock, which may have been ahead of ours.
   if (row.notBefore > 0) state.timers.push(row.notBefore, { kind: 'backoff', id: job.id, task: task.index, slot })
-  else queueSlot(state, job, task, slot, job.createdAt)
+  else queueSlot(state, job, task, slot, queuedSince(job))
 }
 export function queueSlot(state: MarketState, job: JobRow, task: TaskRow, slot: number, since: Instant): void {
   const row = task.slots[slot] as SlotRow

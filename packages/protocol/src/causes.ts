@@ -17,6 +17,7 @@ export const CAUSES = {
   peer_lost: { bears: 'platform', says: 'another rank of its gang was lost, so all of them begin again' },
   platform_fault: { bears: 'platform', says: 'the market failed' },
   funds_exhausted: { bears: 'buyer', says: 'the cap was used up' },
+  parent_failed: { bears: 'buyer', says: 'a job that it comes after did not complete; it never ran, and nothing is billed' },
   queue_timeout: { bears: 'platform', says: 'no node was found in the time the job was willing to wait' },
 } as const satisfies Record<string, { bears: 'buyer' | 'seller' | 'platform'; says: string }>
 

@@ -157,6 +157,19 @@ export type Assurance = z.infer<typeof Assurance>
 /** Nodes that may be asked for one task then: those that agree, and more when some do not. The cap covers them all. */
 export const ASSURED_COPIES_MAX: Readonly<Record<Assurance, number>> = { '1e-2': 6, '1e-4': 6, '1e-6': 8 }
 
+/** Jobs that one job may come after. */
+export const PARENTS_MAX = 50
+/** Files of one task, its parents' among them; and tasks of all the parents whose files are taken. */
+export const INPUTS_MAX = 1000
+/**
+ * A job that must have completed before this one is offered to anybody. `inputs` says which of its result files come along: an exact path or a pattern as in
+ * `outputs`, and below which directory they appear. They lie as `lumaris results` would lay them: in `task-N` where tasks share a name. Absent: only the order counts.
+ */
+export const AfterJob = z.strictObject({
+  job: JobId, inputs: z.array(z.strictObject({ from: z.string().min(1).max(512), to: RelativePath.optional() })).min(1).max(20).optional(),
+}).meta({ id: 'AfterJob' })
+export type AfterJob = z.infer<typeof AfterJob>
+
 export const JobSpec = z.strictObject({
   name: z.string().min(1).max(100).regex(/^[^\u0000-\u001f\u007f\u202a-\u202e\u2066-\u2069]*$/, 'no control characters').optional(),
   runtime: Runtime.default('native'),
@@ -174,6 +187,8 @@ export const JobSpec = z.strictObject({
   /** When a task has failed for good: stop the others (the default), or finish them and fail at the end. */
   onFailure: z.enum(['stop', 'finish']).optional(),
   map: MapPlan.optional(),
+  /** Its parents: it waits until all of them have completed, and fails when one of them does not. */
+  after: z.array(AfterJob).min(1).max(PARENTS_MAX).optional(),
   resources: Resources.prefault({}),
   limits: Limits.prefault({}),
   placement: Placement.prefault({}),

@@ -7,7 +7,7 @@ import { Capacity, PriceSheet } from './node.ts'
 
 export const JobState = z.enum(['queued', 'running', 'completed', 'failed', 'cancelled', 'expired']).meta({ id: 'JobState' })
 export type JobState = z.infer<typeof JobState>
-export const TaskState = z.enum(['queued', 'running', 'done', 'failed', 'cancelled']).meta({ id: 'TaskState' })
+export const TaskState = z.enum(['waiting', 'queued', 'running', 'done', 'failed', 'cancelled']).meta({ id: 'TaskState' })
 export type TaskState = z.infer<typeof TaskState>
 export const SlotState = z.enum(['pending', 'assigned', 'reported', 'done', 'dropped']).meta({ id: 'SlotState' })
 export type SlotState = z.infer<typeof SlotState>
@@ -76,6 +76,10 @@ export const Job = z.object({
   cause: Cause.optional(), exitCode: z.number().int().nullable(),
   /** Of a map: its merged result, as whoever merged it has recorded it. */
   merged: MergedResult.optional(),
+  /** Jobs that it comes after and that have not completed yet: until then no node is asked. */
+  waitsFor: z.array(JobId).optional(),
+  /** Of the cause: which parent, which file. */
+  detail: z.string().optional(),
   /** Steps of the fallback ladder that have been taken. */
   fallbackSteps: z.number().int().default(0),
   createdAt: Instant, startedAt: Instant.optional(), endedAt: Instant.optional(),
@@ -85,7 +89,7 @@ export type Job = z.infer<typeof Job>
 /** One line of a job's history, numbered without gaps; also the body of its event stream. */
 export const JobEvent = z.object({
   job: JobId, version: z.number().int(), at: Instant,
-  type: z.enum(['submitted', 'started', 'fallback', 'task', 'attempt', 'settled', 'displaced', 'cancelling', 'ended']),
+  type: z.enum(['submitted', 'ready', 'started', 'fallback', 'task', 'attempt', 'settled', 'displaced', 'cancelling', 'ended']),
   task: z.number().int().optional(), attempt: AttemptId.optional(), node: NodeId.optional(), nodeName: z.string().optional(),
   state: z.string(), cause: Cause.optional(), amount: Money.optional(),
 }).meta({ id: 'JobEvent' })

@@ -43,6 +43,10 @@ export const REFUSALS = {
   // work
   no_node_fits: no(422, 'No node can ever run this as it is', 'See reasons; or submit without no_wait to queue until one joins.'),
   impossible_request: no(422, 'The request contradicts itself', 'See detail.'),
+  parent_not_found: no(422, 'A job that this one comes after does not exist, or is not yours', 'Submit the parents first: see job in detail.'),
+  parent_failed: no(409, 'A job that this one comes after has ended and did not complete', 'Run it again under another id, and name that one in after.'),
+  parent_cycle: no(422, 'A job cannot come after itself', 'Take its own id out of after.'),
+  parent_files: no(422, 'The files of a parent cannot be taken as asked', 'See reason in detail, and the files by lumaris results.'),
   queue_full: no(429, 'Too many of your jobs are waiting', 'Wait for some to finish.', true),
   job_ended: no(409, 'The job has already ended', 'Nothing is left to change.'),
   not_in_this_state: no(409, 'Not possible in this state', 'See detail for the state and what is possible in it.'),

@@ -1,6 +1,6 @@
 // Valid things to start from: a test names only what matters to it.
 import { GIB, Hello, JobSpec, PriceSheet, canonical } from '@lumaris/protocol'
-import type { AttemptId, Capacity, JobDispatch, JobId, JobSpecInput, JobStatusMessage, NodeId, ToAgent, UserId } from '@lumaris/protocol'
+import type { AttemptId, Capacity, JobDispatch, JobId, JobSpecInput, JobStatusMessage, NodeId, ResultFile, ToAgent, UserId } from '@lumaris/protocol'
 import { createState, runTurn, DEFAULT_SETTINGS, stepAgent, createAgentState } from '@lumaris/domain'
 import type { Answer, Change, Command, Effect, Guards, MarketSettings, MarketState, NodeRow, TurnPorts } from '@lumaris/domain'
 import { createHash } from 'node:crypto'
@@ -68,7 +68,7 @@ export function aMarket(options: { settings?: Partial<MarketSettings>; guards?: 
       return { id: row.id, agent, connect, row: () => state.nodes.get(row.id) as NodeRow }
     },
     /** The node's own words about an attempt, with a true metering chain. */
-    report(order: JobDispatch, end: { runMs?: number; exitCode?: number; cause?: JobStatusMessage['cause']; digest?: string } = {}) {
+    report(order: JobDispatch, end: { runMs?: number; exitCode?: number; cause?: JobStatusMessage['cause']; digest?: string; files?: ResultFile[] } = {}) {
       const agent = createAgentState(order.terms.node, { cpuMillis: 1e6, memoryBytes: 2 ** 50, diskBytes: 2 ** 50, gpus: 100 })
       agent.session = order.session; agent.leaseFrom = market.now; agent.leaseGen = order.lease_gen
       const ports = { now: market.now, wall: market.now, hash: sha256 }
@@ -77,7 +77,7 @@ export function aMarket(options: { settings?: Partial<MarketSettings>; guards?: 
       const out = [
         ...stepAgent(agent, { kind: 'message', message: order }, ports),
         ...stepAgent(agent, { kind: 'started', attempt: order.attempt_id }, ports),
-        ...stepAgent(agent, { kind: 'ended', attempt: order.attempt_id, end: { cause: end.cause ?? (exitCode === 0 ? 'succeeded' : 'buyer_exit'), exitCode, usage, files: [], resultDigest: end.digest ?? sha256('result'), detail: null } }, ports),
+        ...stepAgent(agent, { kind: 'ended', attempt: order.attempt_id, end: { cause: end.cause ?? (exitCode === 0 ? 'succeeded' : 'buyer_exit'), exitCode, usage, files: end.files ?? [], resultDigest: end.digest ?? sha256('result'), detail: null } }, ports),
       ]
       for (const output of out) if (output.kind === 'send' && output.message.type === 'job_status') market.act({ kind: 'status', node: order.terms.node, session: order.session, message: output.message })
     },

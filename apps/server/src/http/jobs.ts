@@ -1,10 +1,10 @@
-import { canonical, isRefusal, refuse } from '@lumaris/protocol'
+import { INPUTS_MAX, canonical, isRefusal, refuse } from '@lumaris/protocol'
 import type { Attempt, Explanation, Job, JobId, Receipt, Refusal, SealedTick } from '@lumaris/protocol'
-import { isTerminal, termsOf } from '@lumaris/domain'
-import type { AttemptRow, JobRow } from '@lumaris/domain'
+import { filesFrom, isTerminal, termsOf } from '@lumaris/domain'
+import type { AttemptRow, EndedParent, JobRow, Submitted } from '@lumaris/domain'
 import { merklePath } from '@lumaris/protocol'
 import type { App } from '../app.ts'
-import { listAttempts, listJobs, listTasks, readAttempt, readEvents, readJob, readNode, readQuote, readSeal, readTicks } from '../store/read.ts'
+import { listAttempts, listJobs, listTasks, readAttempt, readEvents, readJob, readNode, readQuote, readResults, readSeal, readTicks } from '../store/read.ts'
 import { viewAttempt, viewJob, viewTask } from '../store/views.ts'
 import type { Handlers } from './server.ts'
 import { isAdmin, owns } from './policy.ts'
@@ -33,6 +33,27 @@ async function missingBlobs(app: App, spec: JobRow['spec']): Promise<Refusal | n
   return missing.length > 0 ? refuse('blob_missing', { blobs: missing.slice(0, 20) }) : null
 }
 
+/** The caller's parents that have ended, with their results where the job takes files of them; and no for files that are gone. */
+async function endedParents(app: App, buyer: JobRow['buyer'], spec: JobRow['spec']): Promise<EndedParent[] | Refusal> {
+  const ended: EndedParent[] = []
+  let tasks = 0
+  for (const after of spec.after ?? []) {
+    const row = await readJob(app.db, after.job)
+    if (!row || row.buyer !== buyer || !isTerminal(row.state)) continue
+    // Over this many the domain refuses: nothing is read for it.
+    if (after.inputs) tasks += row.tasksTotal
+    const results = after.inputs && row.state === 'completed' && tasks <= INPUTS_MAX ? await readResults(app.db, row.id) : []
+    const parent: EndedParent = { job: row.id, buyer: row.buyer, state: row.state, tasks: row.tasksTotal, files: results.flatMap(({ task, attempt }) => attempt.files.map((file) => ({ ...file, task }))) }
+    const taken = filesFrom(after, parent)
+    if (typeof taken !== 'string') for (const { path, blob, size } of taken) {
+      const stored = await app.blobs.stat(blob)
+      if (!stored || stored.size !== size) return refuse('parent_files', { job: row.id, reason: `the result ${path} is not stored any more` })
+    }
+    ended.push(parent)
+  }
+  return ended
+}
+
 export function jobHandlers(app: App): Pick<Handlers, Names> {
   return {
     createQuote: async ({ body, who }) => app.engine.act({ kind: 'quote', buyer: who.userId, spec: body.spec, specHash: app.hash(canonical(body.spec)) }),
@@ -43,10 +64,17 @@ export function jobHandlers(app: App): Pick<Handlers, Names> {
     submitJob: async ({ body, who, text, idempotencyKey, reply }) => {
       const missing = await missingBlobs(app, body.spec)
       if (missing) return missing
-      const answer = await app.engine.act({
-        kind: 'submit', buyer: who.userId, id: body.id ?? null, key: idempotencyKey ? `submit:${who.userId}:${idempotencyKey}` : null, bodyHash: app.hash(text), spec: body.spec,
-        specHash: body.quote ? app.hash(canonical(body.spec)) : '', quote: body.quote ?? null, cap: body.cap === undefined ? null : BigInt(body.cap), noWait: body.noWait,
-      })
+      // A parent may end and leave memory between our look at the tables and the decision: then we look again.
+      const submit = async (tries: number): Promise<Submitted | Refusal> => {
+        const ended = await endedParents(app, who.userId, body.spec)
+        if (isRefusal(ended)) return ended
+        const answer = await app.engine.act({
+          kind: 'submit', buyer: who.userId, id: body.id ?? null, key: idempotencyKey ? `submit:${who.userId}:${idempotencyKey}` : null, bodyHash: app.hash(text), spec: body.spec,
+          specHash: body.quote ? app.hash(canonical(body.spec)) : '', quote: body.quote ?? null, cap: body.cap === undefined ? null : BigInt(body.cap), noWait: body.noWait, ...(ended.length === 0 ? {} : { ended }),
+        })
+        return isRefusal(answer) && answer.refusal === 'parent_not_found' && tries > 0 && (await readJob(app.db, answer.detail?.['job'] as JobId))?.buyer === who.userId ? submit(tries - 1) : answer
+      }
+      const answer = await submit(3)
       if (isRefusal(answer)) return answer
       if (answer.replayed) void reply.header('idempotency-replayed', 'true')
       return viewJob(answer.job)

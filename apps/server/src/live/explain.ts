@@ -1,5 +1,5 @@
 // Why here, why waiting, and what would help. Placed attempts tell what was decided and kept; waiting work is asked about now.
-import { busyReason, changesThatHelp, gangRoom, isTerminal, neighbours, obstacles, requirementOf, whyNot } from '@lumaris/domain'
+import { busyReason, changesThatHelp, gangRoom, isTerminal, neighbours, obstacles, requirementOf, waitsForParents, whyNot } from '@lumaris/domain'
 import type { AttemptRow, JobRow, NodeRow, Step } from '@lumaris/domain'
 import type { Explanation, NoReason, NodeExplanation } from '@lumaris/protocol'
 import { formatCredits } from '@lumaris/protocol'
@@ -27,6 +27,7 @@ export async function explain(app: App, job: JobRow): Promise<Explanation> {
   const placed = attempts.map((row: AttemptRow) => ({ attempt: row.id, node: row.node, nodeName: state.nodes.get(row.node)?.name ?? '', decision: row.decision }))
   const waits = !isTerminal(job.state) && job.tasksTotal - job.tasksDone - job.tasksFailed - job.tasksRunning
   if (!waits) return { job: job.id, state: job.state, placed, summary: summaryOf(job, placed.length) }
+  if (waitsForParents(job)) return { job: job.id, state: job.state, placed, summary: `It comes after ${job.parents?.left.length === 1 ? 'a job' : `${job.parents?.left.length} jobs`} that ${job.parents?.left.length === 1 ? 'has' : 'have'} not completed yet: ${job.parents?.left.slice(0, 10).join(', ')}.` }
   const live = state.jobs.get(job.id), waiting = live?.tasks.find((task) => task.slots.some((slot) => slot.state === 'pending'))
   const need = requirementOf(job, undefined, [], waiting ? neighbours(state, job, waiting) : [])
   const nodes = [...state.nodes.values()].flatMap((node) => { const reason = obstacles(node, need)[0] ?? busyReason(state, node, need, app.now()); return reason ? [{ node: node.id, name: node.name, reason, says: `${node.name} ${SAYS[reason]}` }] : [] })
@@ -40,7 +41,7 @@ export async function explain(app: App, job: JobRow): Promise<Explanation> {
 
 function summaryOf(job: JobRow, attempts: number): string {
   if (job.state === 'running') return `It runs; ${attempts} attempts so far.`
-  return `It ended: ${job.state}${job.cause ? ` (${job.cause})` : ''}, for ${formatCredits(job.cost)} of at most ${formatCredits(job.cap)} credits.`
+  return `It ended: ${job.state}${job.cause ? ` (${job.cause}${job.detail ? `: ${job.detail}` : ''})` : ''}, for ${formatCredits(job.cost)} of at most ${formatCredits(job.cap)} credits.`
 }
 
 function changeText({ reason, from, to }: Step): string {

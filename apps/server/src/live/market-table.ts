@@ -1,5 +1,5 @@
 // The matchmaking table: what matching sees, as rows. Read from memory between two turns, so all of it is of one moment.
-import { EMPTY_CAPACITY, reputationNow } from '@lumaris/domain'
+import { EMPTY_CAPACITY, queuedSince, reputationNow } from '@lumaris/domain'
 import type { MarketTable } from '@lumaris/protocol'
 import { LEVELS } from '@lumaris/protocol'
 import type { App } from '../app.ts'
@@ -24,7 +24,7 @@ export function marketTable(app: App): MarketTable {
     }),
     lines: state.queue.table().slice(0, ROWS_MAX).flatMap(({ head, waiting, asleep }) => {
       const job = state.jobs.get(head.job)?.row
-      return job ? [{ need: needText(job.spec), job: job.id, waiting, oldestAt: job.createdAt, asleep }] : []
+      return job ? [{ need: needText(job.spec), job: job.id, waiting, oldestAt: queuedSince(job), asleep }] : []
     }),
     decisions: state.recent.slice(-100).toReversed().map(({ at, need, node, total }) => ({ at, job: need.job, node, nodeName: state.nodes.get(node)?.name ?? '', need: needText(need.spec), total: String(total) })),
   }

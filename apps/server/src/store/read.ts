@@ -44,6 +44,15 @@ export async function readAttempt(db: Database, id: AttemptId): Promise<AttemptR
   return row ? attemptRow(row) : null
 }
 
+/** Every result of an ended job, task by task: of those that have one. */
+export async function readResults(db: Database, job: JobId): Promise<{ task: number; attempt: AttemptRow }[]> {
+  const rows = await db.query<Doc>("SELECT doc FROM tasks WHERE job = $1 ORDER BY idx", [job])
+  const tasks = rows.map((row) => plainRow<TaskRow>(row)).filter((task) => task.result !== null), wanted = new Map(tasks.map((task) => [task.result as AttemptId, task.index]))
+  const among = db.dialect === 'sqlite' ? '(SELECT value FROM json_each($1))' : '(SELECT value FROM json_array_elements_text($1::json))'
+  const attempts = wanted.size === 0 ? [] : await db.query<Doc>(`SELECT doc FROM attempts WHERE id IN ${among}`, [JSON.stringify([...wanted.keys()])])
+  return attempts.map(attemptRow).map((attempt) => ({ task: wanted.get(attempt.id) ?? 0, attempt })).sort((a, b) => a.task - b.task)
+}
+
 export async function readEvents(db: Database, job: JobId, after: number): Promise<JobEvent[]> {
   const rows = await db.query<Doc>('SELECT doc FROM events WHERE job = $1 AND version > $2 ORDER BY version', [job, after])
   return rows.flatMap((row) => JSON.parse(row.doc) as JobEvent[]).filter((event) => event.version > after)

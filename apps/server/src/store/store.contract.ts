@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { aMarket, aSpec, aUser, credits } from '@lumaris/testkit'
 import { apply, createState, internSpec, recordOf } from '@lumaris/domain'
 import type { Change, MarketState } from '@lumaris/domain'
-import type { JobDispatch, JobId } from '@lumaris/protocol'
+import type { JobDispatch, JobId, ResultFile } from '@lumaris/protocol'
 import { canonical } from '@lumaris/protocol'
 import type { Database } from '../database/database.ts'
 import { availabilityStatement, epochStatement, statementsFor } from './persist.ts'
@@ -19,6 +19,7 @@ const seen = (state: MarketState): unknown => ({
   nodes: plain([...state.nodes.values()].sort((a, b) => (a.id < b.id ? -1 : 1))), quotes: plain([...state.quotes.values()]), enrolments: plain([...state.enrolments.values()]),
   lessons: plain([state.profiles, state.owners, state.cohorts, state.speeds].map((lessons) => [...lessons.values()].sort((a, b) => (a.key < b.key ? -1 : 1)))),
   reserved: plain([...state.reserved].filter(([, used]) => used.cpuMillis > 0).sort(([a], [b]) => (a < b ? -1 : 1))), slotsByBuyer: plain([...state.slotsByBuyer]),
+  children: plain([...state.children].map(([parent, ids]) => [parent, [...ids].sort()]).sort()), waitingByBuyer: plain([...state.waitingByBuyer]),
 })
 
 async function busyMarket() {
@@ -32,10 +33,15 @@ async function busyMarket() {
   market.submit(buyer, aSpec({ resources: { cpuMillis: 900_000 } }), { cap: 1_000_000n })
   const failing = market.submit(buyer, aSpec({ name: 'fails “ü” \u{1F600}' })) as { job: { id: JobId } }
   const cancelled = market.submit(buyer, aSpec()) as { job: { id: JobId } }
+  // One that waits for two, of which one completes below; and its child.
+  const child = market.submit(buyer, aSpec({ after: [{ job: done.job.id, inputs: [{ from: 'out' }] }, { job: cancelled.job.id }] })) as { job: { id: JobId } }
+  market.submit(buyer, aSpec({ after: [{ job: child.job.id }] }))
+  const waiting = market.submit(buyer, aSpec({ resources: { cpuMillis: 900_000 } }), { cap: 1_000_000n }) as { job: { id: JobId } }
+  market.submit(buyer, aSpec({ after: [{ job: done.job.id, inputs: [{ from: 'out', to: 'in' }] }, { job: waiting.job.id }] }))
   const orders = nodes.flatMap((node) => market.dispatched(node.id))
   market.now += 30_000
   const orderOf = (job: JobId) => orders.find((order) => order.job_id === job) as JobDispatch
-  market.report(orderOf(done.job.id), { runMs: 20_000 })
+  market.report(orderOf(done.job.id), { runMs: 20_000, files: [{ path: 'out' as ResultFile['path'], blob: 'b'.repeat(64) as ResultFile['blob'], size: 3 }] })
   market.report(orderOf(failing.job.id), { runMs: 10_000, exitCode: 3 })
   market.act({ kind: 'cancel', job: cancelled.job.id })
   return { market, done: done.job.id, orders }
@@ -55,6 +61,7 @@ export function storeContract(name: string, fresh: () => Promise<Database>): voi
     const loaded = createState(market.state.settings)
     await loadState(db, loaded, market.now, (row) => ({ ...row, spec: internSpec(loaded, row.spec) }))
     expect(seen(loaded)).toEqual(seen(market.state))
+    expect(loaded.children.size).toBe(1)
     expect(recordOf(loaded, aUser('seller of a'))).toMatchObject({ valid: 12, wrong: 1 })
     await db.close()
   })
@@ -101,8 +108,8 @@ export function storeContract(name: string, fresh: () => Promise<Database>): voi
       if (page.nextCursor === null) break
       cursor = page.nextCursor
     }
-    expect(new Set(ids).size).toBe(5)
-    expect(ids).toHaveLength(5)
+    expect(new Set(ids).size).toBe(9)
+    expect(ids).toHaveLength(9)
     const entries: string[] = []
     for (let cursor: string | undefined; ;) {
       const page = await listEntries(db, buyer, 3, cursor)
@@ -111,7 +118,7 @@ export function storeContract(name: string, fresh: () => Promise<Database>): voi
       cursor = page.nextCursor
     }
     expect(entries).toHaveLength(new Set(entries).size)
-    expect(entries.filter((id) => id.startsWith('hold:'))).toHaveLength(5)
+    expect(entries.filter((id) => id.startsWith('hold:'))).toHaveLength(9)
     await db.close()
   })
 

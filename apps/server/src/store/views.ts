@@ -1,7 +1,7 @@
 // Rows → what the API shows.
 import { slotId, taskId } from '@lumaris/protocol'
 import type { Attempt, Job, Node, NodeState, Slot, Task } from '@lumaris/protocol'
-import { EMPTY_CAPACITY, outlookOf, payerOf, profileOf, reputationNow } from '@lumaris/domain'
+import { EMPTY_CAPACITY, isTerminal, outlookOf, payerOf, profileOf, reputationNow } from '@lumaris/domain'
 import type { AttemptRow, JobRow, MarketState, NodeRow, TaskRow } from '@lumaris/domain'
 
 export const given = <Key extends string, Value>(key: Key, value: Value | null | undefined): { [K in Key]?: Value } =>
@@ -12,7 +12,7 @@ export function viewJob(row: JobRow): Job {
   return {
     id: row.id, buyer: row.buyer, state: row.state, spec: row.spec, ...given('quote', row.quote), cap: row.cap.toString(), cost: row.cost.toString(), refunded: row.refunded.toString(), ...(row.displaced > 0n ? { displaced: row.displaced.toString() } : {}),
     tasks: { total: row.tasksTotal, queued, running: row.tasksRunning, done: row.tasksDone, failed: row.tasksFailed },
-    ...given('cause', row.cause), exitCode: row.exitCode, ...given('merged', row.merged), fallbackSteps: row.rung, createdAt: row.createdAt, ...given('startedAt', row.startedAt), ...given('endedAt', row.endedAt),
+    ...given('cause', row.cause), exitCode: row.exitCode, ...given('merged', row.merged), ...(row.parents && row.parents.left.length > 0 && !isTerminal(row.state) ? { waitsFor: [...row.parents.left] } : {}), ...given('detail', row.detail), fallbackSteps: row.rung, createdAt: row.createdAt, ...given('startedAt', row.startedAt), ...given('endedAt', row.endedAt),
   }
 }
 

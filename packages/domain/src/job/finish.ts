@@ -5,7 +5,7 @@ import type { Assurance, AttemptId, Cause, JobId } from '@lumaris/protocol'
 import type { AttemptRow, JobRow, SlotRow, TaskRow } from '../rows.ts'
 import { liveAttempt, liveJob, putAttempt, putJob, putTask, record, tell } from '../turn.ts'
 import type { Turn } from '../turn.ts'
-import { ATTEMPT, JOB, SLOT, holdsNode, isLive, isTerminal, next } from './lifecycle.ts'
+import { ATTEMPT, JOB, SLOT, holdsNode, isLive, isOpen, isTerminal, next } from './lifecycle.ts'
 import type { JobEventName } from './lifecycle.ts'
 import { moveTask } from './move.ts'
 import { backoffMs } from './retry.ts'
@@ -212,7 +212,7 @@ export function stopAttempt(turn: Turn, id: AttemptId, cause: Cause): void {
 /** One task has failed for good, so the job cannot complete: the rest of it is stopped (fail fast), unless the buyer wants whatever can be had. */
 export function failTask(turn: Turn, job: JobId, index: number, cause: Cause): void {
   const task = taskOf(turn, { job, task: index })
-  if (task.state === 'running' || task.state === 'queued') {
+  if (isOpen(task.state)) {
     moveTask(turn, task, 'fail', { cause })
     record(turn, job, { type: 'task', state: 'failed', task: index, cause })
   }
@@ -232,7 +232,7 @@ export function stopAll(turn: Turn, job: JobId, cause: Cause): void {
   for (let index = 0; index < live.tasks.length; index++) {
     dropOpenSlots(turn, job, index, cause)
     const task = taskOf(turn, { job, task: index })
-    if ((task.state === 'queued' || task.state === 'running') && !task.slots.some((slot) => slot.attempt && isLive(liveAttempt(turn, slot.attempt).state))) moveTask(turn, task, 'cancel')
+    if (isOpen(task.state) && !task.slots.some((slot) => slot.attempt && isLive(liveAttempt(turn, slot.attempt).state))) moveTask(turn, task, 'cancel')
   }
   closeIfOver(turn, job)
 }
@@ -247,7 +247,7 @@ function closeIfOver(turn: Turn, id: JobId): void {
   // It still has to pay for work that makes place for it.
   if (turn.state.displacedBy.has(id)) return
   if (live.row.cancelling) {
-    for (const task of live.tasks) if (task.state === 'queued' || task.state === 'running') moveTask(turn, taskOf(turn, { job: id, task: task.index }), 'cancel')
+    for (const task of live.tasks) if (isOpen(task.state)) moveTask(turn, taskOf(turn, { job: id, task: task.index }), 'cancel')
     const event: JobEventName = live.row.cause === 'buyer_cancelled' ? 'cancel' : live.row.cause === 'queue_timeout' ? 'expire' : 'fail'
     return closeJob(turn, id, event)
   }
@@ -261,5 +261,6 @@ function closeJob(turn: Turn, id: JobId, event: JobEventName): void {
   putJob(turn, { ...row, state: next(JOB, row.state, event, id), refunded: rest, endedAt: turn.now, cause: done ? 'succeeded' : row.cause, exitCode: done ? 0 : row.exitCode })
   refundRest(turn, id, row.buyer, rest)
   const closed = liveJob(turn, id).row
+  turn.closed.push(id)
   record(turn, id, { type: 'ended', state: closed.state, cause: closed.cause, amount: closed.cost })
 }

@@ -12,8 +12,9 @@ export const JOB: Table<JobState, JobEventName> = {
   completed: {}, failed: {}, cancelled: {}, expired: {},
 }
 
-export type TaskEventName = 'start' | 'requeue' | 'complete' | 'fail' | 'cancel'
+export type TaskEventName = 'ready' | 'start' | 'requeue' | 'complete' | 'fail' | 'cancel'
 export const TASK: Table<TaskState, TaskEventName> = {
+  waiting: { ready: 'queued', cancel: 'cancelled', fail: 'failed' },
   queued: { start: 'running', cancel: 'cancelled', fail: 'failed' },
   running: { start: 'running', requeue: 'queued', complete: 'done', fail: 'failed', cancel: 'cancelled' },
   done: {}, failed: {}, cancelled: {},
@@ -46,6 +47,8 @@ export function next<State extends string, Event extends string>(table: Table<St
 export const may = <State extends string, Event extends string>(table: Table<State, Event>, state: State, event: Event): boolean => table[state][event] !== undefined
 
 export const isTerminal = (state: JobState): boolean => state !== 'queued' && state !== 'running'
+/** A task that has not come to its end. */
+export const isOpen = (state: TaskState): boolean => state === 'waiting' || state === 'queued' || state === 'running'
 /** An attempt that holds capacity on its node. */
 export const holdsNode = (state: AttemptState): boolean => state === 'offered' || state === 'accepted' || state === 'running'
 /** An attempt that its slot still counts on. */

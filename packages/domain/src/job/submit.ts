@@ -1,6 +1,6 @@
 // A job is taken: its cap is known and held, its rows exist, all in one commit. Nothing else in the market can make a job.
 import type { JobId, JobSpec, Micros, QuoteId, Refusal, UserId } from '@lumaris/protocol'
-import { account } from '@lumaris/protocol'
+import { account, isRefusal } from '@lumaris/protocol'
 import type { JobRow, SlotRow } from '../rows.ts'
 import { internSpec } from '../state.ts'
 import { emit, liveJob, putJob, putTask, record, refused } from '../turn.ts'
@@ -8,6 +8,8 @@ import type { Turn } from '../turn.ts'
 import { hold } from '../ledger/hold.ts'
 import { capOf, contradiction, estimate, slotsMax } from '../market/quote.ts'
 import { NEW_SLOT } from './finish.ts'
+import { meetParents } from './meet-parents.ts'
+import type { EndedParent } from './parent-files.ts'
 
 /** Shared by all that wait: rows never change in place. */
 const ONE_NEW_SLOT: readonly SlotRow[] = [NEW_SLOT]
@@ -17,32 +19,37 @@ export type SubmitCommand = {
   /** The Idempotency-Key, made unique per buyer; null when the job's own id serves as one. */
   readonly key: string | null
   readonly bodyHash: string; readonly spec: JobSpec; readonly specHash: string; readonly quote: QuoteId | null; readonly cap: Micros | null; readonly noWait: boolean
+  /** Jobs that it comes after and that have left memory, as the tables have them. */
+  readonly ended?: readonly EndedParent[]
 }
 export type Submitted = { readonly job: JobRow; readonly replayed: boolean }
 
 export function submit(turn: Turn, command: SubmitCommand): Submitted | Refusal {
-  const { state } = turn
+  const market = turn.state
   const before = earlier(turn, command)
   if (before) return before
   const wrong = contradiction(command.spec, turn.now)
   if (wrong) return wrong
   const seats = slotsMax(command.spec) * command.spec.tasks.length
-  if ((state.slotsByBuyer.get(command.buyer) ?? 0) + seats > state.settings.slotsPerBuyerMax) return refused('queue_full', { max: state.settings.slotsPerBuyerMax })
+  if ((market.slotsByBuyer.get(command.buyer) ?? 0) + seats > market.settings.slotsPerBuyerMax) return refused('queue_full', { max: market.settings.slotsPerBuyerMax })
+  const parents = meetParents(turn, command)
+  if (isRefusal(parents)) return parents
   const terms = agreeOnCap(turn, command)
   if ('refusal' in terms) return terms
-  const available = state.accounts.get(account.available(command.buyer)) ?? 0n
+  const available = market.accounts.get(account.available(command.buyer)) ?? 0n
   if (available < terms.cap) return refused('insufficient_funds', { needed: terms.cap.toString(), available: available.toString() })
   const id = command.id ?? (turn.id('job') as JobId)
-  const spec = internSpec(state, command.spec)
+  const spec = internSpec(market, command.spec)
   putJob(turn, {
     id, buyer: command.buyer, state: 'queued', spec, quote: command.quote, bodyHash: command.bodyHash, cap: terms.cap, attemptCap: terms.attemptCap, cost: 0n, refunded: 0n, displaced: 0n,
-    cancelling: false, tasksTotal: spec.tasks.length, tasksDone: 0, tasksFailed: 0, tasksRunning: 0, cause: null, exitCode: null, rung: 0, createdAt: turn.now, startedAt: null, endedAt: null, version: 0,
+    cancelling: false, tasksTotal: spec.tasks.length, tasksDone: 0, tasksFailed: 0, tasksRunning: 0, cause: null, exitCode: null, ...(parents ? { parents } : {}), rung: 0, createdAt: turn.now, startedAt: null, endedAt: null, version: 0,
   })
   hold(turn, id, command.buyer, terms.cap)
   if (command.key) emit(turn, { kind: 'key', row: { id: command.key, bodyHash: command.bodyHash, subject: id, at: turn.now } })
   record(turn, id, { type: 'submitted', state: 'queued' })
+  const state = parents && parents.readyAt === null ? 'waiting' : 'queued'
   const slots: readonly SlotRow[] = spec.copies === 1 || spec.assurance ? ONE_NEW_SLOT : Array.from({ length: spec.copies }, () => NEW_SLOT)
-  for (let index = 0; index < spec.tasks.length; index++) putTask(turn, { job: id, index, state: 'queued', slots, retries: 0, exitCode: null, result: null, cause: null })
+  for (let index = 0; index < spec.tasks.length; index++) putTask(turn, { job: id, index, state, slots, retries: 0, exitCode: null, result: null, cause: null })
   return { job: liveJob(turn, id).row, replayed: false }
 }
 

@@ -7,6 +7,7 @@ import { freeOn, slotOf } from '../state.ts'
 import type { MarketState, Waiting } from '../state.ts'
 import type { Turn } from '../turn.ts'
 import { hourlyOf, priceOf, scaled } from '../billing/price.ts'
+import { queuedSince } from '../job/waiting.ts'
 import { look } from './candidates.ts'
 import type { Seen } from './candidates.ts'
 import type { Claims } from './claims.ts'
@@ -68,7 +69,7 @@ function sell(turn: Turn, { bidders }: Book, claims: Claims): number {
     rooms.set(node.id, { seen, left: Math.min(unitsOn(state, node, anyone), bidders.length), min: (hourlyOf(node.prices, anyone.spec.resources) * BigInt(spotPercent)) / 100n })
   }
   const asks = [...rooms].map(([node, { left, min }]): Ask => ({ node, units: left, min }))
-  const bids = bidders.map(({ waiting, max, job }): Bid => ({ slot: slotOf(waiting), max, since: job.createdAt, held: null }))
+  const bids = bidders.map(({ waiting, max, job }): Bid => ({ slot: slotOf(waiting), max, since: queuedSince(job), held: null }))
   const sales = clear(bids, asks, now, 0), byBidder = new Map(bidders.map((bidder) => [slotOf(bidder.waiting), bidder]))
   let placed = 0
   for (const sale of sales.placed) {

@@ -205,7 +205,8 @@ export function runOf(ports: MapPorts, root: Job, plan: MapPlan): MapRun {
       let at = 0
       const groups = sizes.map((size) => level.slice(at, (at += size)))
       const spec: JobSpecInput = {
-        ...inputOf(root.spec), name: `reduce ${n} of ${root.spec.name ?? root.id}`.slice(0, 100), command: [...by.command], inputs: [...by.inputs], outputs: [], stdout: REDUCED, onFailure: 'stop',
+        // It comes after the parts, whatever those came after.
+        ...withoutParents(inputOf(root.spec)), name: `reduce ${n} of ${root.spec.name ?? root.id}`.slice(0, 100), command: [...by.command], inputs: [...by.inputs], outputs: [], stdout: REDUCED, onFailure: 'stop',
         limits: { ...root.spec.limits, outputBytes: Math.max(root.spec.limits.outputBytes, 1024 ** 3) }, map: { merge: { kind: 'none' }, result: REDUCED, of: root.id } as NonNullable<JobSpecInput['map']>,
         tasks: groups.map((group) => { const inputs = group.map(({ blob, size }, i) => ({ path: `in/${String(i).padStart(3, '0')}`, blob, size })); return { args: inputs.map((input) => input.path), inputs } }),
       }
@@ -277,7 +278,8 @@ export function readAhead(files: readonly Pick<ResultFile, 'blob' | 'size'>[], r
 }
 
 /** A spec as it is kept, as one that can be sent again. */
+const withoutParents = ({ after: _after, ...spec }: JobSpecInput): JobSpecInput => spec
 function inputOf(spec: JobSpec): JobSpecInput {
-  const { fallback, ...rest } = spec
-  return { ...rest, ...(fallback ? { fallback: fallback as FallbackStep[] } : {}) }
+  const { fallback, after, ...rest } = spec
+  return { ...rest, ...(after ? { after: after as NonNullable<JobSpecInput['after']> } : {}), ...(fallback ? { fallback: fallback as FallbackStep[] } : {}) }
 }

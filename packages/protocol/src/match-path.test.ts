@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { matches } from './patterns.ts'
+import { matches } from './match-path.ts'
 
 test.each([
   ['out.txt', 'out.txt', true], ['out.txt', 'outxtxt', false], ['out.txt', 'a/out.txt', false],
