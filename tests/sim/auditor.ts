@@ -26,6 +26,7 @@ export class Auditor {
   #acknowledged = new Set<string>()
   #jobOfKey = new Map<string, string>()
   #started = new Set<string>()
+  #held = new Set<string>()
   #runningExclusive = new Map<string, Box[]>()
   /** When an attempt's end was committed. */
   #endedAt = new Map<string, number>()
@@ -59,6 +60,8 @@ export class Auditor {
 
   #job(before: JobRow | undefined, row: JobRow): void {
     const { fail } = this.#bound
+    if (row.paused) this.#held.add(row.id)
+    else this.#held.delete(row.id)
     if (!before) { if (row.version !== 0 || row.state !== 'queued') fail('I11', `${row.id} begins as ${row.state}`, [row.id]); return }
     if (before.buyer !== row.buyer || before.cap !== row.cap || before.attemptCap !== row.attemptCap || before.bodyHash !== row.bodyHash) fail('I15', `${row.id} was made twice`, [row.id])
     if (!moves(JOB, before.state, row.state)) fail('I11', `${row.id} goes from ${before.state} to ${row.state}`, [row.id])
@@ -100,7 +103,11 @@ export class Auditor {
     if (row.evidence && !before?.evidence) world.saw('late result kept as evidence')
     if (row.state === 'invalid') world.saw('result invalid')
     if (!before) this.#parents(row)
-    if (!before) { if (row.state !== 'offered') fail('I11', `${row.id} begins as ${row.state}`, [row.id]); return }
+    if (!before) {
+      if (row.state !== 'offered') fail('I11', `${row.id} begins as ${row.state}`, [row.id])
+      if (this.#held.has(row.job)) fail('I31', `${row.id} is offered although ${row.job} is held back`, [row.id, row.job])
+      return
+    }
     if (!moves(ATTEMPT, before.state, row.state)) fail('I11', `${row.id} goes from ${before.state} to ${row.state}`, [row.id])
     if (before.fence !== row.fence || before.node !== row.node || before.job !== row.job || before.slot !== row.slot || before.prices !== row.prices) fail('I11', `${row.id} is another attempt now`, [row.id])
     if (row.session < before.session || row.leaseGen < before.leaseGen || row.tickSeq < before.tickSeq) fail('I9', `${row.id} goes back in session, lease or ticks`, [row.id])
@@ -366,7 +373,7 @@ export class Auditor {
   #waiting(writer: Writer): void {
     const { state, waits } = writer, { fail } = this.#bound
     for (const live of state.jobs.values()) for (const task of live.tasks) task.slots.forEach((slot, index) => {
-      if (slot.state !== 'pending' || live.row.cancelling || task.state === 'waiting') return
+      if (slot.state !== 'pending' || live.row.cancelling || live.row.paused || task.state === 'waiting') return
       if (live.row.spec.gang && task.index > 0) return // rank 0 waits for all of them
       const key = waitKey({ job: live.row.id, task: task.index, slot: index, fence: slot.fence })
       // Sold every half minute: it need not have what is free this moment, but must stand where the next sale looks.

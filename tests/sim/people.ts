@@ -116,6 +116,7 @@ export class Buyer {
       if (job.parents) world.saw(job.parents.readyAt === null ? 'child waited for a parent' : 'child of an ended parent')
       this.#jobs.push(job.id)
       if (this.#jobs.length > 40) this.#jobs.shift()
+      if (sent.spec.priority === 10 && world.chance.happens(0.5)) world.time.after(world.chance.between(100, 20_000), () => this.#hold(job.id, true))
       if (world.chance.happens(0.12)) world.time.after(world.chance.between(100, 120_000), () => this.#cancel(job.id))
     })
   }
@@ -134,6 +135,17 @@ export class Buyer {
       if (!isRefusal(answer)) { if ((answer as { state: string }).state === 'running') this.#client.world.saw('cancel while running'); return }
       if (answer.refusal === 'job_ended') this.#client.world.saw('cancel refused: ended')
       else this.#client.world.fail('I10', `the acknowledged job ${job} is answered with ${answer.refusal}`, [job])
+    })
+  }
+
+  /** Held back for a while, longer than some are willing to wait for a node. It goes on for sure, also after the storm. */
+  #hold(job: JobId, paused: boolean): void {
+    const { world } = this.#client
+    this.#client.ask({ kind: 'pause', job, paused }, (answer) => {
+      if (isRefusal(answer)) { if (answer.refusal !== 'job_ended') world.fail('I10', `the acknowledged job ${job} is answered with ${answer.refusal}`, [job]); return }
+      if (!paused) return
+      world.saw('job held back')
+      world.time.after(world.chance.between(1_000, 1_200_000), () => this.#hold(job, false))
     })
   }
 

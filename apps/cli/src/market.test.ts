@@ -102,6 +102,15 @@ test('Ctrl-C asks on a terminal: detached, the job goes on', async () => {
   expect((await cli(['job', id, '--json'])).stdout).toContain('"state": "running"')
   expect(JSON.parse((await cli(['cancel', id, '--wait', '--json'])).stdout)).toMatchObject({ state: 'cancelled' })
 })
+test('a job is held back and let go on', async () => {
+  const { cli } = shell()
+  const id = (await cli(['submit', '--id-only', '--', 'fake:hang'])).stdout.trim()
+  expect((await cli(['pause', id])).stdout).toMatch(/state\s+\w+, paused/)
+  expect((await cli(['explain', id])).stdout).toMatch(/It is paused|It runs/)
+  expect(JSON.parse((await cli(['resume', id, '--json'])).stdout)).not.toHaveProperty('paused')
+  await cli(['cancel', id, '--wait'])
+  expect((await cli(['pause', id])).code).not.toBe(0)
+})
 test('Ctrl-C a second time exits at once', async () => {
   const { cli } = shell()
   const ran = await cli(['run', '--', 'fake:print', 'on', ';', 'fake:hang'], { tty: true, onWrite: (text, keys) => { if (text === 'on' || text.includes('[d]etach')) keys.interrupt() } })

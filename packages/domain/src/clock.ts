@@ -7,7 +7,7 @@ import { queueSlot } from './state.ts'
 import { liveJob, putJob, record } from './turn.ts'
 import type { Turn } from './turn.ts'
 import { holdsNode, isTerminal } from './job/lifecycle.ts'
-import { queuedSince, waitsForParents } from './job/waiting.ts'
+import { isHeld, queuedSince } from './job/waiting.ts'
 import { endAttempt, failTask, stopAll } from './job/finish.ts'
 import { watchNodes } from './fleet/liveness.ts'
 import { lookForStanding } from './market/standing.ts'
@@ -80,7 +80,7 @@ function expire(turn: Turn, timer: Timer): void {
   if (!live || isTerminal(live.row.state) || live.row.cancelling) return
   const runs = live.attempts.some((attempt) => holdsNode(attempt.state))
   const since = live.attempts.reduce((latest, attempt) => Math.max(latest, attempt.endedAt ?? 0), runs ? turn.now : queuedSince(live.row))
-  const { deadline = Infinity, limits } = live.row.spec, due = waitsForParents(live.row) ? Infinity : since + limits.queueMs
+  const { deadline = Infinity, limits } = live.row.spec, due = isHeld(live.row) ? Infinity : since + limits.queueMs
   const late = deadline <= turn.now ? live.tasks.filter((task) => task.slots.some((slot) => slot.state === 'pending')) : []
   // Some of it runs, but all of it cannot be had by then any more: so much is billed as was used.
   if (late.length > 0 && runs) { for (const task of late) if (!isTerminal(liveJob(turn, id).row.state)) failTask(turn, id, task.index, 'queue_timeout'); return }
@@ -94,7 +94,7 @@ function expire(turn: Turn, timer: Timer): void {
 function stepDown(turn: Turn, timer: Timer): void {
   const id = timer.id as JobId, live = turn.state.jobs.get(id), rung = timer.task
   const step = live?.row.spec.fallback?.[rung]
-  if (!live || !step || live.row.rung !== rung || waitsForParents(live.row) || isTerminal(live.row.state) || live.row.cancelling) return
+  if (!live || !step || live.row.rung !== rung || isHeld(live.row) || isTerminal(live.row.state) || live.row.cancelling) return
   if (!live.tasks.some((task) => task.slots.some((slot) => slot.state === 'pending'))) { turn.state.timers.push(turn.now + step.afterMs, timer); return }
   putJob(turn, { ...live.row, rung: rung + 1 })
   record(turn, id, { type: 'fallback', state: `step ${rung + 1} of ${live.row.spec.fallback?.length ?? 0}` })

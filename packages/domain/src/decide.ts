@@ -7,6 +7,8 @@ import { submit } from './job/submit.ts'
 import type { SubmitCommand } from './job/submit.ts'
 import { cancel } from './job/cancel.ts'
 import type { CancelCommand } from './job/cancel.ts'
+import { pause } from './job/pause.ts'
+import type { PauseCommand } from './job/pause.ts'
 import { recordMerged } from './job/record-merged.ts'
 import type { RecordMergedCommand } from './job/record-merged.ts'
 import { quote } from './market/quote.ts'
@@ -35,11 +37,11 @@ import { followUp } from './job/follow-up.ts'
 import { match } from './market/match.ts'
 
 const COMMANDS = {
-  submit, cancel, recordMerged, quote, standing: makeStanding, dropStanding, topup, release, enrolment: makeEnrolment, enrol, hello, heartbeat, disconnected, status, tick, seal, will: setWill, price: setPrices, clock,
+  submit, cancel, pause, recordMerged, quote, standing: makeStanding, dropStanding, topup, release, enrolment: makeEnrolment, enrol, hello, heartbeat, disconnected, status, tick, seal, will: setWill, price: setPrices, clock,
 } as const
 
 export type Command =
-  | SubmitCommand | CancelCommand | RecordMergedCommand | QuoteCommand | StandingCommand | DropStandingCommand | TopupCommand | ReleaseCommand | EnrolmentCommand | EnrolCommand | HelloCommand | HeartbeatCommand | DisconnectedCommand
+  | SubmitCommand | CancelCommand | PauseCommand | RecordMergedCommand | QuoteCommand | StandingCommand | DropStandingCommand | TopupCommand | ReleaseCommand | EnrolmentCommand | EnrolCommand | HelloCommand | HeartbeatCommand | DisconnectedCommand
   | StatusCommand | TickCommand | SealCommand | WillCommand | PriceCommand | ClockCommand
 /** What a command answers: its own result, or a refusal. */
 export type Answer<Kind extends Command['kind']> = ReturnType<(typeof COMMANDS)[Kind]>

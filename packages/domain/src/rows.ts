@@ -24,6 +24,8 @@ export type JobRow = {
   readonly parents?: { readonly left: readonly JobId[]; readonly files: readonly InputFile[]; readonly readyAt: Instant | null }
   /** Of the cause: which parent, which file. */
   readonly detail?: string
+  /** Held back by its buyer; and when it was last let go on. */
+  readonly paused?: true; readonly resumedAt?: Instant
   /** Steps of its fallback ladder that have been taken. */
   readonly rung: number
   readonly createdAt: Instant; readonly startedAt: Instant | null; readonly endedAt: Instant | null

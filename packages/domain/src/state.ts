@@ -4,7 +4,7 @@ import type { AccountName, AttemptId, Capacity, EnrolmentId, Instant, JobId, Job
 import { CAUSES, MIB, isExternal, slotId, taskId } from '@lumaris/protocol'
 import type { AttemptRow, Change, EnrolmentRow, EntryRow, JobRow, KeyRow, LessonRow, NodeLesson, NodeRow, OwnerLesson, QuoteRow, SlotRow, StandingRow, TaskRow } from './rows.ts'
 import { holdsNode, isLive, isTerminal } from './job/lifecycle.ts'
-import { queuedSince, waitsForParents } from './job/waiting.ts'
+import { isHeld, queuedSince } from './job/waiting.ts'
 import { invariant } from './invariant.ts'
 import { ALL_GUARDS } from './guards.ts'
 import type { Guards } from './guards.ts'
@@ -155,9 +155,11 @@ function applyJob(state: MarketState, row: JobRow): void {
     armFallback(state, row)
     armQueue(state, row)
   } else {
-    if (waitsForParents(live.row) && !waitsForParents(row)) { armFallback(state, row); armQueue(state, row) }
-    if (row.rung !== live.row.rung) { live.row = row; armFallback(state, row); requeue(state, live) }
+    const { row: before } = live
     live.row = row
+    if (isHeld(before) && !isHeld(row)) { armFallback(state, row); armQueue(state, row) }
+    if (row.rung !== before.rung) { armFallback(state, row); requeue(state, live) }
+    else if (before.paused && !isHeld(row)) requeue(state, live) // its entries were dropped when their turn came
   }
   if (row.parents) watchParents(state, old, row)
   if (isTerminal(row.state)) state.ended.add(row.id)
@@ -166,7 +168,7 @@ function applyJob(state: MarketState, row: JobRow): void {
 const NONE: readonly JobId[] = []
 /** What waits for its parents has all the time there is, up to its deadline: the time to find a node counts from when the last of them has completed. */
 function armQueue(state: MarketState, row: JobRow): void {
-  const due = Math.min(waitsForParents(row) ? Infinity : queuedSince(row) + row.spec.limits.queueMs, row.spec.deadline ?? Infinity)
+  const due = Math.min(isHeld(row) ? Infinity : queuedSince(row) + row.spec.limits.queueMs, row.spec.deadline ?? Infinity)
   if (!isTerminal(row.state) && due < Infinity) state.timers.push(due, { kind: 'queue', id: row.id, task: 0, slot: 0 })
 }
 const awaited = (row: JobRow | undefined): readonly JobId[] => (!row?.parents || isTerminal(row.state) ? NONE : row.parents.left)
@@ -180,7 +182,7 @@ function watchParents(state: MarketState, old: JobRow | undefined, row: JobRow):
 }
 
 function armFallback(state: MarketState, row: JobRow): void {
-  const next = isTerminal(row.state) || waitsForParents(row) ? undefined : row.spec.fallback?.[row.rung]
+  const next = isTerminal(row.state) || isHeld(row) ? undefined : row.spec.fallback?.[row.rung]
   if (next) state.timers.push(queuedSince(row) + next.afterMs, { kind: 'fallback', id: row.id, task: row.rung, slot: 0 })
 }
 /** It asks for something else now, so what waits stands in another line; its entries in the old one count for nothing. One whose backoff is not over is put back by its timer. */

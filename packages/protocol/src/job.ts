@@ -78,6 +78,8 @@ export const Job = z.object({
   merged: MergedResult.optional(),
   /** Jobs that it comes after and that have not completed yet: until then no node is asked. */
   waitsFor: z.array(JobId).optional(),
+  /** Held back by its buyer: nothing more of it starts. */
+  paused: z.boolean().optional(),
   /** Of the cause: which parent, which file. */
   detail: z.string().optional(),
   /** Steps of the fallback ladder that have been taken. */
@@ -89,7 +91,7 @@ export type Job = z.infer<typeof Job>
 /** One line of a job's history, numbered without gaps; also the body of its event stream. */
 export const JobEvent = z.object({
   job: JobId, version: z.number().int(), at: Instant,
-  type: z.enum(['submitted', 'ready', 'started', 'fallback', 'task', 'attempt', 'settled', 'displaced', 'cancelling', 'ended']),
+  type: z.enum(['submitted', 'ready', 'started', 'fallback', 'paused', 'resumed', 'task', 'attempt', 'settled', 'displaced', 'cancelling', 'ended']),
   task: z.number().int().optional(), attempt: AttemptId.optional(), node: NodeId.optional(), nodeName: z.string().optional(),
   state: z.string(), cause: Cause.optional(), amount: Money.optional(),
 }).meta({ id: 'JobEvent' })

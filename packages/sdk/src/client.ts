@@ -178,6 +178,8 @@ export function createClient(options: TransportOptions) {
     /** A map that was begun before, by anybody with this account, from any of its jobs. */
     openMap: (job: string, more: { signal?: AbortSignal | undefined } = {}): Promise<MapRun> => openMap(mapPorts, job, more.signal),
     job: (job: string, more?: CallOptions): Promise<Job> => api.getJob({ params: { job } }, more),
+    pause: (job: string, more?: CallOptions): Promise<Job> => api.pauseJob({ params: { job } }, more),
+    resume: (job: string, more?: CallOptions): Promise<Job> => api.resumeJob({ params: { job } }, more),
     cancel: (job: string, more?: CallOptions): Promise<Job> => api.cancelJob({ params: { job } }, more),
     quote: (spec: JobSpecInput, more?: CallOptions) => api.createQuote({ body: { spec } }, more),
     receipt: (attempt: string, more?: CallOptions) => api.getReceipt({ params: { attempt } }, more),

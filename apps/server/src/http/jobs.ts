@@ -13,12 +13,19 @@ import { lastEventId, sendEvents, wantsStream } from './sse.ts'
 import { followBuyer, followJob } from '../live/follow-job.ts'
 import { explain } from '../live/explain.ts'
 
-type Names = 'createQuote' | 'getQuote' | 'submitJob' | 'listJobs' | 'getJob' | 'cancelJob' | 'recordMerged' | 'listTasks' | 'listAttempts' | 'jobEvents' | 'myEvents' | 'getAttempt' | 'attemptLogs' | 'getReceipt' | 'getResults' | 'explainJob'
+type Names = 'createQuote' | 'getQuote' | 'submitJob' | 'listJobs' | 'getJob' | 'cancelJob' | 'pauseJob' | 'resumeJob' | 'recordMerged' | 'listTasks' | 'listAttempts' | 'jobEvents' | 'myEvents' | 'getAttempt' | 'attemptLogs' | 'getReceipt' | 'getResults' | 'explainJob'
 
 /** The job, if it is the caller's to see; else the same "not found" as for one that never was. */
 async function mine(app: App, who: Principal, id: JobId): Promise<JobRow | Refusal> {
   const job = await readJob(app.db, id)
   return job && owns(who, job.buyer) ? job : refuse('not_found')
+}
+/** Held back, or let go on. */
+async function hold(app: App, who: Principal, id: JobId, paused: boolean): Promise<Job | Refusal> {
+  const job = await mine(app, who, id)
+  if (isRefusal(job)) return job
+  const answer = await app.engine.act({ kind: 'pause', job: id, paused })
+  return isRefusal(answer) ? answer : viewJob(answer)
 }
 const nameOf = async (app: App, row: AttemptRow): Promise<string> => app.engine.state.nodes.get(row.node)?.name ?? (await readNode(app.db, row.node))?.name ?? ''
 
@@ -90,6 +97,8 @@ export function jobHandlers(app: App): Pick<Handlers, Names> {
       const answer = await app.engine.act({ kind: 'cancel', job: params.job })
       return isRefusal(answer) ? answer : viewJob(answer)
     },
+    pauseJob: async ({ params, who }) => hold(app, who, params.job, true),
+    resumeJob: async ({ params, who }) => hold(app, who, params.job, false),
     recordMerged: async ({ params, body, who }): Promise<Job | Refusal> => {
       const job = await mine(app, who, params.job)
       if (isRefusal(job)) return job

@@ -27,6 +27,7 @@ export async function explain(app: App, job: JobRow): Promise<Explanation> {
   const placed = attempts.map((row: AttemptRow) => ({ attempt: row.id, node: row.node, nodeName: state.nodes.get(row.node)?.name ?? '', decision: row.decision }))
   const waits = !isTerminal(job.state) && job.tasksTotal - job.tasksDone - job.tasksFailed - job.tasksRunning
   if (!waits) return { job: job.id, state: job.state, placed, summary: summaryOf(job, placed.length) }
+  if (job.paused) return { job: job.id, state: job.state, placed, summary: 'It is paused: nothing more of it starts until it is let go on.' }
   if (waitsForParents(job)) return { job: job.id, state: job.state, placed, summary: `It comes after ${job.parents?.left.length === 1 ? 'a job' : `${job.parents?.left.length} jobs`} that ${job.parents?.left.length === 1 ? 'has' : 'have'} not completed yet: ${job.parents?.left.slice(0, 10).join(', ')}.` }
   const live = state.jobs.get(job.id), waiting = live?.tasks.find((task) => task.slots.some((slot) => slot.state === 'pending'))
   const need = requirementOf(job, undefined, [], waiting ? neighbours(state, job, waiting) : [])

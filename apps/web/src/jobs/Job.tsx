@@ -1,6 +1,6 @@
 import { useState } from 'react'
 import { Button, Group, Progress, Stack, Tabs, Text } from '@mantine/core'
-import { useQuery } from '@tanstack/react-query'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
 import type { Attempt, Job, JobEvent, Task } from '@lumaris/protocol'
 import { PARTS_MAX, attemptsQuery, jobQuery, tasksQuery } from '../queries.ts'
@@ -29,9 +29,10 @@ export function JobScreen() {
 }
 
 function Shown({ job }: { job: Job }) {
-  const { client, user } = useSession()
+  const { client, user } = useSession(), queries = useQueryClient()
   const { tab, part } = route.useSearch(), navigate = route.useNavigate()
-  const [cancelling, setCancelling] = useState(false)
+  const [cancelling, setCancelling] = useState(false), [error, setError] = useState<unknown>(null)
+  const hold = async (paused: boolean): Promise<void> => { setError(null); try { queries.setQueryData(['job', job.id], await (paused ? client.pause(job.id) : client.resume(job.id))) } catch (failure) { setError(failure) } }
   const live = job.state === 'queued' || job.state === 'running'
   const tasks = useQuery(tasksQuery(client, job.id, live)), attempts = useQuery(attemptsQuery(client, job.id, live))
   const now = useNow(1_000, live)
@@ -40,11 +41,13 @@ function Shown({ job }: { job: Job }) {
   return (
     <Page title={jobName(job)} intro={<Id id={job.id} what="job id" />} actions={<>
       {hasRole(user, 'buyer') && <ButtonLink variant="default" to="/submit" search={{ from: job.id }}>Run again…</ButtonLink>}
+      {live && <Button variant="default" title={job.paused ? undefined : 'Nothing more of it starts; what runs may finish'} onClick={() => void hold(job.paused !== true)}>{job.paused ? 'Go on' : 'Pause'}</Button>}
       <Button variant="default" color="red" disabled={!live} title={live ? undefined : 'It has already ended'} onClick={() => setCancelling(true)}>Cancel</Button>
     </>}>
+      {error !== null && <Refusal error={error} />}
       <Panel>
         <Stack gap="sm">
-          <Group gap="sm"><Status look={JOB[job.state]} /><Text size="sm" role="status">{JOB[job.state].says}{job.cause && job.state !== 'completed' ? ` The reason: ${causeText(job.cause)}.` : ''}{job.detail ? ` ${visible(job.detail)}.` : ''}{job.waitsFor && job.waitsFor.length > 0 ? ` It waits for ${job.waitsFor.length} other job${job.waitsFor.length === 1 ? '' : 's'} first.` : ''}{job.exitCode !== null && job.exitCode !== 0 ? ` Exit code ${job.exitCode}.` : ''}</Text></Group>
+          <Group gap="sm"><Status look={JOB[job.state]} /><Text size="sm" role="status">{JOB[job.state].says}{job.cause && job.state !== 'completed' ? ` The reason: ${causeText(job.cause)}.` : ''}{job.paused && live ? ' It is paused: nothing more of it starts.' : ''}{job.detail ? ` ${visible(job.detail)}.` : ''}{job.waitsFor && job.waitsFor.length > 0 ? ` It waits for ${job.waitsFor.length} other job${job.waitsFor.length === 1 ? '' : 's'} first.` : ''}{job.exitCode !== null && job.exitCode !== 0 ? ` Exit code ${job.exitCode}.` : ''}</Text></Group>
           <Phases job={job} now={now} />
           {job.tasks.total > 1 && <div><Progress.Root aria-hidden><Progress.Section value={(100 * job.tasks.done) / job.tasks.total} color="green" /><Progress.Section value={(100 * job.tasks.failed) / job.tasks.total} color="red" /><Progress.Section value={(100 * job.tasks.running) / job.tasks.total} /></Progress.Root><Text size="sm" mt={4}>{job.tasks.done} of {plural(job.tasks.total, 'part')} done{job.tasks.running > 0 ? `, ${job.tasks.running} running` : ''}{job.tasks.queued > 0 && live ? `, ${job.tasks.queued} waiting` : ''}{job.tasks.failed > 0 ? `, ${job.tasks.failed} failed` : ''}</Text></div>}
           <Facts wide of={[[live ? 'Cost so far' : 'Cost', `${creditsText(job.cost)} of at most ${credits(job.cap)}`], ['Came back', live ? null : creditsText(job.refunded)], ['Each part has', `${cores(job.spec.resources.cpuMillis)}, ${size(job.spec.resources.memoryBytes)} memory, ${size(job.spec.resources.diskBytes)} disk`], ['Submitted', <Moment at={job.createdAt} />]]} />
@@ -117,7 +120,7 @@ function Chosen({ job, task, attempts, logs, now }: { job: Job; task: Task; atte
   )
 }
 
-const EVENT: Readonly<Record<JobEvent['type'], string>> = { submitted: 'Submitted', ready: 'Its parents have completed', started: 'Started', fallback: 'A wish was given up', task: 'Part', attempt: 'Attempt', settled: 'Settled', displaced: 'Paid for a place', cancelling: 'Is being cancelled', ended: 'Ended' }
+const EVENT: Readonly<Record<JobEvent['type'], string>> = { submitted: 'Submitted', ready: 'Its parents have completed', started: 'Started', fallback: 'A wish was given up', paused: 'Paused', resumed: 'Goes on', task: 'Part', attempt: 'Attempt', settled: 'Settled', displaced: 'Paid for a place', cancelling: 'Is being cancelled', ended: 'Ended' }
 /** Rows of a long history that are shown: its latest. */
 const EVENTS_MAX = 1_000
 function History({ job }: { job: Job }) {

@@ -57,5 +57,6 @@ export const isLive = (state: AttemptState): boolean => holdsNode(state) || stat
 /** What a person may do with a job: the same rule for the button and for the server. */
 export const jobCan = {
   cancel: (job: { state: JobState }): boolean => !isTerminal(job.state),
+  pause: (job: { state: JobState }): boolean => !isTerminal(job.state),
   collect: (job: { state: JobState }): boolean => job.state === 'completed' || job.state === 'failed',
 }

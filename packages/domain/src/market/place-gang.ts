@@ -24,7 +24,7 @@ export function gangNeedOf(live: LiveJob): Requirement {
 
 export function placeGang(turn: Turn, { job: id, fence }: Waiting, classKey: string, lane: Lane, claims: Claims): Answer {
   const { state, now } = turn, live = state.jobs.get(id), leader = live?.tasks[0]?.slots[0]
-  if (!live || live.row.cancelling || leader?.state !== 'pending' || leader.fence !== fence) return 'gone'
+  if (!live || live.row.cancelling || live.row.paused || leader?.state !== 'pending' || leader.fence !== fence) return 'gone'
   if (live.row.rung > 0 && classKeyOf(live.row, live.tasks[0] as TaskRow, 0) !== classKey) return 'gone' // it has made a concession since
   if (!live.tasks.every((task) => task.slots[0]?.state === 'pending' && task.slots[0].notBefore <= now)) return leader.notBefore > now ? 'gone' : 'no_room' // the last of them asks again
   const need = gangNeedOf(live), ranks = live.tasks.length

@@ -14,7 +14,7 @@ export type Wanted = { readonly job: JobRow; readonly task: TaskRow; readonly ne
 export function wantedOf(turn: Turn, waiting: Waiting): Wanted | null {
   const live = turn.state.jobs.get(waiting.job)
   const task = live?.tasks[waiting.task], slot = task?.slots[waiting.slot]
-  if (!live || live.row.cancelling || !task || slot?.state !== 'pending' || slot.fence !== waiting.fence) return null
+  if (!live || live.row.cancelling || live.row.paused || !task || slot?.state !== 'pending' || slot.fence !== waiting.fence) return null
   if (slot.notBefore > turn.now) return null // its backoff timer will put it back
   const need = requirementOf(live.row, slot, ownersOfCopies(turn.state, live.row, task, waiting.slot), neighbours(turn.state, live.row, task))
   return { job: live.row, task, need: live.row.spec.assurance && waiting.slot > 0 ? { ...need, drawn: checkersOf(turn, live.row, waiting) } : need }

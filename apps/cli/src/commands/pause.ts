@@ -1,0 +1,10 @@
+import type { Command } from 'commander'
+import type { WithContext } from '../cli.ts'
+import { jobFacts } from './job.ts'
+
+export function define(command: Command, withContext: WithContext): void {
+  command.argument('<job>', 'its id').addHelpText('before', 'Examples:\n  lumaris pause job_01jcd3k8w9e5r7t2y4u6p8a0sd\n').action(withContext(async (context, id: string) => {
+    const shown = await (await context.client()).pause(id)
+    await context.showThing(shown, jobFacts(shown))
+  }))
+}
