@@ -44,7 +44,7 @@ const found = (work: Promise<Job>): Promise<Job | null> => work.catch((error: un
 
 /** Reads, uploads and asks the prices; nothing is submitted. */
 export async function preparePipeline(ports: PipelinePorts, value: unknown, options: PipelineOptions = {}): Promise<PipelineRun> {
-  const pipeline = parsePipeline(value), { signal } = options, id = options.id ?? newPipelineId()
+  const pipeline = parsePipeline(value), id = options.id ?? newPipelineId()
   if (!/^pip_[0-9a-z]{26}$/.test(id)) throw new LumarisError('bad_pipeline', `${id} is not the id of a pipeline`, { hint: 'It begins with pip_ and was printed when the pipeline was submitted.' })
   const ids = new Map<string, string>()
   for (const { name } of pipeline.steps) ids.set(name, await jobOf(id, name))
