@@ -4,7 +4,7 @@
 // The invariants have numbers; docs/benchmarks/mutations.md says what each means. I17 (an order book that is never crossed) does not apply: there
 // is no book.
 import { ATTEMPT, JOB, SLOT, TASK, busyReason, gangRoom, holdsNode, isLive, isOpen, isTerminal, neighbours, neverReason, requirementOf, termsOf, worstCost } from '@lumaris/domain'
-import type { AttemptRow, JobRow, MarketState, NodeRow, SlotRow, TaskRow, TickRow } from '@lumaris/domain'
+import type { AttemptRow, JobRow, MarketState, NodeRow, ScheduleRow, SlotRow, TaskRow, TickRow } from '@lumaris/domain'
 import { CAUSES, account, canonical, isExternal, isRefusal, slotId, taskId } from '@lumaris/protocol'
 import type { Capacity, JobEvent, MeshPeer, NodeId } from '@lumaris/protocol'
 import type { Command, Submitted } from '@lumaris/domain'
@@ -47,6 +47,7 @@ export class Auditor {
         case 'task': this.#evidence.concluded(before as TaskRow | undefined, change.row); this.#task(before as TaskRow | undefined, change.row); jobs.add(change.row.job); break
         case 'attempt': this.#evidence.judged(before as AttemptRow | undefined, change.row); this.#attempt(before as AttemptRow | undefined, change.row); jobs.add(change.row.job); nodes.add(change.row.node); break
         case 'node': this.#node(before as NodeRow | undefined, change.row); nodes.add(change.row.id); break
+        case 'schedule': this.#schedule(before as ScheduleRow | undefined, change.row); break
         case 'lesson': this.#evidence.learned(change.row); break
         case 'event': this.#event(change.row); break
         case 'tick': this.#tick(change.row); break
@@ -113,6 +114,20 @@ export class Auditor {
     if (row.session < before.session || row.leaseGen < before.leaseGen || row.tickSeq < before.tickSeq) fail('I9', `${row.id} goes back in session, lease or ticks`, [row.id])
     if (before.billed !== null && row.billed !== before.billed) fail('I6', `${row.id} is billed again`, [row.id])
   }
+
+  /** I32: a moment of a schedule makes one job or none, under one id, in the commit that says so; and what is held and spent stays below its budget. */
+  #schedule(before: ScheduleRow | undefined, row: ScheduleRow): void {
+    const { fail } = this.#bound, { db } = this.#world, [last] = row.firings
+    if (BigInt(row.committed) > BigInt(row.budget ?? '9'.repeat(30))) fail('I32', `${row.id} has ${row.committed} of its budget of ${row.budget} spent or held`)
+    const held = row.running.reduce((sum, id) => sum + BigInt(db.jobs.has(id) ? row.cap : 0), 0n)
+    if (held > BigInt(row.committed)) fail('I32', `${row.id} holds ${held} and says ${row.committed}`)
+    if (!last || (before?.firings[0]?.due ?? -1) >= last.due) return
+    if (row.nextAt !== null && row.nextAt <= last.due) fail('I32', `${row.id} fires ${last.due} again at ${row.nextAt}`)
+    if (last.job) { const moment = `${row.id} ${last.due}`; if (this.#moments.has(moment)) fail('I32', `${moment} fired twice`, [last.job]); this.#moments.add(moment) }
+    if (last.job && db.jobs.get(last.job)?.schedule !== row.id) fail('I32', `${row.id} says it made ${last.job}`, [last.job])
+    this.#world.saw(last.outcome === 'submitted' ? (last.at - last.due > 5_000 ? 'schedule fired late' : 'schedule fired') : last.outcome === 'skipped' ? 'schedule skipped' : 'schedule refused')
+  }
+  readonly #moments = new Set<string>()
 
   /** I30: nothing of a job is offered before all that it comes after have completed. */
   #parents(row: AttemptRow): void {
@@ -457,6 +472,7 @@ function outlineOf(state: MarketState, now: number): Record<string, string> {
     attemptsById: sorted(live.flatMap((job) => job.attempts.map((attempt) => text(state.attempts.get(attempt.id) ?? `${attempt.id} is missing`)))),
     nodes: sorted([...state.nodes.values()].map(text)),
     lessons: sorted([...state.profiles.values(), ...state.owners.values(), ...state.cohorts.values(), ...state.speeds.values()].map(text)),
+    schedules: sorted([...state.schedules.values()].map(text)),
     quotes: sorted([...state.quotes.values()].filter((quote) => quote.validUntil >= now).map(text)),
     enrolments: sorted([...state.enrolments.values()].filter((row) => row.expiresAt >= now).map(text)),
     reserved: sorted([...state.reserved].filter(([, capacity]) => !isNone(capacity)).map(text)),

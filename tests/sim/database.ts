@@ -1,7 +1,7 @@
 // The tables, as the simulator has them: a second applier of Changes that shares no code with the one in memory. It keeps its own ledger
 // (balances folded from postings) and refuses what a database refuses: an old epoch, a second entry under one id, a balance below zero, two live
 // attempts on a slot, two settlements of a slot, an update of what is only ever added. A refused transaction leaves nothing behind.
-import type { Change, AttemptRow, EnrolmentRow, EntryRow, JobRow, KeyRow, LessonRow, NodeRow, QuoteRow, SealRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
+import type { Change, AttemptRow, EnrolmentRow, EntryRow, JobRow, KeyRow, LessonRow, NodeRow, QuoteRow, ScheduleRow, SealRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
 import type { AccountName, JobEvent } from '@lumaris/protocol'
 
 export type RefusedBecause = 'epoch' | 'I2' | 'I4' | 'I6' | 'I8' | 'I15' | 'I16' | 'I18' | 'rows'
@@ -32,6 +32,7 @@ export class Database {
   readonly attemptsOfJob = new Map<string, Set<string>>()
   readonly nodes = new Map<string, NodeRow>()
   readonly lessons = new Map<string, LessonRow>()
+  readonly schedules = new Map<string, ScheduleRow>()
   readonly standing = new Map<string, StandingRow>()
   readonly quotes = new Map<string, QuoteRow>()
   readonly enrolments = new Map<string, EnrolmentRow>()
@@ -124,6 +125,7 @@ export class Database {
       }
       case 'node': return this.#set(this.nodes, change.row.id, change.row)
       case 'lesson': return this.#set(this.lessons, `${change.row.what}:${change.row.key}`, change.row)
+      case 'schedule': return this.#set(this.schedules, change.row.id, change.row)
       case 'standing': return this.#set(this.standing, change.row.id, change.row)
       case 'quote': return this.#set(this.quotes, change.row.id, change.row)
       case 'enrolment': return this.#set(this.enrolments, change.row.id, change.row)

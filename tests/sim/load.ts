@@ -15,6 +15,7 @@ export function loadState(db: Database, now: number, settings: MarketSettings, g
     for (const attempt of [...(db.attemptsOfJob.get(id) ?? [])].sort()) apply(state, { kind: 'attempt', row: db.attempts.get(attempt)! })
   }
   for (const row of db.quotes.values()) if (row.validUntil >= now) apply(state, { kind: 'quote', row })
+  for (const row of db.schedules.values()) if (row.state !== 'removed') apply(state, { kind: 'schedule', row })
   for (const row of db.standing.values()) if (row.state === 'open') apply(state, { kind: 'standing', row })
   for (const row of db.enrolments.values()) if (row.expiresAt >= now) apply(state, { kind: 'enrolment', row })
   grantLeases(beginTurn(state, { now, id: () => '', hash: () => '', keyed: () => '' }))

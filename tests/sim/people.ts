@@ -1,9 +1,9 @@
 // Buyers and sellers, as they are: some ask the price first, some name a cap that is too low, send the same request again with other words,
 // change their mind, run out of money; sellers pause, change prices, and one of them cheats.
 import { GIB, JobSpec, PriceSheet, canonical, isRefusal } from '@lumaris/protocol'
-import type { JobId, JobSpecInput, QuoteId, UserId } from '@lumaris/protocol'
+import type { JobId, JobSpecInput, QuoteId, ScheduleId, UserId } from '@lumaris/protocol'
 import { isTerminal } from '@lumaris/domain'
-import type { Command, NodeRow, Submitted } from '@lumaris/domain'
+import type { Command, NodeRow, ScheduleRow, Submitted } from '@lumaris/domain'
 import { Client } from './client.ts'
 import { Machine } from './machine.ts'
 import { sha256 } from './world.ts'
@@ -28,8 +28,21 @@ export class Buyer {
     this.#client = new Client(world)
     this.#user = `usr_${name}` as UserId
     this.#topup(3_000_000n)
+    this.#schedule()
     this.#next()
   }
+
+  /** One that fires every few minutes through all the storm; its buyer ends it when that is over. */
+  #schedule(): void {
+    const spec = JobSpec.parse({ command: ['work'], env: { SIM_MS: '170000', SIM_EXIT: '0' }, resources: { cpuMillis: 500, memoryBytes: GIB / 2 }, limits: { runMs: 200_000, queueMs: 600_000 } })
+    this.#client.ask({ kind: 'createSchedule', buyer: this.#user, key: `schedule:${this.#user}`, bodyHash: 'x', name: null, cron: '*/4 * * * *', timeZone: 'UTC', spec, cap: 100_000n, budget: this.#user.endsWith('1') ? 150_000n : 5_000_000n, overlap: this.#user.endsWith('1') ? 'allow' : 'skip' }, (answer) => {
+      if (isRefusal(answer)) { this.#client.world.fail('L3', `${this.#user} cannot make a schedule: ${answer.refusal}`); return }
+      this.#scheduled = (answer as ScheduleRow).id
+    })
+  }
+  #scheduled: ScheduleId | null = null
+  /** After the storm nothing new is made. */
+  calm(): void { if (this.#scheduled) this.#client.ask({ kind: 'changeSchedule', id: this.#scheduled, to: 'removed' }, () => undefined) }
 
   #next(): void {
     this.#world.time.after(this.#world.chance.exponential(50_000), () => {

@@ -37,18 +37,19 @@ export function simulate(options: Options): Outcome {
 function live(world: World): void {
   const { time, chance, options } = world
   const storm = new Storm(world)
-  const sellers: Seller[] = []
+  const sellers: Seller[] = [], buyers: Buyer[] = []
   const machines = options.machines ?? 6
   // The last two machines have one owner; the third seller cheats.
   for (let i = 0; i < machines; i++) {
     time.after(i < 3 ? 0 : chance.between(0, 600_000), () => sellers.push(new Seller(world, `node-${i}`, `usr_seller${Math.min(i, machines - 2)}` as UserId, i !== 2)))
   }
-  for (let i = 0; i < (options.buyers ?? 3); i++) time.after(5000, () => new Buyer(world, `buyer${i}`))
+  for (let i = 0; i < (options.buyers ?? 3); i++) time.after(5000, () => buyers.push(new Buyer(world, `buyer${i}`)))
   look(world)
   const stormMs = options.hours * HOUR_MS
   if (!run(world, stormMs)) return
   storm.calm()
   for (const seller of sellers) seller.open()
+  for (const buyer of buyers) buyer.calm()
   const latest = stormMs + CALM_MS
   while (world.auditor.unfinished() !== null || time.now < stormMs + 60_000) {
     if (time.now > latest) break

@@ -148,9 +148,14 @@ export class Writer {
     const { state } = this
     const needs: Needs = { jobs: new Set(), keys: new Set(), accounts: new Set() }
     const wallet = (name: AccountName) => { if (!state.accounts.has(name)) needs.accounts.add(name) }
+    for (const name of state.accountsWanted) wallet(name)
+    state.accountsWanted.clear()
     for (const { command } of pending) {
       if (command.kind === 'submit') {
         if (command.id && command.id <= state.highestForgotten && !state.jobs.has(command.id)) needs.jobs.add(command.id)
+        if (command.key && !state.keys.has(command.key)) needs.keys.add(command.key)
+        wallet(account.available(command.buyer))
+      } else if (command.kind === 'createSchedule') {
         if (command.key && !state.keys.has(command.key)) needs.keys.add(command.key)
         wallet(account.available(command.buyer))
       } else if ((command.kind === 'cancel' || command.kind === 'pause')) {

@@ -8,6 +8,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'up', summary: 'Start a whole market on this machine: server, sellers, a buyer with credits', load: () => import('./commands/up.ts') },
   { name: 'run', summary: 'Run a program on the market as if it were here', load: () => import('./commands/run.ts') },
   { name: 'map', summary: 'Split a piece of work over many nodes, and merge the results', load: () => import('./commands/map.ts') },
+  { name: 'pipeline', summary: 'Submit steps that come after one another, from one file', load: () => import('./commands/pipeline.ts') },
   { name: 'retry', summary: 'Repeat the parts of a map that failed', load: () => import('./commands/retry.ts') },
   { name: 'quote', summary: 'What a job would cost, and when it could start', load: () => import('./commands/quote.ts') },
   { name: 'submit', summary: 'Submit a job and go on with something else', load: () => import('./commands/submit.ts') },

@@ -21,7 +21,7 @@ export class CliError extends Error {
 }
 
 const BY_CODE: Readonly<Record<string, number>> = {
-  idempotency_conflict: EXIT.conflict, file_exists: EXIT.conflict, cannot_split: EXIT.usage, not_a_map: EXIT.usage, parts_failed: EXIT.jobFailed, reduce_failed: EXIT.jobFailed, timed_out: EXIT.timeout, insufficient_funds: EXIT.noFunds, invalid_request: EXIT.usage, malformed_json: EXIT.usage,
+  idempotency_conflict: EXIT.conflict, file_exists: EXIT.conflict, cannot_split: EXIT.usage, bad_pipeline: EXIT.usage, not_a_map: EXIT.usage, parts_failed: EXIT.jobFailed, reduce_failed: EXIT.jobFailed, timed_out: EXIT.timeout, insufficient_funds: EXIT.noFunds, invalid_request: EXIT.usage, malformed_json: EXIT.usage,
 }
 const BY_STATUS: Readonly<Record<number, number>> = { 401: EXIT.loginNeeded, 402: EXIT.noFunds, 403: EXIT.forbidden, 404: EXIT.notFound, 409: EXIT.conflict }
 

@@ -1,7 +1,7 @@
 // The tick of time: everything that happens because something else did not. Timers are hints, armed generously and checked here against the
 // rows, so an old one does nothing.
 import { FROZEN_MAX_MS } from '@lumaris/protocol'
-import type { AttemptId, JobId, QuoteId } from '@lumaris/protocol'
+import type { AttemptId, JobId, QuoteId, ScheduleId } from '@lumaris/protocol'
 import type { MarketState, Timer } from './state.ts'
 import { queueSlot } from './state.ts'
 import { liveJob, putJob, record } from './turn.ts'
@@ -10,6 +10,7 @@ import { holdsNode, isTerminal } from './job/lifecycle.ts'
 import { isHeld, queuedSince } from './job/waiting.ts'
 import { endAttempt, failTask, stopAll } from './job/finish.ts'
 import { watchNodes } from './fleet/liveness.ts'
+import { fireSchedule } from './schedule/schedule.ts'
 import { lookForStanding } from './market/standing.ts'
 
 export type ClockCommand = { readonly kind: 'clock' }
@@ -33,6 +34,7 @@ function fire(turn: Turn, timer: Timer): void {
     case 'queue': return expire(turn, timer)
     case 'backoff': return retry(turn, timer)
     case 'fallback': return stepDown(turn, timer)
+    case 'schedule': return fireSchedule(turn, timer.id as ScheduleId)
     case 'wake': turn.state.queue.wake(); return
     case 'quote': turn.state.quotes.delete(timer.id as QuoteId)
   }
@@ -43,6 +45,7 @@ function isWanted(state: MarketState, timer: Timer): boolean {
     case 'offer': return state.attempts.get(timer.id as AttemptId)?.state === 'offered'
     case 'overrun': case 'cancel': { const attempt = state.attempts.get(timer.id as AttemptId); return attempt !== undefined && holdsNode(attempt.state) }
     case 'queue': case 'backoff': case 'fallback': { const live = state.jobs.get(timer.id as JobId); return live !== undefined && !isTerminal(live.row.state) }
+    case 'schedule': return state.schedules.get(timer.id as ScheduleId)?.state === 'active'
     case 'wake': return true
     case 'quote': return state.quotes.has(timer.id as QuoteId)
   }

@@ -33,15 +33,17 @@ import { setPrices, setWill } from './fleet/will.ts'
 import type { PriceCommand, WillCommand } from './fleet/will.ts'
 import { clock } from './clock.ts'
 import type { ClockCommand } from './clock.ts'
+import { changeSchedule, createSchedule } from './schedule/schedule.ts'
+import type { ChangeScheduleCommand, CreateScheduleCommand } from './schedule/schedule.ts'
 import { followUp } from './job/follow-up.ts'
 import { match } from './market/match.ts'
 
 const COMMANDS = {
-  submit, cancel, pause, recordMerged, quote, standing: makeStanding, dropStanding, topup, release, enrolment: makeEnrolment, enrol, hello, heartbeat, disconnected, status, tick, seal, will: setWill, price: setPrices, clock,
+  submit, cancel, pause, recordMerged, quote, createSchedule, changeSchedule, standing: makeStanding, dropStanding, topup, release, enrolment: makeEnrolment, enrol, hello, heartbeat, disconnected, status, tick, seal, will: setWill, price: setPrices, clock,
 } as const
 
 export type Command =
-  | SubmitCommand | CancelCommand | PauseCommand | RecordMergedCommand | QuoteCommand | StandingCommand | DropStandingCommand | TopupCommand | ReleaseCommand | EnrolmentCommand | EnrolCommand | HelloCommand | HeartbeatCommand | DisconnectedCommand
+  | SubmitCommand | CancelCommand | PauseCommand | RecordMergedCommand | QuoteCommand | CreateScheduleCommand | ChangeScheduleCommand | StandingCommand | DropStandingCommand | TopupCommand | ReleaseCommand | EnrolmentCommand | EnrolCommand | HelloCommand | HeartbeatCommand | DisconnectedCommand
   | StatusCommand | TickCommand | SealCommand | WillCommand | PriceCommand | ClockCommand
 /** What a command answers: its own result, or a refusal. */
 export type Answer<Kind extends Command['kind']> = ReturnType<(typeof COMMANDS)[Kind]>

@@ -1,8 +1,8 @@
 // What the market knows, as plain rows. A row is never changed in place: a change is a new row under the same id, so that a row that was
 // handed to the store for its commit cannot move under it.
 import type {
-  AccountName, AttemptId, AttemptState, Capacity, Cause, Decision, DriverId, DriverOffer, EnrolmentId, EntryKind, InputFile, Instant, JobEvent, JobId, JobSpec, JobState,
-  Level, MergedResult, MeshOffer, Micros, NodeId, PriceSheet, Quote, QuoteId, ResultFile, SlotState, Standing, StandingId, Tick, TaskState, Usage, UserId,
+  AccountName, AttemptId, AttemptState, Capacity, Cause, Decision, DriverId, DriverOffer, EnrolmentId, EntryKind, Firing, InputFile, Instant, JobEvent, JobId, JobSpec, JobState,
+  Level, MergedResult, MeshOffer, Micros, NodeId, PriceSheet, Quote, QuoteId, ResultFile, Schedule, ScheduleId, SlotState, Standing, StandingId, Tick, TaskState, Usage, UserId,
 } from '@lumaris/protocol'
 
 import type { CohortRow, ReputationRow } from './fleet/profile/reputation.ts'
@@ -26,6 +26,8 @@ export type JobRow = {
   readonly detail?: string
   /** Held back by its buyer; and when it was last let go on. */
   readonly paused?: true; readonly resumedAt?: Instant
+  /** The schedule that made it. */
+  readonly schedule?: ScheduleId
   /** Steps of its fallback ladder that have been taken. */
   readonly rung: number
   readonly createdAt: Instant; readonly startedAt: Instant | null; readonly endedAt: Instant | null
@@ -83,6 +85,10 @@ export type StandingRow = {
   readonly id: StandingId; readonly buyer: UserId; readonly spec: JobSpec; readonly attemptCap: string | null; readonly nodes: number; readonly createdAt: Instant; readonly expiresAt: Instant
   readonly state: Standing['state']; readonly metAt: Instant | null; readonly found: number | null
 }
+export type ScheduleRow = {
+  readonly id: ScheduleId; readonly buyer: UserId; readonly name: string | null; readonly cron: string; readonly timeZone: string; readonly spec: JobSpec; readonly cap: string; readonly budget: string | null
+  readonly overlap: Schedule['overlap']; readonly state: Schedule['state']; readonly createdAt: Instant; readonly nextAt: Instant | null; readonly committed: string; readonly running: readonly JobId[]; readonly firings: readonly Firing[]
+}
 export type EnrolmentRow = { readonly id: EnrolmentId; readonly owner: UserId; readonly tokenHash: string; readonly expiresAt: Instant; readonly name: string | null; readonly usedBy: NodeId | null }
 /** An Idempotency-Key that was used: what it was used for, and with which body. */
 export type KeyRow = { readonly id: string; readonly bodyHash: string; readonly subject: string; readonly at: Instant }
@@ -105,6 +111,7 @@ export type Change =
   | { readonly kind: 'lesson'; readonly row: LessonRow }
   | { readonly kind: 'quote'; readonly row: QuoteRow }
   | { readonly kind: 'standing'; readonly row: StandingRow }
+  | { readonly kind: 'schedule'; readonly row: ScheduleRow }
   | { readonly kind: 'enrolment'; readonly row: EnrolmentRow }
   | { readonly kind: 'key'; readonly row: KeyRow }
   | { readonly kind: 'entry'; readonly row: EntryRow }

@@ -1,8 +1,8 @@
 // The live market in memory: what is queued, running or recently touched. The tables are the truth to restart from; this is what decisions
 // read. `apply` is the only thing that changes it, and it knows nothing but Changes: load(persist(x)) is the same state again.
-import type { AccountName, AttemptId, Capacity, EnrolmentId, Instant, JobId, JobSpec, Micros, NodeId, QuoteId, Resources, SlotId, StandingId, TaskSpec, UserId } from '@lumaris/protocol'
-import { CAUSES, MIB, isExternal, slotId, taskId } from '@lumaris/protocol'
-import type { AttemptRow, Change, EnrolmentRow, EntryRow, JobRow, KeyRow, LessonRow, NodeLesson, NodeRow, OwnerLesson, QuoteRow, SlotRow, StandingRow, TaskRow } from './rows.ts'
+import type { AccountName, AttemptId, Capacity, EnrolmentId, Instant, JobId, JobSpec, Micros, NodeId, QuoteId, Resources, ScheduleId, SlotId, StandingId, TaskSpec, UserId } from '@lumaris/protocol'
+import { CAUSES, MIB, account, isExternal, slotId, taskId } from '@lumaris/protocol'
+import type { AttemptRow, Change, EnrolmentRow, EntryRow, JobRow, KeyRow, LessonRow, NodeLesson, NodeRow, OwnerLesson, QuoteRow, ScheduleRow, SlotRow, StandingRow, TaskRow } from './rows.ts'
 import { holdsNode, isLive, isTerminal } from './job/lifecycle.ts'
 import { isHeld, queuedSince } from './job/waiting.ts'
 import { invariant } from './invariant.ts'
@@ -53,7 +53,7 @@ export type Waiting = { readonly job: JobId; readonly task: number; readonly slo
 export const slotOf = ({ job, task, slot }: Waiting): SlotId => slotId(taskId(job, task), slot)
 /** `total` is the score of the chosen node, in micro-credits. */
 export type Decided = { readonly at: Instant; readonly need: Requirement; readonly node: NodeId; readonly total: number }
-export type Timer = { readonly kind: 'offer' | 'overrun' | 'cancel' | 'queue' | 'backoff' | 'quote' | 'fallback' | 'wake'; readonly id: string; readonly task: number; readonly slot: number }
+export type Timer = { readonly kind: 'offer' | 'overrun' | 'cancel' | 'queue' | 'backoff' | 'quote' | 'fallback' | 'schedule' | 'wake'; readonly id: string; readonly task: number; readonly slot: number }
 
 export type MarketState = {
   readonly settings: MarketSettings
@@ -70,9 +70,13 @@ export type MarketState = {
   /** Open ones; and when each was looked at last. */
   readonly standing: Map<StandingId, StandingRow>
   readonly standingLooks: Map<StandingId, Instant>
+  /** All but those that were removed. */
+  readonly schedules: Map<ScheduleId, ScheduleRow>
   readonly keys: Map<string, KeyRow>
   /** Balances that decisions read: buyers' available money. Escrows follow from their jobs' rows, the rest lives in the tables. */
   readonly accounts: Map<AccountName, Micros>
+  /** Balances that a firing will read: to be fetched with the next batch. */
+  readonly accountsWanted: Set<AccountName>
   // Derived from the above; rebuilt by applying the rows.
   readonly attemptsByNode: Map<NodeId, Set<AttemptId>>
   readonly reserved: Map<NodeId, Capacity>
@@ -113,7 +117,7 @@ export type MarketState = {
 
 export function createState(settings: MarketSettings = DEFAULT_SETTINGS, guards: Guards = ALL_GUARDS): MarketState {
   return {
-    settings, guards, jobs: new Map(), attempts: new Map(), nodes: new Map(), profiles: new Map(), owners: new Map(), cohorts: new Map(), speeds: new Map(), quotes: new Map(), enrolments: new Map(), standing: new Map(), standingLooks: new Map(), keys: new Map(),
+    settings, guards, jobs: new Map(), attempts: new Map(), nodes: new Map(), profiles: new Map(), owners: new Map(), cohorts: new Map(), speeds: new Map(), quotes: new Map(), enrolments: new Map(), standing: new Map(), standingLooks: new Map(), schedules: new Map(), accountsWanted: new Set(), keys: new Map(),
     accounts: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), availability: new Availability(), presenceAt: 0, outlooks: new Map(), children: new Map(), waitingByBuyer: new Map(), queue: new FairQueue([0, 0, 0]), spot: new Map(), spotAt: 0, displacing: new Map(), wakeAt: 0, displacedBy: new Map(), offered: [0, 0, 0], gpusInUse: 0, demand: new Demand(), candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
     ended: new Set(), highestForgotten: '', shapes: new Map(),
   }
@@ -141,11 +145,22 @@ export function apply(state: MarketState, change: Change): void {
       if (change.row.state === 'open') state.standing.set(change.row.id, change.row)
       else { state.standing.delete(change.row.id); state.standingLooks.delete(change.row.id) }
       return
+    case 'schedule': return applySchedule(state, change.row)
     case 'enrolment': state.enrolments.set(change.row.id, change.row); return
     case 'key': state.keys.set(change.row.id, change.row); return
     case 'entry': return applyEntry(state, change.row)
     case 'event': case 'tick': case 'seal': return // history: nothing decides on it
   }
+}
+
+function applySchedule(state: MarketState, row: ScheduleRow): void {
+  const old = state.schedules.get(row.id)
+  if (row.state === 'removed') { state.schedules.delete(row.id); return }
+  state.schedules.set(row.id, row)
+  if (row.nextAt === null) return
+  if (row.nextAt !== old?.nextAt) state.timers.push(row.nextAt, { kind: 'schedule', id: row.id, task: 0, slot: 0 })
+  const name = account.available(row.buyer)
+  if (!state.accounts.has(name)) state.accountsWanted.add(name)
 }
 
 function applyJob(state: MarketState, row: JobRow): void {

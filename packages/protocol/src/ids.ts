@@ -20,6 +20,8 @@ export const EnrolmentId = id('enr', 'EnrolmentId')
 export type EnrolmentId = z.infer<typeof EnrolmentId>
 export const StandingId = id('sta', 'StandingId')
 export type StandingId = z.infer<typeof StandingId>
+export const ScheduleId = id('sch', 'ScheduleId')
+export type ScheduleId = z.infer<typeof ScheduleId>
 export const KeyId = id('key', 'KeyId')
 export type KeyId = z.infer<typeof KeyId>
 

@@ -36,6 +36,7 @@ export const REFUSALS = {
   // money
   insufficient_funds: no(402, 'Not enough credits', 'Top up by the difference between needed and available, or lower the cap.'),
   cap_too_low: no(422, 'The cap does not cover the job', 'Raise the cap, shorten the time limit, or ask for less.'),
+  budget_used_up: no(409, 'The budget does not cover another firing', 'Make a new schedule with a larger budget, or wait for its running jobs to give back what they do not use.'),
   quote_expired: no(409, 'The quote has expired', 'Ask for a new quote.'),
   quote_mismatch: no(422, 'The quote was made for another job', 'Submit exactly what was quoted, or ask again.'),
   topup_not_allowed: no(403, 'This provider gives no credits here', 'Use another provider; demo credits exist on demo markets only.'),

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { AttemptId, Instant, JobId, KeyId, NodeId, QuoteId, Sha256, StandingId } from './ids.ts'
+import { AttemptId, Instant, JobId, KeyId, NodeId, QuoteId, ScheduleId, Sha256, StandingId } from './ids.ts'
 import { Amount } from './money.ts'
 import { Attempt, Explanation, Job, JobEvent, JobState, MarketSummary, MarketTable, MergedResult, NodeExplanation, Results, Task } from './job.ts'
 import { JobSpec } from './job-spec.ts'
@@ -7,6 +7,7 @@ import { EnrolNode, Enrolment, Node, NodeName, PriceSheet } from './node.ts'
 import { Entry, LedgerCheck, Topup, Wallet } from './ledger.ts'
 import { Quote } from './quote.ts'
 import { Receipt } from './receipt.ts'
+import { CreateSchedule, Schedule } from './schedule.ts'
 import { CreateStanding, Standing } from './standing.ts'
 import { BrowserTokens, CreateKey, Key, Login, NewKey, Refresh, Register, Tokens, User } from './identity.ts'
 import type { Scope } from './identity.ts'
@@ -20,7 +21,7 @@ import type { RefusalCode } from './refusals.ts'
 export type Who = 'anyone' | 'user' | 'buyer' | 'seller' | 'admin' | 'agent' | 'user-or-agent'
 export type Route = {
   id: string; method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD'; path: string; summary: string
-  who: Who; scope?: Scope; owner?: 'job' | 'node' | 'attempt' | 'quote' | 'key' | 'standing'
+  who: Who; scope?: Scope; owner?: 'job' | 'node' | 'attempt' | 'quote' | 'key' | 'standing' | 'schedule'
   params?: z.ZodObject; query?: z.ZodObject; body?: z.ZodType; reply?: z.ZodType; status?: number
   /** `bytes` and `events` replies are streamed; `raw` bodies are streamed in. */
   sends?: 'json' | 'bytes' | 'events' | 'text'; takes?: 'json' | 'raw'
@@ -34,6 +35,7 @@ const Page = z.object({ limit: z.coerce.number().int().min(1).max(200).default(5
 const list = <Item extends z.ZodType>(item: Item) => z.object({ data: z.array(item), nextCursor: z.string().nullable() })
 const jobParams = z.object({ job: JobId })
 const nodeParams = z.object({ node: NodeId })
+const scheduleParams = z.object({ schedule: ScheduleId })
 const attemptParams = z.object({ attempt: AttemptId })
 const blobParams = z.object({ sha256: Sha256 })
 
@@ -83,6 +85,12 @@ export const routes = {
   getStanding: route({ id: 'getStanding', method: 'GET', path: '/v1/standing-requests/:standing', summary: 'A standing request', who: 'buyer', scope: 'jobs:read', owner: 'standing', params: z.object({ standing: StandingId }), reply: Standing, refuses: ['not_found'] }),
   standingEvents: route({ id: 'standingEvents', method: 'GET', path: '/v1/standing-requests/:standing/events', summary: 'A standing request; as an event stream it answers once, when the request is met or over', who: 'buyer', scope: 'jobs:read', owner: 'standing', params: z.object({ standing: StandingId }), reply: Standing, sends: 'events', refuses: ['not_found'] }),
   dropStanding: route({ id: 'dropStanding', method: 'DELETE', path: '/v1/standing-requests/:standing', summary: 'Take a standing request back', who: 'buyer', scope: 'jobs:write', owner: 'standing', params: z.object({ standing: StandingId }), status: 204, refuses: ['not_found'] }),
+  createSchedule: route({ id: 'createSchedule', method: 'POST', path: '/v1/schedules', summary: 'Make a job again and again, at the times of a cron', who: 'buyer', scope: 'jobs:write', body: CreateSchedule, reply: Schedule, status: 201, idempotent: true, refuses: ['impossible_request', 'cap_too_low', 'blob_missing', 'queue_full', 'idempotency_conflict', 'overloaded'] }),
+  listSchedules: route({ id: 'listSchedules', method: 'GET', path: '/v1/schedules', summary: 'My schedules with their last firings, newest first', who: 'buyer', scope: 'jobs:read', query: Page, reply: list(Schedule), refuses: [] }),
+  getSchedule: route({ id: 'getSchedule', method: 'GET', path: '/v1/schedules/:schedule', summary: 'A schedule and its last firings', who: 'buyer', scope: 'jobs:read', owner: 'schedule', params: scheduleParams, reply: Schedule, refuses: ['not_found'] }),
+  pauseSchedule: route({ id: 'pauseSchedule', method: 'POST', path: '/v1/schedules/:schedule/pause', summary: 'No more firings until it is resumed', who: 'buyer', scope: 'jobs:write', owner: 'schedule', params: scheduleParams, reply: Schedule, refuses: ['not_found'] }),
+  resumeSchedule: route({ id: 'resumeSchedule', method: 'POST', path: '/v1/schedules/:schedule/resume', summary: 'Fire again, from the next moment on', who: 'buyer', scope: 'jobs:write', owner: 'schedule', params: scheduleParams, reply: Schedule, refuses: ['not_found'] }),
+  removeSchedule: route({ id: 'removeSchedule', method: 'DELETE', path: '/v1/schedules/:schedule', summary: 'End a schedule; jobs that it made go on', who: 'buyer', scope: 'jobs:write', owner: 'schedule', params: scheduleParams, status: 204, refuses: ['not_found'] }),
   // bytes
   statBlob: route({ id: 'statBlob', method: 'HEAD', path: '/v1/blobs/:sha256', summary: 'Is it there, and how much of an upload has arrived (Upload-Offset)', who: 'user-or-agent', params: blobParams, refuses: ['blob_not_found'] }),
   putBlob: route({ id: 'putBlob', method: 'PUT', path: '/v1/blobs/:sha256', summary: 'Upload a blob, or go on with an upload from Upload-Offset; Upload-Length is its whole size', who: 'user-or-agent', scope: 'jobs:write', params: blobParams, takes: 'raw', status: 201, refuses: ['blob_hash_mismatch', 'blob_offset_mismatch', 'blob_size_mismatch', 'blob_too_large', 'storage_full'] }),

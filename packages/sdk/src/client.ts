@@ -12,6 +12,8 @@ import { openMap, runOf } from './map/map.ts'
 import type { MapPorts, MapRun } from './map/map.ts'
 import { prepareMap } from './map/prepare.ts'
 import type { MapOptions, Prepared } from './map/prepare.ts'
+import { preparePipeline } from './pipeline/pipeline.ts'
+import type { PipelineOptions, PipelinePorts, PipelineRun } from './pipeline/pipeline.ts'
 import { createTransport } from './transport.ts'
 import type { QueryValues, TransportOptions } from './transport.ts'
 
@@ -118,6 +120,11 @@ export function createClient(options: TransportOptions) {
     download: (blob, target, more) => download(transport, blob, target, more),
   }
 
+  const pipelinePorts: PipelinePorts = {
+    job: (job, signal) => api.getJob({ params: { job } }, { signal }), quote: (spec, signal) => api.createQuote({ body: { spec } }, { signal }), mustFit: (spec, cap, signal) => mustFit(spec, cap, { signal }),
+    available: async (signal) => BigInt((await api.getWallet({}, { signal })).available), submit: (spec, { id, cap, signal }) => submit(spec, { id, key: id, cap, signal }), watch: (job, signal) => watch(job, { signal }),
+  }
+
   /** Reads the input, uploads it, and says what would be submitted. */
   const prepare = async (more: MapOptions): Promise<Prepared> => {
     const prepared = await split(more)
@@ -177,6 +184,15 @@ export function createClient(options: TransportOptions) {
     prepareMap: prepare,
     /** A map that was begun before, by anybody with this account, from any of its jobs. */
     openMap: (job: string, more: { signal?: AbortSignal | undefined } = {}): Promise<MapRun> => openMap(mapPorts, job, more.signal),
+    /**
+     * Jobs that come after one another, from one description; `submit()` submits them. With the `id` of one that was begun before, it goes on.
+     *
+     * @example
+     * const pipeline = await client.pipeline({ steps: [{ name: 'fetch', command: ['./fetch'] }, { name: 'train', needs: [{ step: 'fetch', inputs: [{ from: '*.csv' }] }], command: ['./train'] }] })
+     * console.log(pipeline.cap)
+     * await pipeline.submit()
+     */
+    pipeline: (pipeline: unknown, more?: PipelineOptions): Promise<PipelineRun> => preparePipeline(pipelinePorts, pipeline, more),
     job: (job: string, more?: CallOptions): Promise<Job> => api.getJob({ params: { job } }, more),
     pause: (job: string, more?: CallOptions): Promise<Job> => api.pauseJob({ params: { job } }, more),
     resume: (job: string, more?: CallOptions): Promise<Job> => api.resumeJob({ params: { job } }, more),

@@ -11,6 +11,7 @@ export const CLIENT_FAULTS = {
   file_exists: 'Move it away, or choose another place.',
   cannot_split: 'The input cannot be split like this. Nothing was sent, and nothing spent.',
   cannot_merge: 'The results are kept on the market: merge them in another way, or fetch them with lumaris results.',
+  bad_pipeline: 'Nothing was submitted: correct the file, and run it again.',
   not_a_map: 'Name a job that was made by lumaris map.',
   parts_failed: 'lumaris logs shows what they said; lumaris retry repeats them, and only them.',
   reduce_failed: 'lumaris logs shows what it said; lumaris retry runs it again.',

@@ -29,7 +29,7 @@ async function hold(app: App, who: Principal, id: JobId, paused: boolean): Promi
 }
 const nameOf = async (app: App, row: AttemptRow): Promise<string> => app.engine.state.nodes.get(row.node)?.name ?? (await readNode(app.db, row.node))?.name ?? ''
 
-async function missingBlobs(app: App, spec: JobRow['spec']): Promise<Refusal | null> {
+export async function missingBlobs(app: App, spec: JobRow['spec']): Promise<Refusal | null> {
   // By blob and size: each range was checked against the size that its own entry names, so every named size must be the true one.
   const wanted = new Map([...spec.inputs, ...spec.tasks.flatMap((task) => task.inputs ?? []), ...(spec.map?.merge.kind === 'reduce' ? spec.map.merge.inputs : [])].map((file) => [`${file.blob} ${file.size}`, file]))
   const missing: string[] = []

@@ -1,6 +1,6 @@
 // Tables → memory: what a writer needs to go on from where the last one was. Ended jobs stay in the tables.
 import { Availability, apply, grantLeases, beginTurn } from '@lumaris/domain'
-import type { AttemptRow, AvailabilityRows, Change, EnrolmentRow, JobRow, LessonRow, MarketState, NodeRow, QuoteRow, StandingRow, TaskRow } from '@lumaris/domain'
+import type { AttemptRow, AvailabilityRows, Change, EnrolmentRow, JobRow, LessonRow, MarketState, NodeRow, QuoteRow, ScheduleRow, StandingRow, TaskRow } from '@lumaris/domain'
 import type { Database } from '../database/database.ts'
 
 /** Rows of one page: enough to be quick, few enough that a page of large specs does not fill the memory. */
@@ -34,6 +34,7 @@ export async function loadState(db: Database, state: MarketState, nowMs: number,
   })
   for (const row of await db.query<Doc>('SELECT doc FROM quotes WHERE valid_until >= $1', [nowMs])) put({ kind: 'quote', row: plainRow<QuoteRow>(row) })
   for (const row of await db.query<Doc>("SELECT doc FROM standing WHERE state = 'open'")) put({ kind: 'standing', row: plainRow<StandingRow>(row) })
+  for (const row of await db.query<Doc>("SELECT doc FROM schedules WHERE state <> 'removed' ORDER BY id")) put({ kind: 'schedule', row: plainRow<ScheduleRow>(row) })
   for (const row of await db.query<Doc>('SELECT doc FROM enrolments WHERE expires_at >= $1', [nowMs])) put({ kind: 'enrolment', row: plainRow<EnrolmentRow>(row) })
   grantLeases(beginTurn(state, { now: nowMs, id: () => '', hash: () => '', keyed: () => '' }))
 }

@@ -1,7 +1,7 @@
 // Changes → statements of one transaction: a dozen however many jobs it carries. Of several changes to one row only the last is written.
 import type { JobEvent } from '@lumaris/protocol'
 import { isLive, payerOf } from '@lumaris/domain'
-import type { AttemptRow, AvailabilityRows, Change, EnrolmentRow, EntryRow, JobRow, KeyRow, LessonRow, NodeRow, QuoteRow, SealRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
+import type { AttemptRow, AvailabilityRows, Change, EnrolmentRow, EntryRow, JobRow, KeyRow, LessonRow, NodeRow, QuoteRow, ScheduleRow, SealRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
 import { pack } from '../database/database.ts'
 import type { Database, Statement } from '../database/database.ts'
 
@@ -15,12 +15,12 @@ export function jobDoc(row: JobRow): Json {
 export const attemptDoc = (row: AttemptRow): Json => ({ ...row, billed: wire(row.billed), fee: wire(row.fee) })
 
 type Batch = {
-  newJobs: JobRow[]; jobs: Map<string, JobRow>; tasks: Map<string, TaskRow>; attempts: Map<string, AttemptRow>; nodes: Map<string, NodeRow>; lessons: Map<string, LessonRow>; standing: Map<string, StandingRow>; quotes: QuoteRow[]; enrolments: Map<string, EnrolmentRow>
+  newJobs: JobRow[]; jobs: Map<string, JobRow>; tasks: Map<string, TaskRow>; attempts: Map<string, AttemptRow>; nodes: Map<string, NodeRow>; lessons: Map<string, LessonRow>; standing: Map<string, StandingRow>; schedules: Map<string, ScheduleRow>; quotes: QuoteRow[]; enrolments: Map<string, EnrolmentRow>
   keys: Map<string, KeyRow>; entries: EntryRow[]; events: Map<string, JobEvent[]>; ticks: Map<string, TickRow>; seals: SealRow[]
 }
 
 function gather(changes: readonly Change[]): Batch {
-  const batch: Batch = { newJobs: [], jobs: new Map(), tasks: new Map(), attempts: new Map(), nodes: new Map(), lessons: new Map(), standing: new Map(), quotes: [], enrolments: new Map(), keys: new Map(), entries: [], events: new Map(), ticks: new Map(), seals: [] }
+  const batch: Batch = { newJobs: [], jobs: new Map(), tasks: new Map(), attempts: new Map(), nodes: new Map(), lessons: new Map(), standing: new Map(), schedules: new Map(), quotes: [], enrolments: new Map(), keys: new Map(), entries: [], events: new Map(), ticks: new Map(), seals: [] }
   const fresh = new Set<string>()
   for (const change of changes) {
     switch (change.kind) {
@@ -30,6 +30,7 @@ function gather(changes: readonly Change[]): Batch {
       case 'node': batch.nodes.set(change.row.id, change.row); break
       case 'lesson': batch.lessons.set(`${change.row.what}:${change.row.key}`, change.row); break
       case 'standing': batch.standing.set(change.row.id, change.row); break
+      case 'schedule': batch.schedules.set(change.row.id, change.row); break
       case 'quote': batch.quotes.push(change.row); break
       case 'enrolment': batch.enrolments.set(change.row.id, change.row); break
       case 'key': batch.keys.set(change.row.id, change.row); break
@@ -77,6 +78,7 @@ const WRITES = {
   nodes: inserts('nodes', [['id', 'text'], ['owner', 'text'], ['public_key', 'text'], ['session', 'bigint'], ['lease_gen', 'bigint'], ['doc', 'text']], replacing('id', ['owner', 'session', 'lease_gen', 'doc'])),
   lessons: inserts('lessons', [['id', 'text'], ['what', 'text'], ['doc', 'text']], replacing('id', ['doc'])),
   standing: inserts('standing', [['id', 'text'], ['buyer', 'text'], ['state', 'text'], ['doc', 'text']], replacing('id', ['state', 'doc'])),
+  schedules: inserts('schedules', [['id', 'text'], ['buyer', 'text'], ['state', 'text'], ['doc', 'text']], replacing('id', ['state', 'doc'])),
   quotes: inserts('quotes', [['id', 'text'], ['buyer', 'text'], ['valid_until', 'bigint'], ['doc', 'text']]),
   enrolments: inserts('enrolments', [['id', 'text'], ['token_hash', 'text'], ['expires_at', 'bigint'], ['doc', 'text']], replacing('id', ['doc'])),
   keys: inserts('idempotency', [['id', 'text'], ['body_hash', 'text'], ['subject', 'text'], ['at', 'bigint']]),
@@ -117,6 +119,7 @@ export function statementsFor(changes: readonly Change[], dialect: Database['dia
   add('nodes', [...batch.nodes.values()].map((row) => [row.id, row.owner, row.publicKey, row.session, row.leaseGen, text(row)]))
   add('lessons', [...batch.lessons].map(([id, row]) => [id, row.what, text(row)]))
   add('standing', [...batch.standing.values()].map((row) => [row.id, row.buyer, row.state, text(row)]))
+  add('schedules', [...batch.schedules.values()].map((row) => [row.id, row.buyer, row.state, text(row)]))
   add('quotes', batch.quotes.map((row) => [row.id, row.buyer, row.validUntil, text(row)]))
   add('enrolments', [...batch.enrolments.values()].map((row) => [row.id, row.tokenHash, row.expiresAt, text(row)]))
   add('keys', [...batch.keys.values()].map((row) => [row.id, row.bodyHash, row.subject, row.at]))

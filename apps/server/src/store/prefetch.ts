@@ -10,12 +10,17 @@ type Needs = { jobs: Set<string>; keys: Set<string>; accounts: Set<AccountName> 
 
 export function needsOf(state: MarketState, commands: readonly Command[]): Needs {
   const needs: Needs = { jobs: new Set(), keys: new Set(), accounts: new Set() }
+  for (const name of state.accountsWanted) if (!state.accounts.has(name)) needs.accounts.add(name)
+  state.accountsWanted.clear()
   for (const command of commands) {
     if (command.kind === 'submit') {
       if (command.id && command.id <= state.highestForgotten && !state.jobs.has(command.id)) needs.jobs.add(command.id)
       const key = command.key ? state.keys.get(command.key) : undefined
       if (command.key && !key) needs.keys.add(command.key)
       if (key && !state.jobs.has(key.subject as JobId)) needs.jobs.add(key.subject)
+      if (!state.accounts.has(account.available(command.buyer))) needs.accounts.add(account.available(command.buyer))
+    } else if (command.kind === 'createSchedule') {
+      if (command.key && !state.keys.has(command.key)) needs.keys.add(command.key)
       if (!state.accounts.has(account.available(command.buyer))) needs.accounts.add(account.available(command.buyer))
     } else if (command.kind === 'cancel' || command.kind === 'pause' || command.kind === 'recordMerged') {
       if (!state.jobs.has(command.job)) needs.jobs.add(command.job)

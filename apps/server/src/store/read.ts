@@ -1,7 +1,7 @@
 // Questions that the API asks: always of the tables, so that nothing is shown that is not committed. One exported function per question.
 import { account } from '@lumaris/protocol'
 import type { AccountName, AttemptId, Entry, EntryKind, Job, JobEvent, JobId, JobState, LedgerCheck, NodeId, Posting, Quote, UserId, Wallet } from '@lumaris/protocol'
-import type { AttemptRow, JobRow, NodeRow, SealRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
+import type { AttemptRow, JobRow, NodeRow, ScheduleRow, SealRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
 import type { Database } from '../database/database.ts'
 import { attemptRow, jobRow, plainRow } from './load.ts'
 
@@ -79,6 +79,14 @@ export async function readStanding(db: Database, id: string): Promise<StandingRo
 export async function listStanding<Shown>(db: Database, buyer: UserId, limit: number, cursor: string | undefined, shown: (row: StandingRow) => Shown): Promise<PageOf<Shown>> {
   const rows = await db.query<Doc>(`SELECT doc FROM standing WHERE buyer = $1 AND id < $2 ORDER BY id DESC LIMIT ${limit + 1}`, [buyer, cursor ?? 'sta~'])
   return page(rows.map((row) => plainRow<StandingRow>(row)), limit, shown, (row) => row.id)
+}
+export async function readSchedule(db: Database, id: string): Promise<ScheduleRow | null> {
+  const [row] = await db.query<Doc>('SELECT doc FROM schedules WHERE id = $1', [id])
+  return row ? plainRow<ScheduleRow>(row) : null
+}
+export async function listSchedules<Shown>(db: Database, buyer: UserId, limit: number, cursor: string | undefined, shown: (row: ScheduleRow) => Shown): Promise<PageOf<Shown>> {
+  const rows = await db.query<Doc>(`SELECT doc FROM schedules WHERE buyer = $1 AND state <> 'removed' AND id < $2 ORDER BY id DESC LIMIT ${limit + 1}`, [buyer, cursor ?? 'sch~'])
+  return page(rows.map((row) => plainRow<ScheduleRow>(row)), limit, shown, (row) => row.id)
 }
 export async function readNode(db: Database, id: NodeId): Promise<NodeRow | null> {
   const [row] = await db.query<Doc>('SELECT doc FROM nodes WHERE id = $1', [id])

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { aMarket, aSpec, aUser, credits } from '@lumaris/testkit'
 import { apply, createState, internSpec, recordOf } from '@lumaris/domain'
 import type { Change, MarketState } from '@lumaris/domain'
-import type { JobDispatch, JobId, ResultFile } from '@lumaris/protocol'
+import type { JobDispatch, JobId, ResultFile, ScheduleId } from '@lumaris/protocol'
 import { canonical } from '@lumaris/protocol'
 import type { Database } from '../database/database.ts'
 import { availabilityStatement, epochStatement, statementsFor } from './persist.ts'
@@ -20,10 +20,11 @@ const seen = (state: MarketState): unknown => ({
   lessons: plain([state.profiles, state.owners, state.cohorts, state.speeds].map((lessons) => [...lessons.values()].sort((a, b) => (a.key < b.key ? -1 : 1)))),
   reserved: plain([...state.reserved].filter(([, used]) => used.cpuMillis > 0).sort(([a], [b]) => (a < b ? -1 : 1))), slotsByBuyer: plain([...state.slotsByBuyer]),
   children: plain([...state.children].map(([parent, ids]) => `${parent} ${[...ids].sort().join(' ')}`).sort()), waitingByBuyer: plain([...state.waitingByBuyer]),
+  schedules: plain([...state.schedules.values()]),
 })
 
 async function busyMarket() {
-  const market = aMarket()
+  const market = aMarket({ settings: { offerMs: 1e9 } })
   market.fund(buyer, credits(50))
   const nodes = ['a', 'b', 'c'].map((name, i) => market.join(name, { cpuHour: 1 + i }))
   for (const node of nodes) node.connect()
@@ -38,12 +39,17 @@ async function busyMarket() {
   market.submit(buyer, aSpec({ after: [{ job: child.job.id }] }))
   const waiting = market.submit(buyer, aSpec({ resources: { cpuMillis: 900_000 } }), { cap: 1_000_000n }) as { job: { id: JobId } }
   market.submit(buyer, aSpec({ after: [{ job: done.job.id, inputs: [{ from: 'out', to: 'in' }] }, { job: waiting.job.id }] }))
+  const schedule = (more: object = {}) => market.act({ kind: 'createSchedule', buyer, key: 'schedule', bodyHash: 'x', name: 'nightly', cron: '* * * * *', timeZone: 'Europe/Berlin', spec: aSpec(), cap: 1_000_000n, budget: 5_000_000n, overlap: 'allow', ...more } as never) as { id: ScheduleId }
+  schedule()
+  market.act({ kind: 'changeSchedule', id: schedule({ key: 'second' }).id, to: 'paused' })
+  market.act({ kind: 'changeSchedule', id: schedule({ key: 'third' }).id, to: 'removed' })
   const orders = nodes.flatMap((node) => market.dispatched(node.id))
   market.now += 30_000
   const orderOf = (job: JobId) => orders.find((order) => order.job_id === job) as JobDispatch
   market.report(orderOf(done.job.id), { runMs: 20_000, files: [{ path: 'out' as ResultFile['path'], blob: 'b'.repeat(64) as ResultFile['blob'], size: 3 }] })
   market.report(orderOf(failing.job.id), { runMs: 10_000, exitCode: 3 })
   market.act({ kind: 'cancel', job: cancelled.job.id })
+  market.pass(0) // the schedule's minute has come
   return { market, done: done.job.id, orders }
 }
 
@@ -62,6 +68,7 @@ export function storeContract(name: string, fresh: () => Promise<Database>): voi
     await loadState(db, loaded, market.now, (row) => ({ ...row, spec: internSpec(loaded, row.spec) }))
     expect(seen(loaded)).toEqual(seen(market.state))
     expect(loaded.children.size).toBe(1)
+    expect([...loaded.schedules.values()]).toMatchObject([{ state: 'active', firings: [{ outcome: 'submitted' }], running: [expect.any(String)] }, { state: 'paused', nextAt: null }])
     expect(recordOf(loaded, aUser('seller of a'))).toMatchObject({ valid: 12, wrong: 1 })
     await db.close()
   })
@@ -108,8 +115,8 @@ export function storeContract(name: string, fresh: () => Promise<Database>): voi
       if (page.nextCursor === null) break
       cursor = page.nextCursor
     }
-    expect(new Set(ids).size).toBe(9)
-    expect(ids).toHaveLength(9)
+    expect(new Set(ids).size).toBe(10)
+    expect(ids).toHaveLength(10)
     const entries: string[] = []
     for (let cursor: string | undefined; ;) {
       const page = await listEntries(db, buyer, 3, cursor)
@@ -118,7 +125,7 @@ export function storeContract(name: string, fresh: () => Promise<Database>): voi
       cursor = page.nextCursor
     }
     expect(entries).toHaveLength(new Set(entries).size)
-    expect(entries.filter((id) => id.startsWith('hold:'))).toHaveLength(9)
+    expect(entries.filter((id) => id.startsWith('hold:'))).toHaveLength(10)
     await db.close()
   })
 

@@ -5,11 +5,15 @@ import { invariant } from '../invariant.ts'
 import { liveJob, putJob, record } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 import { stopAll } from './finish.ts'
+import { scheduleJobEnded } from '../schedule/schedule.ts'
 import { moveTask } from './move.ts'
 import { clashOf, endedParent, filesFrom } from './parent-files.ts'
 
 export function followUp(turn: Turn): void {
-  for (const parent of turn.closed) for (const child of Array.from(turn.state.children.get(parent) ?? [])) parentEnded(turn, child, parent) // grows while it is read
+  for (const parent of turn.closed) {
+    scheduleJobEnded(turn, liveJob(turn, parent).row)
+    for (const child of turn.state.children.get(parent) ?? []) parentEnded(turn, child, parent) // the list grows, and the set shrinks, while they are read
+  }
   turn.closed.length = 0
 }
 

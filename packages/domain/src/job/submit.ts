@@ -1,5 +1,5 @@
 // A job is taken: its cap is known and held, its rows exist, all in one commit. Nothing else in the market can make a job.
-import type { JobId, JobSpec, Micros, QuoteId, Refusal, UserId } from '@lumaris/protocol'
+import type { JobId, JobSpec, Micros, QuoteId, Refusal, ScheduleId, UserId } from '@lumaris/protocol'
 import { account, isRefusal } from '@lumaris/protocol'
 import type { JobRow, SlotRow } from '../rows.ts'
 import { internSpec } from '../state.ts'
@@ -21,6 +21,8 @@ export type SubmitCommand = {
   readonly bodyHash: string; readonly spec: JobSpec; readonly specHash: string; readonly quote: QuoteId | null; readonly cap: Micros | null; readonly noWait: boolean
   /** Jobs that it comes after and that have left memory, as the tables have them. */
   readonly ended?: readonly EndedParent[]
+  /** The schedule that asks. */
+  readonly schedule?: ScheduleId
 }
 export type Submitted = { readonly job: JobRow; readonly replayed: boolean }
 
@@ -42,7 +44,7 @@ export function submit(turn: Turn, command: SubmitCommand): Submitted | Refusal 
   const spec = internSpec(market, command.spec)
   putJob(turn, {
     id, buyer: command.buyer, state: 'queued', spec, quote: command.quote, bodyHash: command.bodyHash, cap: terms.cap, attemptCap: terms.attemptCap, cost: 0n, refunded: 0n, displaced: 0n,
-    cancelling: false, tasksTotal: spec.tasks.length, tasksDone: 0, tasksFailed: 0, tasksRunning: 0, cause: null, exitCode: null, ...(parents ? { parents } : {}), rung: 0, createdAt: turn.now, startedAt: null, endedAt: null, version: 0,
+    cancelling: false, tasksTotal: spec.tasks.length, tasksDone: 0, tasksFailed: 0, tasksRunning: 0, cause: null, exitCode: null, ...(parents ? { parents } : {}), ...(command.schedule ? { schedule: command.schedule } : {}), rung: 0, createdAt: turn.now, startedAt: null, endedAt: null, version: 0,
   })
   hold(turn, id, command.buyer, terms.cap)
   if (command.key) emit(turn, { kind: 'key', row: { id: command.key, bodyHash: command.bodyHash, subject: id, at: turn.now } })
@@ -66,6 +68,12 @@ function earlier(turn: Turn, command: SubmitCommand): Submitted | Refusal | null
   return { job, replayed: true }
 }
 
+/** Null when each seat has a share of the cap; else the refusal. */
+export function capCovers(spec: JobSpec, cap: Micros): Refusal | null {
+  const seats = BigInt(slotsMax(spec) * spec.tasks.length), displace = BigInt(spec.displace ?? 0), attemptCap = cap / seats - displace
+  return attemptCap < 0n || (attemptCap === 0n && cap > 0n) ? refused('cap_too_low', { seats: seats.toString(), cap: cap.toString(), ...(displace > 0n ? { displace: displace.toString() } : {}) }) : null
+}
+
 type Cap = { cap: Micros; attemptCap: Micros }
 function agreeOnCap(turn: Turn, command: SubmitCommand): Cap | Refusal {
   const seats = BigInt(slotsMax(command.spec) * command.spec.tasks.length)
@@ -80,8 +88,9 @@ function agreeOnCap(turn: Turn, command: SubmitCommand): Cap | Refusal {
   const found = needsEstimate ? estimate(turn.state, command.spec, turn.now) : null
   if (command.noWait && found?.nodes === 0) return refused('no_node_fits', { refused: found.refused })
   if (command.cap !== null) {
-    const displace = BigInt(command.spec.displace ?? 0), attemptCap = command.cap / seats - displace
-    if (attemptCap < 0n || (attemptCap === 0n && command.cap > 0n)) return refused('cap_too_low', { seats: seats.toString(), cap: command.cap.toString(), ...(displace > 0n ? { displace: displace.toString() } : {}) })
+    const low = capCovers(command.spec, command.cap)
+    if (low) return low
+    const attemptCap = command.cap / seats - BigInt(command.spec.displace ?? 0)
     return { cap: capOf(command.spec, attemptCap), attemptCap }
   }
   // Not one node has ever joined: nothing says what it may cost, so the buyer must.
