@@ -16,6 +16,16 @@ export type SandboxLimits = {
   readonly outputBytes: number
   readonly wallMs: number; readonly openFiles: number
 }
+/** The only network a sandbox can have: an interface that somebody else makes in its network namespace, before its program starts. */
+export type SandboxNetwork = {
+  /** Told a process in the sandbox's network namespace, once. The program starts when this has resolved; when it rejects, or takes too long, it never does. */
+  attach(pid: number): Promise<void>
+  readonly hostname?: string
+  /** Names and addresses for the sandbox's /etc/hosts. */
+  readonly hosts?: Readonly<Record<string, string>>
+}
+/** The end of a job that needs a network, with a driver that cannot give it one. */
+export const NO_NETWORK = 'this driver has no gang network'
 export type SandboxSpec = {
   readonly attemptId: string; readonly runtime: Runtime
   /** With its digest, for the runtime `container`. */
@@ -26,6 +36,8 @@ export type SandboxSpec = {
   /** A directory of the agent's, with the inputs in it: the job's working directory. Outputs are found in it after the end. */
   readonly workDir: string
   readonly limits: SandboxLimits; readonly stdin?: Uint8Array
+  /** Only with the drivers of protocol's GANG_DRIVERS; the others refuse. */
+  readonly network?: SandboxNetwork
 }
 export type SandboxUsage = { readonly cpuMs: number; readonly memoryBytes: number; readonly memoryPeakBytes: number; readonly diskBytes: number; readonly outBytes: number }
 export type ExitCause = 'exit' | 'memory' | 'wall' | 'pids' | 'disk' | 'output' | 'killed' | 'image' | 'driver'
