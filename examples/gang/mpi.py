@@ -60,9 +60,9 @@ def serve(rank):
 
 
 def reach(host, command):
-    """In the place of ssh. The command is a shell's line: assignments, then the daemon with its options."""
-    words = shlex.split(command)
-    while words and (os.path.basename(words[0]) != DAEMON):
+    """In the place of ssh. The command is a line for a login shell, `( test ! -r ./.profile || . ./.profile; orted … )`: here no shell reads it, and only the daemon's part counts."""
+    words = [word for word in shlex.split(command) if word != ')']
+    while words and os.path.basename(words[0]) != DAEMON:
         words.pop(0)
     until = time.monotonic() + PATIENCE
     while True:
@@ -88,7 +88,8 @@ def run(size, program):
     slots = os.environ.get('MPI_SLOTS', '1')
     hosts = ','.join(f'rank-{rank}:{slots}' for rank in range(size))
     agent = f'{sys.executable} {os.path.abspath(__file__)} --reach'
-    options = {'plm_rsh_agent': agent, 'plm_rsh_no_tree_spawn': '1', 'btl': 'self,tcp', 'pml': 'ob1', 'btl_tcp_if_include': SUBNET, 'oob_tcp_if_include': SUBNET, 'btl_base_warn_component_unused': '0'}
+    # Attached: the daemon stays this file's child, and so the rank's sandbox lives as long as it does.
+    options = {'orte_leave_session_attached': '1', 'plm_rsh_agent': agent, 'plm_rsh_no_tree_spawn': '1', 'btl': 'self,tcp', 'pml': 'ob1', 'btl_tcp_if_include': SUBNET, 'oob_tcp_if_include': SUBNET, 'btl_base_warn_component_unused': '0'}
     return subprocess.call(['mpirun', '--host', hosts, *[word for name, value in options.items() for word in ('--mca', name, value)], *program])
 
 
