@@ -9,6 +9,7 @@ import { DEFAULT_AGENT_SETTINGS, createAgentState, listAttempts, nextClockMs, re
 import type { AgentSettings, AgentState, JournalRecord } from '@lumaris/domain'
 import { NodeName } from '@lumaris/protocol'
 import type { AttemptId, Capacity, DriverId, DriverOffer, NodeId, OwnerSettingsInput, OwnerStatus, PriceSheet } from '@lumaris/protocol'
+import { createRankNetworks } from './mesh/rank-network.ts'
 import { createAttempts } from './attempts.ts'
 import type { AgentDriver, AttemptPorts, Attempts } from './attempts.ts'
 import { createBlobs } from './blobs.ts'
@@ -56,6 +57,8 @@ export type AgentConfig = {
   readonly driverIds?: readonly DriverId[]
   /** Engine, registries and image cache of the container driver. */
   readonly containers?: ContainerSettings
+  /** A TCP port at which agents of the same gang may connect, sealed end to end. Without it their packets go over the market's relay. */
+  readonly gangPort?: number
   /** Instead of the network that joins the ranks of a gang; null: no gangs here. */
   readonly network?: AttemptPorts['network']
   /** How to find the files of a job, for drivers that keep them elsewhere. */
@@ -168,8 +171,9 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
     state, journal, ports: () => ({ now: clock.now(), wall: clock.wall(), hash: sha256 }), act, stepped: () => { setClock(); changed() }, drained: changed,
     broken(error) { log.error({ error }, 'the agent broke'); void end(`The agent broke: ${saysOf(error)}`, null) },
   })
+  const networks = createRankNetworks({ server: config.server, token: () => httpToken, dataDir: config.dataDir, log, port: config.gangPort })
   const attempts: Attempts = createAttempts({
-    drivers, workDir, blobs, clock, log, network: config.network ?? null, say: (message) => runner.say(message), room: () => (journal.trouble === null ? connection.room() : until(() => journal.trouble === null, leaving.signal).catch(() => undefined /* nobody will read on */)),
+    drivers, workDir, blobs, clock, log, network: config.network === undefined ? networks.make : config.network, say: (message) => runner.say(message), room: () => (journal.trouble === null ? connection.room() : until(() => journal.trouble === null, leaving.signal).catch(() => undefined /* nobody will read on */)),
     collect: config.collect ?? collectLater,
     input(input) {
       if (input.kind === 'started') events.emit('started', input.attempt)
@@ -238,6 +242,7 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
       for (const { attempt_id } of listAttempts(state)) attempts.kill(attempt_id, 'seller_offline')
       await connection.close(bye)
       await attempts.idle()
+      await networks.close()
       clearInterval(meters)
       await owner?.close()
       for (const driver of drivers.values()) await driver.reap().then(() => driver.close?.()).catch((error: unknown) => log.error({ driver: driver.id, error }, 'the driver could not clean up'))

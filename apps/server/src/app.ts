@@ -6,9 +6,9 @@ import { join } from 'node:path'
 import type { KeyObject } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { isRefusal, refuse } from '@lumaris/protocol'
-import type { AttemptId } from '@lumaris/protocol'
-import { DEFAULT_SETTINGS, isLive } from '@lumaris/domain'
-import type { MarketSettings } from '@lumaris/domain'
+import type { AttemptId, NodeId } from '@lumaris/protocol'
+import { DEFAULT_SETTINGS, holdsNode, isLive } from '@lumaris/domain'
+import type { MarketSettings, MarketState } from '@lumaris/domain'
 import { createBlobStore } from './blobs/blobs.ts'
 import type { BlobStore } from './blobs/blobs.ts'
 import type { Database } from './database/database.ts'
@@ -16,6 +16,8 @@ import { openDatabase } from './database/open.ts'
 import { Engine } from './engine/engine.ts'
 import { createGateway } from './gateway/gateway.ts'
 import type { Gateway } from './gateway/gateway.ts'
+import { createRelay } from './gateway/relay.ts'
+import type { Membership } from './gateway/relay.ts'
 import { blobHandlers } from './http/blobs.ts'
 import { browserSessionHandlers } from './http/browser-sessions.ts'
 import { identityHandlers } from './http/identity.ts'
@@ -101,8 +103,11 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     closing.push(() => engine.stop())
     const http = httpOf(app, config.webDir ?? WEB_DIR)
     closing.push(() => http.close(), () => app.gateway.close()) // closed in reverse: HTTP would wait for the agents' sockets
+    const relay = createRelay({ authenticate: (token) => app.gateway.authenticate(token), membership: (node, attempt) => memberOf(engine.state, node, attempt) })
+    closing.push(() => relay.close())
     http.server.on('upgrade', (request, socket, head) => {
       if (request.url === '/v1/agent') app.gateway.upgrade(request, socket, head)
+      else if (relay.takes(request)) relay.upgrade(request, socket, head)
       else socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n')
     })
     const url = await http.listen({ host: config.host, port: config.port })
@@ -144,6 +149,13 @@ export async function releaseOnce(app: App, disputeMs: number): Promise<number> 
   if (due.length === 0) return 0
   const answer = await app.engine.act({ kind: 'release', due })
   return isRefusal(answer) ? 0 : answer.released
+}
+
+/** Who may use the relay for which place: the node that runs this rank of a gang. Another try of the gang is another gang. */
+function memberOf(state: MarketState, node: NodeId, id: AttemptId): Membership | null {
+  const attempt = state.attempts.get(id), job = attempt && state.jobs.get(attempt.job)?.row
+  if (!attempt || !job?.spec.gang || attempt.node !== node || !holdsNode(attempt.state)) return null
+  return { gang: `${job.id} ${attempt.offeredAt}`, rank: attempt.task, size: job.tasksTotal }
 }
 
 async function hasEnded(db: Database, attempt: string): Promise<boolean> {

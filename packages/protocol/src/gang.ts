@@ -22,3 +22,9 @@ export type MeshPeer = z.infer<typeof MeshPeer>
 /** A rank's place in its gang, in its dispatch. */
 export const GangPlace = z.strictObject({ rank: Rank, size: z.number().int().min(2).max(GANG_MAX) })
 export type GangPlace = z.infer<typeof GangPlace>
+
+// The relay, `GET /v1/agent/mesh/{attempt}` as a WebSocket, with the session's bearer token. Frames are binary: one byte of rank (to whom; from the relay:
+// from whom), then what is for that rank, which the relay cannot read.
+export const RELAY_PATH = '/v1/agent/mesh/'
+/** A packet of the largest size an IP packet has, sealed, and the rank. */
+export const RELAY_FRAME_MAX = 65_535 + 64

@@ -9,7 +9,7 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Level, Runtime } from '@lumaris/protocol'
-import type { IsolationDriver, ProbeReport, Sandbox, SandboxLimits, SandboxSpec } from './driver.ts'
+import type { IsolationDriver, ProbeReport, Sandbox, SandboxLimits, SandboxNetwork, SandboxSpec } from './driver.ts'
 import { probeWith, runToEnd } from './probe.ts'
 import { seccompFilter } from './seccomp.ts'
 import { SAFE_PATH, inPath, reachable } from './stage.ts'
@@ -22,8 +22,8 @@ export const TMP_BYTES = 64 * 1024 * 1024, SHM_BYTES = 16 * 1024 * 1024
 /** Of the machine, read-only: programs and libraries, and of /etc only what they need to start. Never /root, /home, /var, /run or /etc itself. */
 export const SYSTEM = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32']
 const ETC = ['ld.so.cache', 'ld.so.conf', 'ld.so.conf.d', 'alternatives', 'ssl/certs', 'localtime', 'timezone', 'mime.types']
-/** Descriptors of bubblewrap: the system-call filter, its options, its reports. */
-const FILTER_FD = 3, OPTIONS_FD = 4, STATUS_FD = 5
+/** Descriptors of bubblewrap: the system-call filter, its options, for a network the names of its ranks, and then its reports. */
+const FILTER_FD = 3, OPTIONS_FD = 4, HOSTS_FD = 5
 
 export type WallOptions = {
   readonly scratch: string; readonly stages: Stages
@@ -45,8 +45,8 @@ export type Wall = { readonly stages: Stages; readonly scratch: string; readonly
 /** Null where bubblewrap is not installed or this machine's system calls are not known. Whether it works, its probe says. */
 export function createWall({ scratch, stages, rootfs }: WallOptions): Wall | null {
   const bwrap = inPath('bwrap')
-  const filter = seccompFilter()
-  if (process.platform !== 'linux' || !bwrap || !filter || (process.getuid?.() === 0 && !stages.dropsUser)) return null
+  const filter = seccompFilter(), networkFilter = seccompFilter(process.arch, { network: true })
+  if (process.platform !== 'linux' || !bwrap || !filter || !networkFilter || (process.getuid?.() === 0 && !stages.dropsUser)) return null
   mkdirSync(scratch, { recursive: true, mode: 0o711 })
   const root = rootfs === undefined ? systemBinds(syntheticEtc(scratch)) : ['--ro-bind', rootfs, '/']
 
@@ -55,22 +55,25 @@ export function createWall({ scratch, stages, rootfs }: WallOptions): Wall | nul
     async start(job, inside) {
       const unsaid = unspeakable(job)
       if (unsaid) return endedSandbox(unsaid)
-      const limits = inside.limits ?? job.limits
+      const limits = inside.limits ?? job.limits, { network } = job, statusFd = network ? HOSTS_FD + 1 : HOSTS_FD
       const opened = await stages.open(job, limits).catch((error: Error) => error)
       if (opened instanceof DiskTooSmall) return endedSandbox({ cause: 'disk', detail: opened.message })
       if (opened instanceof Error) throw opened
       const stage = opened
       const options = [
         '--unshare-user', '--unshare-ipc', '--unshare-pid', '--unshare-net', '--unshare-uts', ...(existsSync('/proc/self/ns/cgroup') ? ['--unshare-cgroup'] : []), '--die-with-parent', '--new-session',
-        '--uid', '65534', '--gid', '65534', '--hostname', 'job', ...root, '--proc', '/proc', '--dev', '/dev',
+        '--uid', '65534', '--gid', '65534', '--hostname', network?.hostname ?? 'job', ...root, ...(network ? ['--perms', '0644', '--ro-bind-data', String(HOSTS_FD), '/etc/hosts'] : []), '--proc', '/proc', '--dev', '/dev',
         '--perms', '1777', '--size', String(SHM_BYTES), '--tmpfs', '/dev/shm', '--remount-ro', '/dev', '--perms', '1777', '--size', String(TMP_BYTES), '--tmpfs', '/tmp',
         ...Object.entries(inside.binds ?? {}).flatMap(([outside, path]) => ['--ro-bind', outside, path]), '--bind', stage.disk.dir, '/work', '--chdir', '/work', '--clearenv',
         ...Object.entries({ PATH: SAFE_PATH, HOME: '/work', TMPDIR: '/tmp', LANG: 'C.UTF-8', ...inside.env }).flatMap(([name, value]) => ['--setenv', name, value]), '--cap-drop', 'ALL', '--disable-userns',
       ]
-      const launcher = stage.wrap([bwrap, '--seccomp', String(FILTER_FD), '--json-status-fd', String(STATUS_FD), '--args', String(OPTIONS_FD), '--', ...(stage.cgroup || rootfs !== undefined ? [] : fewProcesses(limits.pids)), ...inside.argv], STATUS_FD, true)
+      // Until somebody has made its network, bubblewrap waits on the descriptor on which it reports: it has its namespaces then, and nothing of the job's runs.
+      const waiting = network ? ['/bin/sh', '-c', `exec ${statusFd + 1}<&${statusFd} && exec "$@"`, 'sh'] : [], block = network ? ['--block-fd', String(statusFd + 1)] : []
+      const launcher = stage.wrap([...waiting, bwrap, '--seccomp', String(FILTER_FD), '--json-status-fd', String(statusFd), ...block, '--args', String(OPTIONS_FD), '--', ...(stage.cgroup || rootfs !== undefined ? [] : fewProcesses(limits.pids)), ...inside.argv], statusFd, true)
       return supervise({
-        ...launcher, env: { PATH: SAFE_PATH }, cwd: '/', limits, cgroup: stage.cgroup, feeds: [filter, Buffer.from(options.map((word) => `${word}\0`).join(''))], stdin: job.stdin, disk: stage.disk,
-        innerPid: (status) => Number(/"child-pid": (\d+)/.exec(status)?.[1]) || null,
+        ...launcher, env: { PATH: SAFE_PATH }, cwd: '/', limits, cgroup: stage.cgroup, feeds: [network ? networkFilter : filter, Buffer.from(options.map((word) => `${word}\0`).join('')), ...(network ? [Buffer.from(hostsText(network))] : [])], stdin: job.stdin, disk: stage.disk,
+        ...(network ? { waits: { pid: childPid, act: (pid: number) => network.attach(pid) } } : {}),
+        innerPid: childPid,
         explain: (end) => notStarted(end) ?? inside.explain?.(end) ?? null, cleanUp: () => stage.cleanUp(),
       })
     },
@@ -79,6 +82,10 @@ export function createWall({ scratch, stages, rootfs }: WallOptions): Wall | nul
 
 /** Where no control group counts processes: the limit of the user id, which inside its own user namespace counts only this sandbox (Linux 5.14). */
 const fewProcesses = (pids: number): string[] => ['/bin/sh', '-c', `if (ulimit -u ${pids}) 2>/dev/null; then ulimit -u ${pids}; else ulimit -p ${pids}; fi; exec "$@"`, 'sh']
+
+/** Written in pieces: a number is whole when something follows it. */
+const childPid = (status: string): number | null => Number(/"child-pid": (\d+)[,\s}]/.exec(status)?.[1]) || null
+const hostsText = ({ hostname = 'job', hosts = {} }: SandboxNetwork): string => ['127.0.0.1 localhost', ...(hosts[hostname] === undefined ? [`127.0.0.1 ${hostname}`] : []), ...Object.entries(hosts).map(([name, address]) => `${address} ${name}`), ''].join('\n')
 
 /** bubblewrap reports an exit code only when the job was started. Until then nothing of the job has run, and what is on stderr is not the job's. */
 function notStarted({ code, signal, status, stderrHead }: End): Verdict | null {
@@ -143,7 +150,9 @@ export function createBwrapDriver(wall: Wall): IsolationDriver {
         run: (job) => runToEnd({ ...driver, start: (one) => wall.start(one, { argv: [node, ...one.command], env: one.env, binds: { [outside]: node } }) }, { ...job, command: ['canary.mjs'] }),
       })
       if (outside !== process.execPath) rmSync(outside, { force: true })
-      return report
+      if (!report.usable) return report
+      const lacks = await (await import('../mesh/probe-gang.ts')).gangLacks(driver, join(scratch, 'mesh'))
+      return { ...report, gang: lacks === null, evidence: { ...report.evidence, gang: lacks ?? 'a sandbox was given an interface of its own' } }
     },
   }
   return driver

@@ -14,6 +14,7 @@ import type { ContainerRuntime } from './container-runtimes.ts'
 import { ImageFailed, ImageRefused, REGISTRIES, createImages } from './container-images.ts'
 import type { HeldImage, Images, PullProgress } from './container-images.ts'
 import { containerSeccomp } from './container-seccomp.ts'
+import { NO_NETWORK } from './driver.ts'
 import type { IsolationDriver, ProbeReport, Sandbox, SandboxSpec } from './driver.ts'
 import { probeWith, runToEnd } from './probe.ts'
 import { reachable } from './stage.ts'
@@ -137,6 +138,7 @@ export function createContainerDriver({ engine, images, stages, scratch, owner }
       if (job.runtime !== 'container') throw new Error('the container driver runs programs of images, not of the machine')
       const unsaid = unspeakable(job) ?? tooLong(job)
       if (unsaid) return endedSandbox(unsaid)
+      if (job.network) return endedSandbox({ cause: 'driver', detail: NO_NETWORK })
       const held = await imageOf(job)
       if ('cause' in held) return endedSandbox(held)
       return run(job, { image: held.id, volumes: held.volumes, argv: job.command, searchPath: held.searchPath, release: () => held.release() })

@@ -10,6 +10,7 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { NO_NETWORK } from './driver.ts'
 import type { IsolationDriver, ProbeReport, Sandbox, SandboxLimits, SandboxSpec } from './driver.ts'
 import type { Wall } from './bwrap.ts'
 import { probeWith, runToEnd } from './probe.ts'
@@ -92,6 +93,7 @@ export function createDenoDriver(options: DenoOptions): IsolationDriver | null {
     id: 'deno', level: 'language',
     async start(job) {
       if (job.runtime === 'native') throw new Error('the deno driver runs JavaScript, TypeScript and Python, not programs of the machine')
+      if (job.network) return endedSandbox({ cause: 'driver', detail: NO_NETWORK })
       if (job.runtime === 'python' && !pyodide) throw new Error('Pyodide is not installed')
       const unsaid = unspeakable(job)
       if (unsaid) return endedSandbox(unsaid)

@@ -9,7 +9,7 @@ export type Proof = 'hard' | 'soft' | 'none'
 export type ProbeReport = {
   readonly usable: boolean; readonly level: Level; readonly reason?: string; readonly evidence: Readonly<Record<string, string>>
   readonly limits: Readonly<Record<LimitName, Proof>>; readonly runtimes: readonly Runtime[]
-  /** It can join a sandbox to the network of a gang: one was, and heard of nothing else. */
+  /** It can join a sandbox to the network of a gang: one was given an interface. */
   readonly gang?: boolean
 }
 export type SandboxLimits = {
@@ -18,6 +18,16 @@ export type SandboxLimits = {
   readonly outputBytes: number
   readonly wallMs: number; readonly openFiles: number
 }
+/** The only network a sandbox can have: an interface that somebody else makes in its network namespace, before its program starts. */
+export type SandboxNetwork = {
+  /** Told a process in the sandbox's network namespace, once. The program starts when this has resolved; when it rejects, or takes too long, it never does. */
+  attach(pid: number): Promise<void>
+  readonly hostname?: string
+  /** Names and addresses for the sandbox's /etc/hosts. */
+  readonly hosts?: Readonly<Record<string, string>>
+}
+/** The end of a job that needs a network, with a driver that cannot give it one. */
+export const NO_NETWORK = 'this driver has no gang network'
 export type SandboxSpec = {
   readonly attemptId: string; readonly runtime: Runtime
   /** With its digest, for the runtime `container`. */
@@ -28,11 +38,9 @@ export type SandboxSpec = {
   /** A directory of the agent's, with the inputs in it: the job's working directory. Outputs are found in it after the end. */
   readonly workDir: string
   readonly limits: SandboxLimits; readonly stdin?: Uint8Array
-  /** What it can reach besides its own loopback. A driver that has not said `gang` in its report refuses it. */
+  /** Only with drivers whose report says `gang`; the others refuse. */
   readonly network?: SandboxNetwork
 }
-/** `attach` is told the id of a process in the sandbox's own network namespace, before the program starts; the program starts when it resolves. */
-export type SandboxNetwork = { attach(pid: number): Promise<void> }
 export type SandboxUsage = { readonly cpuMs: number; readonly memoryBytes: number; readonly memoryPeakBytes: number; readonly diskBytes: number; readonly outBytes: number }
 export type ExitCause = 'exit' | 'memory' | 'wall' | 'pids' | 'disk' | 'output' | 'killed' | 'image' | 'driver'
 export type ExitReport = { readonly cause: ExitCause; readonly code: number | null; readonly signal?: string; readonly usage: SandboxUsage; readonly detail?: string }

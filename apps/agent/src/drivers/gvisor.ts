@@ -24,6 +24,7 @@ import { basename, dirname, join } from 'node:path'
 import type { Level } from '@lumaris/protocol'
 import { SHM_BYTES, SYSTEM, TMP_BYTES, argvOf, etcNames, runtimesIn, syntheticEtc } from './bwrap.ts'
 import { collectOutputs } from './collect-outputs.ts'
+import { NO_NETWORK } from './driver.ts'
 import type { Checkpoint, IsolationDriver, ProbeReport, Sandbox, SandboxSpec } from './driver.ts'
 import { probeWith, runToEnd } from './probe.ts'
 import { SAFE_PATH, inPath, reachable } from './stage.ts'
@@ -99,6 +100,7 @@ export async function createGvisorDriver({ scratch, stages, rootfs, runsc = inPa
   const start = async (job: SandboxSpec, extra: Extra = {}): Promise<Sandbox> => {
     if (job.runtime === 'javascript') throw new Error('the gvisor driver runs programs of the machine and Python, not JavaScript')
     if (lacking !== null) throw new Error(lacking)
+    if (job.network) return endedSandbox({ cause: 'driver', detail: NO_NETWORK })
     const unsaid = unspeakable(job)
     if (unsaid) return endedSandbox(unsaid)
     const { limits } = job
@@ -122,7 +124,7 @@ export async function createGvisorDriver({ scratch, stages, rootfs, runsc = inPa
     let seen: Seen = { stood: false, panic: '', starved: false }, launched = 0, ended = false, lost: Verdict | null = null
     const sandbox = supervise({
       ...launcher, env: { PATH: SAFE_PATH }, cwd: '/', limits, cgroup: stage.cgroup, feeds: [], stdin: job.stdin, disk: stage.disk,
-      waits: { word: WAITING, act(pid) { launched = pid; for (const map of ['uid_map', 'gid_map']) writeFileSync(`/proc/${pid}/${map}`, `0 ${uid} 1\n${NOBODY} ${uid - SENTRY_BELOW} 1\n`) } },
+      waits: { pid: (status, child) => (status.split('\n').includes(WAITING) ? child : null), act(pid) { launched = pid; for (const map of ['uid_map', 'gid_map']) writeFileSync(`/proc/${pid}/${map}`, `0 ${uid} 1\n${NOBODY} ${uid - SENTRY_BELOW} 1\n`) } },
       // The kernel ends whichever of the sandbox's processes it likes, and a sentry that lost one may wait for it for ever (seen with systrap).
       fatal: () => lost ?? (stage.cgroup?.ranOutOfMemory() ? tooMuch(limits.memoryBytes) : null),
       explain: (end) => lost ?? explain(end, seen, limits.memoryBytes),

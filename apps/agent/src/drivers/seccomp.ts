@@ -2,12 +2,15 @@
 // arch at 4, arguments from 16): wrong architecture → kill; a call newer than this file → ENOSYS, as on an older kernel; a call on the list → EPERM;
 // some calls by argument; everything else is allowed.
 // The list refuses what widens the kernel's surface (namespaces, mounts, keys, bpf, io_uring, tracing, modules) and every family of sockets but
-// AF_UNIX: the empty network namespace does not cover AF_VSOCK.
+// AF_UNIX: the empty network namespace does not cover AF_VSOCK. A rank of a gang may have TCP and UDP over IPv4 besides, and the kernel's list of its
+// interfaces (AF_NETLINK with protocol 0), which programs look at before they listen.
 
-const LOAD = 0x20, JEQ = 0x15, JSET = 0x45, JGE = 0x35, RET = 0x06
+const LOAD = 0x20, AND = 0x54, JEQ = 0x15, JSET = 0x45, JGE = 0x35, RET = 0x06
 const ALLOW = 0x7fff0000, KILL = 0x80000000, ERRNO = 0x00050000
 const EPERM = 1, ENOSYS = 38, EAFNOSUPPORT = 97
-const AF_UNIX = 1
+const AF_UNIX = 1, AF_INET = 2, AF_NETLINK = 16, NETLINK_ROUTE = 0
+const SOCK_STREAM = 1, SOCK_DGRAM = 2, SOCK_RAW = 3, SOCK_TYPES = 0xf, IPPROTO_TCP = 6, IPPROTO_UDP = 17
+const NETWORK = [[AF_INET, SOCK_STREAM, 0], [AF_INET, SOCK_STREAM, IPPROTO_TCP], [AF_INET, SOCK_DGRAM, 0], [AF_INET, SOCK_DGRAM, IPPROTO_UDP], [AF_NETLINK, SOCK_RAW, NETLINK_ROUTE], [AF_NETLINK, SOCK_DGRAM, NETLINK_ROUTE]] as const
 const TIOCSTI = 0x5412, TIOCLINUX = 0x541c
 // CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET and NEWTIME (linux/sched.h).
 const CLONE_NEW = 0x7e020080
@@ -31,7 +34,7 @@ const ARM64: Numbers = {
 }
 
 /** The filter as bytes for `bwrap --seccomp FD`; null on a machine whose numbers are not known here. */
-export function seccompFilter(architecture: string = process.arch): Buffer | null {
+export function seccompFilter(architecture: string = process.arch, { network = false }: { readonly network?: boolean } = {}): Buffer | null {
   const numbers = architecture === 'x64' ? X86_64 : architecture === 'arm64' ? ARM64 : null
   if (!numbers) return null
   const program: { code: number; jt: number; jf: number; k: number }[] = []
@@ -46,6 +49,10 @@ export function seccompFilter(architecture: string = process.arch): Buffer | nul
   put(JEQ, numbers.clone3, 0, 1); refuse(ENOSYS) // its flags lie in memory that a filter cannot see; libc falls back to clone
   // clone(flags, …): no new namespaces. On both machines flags are the first argument.
   put(JEQ, numbers.clone, 0, 4); put(LOAD, 16); put(JSET, CLONE_NEW, 0, 1); refuse(EPERM); put(RET, ALLOW)
+  // socket(family, type, protocol): what fits is allowed; else the number is loaded again for what follows.
+  for (const [family, type, protocol] of network ? NETWORK : []) {
+    put(JEQ, numbers.socket, 0, 9); put(LOAD, 16); put(JEQ, family, 0, 6); put(LOAD, 24); put(AND, SOCK_TYPES); put(JEQ, type, 0, 3); put(LOAD, 32); put(JEQ, protocol, 0, 1); put(RET, ALLOW); put(LOAD, 0)
+  }
   for (const call of [numbers.socket, numbers.socketpair]) { put(JEQ, call, 0, 4); put(LOAD, 16); put(JEQ, AF_UNIX, 1, 0); refuse(EAFNOSUPPORT); put(RET, ALLOW) }
   put(JEQ, numbers.ioctl, 0, 5); put(LOAD, 24); put(JEQ, TIOCSTI, 1, 0); put(JEQ, TIOCLINUX, 0, 1); refuse(EPERM); put(RET, ALLOW)
   put(RET, ALLOW)

@@ -27,8 +27,8 @@ export type Launch = {
   readonly feeds: readonly Buffer[]
   readonly stdin?: Uint8Array | undefined
   readonly disk: Disk
-  /** At this word on its descriptor the launcher waits: it is told a line there when what must be done for its process from outside is done. */
-  readonly waits?: { readonly word: string; act(pid: number): void }
+  /** When its descriptor has said whose turn it is (`pid`: told all of it and the child's own id), the launcher waits: it is told a line there when what must be done for that process from outside is done. */
+  readonly waits?: { pid(status: string, child: number): number | null; act(pid: number): void | Promise<void> }
   /** The launcher's own process besides the child, to be waited for where there is no control group to look into. */
   readonly innerPid?: (status: string) => number | null
   /** An end that is not what the exit code says; asked when no limit ended it. */
@@ -46,6 +46,8 @@ const WATCH_MS = 100
 /** What is kept of the start and of the end of stderr. */
 const STDERR_KEPT = 2_000
 const STATUS_MAX = 4_000
+/** What is done for a launcher that waits: two starts of Deno and a handshake, on a busy machine. */
+const ACT_MS = 20_000
 /** A killed process may take a while to give back its memory; after this its files are collected all the same, and the report says so. */
 const GONE_MS = 10_000
 const NOTHING: SandboxUsage = { cpuMs: 0, memoryBytes: 0, memoryPeakBytes: 0, diskBytes: 0, outBytes: 0 }
@@ -100,12 +102,14 @@ export function supervise(launch: Launch): Sandbox {
   child.stdin?.end(launch.stdin ? Buffer.from(launch.stdin) : undefined)
   launch.feeds.forEach((bytes, i) => { const to = child.stdio[3 + i] as Writable; to.on('error', ignoreClosed); to.end(bytes) })
   const told = child.stdio[3 + launch.feeds.length] as Readable | undefined
-  let waited = false
+  let waited = false, patience: NodeJS.Timeout | undefined
   told?.on('data', (chunk: Buffer) => {
     if (status.length < STATUS_MAX) status += chunk.toString('latin1')
-    if (waited || !launch.waits || child.pid === undefined || !status.split('\n').includes(launch.waits.word)) return
+    const pid = waited || !launch.waits || child.pid === undefined ? null : launch.waits.pid(status, child.pid)
+    if (pid === null || !launch.waits) return
     waited = true
-    try { launch.waits.act(child.pid); (told as unknown as Writable).write('go\n') } catch (error) { endAs('driver', (error as Error).message) }
+    const { waits } = launch, late = new Promise<never>((_, reject) => { patience = setTimeout(() => reject(new Error(`what the sandbox waited for was not done in ${ACT_MS} ms`)), ACT_MS) })
+    void Promise.race([(async () => waits.act(pid))(), late]).then(() => { if (!ended) (told as unknown as Writable).write('go\n') }, (error: Error) => endAs('driver', error.message)).finally(() => clearTimeout(patience))
   })
   told?.on('error', ignoreClosed)
 
