@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { AgentInput, SandboxEnd } from '@lumaris/domain'
+import type { Known } from './checkpoints.ts'
 import { canonical, inputHash } from '@lumaris/protocol'
 import type { AttemptId, Cause, DriverId, InputFile, JobDispatch, LogMessage, ResultFile, Sha256, Usage } from '@lumaris/protocol'
 import type { ExitReport, IsolationDriver, Sandbox, SandboxSpec } from './drivers/driver.ts'
@@ -62,9 +63,11 @@ export interface Attempts {
 export type AttemptNow = { readonly id: AttemptId; readonly order: JobDispatch; readonly state: 'starting' | 'running' | 'frozen' | 'ending'; readonly runMs: number; readonly frozenMs: number; readonly cpuMs: number; readonly memoryBytes: number; readonly outBytes: number }
 
 type Attempt = {
-  readonly order: JobDispatch; readonly stop: AbortController
+  readonly order: JobDispatch; readonly stop: AbortController; /** Its program has ended. */ readonly over: AbortController
   killed: Cause | null; sandbox: Sandbox | null; pipes: { stdout: LogPipe | Capture; stderr: LogPipe } | null
   startedAt: number; pausedAt: number | null; pausedMs: number; polling: boolean; settling: Promise<void> | null; cpuMs: number; memoryBytes: number
+  /** Checkpoints: it stands still for one, when the next is due, what the last one had. */
+  holding: boolean; saveAt: number; saving: Promise<void> | null; saved: number; readonly known: Known
 }
 /** Files fetched or stored at the same time, for one attempt. */
 const TRANSFERS_MAX = 4
@@ -116,7 +119,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     const driver = ports.drivers.get(order.driver)
     if (!driver) throw new Ended('driver_failed', `this node has no driver ${order.driver}`)
     const command = [order.payload.command, ...order.payload.args]
-    if (order.inputs.length > 0 || (driver.needsWorkDir?.({ command }) ?? true)) await prepare(attempt)
+    if (order.inputs.length > 0 || order.checkpoint || order.resume || (driver.needsWorkDir?.({ command }) ?? true)) await prepare(attempt)
     const spec = specOf(order, command, dirOf(order.attempt_id))
     const obstacle = await driver.prepare?.(spec, attempt.stop.signal)
     if (obstacle) {
@@ -132,6 +135,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     const sandbox = await driver.start(spec)
     attempt.sandbox = sandbox
     attempt.startedAt = ports.clock.now()
+    if (order.checkpoint) attempt.saveAt = attempt.startedAt + order.checkpoint.everyMs
     const { stdout, stderr } = sandbox
     attempt.pipes = { stdout: order.stdout === undefined ? pipe(attempt, 'stdout', stdout) : captureTo(stdoutOf(order.attempt_id), stdout), stderr: pipe(attempt, 'stderr', stderr) }
     if (attempt.killed) await sandbox.kill(attempt.killed)
@@ -140,6 +144,8 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     const exit = await sandbox.exit
     const { runMs } = meterOf(attempt)
     count(attempt, exit.usage)
+    attempt.over.abort(new Stopped())
+    await attempt.saving
     await pipesClosed(attempt)
     attempt.sandbox = null
     return conclude(attempt, exit, runMs)
@@ -169,6 +175,37 @@ export function createAttempts(ports: AttemptPorts): Attempts {
         throw new Ended('driver_failed', `the input ${input.path} could not be brought to the node`)
       })
     })
+    if (!order.resume) return
+    const { layOver } = await import('./checkpoints.ts')
+    await layOver(root, order.resume, ports.blobs, attempt.stop.signal).catch((error: unknown) => {
+      if (attempt.killed) throw new Stopped()
+      ports.log.error({ attempt: order.attempt_id, checkpoint: order.resume?.number, error: saysOf(error) }, 'a checkpoint could not be brought here')
+      throw new Ended('driver_failed', 'the checkpoint to go on from could not be brought to the node')
+    })
+  }
+
+  /** One checkpoint: stand still, copy, go on; then store. What goes wrong costs this one checkpoint, and the program runs on. */
+  async function save(attempt: Attempt, sandbox: Sandbox): Promise<void> {
+    const { order } = attempt, spec = order.checkpoint as NonNullable<JobDispatch['checkpoint']>, id = order.attempt_id, staging = `${dirOf(id)}.save`
+    const until = AbortSignal.any([attempt.stop.signal, attempt.over.signal])
+    try {
+      const { stageFiles, storeFiles } = await import('./checkpoints.ts')
+      attempt.holding = true
+      await settle(attempt)
+      const { runMs } = meterOf(attempt), stoodAt = attempt.pausedAt
+      const staged = await (stoodAt === null ? Promise.resolve(null) : stageFiles(sandbox.dir ?? dirOf(id), staging, spec, attempt.known, { bytesMax: order.resources.diskBytes, until })).finally(async () => { attempt.holding = false; await settle(attempt) })
+      if (stoodAt === null || staged === null) return
+      const stoodMs = Math.round(ports.clock.now() - stoodAt)
+      const stored = await storeFiles(staged, attempt.known, ports.blobs, until)
+      ports.log.debug({ attempt: id, job: order.job_id, number: attempt.saved + 1, files: staged.length, copied: staged.filter(({ copy }) => copy !== null).length, bytes: stored.size, stoodMs }, 'checkpoint stored')
+      ports.input({ kind: 'saved', attempt: id, saved: { number: ++attempt.saved, kind: 'files', runMs, ...stored } })
+    } catch (error) {
+      if (!until.aborted) ports.log.warn({ attempt: id, job: order.job_id, error: saysOf(error) }, 'a checkpoint could not be taken; the program runs on')
+    } finally {
+      await removeTree(staging).catch(failed(id, 'copies for a checkpoint could not be removed; the next start of the agent tries again'))
+      attempt.saveAt = ports.clock.now() + spec.everyMs
+      attempt.saving = null
+    }
   }
 
   /** What the exit means, and the files that belong to it. A stopped attempt has no result, so nothing of it is sent. */
@@ -234,8 +271,8 @@ export function createAttempts(ports: AttemptPorts): Attempts {
   function settle(attempt: Attempt): Promise<void> {
     return (attempt.settling ??= (async () => {
       try {
-        while (attempt.sandbox && !attempt.killed && (attempt.pausedAt !== null) !== (frozen !== null)) {
-          if (frozen) {
+        while (attempt.sandbox && !attempt.killed && (attempt.pausedAt !== null) !== (frozen !== null || attempt.holding)) {
+          if (frozen || attempt.holding) {
             await attempt.sandbox.pause()
             attempt.pausedAt = ports.clock.now()
           } else {
@@ -272,7 +309,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
 
   return {
     start(order) {
-      const attempt: Attempt = { order, stop: new AbortController(), killed: null, sandbox: null, pipes: null, startedAt: -Infinity, pausedAt: null, pausedMs: 0, polling: false, settling: null, cpuMs: 0, memoryBytes: 0 }
+      const attempt: Attempt = { order, stop: new AbortController(), over: new AbortController(), killed: null, sandbox: null, pipes: null, startedAt: -Infinity, pausedAt: null, pausedMs: 0, polling: false, settling: null, cpuMs: 0, memoryBytes: 0, holding: false, saveAt: Infinity, saving: null, saved: order.resume?.number ?? 0, known: new Map() }
       attempts.set(order.attempt_id, attempt)
       ports.log.debug({ attempt: order.attempt_id, job: order.job_id, driver: order.driver }, 'attempt accepted')
       track(run(attempt))
@@ -297,7 +334,13 @@ export function createAttempts(ports: AttemptPorts): Attempts {
       return { id, order: one.order, state: one.killed ? 'ending' : one.pausedAt !== null ? 'frozen' : one.sandbox ? 'running' : one.startedAt === -Infinity ? 'starting' : 'ending', runMs, frozenMs: frozenMsOf(one), cpuMs: one.cpuMs, memoryBytes: one.memoryBytes, outBytes: logBytes }
     }),
     get cpuMs() { return cpuMs },
-    poll() { for (const attempt of attempts.values()) if (attempt.sandbox && !attempt.polling) void read(attempt, attempt.sandbox) },
+    poll() {
+      for (const attempt of attempts.values()) {
+        const { sandbox } = attempt
+        if (sandbox && !attempt.polling) void read(attempt, sandbox)
+        if (sandbox && !attempt.saving && !attempt.killed && !frozen && ports.clock.now() >= attempt.saveAt) track(attempt.saving = save(attempt, sandbox))
+      }
+    },
     get running() { return attempts.size },
     async idle() { while (busy.size > 0) await Promise.all(busy) },
   }

@@ -2,7 +2,7 @@
 // handed to the store for its commit cannot move under it.
 import type {
   AccountName, AttemptId, AttemptState, Capacity, Cause, Decision, DriverId, DriverOffer, EnrolmentId, EntryKind, Instant, JobEvent, JobId, JobSpec, JobState,
-  Level, MergedResult, Micros, NodeId, PriceSheet, Quote, QuoteId, ResultFile, SlotState, Standing, StandingId, Tick, TaskState, Usage, UserId,
+  Level, MergedResult, Micros, NodeId, PriceSheet, Quote, QuoteId, ResultFile, Saved, SlotState, Standing, StandingId, Tick, TaskState, Usage, UserId,
 } from '@lumaris/protocol'
 
 import type { CohortRow, ReputationRow } from './fleet/profile/reputation.ts'
@@ -27,12 +27,16 @@ export type JobRow = {
   readonly version: number
 }
 
+/** What a slot goes on from: its newest stored checkpoint, what all its attempts had run by then, and what the buyer has paid for that (micro-credits). */
+export type KeptRow = { readonly attempt: AttemptId; readonly fence: number; readonly saved: Saved; readonly runMs: number; readonly spent: string }
+
 export type SlotRow = {
   readonly state: SlotState; readonly fence: number; readonly attempt: AttemptId | null; readonly paid: boolean
   /** Not to be placed before this time (backoff after a failure). */
   readonly notBefore: Instant
   /** Nodes that failed it: tried again there only when nothing else is left. */
   readonly failedOn: readonly NodeId[]
+  readonly kept?: KeptRow
 }
 
 export type TaskRow = {
@@ -50,6 +54,8 @@ export type AttemptRow = {
   readonly billed: Micros | null; readonly fee: Micros | null; readonly decision: Decision
   /** Interruptible work that must make place: for which job, which pays what it has cost until it ends, and at most so much (micro-credits). */
   readonly displaced?: { readonly by: JobId; readonly most: string }
+  /** What it went on from, and its own last checkpoint: in which tick of its chain, and when the market had it. */
+  readonly resumes?: KeptRow; readonly saved?: Saved & { readonly tick: number; readonly at: Instant }
   /** Digest of a result that came under an old fence: kept, never paid. */
   readonly evidence: string | null
 }

@@ -231,11 +231,11 @@ function watchDisplaced(state: MarketState, row: AttemptRow, by: JobId, holds: b
   else if (all.delete(row.id) && all.size === 0) state.displacedBy.delete(by)
 }
 
-/** Its buyer was charged what it was expected to use of the market when it was placed; now with what it used. What the buyer does not bear is given back whole. */
+/** Its buyer was charged what it was expected to use of the market when it was placed; now with what it used. What the buyer does not bear is given back, but for what a checkpoint has kept. */
 function settleShare(state: MarketState, { buyer, spec }: JobRow, row: AttemptRow): void {
   if (spec.interruptible) return // it lives on what others leave, and is sold by bids, not by shares
   const charged = kindOf({ expectedMs: expectedMs(spec), limitMs: spec.limits.runMs, priority: spec.priority }).expectedMs
-  const used = row.cause !== null && CAUSES[row.cause].bears === 'buyer' ? row.usage.runMs : 0
+  const used = row.cause !== null && CAUSES[row.cause].bears === 'buyer' ? row.usage.runMs : (row.saved?.runMs ?? 0)
   state.queue.correct(buyer, amountsOf(spec.resources), used - charged)
 }
 

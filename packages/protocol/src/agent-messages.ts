@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import { AttemptId, Instant, JobId, NodeId, Sha256, SlotId, TaskId } from './ids.ts'
 import { Cause } from './causes.ts'
-import { DriverId, InputFile, Level, Limits, RelativePath, Resources, Runtime } from './job-spec.ts'
+import { CheckpointSpec, DriverId, InputFile, Level, Limits, RelativePath, Resources, Runtime } from './job-spec.ts'
 import { GangPlace, MeshOffer, MeshPeer } from './gang.ts'
 import { Capacity, DriverOffer, PriceSheet } from './node.ts'
-import { ResultFile, Usage } from './job.ts'
+import { ResultFile, Saved, Usage } from './job.ts'
 import { Seal, Signature, Terms, Tick } from './receipt.ts'
 import { Money } from './money.ts'
 import { REFUSAL_CODES } from './refusals.ts'
@@ -75,6 +75,9 @@ export const JobStatusMessage = z.object({
 export type JobStatusMessage = z.infer<typeof JobStatusMessage>
 
 export const TickMessage = z.object({ type: z.literal('tick'), tick: Tick, hash: Sha256 })
+/** A checkpoint is stored: the tick says which, and is one of the chain like the others. */
+export const CheckpointMessage = z.object({ type: z.literal('checkpoint'), attempt_id: AttemptId, fence: z.number().int(), tick: Tick, hash: Sha256 })
+export type CheckpointMessage = z.infer<typeof CheckpointMessage>
 /** A seal over ticks the node has sent: the leaves name them in the order of the tree. */
 export const SealMessage = z.object({
   type: z.literal('seal'), seal: Seal, leaves: z.array(z.object({ attempt_id: AttemptId, seq: z.number().int(), hash: Sha256 })).min(1).max(4096),
@@ -88,7 +91,7 @@ export type LogMessage = z.infer<typeof LogMessage>
 export const Bye = z.object({ type: z.literal('bye'), reason: z.string().max(200) })
 export const Pause = z.object({ type: z.literal('pause'), paused: z.boolean() })
 
-export const FromAgent = z.discriminatedUnion('type', [AvailabilityUpdate, JobStatusMessage, TickMessage, SealMessage, LogMessage, Bye, Pause])
+export const FromAgent = z.discriminatedUnion('type', [AvailabilityUpdate, JobStatusMessage, TickMessage, CheckpointMessage, SealMessage, LogMessage, Bye, Pause])
 export type FromAgent = z.infer<typeof FromAgent>
 
 export const JobDispatch = z.object({
@@ -98,6 +101,10 @@ export const JobDispatch = z.object({
   attempt_id: AttemptId, task_id: TaskId, slot_id: SlotId, fence: z.number().int(), session: z.number().int(), lease_gen: z.number().int(),
   driver: DriverId, level: Level, runtime: Runtime, image: z.string().optional(), env: z.record(z.string(), z.string()), inputs: z.array(InputFile), outputs: z.array(z.string()), stdout: RelativePath.optional(),
   resources: Resources, limits: Limits, prices: PriceSheet, attempt_cap: Money, disconnect: z.enum(['replace', 'wait', 'exclusive']), terms: Terms,
+  /** What to keep of it, and how often. */
+  checkpoint: CheckpointSpec.optional(),
+  /** It goes on from here: these files are laid over its inputs. */
+  resume: Saved.optional(),
   /** A rank of a gang is made ready and accepted, and starts at `gang_start`. */
   gang: GangPlace.optional(),
 })

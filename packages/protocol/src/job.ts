@@ -44,6 +44,10 @@ export const Decision = z.object({
 }).meta({ id: 'Decision' })
 export type Decision = z.infer<typeof Decision>
 
+/** A checkpoint, as a tick names it: what had been run when it was taken, and the list of its files (CheckpointManifest), by its hash. Numbers grow over all attempts of a slot. */
+export const Saved = z.object({ number: z.number().int().min(1), kind: z.enum(['files', 'memory']), runMs: z.number().int().min(0), manifest: Sha256, manifestSize: z.number().int().min(0), /** Of all its files. */ size: z.number().int().min(0) }).meta({ id: 'Saved' })
+export type Saved = z.infer<typeof Saved>
+
 export const Attempt = z.object({
   id: AttemptId, job: JobId, task: TaskId, slot: SlotId, node: NodeId, nodeName: z.string(), driver: DriverId, level: Level,
   state: AttemptState, cause: Cause.optional(), fence: z.number().int(), prices: PriceSheet, usage: Usage,
@@ -51,6 +55,8 @@ export const Attempt = z.object({
   offeredAt: Instant, startedAt: Instant.optional(), endedAt: Instant.optional(),
   /** What the buyer pays for it; absent until it is settled. */
   billed: Amount.optional(), decision: Decision,
+  /** Its last checkpoint, and the attempt whose checkpoint it went on from. */
+  saved: Saved.optional(), resumes: z.object({ attempt: AttemptId, number: z.number().int() }).optional(),
 }).meta({ id: 'Attempt' })
 export type Attempt = z.infer<typeof Attempt>
 

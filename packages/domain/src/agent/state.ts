@@ -1,6 +1,6 @@
 // What an agent knows: its session, its leases, and every attempt it has taken and not yet been told to forget. Pure like the market's core,
 // so that both ends run in the simulator as they are.
-import type { AttemptId, Capacity, Cause, JobDispatch, JobStatusMessage, NodeId, ResultFile, ToAgent, FromAgent, Usage, Welcome } from '@lumaris/protocol'
+import type { AttemptId, Capacity, Cause, JobDispatch, JobStatusMessage, NodeId, ResultFile, Saved, ToAgent, FromAgent, Usage, Welcome } from '@lumaris/protocol'
 import { NO_USAGE } from '@lumaris/protocol'
 
 import { ALL_GUARDS } from '../guards.ts'
@@ -28,7 +28,7 @@ export type AgentAttempt = {
   /** Ticks that the market has not surely heard: sent again before anything that follows them, or the chain would have a hole. */
   unheard: UnheardTick[]
 }
-export type UnheardTick = { readonly at: number; readonly message: Extract<FromAgent, { type: 'tick' }> }
+export type UnheardTick = { readonly at: number; readonly message: Extract<FromAgent, { type: 'tick' | 'checkpoint' }> }
 /** What survives a crash, in the order it was written. */
 export type JournalRecord =
   | { readonly type: 'accept'; readonly order: JobDispatch }
@@ -62,6 +62,8 @@ export type AgentInput =
   | { readonly kind: 'clock' }
   | { readonly kind: 'started'; readonly attempt: AttemptId }
   | { readonly kind: 'usage'; readonly attempt: AttemptId; readonly usage: Usage }
+  /** A checkpoint of it is with the market. */
+  | { readonly kind: 'saved'; readonly attempt: AttemptId; readonly saved: Saved }
   | { readonly kind: 'ended'; readonly attempt: AttemptId; readonly end: SandboxEnd }
   | { readonly kind: 'pause'; readonly paused: boolean }
   /** The owner wants the machine back, all of it or what these take. */

@@ -2,7 +2,7 @@
 //
 //   dispatch → admit? → journal → accepted → start → running → (ticks) → ended → journal → result → … → forget → wipe
 import { MIB, canonical, NO_USAGE } from '@lumaris/protocol'
-import type { AttemptId, AttemptOrder, AttemptReport, Cause, JobDispatch, JobStatusMessage, Tick, ToAgent, Usage } from '@lumaris/protocol'
+import type { AttemptId, AttemptOrder, AttemptReport, Cause, JobDispatch, JobStatusMessage, Saved, Tick, ToAgent, Usage } from '@lumaris/protocol'
 import type { AgentAttempt, AgentInput, AgentOutput, AgentState, SandboxEnd } from './state.ts'
 import { admit } from './admit.ts'
 
@@ -25,6 +25,7 @@ export function stepAgent(state: AgentState, input: AgentInput, ports: AgentPort
     case 'disconnected': state.connected = false; state.disconnectedAt = step.now; break
     case 'started': onStarted(step, input.attempt); break
     case 'usage': onUsage(step, input.attempt, input.usage); break
+    case 'saved': onSaved(step, input.attempt, input.saved); break
     case 'ended': onEnded(step, input.attempt, input.end); break
     case 'pause': state.paused = input.paused; if (state.connected) beat(step); break
     case 'reclaim': for (const id of input.attempts ?? running(state)) kill(step, id, 'seller_reclaimed'); break
@@ -126,10 +127,21 @@ const grown = (a: Usage, b: Usage): Usage => ({
   diskBytes: Math.max(a.diskBytes, b.diskBytes), outBytes: Math.max(a.outBytes, b.outBytes),
 })
 
-function nextTick(step: Step, attempt: AgentAttempt, end: SandboxEnd | null): { tick: Tick; hash: string } {
+/** A tick of its own, at once: what it names is kept from now on. */
+function onSaved(step: Step, id: AttemptId, saved: Saved): void {
+  const attempt = step.state.attempts.get(id)
+  if (attempt?.state !== 'running') return
+  attempt.usage = grown(attempt.usage, { ...attempt.usage, runMs: saved.runMs })
+  const { tick, hash } = nextTick(step, attempt, null, saved)
+  const message = { type: 'checkpoint', attempt_id: id, fence: attempt.order.fence, tick, hash: hash as Tick['prev'] } as const
+  attempt.unheard.push({ at: step.now, message })
+  step.out.push({ kind: 'send', message })
+}
+
+function nextTick(step: Step, attempt: AgentAttempt, end: SandboxEnd | null, saved?: Saved): { tick: Tick; hash: string } {
   const tick: Tick = {
     attempt: attempt.order.attempt_id, seq: attempt.tickSeq + 1, prev: attempt.tickHash as Tick['prev'], at: step.wall, usage: attempt.usage, final: end !== null,
-    ...(end ? { exitCode: end.exitCode } : {}), ...(end?.resultDigest ? { resultDigest: end.resultDigest as NonNullable<Tick['resultDigest']> } : {}),
+    ...(end ? { exitCode: end.exitCode } : {}), ...(saved ? { checkpoint: saved } : {}), ...(end?.resultDigest ? { resultDigest: end.resultDigest as NonNullable<Tick['resultDigest']> } : {}),
   }
   const hash = step.hash(canonical(tick))
   attempt.tickSeq = tick.seq

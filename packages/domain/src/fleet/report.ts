@@ -12,7 +12,7 @@ export type StatusCommand = { readonly kind: 'status'; readonly node: NodeId; re
 export type TickCommand = { readonly kind: 'tick'; readonly node: NodeId; readonly session: number; readonly tick: Tick; readonly hash: string }
 
 /** The attempt, if this node may still speak for it. */
-function speaksFor(turn: Turn, node: NodeId, session: number, id: AttemptId, fence: number): AttemptRow | null {
+export function speaksFor(turn: Turn, node: NodeId, session: number, id: AttemptId, fence: number): AttemptRow | null {
   const attempt = turn.state.attempts.get(id)
   if (!attempt || attempt.node !== node) return null
   if (turn.state.guards.sessionBound && attempt.session !== session) return null
@@ -39,7 +39,7 @@ export function status(turn: Turn, command: StatusCommand): void {
 function accepted(turn: Turn, attempt: AttemptRow): void {
   if (attempt.state === 'offered') putAttempt(turn, { ...attempt, state: next(ATTEMPT, attempt.state, 'accept', attempt.id) })
 }
-function running(turn: Turn, attempt: AttemptRow): void {
+export function running(turn: Turn, attempt: AttemptRow): void {
   accepted(turn, attempt)
   const row = liveAttempt(turn, attempt.id)
   if (row.state !== 'accepted') return
@@ -108,7 +108,7 @@ export function tick(turn: Turn, command: TickCommand): void {
 }
 
 /** Appends a tick to the attempt's chain, or says why it does not belong there. Totals only grow, and not faster than time. */
-function followTick(turn: Turn, attempt: AttemptRow, tick: Tick, hash: string): string | null {
+export function followTick(turn: Turn, attempt: AttemptRow, tick: Tick, hash: string): string | null {
   if (tick.seq <= attempt.tickSeq) return null // a repeated one
   if (tick.attempt !== attempt.id || tick.seq !== attempt.tickSeq + 1 || tick.prev !== attempt.tickHash) return 'the metering chain is broken'
   const { usage } = attempt

@@ -9,7 +9,7 @@ import { ATTEMPT, JOB, SLOT, holdsNode, isLive, isTerminal, next } from './lifec
 import type { JobEventName } from './lifecycle.ts'
 import { moveTask } from './move.ts'
 import { backoffMs } from './retry.ts'
-import { settle } from '../billing/settle.ts'
+import { keptOf, settle, settlePart } from '../billing/settle.ts'
 import { payDisplaced, payerOf } from '../billing/pay-displaced.ts'
 import { refundRest } from '../ledger/hold.ts'
 import { agree, groupsOf } from '../assurance/agree.ts'
@@ -52,6 +52,7 @@ export function endAttempt(turn: Turn, id: AttemptId, cause: Cause, detail: stri
     putSlot(turn, task, attempt.slot, { ...slot, state: next(SLOT, slot.state, 'drop', id), paid })
     return cause === 'buyer_cancelled' || job.cancelling ? closeIfOver(turn, attempt.job) : failTask(turn, attempt.job, attempt.task, cause)
   }
+  settlePart(turn, ended)
   if (job.cancelling || isTerminal(job.state) || task.state !== 'running') {
     putSlot(turn, task, attempt.slot, { ...slot, state: next(SLOT, slot.state, 'drop', id) })
     return closeIfOver(turn, attempt.job)
@@ -76,8 +77,9 @@ function retrySlot(turn: Turn, ended: AttemptRow, task: TaskRow, slot: SlotRow, 
   const failedOn = CAUSES[ended.cause ?? 'platform_fault'].bears === 'seller' ? [...slot.failedOn.filter((node) => node !== ended.node), ended.node].slice(-8) : slot.failedOn
   const waits = job.spec.disconnect === 'exclusive' && !stopped ? exclusiveWaitMs(turn) : 0
   const notBefore = turn.now + Math.max(waits, backoffMs(turn.state.settings, Math.max(1, retries)))
+  const kept = keptOf(job, slot, ended)
   const waiting = putTask(turn, {
-    ...task, retries, slots: task.slots.with(ended.slot, { ...slot, state: next(SLOT, slot.state, 'release', ended.id), attempt: null, notBefore, failedOn }),
+    ...task, retries, slots: task.slots.with(ended.slot, { ...slot, state: next(SLOT, slot.state, 'release', ended.id), attempt: null, notBefore, failedOn, ...(kept ? { kept } : {}) }),
   })
   if (waiting.slots.every((other) => other.state === 'pending' || other.state === 'dropped')) {
     moveTask(turn, waiting, 'requeue')
