@@ -174,6 +174,7 @@ export class AgentProcess {
         return
       }
       case 'start': this.#start(output.order); return
+      case 'leave': return
       case 'kill': this.#kill(output.attempt, output.cause); return
       case 'wipe': this.boxes.delete(output.attempt)
     }

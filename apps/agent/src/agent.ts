@@ -204,6 +204,7 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
       case 'seal': return connection.send(sealOf(identity, { node: state.node, session: state.session, number: output.number }, output.leaves))
       case 'start': return attempts.start(output.order)
       case 'kill': return attempts.kill(output.attempt, output.cause)
+      case 'leave': return attempts.leave(output.attempt)
       case 'wipe': return attempts.wipe(output.attempt)
     }
   }

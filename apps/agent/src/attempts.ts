@@ -47,6 +47,8 @@ export type AttemptPorts = {
 export interface Attempts {
   start(order: JobDispatch): void
   kill(id: AttemptId, cause: Cause): void
+  /** Stores a checkpoint of it while it stands still, and says `saved` or `stays`. */
+  leave(id: AttemptId): void
   wipe(id: AttemptId): void
   /** All that runs stands still, and its meter with it; nothing is started meanwhile. Resolves when it is so. What cannot be made to stand is given back. */
   freeze(frozen: boolean): Promise<void>
@@ -72,6 +74,8 @@ type Attempt = {
 /** Files fetched or stored at the same time, for one attempt. */
 const TRANSFERS_MAX = 4
 const OPEN_FILES_MAX = 1024
+/** For a move it stands still until its files are with the market; what is not there by then stays where it is. */
+const LEAVE_MS_MAX = 120_000
 /** A report names every file in about 105 bytes and the file's path: at most 715 KiB, which fits into one frame (1 MiB) behind other messages. */
 const FILES_MAX = 3000
 const FILE_NAMES_BYTES_MAX = 200 * 1024
@@ -184,28 +188,42 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     })
   }
 
-  /** One checkpoint: stand still, copy, go on; then store. What goes wrong costs this one checkpoint, and the program runs on. */
-  async function save(attempt: Attempt, sandbox: Sandbox): Promise<void> {
-    const { order } = attempt, spec = order.checkpoint as NonNullable<JobDispatch['checkpoint']>, id = order.attempt_id, staging = `${dirOf(id)}.save`
-    const until = AbortSignal.any([attempt.stop.signal, attempt.over.signal])
+  /** One checkpoint: stand still, copy, go on; then store. What goes wrong costs this one checkpoint, and the program runs on. One that leaves stands still until it is ended. */
+  async function save(attempt: Attempt, sandbox: Sandbox, leaves: boolean): Promise<void> {
+    const { order } = attempt, id = order.attempt_id, staging = `${dirOf(id)}.save`
+    const until = AbortSignal.any([attempt.stop.signal, attempt.over.signal, ...(leaves ? [AbortSignal.timeout(LEAVE_MS_MAX)] : [])])
+    const goOn = async (): Promise<void> => { attempt.holding = false; await settle(attempt) }
+    let left = false
     try {
       const { stageFiles, storeFiles } = await import('./checkpoints.ts')
+      if (!order.checkpoint) throw new Error('the job names no files to keep')
       attempt.holding = true
       await settle(attempt)
       const { runMs } = meterOf(attempt), stoodAt = attempt.pausedAt
-      const staged = await (stoodAt === null ? Promise.resolve(null) : stageFiles(sandbox.dir ?? dirOf(id), staging, spec, attempt.known, { bytesMax: order.resources.diskBytes, until })).finally(async () => { attempt.holding = false; await settle(attempt) })
-      if (stoodAt === null || staged === null) return
-      const stoodMs = Math.round(ports.clock.now() - stoodAt)
+      if (stoodAt === null) throw new Error('it could not be made to stand still')
+      const staged = await stageFiles(sandbox.dir ?? dirOf(id), staging, order.checkpoint, attempt.known, { bytesMax: order.resources.diskBytes, until })
+      if (!leaves) await goOn()
+      const stoodMs = Math.round(ports.clock.now() - stoodAt), copied = staged.filter(({ copy }) => copy !== null).length
       const stored = await storeFiles(staged, attempt.known, ports.blobs, until)
-      ports.log.debug({ attempt: id, job: order.job_id, number: attempt.saved + 1, files: staged.length, copied: staged.filter(({ copy }) => copy !== null).length, bytes: stored.size, stoodMs }, 'checkpoint stored')
-      ports.input({ kind: 'saved', attempt: id, saved: { number: ++attempt.saved, kind: 'files', runMs, ...stored } })
+      ports.log.info({ attempt: id, job: order.job_id, number: attempt.saved + 1, files: staged.length, copied, bytes: stored.size, stoodMs }, 'checkpoint stored')
+      left = leaves
+      ports.input({ kind: 'saved', attempt: id, saved: { number: ++attempt.saved, kind: 'files', runMs, ...stored }, ...(leaves ? { leaves } : {}) })
     } catch (error) {
-      if (!until.aborted) ports.log.warn({ attempt: id, job: order.job_id, error: saysOf(error) }, 'a checkpoint could not be taken; the program runs on')
+      if (!until.aborted || leaves) ports.log.warn({ attempt: id, job: order.job_id, error: saysOf(error) }, 'a checkpoint could not be taken; the program runs on')
+      if (leaves) ports.input({ kind: 'stays', attempt: id, says: saysOf(error) })
     } finally {
+      if (!left) await goOn()
       await removeTree(staging).catch(failed(id, 'copies for a checkpoint could not be removed; the next start of the agent tries again'))
-      attempt.saveAt = ports.clock.now() + spec.everyMs
+      attempt.saveAt = ports.clock.now() + (order.checkpoint?.everyMs ?? Infinity)
       attempt.saving = null
     }
+  }
+
+  /** After the checkpoint that is being taken, if there is one. */
+  async function leave(attempt: Attempt): Promise<void> {
+    await attempt.saving
+    if (!attempt.sandbox || attempt.killed) { ports.input({ kind: 'stays', attempt: attempt.order.attempt_id, says: 'it does not run' }); return }
+    await (attempt.saving = save(attempt, attempt.sandbox, true))
   }
 
   /** What the exit means, and the files that belong to it. A stopped attempt has no result, so nothing of it is sent. */
@@ -318,6 +336,11 @@ export function createAttempts(ports: AttemptPorts): Attempts {
       const attempt = attempts.get(id)
       if (attempt && !attempt.killed) track(kill(attempt, cause).catch(failed(id, 'the sandbox could not be stopped')))
     },
+    leave(id) {
+      const attempt = attempts.get(id)
+      if (attempt) track(leave(attempt))
+      else ports.input({ kind: 'stays', attempt: id, says: 'it does not run' })
+    },
     wipe(id) {
       if (dirs.delete(id)) track(removeTree(dirOf(id)).catch(failed(id, 'the work directory could not be removed; the next start of the agent tries again')))
     },
@@ -338,7 +361,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
       for (const attempt of attempts.values()) {
         const { sandbox } = attempt
         if (sandbox && !attempt.polling) void read(attempt, sandbox)
-        if (sandbox && !attempt.saving && !attempt.killed && !frozen && ports.clock.now() >= attempt.saveAt) track(attempt.saving = save(attempt, sandbox))
+        if (sandbox && !attempt.saving && !attempt.killed && !frozen && ports.clock.now() >= attempt.saveAt) track(attempt.saving = save(attempt, sandbox, false))
       }
     },
     get running() { return attempts.size },

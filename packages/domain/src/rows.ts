@@ -2,7 +2,7 @@
 // handed to the store for its commit cannot move under it.
 import type {
   AccountName, AttemptId, AttemptState, Capacity, Cause, Decision, DriverId, DriverOffer, EnrolmentId, EntryKind, Instant, JobEvent, JobId, JobSpec, JobState,
-  Level, MergedResult, Micros, NodeId, PriceSheet, Quote, QuoteId, ResultFile, Saved, SlotState, Standing, StandingId, Tick, TaskState, Usage, UserId,
+  Level, MemoryLock, MergedResult, Micros, NodeId, PriceSheet, Quote, QuoteId, ResultFile, Saved, SlotState, Standing, StandingId, Tick, TaskState, Usage, UserId,
 } from '@lumaris/protocol'
 
 import type { CohortRow, ReputationRow } from './fleet/profile/reputation.ts'
@@ -28,7 +28,9 @@ export type JobRow = {
 }
 
 /** What a slot goes on from: its newest stored checkpoint, what all its attempts had run by then, and what the buyer has paid for that (micro-credits). */
-export type KeptRow = { readonly attempt: AttemptId; readonly fence: number; readonly saved: Saved; readonly runMs: number; readonly spent: string }
+export type KeptRow = { readonly attempt: AttemptId; readonly fence: number; readonly saved: Saved; readonly runMs: number; readonly spent: string; readonly memory?: MemoryLock & { readonly node: NodeId; readonly publicKey: string } }
+/** A slot that is being moved: not back there, and only to the named node, for a while. */
+export type MoveRow = { readonly from: NodeId; readonly to: NodeId | null; readonly until: Instant }
 
 export type SlotRow = {
   readonly state: SlotState; readonly fence: number; readonly attempt: AttemptId | null; readonly paid: boolean
@@ -37,6 +39,7 @@ export type SlotRow = {
   /** Nodes that failed it: tried again there only when nothing else is left. */
   readonly failedOn: readonly NodeId[]
   readonly kept?: KeptRow
+  readonly move?: MoveRow
 }
 
 export type TaskRow = {
@@ -55,7 +58,9 @@ export type AttemptRow = {
   /** Interruptible work that must make place: for which job, which pays what it has cost until it ends, and at most so much (micro-credits). */
   readonly displaced?: { readonly by: JobId; readonly most: string }
   /** What it went on from, and its own last checkpoint: in which tick of its chain, and when the market had it. */
-  readonly resumes?: KeptRow; readonly saved?: Saved & { readonly tick: number; readonly at: Instant }
+  readonly resumes?: KeptRow; readonly saved?: Saved & { readonly tick: number; readonly at: Instant; readonly memory?: MemoryLock }
+  /** Its node was told to store a checkpoint and end it, so that it goes on elsewhere. */
+  readonly moving?: { readonly to: NodeId | null; readonly kind: Saved['kind']; readonly at: Instant }
   /** Digest of a result that came under an old fence: kept, never paid. */
   readonly evidence: string | null
 }

@@ -193,6 +193,7 @@ function applyTask(state: MarketState, row: TaskRow): void {
 /** A slot that waits stands in the queue or has an armed timer, always (I14). */
 function enqueue(state: MarketState, job: JobRow, task: TaskRow, slot: number): void {
   const row = task.slots[slot] as SlotRow
+  if (row.move) state.timers.push(row.move.until, { kind: 'wake', id: '', task: 0, slot: 0 })
   // Not compared with the job's own times: those were read on another writer's clock, which may have been ahead of ours.
   if (row.notBefore > 0) state.timers.push(row.notBefore, { kind: 'backoff', id: job.id, task: task.index, slot })
   else queueSlot(state, job, task, slot, job.createdAt)

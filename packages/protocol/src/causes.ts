@@ -14,6 +14,7 @@ export const CAUSES = {
   driver_failed: { bears: 'seller', says: 'the isolation driver failed on the node' },
   wrong_result: { bears: 'seller', says: 'the result did not agree with those of independent nodes' },
   preempted: { bears: 'platform', says: 'firm work took the place, and paid for what had run' },
+  moved: { bears: 'platform', says: 'it was moved to another node, with all it had done' },
   platform_fault: { bears: 'platform', says: 'the market failed' },
   funds_exhausted: { bears: 'buyer', says: 'the cap was used up' },
   queue_timeout: { bears: 'platform', says: 'no node was found in the time the job was willing to wait' },

@@ -30,7 +30,7 @@ export const ScoreTerms = z.object({ price: Money, risk: Money, load: Money, /**
 export type ScoreTerms = z.infer<typeof ScoreTerms>
 
 export const NO_REASONS = ['not_online', 'driver', 'level', 'runtime', 'cpu', 'memory', 'disk', 'gpu', 'cpu_busy', 'memory_busy', 'disk_busy', 'gpu_busy',
-  'gpu_model', 'gpu_memory', 'region', 'residency', 'trust', 'label', 'price', 'same_owner_as_copy', 'failed_here', 'kept_for_overdue', 'deadline', 'spread', 'no_spot', 'bid'] as const
+  'gpu_model', 'gpu_memory', 'region', 'residency', 'trust', 'label', 'price', 'same_owner_as_copy', 'failed_here', 'kept_for_overdue', 'deadline', 'spread', 'no_spot', 'bid', 'moved_away'] as const
 /** Why a node was not taken. `cpu` means it never has enough, `cpu_busy` that it has not enough just now. */
 export const NoReason = z.enum(NO_REASONS).meta({ id: 'NoReason' })
 export type NoReason = z.infer<typeof NoReason>
@@ -91,7 +91,7 @@ export type Job = z.infer<typeof Job>
 /** One line of a job's history, numbered without gaps; also the body of its event stream. */
 export const JobEvent = z.object({
   job: JobId, version: z.number().int(), at: Instant,
-  type: z.enum(['submitted', 'started', 'fallback', 'task', 'attempt', 'settled', 'displaced', 'cancelling', 'ended']),
+  type: z.enum(['submitted', 'started', 'fallback', 'task', 'attempt', 'settled', 'displaced', 'moved', 'cancelling', 'ended']),
   task: z.number().int().optional(), attempt: AttemptId.optional(), node: NodeId.optional(), nodeName: z.string().optional(),
   state: z.string(), cause: Cause.optional(), amount: Money.optional(),
 }).meta({ id: 'JobEvent' })
@@ -104,7 +104,7 @@ export type Results = z.infer<typeof Results>
 export const Explanation = z.object({
   job: JobId, state: JobState, summary: z.string(),
   /** For each attempt: why this node, and what the others lacked. */
-  placed: z.array(z.object({ attempt: AttemptId, node: NodeId, nodeName: z.string(), decision: Decision })),
+  placed: z.array(z.object({ attempt: AttemptId, node: NodeId, nodeName: z.string(), decision: Decision, /** It went on there from a checkpoint. */ resumes: z.object({ attempt: AttemptId, number: z.number().int() }).optional() })),
   /** For work that waits: every node and its first reason, and what would help. */
   waiting: z.object({
     tasks: z.number().int(), nodes: z.array(z.object({ node: NodeId, name: z.string(), reason: NoReason, says: z.string() })),

@@ -32,6 +32,8 @@ export const LimitProof = z.enum(['hard', 'soft', 'none'])
 export const DriverOffer = z.object({
   id: DriverId, level: Level, runtimes: z.array(Runtime).min(1).max(Runtime.options.length),
   limits: z.record(z.string().max(20), LimitProof).refine((limits) => Object.keys(limits).length <= 16, 'at most 16 limits'),
+  /** It can take a program's memory, and restore what was taken by exactly this. */
+  memory: z.string().max(100).optional(),
 }).meta({ id: 'DriverOffer' })
 export type DriverOffer = z.infer<typeof DriverOffer>
 

@@ -179,6 +179,8 @@ export function createClient(options: TransportOptions) {
     openMap: (job: string, more: { signal?: AbortSignal | undefined } = {}): Promise<MapRun> => openMap(mapPorts, job, more.signal),
     job: (job: string, more?: CallOptions): Promise<Job> => api.getJob({ params: { job } }, more),
     cancel: (job: string, more?: CallOptions): Promise<Job> => api.cancelJob({ params: { job } }, more),
+    /** Moves what runs of it to another node, with what it has done; `to` is a node's id. */
+    move: (job: string, to: { readonly to?: string; readonly task?: number } = {}, more?: CallOptions): Promise<Job> => api.moveJob({ params: { job }, body: to }, more),
     quote: (spec: JobSpecInput, more?: CallOptions) => api.createQuote({ body: { spec } }, more),
     receipt: (attempt: string, more?: CallOptions) => api.getReceipt({ params: { attempt } }, more),
     explain: (job: string, more?: CallOptions) => api.explainJob({ params: { job } }, more),

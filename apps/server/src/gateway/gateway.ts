@@ -144,6 +144,7 @@ export function createGateway(app: App): Gateway {
         return app.engine.act({ kind: 'tick', node, session, tick: message.tick, hash: message.hash })
       }
       case 'checkpoint': return takeCheckpoint(peer, message)
+      case 'checkpoint_failed': app.log.info({ node, attempt: message.attempt_id, detail: message.detail }, 'an attempt could not leave its node'); return app.engine.act({ kind: 'moveFailed', node, session, message })
       case 'job_status': return takeStatus(peer, message)
       case 'seal': return takeSeal(peer, message)
       case 'log': return takeLog(peer, message)

@@ -14,7 +14,7 @@ const SAYS: Record<NoReason, string> = {
   residency: 'is where the data may not lie', label: 'does not have the labels asked for', price: 'could cost more than the cap allows',
   same_owner_as_copy: 'belongs to the owner of another copy', failed_here: 'failed this work before', kept_for_overdue: 'is kept for work that has waited longest',
   no_spot: 'takes no interruptible work', bid: 'asks more for interruptible work than the bid',
-  deadline: 'is not expected to be done by the deadline', spread: 'is too near to another task of the job, which asks to be spread',
+  deadline: 'is not expected to be done by the deadline', spread: 'is too near to another task of the job, which asks to be spread', moved_away: 'is not where it is being moved to',
 }
 
 /** Attempts told one by one; a job of thousands shows its first ones. */
@@ -23,21 +23,22 @@ const PLACED_MAX = 100
 export async function explain(app: App, job: JobRow): Promise<Explanation> {
   const { state } = app.engine
   const attempts = (await listAttempts(app.db, job.id, PLACED_MAX, undefined)).data
-  const placed = attempts.map((row: AttemptRow) => ({ attempt: row.id, node: row.node, nodeName: state.nodes.get(row.node)?.name ?? '', decision: row.decision }))
+  const placed = attempts.map((row: AttemptRow) => ({ attempt: row.id, node: row.node, nodeName: state.nodes.get(row.node)?.name ?? '', decision: row.decision, ...(row.resumes ? { resumes: { attempt: row.resumes.attempt, number: row.resumes.saved.number } } : {}) }))
+  const moved = attempts.filter((row) => row.cause === 'moved').length
   const waits = !isTerminal(job.state) && job.tasksTotal - job.tasksDone - job.tasksFailed - job.tasksRunning
-  if (!waits) return { job: job.id, state: job.state, placed, summary: summaryOf(job, placed.length) }
+  if (!waits) return { job: job.id, state: job.state, placed, summary: summaryOf(job, placed.length, moved) }
   const live = state.jobs.get(job.id), waiting = live?.tasks.find((task) => task.slots.some((slot) => slot.state === 'pending'))
   const need = requirementOf(job, undefined, [], waiting ? neighbours(state, job, waiting) : [])
   const nodes = [...state.nodes.values()].flatMap((node) => { const reason = obstacles(node, need)[0] ?? busyReason(state, node, need, app.now()); return reason ? [{ node: node.id, name: node.name, reason, says: `${node.name} ${SAYS[reason]}` }] : [] })
   const changes = changesThatHelp(state, need, app.now()).map(({ steps, nodes: count, startsInMs, likely, attemptCap }) => ({
     change: steps.map(changeText).join(', and '), steps: [...steps], nodes: count, ...(startsInMs === null ? {} : { startsInMs }), likely: likely.toString(), attemptCap: attemptCap.toString(),
   }))
-  const summary = nodes.length === 0 && state.nodes.size > 0 ? 'It is next in line.' : state.nodes.size === 0 ? 'No node has joined this market yet.' : `None of ${state.nodes.size} nodes can take it now.`
+  const summary = live?.tasks.some((task) => task.slots.some((slot) => slot.state === 'pending' && (slot.move?.until ?? 0) > app.now())) ? 'It is being moved to another node.' : nodes.length === 0 && state.nodes.size > 0 ? 'It is next in line.' : state.nodes.size === 0 ? 'No node has joined this market yet.' : `None of ${state.nodes.size} nodes can take it now.`
   return { job: job.id, state: job.state, placed, summary, waiting: { tasks: waits, nodes: nodes.slice(0, 200), changes } }
 }
 
-function summaryOf(job: JobRow, attempts: number): string {
-  if (job.state === 'running') return `It runs; ${attempts} attempts so far.`
+function summaryOf(job: JobRow, attempts: number, moved: number): string {
+  if (job.state === 'running') return `It runs; ${attempts} attempts so far${moved > 0 ? `, of which ${moved} moved on to another node` : ''}.`
   return `It ended: ${job.state}${job.cause ? ` (${job.cause})` : ''}, for ${formatCredits(job.cost)} of at most ${formatCredits(job.cap)} credits.`
 }
 

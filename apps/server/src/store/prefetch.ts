@@ -17,7 +17,7 @@ export function needsOf(state: MarketState, commands: readonly Command[]): Needs
       if (command.key && !key) needs.keys.add(command.key)
       if (key && !state.jobs.has(key.subject as JobId)) needs.jobs.add(key.subject)
       if (!state.accounts.has(account.available(command.buyer))) needs.accounts.add(account.available(command.buyer))
-    } else if (command.kind === 'cancel' || command.kind === 'recordMerged') {
+    } else if (command.kind === 'cancel' || command.kind === 'move' || command.kind === 'recordMerged') {
       if (!state.jobs.has(command.job)) needs.jobs.add(command.job)
     } else if (command.kind === 'topup') {
       const id = topupEntry(command)

@@ -25,7 +25,8 @@ export function stepAgent(state: AgentState, input: AgentInput, ports: AgentPort
     case 'disconnected': state.connected = false; state.disconnectedAt = step.now; break
     case 'started': onStarted(step, input.attempt); break
     case 'usage': onUsage(step, input.attempt, input.usage); break
-    case 'saved': onSaved(step, input.attempt, input.saved); break
+    case 'saved': onSaved(step, input); break
+    case 'stays': onStays(step, input.attempt, input.says); break
     case 'ended': onEnded(step, input.attempt, input.end); break
     case 'pause': state.paused = input.paused; if (state.connected) beat(step); break
     case 'reclaim': for (const id of input.attempts ?? running(state)) kill(step, id, 'seller_reclaimed'); break
@@ -66,6 +67,7 @@ function onMessage(step: Step, message: ToAgent): void {
   switch (message.type) {
     case 'job_dispatch': return onDispatch(step, message)
     case 'cancel': return kill(step, message.attempt_id, message.reason)
+    case 'checkpoint': return leave(step, message.attempt_id, message.fence, message.kind)
     case 'forget': return forget(step, message.attempt_id)
     case 'drain': state.paused = message.draining; return
     case 'lease_renew': {
@@ -128,14 +130,28 @@ const grown = (a: Usage, b: Usage): Usage => ({
 })
 
 /** A tick of its own, at once: what it names is kept from now on. */
-function onSaved(step: Step, id: AttemptId, saved: Saved): void {
+function onSaved(step: Step, { attempt: id, saved, leaves, memory }: Extract<AgentInput, { kind: 'saved' }>): void {
   const attempt = step.state.attempts.get(id)
   if (attempt?.state !== 'running') return
   attempt.usage = grown(attempt.usage, { ...attempt.usage, runMs: saved.runMs })
   const { tick, hash } = nextTick(step, attempt, null, saved)
-  const message = { type: 'checkpoint', attempt_id: id, fence: attempt.order.fence, tick, hash: hash as Tick['prev'] } as const
+  const message = { type: 'checkpoint', attempt_id: id, fence: attempt.order.fence, tick, hash: hash as Tick['prev'], ...(memory ? { memory } : {}) } as const
   attempt.unheard.push({ at: step.now, message })
   step.out.push({ kind: 'send', message })
+  if (leaves) kill(step, id, 'moved')
+}
+function onStays(step: Step, id: AttemptId, says: string): void {
+  const attempt = step.state.attempts.get(id)
+  if (!attempt?.leaving) return
+  attempt.leaving = false
+  if (attempt.state === 'running' && !attempt.stopping) step.out.push({ kind: 'send', message: { type: 'checkpoint_failed', attempt_id: id, fence: attempt.order.fence, detail: says.slice(0, 500) } })
+}
+/** Once at a time; the market says it with every heartbeat. */
+function leave(step: Step, id: AttemptId, fence: number, what: Saved['kind']): void {
+  const attempt = step.state.attempts.get(id)
+  if (attempt?.state !== 'running' || attempt.stopping || attempt.leaving || attempt.order.fence !== fence) return
+  attempt.leaving = true
+  step.out.push({ kind: 'leave', attempt: id, what })
 }
 
 function nextTick(step: Step, attempt: AgentAttempt, end: SandboxEnd | null, saved?: Saved): { tick: Tick; hash: string } {

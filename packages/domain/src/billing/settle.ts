@@ -37,11 +37,14 @@ export function partBillOf(job: JobRow, attempt: AttemptRow): Micros {
 /** Time that a node claims and the market has not seen counts neither for its bill nor against who goes on. */
 const keptMs = (job: JobRow, { saved, offeredAt, resumes }: AttemptRow): number => (saved ? Math.min(saved.runMs, Math.max(0, saved.at - offeredAt), restMs(job.spec, resumes)) : 0)
 /** What the slot goes on from after this attempt. */
-export function keptOf(job: JobRow, slot: SlotRow, attempt: AttemptRow): KeptRow | undefined {
+export function keptOf(turn: Turn, job: JobRow, slot: SlotRow, attempt: AttemptRow): KeptRow | undefined {
   const { saved, resumes } = attempt
   if (!saved) return slot.kept
-  const { tick: _tick, at: _at, ...plain } = saved
-  return { attempt: attempt.id, fence: attempt.fence, saved: plain, runMs: (resumes?.runMs ?? 0) + keptMs(job, attempt), spent: (BigInt(resumes?.spent ?? 0) + partBillOf(job, attempt)).toString() }
+  const { tick: _tick, at: _at, memory, ...plain } = saved
+  return {
+    attempt: attempt.id, fence: attempt.fence, saved: plain, runMs: (resumes?.runMs ?? 0) + keptMs(job, attempt), spent: (BigInt(resumes?.spent ?? 0) + partBillOf(job, attempt)).toString(),
+    ...(memory ? { memory: { ...memory, node: attempt.node, publicKey: turn.state.nodes.get(attempt.node)?.publicKey ?? '' } } : {}),
+  }
 }
 
 /** Billed for what was kept of it, and not for a result: its slot goes on, and is settled later. */

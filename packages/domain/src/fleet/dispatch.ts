@@ -34,7 +34,7 @@ export function dispatchOf(job: JobRow, attempt: AttemptRow): JobDispatch {
     },
     inputs: [...spec.inputs, ...(task.inputs ?? [])], outputs: spec.outputs, ...(spec.stdout === undefined ? {} : { stdout: spec.stdout }), resources: spec.resources, limits: restOf(spec, resumes).limits, prices: attempt.prices,
     attempt_cap: terms.attemptCap, disconnect: spec.disconnect, terms,
-    ...(spec.checkpoint ? { checkpoint: spec.checkpoint } : {}), ...(resumes ? { resume: resumes.saved } : {}),
+    ...(spec.checkpoint ? { checkpoint: spec.checkpoint } : {}), ...(resumes ? { resume: { ...resumes.saved, ...(resumes.memory ? { memory: { ...resumes.memory, attempt: resumes.attempt } } : {}) } } : {}),
   }
 }
 

@@ -7,6 +7,7 @@ import { emit, liveAttempt, liveJob, putAttempt, record, tell } from '../turn.ts
 import type { Turn } from '../turn.ts'
 import { ATTEMPT, isLive, next } from '../job/lifecycle.ts'
 import { endAttempt, reportAttempt } from '../job/finish.ts'
+import { hasLeft } from '../job/move-job.ts'
 
 export type StatusCommand = { readonly kind: 'status'; readonly node: NodeId; readonly session: number; readonly message: JobStatusMessage }
 export type TickCommand = { readonly kind: 'tick'; readonly node: NodeId; readonly session: number; readonly tick: Tick; readonly hash: string }
@@ -70,7 +71,7 @@ function over(turn: Turn, attempt: AttemptRow, message: JobStatusMessage): void 
   const row = liveAttempt(turn, attempt.id)
   const job = liveJob(turn, row.job).row
   const said: Cause = message.cause ?? (message.status === 'succeeded' ? 'succeeded' : 'driver_failed')
-  const cause: Cause = NODE_MAY_SAY.has(said) || (said === 'preempted' && row.displaced !== undefined) || (said === 'buyer_cancelled' && (job.cancelling || liveJob(turn, row.job).tasks[row.task]?.state !== 'running')) ? said : 'driver_failed'
+  const cause: Cause = NODE_MAY_SAY.has(said) || (said === 'preempted' && row.displaced !== undefined) || (said === 'moved' && hasLeft(row)) || (said === 'buyer_cancelled' && (job.cancelling || liveJob(turn, row.job).tasks[row.task]?.state !== 'running')) ? said : 'driver_failed'
   // What the buyer's program did, well or ill, is a result, and is verified like one; everything else ends the attempt without one.
   const isResult = cause === 'succeeded' || cause === 'buyer_exit' || cause === 'buyer_limit'
   if (!isResult || job.cancelling || !message.final) {

@@ -40,6 +40,7 @@ function running(market: Market, order: JobDispatch) {
   step({ kind: 'started', attempt: id })
   return {
     said, hear,
+    step,
     save: (number: number, runMs: number, more: Partial<Saved> = {}) => step({ kind: 'saved', attempt: id, saved: { number, kind: 'files', runMs, manifest: sha256(`list ${number}`) as Saved['manifest'], manifestSize: 50, size: 10, ...more } }),
     usage: (runMs: number) => step({ kind: 'usage', attempt: id, usage: usage(runMs) }),
     end: (cause: 'succeeded' | 'seller_reclaimed' | 'driver_failed', runMs: number) => step({ kind: 'ended', attempt: id, end: { cause, exitCode: cause === 'succeeded' ? 0 : null, usage: usage(runMs), files: [], resultDigest: cause === 'succeeded' ? sha256('result') : null, detail: null } }),
@@ -176,4 +177,126 @@ test('checkpoints do not go with copies, a bound on wrong results, or output tha
     expect(answer).toMatchObject({ refusal: 'impossible_request', detail: { reason: expect.stringContaining('checkpoint') } })
     expect(isRefusal(answer)).toBe(true)
   }
+})
+
+test('a job is moved: its node is told, stores, and ends it; it goes on at the named node, and everything up to then is paid', () => {
+  const { market, nodes, place, only, orders } = aMarketOfTwo()
+  const id = place(), first = only(), one = running(market, first)
+  const other = nodes.find((node) => node.id !== first.terms.node)
+  market.pass(10 * MINUTE)
+  expect(market.act({ kind: 'move', job: id, to: other?.id ?? null, task: null })).toMatchObject({ state: 'running' })
+  expect(market.sentTo(first.terms.node)).toMatchObject([{ type: 'checkpoint', attempt_id: first.attempt_id, fence: 1, kind: 'files' }])
+  expect(orders()).toEqual([]) // nothing runs there before it has ended here
+  one.step({ kind: 'message', message: { type: 'checkpoint', attempt_id: first.attempt_id, fence: 1, kind: 'files' } })
+  one.step({ kind: 'saved', attempt: first.attempt_id, leaves: true, saved: { number: 1, kind: 'files', runMs: 10 * MINUTE, manifest: sha256('list') as Saved['manifest'], manifestSize: 5, size: 10 } })
+  one.end('driver_failed', 10 * MINUTE) // its end as the driver sees it; the core knows better
+  expect(market.attempt(first.attempt_id)).toMatchObject({ state: 'ended', cause: 'moved', billed: 166_666n })
+  const second = only()
+  expect(second).toMatchObject({ terms: { node: other?.id }, fence: 2, resume: { number: 1 } })
+  expect(market.state.jobs.get(id)?.tasks[0]).toMatchObject({ retries: 0 })
+  expect(market.log.flatMap((change) => (change.kind === 'event' && change.row.type === 'moved' ? [change.row.state] : []))).toEqual(['asked'])
+})
+
+test('nobody can say that it was moved who was not asked, or who has stored nothing since', () => {
+  for (const asked of [false, true]) {
+    const { market, place, only } = aMarketOfTwo()
+    const id = place(), order = only(), one = running(market, order)
+    market.pass(MINUTE)
+    one.save(1, MINUTE)
+    market.pass(MINUTE)
+    if (asked) market.act({ kind: 'move', job: id, to: null, task: null })
+    one.hear({ type: 'job_status', job_id: order.job_id, attempt_id: order.attempt_id, fence: 1, status: 'stopped', cause: 'moved' })
+    expect(market.attempt(order.attempt_id)).toMatchObject({ state: 'ended', cause: 'driver_failed' })
+  }
+})
+
+test('what cannot be moved is refused with what to change, and nothing is told to anybody', () => {
+  const { market, nodes, place, only, orders } = aMarketOfTwo()
+  const no = (job: JobId, to: string | null, reason: string) => expect(market.act({ kind: 'move', job, to: to as never, task: null })).toMatchObject({ refusal: 'cannot_move', detail: { reason: expect.stringContaining(reason) } })
+  const bare = place({ checkpoint: undefined }), order = only()
+  expect(market.act({ kind: 'move', job: bare, to: null, task: null })).toMatchObject({ refusal: 'not_in_this_state' })
+  running(market, order)
+  no(bare, null, 'add checkpoint: { paths')
+  const id = place(), first = only()
+  running(market, first)
+  no(id, first.terms.node, 'runs on that node already')
+  no(id, 'nod_00000000000000000000000000', 'no such node')
+  no(id, nodes.find((node) => node.id !== first.terms.node)?.id ?? '', 'cannot take it now') // the other job has it
+  for (const node of nodes) if (node.id !== first.terms.node) market.act({ kind: 'will', node: node.id, will: 'paused' })
+  no(id, null, 'no other node')
+  market.act({ kind: 'cancel', job: id })
+  expect(market.act({ kind: 'move', job: id, to: null, task: null })).toMatchObject({ refusal: 'job_ended' })
+  expect(orders()).toEqual([])
+  expect(market.log.some((change) => change.kind === 'event' && change.row.type === 'moved')).toBe(false)
+})
+
+test('a move that fails leaves the job where it is, and it can be asked for again', () => {
+  const { market, place, only } = aMarketOfTwo()
+  const id = place(), order = only(), one = running(market, order)
+  const ask = () => { market.act({ kind: 'move', job: id, to: null, task: null }); market.sentTo(order.terms.node) }
+  ask()
+  market.act({ kind: 'moveFailed', node: order.terms.node, session: order.session, message: { attempt_id: order.attempt_id, fence: 1, detail: 'no room' } })
+  expect(market.attempt(order.attempt_id)).toMatchObject({ state: 'running' })
+  expect(market.attempt(order.attempt_id)?.moving).toBeUndefined()
+  ask()
+  expect(market.log.flatMap((change) => (change.kind === 'event' && change.row.type === 'moved' ? [change.row.state] : []))).toEqual(['asked', 'failed', 'asked'])
+  one.end('succeeded', MINUTE)
+  expect(market.job(id)).toMatchObject({ state: 'completed' })
+})
+
+test('the named node gone, the job waits a minute for it and then goes on wherever there is room', () => {
+  const { market, nodes, place, only, orders } = aMarketOfTwo()
+  const id = place(), first = only(), one = running(market, first), other = nodes.find((node) => node.id !== first.terms.node)
+  market.act({ kind: 'move', job: id, to: other?.id ?? null, task: null })
+  market.act({ kind: 'disconnected', node: other?.id as never, session: other?.row().session ?? 0 })
+  one.step({ kind: 'message', message: { type: 'checkpoint', attempt_id: first.attempt_id, fence: 1, kind: 'files' } })
+  market.pass(1_000)
+  one.step({ kind: 'saved', attempt: first.attempt_id, leaves: true, saved: { number: 1, kind: 'files', runMs: 900, manifest: sha256('list') as Saved['manifest'], manifestSize: 5, size: 10 } })
+  one.end('driver_failed', 1_000)
+  orders()
+  market.pass(59_000)
+  expect(orders()).toEqual([])
+  market.pass(1_500)
+  expect(only()).toMatchObject({ terms: { node: first.terms.node }, resume: { number: 1 } })
+})
+
+test('a seller who drains a node: what can be moved is told to leave, what cannot runs on, and nothing new comes', () => {
+  const { market, nodes, place, orders } = aMarketOfTwo()
+  const id = place(), [first] = orders()
+  if (!first) throw new Error('nobody takes it')
+  running(market, first)
+  expect(market.act({ kind: 'will', node: first.terms.node, will: 'draining' })).toMatchObject({ will: 'draining' })
+  expect(market.sentTo(first.terms.node)).toMatchObject([{ type: 'checkpoint', attempt_id: first.attempt_id }])
+  // Said again with the next heartbeat, as long as it runs.
+  const beat = (heartbeat: number) => market.act({ kind: 'heartbeat', node: first.terms.node, session: first.session, message: { type: 'availability_update', node_id: first.terms.node, cpu_available: 1, mem_available: 1, status: 'busy', heartbeat, attempts: [{ attempt_id: first.attempt_id, fence: 1, state: 'running' }] } })
+  beat(1)
+  expect(market.sentTo(first.terms.node).map(({ type }) => type)).toEqual(['checkpoint', 'lease_renew'])
+  expect(market.job(id)?.state).toBe('running')
+  expect(nodes).toHaveLength(2)
+})
+
+test('work that makes place keeps its checkpoint: who takes the place pays for all of it, its buyer for nothing of that try', () => {
+  const market = aMarket({ settings: { feeBasisPoints: 1_000, retryBackoffMs: 0, suspectMs: 1e12, lostMs: 1e12, offerMs: 1e12 } })
+  const firm = aUser('firm')
+  for (const user of [buyer, firm]) market.fund(user, credits(100))
+  const node = market.join('n', { owner: ann, cpuMillis: 1000, spotPercent: 50 })
+  node.connect()
+  const id = (market.submit(buyer, aSpec({ limits: { runMs: 60 * MINUTE }, checkpoint: CHECKPOINT, interruptible: {} }), { cap: credits(10) }) as Submitted).job.id
+  const [first] = market.dispatched(node.id)
+  if (!first) throw new Error('it was not placed')
+  const one = running(market, first)
+  market.pass(10 * MINUTE)
+  one.save(1, 8 * MINUTE)
+  const winner = (market.submit(firm, aSpec({ limits: { runMs: 60 * MINUTE }, displace: String(credits(1)) }), { cap: credits(12) }) as Submitted).job.id
+  one.step({ kind: 'message', message: { type: 'cancel', attempt_id: first.attempt_id, reason: 'preempted' } })
+  one.end('driver_failed', 10 * MINUTE)
+  expect(market.attempt(first.attempt_id)).toMatchObject({ cause: 'preempted', billed: 83_333n })
+  expect([market.job(id)?.cost, market.job(winner)?.cost]).toEqual([0n, 83_333n])
+  const [second] = market.dispatched(node.id)
+  if (!second) throw new Error('the place was not taken')
+  market.report(second, { runMs: 5 * MINUTE })
+  market.pass(2 * MINUTE)
+  const [third] = market.dispatched(node.id)
+  expect(third).toMatchObject({ job_id: id, resume: { number: 1 }, limits: { runMs: 52 * MINUTE } })
+  expect(BigInt(third?.attempt_cap ?? 0)).toBe(BigInt(first.attempt_cap))
 })

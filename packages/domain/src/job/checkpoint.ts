@@ -3,7 +3,7 @@
 //
 // An attempt's checkpoints count under its own fence only, as all it says; a slot's next attempt has a higher one. So no attempt goes on from what another
 // that was given up has stored afterwards.
-import type { CheckpointMessage, JobSpec, NodeId, Saved } from '@lumaris/protocol'
+import type { CheckpointMessage, JobSpec, MemoryLock, NodeId, Saved } from '@lumaris/protocol'
 import type { AttemptRow } from '../rows.ts'
 import { liveAttempt, liveJob, putAttempt, tell } from '../turn.ts'
 import type { Turn } from '../turn.ts'
@@ -22,12 +22,13 @@ export function checkpoint(turn: Turn, { node, session, message }: CheckpointCom
     endAttempt(turn, mine.id, 'driver_failed', wrong)
     return tell(turn, node, mine.session, { type: 'cancel', attempt_id: mine.id, reason: 'driver_failed' })
   }
-  if (repeated || !tick.checkpoint || !mayKeep(liveJob(turn, mine.job).row.spec, tick.checkpoint)) return
-  putAttempt(turn, { ...liveAttempt(turn, mine.id), saved: { ...tick.checkpoint, tick: tick.seq, at: turn.now } })
+  if (repeated || !tick.checkpoint || !mayKeep(liveJob(turn, mine.job).row.spec, tick.checkpoint, attempt, message.memory)) return
+  putAttempt(turn, { ...liveAttempt(turn, mine.id), saved: { ...tick.checkpoint, tick: tick.seq, at: turn.now, ...(message.memory ? { memory: message.memory } : {}) } })
 }
 
 /** Only what was asked for: a seller is paid for what is kept, so nothing is kept that the buyer has not named. */
-const mayKeep = ({ checkpoint: asked, resources }: JobSpec, saved: Saved): boolean => asked !== undefined && saved.kind === 'files' && saved.size <= resources.diskBytes
+const mayKeep = ({ checkpoint: asked, resources }: JobSpec, saved: Saved, { moving }: AttemptRow, memory: MemoryLock | undefined): boolean =>
+  (saved.kind === 'files' ? asked !== undefined && !memory && saved.size <= resources.diskBytes : moving?.kind === 'memory' && memory !== undefined && saved.size <= resources.diskBytes + 2 * resources.memoryBytes)
 
 function unfit(attempt: AttemptRow, next: Saved, runMs: number): string | null {
   const last = attempt.saved ?? attempt.resumes?.saved

@@ -8,6 +8,7 @@ import type { Turn } from '../turn.ts'
 import { ATTEMPT, JOB, SLOT, holdsNode, isLive, isTerminal, next } from './lifecycle.ts'
 import type { JobEventName } from './lifecycle.ts'
 import { moveTask } from './move.ts'
+import { moveOf } from './move-job.ts'
 import { backoffMs } from './retry.ts'
 import { keptOf, settle, settlePart } from '../billing/settle.ts'
 import { payDisplaced, payerOf } from '../billing/pay-displaced.ts'
@@ -68,7 +69,7 @@ const exclusiveWaitMs = (turn: Turn): number => 2 * turn.state.settings.lostMs
 
 function retrySlot(turn: Turn, ended: AttemptRow, task: TaskRow, slot: SlotRow, job: JobRow, stopped: boolean): void {
   // A refused offer cost nobody anything and is no failure of the task; it still waits, so that two nodes cannot refuse it in a tight loop.
-  const counts = ended.cause !== 'seller_refused' && ended.cause !== 'preempted' && ended.cause !== 'platform_fault'
+  const counts = ended.cause !== 'seller_refused' && ended.cause !== 'moved' && ended.cause !== 'preempted' && ended.cause !== 'platform_fault'
   const retries = task.retries + (counts ? 1 : 0)
   if (retries > job.spec.limits.retries || turn.now >= (job.spec.deadline ?? Infinity)) {
     putTask(turn, { ...putSlot(turn, task, ended.slot, { ...slot, state: next(SLOT, slot.state, 'drop', ended.id) }), retries })
@@ -76,10 +77,10 @@ function retrySlot(turn: Turn, ended: AttemptRow, task: TaskRow, slot: SlotRow, 
   }
   const failedOn = CAUSES[ended.cause ?? 'platform_fault'].bears === 'seller' ? [...slot.failedOn.filter((node) => node !== ended.node), ended.node].slice(-8) : slot.failedOn
   const waits = job.spec.disconnect === 'exclusive' && !stopped ? exclusiveWaitMs(turn) : 0
-  const notBefore = turn.now + Math.max(waits, backoffMs(turn.state.settings, Math.max(1, retries)))
-  const kept = keptOf(job, slot, ended)
+  const notBefore = ended.cause === 'moved' && waits === 0 ? 0 : turn.now + Math.max(waits, backoffMs(turn.state.settings, Math.max(1, retries)))
+  const kept = keptOf(turn, job, slot, ended), move = moveOf(turn, ended, slot)
   const waiting = putTask(turn, {
-    ...task, retries, slots: task.slots.with(ended.slot, { ...slot, state: next(SLOT, slot.state, 'release', ended.id), attempt: null, notBefore, failedOn, ...(kept ? { kept } : {}) }),
+    ...task, retries, slots: task.slots.with(ended.slot, { ...slot, state: next(SLOT, slot.state, 'release', ended.id), attempt: null, notBefore, failedOn, ...(kept ? { kept } : {}), ...(move ? { move } : {}) }),
   })
   if (waiting.slots.every((other) => other.state === 'pending' || other.state === 'dropped')) {
     moveTask(turn, waiting, 'requeue')
