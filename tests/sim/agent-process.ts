@@ -17,7 +17,7 @@ const CONNECT_MS = 20_000
 const KILL_GRACE_MS = 4_000
 const SIGNATURE = 'x'.repeat(86)
 
-export type Box = { readonly order: JobDispatch; readonly startedAt: number; runningFrom: number | null; over: boolean; killed: boolean }
+export type Box = { readonly order: JobDispatch; readonly startedAt: number; runningFrom: number | null; over: boolean; killed: boolean; saving: boolean; savedAt: number; saved: number }
 
 export class AgentProcess {
   readonly machine: Machine
@@ -80,7 +80,7 @@ export class AgentProcess {
       if (this.#unsynced.length > 0) this.disk.push(...this.#unsynced.splice(0))
       if (this.now - this.#meteredAt >= 5000) {
         this.#meteredAt = this.now
-        for (const [id, box] of this.boxes) if (box.runningFrom !== null && !box.over) this.step({ kind: 'usage', attempt: id, usage: this.#usage(box) })
+        for (const [id, box] of this.boxes) if (box.runningFrom !== null && !box.over) { this.step({ kind: 'usage', attempt: id, usage: this.#usage(box) }); if (box.order.checkpoint && !box.saving && this.now - box.savedAt >= box.order.checkpoint.everyMs) this.#save(id, false) }
       }
       if (this.alive) this.step({ kind: 'clock' })
       const { connection } = this
@@ -174,7 +174,7 @@ export class AgentProcess {
         return
       }
       case 'start': this.#start(output.order); return
-      case 'leave': return
+      case 'leave': this.#save(output.attempt, true); return
       case 'kill': this.#kill(output.attempt, output.cause); return
       case 'wipe': this.boxes.delete(output.attempt)
     }
@@ -196,11 +196,12 @@ export class AgentProcess {
 
   #start(order: JobDispatch): void {
     const { chance } = this.#world
-    const box: Box = { order, startedAt: this.#world.now, runningFrom: null, over: false, killed: false }
+    const box: Box = { order, startedAt: this.#world.now, runningFrom: null, over: false, killed: false, saving: false, savedAt: this.now, saved: order.resume?.number ?? 0 }
     this.boxes.set(order.attempt_id, box)
     this.#world.auditor.boxStarts(this, box)
     const fails = chance.weighted({ no: 100, before: 2, during: 1 })
-    const wanted = Number(order.env.SIM_MS ?? '1000') * (0.7 + 0.6 * chance.next())
+    // What was kept of earlier attempts need not be done again.
+    const wanted = Math.max(100, Number(order.env.SIM_MS ?? '1000') * (0.7 + 0.6 * chance.next()) - (Number(order.env.SIM_LIMIT ?? order.limits.runMs) - order.limits.runMs))
     this.later(chance.between(20, 2500), () => {
       if (box.over || box.killed) return
       if (fails === 'before') { this.#end(box, { cause: 'driver_failed', exitCode: null, resultDigest: null, detail: 'it did not start' }); return }
@@ -219,6 +220,23 @@ export class AgentProcess {
           this.#end(box, { cause: exitCode === 0 ? 'succeeded' : 'buyer_exit', exitCode, resultDigest: digest, detail: null })
         }
       })
+    })
+  }
+
+  /** It takes a while until the files are with the market, and sometimes they do not get there. */
+  #save(id: AttemptId, leaves: boolean): void {
+    const box = this.boxes.get(id), { chance } = this.#world
+    if (!box || box.over || box.killed || box.runningFrom === null || box.saving) { if (leaves) this.step({ kind: 'stays', attempt: id, says: 'it does not run' }); return }
+    box.saving = true
+    const { runMs } = this.#usage(box)
+    this.later(chance.between(50, 6_000), () => {
+      box.saving = false
+      box.savedAt = this.now
+      if (box.over || box.killed) return
+      if (chance.happens(0.1)) { if (leaves) this.step({ kind: 'stays', attempt: id, says: 'the market did not take it' }); return }
+      const number = ++box.saved, manifest = sha256(`checkpoint ${number} of ${id}`)
+      this.#world.auditor.saved(box.order, number, manifest)
+      this.step({ kind: 'saved', attempt: id, ...(leaves ? { leaves } : {}), saved: { number, kind: 'files', runMs, manifest: manifest as never, manifestSize: 100, size: 1000 } })
     })
   }
 

@@ -153,7 +153,7 @@ export class Writer {
         if (command.id && command.id <= state.highestForgotten && !state.jobs.has(command.id)) needs.jobs.add(command.id)
         if (command.key && !state.keys.has(command.key)) needs.keys.add(command.key)
         wallet(account.available(command.buyer))
-      } else if (command.kind === 'cancel') {
+      } else if (command.kind === 'cancel' || command.kind === 'move') {
         if (!state.jobs.has(command.job)) needs.jobs.add(command.job)
       } else if (command.kind === 'topup') {
         if (!state.keys.has(topupEntry(command))) needs.keys.add(topupEntry(command))
