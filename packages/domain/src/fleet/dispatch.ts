@@ -30,7 +30,7 @@ export function dispatchOf(job: JobRow, attempt: AttemptRow): JobDispatch {
     env: {
       ...spec.env, ...task.env, LUMARIS_JOB: job.id, LUMARIS_ATTEMPT: attempt.id, LUMARIS_TASK: String(attempt.task), LUMARIS_TASKS: String(job.tasksTotal),
       // Work with effects outside can pass this on: whoever receives it refuses a smaller one.
-      LUMARIS_FENCE: String(attempt.fence), ...(resumes ? { LUMARIS_CHECKPOINT: String(resumes.saved.number) } : {}),
+      LUMARIS_FENCE: String(attempt.fence), ...(spec.checkpoint || resumes ? { LUMARIS_CHECKPOINT: String(resumes?.saved.number ?? 0) } : {}),
     },
     inputs: [...spec.inputs, ...(task.inputs ?? [])], outputs: spec.outputs, ...(spec.stdout === undefined ? {} : { stdout: spec.stdout }), resources: spec.resources, limits: restOf(spec, resumes).limits, prices: attempt.prices,
     attempt_cap: terms.attemptCap, disconnect: spec.disconnect, terms,

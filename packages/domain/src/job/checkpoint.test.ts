@@ -50,7 +50,7 @@ function running(market: Market, order: JobDispatch) {
 test('work that its seller takes back goes on elsewhere from its last checkpoint; what was kept is paid, the rest is not, and the start once', () => {
   const { market, place, only, balance } = aMarketOfTwo()
   const id = place(), first = only(), one = running(market, first)
-  expect([first.checkpoint, first.resume, first.env['LUMARIS_CHECKPOINT']]).toEqual([CHECKPOINT, undefined, undefined])
+  expect([first.checkpoint, first.resume, first.env['LUMARIS_CHECKPOINT']]).toEqual([CHECKPOINT, undefined, '0'])
   market.pass(10 * MINUTE)
   one.save(1, 6 * MINUTE)
   market.pass(10 * MINUTE)
@@ -195,6 +195,8 @@ test('a job is moved: its node is told, stores, and ends it; it goes on at the n
   expect(second).toMatchObject({ terms: { node: other?.id }, fence: 2, resume: { number: 1 } })
   expect(market.state.jobs.get(id)?.tasks[0]).toMatchObject({ retries: 0 })
   expect(market.log.flatMap((change) => (change.kind === 'event' && change.row.type === 'moved' ? [change.row.state] : []))).toEqual(['asked'])
+  running(market, second)
+  expect(market.act({ kind: 'move', job: id, to: first.terms.node, task: null })).toMatchObject({ state: 'running' }) // and back at once
 })
 
 test('nobody can say that it was moved who was not asked, or who has stored nothing since', () => {

@@ -47,7 +47,8 @@ function plan(turn: Turn, attempt: AttemptRow, to: NodeId | null): Plan | Refusa
   if (to === attempt.node) return refused('cannot_move', { reason: 'it runs on that node already', node: to })
   const target = to === null ? null : state.nodes.get(to)
   if (target === undefined) return refused('cannot_move', { reason: 'there is no such node', node: to })
-  const slot = task?.slots[attempt.slot], need = requirementOf(live.row, slot, [], task ? neighbours(state, live.row, task) : [])
+  // A move of a minute ago does not stand in the way of this one.
+  const { move: _before, ...need } = requirementOf(live.row, task?.slots[attempt.slot], [], task ? neighbours(state, live.row, task) : [])
   const others = target ? [target] : [...state.nodes.values()].filter((node) => node.id !== attempt.node)
   const able = others.filter((node) => whyNot(turn, node, need, target !== null) === null)
   if (able.length === 0) return refused('cannot_move', target ? { reason: 'that node cannot take it now', node: target.id, why: whyNot(turn, target, need, true) } : { reason: 'no other node can run it: see lumaris explain' })
