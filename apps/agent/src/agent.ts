@@ -167,7 +167,7 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
     broken(error) { log.error({ error }, 'the agent broke'); void end(`The agent broke: ${saysOf(error)}`, null) },
   })
   const attempts: Attempts = createAttempts({
-    drivers, workDir, blobs, clock, log, say: (message) => runner.say(message), room: () => (journal.trouble === null ? connection.room() : until(() => journal.trouble === null, leaving.signal).catch(() => undefined /* nobody will read on */)),
+    drivers, workDir, blobs, clock, log, identity, node: state.node, say: (message) => runner.say(message), room: () => (journal.trouble === null ? connection.room() : until(() => journal.trouble === null, leaving.signal).catch(() => undefined /* nobody will read on */)),
     collect: config.collect ?? collectLater,
     input(input) {
       if (input.kind === 'started') events.emit('started', input.attempt)
@@ -204,7 +204,7 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
       case 'seal': return connection.send(sealOf(identity, { node: state.node, session: state.session, number: output.number }, output.leaves))
       case 'start': return attempts.start(output.order)
       case 'kill': return attempts.kill(output.attempt, output.cause)
-      case 'leave': return attempts.leave(output.attempt)
+      case 'leave': return attempts.leave(output.attempt, output.what)
       case 'wipe': return attempts.wipe(output.attempt)
     }
   }
@@ -320,7 +320,7 @@ async function provenDrivers(config: AgentConfig, log: Log): Promise<{ drivers: 
   for (const { driver, report } of found) {
     if (!report.usable || (config.driverIds && !config.driverIds.includes(driver.id))) { log.info({ driver: driver.id, reason: report.reason }, 'driver not offered'); continue }
     drivers.set(driver.id, driver)
-    offers.push({ id: driver.id, level: report.level, runtimes: [...report.runtimes], limits: { ...report.limits } })
+    offers.push({ id: driver.id, level: report.level, runtimes: [...report.runtimes], limits: { ...report.limits }, ...(report.memory === undefined ? {} : { memory: report.memory }) })
   }
   if (drivers.size === 0) log.warn({}, 'no isolation driver works on this machine: the node will get no work')
   return { drivers, offers }

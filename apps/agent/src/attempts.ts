@@ -12,12 +12,13 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { AgentInput, SandboxEnd } from '@lumaris/domain'
 import type { Known } from './checkpoints.ts'
 import { canonical, inputHash } from '@lumaris/protocol'
-import type { AttemptId, Cause, DriverId, InputFile, JobDispatch, LogMessage, ResultFile, Sha256, Usage } from '@lumaris/protocol'
-import type { ExitReport, IsolationDriver, Sandbox, SandboxSpec } from './drivers/driver.ts'
+import type { AttemptId, Cause, DriverId, InputFile, JobDispatch, LogMessage, NodeId, ResultFile, Saved, Sha256, Usage } from '@lumaris/protocol'
+import type { Checkpoint, ExitReport, IsolationDriver, Sandbox, SandboxSpec } from './drivers/driver.ts'
 import { BlobMissing, BlobRefused } from './blobs.ts'
 import type { Blobs, Part } from './blobs.ts'
 import type { Clock } from './clock.ts'
 import { removeTree } from './files.ts'
+import type { Identity } from './identity.ts'
 import { captureTo } from './capture.ts'
 import type { Capture } from './capture.ts'
 import { pipeLog } from './log-pipe.ts'
@@ -35,6 +36,8 @@ export type FoundFile = { readonly path: string; readonly size: number; readonly
 
 export type AttemptPorts = {
   readonly drivers: ReadonlyMap<DriverId, AgentDriver>; readonly workDir: string; readonly blobs: Blobs; readonly clock: Clock; readonly log: Log
+  /** Who signs what is taken of programs here. */
+  readonly identity: Identity; readonly node: NodeId
   /** Walks a work directory that its job may have filled with anything. */
   readonly collect: (root: string) => AsyncIterable<FoundFile>
   readonly input: (input: AgentInput) => void
@@ -48,7 +51,7 @@ export interface Attempts {
   start(order: JobDispatch): void
   kill(id: AttemptId, cause: Cause): void
   /** Stores a checkpoint of it while it stands still, and says `saved` or `stays`. */
-  leave(id: AttemptId): void
+  leave(id: AttemptId, what: Saved['kind']): void
   wipe(id: AttemptId): void
   /** All that runs stands still, and its meter with it; nothing is started meanwhile. Resolves when it is so. What cannot be made to stand is given back. */
   freeze(frozen: boolean): Promise<void>
@@ -123,7 +126,8 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     const driver = ports.drivers.get(order.driver)
     if (!driver) throw new Ended('driver_failed', `this node has no driver ${order.driver}`)
     const command = [order.payload.command, ...order.payload.args]
-    if (order.inputs.length > 0 || order.checkpoint || order.resume || (driver.needsWorkDir?.({ command }) ?? true)) await prepare(attempt)
+    const restored = order.resume?.memory ? await prepareMemory(attempt) : null
+    if (!restored && (order.inputs.length > 0 || order.checkpoint || order.resume || (driver.needsWorkDir?.({ command }) ?? true))) await prepare(attempt)
     const spec = specOf(order, command, dirOf(order.attempt_id))
     const obstacle = await driver.prepare?.(spec, attempt.stop.signal)
     if (obstacle) {
@@ -136,7 +140,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     }
     if (attempt.killed) throw new Stopped()
 
-    const sandbox = await driver.start(spec)
+    const sandbox = await (restored ? restore(driver, spec, restored) : driver.start(spec))
     attempt.sandbox = sandbox
     attempt.startedAt = ports.clock.now()
     if (order.checkpoint) attempt.saveAt = attempt.startedAt + order.checkpoint.everyMs
@@ -159,6 +163,30 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     room: ports.room,
     say: (offset, data) => ports.say({ type: 'log', attempt_id: attempt.order.attempt_id, fence: attempt.order.fence, stream, offset, data: data.toString('base64'), at: ports.clock.wall() }),
   })
+
+  type Restored = { readonly from: string; readonly checkpoint: Checkpoint }
+  /** All that it had in its directory comes with its memory: also what of its inputs it has removed. */
+  async function prepareMemory(attempt: Attempt): Promise<Restored> {
+    const { order } = attempt, root = dirOf(order.attempt_id), from = `${root}.memory`
+    await removeTree(root)
+    await mkdir(root, { mode: 0o700 })
+    dirs.add(order.attempt_id)
+    const { fetchMemory } = await import('./memory.ts')
+    try {
+      return { from, checkpoint: await fetchMemory(order.resume as NonNullable<JobDispatch['resume']>, from, root, ports.blobs, attempt.stop.signal, order.resources.diskBytes + 3 * order.resources.memoryBytes) }
+    } catch (error) {
+      await removeTree(from)
+      if (attempt.killed) throw new Stopped()
+      ports.log.error({ attempt: order.attempt_id, error: saysOf(error) }, 'a memory was not restored')
+      throw new Ended('driver_failed', error instanceof Error && error.name === 'MemoryRefused' ? error.message : 'the memory to go on from could not be brought to the node')
+    }
+  }
+  async function restore(driver: AgentDriver, spec: SandboxSpec, { from, checkpoint }: Restored): Promise<Sandbox> {
+    try {
+      if (!driver.restore) throw new Ended('driver_failed', `the driver ${driver.id} restores no memory here`)
+      return await driver.restore(spec, from, checkpoint)
+    } finally { await removeTree(from) }
+  }
 
   async function prepare(attempt: Attempt): Promise<void> {
     const { order } = attempt
@@ -220,10 +248,37 @@ export function createAttempts(ports: AttemptPorts): Attempts {
   }
 
   /** After the checkpoint that is being taken, if there is one. */
-  async function leave(attempt: Attempt): Promise<void> {
+  async function leave(attempt: Attempt, what: Saved['kind']): Promise<void> {
     await attempt.saving
     if (!attempt.sandbox || attempt.killed) { ports.input({ kind: 'stays', attempt: attempt.order.attempt_id, says: 'it does not run' }); return }
-    await (attempt.saving = save(attempt, attempt.sandbox, true))
+    await (attempt.saving = what === 'memory' ? leaveWithMemory(attempt, attempt.sandbox) : save(attempt, attempt.sandbox, true))
+  }
+
+  /** Its memory is taken, which ends it here, and stored; then it is told to the market. Once it is taken there is no way back: an upload is tried until it is through, or until nobody wants it any more. */
+  async function leaveWithMemory(attempt: Attempt, sandbox: Sandbox): Promise<void> {
+    const { order } = attempt, id = order.attempt_id, memory = `${dirOf(id)}.memory`
+    try {
+      if (!sandbox.checkpoint) throw new Error(`the driver ${order.driver} takes no memory here`)
+      const { storeMemory } = await import('./memory.ts')
+      attempt.saveAt = Infinity
+      attempt.holding = true // the meter stands; the driver itself makes the program stand still
+      await settle(attempt)
+      const { runMs } = meterOf(attempt), began = ports.clock.now()
+      await mkdir(memory, { mode: 0o700 })
+      const checkpoint = await sandbox.checkpoint(memory), takenMs = Math.round(ports.clock.now() - began)
+      await sandbox.exit // its files are in the work directory
+      const { saved, lock } = await storeMemory({ attempt: id, node: ports.node, checkpoint, memory, work: dirOf(id) }, ports.identity, ports.blobs, attempt.stop.signal)
+      ports.log.info({ attempt: id, job: order.job_id, bytes: saved.size, takenMs, storedMs: Math.round(ports.clock.now() - began) - takenMs }, 'memory stored')
+      ports.input({ kind: 'saved', attempt: id, saved: { number: ++attempt.saved, kind: 'memory', runMs, ...saved }, leaves: true, memory: lock })
+    } catch (error) {
+      ports.log.warn({ attempt: id, job: order.job_id, error: saysOf(error) }, 'its memory could not be taken along')
+      ports.input({ kind: 'stays', attempt: id, says: saysOf(error) })
+      attempt.holding = false
+      await settle(attempt)
+    } finally {
+      await removeTree(memory).catch(failed(id, 'a memory that was taken could not be removed; the next start of the agent tries again'))
+      attempt.saving = null
+    }
   }
 
   /** What the exit means, and the files that belong to it. A stopped attempt has no result, so nothing of it is sent. */
@@ -336,9 +391,9 @@ export function createAttempts(ports: AttemptPorts): Attempts {
       const attempt = attempts.get(id)
       if (attempt && !attempt.killed) track(kill(attempt, cause).catch(failed(id, 'the sandbox could not be stopped')))
     },
-    leave(id) {
+    leave(id, what) {
       const attempt = attempts.get(id)
-      if (attempt) track(leave(attempt))
+      if (attempt) track(leave(attempt, what))
       else ports.input({ kind: 'stays', attempt: id, says: 'it does not run' })
     },
     wipe(id) {

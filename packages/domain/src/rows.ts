@@ -28,7 +28,7 @@ export type JobRow = {
 }
 
 /** What a slot goes on from: its newest stored checkpoint, what all its attempts had run by then, and what the buyer has paid for that (micro-credits). */
-export type KeptRow = { readonly attempt: AttemptId; readonly fence: number; readonly saved: Saved; readonly runMs: number; readonly spent: string; readonly memory?: MemoryLock & { readonly node: NodeId; readonly publicKey: string } }
+export type KeptRow = { readonly attempt: AttemptId; readonly fence: number; readonly saved: Saved; readonly runMs: number; readonly spent: string; readonly memory?: MemoryLock & { readonly node: NodeId; readonly publicKey: string }; /** Of memory: what there is when it cannot be restored. */ readonly before?: KeptRow | undefined }
 /** A slot that is being moved: not back there, and only to the named node, for a while. */
 export type MoveRow = { readonly from: NodeId; readonly to: NodeId | null; readonly until: Instant }
 
@@ -59,6 +59,8 @@ export type AttemptRow = {
   readonly displaced?: { readonly by: JobId; readonly most: string }
   /** What it went on from, and its own last checkpoint: in which tick of its chain, and when the market had it. */
   readonly resumes?: KeptRow; readonly saved?: Saved & { readonly tick: number; readonly at: Instant; readonly memory?: MemoryLock }
+  /** Its last checkpoint of files, behind one of memory that nobody has gone on from yet. */
+  readonly filed?: AttemptRow['saved']
   /** Its node was told to store a checkpoint and end it, so that it goes on elsewhere. */
   readonly moving?: { readonly to: NodeId | null; readonly kind: Saved['kind']; readonly at: Instant }
   /** Digest of a result that came under an old fence: kept, never paid. */

@@ -9,6 +9,8 @@ export type Proof = 'hard' | 'soft' | 'none'
 export type ProbeReport = {
   readonly usable: boolean; readonly level: Level; readonly reason?: string; readonly evidence: Readonly<Record<string, string>>
   readonly limits: Readonly<Record<LimitName, Proof>>; readonly runtimes: readonly Runtime[]
+  /** It can take a program's memory and restore it: who can restore what, see Checkpoint.maker. */
+  readonly memory?: string
 }
 export type SandboxLimits = {
   readonly cpuMillis: number; readonly memoryBytes: number; readonly pids: number; readonly diskBytes: number

@@ -196,7 +196,7 @@ export async function createGvisorDriver({ scratch, stages, rootfs, runsc = inPa
         if (report.usable) break
       }
       rmSync(place, { recursive: true, force: true })
-      return report as ProbeReport
+      return { ...report as ProbeReport, ...(report?.usable && nsenter !== null ? { memory: maker() } : {}) }
     },
   }
   return driver

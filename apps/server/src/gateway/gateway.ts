@@ -5,8 +5,8 @@ import { WebSocketServer } from 'ws'
 import type { RawData, WebSocket } from 'ws'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { AGENT_FRAME_BYTES_MAX, CHECKPOINT_MANIFEST_BYTES_MAX, CheckpointManifest, FromAgent, Hello, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN, canonical, helloText, isRefusal, merkleRoot, refuse, sealText } from '@lumaris/protocol'
-import type { FromAgent as Message, HandshakeToAgent, NodeId, Refusal, RefusalCode, Saved, ToAgent } from '@lumaris/protocol'
+import { AGENT_FRAME_BYTES_MAX, CHECKPOINT_MANIFEST_BYTES_MAX, CheckpointManifest, FromAgent, Hello, MemoryManifest, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN, canonical, helloText, isRefusal, memoryText, merkleRoot, refuse, sealText } from '@lumaris/protocol'
+import type { AttemptId, FromAgent as Message, HandshakeToAgent, NodeId, Refusal, RefusalCode, Saved, ToAgent } from '@lumaris/protocol'
 import { createLink } from '@lumaris/link'
 import type { Link } from '@lumaris/link'
 import type { Effect } from '@lumaris/domain'
@@ -157,7 +157,7 @@ export function createGateway(app: App): Gateway {
   async function takeCheckpoint(peer: Peer, message: Extract<Message, { type: 'checkpoint' }>): Promise<unknown> {
     const { node, session } = peer, { tick, hash } = message
     if (app.hash(canonical(tick)) !== hash) throw new Error('a checkpoint does not have the hash of its tick')
-    const looked = tick.checkpoint ? isStored(app, tick.checkpoint) : Promise.resolve(false)
+    const looked = tick.checkpoint ? isStored(app, peer, message.attempt_id, tick.checkpoint) : Promise.resolve(false)
     peer.before = looked.then(() => { peer.before = null })
     return (await looked) ? app.engine.act({ kind: 'checkpoint', node, session, message }) : app.engine.act({ kind: 'tick', node, session, tick, hash })
   }
@@ -238,17 +238,26 @@ export function createGateway(app: App): Gateway {
   }
 }
 
-/** A list that can be read, and each of its files in its full size. */
-async function isStored(app: App, { manifest, manifestSize, size }: Saved): Promise<boolean> {
+/** A list that can be read, and each of its files in its full size; of a memory, signed by the node that says it. */
+async function isStored(app: App, { node, publicKey }: Pick<Peer, 'node' | 'publicKey'>, attempt: AttemptId, { kind, manifest, manifestSize, size }: Saved): Promise<boolean> {
   const blob = await app.blobs.stat(manifest)
   if (blob?.size !== manifestSize || blob.size > CHECKPOINT_MANIFEST_BYTES_MAX) return false
   const chunks: Buffer[] = []
   for await (const chunk of app.blobs.read(manifest)) chunks.push(chunk as Buffer)
   let said: unknown
   try { said = JSON.parse(Buffer.concat(chunks).toString()) } catch { return false /* it is no list */ }
-  const list = CheckpointManifest.safeParse(said)
-  if (!list.success || list.data.files.reduce((sum, file) => sum + file.size, 0) !== size) return false
-  for (const file of list.data.files) if ((await app.blobs.stat(file.blob))?.size !== file.size) return false
+  let files: readonly { readonly blob: string; readonly size: number }[]
+  if (kind === 'memory') {
+    const list = MemoryManifest.safeParse(said)
+    if (!list.success || list.data.attempt !== attempt || list.data.node !== node || !verifyText(publicKey, memoryText(list.data), list.data.signature)) return false
+    files = list.data.chunks
+  } else {
+    const list = CheckpointManifest.safeParse(said)
+    if (!list.success) return false
+    files = list.data.files
+  }
+  if (files.reduce((sum, file) => sum + file.size, 0) !== size) return false
+  for (const file of files) if ((await app.blobs.stat(file.blob))?.size !== file.size) return false
   return true
 }
 async function allStored(app: App, blobs: readonly string[]): Promise<boolean> {

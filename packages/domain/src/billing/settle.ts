@@ -38,14 +38,17 @@ export function partBillOf(job: JobRow, attempt: AttemptRow): Micros {
 const keptMs = (job: JobRow, { saved, offeredAt, resumes }: AttemptRow): number => (saved ? Math.min(saved.runMs, Math.max(0, saved.at - offeredAt), restMs(job.spec, resumes)) : 0)
 /** What the slot goes on from after this attempt. */
 export function keptOf(turn: Turn, job: JobRow, slot: SlotRow, attempt: AttemptRow): KeptRow | undefined {
-  const { saved, resumes } = attempt
-  if (!saved) return slot.kept
+  const { saved, filed, resumes } = attempt
+  // Its memory was of no use to this node. Another one of the same kind would hardly do better, and nobody is paid for it: what there was before must do.
+  if (!saved) return resumes?.memory && slot.kept?.memory && isUnproven(attempt) ? slot.kept.before : slot.kept
   const { tick: _tick, at: _at, memory, ...plain } = saved
   return {
     attempt: attempt.id, fence: attempt.fence, saved: plain, runMs: (resumes?.runMs ?? 0) + keptMs(job, attempt), spent: (BigInt(resumes?.spent ?? 0) + partBillOf(job, attempt)).toString(),
-    ...(memory ? { memory: { ...memory, node: attempt.node, publicKey: turn.state.nodes.get(attempt.node)?.publicKey ?? '' } } : {}),
+    ...(memory ? { memory: { ...memory, node: attempt.node, publicKey: turn.state.nodes.get(attempt.node)?.publicKey ?? '' }, before: filed ? keptOf(turn, job, slot, { ...attempt, saved: filed }) : slot.kept } : {}),
   }
 }
+/** Restored, and the driver failed before anything was kept of it. */
+const isUnproven = ({ cause, saved }: AttemptRow): boolean => cause === 'driver_failed' && saved === undefined
 
 /** Billed for what was kept of it, and not for a result: its slot goes on, and is settled later. */
 export const isPart = ({ billed, cause }: Pick<AttemptRow, 'billed' | 'cause'>): boolean => billed !== null && cause !== null && cause !== 'preempted' && CAUSES[cause].bears !== 'buyer'
@@ -55,6 +58,24 @@ const least = (a: Micros, b: Micros): Micros => (a < b ? a : b)
 export const settle = (turn: Turn, attempt: AttemptRow): AttemptRow => pay(turn, attempt, billOf(liveJob(turn, attempt.job).row, attempt), `settle:${slotName(attempt)}`)
 /** Pays for what is kept of an interrupted attempt; at most once per fence of its slot. */
 export function settlePart(turn: Turn, attempt: AttemptRow): void {
+  settleMemory(turn, attempt)
+  // Memory is worth something when somebody has gone on from it: until then nobody pays for it.
+  if (attempt.saved?.memory) return
+  payPart(turn, attempt)
+}
+/** The attempt whose memory this one was restored from is paid for now, or for its files alone when its memory was of no use. */
+export function settleMemory(turn: Turn, attempt: AttemptRow): void {
+  const { resumes } = attempt, source = resumes?.memory ? turn.state.attempts.get(resumes.attempt) : undefined
+  if (!source?.saved?.memory || source.billed !== null) return
+  if (!isUnproven(attempt)) { if (attempt.startedAt !== null) payPart(turn, source); return }
+  const { saved: _useless, filed, ...bare } = source
+  payPart(turn, putAttempt(turn, filed ? { ...bare, saved: filed } : bare))
+}
+/** At the end of a job: what was kept and can not be shown to be of use any more. */
+export function settleMemories(turn: Turn, attempts: readonly AttemptRow[]): void {
+  for (const attempt of Array.from(attempts)) if (attempt.cause === 'moved' && attempt.saved?.memory && attempt.billed === null) payPart(turn, attempt)
+}
+function payPart(turn: Turn, attempt: AttemptRow): void {
   const billed = partBillOf(liveJob(turn, attempt.job).row, attempt)
   if (billed > 0n) pay(turn, attempt, billed, `settle:${slotName(attempt)}:${attempt.fence}`)
 }

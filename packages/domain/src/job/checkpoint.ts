@@ -23,7 +23,7 @@ export function checkpoint(turn: Turn, { node, session, message }: CheckpointCom
     return tell(turn, node, mine.session, { type: 'cancel', attempt_id: mine.id, reason: 'driver_failed' })
   }
   if (repeated || !tick.checkpoint || !mayKeep(liveJob(turn, mine.job).row.spec, tick.checkpoint, attempt, message.memory)) return
-  putAttempt(turn, { ...liveAttempt(turn, mine.id), saved: { ...tick.checkpoint, tick: tick.seq, at: turn.now, ...(message.memory ? { memory: message.memory } : {}) } })
+  putAttempt(turn, { ...liveAttempt(turn, mine.id), saved: { ...tick.checkpoint, tick: tick.seq, at: turn.now, ...(message.memory ? { memory: message.memory } : {}) }, ...(message.memory && attempt.saved ? { filed: attempt.saved } : {}) })
 }
 
 /** Only what was asked for: a seller is paid for what is kept, so nothing is kept that the buyer has not named. */

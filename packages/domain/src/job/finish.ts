@@ -10,7 +10,7 @@ import type { JobEventName } from './lifecycle.ts'
 import { moveTask } from './move.ts'
 import { moveOf } from './move-job.ts'
 import { backoffMs } from './retry.ts'
-import { keptOf, settle, settlePart } from '../billing/settle.ts'
+import { keptOf, settle, settleMemories, settleMemory, settlePart } from '../billing/settle.ts'
 import { payDisplaced, payerOf } from '../billing/pay-displaced.ts'
 import { refundRest } from '../ledger/hold.ts'
 import { agree, groupsOf } from '../assurance/agree.ts'
@@ -48,6 +48,7 @@ export function endAttempt(turn: Turn, id: AttemptId, cause: Cause, detail: stri
   const task = taskOf(turn, attempt), slot = slotOf(task, attempt.slot), job = liveJob(turn, attempt.job).row
   if (slot.attempt !== id) return
   if (CAUSES[cause].bears === 'buyer') {
+    settleMemory(turn, ended)
     settle(turn, ended)
     const paid = liveAttempt(turn, id).billed !== 0n
     putSlot(turn, task, attempt.slot, { ...slot, state: next(SLOT, slot.state, 'drop', id), paid })
@@ -95,6 +96,7 @@ export function reportAttempt(turn: Turn, attempt: AttemptRow): void {
   // The copies agreed without it while it was being stopped: it is paid for its time, and changes nothing.
   if (task.state !== 'running') return endAttempt(turn, attempt.id, 'buyer_cancelled')
   record(turn, attempt.job, { type: 'attempt', state: 'reported', attempt })
+  settleMemory(turn, attempt)
   if (attempt.displaced) closePayer(turn, attempt.displaced.by)
   judge(turn, putSlot(turn, task, attempt.slot, { ...slot, state: next(SLOT, slot.state, 'report', attempt.id) }))
 }
@@ -226,6 +228,7 @@ function closeIfOver(turn: Turn, id: JobId): void {
 }
 
 function closeJob(turn: Turn, id: JobId, event: JobEventName): void {
+  settleMemories(turn, liveJob(turn, id).attempts)
   const row = liveJob(turn, id).row
   const rest = row.cap - row.cost
   const done = event === 'complete'
