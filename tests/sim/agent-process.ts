@@ -103,7 +103,7 @@ export class AgentProcess {
     this.#heardAt = this.now
     const hello: Hello = {
       type: 'hello', protocol: 1, node_id: machine.node, boot_id: this.boot, agent_version: '0.1.0', nonce: 'n', signature: SIGNATURE, capacity: machine.capacity,
-      drivers: [{ id: 'fake', level: 'namespace', runtimes: ['native', 'python'], limits: {} }], attempts: listAttempts(this.state), last_seen: this.#received, heartbeat: this.state.heartbeat, ...(this.#stream ? { stream_id: this.#stream } : {}),
+      drivers: [{ id: 'fake', level: 'namespace', runtimes: ['native', 'python'], limits: {}, ...(machine.memory === null ? {} : { memory: machine.memory }) }], attempts: listAttempts(this.state), last_seen: this.#received, heartbeat: this.state.heartbeat, ...(this.#stream ? { stream_id: this.#stream } : {}),
     }
     this.connection.up({ kind: 'hello', hello })
   }
@@ -174,7 +174,7 @@ export class AgentProcess {
         return
       }
       case 'start': this.#start(output.order); return
-      case 'leave': this.#save(output.attempt, true); return
+      case 'leave': this.#save(output.attempt, true, output.what); return
       case 'kill': this.#kill(output.attempt, output.cause); return
       case 'wipe': this.boxes.delete(output.attempt)
     }
@@ -204,6 +204,8 @@ export class AgentProcess {
     const wanted = Math.max(100, Number(order.env.SIM_MS ?? '1000') * (0.7 + 0.6 * chance.next()) - (Number(order.env.SIM_LIMIT ?? order.limits.runMs) - order.limits.runMs))
     this.later(chance.between(20, 2500), () => {
       if (box.over || box.killed) return
+      if (order.resume?.memory && order.resume.memory.maker !== this.machine.memory) this.#world.fail('I28', `${order.attempt_id} is to go on from a memory that ${this.machine.node} cannot restore`, [order.attempt_id, this.machine.node])
+      if (order.resume?.memory && chance.happens(0.15)) { this.#world.saw('memory of no use'); this.#end(box, { cause: 'driver_failed', exitCode: null, resultDigest: null, detail: 'its memory could not be restored' }); return }
       if (fails === 'before') { this.#end(box, { cause: 'driver_failed', exitCode: null, resultDigest: null, detail: 'it did not start' }); return }
       box.runningFrom = this.now
       this.step({ kind: 'started', attempt: order.attempt_id })
@@ -224,7 +226,7 @@ export class AgentProcess {
   }
 
   /** It takes a while until the files are with the market, and sometimes they do not get there. */
-  #save(id: AttemptId, leaves: boolean): void {
+  #save(id: AttemptId, leaves: boolean, kind: 'files' | 'memory' = 'files'): void {
     const box = this.boxes.get(id), { chance } = this.#world
     if (!box || box.over || box.killed || box.runningFrom === null || box.saving) { if (leaves) this.step({ kind: 'stays', attempt: id, says: 'it does not run' }); return }
     box.saving = true
@@ -233,10 +235,12 @@ export class AgentProcess {
       box.saving = false
       box.savedAt = this.now
       if (box.over || box.killed) return
-      if (chance.happens(0.1)) { if (leaves) this.step({ kind: 'stays', attempt: id, says: 'the market did not take it' }); return }
+      // What takes a memory ends the program, whatever comes of it.
+      if (kind === 'memory' && chance.happens(0.1)) { this.step({ kind: 'stays', attempt: id, says: 'it could not be taken' }); this.#end(box, { cause: 'driver_failed', exitCode: null, resultDigest: null, detail: 'its memory could not be taken' }); return }
+      if (kind === 'files' && chance.happens(0.1)) { if (leaves) this.step({ kind: 'stays', attempt: id, says: 'the market did not take it' }); return }
       const number = ++box.saved, manifest = sha256(`checkpoint ${number} of ${id}`)
       this.#world.auditor.saved(box.order, number, manifest)
-      this.step({ kind: 'saved', attempt: id, ...(leaves ? { leaves } : {}), saved: { number, kind: 'files', runMs, manifest: manifest as never, manifestSize: 100, size: 1000 } })
+      this.step({ kind: 'saved', attempt: id, ...(leaves ? { leaves } : {}), saved: { number, kind, runMs, manifest: manifest as never, manifestSize: 100, size: 1000 }, ...(kind === 'memory' ? { memory: { driver: 'fake', maker: this.machine.memory ?? '', key: 'k'.repeat(43) } } : {}) })
     })
   }
 

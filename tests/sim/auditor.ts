@@ -3,7 +3,7 @@
 //
 // The invariants have numbers; docs/benchmarks/mutations.md says what each means. I17 (an order book that is never crossed) does not apply: there
 // is no book.
-import { ATTEMPT, JOB, SLOT, TASK, busyReason, holdsNode, isLive, isPart, isTerminal, neighbours, neverReason, requirementOf, termsOf, worstCost } from '@lumaris/domain'
+import { ATTEMPT, JOB, SLOT, TASK, busyReason, holdsNode, isLive, isPart, partBillOf, isTerminal, neighbours, neverReason, requirementOf, termsOf, worstCost } from '@lumaris/domain'
 import type { AttemptRow, JobRow, MarketState, NodeRow, SlotRow, TaskRow, TickRow } from '@lumaris/domain'
 import { CAUSES, GIB, account, canonical, isExternal, isRefusal, slotId, taskId } from '@lumaris/protocol'
 import type { Capacity, JobEvent, NodeId } from '@lumaris/protocol'
@@ -108,9 +108,11 @@ export class Auditor {
     if (!before.moving && row.moving) world.saw('moved')
     if (before.moving && !row.moving) world.saw('move failed')
     if (before.saved?.number !== row.saved?.number) {
-      world.saw('checkpoint stored')
+      world.saw(row.saved?.kind === 'memory' ? 'memory taken along' : 'checkpoint stored')
       const taken = this.#taken.get(row.saved?.manifest ?? '')
-      if (!row.saved || taken?.attempt !== row.id || taken.fence !== row.fence || row.saved.number <= (before.saved?.number ?? row.resumes?.saved.number ?? 0)) fail('I28', `${row.id} has the checkpoint ${row.saved?.number}, which it did not take`, [row.id])
+      // A memory that nobody could restore counts for nothing: what was stored before it does.
+      if (before.saved?.kind === 'memory' && row.saved?.manifest === before.filed?.manifest) { if (row.billed !== null && row.saved === undefined) fail('I29', `${row.id} is paid for a memory of no use`, [row.id]) }
+      else if (!row.saved || taken?.attempt !== row.id || taken.fence !== row.fence || row.saved.number <= (before.saved?.number ?? row.resumes?.saved.number ?? 0)) fail('I28', `${row.id} has the checkpoint ${row.saved?.number}, which it did not take`, [row.id])
     }
     if (before.billed !== null && row.billed !== before.billed) fail('I6', `${row.id} is billed again`, [row.id])
   }
@@ -123,7 +125,9 @@ export class Auditor {
     if (newest?.id !== resumes?.attempt) return fail('I28', `${row.id} goes on from ${resumes?.attempt}, the newest checkpoint is of ${newest?.id}`, [row.id])
     if (!resumes || !newest) return
     if (newest.fence >= row.fence || newest.saved?.number !== resumes.saved.number || newest.saved.manifest !== resumes.saved.manifest) fail('I28', `${row.id} under fence ${row.fence} goes on from checkpoint ${resumes.saved.number} of fence ${newest.fence}`, [row.id, newest.id])
-    const spent = earlier.reduce((sum, { billed, cause }) => sum + (cause === 'preempted' ? 0n : billed ?? 0n), 0n)
+    // The memory it goes on from is paid when it has; till then it is set aside.
+    const aside = resumes.memory && newest.billed === null ? partBillOf(db.jobs.get(row.job)!, newest) : 0n
+    const spent = aside + earlier.reduce((sum, { billed, cause }) => sum + (cause === 'preempted' ? 0n : billed ?? 0n), 0n)
     if (spent !== BigInt(resumes.spent)) fail('I29', `${row.id} takes ${resumes.spent} for paid, it is ${spent}`, [row.id])
   }
 
@@ -239,7 +243,7 @@ export class Auditor {
     if (sum > job.attemptCap) fail('I29', `the slot ${slotKey(attempt)} costs ${sum}, above ${job.attemptCap}`, [attempt.id])
     const entry = db.entries.get(db.settledSlots.get(`${slotKey(attempt)}:${attempt.fence}`) ?? '')
     if (entry?.attempt !== attempt.id || entry.postings.reduce((total, { amount }) => total + amount, 0n) !== billed || entry.postings.some(({ to }) => to !== account.fee && to !== account.pending(attempt.seller))) fail('I29', `${attempt.id} is billed ${billed}, and ${entry?.id} says otherwise`, [attempt.id])
-    this.#world.saw('kept work paid')
+    this.#world.saw(saved?.kind === 'memory' ? 'memory paid when gone on from' : 'kept work paid')
   }
 
   /** Interruptible work that made place: paid once, by who took the place, at most what was agreed then. */

@@ -108,7 +108,7 @@ export class Buyer {
       if (sent.quote) world.saw('submit with quote')
       this.#jobs.push(job.id)
       if (this.#jobs.length > 40) this.#jobs.shift()
-      if (sent.spec.checkpoint && sent.spec.priority !== 1) world.time.after(world.chance.between(5_000, 200_000), () => this.#move(job.id))
+      if (sent.spec.checkpoint ? sent.spec.priority !== 1 : sent.spec.priority === 10) world.time.after(world.chance.between(5_000, 200_000), () => this.#move(job.id))
       if (world.chance.happens(0.12)) world.time.after(world.chance.between(100, 120_000), () => this.#cancel(job.id))
     })
   }

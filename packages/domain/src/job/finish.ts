@@ -79,9 +79,9 @@ function retrySlot(turn: Turn, ended: AttemptRow, task: TaskRow, slot: SlotRow, 
   const failedOn = CAUSES[ended.cause ?? 'platform_fault'].bears === 'seller' ? [...slot.failedOn.filter((node) => node !== ended.node), ended.node].slice(-8) : slot.failedOn
   const waits = job.spec.disconnect === 'exclusive' && !stopped ? exclusiveWaitMs(turn) : 0
   const notBefore = ended.cause === 'moved' && waits === 0 ? 0 : turn.now + Math.max(waits, backoffMs(turn.state.settings, Math.max(1, retries)))
-  const kept = keptOf(turn, job, slot, ended), move = moveOf(turn, ended, slot)
+  const { kept: _before, ...bare } = slot, kept = keptOf(turn, job, slot, ended), move = moveOf(turn, ended, slot)
   const waiting = putTask(turn, {
-    ...task, retries, slots: task.slots.with(ended.slot, { ...slot, state: next(SLOT, slot.state, 'release', ended.id), attempt: null, notBefore, failedOn, ...(kept ? { kept } : {}), ...(move ? { move } : {}) }),
+    ...task, retries, slots: task.slots.with(ended.slot, { ...bare, state: next(SLOT, slot.state, 'release', ended.id), attempt: null, notBefore, failedOn, ...(kept ? { kept } : {}), ...(move ? { move } : {}) }),
   })
   if (waiting.slots.every((other) => other.state === 'pending' || other.state === 'dropped')) {
     moveTask(turn, waiting, 'requeue')
