@@ -17,7 +17,7 @@ const CONNECT_MS = 20_000
 const KILL_GRACE_MS = 4_000
 const SIGNATURE = 'x'.repeat(86)
 
-export type Box = { readonly order: JobDispatch; readonly startedAt: number; runningFrom: number | null; over: boolean; killed: boolean; /** Of a rank of a gang: begins it, once. */ begin: (() => void) | null }
+export type Box = { readonly order: JobDispatch; readonly startedAt: number; runningFrom: number | null; over: boolean; killed: boolean; /** Of a rank of a gang: begins it, once. */ begin: (() => void) | null; saving: boolean; savedAt: number; saved: number }
 
 export class AgentProcess {
   readonly machine: Machine
@@ -80,7 +80,7 @@ export class AgentProcess {
       if (this.#unsynced.length > 0) this.disk.push(...this.#unsynced.splice(0))
       if (this.now - this.#meteredAt >= 5000) {
         this.#meteredAt = this.now
-        for (const [id, box] of this.boxes) if (box.runningFrom !== null && !box.over) this.step({ kind: 'usage', attempt: id, usage: this.#usage(box) })
+        for (const [id, box] of this.boxes) if (box.runningFrom !== null && !box.over) { this.step({ kind: 'usage', attempt: id, usage: this.#usage(box) }); if (box.order.checkpoint && !box.saving && this.now - box.savedAt >= box.order.checkpoint.everyMs) this.#save(id, false) }
       }
       if (this.alive) this.step({ kind: 'clock' })
       const { connection } = this
@@ -103,7 +103,7 @@ export class AgentProcess {
     this.#heardAt = this.now
     const hello: Hello = {
       type: 'hello', protocol: 1, node_id: machine.node, boot_id: this.boot, agent_version: '0.1.0', nonce: 'n', signature: SIGNATURE, capacity: machine.capacity,
-      drivers: [{ id: 'fake', level: 'namespace', runtimes: ['native', 'python'], limits: {}, gang: true }], attempts: listAttempts(this.state), last_seen: this.#received, heartbeat: this.state.heartbeat, ...(this.#stream ? { stream_id: this.#stream } : {}),
+      drivers: [{ id: 'fake', level: 'namespace', runtimes: ['native', 'python'], limits: {}, gang: true, ...(machine.memory === null ? {} : { memory: machine.memory }) }], attempts: listAttempts(this.state), last_seen: this.#received, heartbeat: this.state.heartbeat, ...(this.#stream ? { stream_id: this.#stream } : {}),
     }
     this.connection.up({ kind: 'hello', hello })
   }
@@ -175,6 +175,7 @@ export class AgentProcess {
       }
       case 'start': this.#start(output.order); return
       case 'join': this.#join(output.attempt, output.peers); return
+      case 'leave': this.#save(output.attempt, true, output.what); return
       case 'kill': this.#kill(output.attempt, output.cause); return
       case 'wipe': this.boxes.delete(output.attempt)
     }
@@ -196,13 +197,16 @@ export class AgentProcess {
 
   #start(order: JobDispatch): void {
     const { chance } = this.#world
-    const box: Box = { order, startedAt: this.#world.now, runningFrom: null, over: false, killed: false, begin: null }
+    const box: Box = { order, startedAt: this.#world.now, runningFrom: null, over: false, killed: false, begin: null, saving: false, savedAt: this.now, saved: order.resume?.number ?? 0 }
     this.boxes.set(order.attempt_id, box)
     this.#world.auditor.boxStarts(this, box)
     const fails = chance.weighted({ no: 100, before: 2, during: 1 })
-    const wanted = Number(order.env.SIM_MS ?? '1000') * (0.7 + 0.6 * chance.next())
+    // What was kept of earlier attempts need not be done again.
+    const wanted = Math.max(100, Number(order.env.SIM_MS ?? '1000') * (0.7 + 0.6 * chance.next()) - (Number(order.env.SIM_LIMIT ?? order.limits.runMs) - order.limits.runMs))
     const begin = (): void => {
       if (box.over || box.killed) return
+      if (order.resume?.memory && order.resume.memory.maker !== this.machine.memory) this.#world.fail('I28', `${order.attempt_id} is to go on from a memory that ${this.machine.node} cannot restore`, [order.attempt_id, this.machine.node])
+      if (order.resume?.memory && chance.happens(0.15)) { this.#world.saw('memory of no use'); this.#end(box, { cause: 'driver_failed', exitCode: null, resultDigest: null, detail: 'its memory could not be restored' }); return }
       if (fails === 'before') { this.#end(box, { cause: 'driver_failed', exitCode: null, resultDigest: null, detail: 'it did not start' }); return }
       box.runningFrom = this.now
       this.step({ kind: 'started', attempt: order.attempt_id })
@@ -234,6 +238,25 @@ export class AgentProcess {
     this.#world.auditor.gangStarts(box, peers)
     box.begin = null
     this.later(this.#world.chance.between(5, 200), begin)
+  }
+
+  /** It takes a while until the files are with the market, and sometimes they do not get there. */
+  #save(id: AttemptId, leaves: boolean, kind: 'files' | 'memory' = 'files'): void {
+    const box = this.boxes.get(id), { chance } = this.#world
+    if (!box || box.over || box.killed || box.runningFrom === null || box.saving) { if (leaves) this.step({ kind: 'stays', attempt: id, says: 'it does not run' }); return }
+    box.saving = true
+    const { runMs } = this.#usage(box)
+    this.later(chance.between(50, 6_000), () => {
+      box.saving = false
+      box.savedAt = this.now
+      if (box.over || box.killed) return
+      // What takes a memory ends the program, whatever comes of it.
+      if (kind === 'memory' && chance.happens(0.1)) { this.step({ kind: 'stays', attempt: id, says: 'it could not be taken' }); this.#end(box, { cause: 'driver_failed', exitCode: null, resultDigest: null, detail: 'its memory could not be taken' }); return }
+      if (kind === 'files' && chance.happens(0.1)) { if (leaves) this.step({ kind: 'stays', attempt: id, says: 'the market did not take it' }); return }
+      const number = ++box.saved, manifest = sha256(`checkpoint ${number} of ${id}`)
+      this.#world.auditor.saved(box.order, number, manifest)
+      this.step({ kind: 'saved', attempt: id, ...(leaves ? { leaves } : {}), saved: { number, kind, runMs, manifest: manifest as never, manifestSize: 100, size: 1000 }, ...(kind === 'memory' ? { memory: { driver: 'fake', maker: this.machine.memory ?? '', key: 'k'.repeat(43) } } : {}) })
+    })
   }
 
   #end(box: Box, end: Pick<SandboxEnd, 'cause' | 'exitCode' | 'resultDigest' | 'detail'>): void {

@@ -3,9 +3,9 @@
 //
 // The invariants have numbers; docs/benchmarks/mutations.md says what each means. I17 (an order book that is never crossed) does not apply: there
 // is no book.
-import { ATTEMPT, JOB, SLOT, TASK, busyReason, gangRoom, holdsNode, isLive, isOpen, isTerminal, neighbours, neverReason, requirementOf, termsOf, worstCost } from '@lumaris/domain'
+import { ATTEMPT, JOB, SLOT, TASK, busyReason, gangRoom, holdsNode, isLive, isOpen, isPart, partBillOf, isTerminal, neighbours, neverReason, requirementOf, termsOf, worstCost } from '@lumaris/domain'
 import type { AttemptRow, JobRow, MarketState, NodeRow, ScheduleRow, SlotRow, TaskRow, TickRow } from '@lumaris/domain'
-import { CAUSES, account, canonical, isExternal, isRefusal, slotId, taskId } from '@lumaris/protocol'
+import { CAUSES, GIB, account, canonical, isExternal, isRefusal, slotId, taskId } from '@lumaris/protocol'
 import type { Capacity, JobEvent, MeshPeer, NodeId } from '@lumaris/protocol'
 import type { Command, Submitted } from '@lumaris/domain'
 import { slotKey } from './database.ts'
@@ -32,6 +32,8 @@ export class Auditor {
   #endedAt = new Map<string, number>()
 
   readonly #evidence: Evidence
+  /** Checkpoints that agents took, by the hash of their list. */
+  readonly #taken = new Map<string, { attempt: string; slot: string; fence: number; number: number }>()
 
   constructor(world: World) { this.#world = world; this.#evidence = new Evidence(world) }
 
@@ -107,11 +109,20 @@ export class Auditor {
     if (!before) {
       if (row.state !== 'offered') fail('I11', `${row.id} begins as ${row.state}`, [row.id])
       if (this.#held.has(row.job)) fail('I31', `${row.id} is offered although ${row.job} is held back`, [row.id, row.job])
-      return
+      this.#goesOn(row); return
     }
     if (!moves(ATTEMPT, before.state, row.state)) fail('I11', `${row.id} goes from ${before.state} to ${row.state}`, [row.id])
     if (before.fence !== row.fence || before.node !== row.node || before.job !== row.job || before.slot !== row.slot || before.prices !== row.prices) fail('I11', `${row.id} is another attempt now`, [row.id])
     if (row.session < before.session || row.leaseGen < before.leaseGen || row.tickSeq < before.tickSeq) fail('I9', `${row.id} goes back in session, lease or ticks`, [row.id])
+    if (!before.moving && row.moving) world.saw('moved')
+    if (before.moving && !row.moving) world.saw('move failed')
+    if (before.saved?.number !== row.saved?.number) {
+      world.saw(row.saved?.kind === 'memory' ? 'memory taken along' : 'checkpoint stored')
+      const taken = this.#taken.get(row.saved?.manifest ?? '')
+      // A memory that nobody could restore counts for nothing: what was stored before it does.
+      if (before.saved?.kind === 'memory' && row.saved?.manifest === before.filed?.manifest) { if (row.billed !== null && row.saved === undefined) fail('I29', `${row.id} is paid for a memory of no use`, [row.id]) }
+      else if (!row.saved || taken?.attempt !== row.id || taken.fence !== row.fence || row.saved.number <= (before.saved?.number ?? row.resumes?.saved.number ?? 0)) fail('I28', `${row.id} has the checkpoint ${row.saved?.number}, which it did not take`, [row.id])
+    }
     if (before.billed !== null && row.billed !== before.billed) fail('I6', `${row.id} is billed again`, [row.id])
   }
 
@@ -136,6 +147,20 @@ export class Auditor {
       if (db.jobs.get(parent)?.state !== 'completed') this.#bound.fail('I30', `${row.id} of ${row.job} is offered while its parent ${parent} is ${db.jobs.get(parent)?.state}`, [row.job, parent])
       this.#world.saw('child ran after its parents')
     }
+  }
+
+  /** What it goes on from is the newest that was stored under a smaller fence of its slot, and its terms are what that one has left. */
+  #goesOn(row: AttemptRow): void {
+    const { db } = this.#world, { fail } = this.#bound
+    const earlier = [...(db.attemptsOfJob.get(row.job) ?? [])].map((id) => db.attempts.get(id)!).filter((one) => slotKey(one) === slotKey(row) && one.id !== row.id)
+    const newest = earlier.filter(({ saved }) => saved).sort((a, b) => b.fence - a.fence)[0], { resumes } = row
+    if (newest?.id !== resumes?.attempt) return fail('I28', `${row.id} goes on from ${resumes?.attempt}, the newest checkpoint is of ${newest?.id}`, [row.id])
+    if (!resumes || !newest) return
+    if (newest.fence >= row.fence || newest.saved?.number !== resumes.saved.number || newest.saved.manifest !== resumes.saved.manifest) fail('I28', `${row.id} under fence ${row.fence} goes on from checkpoint ${resumes.saved.number} of fence ${newest.fence}`, [row.id, newest.id])
+    // The memory it goes on from is paid when it has; till then it is set aside.
+    const aside = resumes.memory && newest.billed === null ? partBillOf(db.jobs.get(row.job)!, newest) : 0n
+    const spent = aside + earlier.reduce((sum, { billed, cause }) => sum + (cause === 'preempted' ? 0n : billed ?? 0n), 0n)
+    if (spent !== BigInt(resumes.spent)) fail('I29', `${row.id} takes ${resumes.spent} for paid, it is ${spent}`, [row.id])
   }
 
   #node(before: NodeRow | undefined, row: NodeRow): void {
@@ -194,7 +219,9 @@ export class Auditor {
       if (job.cost + job.refunded !== job.cap) fail('I8b', `${id} has a cap of ${job.cap} and paid ${job.cost} + ${job.refunded}`, [id])
     } else {
       if (escrow !== job.cap - job.cost) fail('I5b', `${id} should have ${job.cap - job.cost} in escrow and has ${escrow}`, [id])
-      if (escrow < job.attemptCap * BigInt(seats)) fail('I5b', `${id} has ${escrow} for ${seats} open seats at ${job.attemptCap}`, [id])
+      // What was kept of interrupted attempts is paid out of what their seat may cost.
+      const parts = attempts.reduce((sum, attempt) => { const slot = tasks[attempt.task]?.slots[attempt.slot]; return sum + (isPart(attempt) && slot && slot.state !== 'done' && slot.state !== 'dropped' ? attempt.billed ?? 0n : 0n) }, 0n)
+      if (escrow + parts < job.attemptCap * BigInt(seats)) fail('I5b', `${id} has ${escrow} for ${seats} open seats at ${job.attemptCap}`, [id])
     }
     if (job.cost > job.cap) fail('I8b', `${id} costs ${job.cost} of at most ${job.cap}`, [id])
     if (job.version !== (db.events.get(id)?.at(-1)?.version ?? 0)) fail('I16', `${id} is at version ${job.version}, its last event is another`, [id])
@@ -228,13 +255,29 @@ export class Auditor {
     if (attempt.billed === null || attempt.billed === 0n) return
     const slot = this.#world.db.tasks.get(job.id)?.[attempt.task]?.slots[attempt.slot]
     if (attempt.cause === 'preempted') return this.#displaced(attempt)
+    if (isPart(attempt)) return this.#part(job, attempt)
     if (attempt.state !== 'valid' && !(attempt.state === 'ended' && attempt.cause && CAUSES[attempt.cause].bears === 'buyer')) fail('I7', `${attempt.id} is paid and ${attempt.state} (${attempt.cause})`, [attempt.id])
     if (slot?.fence !== attempt.fence) fail('I7', `${attempt.id} is paid under fence ${attempt.fence}, its slot has ${slot?.fence}`, [attempt.id])
-    if (attempt.billed > job.attemptCap) fail('I7', `${attempt.id} costs ${attempt.billed}, above ${job.attemptCap}`, [attempt.id])
+    if (attempt.billed > job.attemptCap - BigInt(attempt.resumes?.spent ?? 0)) fail('I7', `${attempt.id} costs ${attempt.billed}, above ${job.attemptCap} less ${attempt.resumes?.spent ?? 0}`, [attempt.id])
     const entry = this.#world.db.entries.get(this.#world.db.settledSlots.get(slotKey(attempt)) ?? '')
     if (entry?.attempt !== attempt.id) return fail('I7', `${attempt.id} is billed and its slot was settled for ${entry?.attempt}`, [attempt.id])
     const sum = entry.postings.reduce((total, posting) => total + posting.amount, 0n)
     if (sum !== attempt.billed || entry.postings.some((posting) => posting.to !== account.fee && posting.to !== account.pending(attempt.seller))) fail('I7', `${entry.id} pays ${sum} or the wrong seller`, [attempt.id])
+  }
+
+  /** What was kept of an interrupted attempt: its time up to its last checkpoint, at its own prices; and with all of its slot, never above the cap of one attempt. */
+  #part(job: JobRow, attempt: AttemptRow): void {
+    const { fail } = this.#bound, { db } = this.#world, { saved, prices } = attempt, billed = attempt.billed ?? 0n
+    const hours = (price: string, units: number): bigint => BigInt(price) * BigInt(Math.round(units * 1000)) * BigInt(saved?.runMs ?? 0) / 3_600_000_000n
+    const { cpuMillis, memoryBytes, diskBytes, gpus } = job.spec.resources
+    const most = hours(prices.cpuHour, cpuMillis / 1000) + hours(prices.memoryGibHour, memoryBytes / GIB) + hours(prices.diskGibHour, diskBytes / GIB) + hours(prices.gpuHour, gpus) + 4n
+    if (!saved || billed > most) fail('I29', `${attempt.id} is paid ${billed} for what was kept of it, ${saved?.runMs ?? 0} ms at ${most}`, [attempt.id])
+    const all = [...(db.attemptsOfJob.get(job.id) ?? [])].map((id) => db.attempts.get(id)!).filter((one) => slotKey(one) === slotKey(attempt) && one.cause !== 'preempted')
+    const sum = all.reduce((total, one) => total + (one.billed ?? 0n), 0n)
+    if (sum > job.attemptCap) fail('I29', `the slot ${slotKey(attempt)} costs ${sum}, above ${job.attemptCap}`, [attempt.id])
+    const entry = db.entries.get(db.settledSlots.get(`${slotKey(attempt)}:${attempt.fence}`) ?? '')
+    if (entry?.attempt !== attempt.id || entry.postings.reduce((total, { amount }) => total + amount, 0n) !== billed || entry.postings.some(({ to }) => to !== account.fee && to !== account.pending(attempt.seller))) fail('I29', `${attempt.id} is billed ${billed}, and ${entry?.id} says otherwise`, [attempt.id])
+    this.#world.saw(saved?.kind === 'memory' ? 'memory paid when gone on from' : 'kept work paid')
   }
 
   /** Interruptible work that made place: paid once, by who took the place, at most what was agreed then. */
@@ -327,6 +370,10 @@ export class Auditor {
     this.#jobOfKey.set(key, job.id)
   }
 
+  // Checkpoints
+
+  saved({ attempt_id: attempt, slot_id: slot, fence }: Box['order'], number: number, manifest: string): void { this.#taken.set(manifest, { attempt, slot, fence, number }) }
+
   // Sandboxes
 
   boxStarts(process: AgentProcess, box: Box): void {
@@ -338,6 +385,11 @@ export class Auditor {
     const endedAt = this.#endedAt.get(order.attempt_id)
     if (endedAt !== undefined && this.#world.now - endedAt > 60_000) fail('I25', `${order.attempt_id} starts on ${node} ${Math.round((this.#world.now - endedAt) / 1000)} s after it ended`, [order.attempt_id, node])
     if (!process.disk.some((record) => record.type === 'accept' && record.order.attempt_id === order.attempt_id)) fail('I22', `${order.attempt_id} runs on ${node} and is not in its journal`, [order.attempt_id, node])
+    if (order.resume) {
+      const taken = this.#taken.get(order.resume.manifest)
+      this.#world.saw('went on from a checkpoint')
+      if (taken?.slot !== order.slot_id || taken.fence >= order.fence || taken.number !== order.resume.number) fail('I28', `${order.attempt_id} under fence ${order.fence} starts from checkpoint ${taken?.number} of fence ${taken?.fence}`, [order.attempt_id])
+    }
     if (order.disconnect !== 'exclusive') return
     const running = this.#runningExclusive.get(order.slot_id) ?? []
     running.push(box)

@@ -2,6 +2,7 @@
 // (balances folded from postings) and refuses what a database refuses: an old epoch, a second entry under one id, a balance below zero, two live
 // attempts on a slot, two settlements of a slot, an update of what is only ever added. A refused transaction leaves nothing behind.
 import type { Change, AttemptRow, EnrolmentRow, EntryRow, JobRow, KeyRow, LessonRow, NodeRow, QuoteRow, ScheduleRow, SealRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
+import { CAUSES } from '@lumaris/protocol'
 import type { AccountName, JobEvent } from '@lumaris/protocol'
 
 export type RefusedBecause = 'epoch' | 'I2' | 'I4' | 'I6' | 'I8' | 'I15' | 'I16' | 'I18' | 'rows'
@@ -155,9 +156,11 @@ export class Database {
     if (row.kind === 'settle') {
       const attempt = this.attempts.get(row.attempt ?? '')
       if (!attempt) throw new DatabaseRefusal('rows', `${row.id} pays for an unknown attempt`)
-      const earlier = this.settledSlots.get(slotKey(attempt))
+      // What was kept of an interrupted attempt is paid once per fence, a result once per slot.
+      const part = attempt.cause !== null && CAUSES[attempt.cause].bears !== 'buyer', seat = part ? `${slotKey(attempt)}:${attempt.fence}` : slotKey(attempt)
+      const earlier = this.settledSlots.get(seat)
       if (earlier) throw new DatabaseRefusal('I6', `${row.id} settles a slot that ${earlier} has settled`, [attempt.job])
-      this.#set(this.settledSlots, slotKey(attempt), row.id)
+      this.#set(this.settledSlots, seat, row.id)
     }
     if (row.kind === 'release' && row.attempt) this.#add(this.released, row.attempt)
     this.#set(this.entries, row.id, row)

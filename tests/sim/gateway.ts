@@ -74,6 +74,8 @@ export class Gateway {
       case 'availability_update': return { kind: 'heartbeat', node, session, message }
       case 'job_status': return { kind: 'status', node, session, message }
       case 'tick': return { kind: 'tick', node, session, tick: message.tick, hash: message.hash }
+      case 'checkpoint': return { kind: 'checkpoint', node, session, message }
+      case 'checkpoint_failed': return { kind: 'moveFailed', node, session, message }
       case 'seal': {
         const { seal, leaves } = message
         if (merkleRoot(sha256, leaves.map((leaf) => leaf.hash)) !== seal.root) this.#world.fail('I18', `the seal ${seal.number} of ${node} has a wrong root`, [node])

@@ -9,6 +9,8 @@ export class Machine {
   readonly owner: UserId
   readonly capacity: Capacity
   readonly honest: boolean
+  /** Which memories it can take and restore. */
+  readonly memory: string | null
   disk: JournalRecord[] = []
   process: AgentProcess | null = null
   clone: AgentProcess | null = null
@@ -25,6 +27,7 @@ export class Machine {
     this.owner = owner
     this.capacity = capacity
     this.honest = honest
+    this.memory = Number(node.slice(-2)) % 3 === 0 ? null : 'fake 1'
   }
 
   get processes(): AgentProcess[] { return [this.process, this.clone].filter((process) => process !== null) }

@@ -82,6 +82,8 @@ export class Buyer {
     }
     // Mostly the loosest bound: the tighter ones need more owners with a record than a small market soon has.
     if (input.copies === 1 && chance.happens(0.3)) input.assurance = chance.weighted({ '1e-2': 85, '1e-4': 10, '1e-6': 5 })
+    // Some are kept every so often, and some of those are moved while they run.
+    if ((input.priority === 1 || input.priority === 2 || input.priority === 6) && input.copies === 1 && !input.assurance) { input.checkpoint = { paths: ['state'], everyMs: 20_000 }; input.env = { ...input.env, SIM_LIMIT: String(runMs) } }
     if (input.priority === 8) return JobSpec.parse({ ...input, deadline: Math.round(1_700_000_000_000 + this.#world.now + runMs * (0.25 + chance.next())) })
     if (input.priority === 9) return JobSpec.parse({ ...input, placement: { spread: chance.pick(['node', 'owner']) } })
     if (input.priority === 6) return JobSpec.parse({ ...input, interruptible: chance.happens(0.5) ? {} : { bidHour: String(chance.between(100_000, 2_000_000)) } })
@@ -130,6 +132,7 @@ export class Buyer {
       this.#jobs.push(job.id)
       if (this.#jobs.length > 40) this.#jobs.shift()
       if (sent.spec.priority === 10 && world.chance.happens(0.5)) world.time.after(world.chance.between(100, 20_000), () => this.#hold(job.id, true))
+      if (sent.spec.checkpoint ? sent.spec.priority !== 1 : sent.spec.priority === 10) world.time.after(world.chance.between(5_000, 200_000), () => this.#move(job.id))
       if (world.chance.happens(0.12)) world.time.after(world.chance.between(100, 120_000), () => this.#cancel(job.id))
     })
   }
@@ -140,6 +143,15 @@ export class Buyer {
       if (isRefusal(answer)) return
       const thinks = world.chance.happens(0.2) ? world.chance.between(280_000, 400_000) : world.chance.between(500, 60_000)
       world.time.after(thinks, () => { if (world.stormy) this.#submit(spec, (answer as { id: QuoteId }).id) })
+    })
+  }
+
+  #move(job: JobId): void {
+    const { world } = this.#client, { chance } = world
+    const to = chance.happens(0.5) && world.machines.length > 0 ? chance.pick(world.machines).node : null
+    this.#client.ask({ kind: 'move', job, to, task: null }, (answer) => {
+      if (isRefusal(answer)) { if (answer.refusal === 'cannot_move') world.saw('move refused'); else if (answer.refusal === 'not_found') world.fail('I10', `the acknowledged job ${job} is not found`, [job]); return }
+      if (chance.happens(0.5)) world.time.after(chance.between(1_000, 60_000), () => this.#move(job))
     })
   }
 
@@ -218,7 +230,9 @@ export class Seller {
     this.#world.saw('seller pause')
     this.#paused = paused
     this.#world.note(`${this.machine.node} ${this.#name} ${paused ? 'pauses' : 'opens'}`)
-    this.#client.ask({ kind: 'will', node: this.machine.node, will: paused ? 'paused' : 'open' }, () => undefined)
+    const drains = paused && Math.floor(this.#world.now) % 2 === 0
+    if (drains) this.#world.saw('node drained')
+    this.#client.ask({ kind: 'will', node: this.machine.node, will: drains ? 'draining' : paused ? 'paused' : 'open' }, () => undefined)
     if (paused) this.#world.time.after(this.#world.chance.between(30_000, 400_000), () => { if (this.#paused && this.#world.stormy) this.#will(false) })
   }
   /** After the storm everyone is open for work again. */

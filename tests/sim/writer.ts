@@ -158,7 +158,7 @@ export class Writer {
       } else if (command.kind === 'createSchedule') {
         if (command.key && !state.keys.has(command.key)) needs.keys.add(command.key)
         wallet(account.available(command.buyer))
-      } else if ((command.kind === 'cancel' || command.kind === 'pause')) {
+      } else if (command.kind === 'cancel' || command.kind === 'pause' || command.kind === 'move') {
         if (!state.jobs.has(command.job)) needs.jobs.add(command.job)
       } else if (command.kind === 'topup') {
         if (!state.keys.has(topupEntry(command))) needs.keys.add(topupEntry(command))

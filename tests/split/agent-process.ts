@@ -6,8 +6,9 @@ import { QUICK_AGENT } from '../start-market.ts'
 
 const [server, dataDir, name, cpuMillis, token] = process.argv.slice(2) as [string, string, string, string, string | undefined]
 // One wall is enough to be a real process, and the strongest takes no seconds to try.
-let found = (await findDrivers({ dataDir, only: ['bwrap'] })).filter(({ report }) => report.usable)
-if (found.length === 0) found = (await findDrivers({ dataDir })).filter(({ report }) => report.usable)
+const only = process.env['LUMARIS_TEST_DRIVERS']?.split(',') as Parameters<typeof findDrivers>[0]['only']
+let found = (await findDrivers({ dataDir, only: only ?? ['bwrap'] })).filter(({ report }) => report.usable)
+if (found.length === 0 && !only) found = (await findDrivers({ dataDir })).filter(({ report }) => report.usable)
 const agent = await startAgent({
   server, dataDir, name, ...(token ? { token } : {}), prices: { cpuHour: '3600000' }, drivers: found.map(({ driver, report }) => ({ ...driver, probe: async () => report })), settings: QUICK_AGENT,
   capacity: { cpuMillis: Number(cpuMillis), memoryBytes: 8 * GIB, diskBytes: 20 * GIB, gpus: 0 },

@@ -173,7 +173,7 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
   })
   const networks = createRankNetworks({ server: config.server, token: () => httpToken, dataDir: config.dataDir, log, port: config.gangPort })
   const attempts: Attempts = createAttempts({
-    drivers, workDir, blobs, clock, log, network: config.network === undefined ? networks.make : config.network, say: (message) => runner.say(message), room: () => (journal.trouble === null ? connection.room() : until(() => journal.trouble === null, leaving.signal).catch(() => undefined /* nobody will read on */)),
+    drivers, workDir, blobs, clock, log, network: config.network === undefined ? networks.make : config.network, identity, node: state.node, say: (message) => runner.say(message), room: () => (journal.trouble === null ? connection.room() : until(() => journal.trouble === null, leaving.signal).catch(() => undefined /* nobody will read on */)),
     collect: config.collect ?? collectLater,
     input(input) {
       if (input.kind === 'started') events.emit('started', input.attempt)
@@ -211,6 +211,7 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
       case 'start': return attempts.start(output.order)
       case 'join': return attempts.join(output.attempt, output.peers)
       case 'kill': return attempts.kill(output.attempt, output.cause)
+      case 'leave': return attempts.leave(output.attempt, output.what)
       case 'wipe': return attempts.wipe(output.attempt)
     }
   }
@@ -327,7 +328,7 @@ async function provenDrivers(config: AgentConfig, log: Log): Promise<{ drivers: 
   for (const { driver, report } of found) {
     if (!report.usable || (config.driverIds && !config.driverIds.includes(driver.id))) { log.info({ driver: driver.id, reason: report.reason }, 'driver not offered'); continue }
     drivers.set(driver.id, driver)
-    offers.push({ id: driver.id, level: report.level, runtimes: [...report.runtimes], limits: { ...report.limits }, ...(report.gang && config.network !== null ? { gang: true } : {}) })
+    offers.push({ id: driver.id, level: report.level, runtimes: [...report.runtimes], limits: { ...report.limits }, ...(report.gang && config.network !== null ? { gang: true } : {}), ...(report.memory === undefined ? {} : { memory: report.memory }) })
   }
   if (drivers.size === 0) log.warn({}, 'no isolation driver works on this machine: the node will get no work')
   return { drivers, offers }

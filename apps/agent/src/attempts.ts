@@ -10,13 +10,15 @@ import { dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { AgentInput, SandboxEnd } from '@lumaris/domain'
+import type { Known } from './checkpoints.ts'
 import { canonical, inputHash, matches } from '@lumaris/protocol'
-import type { AttemptId, Cause, DriverId, GangPlace, InputFile, JobDispatch, LogMessage, MeshOffer, MeshPeer, ResultFile, Sha256, Usage } from '@lumaris/protocol'
-import type { ExitReport, IsolationDriver, Sandbox, SandboxNetwork, SandboxSpec } from './drivers/driver.ts'
+import type { AttemptId, Cause, DriverId, GangPlace, InputFile, JobDispatch, LogMessage, MeshOffer, MeshPeer, NodeId, ResultFile, Saved, Sha256, Usage } from '@lumaris/protocol'
+import type { Checkpoint, ExitReport, IsolationDriver, Sandbox, SandboxNetwork, SandboxSpec } from './drivers/driver.ts'
 import { BlobMissing, BlobRefused } from './blobs.ts'
 import type { Blobs, Part } from './blobs.ts'
 import type { Clock } from './clock.ts'
 import { removeTree } from './files.ts'
+import type { Identity } from './identity.ts'
 import { captureTo } from './capture.ts'
 import type { Capture } from './capture.ts'
 import { pipeLog } from './log-pipe.ts'
@@ -36,6 +38,8 @@ export type RankNetwork = { readonly offer: MeshOffer; join(place: GangPlace, pe
 
 export type AttemptPorts = {
   readonly drivers: ReadonlyMap<DriverId, AgentDriver>; readonly workDir: string; readonly blobs: Blobs; readonly clock: Clock; readonly log: Log
+  /** Who signs what is taken of programs here. */
+  readonly identity: Identity; readonly node: NodeId
   /** Walks a work directory that its job may have filled with anything. */
   readonly collect: (root: string) => AsyncIterable<FoundFile>
   readonly input: (input: AgentInput) => void
@@ -52,6 +56,8 @@ export interface Attempts {
   /** A rank's gang begins. Said more than once, the first time counts. */
   join(id: AttemptId, peers: readonly MeshPeer[]): void
   kill(id: AttemptId, cause: Cause): void
+  /** Stores a checkpoint of it while it stands still, and says `saved` or `stays`. */
+  leave(id: AttemptId, what: Saved['kind']): void
   wipe(id: AttemptId): void
   /** All that runs stands still, and its meter with it; nothing is started meanwhile. Resolves when it is so. What cannot be made to stand is given back. */
   freeze(frozen: boolean): Promise<void>
@@ -68,13 +74,17 @@ export interface Attempts {
 export type AttemptNow = { readonly id: AttemptId; readonly order: JobDispatch; readonly state: 'starting' | 'running' | 'frozen' | 'ending'; readonly runMs: number; readonly frozenMs: number; readonly cpuMs: number; readonly memoryBytes: number; readonly outBytes: number }
 
 type Attempt = {
-  readonly order: JobDispatch; readonly stop: AbortController; readonly peers: PromiseWithResolvers<readonly MeshPeer[]>; network: RankNetwork | null
+  readonly order: JobDispatch; readonly stop: AbortController; readonly peers: PromiseWithResolvers<readonly MeshPeer[]>; network: RankNetwork | null; /** Its program has ended. */ readonly over: AbortController
   killed: Cause | null; sandbox: Sandbox | null; pipes: { stdout: LogPipe | Capture; stderr: LogPipe } | null
   startedAt: number; pausedAt: number | null; pausedMs: number; polling: boolean; settling: Promise<void> | null; cpuMs: number; memoryBytes: number
+  /** Checkpoints: it stands still for one, when the next is due, what the last one had. */
+  holding: boolean; saveAt: number; saving: Promise<void> | null; saved: number; readonly known: Known
 }
 /** Files fetched or stored at the same time, for one attempt. */
 const TRANSFERS_MAX = 4
 const OPEN_FILES_MAX = 1024
+/** For a move it stands still until its files are with the market; what is not there by then stays where it is. */
+const LEAVE_MS_MAX = 120_000
 /** A report names every file in about 105 bytes and the file's path: at most 715 KiB, which fits into one frame (1 MiB) behind other messages. */
 const FILES_MAX = 3000
 const FILE_NAMES_BYTES_MAX = 200 * 1024
@@ -123,7 +133,8 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     const driver = ports.drivers.get(order.driver)
     if (!driver) throw new Ended('driver_failed', `this node has no driver ${order.driver}`)
     const command = [order.payload.command, ...order.payload.args]
-    if (order.inputs.length > 0 || (driver.needsWorkDir?.({ command }) ?? true)) await prepare(attempt)
+    const restored = order.resume?.memory ? await prepareMemory(attempt) : null
+    if (!restored && (order.inputs.length > 0 || order.checkpoint || order.resume || (driver.needsWorkDir?.({ command }) ?? true))) await prepare(attempt)
     const spec = specOf(order, command, dirOf(order.attempt_id))
     const obstacle = await driver.prepare?.(spec, attempt.stop.signal)
     if (obstacle) {
@@ -137,9 +148,10 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     }
     if (attempt.killed) throw new Stopped()
 
-    const sandbox = await driver.start(network ? { ...spec, network } : spec)
+    const sandbox = await (restored ? restore(driver, spec, restored) : driver.start(network ? { ...spec, network } : spec))
     attempt.sandbox = sandbox
     attempt.startedAt = ports.clock.now()
+    if (order.checkpoint) attempt.saveAt = attempt.startedAt + order.checkpoint.everyMs
     const { stdout, stderr } = sandbox
     attempt.pipes = { stdout: order.stdout === undefined ? pipe(attempt, 'stdout', stdout) : captureTo(stdoutOf(order.attempt_id), stdout), stderr: pipe(attempt, 'stderr', stderr) }
     if (attempt.killed) await sandbox.kill(attempt.killed)
@@ -148,6 +160,8 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     const exit = await sandbox.exit
     const { runMs } = meterOf(attempt)
     count(attempt, exit.usage)
+    attempt.over.abort(new Stopped())
+    await attempt.saving
     await pipesClosed(attempt)
     attempt.sandbox = null
     return conclude(attempt, exit, runMs)
@@ -169,6 +183,30 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     say: (offset, data) => ports.say({ type: 'log', attempt_id: attempt.order.attempt_id, fence: attempt.order.fence, stream, offset, data: data.toString('base64'), at: ports.clock.wall() }),
   })
 
+  type Restored = { readonly from: string; readonly checkpoint: Checkpoint }
+  /** All that it had in its directory comes with its memory: also what of its inputs it has removed. */
+  async function prepareMemory(attempt: Attempt): Promise<Restored> {
+    const { order } = attempt, root = dirOf(order.attempt_id), from = `${root}.memory`
+    await removeTree(root)
+    await mkdir(root, { mode: 0o700 })
+    dirs.add(order.attempt_id)
+    const { fetchMemory } = await import('./memory.ts')
+    try {
+      return { from, checkpoint: await fetchMemory(order.resume as NonNullable<JobDispatch['resume']>, from, root, ports.blobs, attempt.stop.signal, order.resources.diskBytes + 3 * order.resources.memoryBytes) }
+    } catch (error) {
+      await removeTree(from)
+      if (attempt.killed) throw new Stopped()
+      ports.log.error({ attempt: order.attempt_id, error: saysOf(error) }, 'a memory was not restored')
+      throw new Ended('driver_failed', error instanceof Error && error.name === 'MemoryRefused' ? error.message : 'the memory to go on from could not be brought to the node')
+    }
+  }
+  async function restore(driver: AgentDriver, spec: SandboxSpec, { from, checkpoint }: Restored): Promise<Sandbox> {
+    try {
+      if (!driver.restore) throw new Ended('driver_failed', `the driver ${driver.id} restores no memory here`)
+      return await driver.restore(spec, from, checkpoint)
+    } finally { await removeTree(from) }
+  }
+
   async function prepare(attempt: Attempt): Promise<void> {
     const { order } = attempt
     const root = dirOf(order.attempt_id)
@@ -188,6 +226,78 @@ export function createAttempts(ports: AttemptPorts): Attempts {
         throw new Ended('driver_failed', `the input ${input.path} could not be brought to the node`)
       })
     })
+    if (!order.resume) return
+    const { layOver } = await import('./checkpoints.ts')
+    await layOver(root, order.resume, ports.blobs, attempt.stop.signal).catch((error: unknown) => {
+      if (attempt.killed) throw new Stopped()
+      ports.log.error({ attempt: order.attempt_id, checkpoint: order.resume?.number, error: saysOf(error) }, 'a checkpoint could not be brought here')
+      throw new Ended('driver_failed', 'the checkpoint to go on from could not be brought to the node')
+    })
+  }
+
+  /** One checkpoint: stand still, copy, go on; then store. What goes wrong costs this one checkpoint, and the program runs on. One that leaves stands still until it is ended. */
+  async function save(attempt: Attempt, sandbox: Sandbox, leaves: boolean): Promise<void> {
+    const { order } = attempt, id = order.attempt_id, staging = `${dirOf(id)}.save`
+    const until = AbortSignal.any([attempt.stop.signal, attempt.over.signal, ...(leaves ? [AbortSignal.timeout(LEAVE_MS_MAX)] : [])])
+    const goOn = async (): Promise<void> => { attempt.holding = false; await settle(attempt) }
+    let left = false
+    try {
+      const { stageFiles, storeFiles } = await import('./checkpoints.ts')
+      if (!order.checkpoint) throw new Error('the job names no files to keep')
+      attempt.holding = true
+      await settle(attempt)
+      const { runMs } = meterOf(attempt), stoodAt = attempt.pausedAt
+      if (stoodAt === null) throw new Error('it could not be made to stand still')
+      const staged = await stageFiles(sandbox.dir ?? dirOf(id), staging, order.checkpoint, attempt.known, { bytesMax: order.resources.diskBytes, until })
+      if (!leaves) await goOn()
+      const stoodMs = Math.round(ports.clock.now() - stoodAt), copied = staged.filter(({ copy }) => copy !== null).length
+      const stored = await storeFiles(staged, attempt.known, ports.blobs, until)
+      ports.log.info({ attempt: id, job: order.job_id, number: attempt.saved + 1, files: staged.length, copied, bytes: stored.size, stoodMs }, 'checkpoint stored')
+      left = leaves
+      ports.input({ kind: 'saved', attempt: id, saved: { number: ++attempt.saved, kind: 'files', runMs, ...stored }, ...(leaves ? { leaves } : {}) })
+    } catch (error) {
+      if (!until.aborted || leaves) ports.log.warn({ attempt: id, job: order.job_id, error: saysOf(error) }, 'a checkpoint could not be taken; the program runs on')
+      if (leaves) ports.input({ kind: 'stays', attempt: id, says: saysOf(error) })
+    } finally {
+      if (!left) await goOn()
+      await removeTree(staging).catch(failed(id, 'copies for a checkpoint could not be removed; the next start of the agent tries again'))
+      attempt.saveAt = ports.clock.now() + (order.checkpoint?.everyMs ?? Infinity)
+      attempt.saving = null
+    }
+  }
+
+  /** After the checkpoint that is being taken, if there is one. */
+  async function leave(attempt: Attempt, what: Saved['kind']): Promise<void> {
+    await attempt.saving
+    if (!attempt.sandbox || attempt.killed) { ports.input({ kind: 'stays', attempt: attempt.order.attempt_id, says: 'it does not run' }); return }
+    await (attempt.saving = what === 'memory' ? leaveWithMemory(attempt, attempt.sandbox) : save(attempt, attempt.sandbox, true))
+  }
+
+  /** Its memory is taken, which ends it here, and stored; then it is told to the market. Once it is taken there is no way back: an upload is tried until it is through, or until nobody wants it any more. */
+  async function leaveWithMemory(attempt: Attempt, sandbox: Sandbox): Promise<void> {
+    const { order } = attempt, id = order.attempt_id, memory = `${dirOf(id)}.memory`
+    try {
+      if (!sandbox.checkpoint) throw new Error(`the driver ${order.driver} takes no memory here`)
+      const { storeMemory } = await import('./memory.ts')
+      attempt.saveAt = Infinity
+      attempt.holding = true // the meter stands; the driver itself makes the program stand still
+      await settle(attempt)
+      const { runMs } = meterOf(attempt), began = ports.clock.now()
+      await mkdir(memory, { mode: 0o700 })
+      const checkpoint = await sandbox.checkpoint(memory), takenMs = Math.round(ports.clock.now() - began)
+      await sandbox.exit // its files are in the work directory
+      const { saved, lock } = await storeMemory({ attempt: id, node: ports.node, checkpoint, memory, work: dirOf(id) }, ports.identity, ports.blobs, attempt.stop.signal)
+      ports.log.info({ attempt: id, job: order.job_id, bytes: saved.size, takenMs, storedMs: Math.round(ports.clock.now() - began) - takenMs }, 'memory stored')
+      ports.input({ kind: 'saved', attempt: id, saved: { number: ++attempt.saved, kind: 'memory', runMs, ...saved }, leaves: true, memory: lock })
+    } catch (error) {
+      ports.log.warn({ attempt: id, job: order.job_id, error: saysOf(error) }, 'its memory could not be taken along')
+      ports.input({ kind: 'stays', attempt: id, says: saysOf(error) })
+      attempt.holding = false
+      await settle(attempt)
+    } finally {
+      await removeTree(memory).catch(failed(id, 'a memory that was taken could not be removed; the next start of the agent tries again'))
+      attempt.saving = null
+    }
   }
 
   /** What the exit means, and the files that belong to it. A stopped attempt has no result, so nothing of it is sent. */
@@ -253,8 +363,8 @@ export function createAttempts(ports: AttemptPorts): Attempts {
   function settle(attempt: Attempt): Promise<void> {
     return (attempt.settling ??= (async () => {
       try {
-        while (attempt.sandbox && !attempt.killed && (attempt.pausedAt !== null) !== (frozen !== null)) {
-          if (frozen) {
+        while (attempt.sandbox && !attempt.killed && (attempt.pausedAt !== null) !== (frozen !== null || attempt.holding)) {
+          if (frozen || attempt.holding) {
             await attempt.sandbox.pause()
             attempt.pausedAt = ports.clock.now()
           } else {
@@ -291,7 +401,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
 
   return {
     start(order) {
-      const attempt: Attempt = { order, stop: new AbortController(), peers: Promise.withResolvers(), network: null, killed: null, sandbox: null, pipes: null, startedAt: -Infinity, pausedAt: null, pausedMs: 0, polling: false, settling: null, cpuMs: 0, memoryBytes: 0 }
+      const attempt: Attempt = { order, stop: new AbortController(), over: new AbortController(), peers: Promise.withResolvers(), network: null, killed: null, sandbox: null, pipes: null, startedAt: -Infinity, pausedAt: null, pausedMs: 0, polling: false, settling: null, cpuMs: 0, memoryBytes: 0, holding: false, saveAt: Infinity, saving: null, saved: order.resume?.number ?? 0, known: new Map() }
       attempts.set(order.attempt_id, attempt)
       ports.log.debug({ attempt: order.attempt_id, job: order.job_id, driver: order.driver }, 'attempt accepted')
       track(run(attempt))
@@ -300,6 +410,11 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     kill(id, cause) {
       const attempt = attempts.get(id)
       if (attempt && !attempt.killed) track(kill(attempt, cause).catch(failed(id, 'the sandbox could not be stopped')))
+    },
+    leave(id, what) {
+      const attempt = attempts.get(id)
+      if (attempt) track(leave(attempt, what))
+      else ports.input({ kind: 'stays', attempt: id, says: 'it does not run' })
     },
     wipe(id) {
       if (dirs.delete(id)) track(removeTree(dirOf(id)).catch(failed(id, 'the work directory could not be removed; the next start of the agent tries again')))
@@ -317,7 +432,13 @@ export function createAttempts(ports: AttemptPorts): Attempts {
       return { id, order: one.order, state: one.killed ? 'ending' : one.pausedAt !== null ? 'frozen' : one.sandbox ? 'running' : one.startedAt === -Infinity ? 'starting' : 'ending', runMs, frozenMs: frozenMsOf(one), cpuMs: one.cpuMs, memoryBytes: one.memoryBytes, outBytes: logBytes }
     }),
     get cpuMs() { return cpuMs },
-    poll() { for (const attempt of attempts.values()) if (attempt.sandbox && !attempt.polling) void read(attempt, attempt.sandbox) },
+    poll() {
+      for (const attempt of attempts.values()) {
+        const { sandbox } = attempt
+        if (sandbox && !attempt.polling) void read(attempt, sandbox)
+        if (sandbox && !attempt.saving && !attempt.killed && !frozen && ports.clock.now() >= attempt.saveAt) track(attempt.saving = save(attempt, sandbox, false))
+      }
+    },
     get running() { return attempts.size },
     async idle() { while (busy.size > 0) await Promise.all(busy) },
   }

@@ -159,6 +159,8 @@ export async function startTinyMarket() {
       case 'availability_update': act({ kind: 'heartbeat', node, session, message }); break
       case 'job_status': act({ kind: 'status', node, session, message }); break
       case 'tick': act({ kind: 'tick', node, session, tick: message.tick, hash: message.hash }); break
+      case 'checkpoint': act({ kind: 'checkpoint', node, session, message }); break
+      case 'checkpoint_failed': act({ kind: 'moveFailed', node, session, message }); break
       case 'seal': {
         const { seal, leaves } = message
         if (merkleRoot(sha256, leaves.map((leaf) => leaf.hash)) !== seal.root || !signed(keys.get(node) ?? '', sealText(seal), seal.signature)) throw new Error('a seal that does not fit')

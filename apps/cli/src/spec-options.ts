@@ -14,7 +14,7 @@ import { asIs, collect, parseAmount, parseDeadline, parseCores, parseCount, pars
 export type SpecOptions = {
   spec?: string; name?: string; runtime?: string; image?: string; cpus?: number; memory?: number; disk?: number; gpus?: number; time?: number; queueTime?: number; expect?: number
   file?: string[]; auto: boolean; out?: string[]; env?: (readonly [string, string])[]; each?: string[]; region?: string[]; residency?: string[]; where?: LabelTerm[]; gpuModel?: string[]; gpuMemory?: number; label?: (readonly [string, string])[]
-  deadline?: (now: number) => number; interruptible?: bigint | true; displace?: bigint; spread?: string; trust?: string; level?: string; driver?: string[]; copies?: number; assurance?: string; retries?: number; priority?: number; gang?: number
+  deadline?: (now: number) => number; checkpoint?: string[]; checkpointEvery?: number; interruptible?: bigint | true; displace?: bigint; spread?: string; trust?: string; level?: string; driver?: string[]; copies?: number; assurance?: string; retries?: number; priority?: number; gang?: number
 }
 
 export function addSpecOptions(command: Command): Command {
@@ -34,6 +34,8 @@ export function addSpecOptions(command: Command): Command {
     .option('-t, --time <duration>', 'the longest a try may run, such as 90s or 1h30m (10m)', parseDuration)
     .option('--queue-time <duration>', 'how long it may wait for a node (1d)', parseDuration)
     .option('--deadline <time>', 'wanted by then: 18:00, 2h30m from now, or 2027-01-31T18:00', parseDeadline)
+    .option('--checkpoint <pattern...>', 'keep these files of its directory, so that it goes on from them when it is interrupted or moved')
+    .option('--checkpoint-every <duration>', 'how often (5min)', parseDuration)
     .option('--interruptible [credits]', 'cheaper, and firm work may take its place; the most an hour may cost', parseAmount)
     .option('--displace <credits>', 'take the place of interruptible work for at most so much per task, instead of waiting', parseAmount)
     .option('--expect <duration>', 'how long you think it runs: for the estimate only', parseDuration)
@@ -68,6 +70,7 @@ export async function specOf(context: Context, words: readonly string[], options
   const spec = defined({
     ...base, command, name: options.name ?? base.name, image: options.image ?? base.image, runtime: (options.runtime as Runtime | undefined) ?? base.runtime ?? ((options.image ?? base.image) === undefined ? undefined : 'container'), outputs: options.out ?? base.outputs, copies: options.copies ?? base.copies, assurance: (options.assurance as Assurance | undefined) ?? base.assurance,
     priority: options.priority ?? base.priority, expectedMs: options.expect ?? base.expectedMs, deadline: options.deadline?.(context.io.now()) ?? base.deadline,
+    checkpoint: options.checkpoint ? defined({ paths: options.checkpoint, everyMs: options.checkpointEvery }) : base.checkpoint,
     interruptible: options.interruptible === undefined ? base.interruptible : options.interruptible === true ? {} : { bidHour: options.interruptible.toString() }, displace: options.displace?.toString() ?? base.displace, env: options.env ? { ...base.env, ...Object.fromEntries(options.env) } : base.env,
     tasks: options.each?.map((argument) => ({ args: [argument] })) ?? (options.gang === undefined ? base.tasks : Array.from({ length: options.gang }, (_, rank) => base.tasks?.[rank] ?? {})), gang: options.gang === undefined ? base.gang : (true as const),
     resources: defined({ ...resources, cpuMillis: options.cpus ?? resources.cpuMillis, memoryBytes: options.memory ?? resources.memoryBytes, diskBytes: options.disk ?? resources.diskBytes, gpus: options.gpus ?? resources.gpus ?? (options.gpuModel || options.gpuMemory !== undefined ? 1 : undefined), gpuModels: options.gpuModel ?? resources.gpuModels, gpuMemoryBytes: options.gpuMemory ?? resources.gpuMemoryBytes }),

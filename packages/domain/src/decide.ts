@@ -11,6 +11,10 @@ import { pause } from './job/pause.ts'
 import type { PauseCommand } from './job/pause.ts'
 import { recordMerged } from './job/record-merged.ts'
 import type { RecordMergedCommand } from './job/record-merged.ts'
+import { checkpoint } from './job/checkpoint.ts'
+import type { CheckpointCommand } from './job/checkpoint.ts'
+import { move, moveFailed } from './job/move-job.ts'
+import type { MoveCommand, MoveFailedCommand } from './job/move-job.ts'
 import { quote } from './market/quote.ts'
 import type { QuoteCommand } from './market/quote.ts'
 import { dropStanding, makeStanding } from './market/standing.ts'
@@ -39,12 +43,12 @@ import { followUp } from './job/follow-up.ts'
 import { match } from './market/match.ts'
 
 const COMMANDS = {
-  submit, cancel, pause, recordMerged, quote, createSchedule, changeSchedule, standing: makeStanding, dropStanding, topup, release, enrolment: makeEnrolment, enrol, hello, heartbeat, disconnected, status, tick, seal, will: setWill, price: setPrices, clock,
+  submit, cancel, pause, recordMerged, quote, createSchedule, changeSchedule, standing: makeStanding, dropStanding, topup, release, enrolment: makeEnrolment, enrol, hello, heartbeat, disconnected, status, tick, checkpoint, move, moveFailed, seal, will: setWill, price: setPrices, clock,
 } as const
 
 export type Command =
   | SubmitCommand | CancelCommand | PauseCommand | RecordMergedCommand | QuoteCommand | CreateScheduleCommand | ChangeScheduleCommand | StandingCommand | DropStandingCommand | TopupCommand | ReleaseCommand | EnrolmentCommand | EnrolCommand | HelloCommand | HeartbeatCommand | DisconnectedCommand
-  | StatusCommand | TickCommand | SealCommand | WillCommand | PriceCommand | ClockCommand
+  | StatusCommand | TickCommand | CheckpointCommand | MoveCommand | MoveFailedCommand | SealCommand | WillCommand | PriceCommand | ClockCommand
 /** What a command answers: its own result, or a refusal. */
 export type Answer<Kind extends Command['kind']> = ReturnType<(typeof COMMANDS)[Kind]>
 

@@ -2,7 +2,7 @@
 // handed to the store for its commit cannot move under it.
 import type {
   AccountName, AttemptId, AttemptState, Capacity, Cause, Decision, DriverId, DriverOffer, EnrolmentId, EntryKind, Firing, InputFile, Instant, JobEvent, JobId, JobSpec, JobState,
-  Level, MergedResult, MeshOffer, Micros, NodeId, PriceSheet, Quote, QuoteId, ResultFile, Schedule, ScheduleId, SlotState, Standing, StandingId, Tick, TaskState, Usage, UserId,
+  Level, MemoryLock, MergedResult, MeshOffer, Micros, NodeId, PriceSheet, Quote, QuoteId, ResultFile, Schedule, ScheduleId, Saved, SlotState, Standing, StandingId, Tick, TaskState, Usage, UserId,
 } from '@lumaris/protocol'
 
 import type { CohortRow, ReputationRow } from './fleet/profile/reputation.ts'
@@ -35,12 +35,19 @@ export type JobRow = {
   readonly version: number
 }
 
+/** What a slot goes on from: its newest stored checkpoint, what all its attempts had run by then, and what the buyer has paid for that (micro-credits). */
+export type KeptRow = { readonly attempt: AttemptId; readonly fence: number; readonly saved: Saved; readonly runMs: number; readonly spent: string; readonly memory?: MemoryLock & { readonly node: NodeId; readonly publicKey: string }; /** Of memory: what there is when it cannot be restored. */ readonly before?: KeptRow | undefined }
+/** A slot that is being moved: not back there, and only to the named node, for a while. */
+export type MoveRow = { readonly from: NodeId; readonly to: NodeId | null; readonly until: Instant }
+
 export type SlotRow = {
   readonly state: SlotState; readonly fence: number; readonly attempt: AttemptId | null; readonly paid: boolean
   /** Not to be placed before this time (backoff after a failure). */
   readonly notBefore: Instant
   /** Nodes that failed it: tried again there only when nothing else is left. */
   readonly failedOn: readonly NodeId[]
+  readonly kept?: KeptRow
+  readonly move?: MoveRow
 }
 
 export type TaskRow = {
@@ -60,6 +67,12 @@ export type AttemptRow = {
   readonly displaced?: { readonly by: JobId; readonly most: string }
   /** Of a rank of a gang: it is ready to start, and this is how the others reach it. */
   readonly mesh?: MeshOffer
+  /** What it went on from, and its own last checkpoint: in which tick of its chain, and when the market had it. */
+  readonly resumes?: KeptRow; readonly saved?: Saved & { readonly tick: number; readonly at: Instant; readonly memory?: MemoryLock }
+  /** Its last checkpoint of files, behind one of memory that nobody has gone on from yet. */
+  readonly filed?: AttemptRow['saved']
+  /** Its node was told to store a checkpoint and end it, so that it goes on elsewhere. */
+  readonly moving?: { readonly to: NodeId | null; readonly kind: Saved['kind']; readonly at: Instant }
   /** Digest of a result that came under an old fence: kept, never paid. */
   readonly evidence: string | null
 }

@@ -232,6 +232,7 @@ function applyTask(state: MarketState, row: TaskRow): void {
 /** A slot that waits for a node stands in the queue or has an armed timer, always (I14). */
 function enqueue(state: MarketState, job: JobRow, task: TaskRow, slot: number): void {
   const row = task.slots[slot] as SlotRow
+  if (row.move) state.timers.push(row.move.until, { kind: 'wake', id: '', task: 0, slot: 0 })
   // Not compared with the job's own times: those were read on another writer's clock, which may have been ahead of ours.
   if (row.notBefore > 0) state.timers.push(row.notBefore, { kind: 'backoff', id: job.id, task: task.index, slot })
   else queueSlot(state, job, task, slot, queuedSince(job))
@@ -272,11 +273,11 @@ function watchDisplaced(state: MarketState, row: AttemptRow, by: JobId, holds: b
   else if (all.delete(row.id) && all.size === 0) state.displacedBy.delete(by)
 }
 
-/** Its buyer was charged what it was expected to use of the market when it was placed; now with what it used. What the buyer does not bear is given back whole. */
+/** Its buyer was charged what it was expected to use of the market when it was placed; now with what it used. What the buyer does not bear is given back, but for what a checkpoint has kept. */
 function settleShare(state: MarketState, { buyer, spec }: JobRow, row: AttemptRow): void {
   if (spec.interruptible) return // it lives on what others leave, and is sold by bids, not by shares
   const charged = kindOf({ expectedMs: expectedMs(spec), limitMs: spec.limits.runMs, priority: spec.priority }).expectedMs
-  const used = row.cause !== null && CAUSES[row.cause].bears === 'buyer' ? row.usage.runMs : 0
+  const used = row.cause !== null && CAUSES[row.cause].bears === 'buyer' ? row.usage.runMs : (row.saved?.runMs ?? 0)
   state.queue.correct(buyer, amountsOf(spec.resources), used - charged)
 }
 

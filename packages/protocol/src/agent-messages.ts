@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import { AttemptId, Instant, JobId, NodeId, Sha256, SlotId, TaskId } from './ids.ts'
 import { Cause } from './causes.ts'
-import { DriverId, InputFile, Level, Limits, RelativePath, Resources, Runtime } from './job-spec.ts'
+import { CheckpointSpec, DriverId, InputFile, Level, Limits, RelativePath, Resources, Runtime } from './job-spec.ts'
 import { GangPlace, MeshOffer, MeshPeer } from './gang.ts'
 import { Capacity, DriverOffer, PriceSheet } from './node.ts'
-import { ResultFile, Usage } from './job.ts'
+import { ResultFile, Saved, Usage } from './job.ts'
 import { Seal, Signature, Terms, Tick } from './receipt.ts'
 import { Money } from './money.ts'
 import { REFUSAL_CODES } from './refusals.ts'
@@ -75,6 +75,17 @@ export const JobStatusMessage = z.object({
 export type JobStatusMessage = z.infer<typeof JobStatusMessage>
 
 export const TickMessage = z.object({ type: z.literal('tick'), tick: Tick, hash: Sha256 })
+export const MemoryLock = z.object({ driver: DriverId, /** Only the same can restore it. */ maker: z.string().max(100), /** AES-256, base64url. */ key: z.string().regex(/^[A-Za-z0-9_-]{43}$/) })
+export type MemoryLock = z.infer<typeof MemoryLock>
+/** It was to be moved, and no checkpoint could be taken: it runs on. */
+export const CheckpointFailed = z.object({ type: z.literal('checkpoint_failed'), attempt_id: AttemptId, fence: z.number().int(), detail: z.string().max(500) })
+/** A checkpoint is stored: the tick says which, and is one of the chain like the others. */
+export const CheckpointMessage = z.object({
+  type: z.literal('checkpoint'), attempt_id: AttemptId, fence: z.number().int(), tick: Tick, hash: Sha256,
+  /** Of a memory: what it takes to go on, for whoever is to. The market hands the key on and shows it to nobody else. */
+  memory: MemoryLock.optional(),
+})
+export type CheckpointMessage = z.infer<typeof CheckpointMessage>
 /** A seal over ticks the node has sent: the leaves name them in the order of the tree. */
 export const SealMessage = z.object({
   type: z.literal('seal'), seal: Seal, leaves: z.array(z.object({ attempt_id: AttemptId, seq: z.number().int(), hash: Sha256 })).min(1).max(4096),
@@ -88,7 +99,7 @@ export type LogMessage = z.infer<typeof LogMessage>
 export const Bye = z.object({ type: z.literal('bye'), reason: z.string().max(200) })
 export const Pause = z.object({ type: z.literal('pause'), paused: z.boolean() })
 
-export const FromAgent = z.discriminatedUnion('type', [AvailabilityUpdate, JobStatusMessage, TickMessage, SealMessage, LogMessage, Bye, Pause])
+export const FromAgent = z.discriminatedUnion('type', [AvailabilityUpdate, JobStatusMessage, TickMessage, CheckpointMessage, CheckpointFailed, SealMessage, LogMessage, Bye, Pause])
 export type FromAgent = z.infer<typeof FromAgent>
 
 export const JobDispatch = z.object({
@@ -98,6 +109,10 @@ export const JobDispatch = z.object({
   attempt_id: AttemptId, task_id: TaskId, slot_id: SlotId, fence: z.number().int(), session: z.number().int(), lease_gen: z.number().int(),
   driver: DriverId, level: Level, runtime: Runtime, image: z.string().optional(), env: z.record(z.string(), z.string()), inputs: z.array(InputFile), outputs: z.array(z.string()), stdout: RelativePath.optional(),
   resources: Resources, limits: Limits, prices: PriceSheet, attempt_cap: Money, disconnect: z.enum(['replace', 'wait', 'exclusive']), terms: Terms,
+  /** What to keep of it, and how often. */
+  checkpoint: CheckpointSpec.optional(),
+  /** It goes on from here: these files are laid over its inputs. */
+  resume: Saved.extend({ memory: MemoryLock.extend({ /** Who has taken it: node, and its enrolled key. */ node: NodeId, publicKey: z.string(), attempt: AttemptId }).optional() }).optional(),
   /** A rank of a gang is made ready and accepted, and starts at `gang_start`. */
   gang: GangPlace.optional(),
 })
@@ -107,9 +122,11 @@ export type JobDispatch = z.infer<typeof JobDispatch>
 export const LeaseRenew = z.object({ type: z.literal('lease_renew'), session: z.number().int(), heartbeat: z.number().int(), lease_gen: z.number().int(), orders: z.array(AttemptOrder) })
 export const Cancel = z.object({ type: z.literal('cancel'), attempt_id: AttemptId, reason: Cause })
 export const Forget = z.object({ type: z.literal('forget'), attempt_id: AttemptId })
+/** It is to go on elsewhere: store a checkpoint, then end it. */
+export const Leave = z.object({ type: z.literal('checkpoint'), attempt_id: AttemptId, fence: z.number().int(), kind: z.enum(['files', 'memory']) })
 export const Drain = z.object({ type: z.literal('drain'), draining: z.boolean() })
 /** Every rank has accepted: now. Names all of them, this one too, in the order of their ranks. */
 export const GangStart = z.object({ type: z.literal('gang_start'), attempt_id: AttemptId, peers: z.array(MeshPeer).min(2) })
 export type GangStart = z.infer<typeof GangStart>
-export const ToAgent = z.discriminatedUnion('type', [JobDispatch, GangStart, LeaseRenew, Cancel, Forget, Drain])
+export const ToAgent = z.discriminatedUnion('type', [JobDispatch, GangStart, LeaseRenew, Cancel, Forget, Leave, Drain])
 export type ToAgent = z.infer<typeof ToAgent>

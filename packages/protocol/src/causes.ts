@@ -15,6 +15,7 @@ export const CAUSES = {
   wrong_result: { bears: 'seller', says: 'the result did not agree with those of independent nodes' },
   preempted: { bears: 'platform', says: 'firm work took the place, and paid for what had run' },
   peer_lost: { bears: 'platform', says: 'another rank of its gang was lost, so all of them begin again' },
+  moved: { bears: 'platform', says: 'it was moved to another node, with all it had done' },
   platform_fault: { bears: 'platform', says: 'the market failed' },
   funds_exhausted: { bears: 'buyer', says: 'the cap was used up' },
   parent_failed: { bears: 'buyer', says: 'a job that it comes after did not complete; it never ran, and nothing is billed' },

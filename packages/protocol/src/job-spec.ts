@@ -170,6 +170,14 @@ export const AfterJob = z.strictObject({
 }).meta({ id: 'AfterJob' })
 export type AfterJob = z.infer<typeof AfterJob>
 
+/** What of a running attempt is kept, so that the next one goes on from there: files of its directory, copied every so often while it stands still. */
+export const CheckpointSpec = z.strictObject({
+  /** All that the rest of the run needs, finished results too: exact paths, or patterns with `*` and `**`. */
+  paths: z.array(z.string().min(1).max(512)).min(1).max(100),
+  everyMs: z.number().int().min(1000).max(86_400_000).default(300_000),
+}).meta({ id: 'CheckpointSpec' })
+export type CheckpointSpec = z.infer<typeof CheckpointSpec>
+
 export const JobSpec = z.strictObject({
   name: z.string().min(1).max(100).regex(/^[^\u0000-\u001f\u007f\u202a-\u202e\u2066-\u2069]*$/, 'no control characters').optional(),
   runtime: Runtime.default('native'),
@@ -216,6 +224,8 @@ export const JobSpec = z.strictObject({
   expectedMs: z.number().int().min(1).max(7 * 86_400_000).optional(),
   /** What happens to an attempt whose node is cut off: replaced, waited for, or stopped by itself before it is replaced. */
   disconnect: z.enum(['replace', 'wait', 'exclusive']).default('replace'),
+  /** Interrupted, it goes on from its last checkpoint; `limits.runMs` then counts what was kept of earlier attempts too. */
+  checkpoint: CheckpointSpec.optional(),
   /** 1 is served first, 10 last. */
   priority: z.number().int().min(1).max(10).default(5),
 }).meta({ id: 'JobSpec' })

@@ -30,7 +30,7 @@ export const ScoreTerms = z.object({ price: Money, risk: Money, load: Money, /**
 export type ScoreTerms = z.infer<typeof ScoreTerms>
 
 export const NO_REASONS = ['not_online', 'driver', 'level', 'runtime', 'cpu', 'memory', 'disk', 'gpu', 'cpu_busy', 'memory_busy', 'disk_busy', 'gpu_busy',
-  'gpu_model', 'gpu_memory', 'region', 'residency', 'trust', 'label', 'price', 'same_owner_as_copy', 'failed_here', 'kept_for_overdue', 'deadline', 'spread', 'no_spot', 'bid', 'gang', 'gang_room'] as const
+  'gpu_model', 'gpu_memory', 'region', 'residency', 'trust', 'label', 'price', 'same_owner_as_copy', 'failed_here', 'kept_for_overdue', 'deadline', 'spread', 'no_spot', 'bid', 'gang', 'gang_room', 'moved_away'] as const
 /** Why a node was not taken. `cpu` means it never has enough, `cpu_busy` that it has not enough just now. */
 export const NoReason = z.enum(NO_REASONS).meta({ id: 'NoReason' })
 export type NoReason = z.infer<typeof NoReason>
@@ -44,6 +44,10 @@ export const Decision = z.object({
 }).meta({ id: 'Decision' })
 export type Decision = z.infer<typeof Decision>
 
+/** A checkpoint, as a tick names it: what had been run when it was taken, and the list of its files (CheckpointManifest), by its hash. Numbers grow over all attempts of a slot. */
+export const Saved = z.object({ number: z.number().int().min(1), kind: z.enum(['files', 'memory']), runMs: z.number().int().min(0), manifest: Sha256, manifestSize: z.number().int().min(0), /** Of all its files. */ size: z.number().int().min(0) }).meta({ id: 'Saved' })
+export type Saved = z.infer<typeof Saved>
+
 export const Attempt = z.object({
   id: AttemptId, job: JobId, task: TaskId, slot: SlotId, node: NodeId, nodeName: z.string(), driver: DriverId, level: Level,
   state: AttemptState, cause: Cause.optional(), fence: z.number().int(), prices: PriceSheet, usage: Usage,
@@ -51,6 +55,8 @@ export const Attempt = z.object({
   offeredAt: Instant, startedAt: Instant.optional(), endedAt: Instant.optional(),
   /** What the buyer pays for it; absent until it is settled. */
   billed: Amount.optional(), decision: Decision,
+  /** Its last checkpoint, and the attempt whose checkpoint it went on from. */
+  saved: Saved.optional(), resumes: z.object({ attempt: AttemptId, number: z.number().int() }).optional(),
 }).meta({ id: 'Attempt' })
 export type Attempt = z.infer<typeof Attempt>
 
@@ -91,7 +97,7 @@ export type Job = z.infer<typeof Job>
 /** One line of a job's history, numbered without gaps; also the body of its event stream. */
 export const JobEvent = z.object({
   job: JobId, version: z.number().int(), at: Instant,
-  type: z.enum(['submitted', 'ready', 'started', 'fallback', 'paused', 'resumed', 'task', 'attempt', 'settled', 'displaced', 'cancelling', 'ended']),
+  type: z.enum(['submitted', 'ready', 'started', 'fallback', 'paused', 'resumed', 'task', 'attempt', 'settled', 'displaced', 'moved', 'cancelling', 'ended']),
   task: z.number().int().optional(), attempt: AttemptId.optional(), node: NodeId.optional(), nodeName: z.string().optional(),
   state: z.string(), cause: Cause.optional(), amount: Money.optional(),
 }).meta({ id: 'JobEvent' })
@@ -104,7 +110,7 @@ export type Results = z.infer<typeof Results>
 export const Explanation = z.object({
   job: JobId, state: JobState, summary: z.string(),
   /** For each attempt: why this node, and what the others lacked. */
-  placed: z.array(z.object({ attempt: AttemptId, node: NodeId, nodeName: z.string(), decision: Decision })),
+  placed: z.array(z.object({ attempt: AttemptId, node: NodeId, nodeName: z.string(), decision: Decision, /** It went on there from a checkpoint. */ resumes: z.object({ attempt: AttemptId, number: z.number().int() }).optional() })),
   /** For work that waits: every node and its first reason, and what would help. */
   waiting: z.object({
     tasks: z.number().int(), nodes: z.array(z.object({ node: NodeId, name: z.string(), reason: NoReason, says: z.string() })),

@@ -34,6 +34,8 @@ export const DriverOffer = z.object({
   limits: z.record(z.string().max(20), LimitProof).refine((limits) => Object.keys(limits).length <= 16, 'at most 16 limits'),
   /** It can join what it runs to the private network of a gang. */
   gang: z.boolean().optional(),
+  /** It can take a program's memory, and restore what was taken by exactly this. */
+  memory: z.string().max(100).optional(),
 }).meta({ id: 'DriverOffer' })
 export type DriverOffer = z.infer<typeof DriverOffer>
 

@@ -3,7 +3,7 @@ import { AttemptId, Instant, JobId, NodeId, Sha256, SlotId, TaskId } from './ids
 import { Amount } from './money.ts'
 import { Cause } from './causes.ts'
 import { DriverId, Level, Resources } from './job-spec.ts'
-import { Usage } from './job.ts'
+import { Saved, Usage } from './job.ts'
 import { PriceSheet } from './node.ts'
 
 // A receipt is a chain of ticks: each carries running totals and the hash of the one before, and starts from the hash of the agreed terms, so
@@ -25,6 +25,8 @@ export type Terms = z.infer<typeof Terms>
 export const Tick = z.object({
   attempt: AttemptId, seq: z.number().int().min(1), prev: Sha256, at: Instant, usage: Usage, final: z.boolean(),
   exitCode: z.number().int().nullable().optional(), resultDigest: Sha256.optional(),
+  /** A checkpoint was stored since the tick before. */
+  checkpoint: Saved.optional(),
 }).meta({ id: 'Tick' })
 export type Tick = z.infer<typeof Tick>
 

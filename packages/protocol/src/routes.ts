@@ -48,6 +48,13 @@ export const SubmitJob = z.strictObject({
   noWait: z.boolean().default(false),
 }).meta({ id: 'SubmitJob' })
 
+export const MoveJob = z.strictObject({
+  /** Where to; else wherever the market finds room, but not where it is. */
+  to: NodeId.optional(),
+  /** One of its tasks; else all that run. */
+  task: z.number().int().min(0).optional(),
+}).meta({ id: 'MoveJob' })
+
 export const routes = {
   // who
   register: route({ id: 'register', method: 'POST', path: '/v1/users', summary: 'Make an account', who: 'anyone', body: Register, reply: User, status: 201, refuses: ['email_taken', 'weak_password'] }),
@@ -71,6 +78,7 @@ export const routes = {
   resumeJob: route({ id: 'resumeJob', method: 'POST', path: '/v1/jobs/:job/resume', summary: 'Let a job go on that was held back', who: 'user', scope: 'jobs:write', owner: 'job', params: jobParams, reply: Job, refuses: ['not_found', 'job_ended'] }),
   recordMerged: route({ id: 'recordMerged', method: 'PUT', path: '/v1/jobs/:job/merged', summary: 'Record the hash of a map’s merged result; the first one stays', who: 'buyer', scope: 'jobs:write', owner: 'job', params: jobParams, body: MergedResult, reply: Job, refuses: ['not_found', 'not_in_this_state', 'merged_otherwise'] }),
   cancelJob: route({ id: 'cancelJob', method: 'POST', path: '/v1/jobs/:job/cancel', summary: 'Cancel a job; what ran is billed, the rest refunded', who: 'user', scope: 'jobs:write', owner: 'job', params: jobParams, reply: Job, refuses: ['not_found', 'job_ended'] }),
+  moveJob: route({ id: 'moveJob', method: 'POST', path: '/v1/jobs/:job/move', summary: 'Move what runs of a job to another node, with what it has done', who: 'user', scope: 'jobs:write', owner: 'job', params: jobParams, body: MoveJob, reply: Job, status: 202, refuses: ['not_found', 'job_ended', 'not_in_this_state', 'cannot_move'] }),
   listTasks: route({ id: 'listTasks', method: 'GET', path: '/v1/jobs/:job/tasks', summary: 'The tasks of a job', who: 'user', scope: 'jobs:read', owner: 'job', params: jobParams, query: Page, reply: list(Task), refuses: ['not_found'] }),
   listAttempts: route({ id: 'listAttempts', method: 'GET', path: '/v1/jobs/:job/attempts', summary: 'Every attempt of a job, in order', who: 'user', scope: 'jobs:read', owner: 'job', params: jobParams, query: Page, reply: list(Attempt), refuses: ['not_found'] }),
   jobEvents: route({ id: 'jobEvents', method: 'GET', path: '/v1/jobs/:job/events', summary: 'History of a job; as an event stream it goes on live, from Last-Event-ID', who: 'user', scope: 'jobs:read', owner: 'job', params: jobParams, query: z.object({ after: z.coerce.number().int().min(0).default(0) }), reply: JobEvent, sends: 'events', refuses: ['not_found'] }),
@@ -102,6 +110,7 @@ export const routes = {
   getNode: route({ id: 'getNode', method: 'GET', path: '/v1/nodes/:node', summary: 'A node', who: 'user', scope: 'nodes:read', owner: 'node', params: nodeParams, reply: Node, refuses: ['not_found'] }),
   explainNode: route({ id: 'explainNode', method: 'GET', path: '/v1/nodes/:node/explain', summary: 'Why this node was not chosen in the last 100 placements', who: 'user', scope: 'nodes:read', owner: 'node', params: nodeParams, reply: NodeExplanation, refuses: ['not_found'] }),
   pauseNode: route({ id: 'pauseNode', method: 'POST', path: '/v1/nodes/:node/pause', summary: 'No new work; what runs goes on', who: 'user', scope: 'nodes:write', owner: 'node', params: nodeParams, reply: Node, refuses: ['not_found', 'not_in_this_state'] }),
+  drainNode: route({ id: 'drainNode', method: 'POST', path: '/v1/nodes/:node/drain', summary: 'No new work; what can be moved goes to other nodes, the rest runs to its end', who: 'user', scope: 'nodes:write', owner: 'node', params: nodeParams, reply: Node, refuses: ['not_found', 'not_in_this_state'] }),
   resumeNode: route({ id: 'resumeNode', method: 'POST', path: '/v1/nodes/:node/resume', summary: 'Take work again', who: 'user', scope: 'nodes:write', owner: 'node', params: nodeParams, reply: Node, refuses: ['not_found', 'not_in_this_state'] }),
   priceNode: route({ id: 'priceNode', method: 'PUT', path: '/v1/nodes/:node/prices', summary: 'Set the price sheet; running attempts keep theirs', who: 'user', scope: 'nodes:write', owner: 'node', params: nodeParams, body: PriceSheet, reply: Node, refuses: ['not_found'] }),
   nodeEarnings: route({ id: 'nodeEarnings', method: 'GET', path: '/v1/agent/earnings', summary: 'What this node has earned: for the screen of its owner, asked by its agent', who: 'agent', query: z.object({ since: z.coerce.number().int().min(0).default(0) }), reply: Earnings, refuses: [] }),

@@ -197,6 +197,8 @@ export function createClient(options: TransportOptions) {
     pause: (job: string, more?: CallOptions): Promise<Job> => api.pauseJob({ params: { job } }, more),
     resume: (job: string, more?: CallOptions): Promise<Job> => api.resumeJob({ params: { job } }, more),
     cancel: (job: string, more?: CallOptions): Promise<Job> => api.cancelJob({ params: { job } }, more),
+    /** Moves what runs of it to another node, with what it has done; `to` is a node's id. */
+    move: (job: string, to: { readonly to?: string; readonly task?: number } = {}, more?: CallOptions): Promise<Job> => api.moveJob({ params: { job }, body: to }, more),
     quote: (spec: JobSpecInput, more?: CallOptions) => api.createQuote({ body: { spec } }, more),
     receipt: (attempt: string, more?: CallOptions) => api.getReceipt({ params: { attempt } }, more),
     explain: (job: string, more?: CallOptions) => api.explainJob({ params: { job } }, more),

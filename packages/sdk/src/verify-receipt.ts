@@ -47,10 +47,13 @@ export async function verifyReceipt(receipt: unknown, options: { readonly platfo
   const final = ticks.at(-1)
   // A node that went silent leaves no final tick, and its last ticks unsealed: nobody pays for those.
   const counts = cause === 'succeeded' || cause === 'buyer_exit' || BigInt(bill?.amount ?? '0') > 0n
-  check('end', ticks.every(({ tick }, i) => !tick.final || i === ticks.length - 1) && (!counts || final?.tick.final === true),
-    final?.tick.final ? 'The last tick is the final one.' : cause === undefined ? 'The attempt is still running.' : 'It ended without a final tick, and nothing is billed.', 'The final tick is missing, or others come after it.')
+  // Interrupted, and billed for what its last checkpoint has kept: that tick counts then, and it need not be the last.
+  const kept = counts && isInterrupted(cause) ? lastKept(ticks) : undefined
+  check('end', ticks.every(({ tick }, i) => !tick.final || i === ticks.length - 1) && (!counts || kept !== undefined || final?.tick.final === true),
+    kept ? 'It was interrupted, and the tick of its last checkpoint is here.' : final?.tick.final ? 'The last tick is the final one.' : cause === undefined ? 'The attempt is still running.' : 'It ended without a final tick, and nothing is billed.', 'The final tick is missing, or others come after it.')
 
-  if (counts) check('sealed', final?.seal !== undefined, 'The last tick is sealed, and with it all before it.', 'The last tick has no seal yet: fetch the receipt again in a minute.')
+  if (kept) check('sealed', kept.seal !== undefined, 'The tick of the last checkpoint is sealed, and with it all before it.', 'The tick of the last checkpoint has no seal yet: fetch the receipt again in a minute.')
+  else if (counts) check('sealed', final?.seal !== undefined, 'The last tick is sealed, and with it all before it.', 'The last tick has no seal yet: fetch the receipt again in a minute.')
   const paths = await Promise.all(ticks.map(async ({ seal }, i) => seal === undefined || (await rootOf(hashes[i] as string, seal.index, seal.count, seal.path)) === seal.root))
   const astray = paths.indexOf(false)
   if (ticks.some(({ seal }) => seal !== undefined)) {
@@ -69,11 +72,11 @@ export async function verifyReceipt(receipt: unknown, options: { readonly platfo
   }
   if (!bill) return verdict(null)
   const amount = BigInt(bill.amount)
-  const computed = priceOf(parsed.data)
+  const computed = kept ? priceOfKept(parsed.data, kept) : priceOf(parsed.data)
   const shown = `${formatCredits(amount)} credits`
   // Less than the meter says is possible and said: the market bills no time it did not see itself, and none above the limits of the job.
-  check('bill', amount <= computed, amount === computed ? `The bill is ${shown}, exactly what terms and final tick give.` : `The bill is ${shown}, less than the ${formatCredits(computed)} that the meter gives: the market bills at most what it saw itself.`,
-    `The bill is ${shown}, but terms and final tick give ${formatCredits(computed)}.`)
+  check('bill', amount <= computed, amount === computed ? `The bill is ${shown}, exactly what terms and ${kept ? 'its last checkpoint' : 'final tick'} give.` : `The bill is ${shown}, less than the ${formatCredits(computed)} that the meter gives: the market bills at most what it saw itself.`,
+    `The bill is ${shown}, but terms and ${kept ? 'its last checkpoint' : 'final tick'} give ${formatCredits(computed)}.`)
   check('split', BigInt(bill.sellerGets) + BigInt(bill.fee) === amount, `The seller gets ${formatCredits(BigInt(bill.sellerGets))}, the market ${formatCredits(BigInt(bill.fee))}.`, 'What the seller and the market get is not what the buyer pays.')
   check('cap', amount <= BigInt(terms.attemptCap), `It stays below the agreed cap of ${formatCredits(BigInt(terms.attemptCap))}.`, `It is above the agreed cap of ${formatCredits(BigInt(terms.attemptCap))}.`)
   return verdict(computed)
@@ -90,7 +93,15 @@ function shrank(before: SealedTick, now: SealedTick['tick']['usage']): boolean {
  */
 function priceOf({ terms, ticks, cause }: Receipt): bigint {
   const usage = ticks.at(-1)?.tick.usage
-  if (!usage || cause === undefined || CAUSES[cause].bears !== 'buyer') return 0n
+  return !usage || cause === undefined || CAUSES[cause].bears !== 'buyer' ? 0n : sumOf(terms, usage)
+}
+/** Made place for other work: who took the place pays for it, and not this buyer. */
+const isInterrupted = (cause: Receipt['cause']): boolean => cause !== undefined && cause !== 'preempted' && CAUSES[cause].bears !== 'buyer'
+const lastKept = (ticks: readonly SealedTick[]): SealedTick | undefined => ticks.findLast(({ tick }) => tick.checkpoint !== undefined && tick.checkpoint.runMs <= tick.usage.runMs)
+/** Its time up to the checkpoint; neither the start nor output, which are paid once, to who ends the work. */
+const priceOfKept = ({ terms }: Receipt, { tick }: SealedTick): bigint => sumOf({ ...terms, prices: { ...terms.prices, start: '0' } }, { runMs: tick.checkpoint?.runMs ?? 0, outBytes: 0 })
+
+function sumOf(terms: Receipt['terms'], usage: { readonly runMs: number; readonly outBytes: number }): bigint {
   const gib = BigInt(GIB), msPerHour = 3_600_000n, millisPerCore = 1000n
   const { resources, prices } = terms
   const ms = BigInt(usage.runMs)

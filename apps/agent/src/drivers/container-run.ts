@@ -151,7 +151,7 @@ export async function runContainer({ container, stream, limits, disk, stdin, cle
   const exit = finish()
 
   return {
-    stdout, stderr, exit,
+    stdout, stderr, exit, ...(disk.dir === undefined ? {} : { dir: disk.dir }),
     async stats() { if (!ended) await look(); return usage() },
     async pause() {
       if (ended || paused) return

@@ -11,6 +11,8 @@ export type ProbeReport = {
   readonly limits: Readonly<Record<LimitName, Proof>>; readonly runtimes: readonly Runtime[]
   /** It can join a sandbox to the network of a gang: one was given an interface. */
   readonly gang?: boolean
+  /** It can take a program's memory and restore it: who can restore what, see Checkpoint.maker. */
+  readonly memory?: string
 }
 export type SandboxLimits = {
   readonly cpuMillis: number; readonly memoryBytes: number; readonly pids: number; readonly diskBytes: number
@@ -54,6 +56,8 @@ export type Checkpoint = { readonly driver: DriverId; /** Only the same can rest
 export interface Sandbox {
   readonly stdout: Readable
   readonly stderr: Readable
+  /** Where its files are while it runs, as its program may have left them; absent: in the work directory. */
+  readonly dir?: string
   stats(): Promise<SandboxUsage>
   pause(): Promise<void>
   resume(): Promise<void>

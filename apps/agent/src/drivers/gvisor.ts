@@ -141,13 +141,13 @@ export async function createGvisorDriver({ scratch, stages, rootfs, runsc = inPa
         if (ended) throw new Error('its memory could not be taken: it has ended')
         await sandbox.resume() // what stands still cannot be asked
         // Inside, runsc ends as soon as the sentry does, and everything in its pid namespace with it: also the one that says whether all was written. It sleeps meanwhile.
-        const inner = childrenOf(launched)
+        const inner = childrenOf(launched), fresh = join(dir, 'taken') // not where it may have come from itself
         signal(inner, 'SIGSTOP')
         const at = (name: string): string => `/proc/${launched}/ns/${name}`
         const says = await done(nsenter, [`--user=${at('user')}`, `--net=${at('net')}`, `--mount=${at('mnt')}`, `--pid=${at('pid_for_children')}`, '--setuid=0', '--setgid=0',
-          runsc, ...walls, `--root=${join(dir, 'state')}`, 'checkpoint', `--image-path=${image}`, id])
+          runsc, ...walls, `--root=${join(dir, 'state')}`, 'checkpoint', `--image-path=${fresh}`, id])
         const taken = join(runs, `${id}-image`)
-        if (says === null) renameSync(image, taken)
+        if (says === null) renameSync(fresh, taken)
         // A sentry that cannot save ends the job as if it had returned 0.
         else lost = { cause: 'driver', detail: `its memory could not be taken: ${says}` }
         signal(inner, 'SIGCONT')
@@ -198,7 +198,7 @@ export async function createGvisorDriver({ scratch, stages, rootfs, runsc = inPa
         if (report.usable) break
       }
       rmSync(place, { recursive: true, force: true })
-      return report as ProbeReport
+      return { ...report as ProbeReport, ...(report?.usable && nsenter !== null ? { memory: maker() } : {}) }
     },
   }
   return driver

@@ -15,7 +15,7 @@ import type { Cgroup } from './cgroup.ts'
 import type { ExitCause, ExitReport, Sandbox, SandboxLimits, SandboxUsage } from './driver.ts'
 
 /** Where a job's files are, and how much of the disk they take. */
-export type Disk = { /** Its limit is kept by a file system, so nobody needs to watch. */ readonly limited: boolean; used(): number | Promise<number> }
+export type Disk = { /** Its limit is kept by a file system, so nobody needs to watch. */ readonly limited: boolean; readonly dir?: string; used(): number | Promise<number> }
 export type End = { readonly code: number | null; readonly signal: NodeJS.Signals | null; /** What the launcher said on its descriptor. */ readonly status: string; readonly stderrHead: string; readonly stderrTail: string }
 export type Verdict = { readonly cause: ExitCause; readonly code?: number | null; readonly detail?: string }
 export type Launch = {
@@ -184,7 +184,7 @@ export function supervise(launch: Launch): Sandbox {
   }
 
   return {
-    stdout, stderr, exit,
+    stdout, stderr, exit, ...(disk.dir === undefined ? {} : { dir: disk.dir }),
     async stats() { if (!ended) await look(); return usage() },
     async pause() {
       if (ended) return

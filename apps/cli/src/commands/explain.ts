@@ -14,9 +14,9 @@ async function explain(context: Context, id: string): Promise<void> {
   if (context.flags.json || context.flags.jsonLines) return context.showThing(found, [])
   const { bold, dim } = context.colours
   const lines = [bold(clean(found.summary))]
-  for (const { attempt, nodeName, decision } of found.placed) {
+  for (const { attempt, nodeName, decision, resumes } of found.placed) {
     const refused = Object.entries(decision.refused).map(([reason, count]) => `${count} × ${reason.replaceAll('_', ' ')}`).join(', ')
-    lines.push('', `${clean(nodeName)} ${dim(attempt)}`,
+    lines.push('', `${clean(nodeName)} ${dim(attempt)}`, ...(resumes ? [`  went on from checkpoint ${resumes.number} of ${resumes.attempt}`] : []),
       `  expected cost ${creditsOf(decision.terms.total)}: price ${amountOf(decision.terms.price)}, risk ${amountOf(decision.terms.risk)}, load ${amountOf(decision.terms.load)}${decision.terms.fragmentation === undefined ? '' : `, idle GPUs made unusable ${amountOf(decision.terms.fragmentation)}`}`,
       `  ${decision.candidates} node${decision.candidates === 1 ? '' : 's'} could take it${decision.runnerUp ? `; the next best at ${creditsOf(decision.runnerUp.total)}` : ''}${refused ? `; refused: ${refused}` : ''}`)
   }

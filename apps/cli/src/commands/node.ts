@@ -16,6 +16,7 @@ export function define(command: Command, withContext: WithContext): void {
   const sub = (name: string, summary: string): Command => command.command(name).summary(summary).description(summary).argument('<node>', 'its name or id')
   sub('show', 'what it has, and what it did').action(withContext(async (context: Context, name: string) => { const client = await context.client(); return show(context, await findNode(client, name)) }))
   sub('pause', 'no new work; what runs goes on').action(withContext(async (context: Context, name: string) => { const client = await context.client(); return show(context, await client.api.pauseNode({ params: { node: (await findNode(client, name)).id } })) }))
+  sub('drain', 'no new work; what can be moved goes elsewhere, the rest runs to its end').action(withContext(async (context: Context, name: string) => { const client = await context.client(); return show(context, await client.api.drainNode({ params: { node: (await findNode(client, name)).id } })) }))
   sub('resume', 'take work again').action(withContext(async (context: Context, name: string) => { const client = await context.client(); return show(context, await client.api.resumeNode({ params: { node: (await findNode(client, name)).id } })) }))
   sub('explain', 'why it was not chosen in the last 100 placements').action(withContext(explain))
   addPriceOptions(sub('price', 'set prices, in credits; those not named stay')).action(withContext(price))

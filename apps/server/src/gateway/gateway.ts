@@ -5,8 +5,8 @@ import { WebSocketServer } from 'ws'
 import type { RawData, WebSocket } from 'ws'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { AGENT_FRAME_BYTES_MAX, FromAgent, Hello, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN, canonical, helloText, isRefusal, merkleRoot, refuse, sealText } from '@lumaris/protocol'
-import type { FromAgent as Message, HandshakeToAgent, NodeId, Refusal, RefusalCode, ToAgent } from '@lumaris/protocol'
+import { AGENT_FRAME_BYTES_MAX, CHECKPOINT_MANIFEST_BYTES_MAX, CheckpointManifest, FromAgent, Hello, MemoryManifest, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN, canonical, helloText, isRefusal, memoryText, merkleRoot, refuse, sealText } from '@lumaris/protocol'
+import type { AttemptId, FromAgent as Message, HandshakeToAgent, NodeId, Refusal, RefusalCode, Saved, ToAgent } from '@lumaris/protocol'
 import { createLink } from '@lumaris/link'
 import type { Link } from '@lumaris/link'
 import type { Effect } from '@lumaris/domain'
@@ -143,12 +143,23 @@ export function createGateway(app: App): Gateway {
         if (app.hash(canonical(message.tick)) !== message.hash) return Promise.reject(new Error('a tick does not have its hash'))
         return app.engine.act({ kind: 'tick', node, session, tick: message.tick, hash: message.hash })
       }
+      case 'checkpoint': return takeCheckpoint(peer, message)
+      case 'checkpoint_failed': app.log.info({ node, attempt: message.attempt_id, detail: message.detail }, 'an attempt could not leave its node'); return app.engine.act({ kind: 'moveFailed', node, session, message })
       case 'job_status': return takeStatus(peer, message)
       case 'seal': return takeSeal(peer, message)
       case 'log': return takeLog(peer, message)
       case 'bye': app.log.info({ node, reason: message.reason }, 'agent says bye'); return Promise.resolve()
       case 'pause': return Promise.resolve() // said with every heartbeat, in its status
     }
+  }
+
+  /** Counts only when every file of it is here; else it is a tick like others. */
+  async function takeCheckpoint(peer: Peer, message: Extract<Message, { type: 'checkpoint' }>): Promise<unknown> {
+    const { node, session } = peer, { tick, hash } = message
+    if (app.hash(canonical(tick)) !== hash) throw new Error('a checkpoint does not have the hash of its tick')
+    const looked = tick.checkpoint ? isStored(app, peer, message.attempt_id, tick.checkpoint) : Promise.resolve(false)
+    peer.before = looked.then(() => { peer.before = null })
+    return (await looked) ? app.engine.act({ kind: 'checkpoint', node, session, message }) : app.engine.act({ kind: 'tick', node, session, tick, hash })
   }
 
   function takeStatus(peer: Peer, message: Extract<Message, { type: 'job_status' }>): Promise<unknown> {
@@ -227,6 +238,28 @@ export function createGateway(app: App): Gateway {
   }
 }
 
+/** A list that can be read, and each of its files in its full size; of a memory, signed by the node that says it. */
+async function isStored(app: App, { node, publicKey }: Pick<Peer, 'node' | 'publicKey'>, attempt: AttemptId, { kind, manifest, manifestSize, size }: Saved): Promise<boolean> {
+  const blob = await app.blobs.stat(manifest)
+  if (blob?.size !== manifestSize || blob.size > CHECKPOINT_MANIFEST_BYTES_MAX) return false
+  const chunks: Buffer[] = []
+  for await (const chunk of app.blobs.read(manifest)) chunks.push(chunk as Buffer)
+  let said: unknown
+  try { said = JSON.parse(Buffer.concat(chunks).toString()) } catch { return false /* it is no list */ }
+  let files: readonly { readonly blob: string; readonly size: number }[]
+  if (kind === 'memory') {
+    const list = MemoryManifest.safeParse(said)
+    if (!list.success || list.data.attempt !== attempt || list.data.node !== node || !verifyText(publicKey, memoryText(list.data), list.data.signature)) return false
+    files = list.data.chunks
+  } else {
+    const list = CheckpointManifest.safeParse(said)
+    if (!list.success) return false
+    files = list.data.files
+  }
+  if (files.reduce((sum, file) => sum + file.size, 0) !== size) return false
+  for (const file of files) if ((await app.blobs.stat(file.blob))?.size !== file.size) return false
+  return true
+}
 async function allStored(app: App, blobs: readonly string[]): Promise<boolean> {
   for (const blob of new Set(blobs)) if (!(await app.blobs.stat(blob))) return false
   return true

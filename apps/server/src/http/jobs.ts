@@ -13,7 +13,7 @@ import { lastEventId, sendEvents, wantsStream } from './sse.ts'
 import { followBuyer, followJob } from '../live/follow-job.ts'
 import { explain } from '../live/explain.ts'
 
-type Names = 'createQuote' | 'getQuote' | 'submitJob' | 'listJobs' | 'getJob' | 'cancelJob' | 'pauseJob' | 'resumeJob' | 'recordMerged' | 'listTasks' | 'listAttempts' | 'jobEvents' | 'myEvents' | 'getAttempt' | 'attemptLogs' | 'getReceipt' | 'getResults' | 'explainJob'
+type Names = 'createQuote' | 'getQuote' | 'submitJob' | 'listJobs' | 'getJob' | 'cancelJob' | 'pauseJob' | 'resumeJob' | 'moveJob' | 'recordMerged' | 'listTasks' | 'listAttempts' | 'jobEvents' | 'myEvents' | 'getAttempt' | 'attemptLogs' | 'getReceipt' | 'getResults' | 'explainJob'
 
 /** The job, if it is the caller's to see; else the same "not found" as for one that never was. */
 async function mine(app: App, who: Principal, id: JobId): Promise<JobRow | Refusal> {
@@ -99,6 +99,12 @@ export function jobHandlers(app: App): Pick<Handlers, Names> {
     },
     pauseJob: async ({ params, who }) => hold(app, who, params.job, true),
     resumeJob: async ({ params, who }) => hold(app, who, params.job, false),
+    moveJob: async ({ params, body, who }): Promise<Job | Refusal> => {
+      const job = await mine(app, who, params.job)
+      if (isRefusal(job)) return job
+      const answer = await app.engine.act({ kind: 'move', job: params.job, to: body.to ?? null, task: body.task ?? null })
+      return isRefusal(answer) ? answer : viewJob(answer)
+    },
     recordMerged: async ({ params, body, who }): Promise<Job | Refusal> => {
       const job = await mine(app, who, params.job)
       if (isRefusal(job)) return job

@@ -10,7 +10,7 @@ import { isAdmin, owns } from './policy.ts'
 import { explainNode } from '../live/explain.ts'
 import type { Principal } from './policy.ts'
 
-type Names = 'createEnrolment' | 'enrolNode' | 'listNodes' | 'getNode' | 'explainNode' | 'pauseNode' | 'resumeNode' | 'priceNode'
+type Names = 'createEnrolment' | 'enrolNode' | 'listNodes' | 'getNode' | 'explainNode' | 'pauseNode' | 'drainNode' | 'resumeNode' | 'priceNode'
 
 async function mine(app: App, who: Principal, id: NodeId): Promise<NodeRow | Refusal> {
   const node = await readNode(app.db, id)
@@ -50,6 +50,7 @@ export function nodeHandlers(app: App): Pick<Handlers, Names> {
       return isRefusal(row) ? row : explainNode(app, row)
     },
     pauseNode: ({ params, who }) => change(who, params.node, () => app.engine.act({ kind: 'will', node: params.node, will: 'paused' })),
+    drainNode: ({ params, who }) => change(who, params.node, () => app.engine.act({ kind: 'will', node: params.node, will: 'draining' })),
     resumeNode: ({ params, who }) => change(who, params.node, () => app.engine.act({ kind: 'will', node: params.node, will: 'open' })),
     priceNode: ({ params, body, who }) => change(who, params.node, () => app.engine.act({ kind: 'price', node: params.node, prices: body })),
   }

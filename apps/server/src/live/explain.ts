@@ -15,7 +15,7 @@ const SAYS: Record<NoReason, string> = {
   same_owner_as_copy: 'belongs to the owner of another copy', failed_here: 'failed this work before', kept_for_overdue: 'is kept for work that has waited longest',
   no_spot: 'takes no interruptible work', bid: 'asks more for interruptible work than the bid',
   deadline: 'is not expected to be done by the deadline', spread: 'is too near to another task of the job, which asks to be spread',
-  gang: 'cannot join the network of a gang', gang_room: 'has no room while the other ranks of the gang have',
+  gang: 'cannot join the network of a gang', gang_room: 'has no room while the other ranks of the gang have', moved_away: 'is not where it is being moved to',
 }
 
 /** Attempts told one by one; a job of thousands shows its first ones. */
@@ -24,9 +24,10 @@ const PLACED_MAX = 100
 export async function explain(app: App, job: JobRow): Promise<Explanation> {
   const { state } = app.engine
   const attempts = (await listAttempts(app.db, job.id, PLACED_MAX, undefined)).data
-  const placed = attempts.map((row: AttemptRow) => ({ attempt: row.id, node: row.node, nodeName: state.nodes.get(row.node)?.name ?? '', decision: row.decision }))
+  const placed = attempts.map((row: AttemptRow) => ({ attempt: row.id, node: row.node, nodeName: state.nodes.get(row.node)?.name ?? '', decision: row.decision, ...(row.resumes ? { resumes: { attempt: row.resumes.attempt, number: row.resumes.saved.number } } : {}) }))
+  const moved = attempts.filter((row) => row.cause === 'moved').length
   const waits = !isTerminal(job.state) && job.tasksTotal - job.tasksDone - job.tasksFailed - job.tasksRunning
-  if (!waits) return { job: job.id, state: job.state, placed, summary: summaryOf(job, placed.length) }
+  if (!waits) return { job: job.id, state: job.state, placed, summary: summaryOf(job, placed.length, moved) }
   if (job.paused) return { job: job.id, state: job.state, placed, summary: 'It is paused: nothing more of it starts until it is let go on.' }
   if (waitsForParents(job)) return { job: job.id, state: job.state, placed, summary: `It comes after ${job.parents?.left.length === 1 ? 'a job' : `${job.parents?.left.length} jobs`} that ${job.parents?.left.length === 1 ? 'has' : 'have'} not completed yet: ${job.parents?.left.slice(0, 10).join(', ')}.` }
   const live = state.jobs.get(job.id), waiting = live?.tasks.find((task) => task.slots.some((slot) => slot.state === 'pending'))
@@ -36,12 +37,12 @@ export async function explain(app: App, job: JobRow): Promise<Explanation> {
     change: steps.map(changeText).join(', and '), steps: [...steps], nodes: count, ...(startsInMs === null ? {} : { startsInMs }), likely: likely.toString(), attemptCap: attemptCap.toString(),
   }))
   const gang = live && job.spec.gang ? gangRoom(state, live, app.now()) : null
-  const summary = gang && state.nodes.size > 0 ? (gang.seats < gang.ranks ? `Its ${gang.ranks} ranks start together, and there are seats for ${gang.seats} of them now.` : 'There are seats for all its ranks: it is next in line.') : nodes.length === 0 && state.nodes.size > 0 ? 'It is next in line.' : state.nodes.size === 0 ? 'No node has joined this market yet.' : `None of ${state.nodes.size} nodes can take it now.`
+  const summary = gang && state.nodes.size > 0 ? (gang.seats < gang.ranks ? `Its ${gang.ranks} ranks start together, and there are seats for ${gang.seats} of them now.` : 'There are seats for all its ranks: it is next in line.') : live?.tasks.some((task) => task.slots.some((slot) => slot.state === 'pending' && (slot.move?.until ?? 0) > app.now())) ? 'It is being moved to another node.' : nodes.length === 0 && state.nodes.size > 0 ? 'It is next in line.' : state.nodes.size === 0 ? 'No node has joined this market yet.' : `None of ${state.nodes.size} nodes can take it now.`
   return { job: job.id, state: job.state, placed, summary, waiting: { tasks: waits, nodes: nodes.slice(0, 200), changes } }
 }
 
-function summaryOf(job: JobRow, attempts: number): string {
-  if (job.state === 'running') return `It runs; ${attempts} attempts so far.`
+function summaryOf(job: JobRow, attempts: number, moved: number): string {
+  if (job.state === 'running') return `It runs; ${attempts} attempts so far${moved > 0 ? `, of which ${moved} moved on to another node` : ''}.`
   return `It ended: ${job.state}${job.cause ? ` (${job.cause}${job.detail ? `: ${job.detail}` : ''})` : ''}, for ${formatCredits(job.cost)} of at most ${formatCredits(job.cap)} credits.`
 }
 

@@ -1,6 +1,6 @@
 // Changes → statements of one transaction: a dozen however many jobs it carries. Of several changes to one row only the last is written.
 import type { JobEvent } from '@lumaris/protocol'
-import { isLive, payerOf } from '@lumaris/domain'
+import { isLive, isPart, payerOf } from '@lumaris/domain'
 import type { AttemptRow, AvailabilityRows, Change, EnrolmentRow, EntryRow, JobRow, KeyRow, LessonRow, NodeRow, QuoteRow, ScheduleRow, SealRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
 import { pack } from '../database/database.ts'
 import type { Database, Statement } from '../database/database.ts'
@@ -73,8 +73,8 @@ const WRITES = {
   newJobs: inserts('jobs', [['id', 'text'], ['buyer', 'text'], ['state', 'text'], ['created_at', 'bigint'], ['ended_at', 'bigint'], ['cap', 'bigint'], ['cost', 'bigint'], ['version', 'bigint'], ['spec', 'text'], ['doc', 'text']]),
   jobs: updates('jobs', 1, [['id', 'text'], ['state', 'text'], ['ended_at', 'bigint'], ['cost', 'bigint'], ['version', 'bigint'], ['doc', 'text']]),
   tasks: inserts('tasks', [['job', 'text'], ['idx', 'bigint'], ['doc', 'text']], replacing('job, idx', ['doc'])),
-  attempts: inserts('attempts', [['id', 'text'], ['job', 'text'], ['task', 'bigint'], ['slot', 'bigint'], ['fence', 'bigint'], ['node', 'text'], ['seller', 'text'], ['state', 'text'], ['live', 'bigint'], ['billed', 'bigint'], ['fee', 'bigint'], ['ended_at', 'bigint'], ['tick_seq', 'bigint'], ['payer', 'text'], ['doc', 'text']],
-    replacing('id', ['state', 'live', 'billed', 'fee', 'ended_at', 'tick_seq', 'payer', 'doc'])),
+  attempts: inserts('attempts', [['id', 'text'], ['job', 'text'], ['task', 'bigint'], ['slot', 'bigint'], ['fence', 'bigint'], ['node', 'text'], ['seller', 'text'], ['state', 'text'], ['live', 'bigint'], ['billed', 'bigint'], ['fee', 'bigint'], ['ended_at', 'bigint'], ['tick_seq', 'bigint'], ['payer', 'text'], ['part', 'bigint'], ['doc', 'text']],
+    replacing('id', ['state', 'live', 'billed', 'fee', 'ended_at', 'tick_seq', 'payer', 'part', 'doc'])),
   nodes: inserts('nodes', [['id', 'text'], ['owner', 'text'], ['public_key', 'text'], ['session', 'bigint'], ['lease_gen', 'bigint'], ['doc', 'text']], replacing('id', ['owner', 'session', 'lease_gen', 'doc'])),
   lessons: inserts('lessons', [['id', 'text'], ['what', 'text'], ['doc', 'text']], replacing('id', ['doc'])),
   standing: inserts('standing', [['id', 'text'], ['buyer', 'text'], ['state', 'text'], ['doc', 'text']], replacing('id', ['state', 'doc'])),
@@ -112,7 +112,7 @@ export function statementsFor(changes: readonly Change[], dialect: Database['dia
   add('tasks', [...batch.tasks.values()].map((row) => [row.job, row.index, text(row)]))
   // Two passes: an attempt that ends must leave its slot before the next one takes it, or the index that allows one live attempt refuses.
   const attempts = [...batch.attempts.values()].map((row) => [
-    row.id, row.job, row.task, row.slot, row.fence, row.node, row.seller, row.state, isLive(row.state) ? 1 : 0, row.billed, row.fee, row.endedAt, row.tickSeq, payerOf(row), text(attemptDoc(row)),
+    row.id, row.job, row.task, row.slot, row.fence, row.node, row.seller, row.state, isLive(row.state) ? 1 : 0, row.billed, row.fee, row.endedAt, isPart(row) ? (row.saved?.tick ?? row.tickSeq) : row.tickSeq, payerOf(row), isPart(row) ? row.fence : 0, text(attemptDoc(row)),
   ])
   add('attempts', attempts.filter((row) => row[8] === 0))
   add('attempts', attempts.filter((row) => row[8] === 1))

@@ -22,7 +22,7 @@ export function needsOf(state: MarketState, commands: readonly Command[]): Needs
     } else if (command.kind === 'createSchedule') {
       if (command.key && !state.keys.has(command.key)) needs.keys.add(command.key)
       if (!state.accounts.has(account.available(command.buyer))) needs.accounts.add(account.available(command.buyer))
-    } else if (command.kind === 'cancel' || command.kind === 'pause' || command.kind === 'recordMerged') {
+    } else if (command.kind === 'cancel' || command.kind === 'pause' || command.kind === 'move' || command.kind === 'recordMerged') {
       if (!state.jobs.has(command.job)) needs.jobs.add(command.job)
     } else if (command.kind === 'topup') {
       const id = topupEntry(command)

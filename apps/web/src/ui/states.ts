@@ -28,14 +28,14 @@ export const NODE: Readonly<Record<NodeState, Look>> = {
   retired: look('Retired', 'gray', '⊘', 'It has left the market.'), banned: look('Banned', 'red', '⊘', 'It may not take work.'),
 }
 export const causeText = (cause: Cause): string => CAUSES[cause].says
-export const bearsText = (cause: Cause): string => (CAUSES[cause].bears === 'buyer' ? 'billed to the buyer' : CAUSES[cause].bears === 'seller' ? 'not billed: the seller bears it' : 'not billed: the market bears it')
+export const bearsText = (cause: Cause): string => (CAUSES[cause].bears === 'buyer' ? 'billed to the buyer' : `${CAUSES[cause].bears === 'seller' ? 'the seller bears it' : 'the market bears it'}: nothing is billed but what a checkpoint has kept`)
 
 /** Why nodes do not take a piece of work; said of several of them. */
 export const REASON: Readonly<Record<NoReason | 'dearer', string>> = {
   not_online: 'not online, or taking no work now', driver: 'none of the drivers asked for', level: 'isolation not strong enough', runtime: 'cannot run this runtime', cpu: 'too few cores', memory: 'too little memory',
   disk: 'too little disk', gpu: 'too few GPUs', cpu_busy: 'cores in use just now', memory_busy: 'memory in use just now', disk_busy: 'disk in use just now', gpu_busy: 'GPUs in use just now', gpu_model: 'another GPU model',
   gpu_memory: 'GPUs with too little memory', region: 'in another region', residency: 'where the data may not lie', trust: 'not enough shown to be trusted so far', label: 'without the labels asked for', price: 'could cost more than is allowed',
-  same_owner_as_copy: 'owned by the owner of another copy', failed_here: 'failed this work before', kept_for_overdue: 'kept for work that has waited longest', deadline: 'not expected to be done by the deadline', spread: 'too near to another part of the job', no_spot: 'no interruptible work taken', bid: 'asking more than the bid',
+  same_owner_as_copy: 'owned by the owner of another copy', failed_here: 'failed this work before', kept_for_overdue: 'kept for work that has waited longest', deadline: 'not expected to be done by the deadline', spread: 'too near to another part of the job', moved_away: 'not where it is being moved to', no_spot: 'no interruptible work taken', bid: 'asking more than the bid',
   gang: 'cannot join the network of a gang', gang_room: 'not room enough for all ranks at once',
   dearer: 'dearer than the node that was chosen',
 }

@@ -1,6 +1,6 @@
 // What an agent knows: its session, its leases, and every attempt it has taken and not yet been told to forget. Pure like the market's core,
 // so that both ends run in the simulator as they are.
-import type { AttemptId, Capacity, Cause, JobDispatch, JobStatusMessage, MeshOffer, MeshPeer, NodeId, ResultFile, ToAgent, FromAgent, Usage, Welcome } from '@lumaris/protocol'
+import type { AttemptId, Capacity, Cause, JobDispatch, JobStatusMessage, MeshOffer, MeshPeer, MemoryLock, NodeId, ResultFile, Saved, ToAgent, FromAgent, Usage, Welcome } from '@lumaris/protocol'
 import { NO_USAGE } from '@lumaris/protocol'
 
 import { ALL_GUARDS } from '../guards.ts'
@@ -24,13 +24,15 @@ export type Leaf = Extract<FromAgent, { type: 'seal' }>['leaves'][number]
 export type AgentAttempt = {
   order: JobDispatch; state: 'accepted' | 'running' | 'reported'
   usage: Usage; tickSeq: number; tickHash: string; lastTickAt: number
+  /** A checkpoint is being taken for its move. */
+  leaving?: boolean
   stopping: Cause | null; result: JobStatusMessage | null
   /** Of a rank of a gang that is ready: how the others reach it. */
   mesh: MeshOffer | null
   /** Ticks that the market has not surely heard: sent again before anything that follows them, or the chain would have a hole. */
   unheard: UnheardTick[]
 }
-export type UnheardTick = { readonly at: number; readonly message: Extract<FromAgent, { type: 'tick' }> }
+export type UnheardTick = { readonly at: number; readonly message: Extract<FromAgent, { type: 'tick' | 'checkpoint' }> }
 /** What survives a crash, in the order it was written. */
 export type JournalRecord =
   | { readonly type: 'accept'; readonly order: JobDispatch }
@@ -66,6 +68,10 @@ export type AgentInput =
   | { readonly kind: 'ready'; readonly attempt: AttemptId; readonly mesh: MeshOffer }
   | { readonly kind: 'started'; readonly attempt: AttemptId }
   | { readonly kind: 'usage'; readonly attempt: AttemptId; readonly usage: Usage }
+  /** A checkpoint of it is with the market. */
+  | { readonly kind: 'saved'; readonly attempt: AttemptId; readonly saved: Saved; /** With it the attempt leaves this node. */ readonly leaves?: boolean; readonly memory?: MemoryLock }
+  /** It was to be moved, and no checkpoint could be taken. */
+  | { readonly kind: 'stays'; readonly attempt: AttemptId; readonly says: string }
   | { readonly kind: 'ended'; readonly attempt: AttemptId; readonly end: SandboxEnd }
   | { readonly kind: 'pause'; readonly paused: boolean }
   /** The owner wants the machine back, all of it or what these take. */
@@ -81,6 +87,8 @@ export type AgentOutput =
   /** All ranks are ready: it begins, and these are the others. */
   | { readonly kind: 'join'; readonly attempt: AttemptId; readonly peers: readonly MeshPeer[] }
   | { readonly kind: 'kill'; readonly attempt: AttemptId; readonly cause: Cause }
+  /** Store a checkpoint of it, and let it go: `saved` or `stays` answers. */
+  | { readonly kind: 'leave'; readonly attempt: AttemptId; readonly what: Saved['kind'] }
   /** Remove all that is left of it: files, key, sandbox. */
   | { readonly kind: 'wipe'; readonly attempt: AttemptId }
   /** Sign the root over these leaves and send the seal. */

@@ -2,7 +2,7 @@
 //
 //   dispatch → admit? → journal → accepted → start → running → (ticks) → ended → journal → result → … → forget → wipe
 import { MIB, canonical, NO_USAGE } from '@lumaris/protocol'
-import type { AttemptId, AttemptOrder, AttemptReport, Cause, GangStart, JobDispatch, JobStatusMessage, MeshOffer, Tick, ToAgent, Usage } from '@lumaris/protocol'
+import type { AttemptId, AttemptOrder, AttemptReport, Cause, GangStart, JobDispatch, JobStatusMessage, MeshOffer, Saved, Tick, ToAgent, Usage } from '@lumaris/protocol'
 import type { AgentAttempt, AgentInput, AgentOutput, AgentState, SandboxEnd } from './state.ts'
 import { admit } from './admit.ts'
 
@@ -26,6 +26,8 @@ export function stepAgent(state: AgentState, input: AgentInput, ports: AgentPort
     case 'ready': onReady(step, input.attempt, input.mesh); break
     case 'started': onStarted(step, input.attempt); break
     case 'usage': onUsage(step, input.attempt, input.usage); break
+    case 'saved': onSaved(step, input); break
+    case 'stays': onStays(step, input.attempt, input.says); break
     case 'ended': onEnded(step, input.attempt, input.end); break
     case 'pause': state.paused = input.paused; if (state.connected) beat(step); break
     case 'reclaim': for (const id of input.attempts ?? running(state)) kill(step, id, 'seller_reclaimed'); break
@@ -67,6 +69,7 @@ function onMessage(step: Step, message: ToAgent): void {
     case 'job_dispatch': return onDispatch(step, message)
     case 'gang_start': return onGangStart(step, message)
     case 'cancel': return kill(step, message.attempt_id, message.reason)
+    case 'checkpoint': return leave(step, message.attempt_id, message.fence, message.kind)
     case 'forget': return forget(step, message.attempt_id)
     case 'drain': state.paused = message.draining; return
     case 'lease_renew': {
@@ -144,10 +147,35 @@ const grown = (a: Usage, b: Usage): Usage => ({
   diskBytes: Math.max(a.diskBytes, b.diskBytes), outBytes: Math.max(a.outBytes, b.outBytes),
 })
 
-function nextTick(step: Step, attempt: AgentAttempt, end: SandboxEnd | null): { tick: Tick; hash: string } {
+/** A tick of its own, at once: what it names is kept from now on. */
+function onSaved(step: Step, { attempt: id, saved, leaves, memory }: Extract<AgentInput, { kind: 'saved' }>): void {
+  const attempt = step.state.attempts.get(id)
+  if (attempt?.state !== 'running') return
+  attempt.usage = grown(attempt.usage, { ...attempt.usage, runMs: saved.runMs })
+  const { tick, hash } = nextTick(step, attempt, null, saved)
+  const message = { type: 'checkpoint', attempt_id: id, fence: attempt.order.fence, tick, hash: hash as Tick['prev'], ...(memory ? { memory } : {}) } as const
+  attempt.unheard.push({ at: step.now, message })
+  step.out.push({ kind: 'send', message })
+  if (leaves) kill(step, id, 'moved')
+}
+function onStays(step: Step, id: AttemptId, says: string): void {
+  const attempt = step.state.attempts.get(id)
+  if (!attempt?.leaving) return
+  attempt.leaving = false
+  if (attempt.state === 'running' && !attempt.stopping) step.out.push({ kind: 'send', message: { type: 'checkpoint_failed', attempt_id: id, fence: attempt.order.fence, detail: says.slice(0, 500) } })
+}
+/** Once at a time; the market says it with every heartbeat. */
+function leave(step: Step, id: AttemptId, fence: number, what: Saved['kind']): void {
+  const attempt = step.state.attempts.get(id)
+  if (attempt?.state !== 'running' || attempt.stopping || attempt.leaving || attempt.order.fence !== fence) return
+  attempt.leaving = true
+  step.out.push({ kind: 'leave', attempt: id, what })
+}
+
+function nextTick(step: Step, attempt: AgentAttempt, end: SandboxEnd | null, saved?: Saved): { tick: Tick; hash: string } {
   const tick: Tick = {
     attempt: attempt.order.attempt_id, seq: attempt.tickSeq + 1, prev: attempt.tickHash as Tick['prev'], at: step.wall, usage: attempt.usage, final: end !== null,
-    ...(end ? { exitCode: end.exitCode } : {}), ...(end?.resultDigest ? { resultDigest: end.resultDigest as NonNullable<Tick['resultDigest']> } : {}),
+    ...(end ? { exitCode: end.exitCode } : {}), ...(saved ? { checkpoint: saved } : {}), ...(end?.resultDigest ? { resultDigest: end.resultDigest as NonNullable<Tick['resultDigest']> } : {}),
   }
   const hash = step.hash(canonical(tick))
   attempt.tickSeq = tick.seq

@@ -5,6 +5,7 @@ import type { JobDispatch, Terms } from '@lumaris/protocol'
 import type { AttemptRow, JobRow } from '../rows.ts'
 import { liveJob, tell } from '../turn.ts'
 import type { Turn } from '../turn.ts'
+import { restCap, restOf } from '../job/kept.ts'
 import { invariant } from '../invariant.ts'
 
 /** What buyer and seller agree on when an attempt is offered; its hash starts the chain of ticks. */
@@ -12,12 +13,12 @@ export function termsOf(job: JobRow, attempt: AttemptRow): Terms {
   const task = taskId(job.id, attempt.task)
   return {
     attempt: attempt.id, job: job.id, task, slot: slotId(task, attempt.slot), fence: attempt.fence, node: attempt.node, driver: attempt.driver, level: attempt.level,
-    resources: job.spec.resources, prices: attempt.prices, attemptCap: job.attemptCap.toString(),
+    resources: job.spec.resources, prices: attempt.prices, attemptCap: restCap(job.attemptCap, attempt.resumes).toString(),
   }
 }
 
 export function dispatchOf(job: JobRow, attempt: AttemptRow): JobDispatch {
-  const { spec } = job
+  const { spec } = job, { resumes } = attempt
   const task = spec.tasks[attempt.task]
   invariant(task, `job ${job.id} has no task ${attempt.task}`)
   const terms = termsOf(job, attempt)
@@ -30,11 +31,12 @@ export function dispatchOf(job: JobRow, attempt: AttemptRow): JobDispatch {
       ...spec.env, ...task.env, LUMARIS_JOB: job.id, LUMARIS_ATTEMPT: attempt.id, LUMARIS_TASK: String(attempt.task), LUMARIS_TASKS: String(job.tasksTotal),
       // Work with effects outside can pass this on: whoever receives it refuses a smaller one.
       LUMARIS_FENCE: String(attempt.fence),
-      ...(spec.gang ? gangEnvOf(attempt.task, job.tasksTotal) : {}),
+      ...(spec.gang ? gangEnvOf(attempt.task, job.tasksTotal) : {}), ...(spec.checkpoint || resumes ? { LUMARIS_CHECKPOINT: String(resumes?.saved.number ?? 0) } : {}),
     },
-    inputs: [...spec.inputs, ...(job.parents?.files ?? []), ...(task.inputs ?? [])], outputs: spec.outputs, ...(spec.stdout === undefined ? {} : { stdout: spec.stdout }), resources: spec.resources, limits: spec.limits, prices: attempt.prices,
-    attempt_cap: job.attemptCap.toString(), disconnect: spec.disconnect, terms,
+    inputs: [...spec.inputs, ...(job.parents?.files ?? []), ...(task.inputs ?? [])], outputs: spec.outputs, ...(spec.stdout === undefined ? {} : { stdout: spec.stdout }), resources: spec.resources, limits: restOf(spec, resumes).limits, prices: attempt.prices,
+    attempt_cap: terms.attemptCap, disconnect: spec.disconnect, terms,
     ...(spec.gang ? { gang: { rank: attempt.task, size: job.tasksTotal } } : {}),
+    ...(spec.checkpoint ? { checkpoint: spec.checkpoint } : {}), ...(resumes ? { resume: { ...resumes.saved, ...(resumes.memory ? { memory: { ...resumes.memory, attempt: resumes.attempt } } : {}) } } : {}),
   }
 }
 /** What torchrun and its like look for, and the addresses of all ranks in their order. */

@@ -5,6 +5,7 @@ import type { Turn } from '../turn.ts'
 import { setLink } from '../state.ts'
 import { attemptsOn, reconcile } from './hello.ts'
 import { startGang } from '../job/finish.ts'
+import { tellToLeave } from '../job/move-job.ts'
 import { dispatch } from './dispatch.ts'
 import { sawNode } from './profile/presence.ts'
 
@@ -37,6 +38,7 @@ export function heartbeat(turn: Turn, command: HeartbeatCommand): void {
     // Said again with every heartbeat until it has stopped: the first word may have been lost with a commit.
     if (attempt.state === 'accepted' && attempt.mesh) startGang(turn, attempt.job, attempt.id)
     if (attempt.state === 'running' && turn.state.jobs.get(attempt.job)?.row.cancelling) tell(turn, node.id, attempt.session, { type: 'cancel', attempt_id: attempt.id, reason: 'buyer_cancelled' })
+    else if (attempt.state === 'running') tellToLeave(turn, attempt)
   }
   for (const order of orders) if (order.action === 'stop') tell(turn, node.id, node.session, { type: 'cancel', attempt_id: order.attempt_id, reason: 'seller_offline' })
   tell(turn, node.id, node.session, { type: 'lease_renew', session: node.session, heartbeat: message.heartbeat, lease_gen: node.leaseGen, orders })

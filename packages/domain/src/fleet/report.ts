@@ -7,12 +7,13 @@ import { emit, liveAttempt, liveJob, putAttempt, record, tell } from '../turn.ts
 import type { Turn } from '../turn.ts'
 import { ATTEMPT, isLive, next } from '../job/lifecycle.ts'
 import { endAttempt, reportAttempt, startGang } from '../job/finish.ts'
+import { hasLeft } from '../job/move-job.ts'
 
 export type StatusCommand = { readonly kind: 'status'; readonly node: NodeId; readonly session: number; readonly message: JobStatusMessage }
 export type TickCommand = { readonly kind: 'tick'; readonly node: NodeId; readonly session: number; readonly tick: Tick; readonly hash: string }
 
 /** The attempt, if this node may still speak for it. */
-function speaksFor(turn: Turn, node: NodeId, session: number, id: AttemptId, fence: number): AttemptRow | null {
+export function speaksFor(turn: Turn, node: NodeId, session: number, id: AttemptId, fence: number): AttemptRow | null {
   const attempt = turn.state.attempts.get(id)
   if (!attempt || attempt.node !== node) return null
   if (turn.state.guards.sessionBound && attempt.session !== session) return null
@@ -49,7 +50,7 @@ function ready(turn: Turn, attempt: AttemptRow, mesh: MeshOffer | undefined): vo
   putAttempt(turn, { ...row, mesh })
   startGang(turn, row.job)
 }
-function running(turn: Turn, attempt: AttemptRow): void {
+export function running(turn: Turn, attempt: AttemptRow): void {
   accepted(turn, attempt)
   const row = liveAttempt(turn, attempt.id)
   if (row.state !== 'accepted') return
@@ -80,7 +81,7 @@ function over(turn: Turn, attempt: AttemptRow, message: JobStatusMessage): void 
   const row = liveAttempt(turn, attempt.id)
   const job = liveJob(turn, row.job).row
   const said: Cause = message.cause ?? (message.status === 'succeeded' ? 'succeeded' : 'driver_failed')
-  const cause: Cause = NODE_MAY_SAY.has(said) || (said === 'preempted' && row.displaced !== undefined) || (said === 'buyer_cancelled' && (job.cancelling || liveJob(turn, row.job).tasks[row.task]?.state !== 'running')) ? said : 'driver_failed'
+  const cause: Cause = NODE_MAY_SAY.has(said) || (said === 'preempted' && row.displaced !== undefined) || (said === 'moved' && hasLeft(row)) || (said === 'buyer_cancelled' && (job.cancelling || liveJob(turn, row.job).tasks[row.task]?.state !== 'running')) ? said : 'driver_failed'
   // What the buyer's program did, well or ill, is a result, and is verified like one; everything else ends the attempt without one.
   const isResult = cause === 'succeeded' || cause === 'buyer_exit' || cause === 'buyer_limit'
   if (!isResult || job.cancelling || !message.final) {
@@ -118,7 +119,7 @@ export function tick(turn: Turn, command: TickCommand): void {
 }
 
 /** Appends a tick to the attempt's chain, or says why it does not belong there. Totals only grow, and not faster than time. */
-function followTick(turn: Turn, attempt: AttemptRow, tick: Tick, hash: string): string | null {
+export function followTick(turn: Turn, attempt: AttemptRow, tick: Tick, hash: string): string | null {
   if (tick.seq <= attempt.tickSeq) return null // a repeated one
   if (tick.attempt !== attempt.id || tick.seq !== attempt.tickSeq + 1 || tick.prev !== attempt.tickHash) return 'the metering chain is broken'
   const { usage } = attempt

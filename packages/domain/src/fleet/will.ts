@@ -1,6 +1,7 @@
 // What a seller decides about a node: take work or not, and for how much.
 import type { NodeId, PriceSheet, Refusal } from '@lumaris/protocol'
 import type { NodeRow, Will } from '../rows.ts'
+import { moveAway } from '../job/move-job.ts'
 import { putNode, refused } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 
@@ -8,7 +9,7 @@ const MAY: Readonly<Record<Will, readonly Will[]>> = {
   open: ['open', 'paused', 'draining', 'retired', 'banned'], paused: ['paused', 'open', 'draining', 'retired', 'banned'], draining: ['draining', 'open', 'paused', 'retired', 'banned'],
   retired: [], banned: ['open'],
 }
-export type WillCommand = { readonly kind: 'will'; readonly node: NodeId; readonly will: 'open' | 'paused' }
+export type WillCommand = { readonly kind: 'will'; readonly node: NodeId; readonly will: 'open' | 'paused' | 'draining' }
 export type PriceCommand = { readonly kind: 'price'; readonly node: NodeId; readonly prices: PriceSheet }
 
 export function setWill(turn: Turn, command: WillCommand): NodeRow | Refusal {
@@ -16,7 +17,9 @@ export function setWill(turn: Turn, command: WillCommand): NodeRow | Refusal {
   if (!node) return refused('not_found')
   if (!MAY[node.will].includes(command.will) || node.will === 'banned') return refused('not_in_this_state', { state: node.will, possible: MAY[node.will] })
   if (node.will === command.will) return node
-  return putNode(turn, { ...node, will: command.will })
+  const row = putNode(turn, { ...node, will: command.will })
+  if (row.will === 'draining') moveAway(turn, row.id)
+  return row
 }
 
 /** For work from now on; what is offered or running keeps the prices it was agreed at. */

@@ -8,8 +8,9 @@ import type { Turn } from '../turn.ts'
 import { ATTEMPT, JOB, SLOT, holdsNode, isLive, isOpen, isTerminal, next } from './lifecycle.ts'
 import type { JobEventName } from './lifecycle.ts'
 import { moveTask } from './move.ts'
+import { moveOf } from './move-job.ts'
 import { backoffMs } from './retry.ts'
-import { settle } from '../billing/settle.ts'
+import { keptOf, settle, settleMemories, settleMemory, settlePart } from '../billing/settle.ts'
 import { payDisplaced, payerOf } from '../billing/pay-displaced.ts'
 import { refundRest } from '../ledger/hold.ts'
 import { agree, groupsOf } from '../assurance/agree.ts'
@@ -47,11 +48,13 @@ export function endAttempt(turn: Turn, id: AttemptId, cause: Cause, detail: stri
   const task = taskOf(turn, attempt), slot = slotOf(task, attempt.slot), job = liveJob(turn, attempt.job).row
   if (slot.attempt !== id) return
   if (CAUSES[cause].bears === 'buyer') {
+    settleMemory(turn, ended)
     settle(turn, ended)
     const paid = liveAttempt(turn, id).billed !== 0n
     putSlot(turn, task, attempt.slot, { ...slot, state: next(SLOT, slot.state, 'drop', id), paid })
     return cause === 'buyer_cancelled' || job.cancelling ? closeIfOver(turn, attempt.job) : failTask(turn, attempt.job, attempt.task, cause)
   }
+  settlePart(turn, ended)
   if (job.cancelling || isTerminal(job.state) || task.state !== 'running') {
     putSlot(turn, task, attempt.slot, { ...slot, state: next(SLOT, slot.state, 'drop', id) })
     return closeIfOver(turn, attempt.job)
@@ -87,7 +90,7 @@ const exclusiveWaitMs = (turn: Turn): number => 2 * turn.state.settings.lostMs
 
 function retrySlot(turn: Turn, ended: AttemptRow, task: TaskRow, slot: SlotRow, job: JobRow, stopped: boolean): void {
   // A refused offer cost nobody anything and is no failure of the task; it still waits, so that two nodes cannot refuse it in a tight loop.
-  const counts = ended.cause !== 'seller_refused' && ended.cause !== 'preempted' && ended.cause !== 'peer_lost' && ended.cause !== 'platform_fault'
+  const counts = ended.cause !== 'seller_refused' && ended.cause !== 'moved' && ended.cause !== 'preempted' && ended.cause !== 'peer_lost' && ended.cause !== 'platform_fault'
   const retries = task.retries + (counts ? 1 : 0)
   // A rank that lost another one waits with it: whether there is another try is decided for the one that was lost.
   if (retries > job.spec.limits.retries || (turn.now >= (job.spec.deadline ?? Infinity) && ended.cause !== 'peer_lost')) {
@@ -97,9 +100,10 @@ function retrySlot(turn: Turn, ended: AttemptRow, task: TaskRow, slot: SlotRow, 
   }
   const failedOn = CAUSES[ended.cause ?? 'platform_fault'].bears === 'seller' ? [...slot.failedOn.filter((node) => node !== ended.node), ended.node].slice(-8) : slot.failedOn
   const waits = job.spec.disconnect === 'exclusive' && !stopped ? exclusiveWaitMs(turn) : 0
-  const notBefore = turn.now + Math.max(waits, backoffMs(turn.state.settings, Math.max(1, retries)))
+  const notBefore = ended.cause === 'moved' && waits === 0 ? 0 : turn.now + Math.max(waits, backoffMs(turn.state.settings, Math.max(1, retries)))
+  const { kept: _before, ...bare } = slot, kept = keptOf(turn, job, slot, ended), move = moveOf(turn, ended, slot)
   const waiting = putTask(turn, {
-    ...task, retries, slots: task.slots.with(ended.slot, { ...slot, state: next(SLOT, slot.state, 'release', ended.id), attempt: null, notBefore, failedOn }),
+    ...task, retries, slots: task.slots.with(ended.slot, { ...bare, state: next(SLOT, slot.state, 'release', ended.id), attempt: null, notBefore, failedOn, ...(kept ? { kept } : {}), ...(move ? { move } : {}) }),
   })
   if (waiting.slots.every((other) => other.state === 'pending' || other.state === 'dropped')) {
     moveTask(turn, waiting, 'requeue')
@@ -114,6 +118,7 @@ export function reportAttempt(turn: Turn, attempt: AttemptRow): void {
   // The copies agreed without it while it was being stopped: it is paid for its time, and changes nothing.
   if (task.state !== 'running') return endAttempt(turn, attempt.id, 'buyer_cancelled')
   record(turn, attempt.job, { type: 'attempt', state: 'reported', attempt })
+  settleMemory(turn, attempt)
   if (attempt.displaced) closePayer(turn, attempt.displaced.by)
   judge(turn, putSlot(turn, task, attempt.slot, { ...slot, state: next(SLOT, slot.state, 'report', attempt.id) }))
 }
@@ -255,6 +260,7 @@ function closeIfOver(turn: Turn, id: JobId): void {
 }
 
 function closeJob(turn: Turn, id: JobId, event: JobEventName): void {
+  settleMemories(turn, liveJob(turn, id).attempts)
   const row = liveJob(turn, id).row
   const rest = row.cap - row.cost
   const done = event === 'complete'

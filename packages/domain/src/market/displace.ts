@@ -9,6 +9,7 @@ import { liveAttempt, putAttempt } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 import { hourlyOf, priceOf } from '../billing/price.ts'
 import { stopAttempt } from '../job/finish.ts'
+import { restCap, restMs } from '../job/kept.ts'
 import { holdsNode } from '../job/lifecycle.ts'
 import { look } from './candidates.ts'
 import type { Claims } from './claims.ts'
@@ -95,7 +96,7 @@ function holderOf(state: MarketState, row: AttemptRow, now: Instant): Holder {
   const job = (state.jobs.get(row.job) as { row: JobRow; attempts: AttemptRow[] })
   const { spec } = job.row, since = row.startedAt ?? row.offeredAt
   return {
-    attempt: row.id, holds: amountsOf(spec.resources), interruptible: spec.interruptible !== undefined && row.displaced === undefined, safeUntil: since + state.settings.sliceMs, unsavedMs: Math.max(0, now - since), saveMs: null, restartMs: 0,
+    attempt: row.id, holds: amountsOf(spec.resources), interruptible: spec.interruptible !== undefined && row.displaced === undefined, safeUntil: since + state.settings.sliceMs, unsavedMs: Math.max(0, now - (row.saved?.at ?? since)), saveMs: null, restartMs: 0,
     endsInMs: null, microsPerHour: Number(hourlyOf(row.prices, spec.resources)),
     evictions: job.attempts.filter((other) => other.task === row.task && other.slot === row.slot && other.cause === 'preempted').length,
   }
@@ -104,8 +105,9 @@ function holderOf(state: MarketState, row: AttemptRow, now: Instant): Holder {
 function mostOf(state: MarketState, row: AttemptRow, now: Instant): Micros {
   const { spec, attemptCap } = (state.jobs.get(row.job) as { row: JobRow }).row
   if (row.startedAt === null) return 0n
-  const runMs = Math.min(now + state.settings.cancelMs - row.startedAt, spec.limits.runMs)
+  const runMs = Math.min(now + state.settings.cancelMs - row.startedAt, restMs(spec, row.resumes))
   const most = priceOf(row.prices, spec.resources, { runMs: Math.max(0, runMs), outBytes: Math.min(row.usage.outBytes, spec.resources.diskBytes) })
-  return most < attemptCap ? most : attemptCap
+  const cap = restCap(attemptCap, row.resumes)
+  return most < cap ? most : cap
 }
 const amountsOf = ({ cpuMillis, memoryBytes, diskBytes, gpus }: Capacity): Capacity => ({ cpuMillis, memoryBytes, diskBytes, gpus })

@@ -17,9 +17,10 @@ export const strength = (level: DriverOffer['level']): number => LEVELS.indexOf(
 export function pickDriver(node: NodeRow, need: Requirement): DriverOffer | NoReason {
   let best: DriverOffer | undefined
   let reason: NoReason = 'driver'
-  const { placement, runtime } = need.spec
+  const { placement, runtime } = need.spec, memory = need.kept?.memory
   for (const driver of node.drivers) {
     if (placement.drivers && !placement.drivers.includes(driver.id)) continue
+    if (memory && (driver.id !== memory.driver || driver.memory !== memory.maker)) continue
     if (!driver.runtimes.includes(runtime)) { if (reason === 'driver') reason = 'runtime'; continue }
     if (need.spec.gang && driver.gang !== true) { reason = 'gang'; continue }
     if (strength(driver.level) < strength(placement.minLevel)) { reason = 'level'; continue }
@@ -132,6 +133,7 @@ export function personalReason(state: MarketState, node: NodeRow, need: Requirem
   if (minTrust && !isTrusted(state, node, minTrust, now)) return 'trust'
   if (need.spec.assurance && !mayServe(recordOf(state, node.owner), need.spec.assurance)) return 'trust'
   if (state.guards.distinctOwners && need.owners.includes(node.owner)) return 'same_owner_as_copy'
+  if (need.move && now < need.move.until && (node.id === need.move.from || (need.move.to !== null && node.id !== need.move.to))) return 'moved_away'
   if (need.near?.some((other) => isNear(node, other, need.spec.placement.spread))) return 'spread'
   return isLate(state, node, need, now) ? 'deadline' : null
 }

@@ -26,7 +26,7 @@ export function offer(turn: Turn, { job, task, need }: Wanted, slotIndex: number
       terms: wireScore(choice.score), completes: Math.round(choice.score.completes * 1000) / 1000, candidates: choice.candidates, refused: choice.refused,
       ...(choice.runnerUp ? { runnerUp: { node: choice.runnerUp.node, total: String(choice.runnerUp.score.total) } } : {}),
     },
-    evidence: null,
+    evidence: null, ...(slot.kept ? { resumes: slot.kept } : {}),
   }
   turn.state.demand.saw(job.spec.resources)
   const terms = termsOf(job, bare)

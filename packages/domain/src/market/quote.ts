@@ -88,6 +88,10 @@ export function contradiction(spec: JobSpec, now: Instant): Refusal | null {
     const wrong = gangConflict(spec)
     if (wrong) return refused('impossible_request', { reason: wrong })
   }
+  if (spec.checkpoint) {
+    if (spec.copies > 1 || spec.assurance) return refused('impossible_request', { reason: 'copies are compared because they are independent, and one that goes on from a checkpoint of somebody else is not: leave out checkpoint, or copies and assurance' })
+    if (spec.stdout !== undefined) return refused('impossible_request', { reason: 'what was printed before an interruption would be missing from the file that standard output becomes: with checkpoint leave out stdout, and write to a file that is among its paths' })
+  }
   const torn = (placement.where ?? []).find((term) => term.op === 'absent' && (placement.labels[term.label] !== undefined || placement.where?.some((other) => other.label === term.label && other.op !== 'absent' && other.op !== 'not_in')))
   if (torn) return refused('impossible_request', { reason: `the label ${torn.label} is asked for, and asked to be absent` })
   return null

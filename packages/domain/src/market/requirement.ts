@@ -1,6 +1,7 @@
 // What a slot needs, as a key: slots with the same key fit on the same nodes at the same price, so one answer serves them all.
 import type { FallbackStep, JobId, JobSpec, NodeId, UserId } from '@lumaris/protocol'
-import type { JobRow, NodeRow, SlotRow, TaskRow } from '../rows.ts'
+import { restCap, restOf } from '../job/kept.ts'
+import type { JobRow, KeptRow, MoveRow, NodeRow, SlotRow, TaskRow } from '../rows.ts'
 
 const NONE: readonly NodeId[] = []
 
@@ -35,7 +36,7 @@ export function classKeyOf(job: JobRow, task: TaskRow, slot: number): string {
   const spec = wishesOf(job)
   const row = task.slots[slot] as SlotRow
   // A slot with copies (but the first, where the market chooses them), or one that failed somewhere, has wishes of its own: it stands alone, so that its "no" puts nobody else to sleep.
-  const own = spec.copies > 1 || asksProven(spec) || slot > 0 || task.slots.length > 1 || row.failedOn.length > 0 ? `|${job.id}.${task.index}` : ''
+  const own = spec.copies > 1 || asksProven(spec) || slot > 0 || task.slots.length > 1 || row.failedOn.length > 0 || row.kept || row.move ? `|${job.id}.${task.index}` : ''
   // A gang asks for all its ranks at once. What is spread looks at where its own job runs; and one that is late for its own deadline must not put others to sleep.
   const alone = spec.placement.spread === undefined ? '' : `|${job.id}`
   return `${spec.runtime}|${textOf(spec.resources)}|${textOf(spec.placement)}|${job.attemptCap}|${spec.limits.runMs}|${spec.expectedMs ?? ''}|${spec.deadline ?? ''}${spec.assurance ? `|${spec.assurance}` : ''}${spec.interruptible ? `|bid ${spec.interruptible.bidHour ?? ''}` : ''}${spec.gang ? `|gang ${job.id}` : ''}${alone}${own}`
@@ -54,8 +55,11 @@ export type Requirement = {
   readonly drawn?: (owner: UserId) => boolean
   /** Where other tasks of the job run, when it asks to be spread. */
   readonly near?: readonly NodeRow[]
+  /** It goes on from a checkpoint: what is left of its time and cap is its own. */
+  readonly kept?: KeptRow
+  readonly move?: MoveRow
 }
 export const requirementOf = (job: JobRow, slot: SlotRow | undefined, owners: readonly UserId[], near: readonly NodeRow[] = []): Requirement =>
-  ({ spec: wishesOf(job), attemptCap: job.attemptCap, job: job.id, avoid: slot?.failedOn ?? NONE, owners, ...(near.length > 0 ? { near } : {}) })
+  ({ spec: restOf(wishesOf(job), slot?.kept), attemptCap: restCap(job.attemptCap, slot?.kept), ...(slot?.kept ? { kept: slot.kept } : {}), ...(slot?.move ? { move: slot.move } : {}), job: job.id, avoid: slot?.failedOn ?? NONE, owners, ...(near.length > 0 ? { near } : {}) })
 /** Its answers follow from the class alone: what was asked for another slot of the class, a moment ago, holds for this one. */
-export const asksAsItsClass = (need: Requirement): boolean => need.spec.copies === 1 && !asksProven(need.spec) && need.owners.length === 0 && need.drawn === undefined && need.avoid.length === 0 && need.near === undefined && need.spec.deadline === undefined
+export const asksAsItsClass = (need: Requirement): boolean => need.spec.copies === 1 && !asksProven(need.spec) && need.owners.length === 0 && need.drawn === undefined && need.avoid.length === 0 && need.near === undefined && need.kept === undefined && need.move === undefined && need.spec.deadline === undefined

@@ -1,0 +1,90 @@
+// A running job goes to another node with what it has done: its node stores a checkpoint and ends the attempt, and the slot is placed again like any that
+// waits. There is no moment with two attempts: the second is made when the first has ended. Whatever dies on the way, the slot goes on from the newest
+// checkpoint that was stored, or from the start.
+import type { JobId, JobSpec, NodeId, Refusal } from '@lumaris/protocol'
+import type { AttemptRow, JobRow, NodeRow, SlotRow } from '../rows.ts'
+import { liveJob, putAttempt, record, refused, tell } from '../turn.ts'
+import type { Turn } from '../turn.ts'
+import { isTerminal } from './lifecycle.ts'
+import { speaksFor } from '../fleet/report.ts'
+import { busyReason, neverReason, worstCost } from '../market/filter.ts'
+import { requirementOf } from '../market/requirement.ts'
+import type { Requirement } from '../market/requirement.ts'
+import { neighbours } from '../market/wanted.ts'
+
+export type MoveCommand = { readonly kind: 'move'; readonly job: JobId; readonly to: NodeId | null; readonly task: number | null }
+export type MoveFailedCommand = { readonly kind: 'moveFailed'; readonly node: NodeId; readonly session: number; readonly message: { readonly attempt_id: AttemptRow['id']; readonly fence: number; readonly detail: string } }
+
+/** So long the slot waits for the named node, and does not go back to the old one. Then anywhere is better than nowhere. */
+export const MOVE_MS = 60_000
+
+export function move(turn: Turn, { job, to, task }: MoveCommand): JobRow | Refusal {
+  const live = turn.state.jobs.get(job)
+  if (!live) return refused('not_found')
+  if (isTerminal(live.row.state) || live.row.cancelling) return refused('job_ended', { state: live.row.state })
+  const runs = live.attempts.filter((attempt) => attempt.state === 'running' && (task === null || attempt.task === task))
+  if (runs.length === 0) return refused('not_in_this_state', { state: live.row.state, reason: task === null ? 'nothing of it runs just now' : `task ${task} does not run just now` })
+  // All or none: each is asked before the first is told.
+  const plans = runs.map((attempt) => plan(turn, attempt, to))
+  const no = plans.find((one) => 'refusal' in one)
+  if (no && 'refusal' in no) return no
+  runs.forEach((attempt, i) => begin(turn, attempt, plans[i] as Plan))
+  return liveJob(turn, job).row
+}
+
+/** A node that its seller empties: what can be moved is, the rest runs to its end. */
+export function moveAway(turn: Turn, node: NodeId): void {
+  for (const id of Array.from(turn.state.attemptsByNode.get(node) ?? [])) {
+    const attempt = turn.state.attempts.get(id), found = attempt?.state === 'running' && !attempt.moving ? plan(turn, attempt, null) : null
+    if (attempt && found && 'kind' in found) begin(turn, attempt, found)
+  }
+}
+
+type Plan = { readonly to: NodeId | null; readonly kind: 'files' | 'memory' }
+function plan(turn: Turn, attempt: AttemptRow, to: NodeId | null): Plan | Refusal {
+  const { state, now } = turn, live = liveJob(turn, attempt.job), { spec } = live.row, task = live.tasks[attempt.task]
+  if (attempt.displaced) return refused('cannot_move', { reason: 'it is being taken off for other work already', attempt: attempt.id })
+  if (to === attempt.node) return refused('cannot_move', { reason: 'it runs on that node already', node: to })
+  const target = to === null ? null : state.nodes.get(to)
+  if (target === undefined) return refused('cannot_move', { reason: 'there is no such node', node: to })
+  // A move of a minute ago does not stand in the way of this one.
+  const { move: _before, ...need } = requirementOf(live.row, task?.slots[attempt.slot], [], task ? neighbours(state, live.row, task) : [])
+  const others = target ? [target] : [...state.nodes.values()].filter((node) => node.id !== attempt.node)
+  const able = others.filter((node) => whyNot(turn, node, need, target !== null) === null)
+  if (able.length === 0) return refused('cannot_move', target ? { reason: 'that node cannot take it now', node: target.id, why: whyNot(turn, target, need, true) } : { reason: 'no other node can run it: see lumaris explain' })
+  const maker = makerOn(state.nodes.get(attempt.node), attempt.driver)
+  if (mayCarryMemory(spec) && maker !== undefined && able.some((node) => makerOn(node, attempt.driver) === maker)) return { to, kind: 'memory' }
+  if (spec.checkpoint) return { to, kind: 'files' }
+  return refused('cannot_move', {
+    reason: 'what it has done cannot be taken along: add checkpoint: { paths: [...] } to the job (--checkpoint), with the files it goes on from; or run it with the driver gvisor where two nodes have the same version of it',
+    driver: attempt.driver, at: now,
+  })
+}
+/** The same exclusions as for checkpoints of files; for them the spec is refused before. */
+const mayCarryMemory = (spec: JobSpec): boolean => spec.copies === 1 && !spec.assurance && spec.stdout === undefined
+const makerOn = (node: NodeRow | undefined, driver: AttemptRow['driver']): string | undefined => node?.drivers.find(({ id }) => id === driver)?.memory
+const whyNot = (turn: Turn, node: NodeRow, need: Requirement, nowToo: boolean): string | null =>
+  neverReason(node, need) ?? (nowToo ? busyReason(turn.state, node, need, turn.now) : node.will === 'open' && node.presence === 'online' ? null : 'not_online') ?? (worstCost(node, need) > need.attemptCap ? 'price' : null)
+
+function begin(turn: Turn, attempt: AttemptRow, { to, kind }: Plan): void {
+  const asked = putAttempt(turn, { ...attempt, moving: { to, kind, at: turn.now } })
+  record(turn, attempt.job, { type: 'moved', state: 'asked', attempt: asked })
+  tellToLeave(turn, asked)
+}
+/** Said again with every heartbeat until it has ended or could not be: the first word may have been lost with a commit. */
+export function tellToLeave(turn: Turn, { id, node, session, fence, moving }: AttemptRow): void {
+  if (moving) tell(turn, node, session, { type: 'checkpoint', attempt_id: id, fence, kind: moving.kind })
+}
+
+/** No checkpoint could be taken: it runs on where it is. */
+export function moveFailed(turn: Turn, { node, session, message }: MoveFailedCommand): void {
+  const mine = speaksFor(turn, node, session, message.attempt_id, message.fence)
+  if (!mine?.moving) return
+  const { moving: _over, ...row } = mine
+  record(turn, mine.job, { type: 'moved', state: 'failed', attempt: putAttempt(turn, row) })
+}
+
+/** Its end is a move only when what it had done was stored since it was asked for. */
+export const hasLeft = ({ moving, saved }: AttemptRow): boolean => moving !== undefined && saved !== undefined && saved.at >= moving.at
+/** Where the slot of an attempt that was to be moved may go, however it ended. */
+export const moveOf = (turn: Turn, { moving, node }: AttemptRow, slot: SlotRow): SlotRow['move'] => (moving ? { from: node, to: moving.to, until: turn.now + MOVE_MS } : slot.move)
