@@ -88,7 +88,7 @@ export class Buyer {
     if (input.priority === 9) return JobSpec.parse({ ...input, placement: { spread: chance.pick(['node', 'owner']) } })
     if (input.priority === 6) return JobSpec.parse({ ...input, interruptible: chance.happens(0.5) ? {} : { bidHour: String(chance.between(100_000, 2_000_000)) } })
     if (input.priority === 5) return JobSpec.parse({ ...input, displace: String(chance.between(100, 40_000)) })
-    if (input.priority === 2 && input.copies === 1 && !input.assurance && (input.tasks?.length ?? 0) > 1) return JobSpec.parse({ ...input, gang: true, ...(input.disconnect === 'wait' ? { disconnect: 'replace' } : {}) })
+    if (input.priority === 2 && input.copies === 1 && !input.assurance && (input.tasks?.length ?? 0) > 1) return JobSpec.parse({ ...input, checkpoint: undefined, gang: true, ...(input.disconnect === 'wait' ? { disconnect: 'replace' } : {}) })
     // Some want what nobody has, and give in after a while.
     return JobSpec.parse(input.priority === 7 ? { ...input, placement: { regions: ['elsewhere'] }, fallback: [{ afterMs: 30_000, regions: null }] } : input)
   }

@@ -44,6 +44,7 @@ type Plan = { readonly to: NodeId | null; readonly kind: 'files' | 'memory' }
 function plan(turn: Turn, attempt: AttemptRow, to: NodeId | null): Plan | Refusal {
   const { state, now } = turn, live = liveJob(turn, attempt.job), { spec } = live.row, task = live.tasks[attempt.task]
   if (attempt.displaced) return refused('cannot_move', { reason: 'it is being taken off for other work already', attempt: attempt.id })
+  if (spec.gang) return refused('cannot_move', { reason: 'ranks of a gang talk to one another where they are: cancel the job and submit it again for other nodes' })
   if (to === attempt.node) return refused('cannot_move', { reason: 'it runs on that node already', node: to })
   const target = to === null ? null : state.nodes.get(to)
   if (target === undefined) return refused('cannot_move', { reason: 'there is no such node', node: to })

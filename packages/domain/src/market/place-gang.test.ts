@@ -160,6 +160,13 @@ test('a gang that has waited beyond its patience gets seats kept, and starts alt
   expect(minutes).toBeLessThanOrEqual(3 * 60 + 12) // its patience, and what runs then to its time limit
 })
 
+test('a rank is not moved alone', () => {
+  const { market, gang, orders, begin } = aMarketOf({}, {}, {})
+  const id = gang(2)
+  begin(orders())
+  expect(market.act({ kind: 'move', job: id, to: null, task: 1 })).toMatchObject({ refusal: 'cannot_move', detail: { reason: expect.stringContaining('ranks of a gang') } })
+})
+
 test('ranks that ask to be spread sit apart', () => {
   const { gang, orders, market } = aMarketOf({ cpuMillis: 8000 }, { cpuMillis: 8000 })
   gang(2, { placement: { spread: 'node' } })
@@ -180,7 +187,7 @@ test('a quote says when there are not seats enough, or no node that can join a g
 
 test.each<[string, number, Partial<JobSpecInput>]>([
   ['2 to 64 ranks', 1, {}], ['copies', 2, { copies: 2 }], ['copies', 2, { assurance: '1e-2' }], ['interruptible', 2, { interruptible: {} }], ['interruptible', 2, { displace: '5' }], ['onFailure', 2, { onFailure: 'finish' }],
-  ['disconnect', 2, { disconnect: 'wait' }], ['native', 2, { runtime: 'python' }],
+  ['disconnect', 2, { disconnect: 'wait' }], ['checkpoint', 2, { checkpoint: { paths: ['x'] } }], ['native', 2, { runtime: 'python' }],
 ])('what a gang cannot be is refused: %s', (says, ranks, more) => {
   const answer = aMarketOf({}, {}).ask(ranks, more)
   expect(isRefusal(answer) && (answer as Refusal).detail?.['reason']).toContain(says)

@@ -97,12 +97,13 @@ export function contradiction(spec: JobSpec, now: Instant): Refusal | null {
   return null
 }
 
-function gangConflict({ tasks, runtime, copies, assurance, interruptible, displace, onFailure, disconnect }: JobSpec): string | null {
+function gangConflict({ tasks, runtime, copies, assurance, interruptible, displace, onFailure, disconnect, checkpoint }: JobSpec): string | null {
   if (tasks.length < 2 || tasks.length > GANG_MAX) return `a gang has 2 to ${GANG_MAX} ranks, one for each task, and this job has ${tasks.length}`
   if (runtime !== 'native' && runtime !== 'container') return `a gang runs programs that use its network, and those of the runtime ${runtime} have none: ask for the runtime native`
   if (copies > 1 || assurance) return 'ranks of a gang have no copies: leave out copies and assurance'
   if (interruptible || displace !== undefined) return 'a gang neither gives up its place nor takes one: leave out interruptible and displace'
   if (onFailure === 'finish') return 'a gang ends with the first rank that fails: leave out onFailure'
+  if (checkpoint) return 'a checkpoint of one rank is of no use without those of the others at the same moment: leave out checkpoint'
   return disconnect === 'wait' ? 'ranks that run cannot wait for one that is cut off: leave out disconnect, or ask for exclusive' : null
 }
 
