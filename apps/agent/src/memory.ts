@@ -95,7 +95,8 @@ function isSignedBy(publicKey: string, text: string, signature: string): boolean
 /** Brings it here: the memory into `memory`, the files into `work`, both empty. */
 export async function fetchMemory(resume: Resume, memory: string, work: string, blobs: Blobs, until: AbortSignal, bytesMax: number): Promise<Checkpoint> {
   const lock = resume.memory, piece = `${memory}.piece`
-  if (!lock || resume.size > bytesMax) throw new MemoryRefused('the memory to go on from is not restored: it is larger than the job may be')
+  if (!lock) throw new MemoryRefused('the memory to go on from is not restored: the market names nobody who has taken it')
+  if (resume.size > bytesMax) throw new MemoryRefused('the memory to go on from is not restored: it is larger than the job may be')
   await mkdir(memory, { mode: 0o700 })
   try {
     await blobs.fetchTo({ sha256: resume.manifest, size: resume.manifestSize, path: piece }, until)

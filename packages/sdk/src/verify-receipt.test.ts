@@ -55,6 +55,31 @@ test('a receipt as the market makes it is right in every point', async () => {
   expect(verdict.computed).toBe(104_140n)
   expect(verdict.checks.map((check) => check.name)).toEqual(['shape', 'names', 'terms', 'hashes', 'chain', 'totals', 'end', 'sealed', 'tree', 'node-signature', 'platform-signature', 'platform-key', 'cause', 'bill', 'split', 'cap'])
 })
+/** Interrupted after its second tick, which says that a checkpoint of 25 s was stored; billed for those alone, without the start and without output. */
+function anInterrupted(more: { runMs?: number; cause?: Receipt['cause'] } = {}): Receipt {
+  const receipt = aReceipt(), ticks = receipt.ticks.slice(0, 2), [first, second] = ticks as [SealedTick, SealedTick]
+  second.tick = { ...second.tick, checkpoint: { number: 1, kind: 'files', runMs: more.runMs ?? 25_000, manifest: hash('list'), manifestSize: 9, size: 9 } }
+  second.hash = hash(canonical(second.tick))
+  const leaves = [first.hash, second.hash] as Sha256[], root = merkleRoot(hash, leaves) as Sha256, text = sealText({ node: terms.node, session: 3, number: 9, root, count: 2 })
+  for (const [index, one] of ticks.entries()) one.seal = { number: 9, session: 3, root, index, count: 2, path: merklePath(hash, leaves, index) as Sha256[], signature: signed(node.privateKey, text), countersignature: signed(platform.privateKey, text) }
+  const amount = 25 * (2 * 1000 + 500 + 100)
+  return { ...receipt, ticks, cause: more.cause ?? 'seller_offline', bill: { amount: String(amount), sellerGets: String(amount - 3250), fee: '3250' } }
+}
+test('of interrupted work what its last checkpoint has kept can be rechecked, to the micro-credit', async () => {
+  const verdict = await verifyReceipt(anInterrupted())
+  expect(verdict.checks.filter((check) => !check.ok)).toEqual([])
+  expect(verdict.computed).toBe(65_000n)
+})
+test('of interrupted work no more may be billed than was kept, nothing without a checkpoint, nothing that is not sealed, and nothing when another job pays for its place', async () => {
+  const dearer = anInterrupted()
+  expect(await failedChecks({ ...dearer, bill: { amount: '65001', sellerGets: '61751', fee: '3250' } })).toEqual(['bill'])
+  expect(await failedChecks(anInterrupted({ runMs: 31_000 }))).toContain('bill') // more than the tick itself says that it ran
+  const { checkpoint: _none, ...bare } = (dearer.ticks[1] as SealedTick).tick
+  expect(await failedChecks({ ...dearer, ticks: [dearer.ticks[0], { ...dearer.ticks[1], tick: bare, hash: hash(canonical(bare)) }] })).toEqual(expect.arrayContaining(['end', 'bill']))
+  const unsealed = anInterrupted(), { seal: _seal, ...last } = unsealed.ticks[1] as SealedTick
+  expect(await failedChecks({ ...unsealed, ticks: [unsealed.ticks[0], last] })).toEqual(['sealed'])
+  expect(await failedChecks(anInterrupted({ cause: 'preempted' }))).toContain('bill')
+})
 test('a single tick alone in its tree is right', async () => expect(await failedChecks(aReceipt({ seconds: [40] }))).toEqual([]))
 
 type Tampering = [what: string, change: (receipt: Receipt) => void, caughtBy: CheckName]

@@ -196,15 +196,19 @@ while True:
       expect(uidsIn()).toEqual([])
       const second = await follow(await goOn(first.job, into, checkpoint))
       await second.line(5)
-      await second.sandbox.kill('seen')
-      const all = [...first.lines, ...second.lines].map((one) => one.split(' '))
+      // And on from there: what was restored is taken like anything else.
+      const again = mkdtempSync(join(tmpdir(), 'lumaris-checkpoint-'))
+      const third = await follow(await goOn(first.job, again, await take(second.sandbox, again)))
+      await third.line(5)
+      await third.sandbox.kill('seen')
+      const all = [...first.lines, ...second.lines, ...third.lines].map((one) => one.split(' '))
       expect(all.map(([n]) => Number(n))).toEqual(all.map((_one, i) => i)) // none lost, none twice
       expect(new Set(all.map(([, secret]) => secret)).size).toBe(1)
       expect(all.every(([, , same]) => same === 'True')).toBe(true)
       const log = readFileSync(join(first.job.workDir, 'log.txt'), 'utf8').trim().split('\n').map(Number)
       expect(log.slice(0, all.length)).toEqual(log.slice(0, all.length).map((_one, i) => i))
       expect(log.length).toBeGreaterThanOrEqual(first.lines.length + 4)
-      for (const dir of [into, first.job.workDir]) rmSync(dir, { recursive: true, force: true })
+      for (const dir of [into, again, first.job.workDir]) rmSync(dir, { recursive: true, force: true })
     }
   })
   test('a checkpoint that was changed, is not whole, or comes from another kernel is not restored', async () => {

@@ -1,6 +1,6 @@
 // What both databases promise the engine. Run by store.db.test.ts on SQLite and on a real PostgreSQL.
 import { expect, test } from 'vitest'
-import { aMarket, aSpec, aUser, credits } from '@lumaris/testkit'
+import { aMarket, aSpec, aUser, credits, sha256 } from '@lumaris/testkit'
 import { apply, createState, internSpec, recordOf } from '@lumaris/domain'
 import type { Change, MarketState } from '@lumaris/domain'
 import type { JobDispatch, JobId, ResultFile, ScheduleId } from '@lumaris/protocol'
@@ -8,7 +8,7 @@ import { canonical } from '@lumaris/protocol'
 import type { Database } from '../database/database.ts'
 import { availabilityStatement, epochStatement, statementsFor } from './persist.ts'
 import { loadState } from './load.ts'
-import { checkLedger, listAttempts, listEntries, listJobs, readEvents, readJob, readTicks, readWallet } from './read.ts'
+import { checkLedger, dueReleases, listAttempts, listEntries, listJobs, readEvents, readJob, readTicks, readWallet } from './read.ts'
 import { viewJob } from './views.ts'
 
 const buyer = aUser('buyer')
@@ -137,6 +137,41 @@ export function storeContract(name: string, fresh: () => Promise<Database>): voi
     expect((await checkLedger(db)).postings).toBe(0)
     await db.transact([epochStatement('local', 7, 1), ...statementsFor(market.log, db.dialect)])
     expect((await checkLedger(db)).postings).toBeGreaterThan(0)
+    await db.close()
+  })
+
+  test(`${name}: what is kept of interrupted work is paid beside the result, loaded again, and not paid twice; its seller waits for the seal of the very tick that names it`, async () => {
+    const db = await fresh(), market = aMarket({ settings: { retryBackoffMs: 0 } })
+    market.fund(buyer, credits(50))
+    const nodes = ['a', 'b'].map((each) => market.join(each)), orders = () => nodes.flatMap((node) => market.dispatched(node.id))
+    for (const node of nodes) node.connect()
+    const { job } = market.submit(buyer, aSpec({ limits: { runMs: 3_600_000 }, checkpoint: { paths: ['state'] } })) as { job: { id: JobId } }
+    const [first] = orders() as [JobDispatch]
+    market.now += 15_000
+    const tick = { attempt: first.attempt_id, seq: 1, prev: market.attempt(first.attempt_id)?.tickHash as never, at: market.now, usage: { runMs: 12_000, cpuMs: 1, memoryPeakBytes: 1, diskBytes: 0, outBytes: 0 }, final: false, checkpoint: { number: 1, kind: 'files' as const, runMs: 10_000, manifest: sha256('list') as never, manifestSize: 1, size: 1 } }
+    market.act({ kind: 'checkpoint', node: first.terms.node, session: first.session, message: { type: 'checkpoint', attempt_id: first.attempt_id, fence: 1, tick, hash: sha256(canonical(tick)) as never } })
+    market.act({ kind: 'status', node: first.terms.node, session: first.session, message: { type: 'job_status', job_id: job.id, attempt_id: first.attempt_id, fence: 1, status: 'stopped', cause: 'seller_reclaimed' } })
+    market.pass(10)
+    const [second] = orders() as [JobDispatch]
+    expect(second.resume).toMatchObject({ number: 1 })
+    await persist(db, market.log.splice(0))
+    const loaded = createState(market.state.settings)
+    await loadState(db, loaded, market.now, (row) => ({ ...row, spec: internSpec(loaded, row.spec) }))
+    expect(seen(loaded)).toEqual(seen(market.state))
+    market.now += 20_000
+    market.report(second, { runMs: 20_000 })
+    await persist(db, market.log)
+    expect(await checkLedger(db)).toMatchObject({ balanced: true, sum: '0', problems: [] })
+    const paid = (await listAttempts(db, job.id, 10, undefined)).data.map(({ billed }) => billed)
+    expect(paid).toEqual([2777n, 5555n])
+    const no = (sql: string) => expect(db.transact([{ sql, params: [] }]), sql).rejects.toMatchObject({ kind: 'refused' })
+    const again = (part: string, id: string) => `INSERT INTO attempts (id, job, task, slot, fence, node, seller, state, live, billed, tick_seq, part, doc) SELECT id || '${id}', job, task, slot, fence + 100, node, seller, state, 0, billed, tick_seq, part, doc FROM attempts WHERE ${part}`
+    await no(again('part = 1', 'x')) // what was kept under one fence, again
+    await no(again('part = 0 AND billed IS NOT NULL', 'y')) // a second result
+    const due = async () => (await dueReleases(db, market.now + 1, 10)).map(({ attempt }) => attempt)
+    expect(await due()).toEqual([])
+    await db.transact([{ sql: "UPDATE ticks SET seal = 's', leaf = 0 WHERE attempt = $1 AND seq = 1", params: [first.attempt_id] }])
+    expect(await due()).toEqual([first.attempt_id])
     await db.close()
   })
 

@@ -39,8 +39,8 @@ const keptMs = (job: JobRow, { saved, offeredAt, resumes }: AttemptRow): number 
 /** What the slot goes on from after this attempt. */
 export function keptOf(turn: Turn, job: JobRow, slot: SlotRow, attempt: AttemptRow): KeptRow | undefined {
   const { saved, filed, resumes } = attempt
-  // Its memory was of no use to this node. Another one of the same kind would hardly do better, and nobody is paid for it: what there was before must do.
-  if (!saved) return resumes?.memory && slot.kept?.memory && isUnproven(attempt) ? slot.kept.before : slot.kept
+  // The memory it was to go on from was of no use, and nobody is paid for it (settleMemory): what there was before must do.
+  if (!saved) return slot.kept?.memory && !turn.state.attempts.get(slot.kept.attempt)?.saved?.memory ? slot.kept.before : slot.kept
   const { tick: _tick, at: _at, memory, ...plain } = saved
   return {
     attempt: attempt.id, fence: attempt.fence, saved: plain, runMs: (resumes?.runMs ?? 0) + keptMs(job, attempt), spent: (BigInt(resumes?.spent ?? 0) + partBillOf(job, attempt)).toString(),
