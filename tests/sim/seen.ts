@@ -9,6 +9,7 @@ export const SEEN = [
   'job completed', 'job failed', 'job cancelled', 'job expired', 'submit replayed', 'submit conflict', 'submit refused: funds', 'submit refused: cap', 'submit with quote', 'quote expired', 'topup replayed', 'topup conflict',
   'cancel while running', 'cancel refused: ended', 'attempt refused', 'offer not taken up', 'node lost', 'node in use', 'stale session', 'session resumed', 'session new', 'result carried into new session',
   'late result kept as evidence', 'amnesia', 'copies agreed', 'accepted on trust', 'audited', 'audit disagreed', 'copies disagreed', 'result invalid', 'paid for a failing program', 'paid on cancel', 'released', 'pipelined turn', 'wait kept its place', 'exclusive stopped itself',
-  'forgotten job asked for', 'seal stored', 'retries used up', 'concession made', 'deadline missed', 'spread kept apart', 'interruptible work ended well', 'place taken and paid', 'the rest finished after a failure', 'empty batch released on trust', 'quiet moment compared',
+  'forgotten job asked for', 'seal stored', 'retries used up', 'concession made', 'deadline missed', 'spread kept apart', 'interruptible work ended well', 'place taken and paid', 'the rest finished after a failure', 'payout paid', 'payout came back', 'payout refused: earnings', 'payout replayed', 'reversal done', 'reversal of what had cleared', 'reversal rejected', 'reversal expired',
+  'reversal refused: same person', 'reversal refused: below zero', 'reversal refused: once only', 'seller suspended', 'empty batch released on trust', 'quiet moment compared',
 ] as const
 export type Seen = (typeof SEEN)[number]

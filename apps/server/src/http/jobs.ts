@@ -59,7 +59,7 @@ export function jobHandlers(app: App): Pick<Handlers, Names> {
     cancelJob: async ({ params, who }): Promise<Job | Refusal> => {
       const job = await mine(app, who, params.job)
       if (isRefusal(job)) return job
-      const answer = await app.engine.act({ kind: 'cancel', job: params.job })
+      const answer = await app.engine.act({ kind: 'cancel', job: params.job, ...(who.userId === job.buyer ? {} : { admin: who.userId }) })
       return isRefusal(answer) ? answer : viewJob(answer)
     },
     recordMerged: async ({ params, body, who }): Promise<Job | Refusal> => {
