@@ -5,7 +5,7 @@ import { ActionName } from '@lumaris/protocol'
 import type { AdminAction } from '@lumaris/protocol'
 import { actionsQuery } from '../queries.ts'
 import { useClient } from '../session/use-session.ts'
-import { visible } from '../ui/format.ts'
+import { creditsText, visible } from '../ui/format.ts'
 import { Command, Empty, Loaded, Moment, Page } from '../ui/parts.tsx'
 import { TextLink } from '../shell/links.tsx'
 
@@ -34,7 +34,7 @@ export function Actions() {
             <div className="scroll-box" tabIndex={0} role="region" aria-label="Admin actions"><table className="table">
               <thead><tr><th>When</th><th>Who</th><th>What</th><th>To</th><th>Why</th><th>Before</th><th>After</th></tr></thead>
               <tbody>{list.map((one) => (
-                <tr key={one.id}><td><Moment at={one.at} /></td><td><TextLink to="/users/$user" params={{ user: one.by }} size="sm">{visible(one.byName) || one.by}</TextLink></td><td>{ACTION[one.action]}</td><td><Subject of={one} /></td><td className="wide-cell">{one.reason === '' ? '–' : visible(one.reason)}</td><td><Values of={one.before} /></td><td><Values of={one.after} /></td></tr>))}</tbody>
+                <tr key={one.id}><td><Moment at={one.at} /></td><td><TextLink to="/users/$user" params={{ user: one.by }} size="sm">{visible(one.byName) || one.by}</TextLink></td><td>{ACTION[one.action]}</td><td><Subject of={one} /></td><td className="wide-cell">{one.reason === '' ? '–' : visible(one.reason)}</td><td><Values of={one.before} other={one.after} /></td><td><Values of={one.after} other={one.before} /></td></tr>))}</tbody>
             </table></div>
             {found.hasNextPage && <div><Button variant="default" loading={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>Older ones</Button></div>}
           </Stack>)
@@ -50,8 +50,15 @@ function Subject({ of: { subject } }: { of: AdminAction }) {
   if (subject.startsWith('job_')) return <TextLink to="/jobs/$job" params={{ job: subject }} size="sm">{short(subject)}</TextLink>
   return <span title={subject}>{short(subject)}</span>
 }
-function Values({ of }: { of: AdminAction['before'] }) {
+/** Only what differs from the other side. */
+function Values({ of, other }: { of: AdminAction['before']; other: AdminAction['before'] }) {
   if (!of) return <>–</>
-  const text = (value: unknown): string => (Array.isArray(value) ? value.map(text).join(', ') : typeof value === 'object' && value !== null ? Object.values(value).map(text).join(' → ') : String(value))
-  return <pre className="changes">{visible(Object.entries(of).map(([name, value]) => `${name}: ${text(value)}`).join('\n'))}</pre>
+  const changed = Object.entries(of).filter(([name, value]) => !other || JSON.stringify(other[name]) !== JSON.stringify(value))
+  return <pre className="changes">{visible((changed.length > 0 ? changed : Object.entries(of)).map(([name, value]) => `${name}: ${textOf(value)}`).join('\n'))}</pre>
+}
+function textOf(value: unknown): string {
+  if (Array.isArray(value)) return value.map(textOf).join(', ')
+  if (typeof value !== 'object' || value === null) return String(value)
+  const { from, to, amount } = value as { from?: unknown; to?: unknown; amount?: unknown }
+  return typeof amount === 'string' && /^\d+$/.test(amount) ? `${creditsText(amount)} ${String(from)} → ${String(to)}` : Object.entries(value).map(([name, inner]) => `${name} ${textOf(inner)}`).join(' ')
 }

@@ -53,7 +53,7 @@ function Reversals() {
             <div className="scroll-box" tabIndex={0} role="region" aria-label="Reversals"><table className="table">
               <thead><tr><th>State</th><th>Moves</th><th>Why</th><th>Proposed</th><th><span className="for-readers">Actions</span></th></tr></thead>
               <tbody>{list.map((one) => { const mine = one.proposedBy === user.id; return (
-                <tr key={one.id}><td><Status look={REVERSAL[one.state]} />{one.state === 'proposed' && <Text size="sm" c="dimmed">until <Moment at={one.expiresAt} /></Text>}</td><td className="wide-cell"><Moves of={one.postings} /><Text size="xs" c="dimmed">reverses <code>{visible(one.entry)}</code></Text></td><td className="wide-cell">{visible(one.reason)}</td><td><Moment at={one.proposedAt} /> by {mine ? 'you' : <TextLink to="/users/$user" params={{ user: one.proposedBy }} size="sm">another admin</TextLink>}</td>
+                <tr key={one.id}><td><Status look={REVERSAL[one.state]} />{one.state === 'proposed' && <Text size="sm" c="dimmed">until <Moment at={one.expiresAt} /></Text>}</td><td className="wide-cell"><Moves of={one.postings} /><Text size="xs" c="dimmed">reverses <code>{visible(one.entry)}</code></Text></td><td className="wide-cell">{visible(one.reason)}</td><td><Moment at={one.proposedAt} /> by {mine ? 'you' : <Admin id={one.proposedBy} />}{one.decidedBy !== undefined && <><br />{one.state === 'done' ? 'approved' : one.state} by {one.decidedBy === user.id ? 'you' : <Admin id={one.decidedBy} />}</>}</td>
                   <td className="right">{one.state === 'proposed' && <Group gap={6} justify="flex-end" wrap="nowrap"><Button size="compact-sm" disabled={mine} title={mine ? 'Nobody approves what he proposed himself' : undefined} onClick={() => setDoing({ reversal: one, what: 'approve' })}>Approve…</Button><Button size="compact-sm" variant="default" onClick={() => setDoing({ reversal: one, what: 'reject' })}>{mine ? 'Take back…' : 'Reject…'}</Button></Group>}</td></tr>) })}</tbody>
             </table></div>
             {found.hasNextPage && <div><Button variant="default" loading={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>Older ones</Button></div>}
@@ -65,6 +65,7 @@ function Reversals() {
     </Panel>
   )
 }
+const Admin = ({ id }: { id: string }) => <TextLink to="/users/$user" params={{ user: id }} size="sm" title={id}>another admin</TextLink>
 const Moves = ({ of }: { of: readonly Posting[] }) => <ul className="moves">{of.map((one, i) => <li key={i}><strong className="number">{credits(one.amount)}</strong> <code>{visible(one.from)}</code> → <code>{visible(one.to)}</code></li>)}</ul>
 
 const REVERSIBLE: readonly Entry['kind'][] = ['topup', 'settle', 'displace']

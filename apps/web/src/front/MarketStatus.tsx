@@ -31,7 +31,7 @@ export function Head({ incident, bare }: { incident: Incident; bare?: boolean })
   return (
     <Group gap="sm">
       {!bare && <Text fw={600}>{visible(incident.title)}</Text>}<Status look={SEVERITY[incident.severity]} />
-      <Text size="sm" c="dimmed">Concerns {about(incident)}. Open since <Moment at={incident.openedAt} />{incident.resolvedAt === undefined ? '' : <>, resolved <Moment at={incident.resolvedAt} /></>}.</Text>
+      <Text size="sm" c="dimmed">Concerns {about(incident)}. {incident.resolvedAt === undefined ? 'Open since' : 'Opened'} <Moment at={incident.openedAt} />{incident.resolvedAt === undefined ? '' : <>, resolved <Moment at={incident.resolvedAt} /></>}.</Text>
     </Group>
   )
 }

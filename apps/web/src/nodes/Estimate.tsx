@@ -26,7 +26,7 @@ export function Estimate({ node }: { node: Node }) {
         <NumberInput label="Hours a day" value={hours} onChange={setHours} min={0} max={24} w={110} hideControls /><NumberInput label="In use, %" value={use} onChange={setUse} min={0} max={100} w={110} hideControls />
         <NumberInput label="Watts at work" value={watts} onChange={setWatts} min={0} max={100_000} w={120} hideControls /><NumberInput label="Credits a kWh" value={kwh} onChange={setKwh} min={0} max={1_000} decimalScale={6} w={120} hideControls />
       </Group>
-      <div aria-live="polite">{mine === null ? <Text size="sm" mt="sm">Fill in four numbers.</Text> : (
+      <div aria-live="polite" className="use">{mine === null ? <Text size="sm">Fill in four numbers.</Text> : (
         <Facts of={[['At your prices', <><strong>{credits(mine.net)}</strong> credits: {credits(mine.earned)} earned less {credits(mine.power)} for power</>], ['At the median', median && <>{creditsText(median.net)}{like && ` (${plural(like.nodes, 'node')} like it)`}</>]]} />)}</div>
       <Text size="sm" c="dimmed" mt="xs">Assumes that so much of {cores(node.capacity.cpuMillis)} and {size(node.capacity.memoryBytes)} is sold together, that the machine draws those watts while in use and nothing more than usual otherwise, and the market’s {market.data.feeBasisPoints / 100} % taken off. The watts are {WATTS_PER_CORE} a core until you fill in yours. Nobody promises that a machine is in use.</Text>
     </Panel>
