@@ -124,6 +124,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
       setInterval(() => void pass(log, 'sweep', () => app.blobs.sweep(UPLOAD_KEPT_MS, now())), SWEEP_EVERY_MS),
     ]
     closing.push(() => { for (const timer of timers) clearInterval(timer) })
+    payOutSoon() // what was on its way when the last process ended
     log.info({ url }, 'the market is open')
     return { url, app, stop: () => closeAll(closing) }
   } catch (error) { await closeAll(closing); throw error }
