@@ -3,8 +3,8 @@
 //
 // The invariants have numbers; docs/benchmarks/mutations.md says what each means. I17 (an order book that is never crossed) does not apply: there
 // is no book.
-import { ATTEMPT, JOB, SLOT, TASK, busyReason, gangRoom, holdsNode, isLive, isOpen, isPart, partBillOf, isTerminal, neighbours, neverReason, requirementOf, termsOf, worstCost } from '@lumaris/domain'
-import type { AttemptRow, JobRow, MarketState, NodeRow, ScheduleRow, SlotRow, TaskRow, TickRow } from '@lumaris/domain'
+import { ATTEMPT, JOB, PAYOUT, REVERSAL, SLOT, TASK, busyReason, gangRoom, holdsNode, isLive, isOpen, isPart, partBillOf, isTerminal, neighbours, neverReason, requirementOf, termsOf, worstCost } from '@lumaris/domain'
+import type { AttemptRow, EntryRow, JobRow, MarketState, NodeRow, PayoutRow, ReversalRow, ScheduleRow, SlotRow, TaskRow, TickRow } from '@lumaris/domain'
 import { CAUSES, GIB, account, canonical, isExternal, isRefusal, slotId, taskId } from '@lumaris/protocol'
 import type { Capacity, JobEvent, MeshPeer, NodeId } from '@lumaris/protocol'
 import type { Command, Submitted } from '@lumaris/domain'
@@ -53,10 +53,15 @@ export class Auditor {
         case 'lesson': this.#evidence.learned(change.row); break
         case 'event': this.#event(change.row); break
         case 'tick': this.#tick(change.row); break
-        case 'entry': for (const { from, to } of change.row.postings) for (const name of [from, to]) if (name.startsWith('escrow:')) jobs.add(name.slice('escrow:'.length)); break
+        case 'payout': this.#payout(before as PayoutRow | undefined, change.row); break
+        case 'reversal': this.#reversal(before as ReversalRow | undefined, change.row); break
+        case 'entry': this.#entry(change.row); for (const { from, to } of change.row.postings) for (const name of [from, to]) if (name.startsWith('escrow:')) jobs.add(name.slice('escrow:'.length)); break
         default:
       }
     }
+    // What an admin does leaves its line in the very commit of its effect.
+    const acts = written.filter(({ change }) => change.kind === 'person' || (change.kind === 'reversal' && change.row.state !== 'expired')).length, lines = written.filter(({ change }) => change.kind === 'action').length
+    if (acts !== lines) world.fail('I30', `${acts} acts of admins with ${lines} lines in their log`)
     for (const job of jobs) this.#jobAfter(job)
     for (const node of nodes) this.#nodeAfter(node)
   }
@@ -190,6 +195,35 @@ export class Auditor {
     }
     if (row.type === 'fallback') world.saw('concession made')
     if (row.type === 'task' && row.state === 'failed' && row.cause !== 'buyer_exit' && row.cause !== 'buyer_limit' && row.cause !== 'wrong_result') world.saw('retries used up')
+  }
+
+  #payout(before: PayoutRow | undefined, row: PayoutRow): void {
+    const { fail } = this.#bound, { db } = this.#world
+    this.#world.note(`${row.id} of ${row.user} is ${row.state}, ${row.amount}`)
+    if (before ? !moves(PAYOUT, before.state, row.state) : row.state !== 'requested') fail('I31', `payout ${row.id} goes from ${before?.state} to ${row.state}`, [row.id])
+    if (before && (before.amount !== row.amount || before.user !== row.user)) fail('I31', `payout ${row.id} is another one now`, [row.id])
+    const held = db.balances.get(account.payout(row.id)) ?? 0n, last = db.payouts.get(row.id), isOpen = last?.state === 'requested' || last?.state === 'sent'
+    if (held !== (isOpen ? row.amount : 0n)) fail('I31', `payout ${row.id} is ${last?.state} and holds ${held} of ${row.amount}`, [row.id])
+  }
+
+  /** Two people, once, and exactly what was moved before. */
+  #reversal(before: ReversalRow | undefined, row: ReversalRow): void {
+    const { fail } = this.#bound, { db } = this.#world
+    if (row.state === 'expired') this.#world.saw('reversal expired')
+    if (before ? !moves(REVERSAL, before.state, row.state) : row.state !== 'proposed') fail('I29', `${row.id} goes from ${before?.state} to ${row.state}`, [row.id])
+    if (row.state !== 'done') return
+    if (row.decidedBy === null || row.decidedBy === row.proposedBy) fail('I29', `${row.id} was made by ${row.decidedBy} alone`, [row.id])
+    const made = db.entries.get(`reversal:${row.entry}`), wrong = db.entries.get(row.entry)
+    if (!made || !wrong || made.postings.length !== wrong.postings.length || made.postings.some(({ amount }, i) => amount !== wrong.postings[i]?.amount)) fail('I29', `${row.id} does not move back what ${row.entry} moved`, [row.id])
+  }
+
+  #entry(row: EntryRow): void {
+    const { db } = this.#world
+    if (!row.attempt || (row.kind !== 'release' && row.kind !== 'reversal')) return
+    const cleared = db.entries.get(`release:${row.attempt}`), job = db.attempts.get(row.attempt)?.job ?? ''
+    if (row.kind === 'release' && [...db.reversals.values()].some(({ attempt, state }) => attempt === row.attempt && state === 'done')) this.#bound.fail('I29', `what ${row.attempt} earned was taken back, and clears`, [row.attempt, job])
+    // Taken from where the money is: a seller pays back what has cleared from what has cleared.
+    if (row.kind === 'reversal' && row.postings.some(({ from }) => from.startsWith('seller:') && from.endsWith(':available') !== (cleared !== undefined))) this.#bound.fail('I29', `${row.id} takes from the wrong account of the seller`, [row.attempt, job])
   }
 
   #tick(row: TickRow): void {
@@ -430,7 +464,7 @@ export class Auditor {
     const mine = outlineOf(writer.state, writer.now), theirs = outlineOf(loaded, writer.now)
     for (const [name, value] of Object.entries(theirs)) {
       const own = mine[name] as string
-      if (own !== value) fail('memory', `${name} in memory is not what the tables say: ${firstDifference(own, value)}`, firstDifference(own, value).match(/(?:job|att|nod)_\w+/g) ?? [])
+      if (own !== value) fail('memory', `${name} in memory is not what the tables say: ${firstDifference(own, value)}`, firstDifference(own, value).match(/(?:job|att|nod|pay|rev)_\w+/g) ?? [])
     }
     for (const [name, balance] of writer.state.accounts) if (balance !== (db.balances.get(name) ?? 0n)) fail('I3', `${name} is ${balance} in memory and ${db.balances.get(name)} in the tables`, [name])
     this.#waiting(writer)
@@ -486,6 +520,7 @@ export class Auditor {
   unfinished(): { invariant: string; message: string; about: string[] } | null {
     const { db, clients, machines, writer } = this.#world
     for (const id of db.openJobs) return { invariant: 'L1', message: `${id} is still ${db.jobs.get(id)?.state}`, about: [id] }
+    for (const row of db.payouts.values()) if (row.state === 'requested' || row.state === 'sent') return { invariant: 'L6', message: `payout ${row.id} is still ${row.state}`, about: [row.id] }
     for (const [slot, live] of db.liveBySlot) if (live.size > 0) return { invariant: 'L2', message: `${[...live].join()} is live on ${slot}`, about: [...live] }
     if (clients.some((client) => client.open > 0)) return { invariant: 'L3', message: 'a client waits for an answer', about: [] }
     for (const { process, node } of machines) {
@@ -527,6 +562,10 @@ function outlineOf(state: MarketState, now: number): Record<string, string> {
     schedules: sorted([...state.schedules.values()].map(text)),
     quotes: sorted([...state.quotes.values()].filter((quote) => quote.validUntil >= now).map(text)),
     enrolments: sorted([...state.enrolments.values()].filter((row) => row.expiresAt >= now).map(text)),
+    payouts: sorted([...state.payouts.values()].map(text)),
+    reversals: sorted([...state.reversals.values()].filter((row) => row.expiresAt > now).map(text)),
+    takenBack: sorted(state.takenBack),
+    suspended: sorted(state.suspended),
     reserved: sorted([...state.reserved].filter(([, capacity]) => !isNone(capacity)).map(text)),
     slotsByBuyer: sorted([...state.slotsByBuyer].map(text)),
     children: sorted([...state.children].map(([parent, ids]) => `${parent} ${[...ids].sort().join(' ')}`)), waitingByBuyer: sorted([...state.waitingByBuyer].map(text)),

@@ -1,7 +1,7 @@
 // The tables, as the simulator has them: a second applier of Changes that shares no code with the one in memory. It keeps its own ledger
 // (balances folded from postings) and refuses what a database refuses: an old epoch, a second entry under one id, a balance below zero, two live
 // attempts on a slot, two settlements of a slot, an update of what is only ever added. A refused transaction leaves nothing behind.
-import type { Change, AttemptRow, EnrolmentRow, EntryRow, JobRow, KeyRow, LessonRow, NodeRow, QuoteRow, ScheduleRow, SealRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
+import type { ActionRow, Change, AttemptRow, EnrolmentRow, EntryRow, IncidentRow, JobRow, KeyRow, LessonRow, NodeRow, PayoutRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SealRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
 import { CAUSES } from '@lumaris/protocol'
 import type { AccountName, JobEvent } from '@lumaris/protocol'
 
@@ -43,6 +43,11 @@ export class Database {
   readonly events = new Map<string, JobEvent[]>()
   readonly ticks = new Map<string, TickRow[]>()
   readonly seals = new Map<string, SealRow>()
+  readonly payouts = new Map<string, PayoutRow>()
+  readonly reversals = new Map<string, ReversalRow>()
+  readonly incidents = new Map<string, IncidentRow>()
+  readonly people = new Map<string, PersonRow>()
+  readonly actions = new Map<string, ActionRow>()
   readonly settledSlots = new Map<string, string>()
   readonly liveBySlot = new Map<string, Set<string>>()
   readonly openJobs = new Set<string>()
@@ -134,6 +139,15 @@ export class Database {
         if (this.keys.has(change.row.id)) throw new DatabaseRefusal('I15', `the key ${change.row.id} was used before`, [change.row.subject])
         return this.#set(this.keys, change.row.id, change.row)
       case 'entry': return this.#entry(change.row)
+      case 'payout': return this.#set(this.payouts, change.row.id, change.row)
+      case 'reversal': return this.#set(this.reversals, change.row.id, change.row)
+      case 'incident': return this.#set(this.incidents, change.row.id, change.row)
+      case 'person':
+        if (!this.people.has(change.row.id)) throw new DatabaseRefusal('rows', `the unknown user ${change.row.id}`)
+        return this.#set(this.people, change.row.id, change.row)
+      case 'action':
+        if (this.actions.has(change.row.id)) throw new DatabaseRefusal('rows', `the action ${change.row.id} is written twice`)
+        return this.#set(this.actions, change.row.id, change.row)
       case 'event': {
         const last = this.events.get(change.row.job)?.at(-1)?.version ?? 0
         if (change.row.version !== last + 1) throw new DatabaseRefusal('I16', `event ${change.row.version} of ${change.row.job} after ${last}`, [change.row.job])
@@ -162,7 +176,7 @@ export class Database {
       if (earlier) throw new DatabaseRefusal('I6', `${row.id} settles a slot that ${earlier} has settled`, [attempt.job])
       this.#set(this.settledSlots, seat, row.id)
     }
-    if (row.kind === 'release' && row.attempt) this.#add(this.released, row.attempt)
+    if ((row.kind === 'release' || row.kind === 'reversal') && row.attempt) this.#add(this.released, row.attempt)
     this.#set(this.entries, row.id, row)
     for (const { from, to, amount } of row.postings) {
       if (amount <= 0n) throw new DatabaseRefusal('rows', `${row.id} moves ${amount}`)

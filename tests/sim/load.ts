@@ -17,6 +17,9 @@ export function loadState(db: Database, now: number, settings: MarketSettings, g
   for (const row of db.quotes.values()) if (row.validUntil >= now) apply(state, { kind: 'quote', row })
   for (const row of db.schedules.values()) if (row.state !== 'removed') apply(state, { kind: 'schedule', row })
   for (const row of db.standing.values()) if (row.state === 'open') apply(state, { kind: 'standing', row })
+  for (const row of db.payouts.values()) if (row.state === 'requested' || row.state === 'sent') apply(state, { kind: 'payout', row })
+  for (const row of db.reversals.values()) if (row.state === 'proposed' || row.state === 'done') apply(state, { kind: 'reversal', row })
+  for (const row of db.people.values()) if (row.suspended) apply(state, { kind: 'person', row })
   for (const row of db.enrolments.values()) if (row.expiresAt >= now) apply(state, { kind: 'enrolment', row })
   grantLeases(beginTurn(state, { now, id: () => '', hash: () => '', keyed: () => '' }))
   return state

@@ -1,9 +1,10 @@
 // Buyers and sellers, as they are: some ask the price first, some name a cap that is too low, send the same request again with other words,
 // change their mind, run out of money; sellers pause, change prices, and one of them cheats.
-import { GIB, JobSpec, PriceSheet, canonical, isRefusal } from '@lumaris/protocol'
+import { GIB, JobSpec, PriceSheet, account, canonical, isRefusal } from '@lumaris/protocol'
 import type { JobId, JobSpecInput, QuoteId, ScheduleId, UserId } from '@lumaris/protocol'
 import { isTerminal } from '@lumaris/domain'
 import type { Command, NodeRow, ScheduleRow, Submitted } from '@lumaris/domain'
+import { virtualChance } from '../../packages/testkit/src/virtual-chance.ts'
 import { Client } from './client.ts'
 import { Machine } from './machine.ts'
 import { sha256 } from './world.ts'
@@ -190,6 +191,10 @@ export class Seller {
   readonly #world: World
   readonly #client: Client
   readonly #name: string
+  readonly #owner: UserId
+  // Chance of its own: payouts do not shift what others draw.
+  readonly #purse
+  #asked: Extract<Command, { kind: 'payout' }>[] = []
   machine: Machine | null = null
   #paused = false
 
@@ -197,6 +202,8 @@ export class Seller {
     this.#world = world
     this.#client = new Client(world)
     this.#name = name
+    this.#owner = owner
+    this.#purse = virtualChance(world.options.seed, `purse of ${name}`)
     const capacity = { cpuMillis: world.chance.pick([2000, 4000, 8000]), memoryBytes: 8 * GIB, diskBytes: 100 * GIB, gpus: 0 }
     const tokenHash = sha256(`token ${name}`)
     this.#client.ask({ kind: 'enrolment', owner, tokenHash, name }, () => {
@@ -208,6 +215,7 @@ export class Seller {
         world.machines.push(this.machine)
         this.machine.start()
         this.#next()
+        this.#payOut()
       })
     })
   }
@@ -218,6 +226,21 @@ export class Seller {
       if (this.#world.chance.happens(0.4)) this.#price()
       else this.#will(!this.#paused)
       this.#next()
+    })
+  }
+  #payOut(): void {
+    const purse = this.#purse, world = this.#world
+    world.time.after(purse.exponential(600_000), () => {
+      if (!world.stormy) return
+      const balance = world.db.balances.get(account.earned(this.#owner)) ?? 0n
+      const before = this.#asked.length > 0 && purse.happens(0.15) ? purse.pick(this.#asked) : null
+      // Some ask for more than has cleared.
+      const sent = before ?? { kind: 'payout', user: this.#owner, amount: purse.happens(0.15) ? balance + 1_000n : balance > 200n ? balance / BigInt(purse.between(1, 3)) : 100n, provider: 'demo', destination: this.#name, key: `p${this.#asked.length}:${this.#name}`, bodyHash: this.#name } as const
+      if (!before) this.#asked.push(sent)
+      this.#client.ask(sent, (answer) => {
+        if (isRefusal(answer)) { if (answer.refusal === 'insufficient_earnings') world.saw('payout refused: earnings') } else if ((answer as { replayed: boolean }).replayed) world.saw('payout replayed')
+      })
+      this.#payOut()
     })
   }
   #price(): void {

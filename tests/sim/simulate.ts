@@ -2,6 +2,7 @@
 import type { UserId } from '@lumaris/protocol'
 import { Buyer, Seller } from './people.ts'
 import { Storm } from './faults.ts'
+import { Operators } from './operators.ts'
 import { SEEN } from './seen.ts'
 import type { Seen } from './seen.ts'
 import { Violation } from './trace.ts'
@@ -44,10 +45,12 @@ function live(world: World): void {
     time.after(i < 3 ? 0 : chance.between(0, 600_000), () => sellers.push(new Seller(world, `node-${i}`, `usr_seller${Math.min(i, machines - 2)}` as UserId, i !== 2)))
   }
   for (let i = 0; i < (options.buyers ?? 3); i++) time.after(5000, () => buyers.push(new Buyer(world, `buyer${i}`)))
+  const operators = new Operators(world)
   look(world)
   const stormMs = options.hours * HOUR_MS
   if (!run(world, stormMs)) return
   storm.calm()
+  operators.calm()
   for (const seller of sellers) seller.open()
   for (const buyer of buyers) buyer.calm()
   const latest = stormMs + CALM_MS

@@ -7,6 +7,7 @@ import { virtualChance } from '../../packages/testkit/src/virtual-chance.ts'
 import { VirtualTime } from '../../packages/testkit/src/virtual-time.ts'
 import { Database } from './database.ts'
 import { Auditor } from './auditor.ts'
+import { Provider } from './operators.ts'
 import { Trace, Violation } from './trace.ts'
 import type { Seen } from './seen.ts'
 import type { Writer } from './writer.ts'
@@ -29,10 +30,11 @@ export class World {
   readonly trace = new Trace()
   readonly chance
   readonly seen = new Map<Seen, number>()
-  readonly settings: MarketSettings = { ...DEFAULT_SETTINGS, demoTopupMaxMicros: 1_000_000_000n }
+  readonly settings: MarketSettings = { ...DEFAULT_SETTINGS, demoTopupMaxMicros: 1_000_000_000n, payoutMinMicros: 100n, reversalMs: 1_200_000 }
   readonly guards: Guards
   readonly db: Database
   readonly auditor: Auditor
+  readonly provider: Provider
   readonly writers: Writer[] = []
   readonly machines: Machine[] = []
   readonly clients: Client[] = []
@@ -45,6 +47,7 @@ export class World {
     this.chance = virtualChance(options.seed, 'market')
     this.guards = Object.fromEntries(Object.keys(ALL_GUARDS).map((name) => [name, !this.without(name as GuardName)])) as unknown as Guards
     this.auditor = new Auditor(this)
+    this.provider = new Provider(this)
     this.db = new Database(!this.without('epochCheck'), (epoch, written) => this.auditor.committed(epoch, written))
   }
 

@@ -4,7 +4,7 @@
 // epoch. Several writers may exist at once: a paused one that wakes up late, or a rival; only the tables' epoch says whose word counts.
 import { account, isRefusal } from '@lumaris/protocol'
 import type { AccountName, AttemptId, JobId, Refusal, UserId } from '@lumaris/protocol'
-import { InvariantError, apply, createState, forgetJob, runTurn, topupEntry } from '@lumaris/domain'
+import { InvariantError, accountsToReverse, apply, createState, forgetJob, payoutKey, runTurn, topupEntry } from '@lumaris/domain'
 import type { Command, Effect, MarketState, Turn } from '@lumaris/domain'
 import { DatabaseRefusal } from './database.ts'
 import type { Database } from './database.ts'
@@ -20,12 +20,13 @@ const BATCH_MAX = 50
 const CLOCK_MS = 1000
 const EPOCH_TRUST_MS = 2000
 const RELEASE_MS = 90_000
+const PAY_OUT_MS = 15_000
 /** Much shorter than in production: so that it happens within a simulated hour. */
 const DISPUTE_MS = 300_000
 
 type Pending = { readonly command: Command; readonly answer: (answer: unknown) => void }
 type Batch = { readonly pending: readonly Pending[]; readonly turn: Turn; readonly answers: readonly unknown[]; readonly leaving: readonly JobId[]; readonly fetched: readonly string[] }
-type Needs = { jobs: Set<JobId>; keys: Set<string>; accounts: Set<AccountName> }
+type Needs = { jobs: Set<JobId>; keys: Set<string>; accounts: Set<AccountName>; entries: Set<string>; people: boolean }
 
 export class Writer {
   readonly world: World
@@ -65,6 +66,7 @@ export class Writer {
     this.#reload('starts')
     this.#tick()
     this.#release()
+    this.#payOut()
   }
 
   /** Its own idea of the time: it runs a little fast or slow. */
@@ -127,6 +129,18 @@ export class Writer {
     })
   }
 
+  /** Sends what was asked for, and asks the provider after what was sent: again and again, until it answers. */
+  #payOut(): void {
+    this.later(PAY_OUT_MS, () => {
+      for (const payout of this.ready ? [...this.state.payouts.values()] : []) {
+        const carry = (): void => this.world.provider.carry(payout, (arrived) => this.run(() => this.act({ kind: 'payoutStep', id: payout.id, event: arrived ? 'pay' : 'fail' }, (answer) => { if (!isRefusal(answer)) this.world.saw(arrived ? 'payout paid' : 'payout came back') })))
+        if (payout.state === 'sent') carry()
+        else this.act({ kind: 'payoutStep', id: payout.id, event: 'send' }, (answer) => { if (!isRefusal(answer)) this.run(carry) })
+      }
+      this.#payOut()
+    })
+  }
+
   #kick(): void {
     if (!this.ready || this.#deciding || this.#held || this.#inbox.length === 0) return
     this.#deciding = []
@@ -140,13 +154,13 @@ export class Writer {
     this.#deciding = pending
     const needs = this.#needsOf(pending)
     // A balance read while a commit that moves it is still under way would be out of date for ever.
-    if (needs.accounts.size > 0 && this.#flying) this.#afterFlight = () => this.#fetch(pending, needs)
+    if ((needs.accounts.size > 0 || needs.entries.size > 0 || needs.people) && this.#flying) this.#afterFlight = () => this.#fetch(pending, needs)
     else this.#fetch(pending, needs)
   }
 
   #needsOf(pending: readonly Pending[]): Needs {
     const { state } = this
-    const needs: Needs = { jobs: new Set(), keys: new Set(), accounts: new Set() }
+    const needs: Needs = { jobs: new Set(), keys: new Set(), accounts: new Set(), entries: new Set(), people: false }
     const wallet = (name: AccountName) => { if (!state.accounts.has(name)) needs.accounts.add(name) }
     for (const name of state.accountsWanted) wallet(name)
     state.accountsWanted.clear()
@@ -163,17 +177,31 @@ export class Writer {
       } else if (command.kind === 'topup') {
         if (!state.keys.has(topupEntry(command))) needs.keys.add(topupEntry(command))
         wallet(account.available(command.user))
-      }
+      } else if (command.kind === 'payout') {
+        if (!state.keys.has(payoutKey(command))) needs.keys.add(payoutKey(command))
+        wallet(account.earned(command.user))
+      } else if (command.kind === 'proposeReversal') needs.entries.add(command.entry)
+      else if (command.kind === 'approveReversal') { const entry = state.reversals.get(command.id)?.entry; if (entry) needs.entries.add(entry) }
+      else if (command.kind === 'suspend' || command.kind === 'unsuspend') needs.people = true
     }
     return needs
   }
 
   #fetch(pending: Pending[], needs: Needs): void {
-    if (needs.jobs.size + needs.keys.size + needs.accounts.size === 0) { this.#decide(pending, []); return }
+    if (needs.jobs.size + needs.keys.size + needs.accounts.size + needs.entries.size === 0 && !needs.people) { this.#decide(pending, []); return }
     const life = this.#life
     this.later(this.world.chance.between(1, 8), () => {
       if (life !== this.#life) return
       const { db } = this.world, { state } = this
+      if (needs.people) for (const [id, row] of db.people) state.people.set(id as UserId, row)
+      if (needs.entries.size > 0) state.entries.clear()
+      for (const name of needs.entries) {
+        const entry = db.entries.get(name) ?? null
+        for (const one of [name, `reversal:${name}`, ...(entry?.attempt ? [`release:${entry.attempt}`] : [])]) state.entries.set(one, db.entries.get(one) ?? null)
+        if (!entry) continue
+        if (entry.job && !state.jobs.has(entry.job)) needs.jobs.add(entry.job)
+        for (const account of accountsToReverse(entry, entry.job ? db.jobs.get(entry.job)?.buyer : undefined)) if (!state.accounts.has(account)) needs.accounts.add(account)
+      }
       for (const id of needs.keys) {
         const key = db.keys.get(id)
         if (!key) continue

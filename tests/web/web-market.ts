@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { findDrivers, startAgent } from '@lumaris/agent'
 import type { AgentDriver, RunningAgent } from '@lumaris/agent'
 import { GIB } from '@lumaris/protocol'
-import type { JobId, JobSpecInput } from '@lumaris/protocol'
+import type { JobId, JobSpecInput, Role, UserId } from '@lumaris/protocol'
+import { releaseOnce } from '@lumaris/server'
 import { createClient } from '@lumaris/sdk'
 import { startMarket } from '../start-market.ts'
 import { TEMPLATES } from '../../apps/web/src/submit/templates.ts'
@@ -18,7 +19,7 @@ export type WebMarket = Awaited<ReturnType<typeof startWebMarket>>
 
 export async function startWebMarket(options: { nodes?: number } = {}) {
   // The market's own times: a busy machine that draws pages must not look like a lost node.
-  const market = await startMarket({ server: { settings: { demoTopupMaxMicros: 1_000_000_000_000n } } })
+  const market = await startMarket({ server: { settings: { demoTopupMaxMicros: 1_000_000_000_000n, payoutMinMicros: 1n } } })
   // One look at the machine for all nodes, and none for a market without any: the Python of the sandbox takes some seconds to try.
   let drivers: Promise<AgentDriver[]> | null = null
   const findOnce = (): Promise<AgentDriver[]> => (drivers ??= findDrivers({ dataDir: join(market.dir, 'drivers'), only: ['deno'], denoInsideBwrap: false })
@@ -44,7 +45,7 @@ export async function startWebMarket(options: { nodes?: number } = {}) {
   }
 }
 
-export type Shown = { readonly done: JobId; readonly picture: JobId; readonly failed: JobId; readonly waiting: JobId; readonly node: string }
+export type Shown = { readonly done: JobId; readonly picture: JobId; readonly failed: JobId; readonly waiting: JobId; readonly node: string; readonly suspended: string; readonly secondAdmin: string }
 /** Something to look at on every screen: jobs of each kind, made over the same interface that everybody uses. */
 export async function fill(market: WebMarket): Promise<Shown> {
   const buyer = market.client(market.buyer), seller = market.client(market.demo.sellers[0]?.key ?? '')
@@ -62,7 +63,37 @@ export async function fill(market: WebMarket): Promise<Shown> {
   const extra = await market.addNode(market.demo.sellers[0]?.key ?? '', 'node-attic', '150000')
   await seller.api.pauseNode({ params: { node: extra.nodeId } })
   const [node] = (await seller.api.listNodes()).data
-  return { done: done.job.id, picture: picture.job.id, failed: failed.job.id, waiting: waiting.id, node: node?.id ?? '' }
+  const { suspended, secondAdmin } = await operate(market, done.job.id)
+  return { suspended, secondAdmin, done: done.job.id, picture: picture.job.id, failed: failed.job.id, waiting: waiting.id, node: node?.id ?? '' }
+}
+/** Somebody with these roles, and a key. */
+export async function someone(market: WebMarket, name: string, roles: Role[]): Promise<{ id: UserId; key: string }> {
+  const user = await market.app.identity.register({ email: `${name.toLowerCase()}@example.test`, password: PASSWORD, name, roles })
+  if ('refusal' in user) throw new Error(user.refusal)
+  const key = await market.app.identity.createKey({ kind: 'user', userId: user.id, roles, scopes: 'all' }, { label: 'test', scopes: ['jobs:read', 'jobs:write', 'wallet:read', 'wallet:write', 'nodes:read', 'nodes:write', 'keys:write', ...(roles.includes('admin') ? (['admin'] as const) : [])] })
+  if ('refusal' in key) throw new Error(key.refusal)
+  return { id: user.id, key: key.secret }
+}
+/** What operators leave behind: a reversal that is done and one that waits, incidents, somebody who is suspended; and payouts of a seller. */
+async function operate(market: WebMarket, job: JobId): Promise<{ suspended: string; secondAdmin: string }> {
+  const second = await someone(market, 'Bea', ['admin']), dan = await someone(market, 'Dan <b>', ['buyer', 'seller'])
+  const ann = market.client(market.demo.admin.key), bea = market.client(second.key), seller = market.client(market.demo.sellers[0]?.key ?? '')
+  await market.client(market.buyer).topup('5', { key: 'twice' })
+  const done = await bea.api.proposeReversal({ body: { entry: `topup:${market.demo.buyer.id}:twice`, reason: 'The demo card was charged twice' } })
+  await ann.api.approveReversal({ params: { reversal: done.id }, body: { reason: 'The second charge is in our book' } })
+  await bea.api.proposeReversal({ body: { entry: `settle:${job}.1.0`, reason: 'The node ran an old library' } })
+  const past = await ann.api.openIncident({ body: { title: 'Results were slow to arrive', severity: 'minor', text: 'Downloads take longer than usual.' } })
+  await ann.api.resolveIncident({ params: { incident: past.id }, body: { text: 'A disk was full. It has been enlarged.' } })
+  const open = await ann.api.openIncident({ body: { title: 'Region local loses nodes', severity: 'major', text: 'Some nodes lose their connection for seconds at a time.\nWork starts again by itself.', regions: ['local'] } })
+  await bea.api.updateIncident({ params: { incident: open.id }, body: { text: 'It is a switch. A new one is on its way.' } })
+  await ann.api.suspendUser({ params: { user: dan.id }, body: { reason: 'Paid with a stolen card' } })
+  // Past the dispute window, as far as this market's clock is asked: sealed first.
+  const cleared = async (): Promise<bigint> => { await releaseOnce(market.app, -60_000); return BigInt((await seller.api.getEarnings()).available) }
+  for (let i = 0; (await cleared()) === 0n && i < 600; i++) await new Promise((resolve) => { setTimeout(resolve, 50) })
+  const part = ((await cleared()) / 4n || 1n).toString()
+  await seller.api.requestPayout({ body: { amount: part, destination: 'ada at the demo bank' } }, { key: 'p1' })
+  await seller.api.requestPayout({ body: { amount: part, destination: 'closed' } }, { key: 'p2' })
+  return { suspended: dan.id, secondAdmin: second.key }
 }
 /** Writes what would steer a page or a terminal, and ends badly. */
 export const HOSTILE = `console.log('<script>document.title="taken"</script> <b>bold</b>')

@@ -25,6 +25,8 @@ import { jobHandlers } from './http/jobs.ts'
 import { marketHandlers } from './http/market.ts'
 import { moneyHandlers } from './http/money.ts'
 import { nodeHandlers } from './http/nodes.ts'
+import { operatorHandlers } from './http/operators.ts'
+import { payoutHandlers } from './http/payouts.ts'
 import { buildHttp } from './http/server.ts'
 import { scheduleHandlers } from './http/schedules.ts'
 import { standingHandlers } from './http/standing.ts'
@@ -41,6 +43,8 @@ import type { LogStore } from './live/log-segments.ts'
 import type { Log } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import type { Metrics } from './metrics.ts'
+import { payOutOnce } from './payouts/pay-out-once.ts'
+import { demoProvider } from './payouts/provider.ts'
 import { sha256Hex } from './signatures.ts'
 import { dueReleases, readAttempt } from './store/read.ts'
 
@@ -59,6 +63,10 @@ export type ServerConfig = {
 export type App = {
   readonly db: Database; readonly engine: Engine; readonly gateway: Gateway; readonly blobs: BlobStore; readonly logs: LogStore; readonly hub: Hub; readonly identity: Identity
   readonly ids: Ids; readonly metrics: Metrics; readonly log: Log; readonly settings: MarketSettings; readonly version: string
+  /** How long earnings wait before they can be paid out. */
+  readonly disputeMs: number
+  /** Begins a pass over the payouts: nobody waits for the next one by the clock. */
+  readonly payOutSoon: () => void
   readonly platformKey: string; readonly countersignKey: KeyObject
   readonly now: () => number; readonly random: (size: number) => Buffer; readonly hash: (text: string) => string
 }
@@ -66,6 +74,7 @@ export type App = {
 /** DESIGN's dispute window. */
 const DISPUTE_MS = 24 * 3_600_000
 const RELEASE_EVERY_MS = 60_000, RELEASES_MAX = 500
+const PAY_OUT_EVERY_MS = 30_000
 const LOG_BYTES_MAX = 64 * 1024 * 1024
 const BLOB_BYTES_MAX = 5 * 1024 ** 3
 /** Where `tools/build-web.ts` leaves the screens. */
@@ -89,11 +98,12 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     const engine = new Engine({ db, settings, log, holder: `${hostname()}:${process.pid}`, now, monotonic: () => performance.now(), id: (prefix) => ids.make(prefix), hash: sha256Hex, keyed: (text) => createHmac('sha256', auditKey).update(text).digest('hex') })
     const logs = createLogStore({ dir: join(config.dataDir, 'logs'), maxBytesPerAttempt: LOG_BYTES_MAX, isEnded: (attempt) => hasEnded(db, attempt) })
     closing.push(() => logs.stop())
+    let payOutSoon = (): void => undefined
     // The parts that need one another see the whole through this one object; nothing runs before it is complete.
     const app = {
       db, engine, blobs: await createBlobStore({ dir: join(config.dataDir, 'blobs'), maxBytes: config.blobBytesMax ?? BLOB_BYTES_MAX }), logs, hub: createHub(),
       identity: createIdentity({ db, ids, now, random: randomBytes, secrets }), ids, log, settings, version: VERSION, platformKey: secrets.platformKey, countersignKey: secrets.countersignKey,
-      now, random: randomBytes, hash: sha256Hex,
+      now, random: randomBytes, hash: sha256Hex, disputeMs: config.disputeMs ?? DISPUTE_MS, payOutSoon: () => payOutSoon(),
     } as unknown as App & { gateway: Gateway; metrics: Metrics }
     Object.assign(app, { gateway: createGateway(app), metrics: createMetrics(() => engine, () => app.gateway.connected) })
     closing.push(() => app.identity.flush())
@@ -101,6 +111,9 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     engine.on('reloaded', () => app.gateway.dropAll())
     await engine.start()
     closing.push(() => engine.stop())
+    const payOut = oneAtATime(() => pass(log, 'pay out', () => payOutOnce(app, demoProvider(db, now))))
+    payOutSoon = () => void payOut.ask()
+    closing.push(() => payOut.idle())
     const http = httpOf(app, config.webDir ?? WEB_DIR)
     closing.push(() => http.close(), () => app.gateway.close()) // closed in reverse: HTTP would wait for the agents' sockets
     const relay = createRelay({ authenticate: (token) => app.gateway.authenticate(token), membership: (node, attempt) => memberOf(engine.state, node, attempt) })
@@ -113,9 +126,11 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     const url = await http.listen({ host: config.host, port: config.port })
     const timers = [
       setInterval(() => void pass(log, 'release', () => releaseOnce(app, config.disputeMs ?? DISPUTE_MS)), Math.min(RELEASE_EVERY_MS, config.disputeMs ?? RELEASE_EVERY_MS)),
+      setInterval(() => payOutSoon(), PAY_OUT_EVERY_MS),
       setInterval(() => void pass(log, 'sweep', () => app.blobs.sweep(UPLOAD_KEPT_MS, now())), SWEEP_EVERY_MS),
     ]
     closing.push(() => { for (const timer of timers) clearInterval(timer) })
+    payOutSoon() // what was on its way when the last process ended
     log.info({ url }, 'the market is open')
     return { url, app, stop: () => closeAll(closing) }
   } catch (error) { await closeAll(closing); throw error }
@@ -129,6 +144,17 @@ async function pass(log: Log, name: string, once: () => Promise<unknown>): Promi
   try { await once() } catch (error) { log.error({ err: error, loop: name }, 'a pass failed; the next one tries again') }
 }
 
+/** Asked for while one runs, one more follows it; `idle` waits for the end. */
+function oneAtATime(run: () => Promise<void>): { ask(): Promise<void>; idle(): Promise<void> } {
+  let running: Promise<void> | null = null, again = false
+  const go = async (): Promise<void> => { do { again = false; await run() } while (again) }
+  const ask = (): Promise<void> => {
+    if (running) { again = true; return running }
+    return (running = go().finally(() => { running = null }))
+  }
+  return { ask, idle: async () => { again = false; await running } }
+}
+
 function httpOf(app: App, webDir: string): FastifyInstance {
   const authenticate = (header: string | undefined) => {
     if (header === undefined) return { kind: 'anyone' } as const
@@ -138,7 +164,7 @@ function httpOf(app: App, webDir: string): FastifyInstance {
     return agent ? ({ kind: 'agent', ...agent } as const) : app.identity.authenticate(token)
   }
   return buildHttp({
-    handlers: { ...identityHandlers(app), ...browserSessionHandlers(app), ...jobHandlers(app), ...blobHandlers(app), ...nodeHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app), ...scheduleHandlers(app) },
+    handlers: { ...identityHandlers(app), ...browserSessionHandlers(app), ...jobHandlers(app), ...blobHandlers(app), ...nodeHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app), ...scheduleHandlers(app), ...payoutHandlers(app), ...operatorHandlers(app) },
     authenticate, log: app.log, newRequestId: () => app.ids.make('req'), onDone: (route, status, ms) => app.metrics.request(route, status, ms), web: createWeb(webDir),
   })
 }

@@ -1,7 +1,7 @@
 // What the screens ask, under which names it is kept, and how often it is asked again where no stream tells of changes.
-import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query'
+import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query'
 import type { Client } from '@lumaris/sdk'
-import type { JobState } from '@lumaris/protocol'
+import type { ActionName, JobId, JobState, UserId } from '@lumaris/protocol'
 import { anonymous } from './session/session.ts'
 
 /** Nodes and the market as a whole have no stream: they are asked, only while the tab is seen. */
@@ -46,3 +46,20 @@ export const ledgerQuery = (client: Client) => queryOptions({ queryKey: ['admin'
 export const standingQuery = (client: Client) => queryOptions({ queryKey: ['standing'], queryFn: ({ signal }) => some(client.standing({ signal }), 100), refetchInterval: 10_000 })
 /** The meter is read every 15 s: asking more often tells nothing new. */
 export const receiptQuery = (client: Client, attempt: string, live: boolean) => queryOptions({ queryKey: ['receipt', attempt, live], queryFn: ({ signal }) => client.receipt(attempt, { signal }), refetchInterval: live ? 15_000 : false })
+// Money of sellers, and what operators look at.
+const nextOf = (last: { nextCursor: string | null }): string | undefined => last.nextCursor ?? undefined
+const FIRST = undefined as string | undefined
+/** A payout on its way is over within seconds. */
+const PAYOUT_MS = 2_000
+export const earningsQuery = (client: Client) => queryOptions({ queryKey: ['earnings'], queryFn: ({ signal }) => client.api.getEarnings({}, { signal }), refetchInterval: (query) => (query.state.data?.onTheWay === '0' ? 10_000 : PAYOUT_MS) })
+export const payoutsQuery = (client: Client) => infiniteQueryOptions({
+  queryKey: ['payouts'], initialPageParam: FIRST, getNextPageParam: nextOf, queryFn: ({ pageParam, signal }) => client.api.listPayouts({ query: { limit: 20, cursor: pageParam } }, { signal }),
+  refetchInterval: (query) => (query.state.data?.pages[0]?.data.some((one) => one.state === 'requested' || one.state === 'sent') ? PAYOUT_MS : false),
+})
+/** Asked by everybody, also by who is not signed in. */
+export const incidentsQuery = (state: 'open' | undefined) => queryOptions({ queryKey: ['incidents', state ?? 'all'], queryFn: ({ signal }) => anonymous.api.listIncidents({ query: { state, limit: 50 } }, { signal }), refetchInterval: 30_000 })
+export const findEntriesQuery = (client: Client, filter: { account?: string | undefined; job?: string | undefined }) => infiniteQueryOptions({ queryKey: ['admin', 'entries', filter], initialPageParam: FIRST, getNextPageParam: nextOf, queryFn: ({ pageParam, signal }) => client.api.findEntries({ query: { account: filter.account, job: filter.job as JobId | undefined, limit: 25, cursor: pageParam } }, { signal }) })
+export const reversalsQuery = (client: Client) => infiniteQueryOptions({ queryKey: ['admin', 'reversals'], initialPageParam: FIRST, getNextPageParam: nextOf, queryFn: ({ pageParam, signal }) => client.api.listReversals({ query: { limit: 20, cursor: pageParam } }, { signal }), refetchInterval: 15_000 })
+export const actionsQuery = (client: Client, filter: { action?: ActionName | undefined; by?: string | undefined; subject?: string | undefined }) => infiniteQueryOptions({ queryKey: ['admin', 'actions', filter], initialPageParam: FIRST, getNextPageParam: nextOf, queryFn: ({ pageParam, signal }) => client.api.listActions({ query: { action: filter.action, by: filter.by as UserId | undefined, subject: filter.subject, limit: 50, cursor: pageParam } }, { signal }) })
+export const peopleQuery = (client: Client, filter: { q?: string | undefined; suspended?: 'yes' | 'no' | undefined }) => infiniteQueryOptions({ queryKey: ['admin', 'people', filter], initialPageParam: FIRST, getNextPageParam: nextOf, placeholderData: keepPreviousData, queryFn: ({ pageParam, signal }) => client.api.listPeople({ query: { ...filter, limit: 50, cursor: pageParam } }, { signal }) })
+export const personQuery = (client: Client, user: string) => queryOptions({ queryKey: ['admin', 'person', user], queryFn: ({ signal }) => client.api.getPerson({ params: { user } }, { signal }) })

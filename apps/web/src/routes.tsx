@@ -1,7 +1,7 @@
 // The contents page: every screen and its address. What a screen needs to be shown again (filters, pages) is in the address, checked here.
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router'
 import { z } from 'zod'
-import { JobState } from '@lumaris/protocol'
+import { ActionName, JobState } from '@lumaris/protocol'
 import { session } from './session/session.ts'
 import { JOB_TABS } from './jobs/tabs.ts'
 import { Shell } from './shell/Shell.tsx'
@@ -14,6 +14,8 @@ const front = createRoute({ getParentRoute: () => root, path: '/', component: la
 const next = z.object({ next: z.string().regex(/^\/(?![/\\])[^\u0000-\u001f\\]*$/).optional().catch(undefined) })
 const signIn = createRoute({ getParentRoute: () => root, path: '/sign-in', validateSearch: next, component: lazyRouteComponent(() => import('./session/SignIn.tsx'), 'SignIn') })
 const signUp = createRoute({ getParentRoute: () => root, path: '/sign-up', validateSearch: next, component: lazyRouteComponent(() => import('./session/SignUp.tsx'), 'SignUp') })
+
+const status = createRoute({ getParentRoute: () => root, path: '/status', component: lazyRouteComponent(() => import('./front/MarketStatus.tsx'), 'MarketStatus') })
 
 const text = z.string().max(200).optional().catch(undefined)
 const inside = createRoute({
@@ -32,8 +34,12 @@ const screens = [
   createRoute({ getParentRoute: () => inside, path: '/nodes/$node', component: lazyRouteComponent(() => import('./nodes/Node.tsx'), 'NodeScreen') }),
   createRoute({ getParentRoute: () => inside, path: '/earnings', component: lazyRouteComponent(() => import('./earnings/Earnings.tsx'), 'Earnings') }),
   createRoute({ getParentRoute: () => inside, path: '/market', component: lazyRouteComponent(() => import('./admin/Market.tsx'), 'Market') }),
-  createRoute({ getParentRoute: () => inside, path: '/ledger', component: lazyRouteComponent(() => import('./admin/Ledger.tsx'), 'Ledger') }),
+  createRoute({ getParentRoute: () => inside, path: '/ledger', validateSearch: z.object({ account: text, job: text }), component: lazyRouteComponent(() => import('./admin/Ledger.tsx'), 'Ledger') }),
+  createRoute({ getParentRoute: () => inside, path: '/users', validateSearch: z.object({ q: text, suspended: z.enum(['yes', 'no']).optional().catch(undefined) }), component: lazyRouteComponent(() => import('./admin/Users.tsx'), 'Users') }),
+  createRoute({ getParentRoute: () => inside, path: '/users/$user', component: lazyRouteComponent(() => import('./admin/UserScreen.tsx'), 'UserScreen') }),
+  createRoute({ getParentRoute: () => inside, path: '/incidents', component: lazyRouteComponent(() => import('./admin/Incidents.tsx'), 'Incidents') }),
+  createRoute({ getParentRoute: () => inside, path: '/actions', validateSearch: z.object({ action: ActionName.optional().catch(undefined), by: text, subject: text }), component: lazyRouteComponent(() => import('./admin/Actions.tsx'), 'Actions') }),
 ] as const
 
-export const router = createRouter({ routeTree: root.addChildren([front, signIn, signUp, inside.addChildren(screens)]), defaultPreload: 'intent', scrollRestoration: true })
+export const router = createRouter({ routeTree: root.addChildren([front, status, signIn, signUp, inside.addChildren(screens)]), defaultPreload: 'intent', scrollRestoration: true })
 declare module '@tanstack/react-router' { interface Register { router: typeof router } }

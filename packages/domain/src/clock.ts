@@ -12,6 +12,7 @@ import { endAttempt, failTask, stopAll } from './job/finish.ts'
 import { watchNodes } from './fleet/liveness.ts'
 import { fireSchedule } from './schedule/schedule.ts'
 import { lookForStanding } from './market/standing.ts'
+import { expireReversals } from './ledger/reversal.ts'
 
 export type ClockCommand = { readonly kind: 'clock' }
 
@@ -23,6 +24,7 @@ export function clock(turn: Turn): void {
   const { timers, jobs, quotes } = turn.state
   if (timers.size > TIMERS_SPARED + TIMERS_PER_JOB_MAX * (jobs.size + quotes.size)) timers.keep((timer) => isWanted(turn.state, timer))
   lookForStanding(turn)
+  expireReversals(turn)
   for (let due = timers.peekKey(); due !== undefined && due <= turn.now; due = timers.peekKey()) fire(turn, timers.pop() as Timer)
 }
 

@@ -23,6 +23,14 @@ import { topup } from './ledger/topup.ts'
 import type { TopupCommand } from './ledger/topup.ts'
 import { release } from './ledger/release.ts'
 import type { ReleaseCommand } from './ledger/release.ts'
+import { requestPayout, stepPayout } from './ledger/payout.ts'
+import type { PayoutCommand, PayoutStepCommand } from './ledger/payout.ts'
+import { approveReversal, proposeReversal, rejectReversal } from './ledger/reversal.ts'
+import type { ApproveReversalCommand, ProposeReversalCommand, RejectReversalCommand } from './ledger/reversal.ts'
+import { openIncident, resolveIncident, updateIncident } from './operator/incident.ts'
+import type { OpenIncidentCommand, ResolveIncidentCommand, UpdateIncidentCommand } from './operator/incident.ts'
+import { setRoles, suspend, unsuspend } from './operator/people.ts'
+import type { RolesCommand, SuspendCommand, UnsuspendCommand } from './operator/people.ts'
 import { enrol, makeEnrolment } from './fleet/enrol.ts'
 import type { EnrolCommand, EnrolmentCommand } from './fleet/enrol.ts'
 import { hello } from './fleet/hello.ts'
@@ -44,11 +52,13 @@ import { match } from './market/match.ts'
 
 const COMMANDS = {
   submit, cancel, pause, recordMerged, quote, createSchedule, changeSchedule, standing: makeStanding, dropStanding, topup, release, enrolment: makeEnrolment, enrol, hello, heartbeat, disconnected, status, tick, checkpoint, move, moveFailed, seal, will: setWill, price: setPrices, clock,
+  payout: requestPayout, payoutStep: stepPayout, proposeReversal, approveReversal, rejectReversal, openIncident, updateIncident, resolveIncident, suspend, unsuspend, roles: setRoles,
 } as const
 
 export type Command =
   | SubmitCommand | CancelCommand | PauseCommand | RecordMergedCommand | QuoteCommand | CreateScheduleCommand | ChangeScheduleCommand | StandingCommand | DropStandingCommand | TopupCommand | ReleaseCommand | EnrolmentCommand | EnrolCommand | HelloCommand | HeartbeatCommand | DisconnectedCommand
   | StatusCommand | TickCommand | CheckpointCommand | MoveCommand | MoveFailedCommand | SealCommand | WillCommand | PriceCommand | ClockCommand
+  | PayoutCommand | PayoutStepCommand | ProposeReversalCommand | ApproveReversalCommand | RejectReversalCommand | OpenIncidentCommand | UpdateIncidentCommand | ResolveIncidentCommand | SuspendCommand | UnsuspendCommand | RolesCommand
 /** What a command answers: its own result, or a refusal. */
 export type Answer<Kind extends Command['kind']> = ReturnType<(typeof COMMANDS)[Kind]>
 

@@ -3,6 +3,7 @@
 import type {
   AccountName, AttemptId, AttemptState, Capacity, Cause, Decision, DriverId, DriverOffer, EnrolmentId, EntryKind, Firing, InputFile, Instant, JobEvent, JobId, JobSpec, JobState,
   Level, MemoryLock, MergedResult, MeshOffer, Micros, NodeId, PriceSheet, Quote, QuoteId, ResultFile, Schedule, ScheduleId, Saved, SlotState, Standing, StandingId, Tick, TaskState, Usage, UserId,
+  ActionId, ActionName, Incident, PayoutId, PayoutState, ReversalId, ReversalState, Role, Suspension,
 } from '@lumaris/protocol'
 
 import type { CohortRow, ReputationRow } from './fleet/profile/reputation.ts'
@@ -109,6 +110,24 @@ export type PostingRow = { readonly from: AccountName; readonly to: AccountName;
 export type EntryRow = {
   readonly id: string; readonly kind: EntryKind; readonly at: Instant; readonly job: JobId | null; readonly attempt: AttemptId | null; readonly postings: readonly PostingRow[]
 }
+/** Money on its way out: see ledger/payout.ts. */
+export type PayoutRow = {
+  readonly id: PayoutId; readonly user: UserId; readonly amount: Micros; readonly provider: 'demo'; readonly destination: string; readonly state: PayoutState
+  readonly requestedAt: Instant; readonly sentAt: Instant | null; readonly endedAt: Instant | null; readonly reference: string | null; readonly reason: string | null
+}
+/** A proposal to reverse an entry, and what became of it: see ledger/reversal.ts. Of the postings, those that are made if it is approved. */
+export type ReversalRow = {
+  readonly id: ReversalId; readonly entry: string; readonly kind: EntryKind; readonly job: JobId | null; readonly attempt: AttemptId | null; readonly postings: readonly PostingRow[]
+  readonly reason: string; readonly state: ReversalState; readonly proposedBy: UserId; readonly proposedAt: Instant; readonly expiresAt: Instant; readonly decidedBy: UserId | null; readonly decidedAt: Instant | null
+}
+export type IncidentRow = Incident
+/** Of a user, what operators decide on. */
+export type PersonRow = { readonly id: UserId; readonly roles: readonly Role[]; readonly suspended: Suspension | null }
+/** One line of the log of admin actions: written with its effect, never changed. */
+export type ActionRow = {
+  readonly id: ActionId; readonly at: Instant; readonly by: UserId; readonly action: ActionName; readonly subject: string; readonly reason: string
+  readonly before: Readonly<Record<string, unknown>> | null; readonly after: Readonly<Record<string, unknown>> | null
+}
 export type TickRow = Tick & { readonly hash: string }
 export type SealRow = {
   readonly node: NodeId; readonly session: number; readonly number: number; readonly root: string; readonly signature: string; readonly countersignature: string
@@ -128,6 +147,11 @@ export type Change =
   | { readonly kind: 'enrolment'; readonly row: EnrolmentRow }
   | { readonly kind: 'key'; readonly row: KeyRow }
   | { readonly kind: 'entry'; readonly row: EntryRow }
+  | { readonly kind: 'payout'; readonly row: PayoutRow }
+  | { readonly kind: 'reversal'; readonly row: ReversalRow }
+  | { readonly kind: 'incident'; readonly row: IncidentRow }
+  | { readonly kind: 'person'; readonly row: PersonRow }
+  | { readonly kind: 'action'; readonly row: ActionRow }
   | { readonly kind: 'event'; readonly row: JobEvent }
   | { readonly kind: 'tick'; readonly row: TickRow }
   | { readonly kind: 'seal'; readonly row: SealRow }

@@ -1,8 +1,8 @@
 // The live market in memory: what is queued, running or recently touched. The tables are the truth to restart from; this is what decisions
 // read. `apply` is the only thing that changes it, and it knows nothing but Changes: load(persist(x)) is the same state again.
-import type { AccountName, AttemptId, Capacity, EnrolmentId, Instant, JobId, JobSpec, Micros, NodeId, QuoteId, Resources, ScheduleId, SlotId, StandingId, TaskSpec, UserId } from '@lumaris/protocol'
+import type { AccountName, AttemptId, Capacity, EnrolmentId, Instant, JobId, JobSpec, Micros, IncidentId, NodeId, PayoutId, QuoteId, Resources, ReversalId, ScheduleId, SlotId, StandingId, TaskSpec, UserId } from '@lumaris/protocol'
 import { CAUSES, MIB, account, isExternal, slotId, taskId } from '@lumaris/protocol'
-import type { AttemptRow, Change, EnrolmentRow, EntryRow, JobRow, KeyRow, LessonRow, NodeLesson, NodeRow, OwnerLesson, QuoteRow, ScheduleRow, SlotRow, StandingRow, TaskRow } from './rows.ts'
+import type { AttemptRow, Change, EnrolmentRow, EntryRow, IncidentRow, JobRow, KeyRow, LessonRow, NodeLesson, NodeRow, OwnerLesson, PayoutRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SlotRow, StandingRow, TaskRow } from './rows.ts'
 import { holdsNode, isLive, isTerminal } from './job/lifecycle.ts'
 import { isHeld, queuedSince } from './job/waiting.ts'
 import { invariant } from './invariant.ts'
@@ -39,10 +39,14 @@ export type MarketSettings = {
   readonly slotsPerBuyerMax: number
   readonly region: string
   readonly demoTopupMaxMicros: Micros | null
+  /** The least that is paid out: below it, providers would cost more than they carry. */
+  readonly payoutMinMicros: Micros
+  /** How long a proposed reversal waits for a second admin. */
+  readonly reversalMs: number
 }
 export const DEFAULT_SETTINGS: MarketSettings = {
   heartbeatMs: 10_000, suspectMs: 30_000, lostMs: 60_000, offerMs: 20_000, resendMs: 5_000, cancelMs: 15_000, waitMs: 6 * 3_600_000, overrunMs: 120_000, sliceMs: 60_000, spotEveryMs: CLEAR_EVERY_MS,
-  retryBackoffMs: 1_000, retryBackoffMaxMs: 60_000, feeBasisPoints: 500, slotsPerBuyerMax: 2_000_000, region: 'local', demoTopupMaxMicros: 1_000_000_000_000n,
+  retryBackoffMs: 1_000, retryBackoffMaxMs: 60_000, feeBasisPoints: 500, slotsPerBuyerMax: 2_000_000, region: 'local', demoTopupMaxMicros: 1_000_000_000_000n, payoutMinMicros: 1_000_000n, reversalMs: 24 * 3_600_000,
 }
 
 export type LiveJob = { row: JobRow; tasks: TaskRow[]; readonly attempts: AttemptRow[]; /** Slots not yet done or dropped. */ open: number }
@@ -77,6 +81,16 @@ export type MarketState = {
   readonly accounts: Map<AccountName, Micros>
   /** Balances that a firing will read: to be fetched with the next batch. */
   readonly accountsWanted: Set<AccountName>
+  /** What has not come to its end. */
+  readonly payouts: Map<PayoutId, PayoutRow>
+  readonly reversals: Map<ReversalId, ReversalRow>
+  readonly incidents: Map<IncidentId, IncidentRow>
+  /** Attempts whose settlement was reversed: what they earned never clears. Few: each took two admins. */
+  readonly takenBack: Set<AttemptId>
+  readonly suspended: Set<UserId>
+  /** Fetched for the commands of a turn: entries by name (null: there is none), and people whose roles matter. */
+  readonly entries: Map<string, EntryRow | null>
+  readonly people: Map<UserId, PersonRow>
   // Derived from the above; rebuilt by applying the rows.
   readonly attemptsByNode: Map<NodeId, Set<AttemptId>>
   readonly reserved: Map<NodeId, Capacity>
@@ -118,7 +132,7 @@ export type MarketState = {
 export function createState(settings: MarketSettings = DEFAULT_SETTINGS, guards: Guards = ALL_GUARDS): MarketState {
   return {
     settings, guards, jobs: new Map(), attempts: new Map(), nodes: new Map(), profiles: new Map(), owners: new Map(), cohorts: new Map(), speeds: new Map(), quotes: new Map(), enrolments: new Map(), standing: new Map(), standingLooks: new Map(), schedules: new Map(), accountsWanted: new Set(), keys: new Map(),
-    accounts: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), availability: new Availability(), presenceAt: 0, outlooks: new Map(), children: new Map(), waitingByBuyer: new Map(), queue: new FairQueue([0, 0, 0]), spot: new Map(), spotAt: 0, displacing: new Map(), wakeAt: 0, displacedBy: new Map(), offered: [0, 0, 0], gpusInUse: 0, demand: new Demand(), candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
+    accounts: new Map(), payouts: new Map(), reversals: new Map(), incidents: new Map(), takenBack: new Set(), suspended: new Set(), entries: new Map(), people: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), availability: new Availability(), presenceAt: 0, outlooks: new Map(), children: new Map(), waitingByBuyer: new Map(), queue: new FairQueue([0, 0, 0]), spot: new Map(), spotAt: 0, displacing: new Map(), wakeAt: 0, displacedBy: new Map(), offered: [0, 0, 0], gpusInUse: 0, demand: new Demand(), candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
     ended: new Set(), highestForgotten: '', shapes: new Map(),
   }
 }
@@ -149,7 +163,14 @@ export function apply(state: MarketState, change: Change): void {
     case 'enrolment': state.enrolments.set(change.row.id, change.row); return
     case 'key': state.keys.set(change.row.id, change.row); return
     case 'entry': return applyEntry(state, change.row)
-    case 'event': case 'tick': case 'seal': return // history: nothing decides on it
+    case 'payout': keepWhile(state.payouts, change.row.id, change.row, change.row.state === 'requested' || change.row.state === 'sent'); return
+    case 'reversal':
+      keepWhile(state.reversals, change.row.id, change.row, change.row.state === 'proposed')
+      if (change.row.state === 'done' && change.row.attempt) state.takenBack.add(change.row.attempt)
+      return
+    case 'incident': keepWhile(state.incidents, change.row.id, change.row, change.row.state === 'open'); return
+    case 'person': return applyPerson(state, change.row)
+    case 'event': case 'tick': case 'seal': case 'action': return // history: nothing decides on it
   }
 }
 
@@ -335,7 +356,23 @@ function applyLesson(state: MarketState, row: LessonRow): void {
   }
 }
 
+function keepWhile<Key, Row>(rows: Map<Key, Row>, key: Key, row: Row, open: boolean): void {
+  if (open) rows.set(key, row)
+  else rows.delete(key)
+}
+
+/** The nodes of a suspended owner get no new work; what waits may have waited for the end of a suspension. */
+function applyPerson(state: MarketState, row: PersonRow): void {
+  state.people.set(row.id, row)
+  if (state.suspended.has(row.id) === (row.suspended !== null)) return
+  if (row.suspended) state.suspended.add(row.id)
+  else state.suspended.delete(row.id)
+  for (const node of state.nodes.values()) if (node.owner === row.id) state.candidates.changed(node.id)
+  state.queue.wake()
+}
+
 function applyEntry(state: MarketState, row: EntryRow): void {
+  if (state.entries.has(row.id)) state.entries.set(row.id, row)
   for (const { from, to, amount } of row.postings) {
     move(state, from, -amount)
     move(state, to, amount)

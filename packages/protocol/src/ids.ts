@@ -24,6 +24,14 @@ export const ScheduleId = id('sch', 'ScheduleId')
 export type ScheduleId = z.infer<typeof ScheduleId>
 export const KeyId = id('key', 'KeyId')
 export type KeyId = z.infer<typeof KeyId>
+export const PayoutId = id('pay', 'PayoutId')
+export type PayoutId = z.infer<typeof PayoutId>
+export const ReversalId = id('rev', 'ReversalId')
+export type ReversalId = z.infer<typeof ReversalId>
+export const IncidentId = id('inc', 'IncidentId')
+export type IncidentId = z.infer<typeof IncidentId>
+export const ActionId = id('act', 'ActionId')
+export type ActionId = z.infer<typeof ActionId>
 
 /** `job_….3`: the fourth task of a job. */
 export const TaskId = z.string().regex(new RegExp(`^job_${BODY}\\.[0-9]{1,6}$`)).meta({ id: 'TaskId' }).brand<'TaskId'>()

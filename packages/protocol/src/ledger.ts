@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { AttemptId, Instant, JobId, UserId } from './ids.ts'
+import type { PayoutId } from './ids.ts'
 import { Amount, Money } from './money.ts'
 
 // Account names. Money moves only from account to account; only `external:*` may go below zero, because it stands for the world outside.
@@ -11,6 +12,8 @@ export const account = {
   earned: (user: UserId): AccountName => `seller:${user}:available`,
   fee: 'platform:fee' as AccountName,
   insurance: 'platform:insurance' as AccountName,
+  /** Money on its way out: it has left the seller, and the provider has not said that it arrived. */
+  payout: (payout: PayoutId): AccountName => `payout:${payout}`,
   external: (provider: string): AccountName => `external:${provider}`,
 }
 export const isExternal = (name: AccountName): boolean => name.startsWith('external:')

@@ -1,10 +1,13 @@
 import { z } from 'zod'
-import { AttemptId, Instant, JobId, KeyId, NodeId, QuoteId, ScheduleId, Sha256, StandingId } from './ids.ts'
+import { AttemptId, IncidentId, Instant, JobId, KeyId, NodeId, QuoteId, ScheduleId, ReversalId, Sha256, StandingId, UserId } from './ids.ts'
 import { Amount } from './money.ts'
 import { Attempt, Explanation, Job, JobEvent, JobState, MarketSummary, MarketTable, MergedResult, NodeExplanation, Results, Task } from './job.ts'
 import { JobSpec } from './job-spec.ts'
 import { EnrolNode, Enrolment, Node, NodeName, PriceSheet } from './node.ts'
 import { Entry, LedgerCheck, Topup, Wallet } from './ledger.ts'
+import { Payout, RequestPayout, SellerEarnings } from './payout.ts'
+import { ActionName, AdminAction, GiveReason, Person, PersonDetail, ProposeReversal, Reversal, ReversalState, SetRoles } from './operator.ts'
+import { Incident, OpenIncident, ResolveIncident, UpdateIncident } from './incident.ts'
 import { Quote } from './quote.ts'
 import { Receipt } from './receipt.ts'
 import { CreateSchedule, Schedule } from './schedule.ts'
@@ -37,6 +40,9 @@ const jobParams = z.object({ job: JobId })
 const nodeParams = z.object({ node: NodeId })
 const scheduleParams = z.object({ schedule: ScheduleId })
 const attemptParams = z.object({ attempt: AttemptId })
+const userParams = z.object({ user: UserId })
+const incidentParams = z.object({ incident: IncidentId })
+const reversalParams = z.object({ reversal: ReversalId })
 const blobParams = z.object({ sha256: Sha256 })
 
 export const SubmitJob = z.strictObject({
@@ -118,6 +124,25 @@ export const routes = {
   getWallet: route({ id: 'getWallet', method: 'GET', path: '/v1/wallet', summary: 'My balances', who: 'user', scope: 'wallet:read', reply: Wallet, refuses: [] }),
   listEntries: route({ id: 'listEntries', method: 'GET', path: '/v1/entries', summary: 'Every movement of my money, newest first', who: 'user', scope: 'wallet:read', query: Page, reply: list(Entry), refuses: [] }),
   createTopup: route({ id: 'createTopup', method: 'POST', path: '/v1/topups', summary: 'Add credits', who: 'buyer', scope: 'wallet:write', body: Topup, reply: Wallet, status: 201, idempotent: true, refuses: ['topup_not_allowed', 'amount_not_allowed', 'idempotency_conflict', 'overloaded'] }),
+  getEarnings: route({ id: 'getEarnings', method: 'GET', path: '/v1/earnings', summary: 'What my nodes earned: pending, cleared, on its way, paid', who: 'seller', scope: 'wallet:read', reply: SellerEarnings, refuses: [] }),
+  listPayouts: route({ id: 'listPayouts', method: 'GET', path: '/v1/payouts', summary: 'My payouts, newest first', who: 'seller', scope: 'wallet:read', query: Page, reply: list(Payout), refuses: [] }),
+  requestPayout: route({ id: 'requestPayout', method: 'POST', path: '/v1/payouts', summary: 'Pay out earnings that have cleared', who: 'seller', scope: 'wallet:write', body: RequestPayout, reply: Payout, status: 201, idempotent: true, refuses: ['payout_not_allowed', 'amount_not_allowed', 'insufficient_earnings', 'idempotency_conflict', 'queue_full', 'overloaded'] }),
+  // what operators do
+  findEntries: route({ id: 'findEntries', method: 'GET', path: '/v1/admin/entries', summary: 'Entries of the ledger, of an account or of a job', who: 'admin', scope: 'admin', query: Page.extend({ account: z.string().min(1).max(100).optional(), job: JobId.optional() }), reply: list(Entry), refuses: [] }),
+  listReversals: route({ id: 'listReversals', method: 'GET', path: '/v1/admin/reversals', summary: 'Reversals, newest first', who: 'admin', scope: 'admin', query: Page.extend({ state: ReversalState.optional() }), reply: list(Reversal), refuses: [] }),
+  proposeReversal: route({ id: 'proposeReversal', method: 'POST', path: '/v1/admin/reversals', summary: 'Propose to reverse an entry; nothing moves until another admin approves', who: 'admin', scope: 'admin', body: ProposeReversal, reply: Reversal, status: 201, refuses: ['not_found', 'not_reversible', 'already_reversed', 'would_go_below_zero', 'queue_full'] }),
+  approveReversal: route({ id: 'approveReversal', method: 'POST', path: '/v1/admin/reversals/:reversal/approve', summary: 'Approve what another admin proposed: the reversing entry is made', who: 'admin', scope: 'admin', params: reversalParams, body: GiveReason, reply: Reversal, refuses: ['not_found', 'same_person', 'not_in_this_state', 'would_go_below_zero'] }),
+  rejectReversal: route({ id: 'rejectReversal', method: 'POST', path: '/v1/admin/reversals/:reversal/reject', summary: 'Reject a proposal, or take back one’s own', who: 'admin', scope: 'admin', params: reversalParams, body: GiveReason, reply: Reversal, refuses: ['not_found', 'not_in_this_state'] }),
+  listActions: route({ id: 'listActions', method: 'GET', path: '/v1/admin/actions', summary: 'What admins did: append-only, newest first', who: 'admin', scope: 'admin', query: Page.extend({ action: ActionName.optional(), by: UserId.optional(), subject: z.string().min(1).max(300).optional() }), reply: list(AdminAction), refuses: [] }),
+  listPeople: route({ id: 'listPeople', method: 'GET', path: '/v1/admin/users', summary: 'Users, newest first, by a part of name or e-mail', who: 'admin', scope: 'admin', query: Page.extend({ q: z.string().max(100).optional(), suspended: z.enum(['yes', 'no']).optional() }), reply: list(Person), refuses: [] }),
+  getPerson: route({ id: 'getPerson', method: 'GET', path: '/v1/admin/users/:user', summary: 'A user: roles, balances, jobs, nodes, sessions', who: 'admin', scope: 'admin', params: userParams, reply: PersonDetail, refuses: ['not_found'] }),
+  suspendUser: route({ id: 'suspendUser', method: 'POST', path: '/v1/admin/users/:user/suspend', summary: 'No sign-in, no new jobs, no new work for their nodes; what runs may end', who: 'admin', scope: 'admin', params: userParams, body: GiveReason, reply: PersonDetail, refuses: ['not_found', 'not_in_this_state', 'own_account', 'last_admin'] }),
+  unsuspendUser: route({ id: 'unsuspendUser', method: 'POST', path: '/v1/admin/users/:user/unsuspend', summary: 'End a suspension', who: 'admin', scope: 'admin', params: userParams, body: GiveReason, reply: PersonDetail, refuses: ['not_found', 'not_in_this_state'] }),
+  setUserRoles: route({ id: 'setUserRoles', method: 'PUT', path: '/v1/admin/users/:user/roles', summary: 'Grant and revoke roles', who: 'admin', scope: 'admin', params: userParams, body: SetRoles, reply: PersonDetail, refuses: ['not_found', 'last_admin'] }),
+  listIncidents: route({ id: 'listIncidents', method: 'GET', path: '/v1/incidents', summary: 'What is or was wrong with the market, newest first', who: 'anyone', query: Page.extend({ state: z.enum(['open', 'resolved']).optional() }), reply: list(Incident), refuses: [] }),
+  openIncident: route({ id: 'openIncident', method: 'POST', path: '/v1/admin/incidents', summary: 'Tell everybody that something is wrong', who: 'admin', scope: 'admin', body: OpenIncident, reply: Incident, status: 201, refuses: ['queue_full'] }),
+  updateIncident: route({ id: 'updateIncident', method: 'POST', path: '/v1/admin/incidents/:incident/updates', summary: 'Tell more about an open incident', who: 'admin', scope: 'admin', params: incidentParams, body: UpdateIncident, reply: Incident, refuses: ['not_found', 'not_in_this_state', 'queue_full'] }),
+  resolveIncident: route({ id: 'resolveIncident', method: 'POST', path: '/v1/admin/incidents/:incident/resolve', summary: 'It is over', who: 'admin', scope: 'admin', params: incidentParams, body: ResolveIncident, reply: Incident, refuses: ['not_found', 'not_in_this_state'] }),
   // the market itself
   marketSummary: route({ id: 'marketSummary', method: 'GET', path: '/v1/market', summary: 'The market in figures: what is on offer, at which prices, and how busy it is', who: 'anyone', reply: MarketSummary, refuses: [] }),
   checkLedger: route({ id: 'checkLedger', method: 'GET', path: '/v1/admin/ledger', summary: 'Does everything sum to zero', who: 'admin', scope: 'admin', reply: LedgerCheck, refuses: [] }),

@@ -14,7 +14,7 @@ import type { Answer, Command, Effect, MarketSettings, MarketState, Turn, TurnPo
 import type { Database } from '../database/database.ts'
 import { availabilityStatement, epochStatement, statementsFor } from '../store/persist.ts'
 import { loadState } from '../store/load.ts'
-import { needsOf, prefetch } from '../store/prefetch.ts'
+import { isNone, mustWait, needsOf, prefetch } from '../store/prefetch.ts'
 import { acquireEpoch } from './epoch.ts'
 import type { Log } from '../log.ts'
 
@@ -136,8 +136,8 @@ export class Engine extends EventEmitter<EngineEvents> {
     const needs = needsOf(state, commands)
     try {
       // A balance read while a commit that moves it is still under way would be out of date for ever.
-      if (needs.accounts.size > 0) await this.#inFlight
-      if (needs.jobs.size + needs.keys.size + needs.accounts.size > 0) await prefetch(this.#ports.db, state, needs)
+      if (mustWait(needs)) await this.#inFlight
+      if (!isNone(needs)) await prefetch(this.#ports.db, state, needs)
       if (this.#state !== state) return giveUp(pending)
     } catch (error) {
       giveUp(pending)

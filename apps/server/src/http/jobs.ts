@@ -94,7 +94,7 @@ export function jobHandlers(app: App): Pick<Handlers, Names> {
     cancelJob: async ({ params, who }): Promise<Job | Refusal> => {
       const job = await mine(app, who, params.job)
       if (isRefusal(job)) return job
-      const answer = await app.engine.act({ kind: 'cancel', job: params.job })
+      const answer = await app.engine.act({ kind: 'cancel', job: params.job, ...(who.userId === job.buyer ? {} : { admin: who.userId }) })
       return isRefusal(answer) ? answer : viewJob(answer)
     },
     pauseJob: async ({ params, who }) => hold(app, who, params.job, true),

@@ -1,5 +1,5 @@
 import { isRefusal, refuse } from '@lumaris/protocol'
-import type { Node, NodeId, Refusal } from '@lumaris/protocol'
+import type { Node, NodeId, Refusal, UserId } from '@lumaris/protocol'
 import type { NodeRow } from '@lumaris/domain'
 import type { App } from '../app.ts'
 import { listNodes, readNode } from '../store/read.ts'
@@ -20,10 +20,10 @@ async function mine(app: App, who: Principal, id: NodeId): Promise<NodeRow | Ref
 export function nodeHandlers(app: App): Pick<Handlers, Names> {
   const view = (row: NodeRow): Node => viewNode(row, app.engine.state, app.now())
   /** Asks the engine for a change of a node that is the caller's. */
-  const change = async (who: Principal, id: NodeId, act: () => Promise<NodeRow | Refusal>): Promise<Node | Refusal> => {
+  const change = async (who: Principal, id: NodeId, act: (admin: { admin?: UserId }) => Promise<NodeRow | Refusal>): Promise<Node | Refusal> => {
     const found = await mine(app, who, id)
     if (isRefusal(found)) return found
-    const answer = await act()
+    const answer = await act(who.kind === 'user' && who.userId !== found.owner ? { admin: who.userId } : {})
     return isRefusal(answer) ? answer : view(answer)
   }
   return {
@@ -49,9 +49,9 @@ export function nodeHandlers(app: App): Pick<Handlers, Names> {
       const row = await mine(app, who, params.node)
       return isRefusal(row) ? row : explainNode(app, row)
     },
-    pauseNode: ({ params, who }) => change(who, params.node, () => app.engine.act({ kind: 'will', node: params.node, will: 'paused' })),
-    drainNode: ({ params, who }) => change(who, params.node, () => app.engine.act({ kind: 'will', node: params.node, will: 'draining' })),
-    resumeNode: ({ params, who }) => change(who, params.node, () => app.engine.act({ kind: 'will', node: params.node, will: 'open' })),
-    priceNode: ({ params, body, who }) => change(who, params.node, () => app.engine.act({ kind: 'price', node: params.node, prices: body })),
+    pauseNode: ({ params, who }) => change(who, params.node, (admin) => app.engine.act({ kind: 'will', node: params.node, will: 'paused', ...admin })),
+    drainNode: ({ params, who }) => change(who, params.node, (admin) => app.engine.act({ kind: 'will', node: params.node, will: 'draining', ...admin })),
+    resumeNode: ({ params, who }) => change(who, params.node, (admin) => app.engine.act({ kind: 'will', node: params.node, will: 'open', ...admin })),
+    priceNode: ({ params, body, who }) => change(who, params.node, (admin) => app.engine.act({ kind: 'price', node: params.node, prices: body, ...admin })),
   }
 }

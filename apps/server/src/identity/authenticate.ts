@@ -5,6 +5,7 @@ import type { Refusal } from '@lumaris/protocol'
 import type { UserPrincipal } from '../http/policy.ts'
 import { recogniseKey } from './api-keys.ts'
 import type { IdentityParts } from './identity.ts'
+import { isSuspended } from './suspended.ts'
 import { parseRoles } from './users.ts'
 
 type Recognised = { principal: UserPrincipal; until: number } | Refusal
@@ -17,6 +18,7 @@ export function createAuthenticate(parts: IdentityParts): Authenticate {
   const ask = async (token: string, asOf: number): Promise<UserPrincipal | Refusal> => {
     const found = await (token.startsWith('lum_') ? recogniseKey(parts, token) : recogniseToken(parts, token))
     if (isRefusal(found)) return found
+    if (await isSuspended(parts.db, found.principal.userId)) return refuse('account_suspended')
     known.put(token, found.principal, found.until, asOf)
     if (found.principal.keyId) lastUsed.note(found.principal.keyId)
     return found.principal

@@ -51,6 +51,8 @@ export type Identity = {
   user(id: UserId): Promise<User | null>
   byEmail(email: string): Promise<User | null>
   setRoles(id: UserId, roles: readonly Role[]): Promise<void>
+  /** What this user may do has changed: asked anew at the next request. */
+  forget(id: UserId): void
   /** Writes what is still in memory: when keys were last used. */
   flush(): Promise<void>
 }
@@ -74,6 +76,7 @@ export function createIdentity({ db, ids, now, random, secrets, passwordCost }: 
     setRoles: async (id, roles) => {
       try { await db.transact([{ sql: 'UPDATE users SET roles = $2 WHERE id = $1', params: [id, JSON.stringify(roles)], expectRows: 1 }]) } finally { parts.known.forget(id) }
     },
+    forget: (id) => { parts.known.forget(id) },
     flush: () => parts.lastUsed.write(),
   }
 }

@@ -3,6 +3,7 @@ import type { Refusal, Tokens } from '@lumaris/protocol'
 import { ACCESS_MS } from './access-tokens.ts'
 import type { IdentityParts } from './identity.ts'
 import { SLIDING_MS, hashOf } from './refresh-tokens.ts'
+import { isSuspended } from './suspended.ts'
 import { findUser, plainEmail, scopesOf } from './users.ts'
 import type { UserRow } from './users.ts'
 
@@ -17,6 +18,7 @@ export async function login(parts: IdentityParts, body: { email: string; passwor
   if (isRefusal(isRight)) return isRight
   if (!isRight || !user) return refuse('invalid_credentials')
   guesses.succeeded(email, from)
+  if (await isSuspended(db, user.id)) return refuse('account_suspended')
   if (passwords.isOutdated(user.password)) await hashAgain(parts, user, body.password)
   return openSession(parts, user)
 }

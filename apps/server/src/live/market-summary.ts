@@ -24,7 +24,7 @@ function summed(app: App, at: number): MarketSummary {
     if (node.will === 'retired' || node.will === 'banned') continue
     joined++
     const level = LEVELS.findLast((one) => node.drivers.some((driver) => driver.level === one))
-    if (node.presence !== 'online' || node.will !== 'open' || !level) continue
+    if (node.presence !== 'online' || node.will !== 'open' || !level || state.suspended.has(node.owner)) continue
     online++
     const used = state.reserved.get(node.id)
     for (const what of ['cpuMillis', 'memoryBytes', 'diskBytes', 'gpus'] as const) {

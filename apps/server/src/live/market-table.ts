@@ -17,7 +17,7 @@ export function marketTable(app: App): MarketTable {
       const used = state.reserved.get(node.id) ?? EMPTY_CAPACITY, { capacity } = node
       const level = LEVELS.findLast((one) => node.drivers.some((driver) => driver.level === one))
       return {
-        node: node.id, name: node.name, state: nodeState(node), region: node.region, ...(level ? { level } : {}), capacity,
+        node: node.id, name: node.name, state: state.suspended.has(node.owner) ? 'banned' : nodeState(node), region: node.region, ...(level ? { level } : {}), capacity,
         free: { cpuMillis: capacity.cpuMillis - used.cpuMillis, memoryBytes: capacity.memoryBytes - used.memoryBytes, diskBytes: capacity.diskBytes - used.diskBytes, gpus: capacity.gpus - used.gpus },
         cpuHour: node.prices.cpuHour, reliability: Math.round(reputationNow(state, node, app.now()).completion.lower * 10_000) / 10_000, running: state.attemptsByNode.get(node.id)?.size ?? 0,
       }

@@ -1,6 +1,6 @@
 // Tables → memory: what a writer needs to go on from where the last one was. Ended jobs stay in the tables.
 import { Availability, apply, grantLeases, beginTurn } from '@lumaris/domain'
-import type { AttemptRow, AvailabilityRows, Change, EnrolmentRow, JobRow, LessonRow, MarketState, NodeRow, QuoteRow, ScheduleRow, StandingRow, TaskRow } from '@lumaris/domain'
+import type { AttemptRow, AvailabilityRows, Change, EnrolmentRow, IncidentRow, JobRow, LessonRow, MarketState, NodeRow, PayoutRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, StandingRow, TaskRow } from '@lumaris/domain'
 import type { Database } from '../database/database.ts'
 
 /** Rows of one page: enough to be quick, few enough that a page of large specs does not fill the memory. */
@@ -15,6 +15,15 @@ export function attemptRow(stored: Doc): AttemptRow {
   const doc = JSON.parse(stored.doc) as Omit<AttemptRow, 'billed' | 'fee'> & { billed: string | null; fee: string | null }
   return { ...doc, billed: doc.billed === null ? null : BigInt(doc.billed), fee: doc.fee === null ? null : BigInt(doc.fee) }
 }
+export function payoutRow(stored: Doc): PayoutRow {
+  const doc = JSON.parse(stored.doc) as Omit<PayoutRow, 'amount'> & { amount: string }
+  return { ...doc, amount: BigInt(doc.amount) }
+}
+export function reversalRow(stored: Doc): ReversalRow {
+  const doc = JSON.parse(stored.doc) as Omit<ReversalRow, 'postings'> & { postings: { from: string; to: string; amount: string }[] }
+  return { ...doc, postings: doc.postings.map((posting) => ({ ...posting, amount: BigInt(posting.amount) })) }
+}
+export const personRow = (stored: { id: string; roles: string; suspended: string | null }): PersonRow => ({ id: stored.id as PersonRow['id'], roles: JSON.parse(stored.roles) as PersonRow['roles'], suspended: stored.suspended === null ? null : (JSON.parse(stored.suspended) as PersonRow['suspended']) })
 export const plainRow = <Row>(stored: Doc): Row => JSON.parse(stored.doc) as Row
 
 /** Applies every live row to an empty state. `intern` lets equal parts of specs be shared. */
@@ -35,6 +44,10 @@ export async function loadState(db: Database, state: MarketState, nowMs: number,
   for (const row of await db.query<Doc>('SELECT doc FROM quotes WHERE valid_until >= $1', [nowMs])) put({ kind: 'quote', row: plainRow<QuoteRow>(row) })
   for (const row of await db.query<Doc>("SELECT doc FROM standing WHERE state = 'open'")) put({ kind: 'standing', row: plainRow<StandingRow>(row) })
   for (const row of await db.query<Doc>("SELECT doc FROM schedules WHERE state <> 'removed' ORDER BY id")) put({ kind: 'schedule', row: plainRow<ScheduleRow>(row) })
+  for (const row of await db.query<Doc>("SELECT doc FROM payouts WHERE state IN ('requested', 'sent') ORDER BY id")) put({ kind: 'payout', row: payoutRow(row) })
+  for (const row of await db.query<Doc>("SELECT doc FROM reversals WHERE state = 'proposed' OR (state = 'done' AND attempt IS NOT NULL) ORDER BY id")) put({ kind: 'reversal', row: reversalRow(row) })
+  for (const row of await db.query<Doc>("SELECT doc FROM incidents WHERE state = 'open' ORDER BY id")) put({ kind: 'incident', row: plainRow<IncidentRow>(row) })
+  for (const row of await db.query<Parameters<typeof personRow>[0]>('SELECT id, roles, suspended FROM users WHERE suspended IS NOT NULL')) put({ kind: 'person', row: personRow(row) })
   for (const row of await db.query<Doc>('SELECT doc FROM enrolments WHERE expires_at >= $1', [nowMs])) put({ kind: 'enrolment', row: plainRow<EnrolmentRow>(row) })
   grantLeases(beginTurn(state, { now: nowMs, id: () => '', hash: () => '', keyed: () => '' }))
 }

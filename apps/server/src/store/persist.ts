@@ -1,7 +1,7 @@
 // Changes → statements of one transaction: a dozen however many jobs it carries. Of several changes to one row only the last is written.
 import type { JobEvent } from '@lumaris/protocol'
 import { isLive, isPart, payerOf } from '@lumaris/domain'
-import type { AttemptRow, AvailabilityRows, Change, EnrolmentRow, EntryRow, JobRow, KeyRow, LessonRow, NodeRow, QuoteRow, ScheduleRow, SealRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
+import type { ActionRow, AttemptRow, AvailabilityRows, Change, EnrolmentRow, EntryRow, IncidentRow, JobRow, KeyRow, LessonRow, NodeRow, PayoutRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SealRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
 import { pack } from '../database/database.ts'
 import type { Database, Statement } from '../database/database.ts'
 
@@ -14,13 +14,17 @@ export function jobDoc(row: JobRow): Json {
 }
 export const attemptDoc = (row: AttemptRow): Json => ({ ...row, billed: wire(row.billed), fee: wire(row.fee) })
 
+export const payoutDoc = (row: PayoutRow): Json => ({ ...row, amount: wire(row.amount) })
+export const reversalDoc = (row: ReversalRow): Json => ({ ...row, postings: row.postings.map((posting) => ({ ...posting, amount: wire(posting.amount) })) })
+
 type Batch = {
+  payouts: Map<string, PayoutRow>; reversals: Map<string, ReversalRow>; incidents: Map<string, IncidentRow>; people: Map<string, PersonRow>; actions: ActionRow[]
   newJobs: JobRow[]; jobs: Map<string, JobRow>; tasks: Map<string, TaskRow>; attempts: Map<string, AttemptRow>; nodes: Map<string, NodeRow>; lessons: Map<string, LessonRow>; standing: Map<string, StandingRow>; schedules: Map<string, ScheduleRow>; quotes: QuoteRow[]; enrolments: Map<string, EnrolmentRow>
   keys: Map<string, KeyRow>; entries: EntryRow[]; events: Map<string, JobEvent[]>; ticks: Map<string, TickRow>; seals: SealRow[]
 }
 
 function gather(changes: readonly Change[]): Batch {
-  const batch: Batch = { newJobs: [], jobs: new Map(), tasks: new Map(), attempts: new Map(), nodes: new Map(), lessons: new Map(), standing: new Map(), schedules: new Map(), quotes: [], enrolments: new Map(), keys: new Map(), entries: [], events: new Map(), ticks: new Map(), seals: [] }
+  const batch: Batch = { payouts: new Map(), reversals: new Map(), incidents: new Map(), people: new Map(), actions: [], newJobs: [], jobs: new Map(), tasks: new Map(), attempts: new Map(), nodes: new Map(), lessons: new Map(), standing: new Map(), schedules: new Map(), quotes: [], enrolments: new Map(), keys: new Map(), entries: [], events: new Map(), ticks: new Map(), seals: [] }
   const fresh = new Set<string>()
   for (const change of changes) {
     switch (change.kind) {
@@ -31,6 +35,11 @@ function gather(changes: readonly Change[]): Batch {
       case 'lesson': batch.lessons.set(`${change.row.what}:${change.row.key}`, change.row); break
       case 'standing': batch.standing.set(change.row.id, change.row); break
       case 'schedule': batch.schedules.set(change.row.id, change.row); break
+      case 'payout': batch.payouts.set(change.row.id, change.row); break
+      case 'reversal': batch.reversals.set(change.row.id, change.row); break
+      case 'incident': batch.incidents.set(change.row.id, change.row); break
+      case 'person': batch.people.set(change.row.id, change.row); break
+      case 'action': batch.actions.push(change.row); break
       case 'quote': batch.quotes.push(change.row); break
       case 'enrolment': batch.enrolments.set(change.row.id, change.row); break
       case 'key': batch.keys.set(change.row.id, change.row); break
@@ -83,6 +92,11 @@ const WRITES = {
   enrolments: inserts('enrolments', [['id', 'text'], ['token_hash', 'text'], ['expires_at', 'bigint'], ['doc', 'text']], replacing('id', ['doc'])),
   keys: inserts('idempotency', [['id', 'text'], ['body_hash', 'text'], ['subject', 'text'], ['at', 'bigint']]),
   postings: inserts('postings', [['entry', 'text'], ['line', 'bigint'], ['kind', 'text'], ['at', 'bigint'], ['job', 'text'], ['attempt', 'text'], ['debit', 'text'], ['credit', 'text'], ['amount', 'bigint']]),
+  payouts: inserts('payouts', [['id', 'text'], ['user_id', 'text'], ['state', 'text'], ['amount', 'bigint'], ['doc', 'text']], replacing('id', ['state', 'doc'])),
+  reversals: inserts('reversals', [['id', 'text'], ['entry', 'text'], ['state', 'text'], ['attempt', 'text'], ['doc', 'text']], replacing('id', ['state', 'doc'])),
+  incidents: inserts('incidents', [['id', 'text'], ['state', 'text'], ['doc', 'text']], replacing('id', ['state', 'doc'])),
+  people: updates('users', 1, [['id', 'text'], ['roles', 'text'], ['suspended', 'text']]),
+  actions: inserts('admin_actions', [['id', 'text'], ['at', 'bigint'], ['by_user', 'text'], ['action', 'text'], ['subject', 'text'], ['doc', 'text']]),
   released: updates('attempts', 1, [['id', 'text'], ['released', 'bigint']]),
   events: inserts('events', [['job', 'text'], ['version', 'bigint'], ['doc', 'text']]),
   ticks: inserts('ticks', [['attempt', 'text'], ['seq', 'bigint'], ['hash', 'text'], ['doc', 'text']]),
@@ -124,7 +138,13 @@ export function statementsFor(changes: readonly Change[], dialect: Database['dia
   add('enrolments', [...batch.enrolments.values()].map((row) => [row.id, row.tokenHash, row.expiresAt, text(row)]))
   add('keys', [...batch.keys.values()].map((row) => [row.id, row.bodyHash, row.subject, row.at]))
   add('postings', batch.entries.flatMap((row) => row.postings.map((posting, line) => [row.id, line, row.kind, row.at, row.job, row.attempt, posting.from, posting.to, posting.amount])))
-  add('released', batch.entries.flatMap((row) => (row.kind === 'release' && row.attempt ? [[row.attempt, 1]] : [])), true)
+  // 1: it cleared; 2: it was taken back, and never clears.
+  add('released', [...new Map(batch.entries.flatMap(({ kind, attempt }) => (attempt && (kind === 'release' || kind === 'reversal') ? [[attempt, kind === 'release' ? 1 : 2] as const] : [])))], true)
+  add('payouts', [...batch.payouts.values()].map((row) => [row.id, row.user, row.state, row.amount, text(payoutDoc(row))]))
+  add('reversals', [...batch.reversals.values()].map((row) => [row.id, row.entry, row.state, row.attempt, text(reversalDoc(row))]))
+  add('incidents', [...batch.incidents.values()].map((row) => [row.id, row.state, text(row)]))
+  add('people', [...batch.people.values()].map((row) => [row.id, text(row.roles), row.suspended ? text(row.suspended) : null]), true)
+  add('actions', batch.actions.map((row) => [row.id, row.at, row.by, row.action, row.subject, text(row)]))
   add('events', [...batch.events].map(([job, events]) => [job, (events.at(-1) as JobEvent).version, text(events)]))
   add('ticks', [...batch.ticks.values()].map((row) => [row.attempt, row.seq, row.hash, text(row)]))
   add('seals', batch.seals.map((row) => [sealId(row), row.node, text(row)]))

@@ -1,15 +1,16 @@
 // What the commands of a batch name and memory lacks, fetched in one round before anything is decided.
 import { account } from '@lumaris/protocol'
-import type { AccountName, JobId } from '@lumaris/protocol'
-import { apply, topupEntry } from '@lumaris/domain'
+import type { AccountName, JobId, UserId } from '@lumaris/protocol'
+import { accountsToReverse, apply, payoutKey, topupEntry } from '@lumaris/domain'
 import type { Command, JobRow, KeyRow, MarketState } from '@lumaris/domain'
+import { readEntries } from './read-ledger.ts'
 import type { Database } from '../database/database.ts'
-import { jobRow } from './load.ts'
+import { jobRow, personRow } from './load.ts'
 
-type Needs = { jobs: Set<string>; keys: Set<string>; accounts: Set<AccountName> }
+type Needs = { jobs: Set<string>; keys: Set<string>; accounts: Set<AccountName>; /** To be reversed. */ entries: Set<string>; /** And with them everybody who is an admin. */ people: Set<string> }
 
 export function needsOf(state: MarketState, commands: readonly Command[]): Needs {
-  const needs: Needs = { jobs: new Set(), keys: new Set(), accounts: new Set() }
+  const needs: Needs = { jobs: new Set(), keys: new Set(), accounts: new Set(), entries: new Set(), people: new Set() }
   for (const name of state.accountsWanted) if (!state.accounts.has(name)) needs.accounts.add(name)
   state.accountsWanted.clear()
   for (const command of commands) {
@@ -28,15 +29,30 @@ export function needsOf(state: MarketState, commands: readonly Command[]): Needs
       const id = topupEntry(command)
       if (!state.keys.has(id)) needs.keys.add(id)
       if (!state.accounts.has(account.available(command.user))) needs.accounts.add(account.available(command.user))
-    }
+    } else if (command.kind === 'payout') {
+      if (!state.keys.has(payoutKey(command))) needs.keys.add(payoutKey(command))
+      if (!state.accounts.has(account.earned(command.user))) needs.accounts.add(account.earned(command.user))
+    } else if (command.kind === 'proposeReversal') needs.entries.add(command.entry)
+    else if (command.kind === 'approveReversal') { const entry = state.reversals.get(command.id)?.entry; if (entry) needs.entries.add(entry) }
+    else if (command.kind === 'suspend' || command.kind === 'unsuspend' || command.kind === 'roles') needs.people.add(command.user)
   }
   return needs
 }
+
+/** What is read once and then kept up by every change must not be read while a change of it is still on its way to the tables. */
+export const mustWait = (needs: Needs): boolean => needs.accounts.size + needs.entries.size + needs.people.size > 0
+export const isNone = (needs: Needs): boolean => needs.jobs.size + needs.keys.size + needs.accounts.size + needs.entries.size + needs.people.size === 0
 
 const json = (ids: Iterable<string>): string => JSON.stringify([...ids])
 const among = (db: Database): string => (db.dialect === 'sqlite' ? '(SELECT value FROM json_each($1))' : '(SELECT value FROM json_array_elements_text($1::json))')
 
 export async function prefetch(db: Database, state: MarketState, needs: Needs): Promise<void> {
+  if (needs.entries.size > 0) await prefetchEntries(db, state, needs)
+  if (needs.people.size > 0) {
+    const rows = await db.query<Parameters<typeof personRow>[0]>(`SELECT id, roles, suspended FROM users WHERE id IN ${among(db)} OR roles LIKE '%"admin"%'`, [json(needs.people)])
+    state.people.clear()
+    for (const row of rows) state.people.set(row.id as UserId, personRow(row))
+  }
   if (needs.keys.size > 0) {
     const rows = await db.query<{ id: string; body_hash: string; subject: string; at: string }>(`SELECT id, body_hash, subject, CAST(at AS TEXT) AS at FROM idempotency WHERE id IN ${among(db)}`, [json(needs.keys)])
     for (const row of rows) {
@@ -54,5 +70,19 @@ export async function prefetch(db: Database, state: MarketState, needs: Needs): 
     for (const name of needs.accounts) state.accounts.set(name, 0n)
     const rows = await db.query<{ id: string; balance: string }>(`SELECT id, CAST(balance AS TEXT) AS balance FROM accounts WHERE id IN ${among(db)}`, [json(needs.accounts)])
     for (const row of rows) state.accounts.set(row.id, BigInt(row.balance))
+  }
+}
+
+/** An entry that may be reversed, with what its reverse hangs on: was it reversed, has it cleared, whose job was it, and what is in the accounts. */
+async function prefetchEntries(db: Database, state: MarketState, needs: Needs): Promise<void> {
+  state.entries.clear()
+  const found = await readEntries(db, [...needs.entries])
+  const buyers = await db.query<{ id: string; buyer: string }>(`SELECT id, buyer FROM jobs WHERE id IN ${among(db)}`, [json(found.flatMap(({ job }) => (job ? [job] : [])))])
+  const names = [...needs.entries].flatMap((name) => [name, `reversal:${name}`]).concat(found.flatMap(({ attempt }) => (attempt ? [`release:${attempt}`] : [])))
+  for (const name of names) state.entries.set(name, null)
+  for (const entry of [...found, ...await readEntries(db, names.filter((name) => !needs.entries.has(name)))]) state.entries.set(entry.id, entry)
+  for (const entry of found) {
+    if (entry.job && !state.jobs.has(entry.job)) needs.jobs.add(entry.job)
+    for (const name of accountsToReverse(entry, buyers.find(({ id }) => id === entry.job)?.buyer as UserId | undefined)) if (!state.accounts.has(name)) needs.accounts.add(name)
   }
 }

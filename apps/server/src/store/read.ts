@@ -4,11 +4,12 @@ import type { AccountName, AttemptId, Entry, EntryKind, Job, JobEvent, JobId, Jo
 import type { AttemptRow, JobRow, NodeRow, ScheduleRow, SealRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
 import type { Database } from '../database/database.ts'
 import { attemptRow, jobRow, plainRow } from './load.ts'
+import { payoutProblems } from './read-ledger.ts'
 
 type Doc = { doc: string }
 export type PageOf<Item> = { readonly data: Item[]; readonly nextCursor: string | null }
 /** One row more than asked for tells whether there is a next page. */
-function page<Row, Item>(rows: Row[], limit: number, view: (row: Row) => Item, cursorOf: (row: Row) => string): PageOf<Item> {
+export function page<Row, Item>(rows: Row[], limit: number, view: (row: Row) => Item, cursorOf: (row: Row) => string): PageOf<Item> {
   const shown = rows.slice(0, limit)
   return { data: shown.map(view), nextCursor: rows.length > limit ? cursorOf(shown.at(-1) as Row) : null }
 }
@@ -109,7 +110,7 @@ export async function readWallet(db: Database, user: UserId): Promise<Wallet> {
 /** After the fee: all of it, what is still in the dispute window, and what ended since a moment. */
 export async function readEarnings(db: Database, node: NodeId, since: number): Promise<{ total: string; pending: string; recent: string }> {
   const sum = (when: string): string => `CAST(COALESCE(SUM(CASE WHEN ${when} THEN billed - fee ELSE 0 END), 0) AS TEXT)`
-  const [row] = await db.query<{ total: string; pending: string; recent: string }>(`SELECT ${sum('1 = 1')} AS total, ${sum('released = 0')} AS pending, ${sum('ended_at >= $2')} AS recent FROM attempts WHERE node = $1 AND billed > 0`, [node, since])
+  const [row] = await db.query<{ total: string; pending: string; recent: string }>(`SELECT ${sum('released <> 2')} AS total, ${sum('released = 0')} AS pending, ${sum('ended_at >= $2 AND released <> 2')} AS recent FROM attempts WHERE node = $1 AND billed > 0`, [node, since])
   return row ?? { total: '0', pending: '0', recent: '0' }
 }
 
@@ -153,6 +154,7 @@ export async function checkLedger(db: Database): Promise<LedgerCheck> {
   if (open !== '0') problems.push(`${open} open jobs hold another sum than their cap less their cost`)
   const costs = await text(`SELECT CAST(COUNT(*) AS TEXT) AS value FROM jobs LEFT JOIN (SELECT COALESCE(payer, job) AS job, SUM(billed) AS billed FROM attempts WHERE billed IS NOT NULL GROUP BY COALESCE(payer, job)) paid ON paid.job = jobs.id WHERE jobs.cost <> COALESCE(paid.billed, 0)`)
   if (costs !== '0') problems.push(`${costs} jobs cost another sum than their settled attempts`)
+  problems.push(...await payoutProblems(db))
   return {
     balanced: problems.length === 0, sum, problems, accounts: Number(await text('SELECT CAST(COUNT(*) AS TEXT) AS value FROM accounts')), postings: Number(await text('SELECT CAST(COUNT(*) AS TEXT) AS value FROM postings')),
   }

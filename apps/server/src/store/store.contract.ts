@@ -2,12 +2,14 @@
 import { expect, test } from 'vitest'
 import { aMarket, aSpec, aUser, credits, sha256 } from '@lumaris/testkit'
 import { apply, createState, internSpec, recordOf } from '@lumaris/domain'
-import type { Change, MarketState } from '@lumaris/domain'
-import type { JobDispatch, JobId, ResultFile, ScheduleId } from '@lumaris/protocol'
-import { canonical } from '@lumaris/protocol'
+import type { Change, EntryRow, MarketState, ReversalRow } from '@lumaris/domain'
+import type { JobDispatch, JobId, ResultFile, ScheduleId, PayoutId, UserId } from '@lumaris/protocol'
+import { account, canonical } from '@lumaris/protocol'
 import type { Database } from '../database/database.ts'
 import { availabilityStatement, epochStatement, statementsFor } from './persist.ts'
 import { loadState } from './load.ts'
+import { findEntries, listPayouts, listReversals, readSellerEarnings } from './read-ledger.ts'
+import { listActions, listIncidents, listPeople, readPerson } from './read-operators.ts'
 import { checkLedger, dueReleases, listAttempts, listEntries, listJobs, readEvents, readJob, readTicks, readWallet } from './read.ts'
 import { viewJob } from './views.ts'
 
@@ -17,14 +19,45 @@ const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value, (_ke
 const seen = (state: MarketState): unknown => ({
   jobs: [...state.jobs.values()].filter((job) => job.row.state === 'queued' || job.row.state === 'running').map((job) => plain({ row: job.row, tasks: job.tasks, open: job.open, attempts: [...job.attempts].sort((a, b) => (a.id < b.id ? -1 : 1)) })).sort((a, b) => (canonical(a) < canonical(b) ? -1 : 1)),
   nodes: plain([...state.nodes.values()].sort((a, b) => (a.id < b.id ? -1 : 1))), quotes: plain([...state.quotes.values()]), enrolments: plain([...state.enrolments.values()]),
+  payouts: plain([...state.payouts.values()]), reversals: plain([...state.reversals.values()]), incidents: plain([...state.incidents.values()]), takenBack: [...state.takenBack], suspended: [...state.suspended],
   lessons: plain([state.profiles, state.owners, state.cohorts, state.speeds].map((lessons) => [...lessons.values()].sort((a, b) => (a.key < b.key ? -1 : 1)))),
   reserved: plain([...state.reserved].filter(([, used]) => used.cpuMillis > 0).sort(([a], [b]) => (a < b ? -1 : 1))), slotsByBuyer: plain([...state.slotsByBuyer]),
   children: plain([...state.children].map(([parent, ids]) => `${parent} ${[...ids].sort().join(' ')}`).sort()), waitingByBuyer: plain([...state.waitingByBuyer]),
   schedules: plain([...state.schedules.values()]),
 })
 
+const admins = [aUser('ann'), aUser('bob')] as const, seller = aUser('seller of a')
+/** One of each that operators and sellers leave behind, open and over. What the store would fetch for the commands is put there by hand. */
+function operate(market: ReturnType<typeof aMarket>, settled: readonly EntryRow[]): void {
+  const { state } = market
+  for (const change of market.log) if (change.kind === 'entry') for (const { from, to, amount } of change.row.postings) for (const [name, by] of [[from, -amount], [to, amount]] as const) if (/^(seller|platform)/.test(name)) state.accounts.set(name, (state.accounts.get(name) ?? 0n) + by)
+  for (const user of [seller, aUser('seller of b'), aUser('seller of c')]) for (const name of [account.pending(user), account.earned(user)]) if (!state.accounts.has(name)) state.accounts.set(name, 0n)
+  const [first, second] = settled as [EntryRow, EntryRow]
+  const release = (entry: EntryRow): void => { const [{ to, amount }] = entry.postings as [EntryRow['postings'][number]]; market.act({ kind: 'release', due: [{ attempt: entry.attempt!, seller: to.split(':')[1] as UserId, amount }] }) }
+  release(first)
+  const owner = (first.postings[0]?.to.split(':')[1] ?? '') as UserId, half = (first.postings[0]?.amount ?? 0n) / 4n
+  for (const key of ['p1', 'p2', 'p3']) market.act({ kind: 'payout', user: owner, amount: half, provider: 'demo', destination: 'my account', key, bodyHash: 'x' })
+  const [one, two] = [...state.payouts.keys()] as [PayoutId, PayoutId]
+  for (const [id, event] of [[one, 'send'], [two, 'send'], [two, 'pay']] as const) market.act({ kind: 'payoutStep', id, event })
+  const propose = (entry: EntryRow): ReversalRow => { state.entries.set(entry.id, entry); return market.act({ kind: 'proposeReversal', by: admins[0], entry: entry.id, reason: 'a mistake' }) as ReversalRow }
+  market.act({ kind: 'approveReversal', by: admins[1], id: propose(second).id, reason: 'so it is' })
+  const topup = market.log.flatMap((change) => (change.kind === 'entry' && change.row.kind === 'topup' ? [change.row] : []))
+  market.fund(buyer, 5n)
+  propose(market.log.flatMap((change) => (change.kind === 'entry' && change.row.kind === 'topup' ? [change.row] : [])).at(-1)!)
+  expect(topup).toHaveLength(1)
+  for (const [id, roles] of [[admins[0], ['admin']], [admins[1], ['admin']], [seller, ['seller']], [buyer, ['buyer']]] as const) state.people.set(id, { id, roles: [...roles], suspended: null })
+  market.act({ kind: 'suspend', by: admins[0], user: seller, reason: 'to be looked at' })
+  market.act({ kind: 'suspend', by: admins[0], user: buyer, reason: 'to be looked at' })
+  market.act({ kind: 'unsuspend', by: admins[1], user: buyer, reason: 'all is well' })
+  market.act({ kind: 'roles', by: admins[0], user: buyer, roles: ['buyer', 'seller'], reason: 'as agreed' })
+  for (const title of ['Slow', 'Down']) market.act({ kind: 'openIncident', by: admins[0], title, severity: 'major', text: 'Jobs wait', regions: ['local'], nodes: [] })
+  market.act({ kind: 'resolveIncident', by: admins[1], id: [...state.incidents.keys()][0]!, text: 'It was a cable' })
+}
+/** Users live in tables of their own, made by signing up. */
+const signUp = (db: Database) => db.transact([...admins, seller, buyer].map((id) => ({ sql: 'INSERT INTO users (id, email, name, password, roles, created_at) VALUES ($1, $1, $1, $2, $3, 1)', params: [id, '-', '["buyer"]'] })))
+
 async function busyMarket() {
-  const market = aMarket({ settings: { offerMs: 1e9 } })
+  const market = aMarket({ settings: { offerMs: 1e9, payoutMinMicros: 1n } })
   market.fund(buyer, credits(50))
   const nodes = ['a', 'b', 'c'].map((name, i) => market.join(name, { cpuHour: 1 + i }))
   for (const node of nodes) node.connect()
@@ -50,14 +83,17 @@ async function busyMarket() {
   market.report(orderOf(failing.job.id), { runMs: 10_000, exitCode: 3 })
   market.act({ kind: 'cancel', job: cancelled.job.id })
   market.pass(0) // the schedule's minute has come
+  const settled = market.log.flatMap((change) => (change.kind === 'entry' && change.row.kind === 'settle' ? [change.row] : []))
+  operate(market, settled)
   return { market, done: done.job.id, orders }
 }
 
 export function storeContract(name: string, fresh: () => Promise<Database>): void {
   const persist = (db: Database, changes: readonly Change[]) => db.transact(statementsFor(changes, db.dialect))
+  const opened = async (): Promise<Database> => { const db = await fresh(); await signUp(db); return db }
 
   test(`${name}: what is persisted and loaded again is what memory held`, async () => {
-    const db = await fresh()
+    const db = await opened()
     const { market } = await busyMarket()
     const shown: Change = { kind: 'lesson', row: { what: 'owner', key: aUser('seller of a'), valid: 12, wrong: 1 } }
     apply(market.state, shown)
@@ -74,7 +110,7 @@ export function storeContract(name: string, fresh: () => Promise<Database>): voi
   })
 
   test(`${name}: what was learned of the nodes' coming and going is there again`, async () => {
-    const db = await fresh()
+    const db = await opened()
     const { market } = await busyMarket()
     await persist(db, market.log)
     for (let hour = 0; hour < 30; hour++) { const node = [...market.state.nodes.values()][0]!; market.now += 3_600_000; market.state.availability.saw(node.id, 'local|cpu', hour % 5 !== 0, market.now) }
@@ -90,7 +126,7 @@ export function storeContract(name: string, fresh: () => Promise<Database>): voi
 
   test(`${name}: one commit of everything gives the same tables as many`, async () => {
     const { market, done } = await busyMarket()
-    const db = await fresh()
+    const db = await opened()
     await persist(db, market.log)
     expect(await checkLedger(db)).toMatchObject({ balanced: true, sum: '0', problems: [] })
     const job = await readJob(db, done)
@@ -100,13 +136,14 @@ export function storeContract(name: string, fresh: () => Promise<Database>): voi
     expect(attempt).toMatchObject({ state: 'valid', billed: expect.anything() })
     expect(await readTicks(db, attempt!.id)).toHaveLength(1)
     const wallet = await readWallet(db, buyer)
-    expect(BigInt(wallet.available) + BigInt(wallet.held) + BigInt(wallet.spent)).toBe(credits(50))
+    const back = market.log.flatMap((change) => (change.kind === 'entry' && change.row.kind === 'reversal' ? change.row.postings : [])).reduce((sum, { amount }) => sum + amount, 0n)
+    expect(BigInt(wallet.available) + BigInt(wallet.held) + BigInt(wallet.spent)).toBe(credits(50) + 5n + back) // 5 of the last top-up
     await db.close()
   })
 
   test(`${name}: lists go page by page without a gap or a double`, async () => {
     const { market } = await busyMarket()
-    const db = await fresh()
+    const db = await opened()
     await persist(db, market.log)
     const ids: string[] = []
     for (let cursor: string | undefined; ;) {
@@ -129,8 +166,36 @@ export function storeContract(name: string, fresh: () => Promise<Database>): voi
     await db.close()
   })
 
+  test(`${name}: what operators and sellers left is found again: entries by account and job, payouts, reversals, people, incidents, and the log of it all`, async () => {
+    const { market, done } = await busyMarket()
+    const db = await opened()
+    await persist(db, market.log)
+    expect((await findEntries(db, { job: done }, 50, undefined)).data.map(({ id }) => id)).toEqual([`hold:${done}`, `refund:${done}`, `settle:${done}.0.0`])
+    expect((await findEntries(db, { account: `escrow:${done}` }, 2, undefined)).nextCursor).toBe(`refund:${done}`)
+    expect((await findEntries(db, { account: account.available(buyer) }, 50, undefined)).data.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['topup', 'hold', 'reversal']))
+    const owner = market.log.flatMap((change) => (change.kind === 'payout' ? [change.row.user] : []))[0]!
+    const payouts = await listPayouts(db, owner, 2, undefined, (row) => row), rest = await listPayouts(db, owner, 2, payouts.nextCursor ?? undefined, (row) => row)
+    expect([...payouts.data, ...rest.data].map(({ state }) => state)).toEqual(['requested', 'paid', 'sent'])
+    const earnings = await readSellerEarnings(db, owner, 1_000), each = payouts.data[0]!.amount
+    expect(earnings).toMatchObject({ onTheWay: String(2n * each), paid: String(each) })
+    expect((await listReversals(db, undefined, 10, undefined, (row) => row)).data.map(({ state }) => state)).toEqual(['proposed', 'done'])
+    expect((await listReversals(db, 'done', 10, undefined, (row) => row)).data).toEqual(market.log.flatMap((change) => (change.kind === 'reversal' && change.row.state === 'done' ? [change.row] : [])))
+    expect((await listPeople(db, { suspended: 'yes' }, 10, undefined)).data).toMatchObject([{ id: seller, suspended: { by: admins[0], reason: 'to be looked at' } }])
+    expect((await listPeople(db, { q: buyer.toUpperCase().slice(0, 20) }, 10, undefined)).data.map(({ id, roles }) => [id, roles])).toEqual([[buyer, ['buyer', 'seller']]])
+    expect((await listPeople(db, { q: '%' }, 10, undefined)).data).toEqual([]) // a sign like any other
+    expect(await readPerson(db, buyer, market.now)).toMatchObject({ jobs: { all: 5 }, sessions: 0, keys: 0, nodes: [] })
+    expect((await listIncidents(db, 'open', 10, undefined)).data.map(({ title }) => title)).toEqual(['Down'])
+    expect((await listIncidents(db, undefined, 1, undefined)).nextCursor).toMatch(/^inc_/)
+    const acts = (await listActions(db, {}, 50, undefined)).data
+    expect(acts.map(({ action }) => action)).toEqual(['incident.resolve', 'incident.open', 'incident.open', 'user.roles', 'user.unsuspend', 'user.suspend', 'user.suspend', 'reversal.propose', 'reversal.approve', 'reversal.propose'])
+    expect((await listActions(db, { by: admins[1], action: 'user.unsuspend' }, 50, undefined)).data).toMatchObject([{ subject: buyer, byName: admins[1], before: { suspended: true }, after: { suspended: false } }])
+    expect((await listActions(db, { subject: seller }, 50, undefined)).data).toHaveLength(1)
+    expect(await checkLedger(db)).toMatchObject({ balanced: true, problems: [] })
+    await db.close()
+  })
+
   test(`${name}: a commit under an old epoch changes nothing`, async () => {
-    const db = await fresh()
+    const db = await opened()
     await db.transact([{ sql: 'INSERT INTO writer (region, epoch, holder, beat) VALUES ($1, 7, $2, 0)', params: ['local', 'me'] }])
     const { market } = await busyMarket()
     await expect(db.transact([epochStatement('local', 6, 1), ...statementsFor(market.log, db.dialect)])).rejects.toMatchObject({ kind: 'stale' })
@@ -176,7 +241,7 @@ export function storeContract(name: string, fresh: () => Promise<Database>): voi
   })
 
   test(`${name}: the database itself refuses what must never be`, async () => {
-    const db = await fresh()
+    const db = await opened()
     const { market, done } = await busyMarket()
     await persist(db, market.log)
     const no = (sql: string) => expect(db.transact([{ sql, params: [] }]), sql).rejects.toMatchObject({ kind: 'refused' })
@@ -193,6 +258,10 @@ export function storeContract(name: string, fresh: () => Promise<Database>): voi
     await no(`INSERT INTO attempts (id, job, task, slot, fence, node, seller, state, live, tick_seq, doc) SELECT id || 'z', job, task, slot, fence, node, seller, state, 0, tick_seq, doc FROM attempts`) // a fence given twice
     await no('UPDATE nodes SET session = session - 1')
     await no('UPDATE jobs SET cost = cap + 1')
+    await no("UPDATE admin_actions SET doc = '{}'")
+    await no('DELETE FROM admin_actions')
+    await no("INSERT INTO reversals (id, entry, state, doc) SELECT id || 'x', entry, 'proposed', doc FROM reversals WHERE state = 'done'") // a second reversal of an entry
+    await no("UPDATE payouts SET state = 'requested'") // one has been paid
     expect(await checkLedger(db)).toMatchObject({ balanced: true })
     await db.close()
   })

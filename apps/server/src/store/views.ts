@@ -39,7 +39,7 @@ export function viewNode(row: NodeRow, state: MarketState, now: number): Node {
   const link = state.links.get(row.id), { succeeded, failed } = profileOf(state, row), reputation = reputationNow(state, row, now), outlook = outlookOf(state, row.id, now)
   const shown = ({ mean, lower, evidence }: { mean: number; lower: number; evidence: number }) => ({ mean: part(mean), lower: part(lower), evidence: part(evidence) })
   return {
-    id: row.id, owner: row.owner, name: row.name, state: nodeState(row), region: row.region, labels: { ...row.labels }, capacity: row.capacity, reserved: state.reserved.get(row.id) ?? EMPTY_CAPACITY,
+    id: row.id, owner: row.owner, name: row.name, state: state.suspended.has(row.owner) ? 'banned' : nodeState(row), region: row.region, labels: { ...row.labels }, capacity: row.capacity, reserved: state.reserved.get(row.id) ?? EMPTY_CAPACITY,
     drivers: [...row.drivers], prices: row.prices, agentVersion: row.agentVersion, session: row.session, running: state.attemptsByNode.get(row.id)?.size ?? 0,
     succeeded, failed, reliability: part(reputation.completion.lower), reputation: { completion: shown(reputation.completion), correctness: shown(reputation.correctness), timeliness: shown(reputation.timeliness) },
     ...(outlook ? { outlook: outlook.map(({ afterMs, stays }) => ({ afterMs, stays: part(stays) })) } : {}), connected: link?.connected ?? false,

@@ -1,20 +1,58 @@
-import { Text } from '@mantine/core'
+import { Button, Stack, Text } from '@mantine/core'
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
-import { entriesQuery, walletQuery } from '../queries.ts'
+import type { SellerEarnings } from '@lumaris/protocol'
+import { earningsQuery, entriesQuery, payoutsQuery } from '../queries.ts'
 import { useSession } from '../session/use-session.ts'
-import { Credits, Figure, Figures, Loaded, Page, useNow } from '../ui/parts.tsx'
+import { credits, creditsText, duration, visible } from '../ui/format.ts'
+import { Command, Credits, Empty, Figure, Figures, Loaded, Moment, Page, Panel, Status, useNow } from '../ui/parts.tsx'
+import { PAYOUT } from '../ui/states.ts'
 import { Movements, sellerAccounts } from '../wallet/Wallet.tsx'
+import { PayOut } from './PayOut.tsx'
 
 const DAY = 86_400_000
 export function Earnings() {
   const { client, user } = useSession()
-  const wallet = useQuery({ ...walletQuery(client), refetchInterval: 5_000 })
+  const earnings = useQuery(earningsQuery(client))
   return (
-    <Page title="Earnings" intro="Each attempt that ends is settled at once. What it earned waits for the dispute window, then it is yours to be paid out.">
-      <Loaded query={wallet}>{(money) => <Figures><Recent /><Figure label="In the dispute window"><Credits of={money.pending} /></Figure><Figure label="Cleared"><Credits of={money.earned} /></Figure></Figures>}</Loaded>
+    <Page title="Earnings" intro={`Each attempt that ends is settled at once. What it earned waits for the dispute window${earnings.data ? ` of ${duration(earnings.data.disputeMs)}` : ''}, then it is yours to be paid out.`}>
+      <Loaded query={earnings}>{(money) => (
+        <Figures>
+          <Recent />
+          <Figure label="In the dispute window" hint={<Next of={money} />}><Credits of={money.pending} /></Figure>
+          <Figure label="Cleared" hint="free to be paid out"><Credits of={money.available} /></Figure>
+          <Figure label="Paid out" hint={money.onTheWay === '0' ? 'nothing on its way' : `${creditsText(money.onTheWay)} on their way`}><Credits of={money.paid} /></Figure>
+        </Figures>)}</Loaded>
+      <div className="two">
+        <Payouts />
+        <Panel title="Pay out" id="pay-out"><Loaded query={earnings}>{(money) => <PayOut money={money} />}</Loaded></Panel>
+      </div>
       <Movements title="What was earned" mine={sellerAccounts(user.id)} isSeller />
-      <Text size="sm" c="dimmed">This market pays in demo credits, which cannot be paid out.</Text>
+      <Command line="npx lumaris payout show" />
     </Page>
+  )
+}
+/** The earliest of what is pending. A window that is over and not yet cleared waits for the node's last seal, or for the next pass of the market. */
+function Next({ of: { nextClearing } }: { of: SellerEarnings }) {
+  const now = useNow(10_000)
+  if (!nextClearing) return <>nothing waits</>
+  return nextClearing.at > now ? <>next: {credits(nextClearing.amount)}, <Moment at={nextClearing.at} /></> : <>next: {credits(nextClearing.amount)}, about to clear</>
+}
+
+function Payouts() {
+  const { client } = useSession()
+  const payouts = useInfiniteQuery(payoutsQuery(client))
+  return (
+    <Panel title="Payouts" id="payouts"><Loaded query={payouts}>{({ pages }) => {
+      const list = pages.flatMap((page) => page.data)
+      return list.length === 0 ? <Empty title="No payouts yet">What has cleared can be paid out at any time.</Empty> : (
+        <Stack gap="sm">
+          <div className="scroll-box" tabIndex={0} role="region" aria-label="Payouts"><table className="table">
+            <thead><tr><th>Asked for</th><th>State</th><th className="right">Credits</th><th>To</th><th>Reference</th></tr></thead>
+            <tbody>{list.map((one) => <tr key={one.id}><td><Moment at={one.requestedAt} /></td><td><Status look={PAYOUT[one.state]} />{one.reason !== undefined && <Text size="sm">{visible(one.reason)}; the money is available again</Text>}</td><td className="right number">{credits(one.amount)}</td><td>{visible(one.destination)}</td><td>{one.reference === undefined ? '–' : <code>{visible(one.reference)}</code>}</td></tr>)}</tbody>
+          </table></div>
+          {payouts.hasNextPage && <div><Button variant="default" loading={payouts.isFetchingNextPage} onClick={() => void payouts.fetchNextPage()}>Older ones</Button></div>}
+        </Stack>)
+    }}</Loaded></Panel>
   )
 }
 /** The last day, as far as the newest page of movements tells all of it. */

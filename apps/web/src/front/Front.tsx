@@ -8,7 +8,7 @@ import { startOf } from '../shell/Shell.tsx'
 import { useSessionState } from '../session/use-session.ts'
 import { cores, credits, creditsText, size } from '../ui/format.ts'
 import { Empty, Figure, Figures, Loaded, Panel } from '../ui/parts.tsx'
-import { ButtonLink } from '../shell/links.tsx'
+import { ButtonLink, TextLink } from '../shell/links.tsx'
 
 export function Front() {
   const market = useQuery(marketQuery), state = useSessionState()
@@ -35,7 +35,7 @@ export function Front() {
         </ol>
         <Text size="sm" c="dimmed" mt="sm">What it does not promise: secrecy from a seller. Whoever runs a machine can read the memory of what runs on it.</Text>
       </section>
-      <Text size="sm">The same market from a terminal: <code>npx lumaris --help</code>, or over <Anchor href="/openapi.json" underline="always">its interface</Anchor>.</Text>
+      <Text size="sm">The same market from a terminal: <code>npx lumaris --help</code>, or over <Anchor href="/openapi.json" underline="always">its interface</Anchor>. How it is today: <TextLink to="/status" size="sm">status of the market</TextLink>.</Text>
     </Stack>
   )
 }

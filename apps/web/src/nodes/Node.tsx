@@ -11,6 +11,7 @@ import { errorsBy } from '../ui/field-errors.ts'
 import { cores, creditsText, duration, percent, plural, size, visible } from '../ui/format.ts'
 import { Bar, Command, Confirm, Facts, Id, Loaded, Moment, Page, Panel, Refusal, Status } from '../ui/parts.tsx'
 import { NODE } from '../ui/states.ts'
+import { Estimate } from './Estimate.tsx'
 
 const route = getRouteApi('/inside/nodes/$node')
 export function NodeScreen() {
@@ -42,6 +43,7 @@ function Shown({ node }: { node: Node }) {
             <Text size="sm" c="dimmed">Reserved for work that runs here now. What the machine does besides is not known here.</Text>
           </Stack></Panel>
           <Prices key={JSON.stringify(node.prices)} node={node} changed={fresh} />
+          <Estimate key={node.id} node={node} />
           <Walls node={node} />
         </Stack>
         <Stack><Reputation node={node} /><WhyNot node={node} /></Stack>

@@ -1,4 +1,4 @@
-import { useState } from 'react'
+import { Suspense, lazy, useState } from 'react'
 import type { ReactNode } from 'react'
 import { ActionIcon, Button, Drawer, Menu, Text, useComputedColorScheme, useMantineColorScheme } from '@mantine/core'
 import { Link, Outlet, useLocation, useRouter } from '@tanstack/react-router'
@@ -12,11 +12,14 @@ import { useNow } from '../ui/parts.tsx'
 import { Shortcuts } from './Shortcuts.tsx'
 import { ButtonLink } from './links.tsx'
 
-type Place = { readonly to: '/home' | '/submit' | '/jobs' | '/wallet' | '/keys' | '/nodes' | '/nodes/join' | '/earnings' | '/market' | '/ledger'; readonly name: string }
+/** After the first page: what is wrong is asked of the market, and need not be there before anything else. */
+const IncidentBanner = lazy(async () => ({ default: (await import('./IncidentBanner.tsx')).IncidentBanner }))
+
+type Place = { readonly to: '/home' | '/submit' | '/jobs' | '/wallet' | '/keys' | '/nodes' | '/nodes/join' | '/earnings' | '/market' | '/ledger' | '/users' | '/incidents' | '/actions'; readonly name: string }
 const places = (user: User): readonly (readonly [string, readonly Place[]])[] => [
   ...(hasRole(user, 'buyer') ? [['Buy', [{ to: '/home', name: 'Home' }, { to: '/submit', name: 'New job' }, { to: '/jobs', name: 'Jobs' }, { to: '/wallet', name: 'Wallet' }]] as const] : []),
   ...(hasRole(user, 'seller') ? [['Sell', [{ to: '/nodes', name: 'Nodes' }, { to: '/nodes/join', name: 'Add a node' }, { to: '/earnings', name: 'Earnings' }]] as const] : []),
-  ...(hasRole(user, 'admin') ? [['Run the market', [{ to: '/market', name: 'Overview' }, ...(hasRole(user, 'seller') ? [] : [{ to: '/nodes', name: 'Nodes' } as const]), ...(hasRole(user, 'buyer') ? [] : [{ to: '/jobs', name: 'Jobs' } as const]), { to: '/ledger', name: 'Ledger' }]] as const] : []),
+  ...(hasRole(user, 'admin') ? [['Run the market', [{ to: '/market', name: 'Overview' }, ...(hasRole(user, 'seller') ? [] : [{ to: '/nodes', name: 'Nodes' } as const]), ...(hasRole(user, 'buyer') ? [] : [{ to: '/jobs', name: 'Jobs' } as const]), { to: '/ledger', name: 'Ledger' }, { to: '/users', name: 'Users' }, { to: '/incidents', name: 'Incidents' }, { to: '/actions', name: 'Log' }]] as const] : []),
   ['Account', [{ to: '/keys', name: 'API keys' }]],
 ]
 export const startOf = (user: User): '/home' | '/nodes' | '/market' => (hasRole(user, 'buyer') ? '/home' : hasRole(user, 'seller') ? '/nodes' : '/market')
@@ -24,7 +27,7 @@ export const startOf = (user: User): '/home' | '/nodes' | '/market' => (hasRole(
 export function Shell() {
   const state = useSessionState()
   const path = useLocation({ select: (location) => location.pathname })
-  const inside = state.kind === 'in' && !['/', '/sign-in', '/sign-up'].includes(path)
+  const inside = state.kind === 'in' && !['/', '/sign-in', '/sign-up', '/status'].includes(path)
   const [open, setOpen] = useState(false)
   return (
     <div className={inside ? 'shell' : 'shell wide'}>
@@ -36,7 +39,7 @@ export function Shell() {
         <Colours />
         {state.kind === 'in' ? <Account user={state.user} byKey={state.byKey} /> : <><ButtonLink to="/sign-in" variant="default" size="sm">Sign in</ButtonLink><ButtonLink to="/sign-up" size="sm" className="only-wide">Sign up</ButtonLink></>}
       </header>
-      <Silence />
+      <div className="silence"><Silence /><Suspense><IncidentBanner /></Suspense></div>
       {inside && <nav className="side" aria-label="Screens"><div className="side-inner"><Places user={state.user} /></div></nav>}
       {inside && <Drawer opened={open} onClose={() => setOpen(false)} title="Lumaris" size="16rem" closeButtonProps={{ 'aria-label': 'Close' }}><nav aria-label="Screens"><Places user={state.user} onGo={() => setOpen(false)} /></nav></Drawer>}
       {inside && <Inside />}
@@ -86,5 +89,5 @@ function Account({ user, byKey }: { user: User; byKey: boolean }) {
 function Silence() {
   const { ok, at } = useReach()
   const now = useNow(1_000, !ok)
-  return <div role="status" className="silence">{!ok && <div className="banner">Reconnecting. Last update {ago(at, now)}.</div>}</div>
+  return <div role="status">{!ok && <div className="banner">Reconnecting. Last update {ago(at, now)}.</div>}</div>
 }

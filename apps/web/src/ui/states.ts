@@ -1,5 +1,5 @@
 // Every state there is, once: its word, colour, sign, what it means and what is billed in it.
-import type { AttemptState, Cause, JobState, NoReason, NodeState, TaskState } from '@lumaris/protocol'
+import type { AttemptState, Cause, JobState, NoReason, NodeState, PayoutState, ReversalState, Severity, TaskState } from '@lumaris/protocol'
 import { CAUSES } from '@lumaris/protocol'
 
 export type Look = { readonly word: string; readonly colour: 'gray' | 'blue' | 'green' | 'red' | 'orange' | 'indigo'; readonly sign: string; readonly says: string }
@@ -27,6 +27,19 @@ export const NODE: Readonly<Record<NodeState, Look>> = {
   paused: look('Paused', 'orange', '‖', 'Its seller paused it: no new work. What runs goes on, and earns.'), draining: look('Draining', 'orange', '↓', 'It finishes what runs and takes nothing new.'),
   retired: look('Retired', 'gray', '⊘', 'It has left the market.'), banned: look('Banned', 'red', '⊘', 'It may not take work.'),
 }
+export const PAYOUT: Readonly<Record<PayoutState, Look>> = {
+  requested: look('Requested', 'gray', '◷', 'It is set aside, and goes to the provider next.'), sent: look('On its way', 'blue', '▶', 'The provider has it.'),
+  paid: look('Paid', 'green', '✓', 'The provider says that it arrived.'), failed: look('Came back', 'orange', '⊘', 'The provider could not carry it. The money is available again.'),
+}
+export const REVERSAL: Readonly<Record<ReversalState, Look>> = {
+  proposed: look('Waits', 'blue', '◷', 'Another admin must approve. Nothing has moved.'), done: look('Done', 'green', '✓', 'The reversing entry is made.'),
+  rejected: look('Rejected', 'orange', '⊘', 'Nothing has moved.'), expired: look('Expired', 'gray', '⌛', 'Nobody approved it in time. Nothing has moved.'),
+}
+export const SEVERITY: Readonly<Record<Severity, Look>> = {
+  minor: look('Minor', 'blue', '○', 'Something is slower or worse than usual.'), major: look('Major', 'orange', '◐', 'Something does not work.'), critical: look('Critical', 'red', '●', 'The market does not work.'),
+}
+/** Mildest first. */
+export const SEVERITIES: readonly Severity[] = ['minor', 'major', 'critical']
 export const causeText = (cause: Cause): string => CAUSES[cause].says
 export const bearsText = (cause: Cause): string => (CAUSES[cause].bears === 'buyer' ? 'billed to the buyer' : `${CAUSES[cause].bears === 'seller' ? 'the seller bears it' : 'the market bears it'}: nothing is billed but what a checkpoint has kept`)
 

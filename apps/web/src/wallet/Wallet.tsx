@@ -22,7 +22,7 @@ export function WalletScreen() {
   )
 }
 
-const KIND: Readonly<Record<Entry['kind'], string>> = { topup: 'Credits added', hold: 'Held for a job', settle: 'An attempt settled', displace: 'Paid for a place taken', refund: 'Came back from a job', release: 'Earnings cleared', payout: 'Paid out', reversal: 'Reversed' }
+export const KIND: Readonly<Record<Entry['kind'], string>> = { topup: 'Credits added', hold: 'Held for a job', settle: 'An attempt settled', displace: 'Paid for a place taken', refund: 'Came back from a job', release: 'Earnings cleared', payout: 'Paid out', reversal: 'Reversed' }
 /** What an entry did to these accounts. */
 const changeOf = (entry: Entry, mine: readonly string[]): bigint => entry.postings.reduce((sum, posting) => sum + (mine.includes(posting.to) ? BigInt(posting.amount) : 0n) - (mine.includes(posting.from) ? BigInt(posting.amount) : 0n), 0n)
 export const sellerAccounts = (user: UserId): string[] => [account.pending(user), account.earned(user)]
@@ -40,7 +40,7 @@ export function Movements({ title, mine, isSeller }: { title: string; mine: read
               <div className="scroll-box" tabIndex={0} role="region" aria-label={title}><table className="table">
                 <thead><tr><th>When</th><th>What</th><th className="right">Credits</th>{!isSeller && <th>Job</th>}</tr></thead>
                 <tbody>{list.map((entry) => { const change = changeOf(entry, mine); return (
-                  <tr key={entry.id}><td><Moment at={entry.at} /></td><td>{entry.kind === 'release' ? `${KIND.release}: free to be paid out` : KIND[entry.kind]}</td><td className="right number">{change === 0n && entry.postings[0] ? `${signed(BigInt(entry.postings[0].amount)).slice(1)} cleared` : signed(change)}</td>
+                  <tr key={entry.id}><td><Moment at={entry.at} /></td><td>{entry.kind === 'release' ? `${KIND.release}: free to be paid out` : entry.kind === 'payout' && change > 0n ? 'A payout came back' : KIND[entry.kind]}</td><td className="right number">{change === 0n && entry.postings[0] ? `${signed(BigInt(entry.postings[0].amount)).slice(1)} cleared` : signed(change)}</td>
                     {!isSeller && <td>{entry.job ? <TextLink to="/jobs/$job" params={{ job: entry.job }} search={{ tab: 'cost' }} size="sm"><code>…{entry.job.slice(-8)}</code><span className="for-readers"> job</span></TextLink> : ''}</td>}</tr>) })}</tbody>
               </table></div>)}
             {entries.hasNextPage && <div><Button variant="default" loading={entries.isFetchingNextPage} onClick={() => void entries.fetchNextPage()}>Older ones</Button></div>}

@@ -1,22 +1,25 @@
 // What a seller decides about a node: take work or not, and for how much.
-import type { NodeId, PriceSheet, Refusal } from '@lumaris/protocol'
+import type { NodeId, PriceSheet, Refusal, UserId } from '@lumaris/protocol'
 import type { NodeRow, Will } from '../rows.ts'
 import { moveAway } from '../job/move-job.ts'
 import { putNode, refused } from '../turn.ts'
 import type { Turn } from '../turn.ts'
+import { recordAction } from '../operator/record-action.ts'
 
 const MAY: Readonly<Record<Will, readonly Will[]>> = {
   open: ['open', 'paused', 'draining', 'retired', 'banned'], paused: ['paused', 'open', 'draining', 'retired', 'banned'], draining: ['draining', 'open', 'paused', 'retired', 'banned'],
   retired: [], banned: ['open'],
 }
-export type WillCommand = { readonly kind: 'will'; readonly node: NodeId; readonly will: 'open' | 'paused' | 'draining' }
-export type PriceCommand = { readonly kind: 'price'; readonly node: NodeId; readonly prices: PriceSheet }
+const ACTION = { open: 'node.resume', paused: 'node.pause', draining: 'node.drain' } as const
+export type WillCommand = { readonly kind: 'will'; readonly node: NodeId; readonly will: 'open' | 'paused' | 'draining'; /** An admin who is not its owner. */ readonly admin?: UserId }
+export type PriceCommand = { readonly kind: 'price'; readonly node: NodeId; readonly prices: PriceSheet; readonly admin?: UserId }
 
 export function setWill(turn: Turn, command: WillCommand): NodeRow | Refusal {
   const node = turn.state.nodes.get(command.node)
   if (!node) return refused('not_found')
   if (!MAY[node.will].includes(command.will) || node.will === 'banned') return refused('not_in_this_state', { state: node.will, possible: MAY[node.will] })
   if (node.will === command.will) return node
+  if (command.admin) recordAction(turn, { by: command.admin, action: ACTION[command.will], subject: node.id, reason: '', before: { will: node.will }, after: { will: command.will } })
   const row = putNode(turn, { ...node, will: command.will })
   if (row.will === 'draining') moveAway(turn, row.id)
   return row
@@ -25,5 +28,7 @@ export function setWill(turn: Turn, command: WillCommand): NodeRow | Refusal {
 /** For work from now on; what is offered or running keeps the prices it was agreed at. */
 export function setPrices(turn: Turn, command: PriceCommand): NodeRow | Refusal {
   const node = turn.state.nodes.get(command.node)
-  return node ? putNode(turn, { ...node, prices: command.prices }) : refused('not_found')
+  if (!node) return refused('not_found')
+  if (command.admin) recordAction(turn, { by: command.admin, action: 'node.price', subject: node.id, reason: '', before: { ...node.prices }, after: { ...command.prices } })
+  return putNode(turn, { ...node, prices: command.prices })
 }

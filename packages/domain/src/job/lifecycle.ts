@@ -3,7 +3,7 @@
 import type { AttemptState, JobState, SlotState, TaskState } from '@lumaris/protocol'
 import { invariant } from '../invariant.ts'
 
-type Table<State extends string, Event extends string> = Readonly<Record<State, Readonly<Partial<Record<Event, State>>>>>
+export type Table<State extends string, Event extends string> = Readonly<Record<State, Readonly<Partial<Record<Event, State>>>>>
 
 export type JobEventName = 'start' | 'requeue' | 'complete' | 'fail' | 'cancel' | 'expire'
 export const JOB: Table<JobState, JobEventName> = {

@@ -30,6 +30,7 @@ export function submit(turn: Turn, command: SubmitCommand): Submitted | Refusal 
   const market = turn.state
   const before = earlier(turn, command)
   if (before) return before
+  if (market.suspended.has(command.buyer)) return refused('account_suspended')
   const wrong = contradiction(command.spec, turn.now)
   if (wrong) return wrong
   const seats = slotsMax(command.spec) * command.spec.tasks.length

@@ -9,6 +9,7 @@ export type ReleaseCommand = { readonly kind: 'release'; readonly due: readonly 
 /** Pending earnings become available. The entry is named by the attempt, so a second pass over the same row changes nothing. */
 export function release(turn: Turn, command: ReleaseCommand): { ok: true; released: number } {
   for (const { attempt, seller, amount } of command.due) {
+    if (turn.state.takenBack.has(attempt)) continue // it was reversed after the store had found it due
     putEntry(turn, { id: `release:${attempt}`, kind: 'release', at: turn.now, job: null, attempt, postings: [{ from: account.pending(seller), to: account.earned(seller), amount }] })
   }
   return { ok: true, released: command.due.length }

@@ -117,7 +117,7 @@ export function busyReason(state: MarketState, node: NodeRow, need: Requirement,
 }
 export function isOpen(state: MarketState, node: NodeRow): boolean {
   const link = state.links.get(node.id)
-  return node.presence === 'online' && node.will === 'open' && link?.connected === true && link.accepting
+  return node.presence === 'online' && node.will === 'open' && link?.connected === true && link.accepting && !state.suspended.has(node.owner)
 }
 function roomReason(state: MarketState, node: NodeRow, need: Requirement): NoReason | null {
   const { resources } = need.spec

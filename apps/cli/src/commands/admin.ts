@@ -1,0 +1,81 @@
+import type { Command } from 'commander'
+import { Option } from 'commander'
+import { Role, Severity } from '@lumaris/protocol'
+import type { Incident, NodeId, PersonDetail, Posting, Reversal, ReversalId } from '@lumaris/protocol'
+import type { WithContext } from '../cli.ts'
+import type { Context } from '../context.ts'
+import { asIs, collect, parseCount } from '../parse.ts'
+import { creditsOf } from '../ui/money.ts'
+import { agoText, stamp } from '../ui/time.ts'
+
+type Why = { reason: string }
+export function define(command: Command, withContext: WithContext): void {
+  command.addHelpText('before', `Examples:
+  lumaris --as admin admin users ann
+  lumaris --as admin admin suspend usr_01jcd3k8w9e5r7t2y4u6p8a0sd --reason 'a stolen card'
+  lumaris --as admin admin reverse settle:job_….0.0 --reason 'billed for our own fault'
+  lumaris --as admin admin incident open 'Jobs wait' --severity major --text 'A switch is broken.'
+`)
+  const sub = (name: string, summary: string, of = command): Command => of.command(name).summary(summary).description(summary)
+  const withReason = (one: Command): Command => one.requiredOption('--reason <text>', 'why; it stands in the log for ever', asIs)
+  const limited = (one: Command): Command => one.option('-n, --limit <count>', 'so many at most', parseCount, 50)
+  limited(sub('users', 'users, newest first').argument('[part]', 'a part of name or e-mail, or an id')).option('--suspended', 'only those who are suspended').action(withContext(users))
+  sub('user', 'one user: roles, balances, jobs, nodes, sessions').argument('<user>', 'its id').action(withContext(async (context: Context, user: string) => showPerson(context, await (await context.client()).api.getPerson({ params: { user } }))))
+  for (const [name, summary, call] of [['suspend', 'no sign-in, no new jobs, no new work for their nodes', 'suspendUser'], ['unsuspend', 'end a suspension', 'unsuspendUser']] as const) {
+    withReason(sub(name, summary).argument('<user>', 'its id')).action(withContext(async (context: Context, user: string, { reason }: Why) => showPerson(context, await (await context.client()).api[call]({ params: { user }, body: { reason } }))))
+  }
+  withReason(sub('roles', 'grant and revoke roles').argument('<user>', 'its id').addOption(new Option('--role <role>', 'one of the roles it has from now on (repeatable)').choices(Role.options).argParser(collect(asIs)).makeOptionMandatory()))
+    .action(withContext(async (context: Context, user: string, { reason, role }: Why & { role: string[] }) => showPerson(context, await (await context.client()).api.setUserRoles({ params: { user }, body: { roles: [...new Set(role)] as Role[], reason } }))))
+  limited(sub('reversals', 'proposed and decided reversals, newest first')).action(withContext(reversals))
+  withReason(sub('reverse', 'propose to reverse an entry; another admin must approve').argument('<entry>', 'its name, as lumaris wallet --history --json shows it')).action(withContext(async (context: Context, entry: string, { reason }: Why) => showReversal(context, await (await context.client()).api.proposeReversal({ body: { entry, reason } }))))
+  for (const [name, summary, call] of [['approve', 'approve a reversal that another admin proposed: the entry is made', 'approveReversal'], ['reject', 'reject a proposal, or take back one’s own', 'rejectReversal']] as const) {
+    withReason(sub(name, summary).argument('<reversal>', 'its id')).action(withContext(async (context: Context, reversal: string, { reason }: Why) => showReversal(context, await (await context.client()).api[call]({ params: { reversal: reversal as ReversalId }, body: { reason } }))))
+  }
+  limited(sub('log', 'what admins did, newest first')).option('--subject <id>', 'only what was done to this', asIs).action(withContext(log))
+  const incident = sub('incident', 'tell everybody that something is wrong')
+  const text = (one: Command): Command => one.requiredOption('--text <text>', 'what everybody reads', asIs)
+  text(sub('open', 'open an incident', incident).argument('<title>').addOption(new Option('--severity <severity>').choices(Severity.options).default('minor')))
+    .option('--region <region>', 'a region that it concerns (repeatable)', collect(asIs), []).option('--node <id>', 'a node that it concerns (repeatable)', collect(asIs), [])
+    .action(withContext(async (context: Context, title: string, options: { severity: Severity; text: string; region: string[]; node: string[] }) => showIncident(context, await (await context.client()).api.openIncident({ body: { title, severity: options.severity, text: options.text, regions: options.region, nodes: options.node as NodeId[] } }))))
+  text(sub('update', 'tell more about it', incident).argument('<incident>', 'its id')).action(withContext(async (context: Context, id: string, options: { text: string }) => showIncident(context, await (await context.client()).api.updateIncident({ params: { incident: id }, body: { text: options.text } }))))
+  text(sub('resolve', 'it is over', incident).argument('<incident>', 'its id')).action(withContext(async (context: Context, id: string, options: { text: string }) => showIncident(context, await (await context.client()).api.resolveIncident({ params: { incident: id }, body: { text: options.text } }))))
+  sub('list', 'all incidents, newest first; anybody may see them', incident).action(withContext(incidents))
+}
+
+async function users(context: Context, part: string | undefined, options: { limit: number; suspended?: boolean }): Promise<void> {
+  const { data } = await (await context.client()).api.listPeople({ query: { q: part, limit: Math.min(200, options.limit), ...(options.suspended ? { suspended: 'yes' } : {}) } }), now = context.io.now()
+  await context.showList(data, [
+    { title: 'user', value: (one) => one.id }, { title: 'name', value: (one) => one.name, shrinks: true }, { title: 'e-mail', value: (one) => one.email, shrinks: true }, { title: 'roles', value: (one) => one.roles.join(' ') },
+    { title: 'since', value: (one) => stamp(one.createdAt), shown: (one) => agoText(one.createdAt, now) }, { title: 'state', value: (one) => (one.suspended ? 'suspended' : 'active'), state: true },
+  ], (one) => one.id, 'Nobody.')
+}
+const showPerson = (context: Context, one: PersonDetail): Promise<void> => context.showThing(one, [
+  ['user', one.id], ['name', one.name], ['e-mail', one.email], ['roles', one.roles.join(', ')], ['state', one.suspended ? 'suspended' : 'active'], ['suspended because', one.suspended?.reason], ['since', stamp(one.createdAt)],
+  ['available', creditsOf(one.wallet.available)], ['held for jobs', creditsOf(one.wallet.held)], ['spent', creditsOf(one.wallet.spent)], ['earned, in dispute window', creditsOf(one.wallet.pending)], ['cleared', creditsOf(one.wallet.earned)],
+  ['jobs', `${one.jobs.all}, ${one.jobs.live} under way`], ['nodes', one.nodes.map((node) => node.name).join(', ')], ['open sessions', one.sessions], ['good keys', one.keys],
+])
+
+const moves = (postings: readonly Posting[]): string => postings.map(({ from, to, amount }) => `${creditsOf(amount)} ${from} → ${to}`).join('; ')
+const showReversal = (context: Context, one: Reversal): Promise<void> => context.showThing(one, [['reversal', one.id], ['state', one.state], ['of', one.entry], ['moves', moves(one.postings)], ['reason', one.reason], ['proposed by', one.proposedBy], ['decided by', one.decidedBy], ['lapses', one.state === 'proposed' ? stamp(one.expiresAt) : undefined]])
+async function reversals(context: Context, options: { limit: number }): Promise<void> {
+  const { data } = await (await context.client()).api.listReversals({ query: { limit: Math.min(200, options.limit) } }), now = context.io.now()
+  await context.showList(data, [
+    { title: 'reversal', value: (one) => one.id }, { title: 'state', value: (one) => one.state, state: true }, { title: 'proposed', value: (one) => stamp(one.proposedAt), shown: (one) => agoText(one.proposedAt, now) }, { title: 'of', value: (one) => one.entry, shrinks: true }, { title: 'moves', value: (one) => moves(one.postings), shrinks: true }, { title: 'reason', value: (one) => one.reason, shrinks: true },
+  ], (one) => one.id, 'Nothing was ever reversed.')
+}
+
+async function log(context: Context, options: { limit: number; subject?: string }): Promise<void> {
+  const { data } = await (await context.client()).api.listActions({ query: { limit: Math.min(200, options.limit), subject: options.subject } }), now = context.io.now()
+  await context.showList(data, [
+    { title: 'when', value: (one) => stamp(one.at), shown: (one) => agoText(one.at, now) }, { title: 'who', value: (one) => one.byName || one.by }, { title: 'what', value: (one) => one.action }, { title: 'to', value: (one) => one.subject, shrinks: true }, { title: 'why', value: (one) => one.reason, shrinks: true },
+    { title: 'after', value: (one) => (one.after ? JSON.stringify(one.after) : ''), shrinks: true },
+  ], (one) => one.id, 'No admin has done anything yet.')
+}
+
+const showIncident = (context: Context, one: Incident): Promise<void> => context.showThing(one, [['incident', one.id], ['state', one.state], ['title', one.title], ['severity', one.severity], ['regions', one.regions.join(', ')], ['nodes', one.nodes.join(', ')], ['opened', stamp(one.openedAt)], ['last word', one.updates.at(-1)?.text]])
+async function incidents(context: Context): Promise<void> {
+  const { data } = await (await context.client()).api.listIncidents({ query: { limit: 200 } }), now = context.io.now()
+  await context.showList(data, [
+    { title: 'incident', value: (one) => one.id }, { title: 'state', value: (one) => one.state, state: true }, { title: 'severity', value: (one) => one.severity }, { title: 'opened', value: (one) => stamp(one.openedAt), shown: (one) => agoText(one.openedAt, now) }, { title: 'title', value: (one) => one.title, shrinks: true }, { title: 'last word', value: (one) => one.updates.at(-1)?.text, shrinks: true },
+  ], (one) => one.id, 'No incident.')
+}

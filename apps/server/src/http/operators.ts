@@ -1,0 +1,54 @@
+import { isRefusal, refuse } from '@lumaris/protocol'
+import type { PersonDetail, Refusal, Reversal, ReversalId, UserId } from '@lumaris/protocol'
+import type { PersonRow, ReversalRow } from '@lumaris/domain'
+import type { App } from '../app.ts'
+import { findEntries, listReversals, readReversal } from '../store/read-ledger.ts'
+import { listActions, listIncidents, listPeople, readIncident, readPerson } from '../store/read-operators.ts'
+import { given } from '../store/views.ts'
+import type { Handlers } from './server.ts'
+
+type Names = 'findEntries' | 'listReversals' | 'proposeReversal' | 'approveReversal' | 'rejectReversal' | 'listActions' | 'listPeople' | 'getPerson' | 'suspendUser' | 'unsuspendUser' | 'setUserRoles' | 'listIncidents' | 'openIncident' | 'updateIncident' | 'resolveIncident'
+
+export function operatorHandlers(app: App): Pick<Handlers, Names> {
+  const { engine, db } = app
+  /** A proposal that is over is known to the tables only. */
+  const decide = async (id: ReversalId, act: () => Promise<ReversalRow | Refusal>): Promise<Reversal | Refusal> => {
+    const known = await readReversal(db, id)
+    if (!known) return refuse('not_found')
+    if (known.state !== 'proposed') return refuse('not_in_this_state', { state: known.state })
+    const answer = await act()
+    return isRefusal(answer) ? answer : viewReversal(answer)
+  }
+  const changeUser = async (user: UserId, act: () => Promise<PersonRow | Refusal>): Promise<PersonDetail | Refusal> => {
+    const answer = await act()
+    if (isRefusal(answer)) return answer
+    // Only now: between the commit and this, a request may have been recognised as before.
+    app.identity.forget(user)
+    return (await readPerson(db, user, app.now())) ?? refuse('not_found')
+  }
+  return {
+    findEntries: ({ query }) => findEntries(db, query, query.limit, query.cursor),
+    listReversals: ({ query }) => listReversals(db, query.state, query.limit, query.cursor, viewReversal),
+    proposeReversal: async ({ body, who }) => {
+      const answer = await engine.act({ kind: 'proposeReversal', by: who.userId, entry: body.entry, reason: body.reason })
+      return isRefusal(answer) ? answer : viewReversal(answer)
+    },
+    approveReversal: ({ params, body, who }) => decide(params.reversal, () => engine.act({ kind: 'approveReversal', by: who.userId, id: params.reversal, reason: body.reason })),
+    rejectReversal: ({ params, body, who }) => decide(params.reversal, () => engine.act({ kind: 'rejectReversal', by: who.userId, id: params.reversal, reason: body.reason })),
+    listActions: ({ query }) => listActions(db, query, query.limit, query.cursor),
+    listPeople: ({ query }) => listPeople(db, query, query.limit, query.cursor),
+    getPerson: async ({ params }) => (await readPerson(db, params.user, app.now())) ?? refuse('not_found'),
+    suspendUser: ({ params, body, who }) => changeUser(params.user, () => engine.act({ kind: 'suspend', by: who.userId, user: params.user, reason: body.reason })),
+    unsuspendUser: ({ params, body, who }) => changeUser(params.user, () => engine.act({ kind: 'unsuspend', by: who.userId, user: params.user, reason: body.reason })),
+    setUserRoles: ({ params, body, who }) => changeUser(params.user, () => engine.act({ kind: 'roles', by: who.userId, user: params.user, roles: body.roles, reason: body.reason })),
+    listIncidents: ({ query }) => listIncidents(db, query.state, query.limit, query.cursor),
+    openIncident: ({ body, who }) => engine.act({ kind: 'openIncident', by: who.userId, ...body }),
+    updateIncident: async ({ params, body, who }) => (await over(app, params.incident)) ?? engine.act({ kind: 'updateIncident', by: who.userId, id: params.incident, text: body.text, severity: body.severity ?? null }),
+    resolveIncident: async ({ params, body, who }) => (await over(app, params.incident)) ?? engine.act({ kind: 'resolveIncident', by: who.userId, id: params.incident, text: body.text }),
+  }
+}
+async function over(app: App, id: string): Promise<Refusal | null> {
+  const known = await readIncident(app.db, id)
+  return known === null ? refuse('not_found') : known.state === 'open' ? null : refuse('not_in_this_state', { state: known.state })
+}
+const viewReversal = ({ postings, job, attempt, decidedBy, decidedAt, ...row }: ReversalRow): Reversal => ({ ...row, postings: postings.map(({ from, to, amount }) => ({ from, to, amount: amount.toString() })), ...given('job', job), ...given('attempt', attempt), ...given('decidedBy', decidedBy), ...given('decidedAt', decidedAt) })

@@ -1,0 +1,77 @@
+// Questions about the ledger and about money on its way out.
+import { account } from '@lumaris/protocol'
+import type { AttemptId, Entry, EntryKind, JobId, SellerEarnings, UserId } from '@lumaris/protocol'
+import type { EntryRow, PayoutRow, ReversalRow } from '@lumaris/domain'
+import type { Database } from '../database/database.ts'
+import { payoutRow, reversalRow } from './load.ts'
+import { page } from './read.ts'
+import type { PageOf } from './read.ts'
+
+type Doc = { doc: string }
+type Line = { entry: string; kind: string; at: string; job: string | null; attempt: string | null; debit: string; credit: string; amount: string }
+const among = (db: Database): string => (db.dialect === 'sqlite' ? '(SELECT value FROM json_each($1))' : '(SELECT value FROM json_array_elements_text($1::json))')
+
+/** Those of these that there are, in no order. */
+export async function readEntries(db: Database, names: readonly string[]): Promise<EntryRow[]> {
+  if (names.length === 0) return []
+  const lines = await db.query<Line>(`SELECT entry, kind, CAST(at AS TEXT) AS at, job, attempt, debit, credit, CAST(amount AS TEXT) AS amount FROM postings WHERE entry IN ${among(db)} ORDER BY entry, line`, [JSON.stringify(names)])
+  const found = new Map<string, EntryRow & { postings: EntryRow['postings'][number][] }>()
+  for (const { entry, kind, at, job, attempt, debit, credit, amount } of lines) {
+    const row = found.get(entry) ?? { id: entry, kind: kind as EntryKind, at: Number(at), job: job as JobId | null, attempt: attempt as AttemptId | null, postings: [] }
+    row.postings.push({ from: debit, to: credit, amount: BigInt(amount) })
+    found.set(entry, row)
+  }
+  return [...found.values()]
+}
+export const viewEntry = (row: EntryRow): Entry => ({ id: row.id, kind: row.kind, at: row.at, postings: row.postings.map(({ from, to, amount }) => ({ from, to, amount: amount.toString() })), ...(row.job ? { job: row.job } : {}), ...(row.attempt ? { attempt: row.attempt } : {}) })
+
+/** Of an account, newest first, by the indexes of both its sides. Escrows and the fee stand in no index: those of a job are found by their names. */
+export async function findEntries(db: Database, filter: { account?: string | undefined; job?: JobId | undefined }, limit: number, cursor: string | undefined): Promise<PageOf<Entry>> {
+  const job = filter.job ?? (filter.account?.startsWith('escrow:') ? filter.account.slice(7) : undefined)
+  if (job !== undefined) {
+    const heads = await db.query<{ entry: string }>(`SELECT DISTINCT entry FROM postings WHERE (entry IN ('hold:' || $1, 'refund:' || $1) OR (entry >= 'settle:' || $1 AND entry < 'settle:' || $1 || '/') OR (entry >= 'reversal:settle:' || $1 AND entry < 'reversal:settle:' || $1 || '/')) AND entry > $2 ORDER BY entry LIMIT ${limit + 1}`, [job, cursor ?? ''])
+    const rows = await readEntries(db, heads.slice(0, limit).map(({ entry }) => entry))
+    return { data: rows.map(viewEntry).toSorted((a, b) => (a.id < b.id ? -1 : 1)), nextCursor: heads.length > limit ? heads[limit - 1]?.entry ?? null : null }
+  }
+  const name = filter.account ?? account.external('demo')
+  const side = (column: 'debit' | 'credit'): string => `SELECT entry, at FROM postings WHERE ${column} = $1 AND ${column} NOT LIKE 'escrow:%' AND ${column} <> 'platform:fee' AND (at < $2 OR (at = $2 AND entry > $3))`
+  const [atText, after] = cursor ? (cursor.split('~', 2) as [string, string]) : ['9007199254740991', '']
+  const heads = await db.query<{ entry: string; at: string }>(`SELECT entry, CAST(at AS TEXT) AS at FROM (${side('debit')} UNION ${side('credit')}) both_sides ORDER BY at DESC, entry LIMIT ${limit + 1}`, [name, Number(atText), after])
+  const shown = heads.slice(0, limit), last = shown.at(-1)
+  const rows = await readEntries(db, shown.map(({ entry }) => entry))
+  return { data: shown.flatMap(({ entry }) => rows.filter((row) => row.id === entry)).map(viewEntry), nextCursor: heads.length > limit && last ? `${last.at}~${last.entry}` : null }
+}
+
+export async function readPayout(db: Database, id: string): Promise<PayoutRow | null> {
+  const [row] = await db.query<Doc>('SELECT doc FROM payouts WHERE id = $1', [id])
+  return row ? payoutRow(row) : null
+}
+export async function listPayouts<Shown>(db: Database, user: UserId, limit: number, cursor: string | undefined, shown: (row: PayoutRow) => Shown): Promise<PageOf<Shown>> {
+  const rows = await db.query<Doc>(`SELECT doc FROM payouts WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT ${limit + 1}`, [user, cursor ?? 'pay~'])
+  return page(rows.map(payoutRow), limit, shown, (row) => row.id)
+}
+
+export async function readSellerEarnings(db: Database, user: UserId, disputeMs: number): Promise<Pick<SellerEarnings, 'pending' | 'available' | 'onTheWay' | 'paid' | 'nextClearing'>> {
+  const balances = await db.query<{ id: string; balance: string }>('SELECT id, CAST(balance AS TEXT) AS balance FROM accounts WHERE id IN ($1, $2)', [account.pending(user), account.earned(user)])
+  const of = (name: string): string => balances.find(({ id }) => id === name)?.balance ?? '0'
+  const sum = (states: string): string => `CAST(COALESCE(SUM(CASE WHEN state IN (${states}) THEN amount ELSE 0 END), 0) AS TEXT)`
+  const [sums] = await db.query<{ way: string; paid: string }>(`SELECT ${sum("'requested', 'sent'")} AS way, ${sum("'paid'")} AS paid FROM payouts WHERE user_id = $1`, [user])
+  const [next] = await db.query<{ ended_at: string; amount: string }>('SELECT CAST(ended_at AS TEXT) AS ended_at, CAST(billed - fee AS TEXT) AS amount FROM attempts WHERE seller = $1 AND billed > 0 AND released = 0 AND billed > fee ORDER BY ended_at LIMIT 1', [user])
+  return { pending: of(account.pending(user)), available: of(account.earned(user)), onTheWay: sums?.way ?? '0', paid: sums?.paid ?? '0', ...(next ? { nextClearing: { at: Number(next.ended_at) + disputeMs, amount: next.amount } } : {}) }
+}
+
+export async function readReversal(db: Database, id: string): Promise<ReversalRow | null> {
+  const [row] = await db.query<Doc>('SELECT doc FROM reversals WHERE id = $1', [id])
+  return row ? reversalRow(row) : null
+}
+export async function listReversals<Shown>(db: Database, state: string | undefined, limit: number, cursor: string | undefined, shown: (row: ReversalRow) => Shown): Promise<PageOf<Shown>> {
+  const rows = await db.query<Doc>(`SELECT doc FROM reversals WHERE id < $1 ${state === undefined ? '' : 'AND state = $2'} ORDER BY id DESC LIMIT ${limit + 1}`, [cursor ?? 'rev~', ...(state === undefined ? [] : [state])])
+  return page(rows.map(reversalRow), limit, shown, (row) => row.id)
+}
+
+/** Money on its way out stands in an account of its own, and nothing else does. */
+export async function payoutProblems(db: Database): Promise<string[]> {
+  const count = async (sql: string): Promise<number> => Number((await db.query<{ value: string }>(sql))[0]?.value ?? '0')
+  const wrong = await count("SELECT CAST(COUNT(*) AS TEXT) AS value FROM payouts LEFT JOIN accounts ON accounts.id = 'payout:' || payouts.id WHERE COALESCE(accounts.balance, 0) <> CASE WHEN payouts.state IN ('requested', 'sent') THEN payouts.amount ELSE 0 END")
+  return wrong === 0 ? [] : [`${wrong} payouts hold another sum than they should`]
+}

@@ -1,0 +1,64 @@
+import { Button, Group, NativeSelect, Stack, TextInput } from '@mantine/core'
+import { useInfiniteQuery } from '@tanstack/react-query'
+import { getRouteApi } from '@tanstack/react-router'
+import { ActionName } from '@lumaris/protocol'
+import type { AdminAction } from '@lumaris/protocol'
+import { actionsQuery } from '../queries.ts'
+import { useClient } from '../session/use-session.ts'
+import { creditsText, visible } from '../ui/format.ts'
+import { Command, Empty, Loaded, Moment, Page } from '../ui/parts.tsx'
+import { TextLink } from '../shell/links.tsx'
+
+export const ACTION: Readonly<Record<ActionName, string>> = {
+  'reversal.propose': 'Proposed a reversal', 'reversal.approve': 'Approved a reversal', 'reversal.reject': 'Rejected a reversal', 'incident.open': 'Opened an incident', 'incident.update': 'Told more of an incident', 'incident.resolve': 'Resolved an incident',
+  'user.suspend': 'Suspended a user', 'user.unsuspend': 'Ended a suspension', 'user.roles': 'Changed roles', 'node.pause': 'Paused a node', 'node.drain': 'Emptied a node', 'node.resume': 'Resumed a node', 'node.price': 'Priced a node', 'job.cancel': 'Cancelled a job',
+}
+const route = getRouteApi('/inside/actions')
+export function Actions() {
+  const client = useClient()
+  const { action, by, subject } = route.useSearch(), navigate = route.useNavigate()
+  const found = useInfiniteQuery(actionsQuery(client, { action, by, subject }))
+  const filtered = action !== undefined || by !== undefined || subject !== undefined
+  const set = (more: { action?: ActionName | undefined; by?: string | undefined; subject?: string | undefined }): void => void navigate({ search: (old) => ({ ...old, ...more }), replace: true })
+  return (
+    <Page title="Log of admin actions" intro="Who did what, when and why. Written in the same commit as what was done; nothing in it can be changed or taken out.">
+      <Group align="flex-end">
+        <NativeSelect label="What was done" value={action ?? ''} onChange={(event) => set({ action: event.currentTarget.value === '' ? undefined : (event.currentTarget.value as ActionName) })} data={[{ value: '', label: 'anything' }, ...ActionName.options.map((value) => ({ value, label: ACTION[value] }))]} />
+        <TextInput label="To what, by its id" data-filter key={subject ?? ''} defaultValue={subject ?? ''} onKeyDown={(event) => { if (event.key === 'Enter') set({ subject: event.currentTarget.value.trim() || undefined }) }} onBlur={(event) => set({ subject: event.currentTarget.value.trim() || undefined })} />
+        {filtered && <Button variant="default" onClick={() => set({ action: undefined, by: undefined, subject: undefined })}>Show all</Button>}
+      </Group>
+      <Loaded query={found} lines={6}>{({ pages }) => {
+        const list = pages.flatMap((page) => page.data)
+        return list.length === 0 ? <Empty title={filtered ? 'Nothing fits this filter' : 'No admin has done anything yet'}>{filtered ? '' : 'Reversals, incidents, suspensions, roles, and what admins do to nodes and jobs of others.'}</Empty> : (
+          <Stack gap="sm">
+            <div className="scroll-box" tabIndex={0} role="region" aria-label="Admin actions"><table className="table">
+              <thead><tr><th>When</th><th>Who</th><th>What</th><th>To</th><th>Why</th><th>Before</th><th>After</th></tr></thead>
+              <tbody>{list.map((one) => (
+                <tr key={one.id}><td><Moment at={one.at} /></td><td><TextLink to="/users/$user" params={{ user: one.by }} size="sm">{visible(one.byName) || one.by}</TextLink></td><td>{ACTION[one.action]}</td><td><Subject of={one} /></td><td className="wide-cell">{one.reason === '' ? '–' : visible(one.reason)}</td><td><Values of={one.before} other={one.after} /></td><td><Values of={one.after} other={one.before} /></td></tr>))}</tbody>
+            </table></div>
+            {found.hasNextPage && <div><Button variant="default" loading={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>Older ones</Button></div>}
+          </Stack>)
+      }}</Loaded>
+      <Command line="npx lumaris --as admin admin log" />
+    </Page>
+  )
+}
+const short = (id: string): React.ReactNode => <><code>{id.slice(0, 4)}…{id.slice(-6)}</code></>
+function Subject({ of: { subject } }: { of: AdminAction }) {
+  if (subject.startsWith('usr_')) return <TextLink to="/users/$user" params={{ user: subject }} size="sm">{short(subject)}</TextLink>
+  if (subject.startsWith('nod_')) return <TextLink to="/nodes/$node" params={{ node: subject }} size="sm">{short(subject)}</TextLink>
+  if (subject.startsWith('job_')) return <TextLink to="/jobs/$job" params={{ job: subject }} size="sm">{short(subject)}</TextLink>
+  return <span title={subject}>{short(subject)}</span>
+}
+/** Only what differs from the other side. */
+function Values({ of, other }: { of: AdminAction['before']; other: AdminAction['before'] }) {
+  if (!of) return <>–</>
+  const changed = Object.entries(of).filter(([name, value]) => !other || JSON.stringify(other[name]) !== JSON.stringify(value))
+  return <pre className="changes">{visible((changed.length > 0 ? changed : Object.entries(of)).map(([name, value]) => `${name}: ${textOf(value)}`).join('\n'))}</pre>
+}
+function textOf(value: unknown): string {
+  if (Array.isArray(value)) return value.map(textOf).join(', ')
+  if (typeof value !== 'object' || value === null) return String(value)
+  const { from, to, amount } = value as { from?: unknown; to?: unknown; amount?: unknown }
+  return typeof amount === 'string' && /^\d+$/.test(amount) ? `${creditsText(amount)} ${String(from)} → ${String(to)}` : Object.entries(value).map(([name, inner]) => `${name} ${textOf(inner)}`).join(' ')
+}

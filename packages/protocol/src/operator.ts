@@ -1,0 +1,39 @@
+import { z } from 'zod'
+import { ActionId, AttemptId, Instant, JobId, NodeId, ReversalId, UserId } from './ids.ts'
+import { Role } from './identity.ts'
+import { Reason } from './incident.ts'
+import { EntryKind, Posting, Wallet } from './ledger.ts'
+
+// What operators do to money and people. All of it needs a reason and leaves a line in the log of admin actions, in the same commit as its effect.
+
+/** Names an entry by what it is for: `settle:{slot}`, `topup:{user}:{key}`. */
+export const EntryName = z.string().min(1).max(300).regex(/^[a-z]+:[\x21-\x7e]+$/, 'the name of an entry, such as settle:job_….0.0')
+export const ReversalState = z.enum(['proposed', 'done', 'rejected', 'expired']).meta({ id: 'ReversalState' })
+export type ReversalState = z.infer<typeof ReversalState>
+export const ProposeReversal = z.strictObject({ entry: EntryName, reason: Reason }).meta({ id: 'ProposeReversal' })
+export const GiveReason = z.strictObject({ reason: Reason }).meta({ id: 'GiveReason' })
+export const Reversal = z.object({
+  id: ReversalId, /** What is reversed. */ entry: z.string(), kind: EntryKind, job: JobId.optional(), attempt: AttemptId.optional(),
+  /** What moves when a second admin approves. */ postings: z.array(Posting),
+  reason: z.string(), state: ReversalState, proposedBy: UserId, proposedAt: Instant, /** Unless approved by then. */ expiresAt: Instant, decidedBy: UserId.optional(), decidedAt: Instant.optional(),
+}).meta({ id: 'Reversal' })
+export type Reversal = z.infer<typeof Reversal>
+
+export const ActionName = z.enum(['reversal.propose', 'reversal.approve', 'reversal.reject', 'incident.open', 'incident.update', 'incident.resolve', 'user.suspend', 'user.unsuspend', 'user.roles', 'node.pause', 'node.drain', 'node.resume', 'node.price', 'job.cancel']).meta({ id: 'ActionName' })
+export type ActionName = z.infer<typeof ActionName>
+export const AdminAction = z.object({
+  id: ActionId, at: Instant, by: UserId, byName: z.string(), action: ActionName, /** What it was done to. */ subject: z.string(), reason: z.string(),
+  /** What was there, and what is there since: as the tables have it. */ before: z.record(z.string(), z.unknown()).nullable(), after: z.record(z.string(), z.unknown()).nullable(),
+}).meta({ id: 'AdminAction' })
+export type AdminAction = z.infer<typeof AdminAction>
+
+export const Suspension = z.object({ at: Instant, by: UserId, reason: z.string() }).meta({ id: 'Suspension' })
+export type Suspension = z.infer<typeof Suspension>
+export const Person = z.object({ id: UserId, email: z.string(), name: z.string(), roles: z.array(Role), createdAt: Instant, suspended: Suspension.optional() }).meta({ id: 'Person' })
+export type Person = z.infer<typeof Person>
+export const PersonDetail = Person.extend({
+  wallet: Wallet, jobs: z.object({ live: z.number().int(), all: z.number().int() }), nodes: z.array(z.object({ id: NodeId, name: z.string() })),
+  /** Sessions and keys that would let somebody in now. */ sessions: z.number().int(), keys: z.number().int(),
+}).meta({ id: 'PersonDetail' })
+export type PersonDetail = z.infer<typeof PersonDetail>
+export const SetRoles = z.strictObject({ roles: z.array(Role).min(1).max(3).refine((roles) => new Set(roles).size === roles.length, 'each role once'), reason: Reason }).meta({ id: 'SetRoles' })

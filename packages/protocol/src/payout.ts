@@ -1,0 +1,33 @@
+import { z } from 'zod'
+import { Instant, PayoutId, UserId } from './ids.ts'
+import { Amount } from './money.ts'
+
+// Money that leaves the market for its seller. It is set aside when it is asked for, so it cannot be spent or paid twice; it leaves the books when the
+// provider says that it arrived, and comes back when the provider says that it did not.
+
+export const PayoutProvider = z.enum(['demo'])
+export const PayoutState = z.enum(['requested', 'sent', 'paid', 'failed']).meta({ id: 'PayoutState' })
+export type PayoutState = z.infer<typeof PayoutState>
+
+export const RequestPayout = z.strictObject({
+  amount: Amount, provider: PayoutProvider.default('demo'),
+  /** Where it goes, as the provider names it. */
+  destination: z.string().regex(/^[\x21-\x7e](?:[\x20-\x7e]{0,78}[\x21-\x7e])?$/, 'an account at the provider: 1 to 80 plain characters'),
+}).meta({ id: 'RequestPayout' })
+
+export const Payout = z.object({
+  id: PayoutId, user: UserId, amount: Amount, provider: PayoutProvider, destination: z.string(), state: PayoutState, requestedAt: Instant,
+  sentAt: Instant.optional(), endedAt: Instant.optional(), /** The provider's own number for it. */ reference: z.string().optional(), /** Why it came back. */ reason: z.string().optional(),
+}).meta({ id: 'Payout' })
+export type Payout = z.infer<typeof Payout>
+
+export const SellerEarnings = z.object({
+  /** Earned and still in the dispute window; free to be paid out; on its way out; arrived. */
+  pending: Amount, available: Amount, onTheWay: Amount, paid: Amount,
+  /** The earliest of what is pending: when its dispute window ends, and how much it is. */
+  nextClearing: z.object({ at: Instant, amount: Amount }).optional(),
+  disputeMs: z.number().int(), /** The least that is paid out. */ minimum: Amount,
+  /** Who can pay out here; none: nobody just now. */
+  providers: z.array(PayoutProvider), at: Instant,
+}).meta({ id: 'SellerEarnings' })
+export type SellerEarnings = z.infer<typeof SellerEarnings>

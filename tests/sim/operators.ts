@@ -1,0 +1,104 @@
+// Two admins who make mistakes and mend them: they reverse entries, sometimes the wrong ones, sometimes alone; they suspend a seller for a while. And
+// the provider that carries payouts, which forgets to answer now and then, and refuses some.
+import { isRefusal } from '@lumaris/protocol'
+import type { PayoutId, UserId } from '@lumaris/protocol'
+import type { PayoutRow, ReversalRow } from '@lumaris/domain'
+import { virtualChance } from '../../packages/testkit/src/virtual-chance.ts'
+import { Client } from './client.ts'
+import type { World } from './world.ts'
+
+export const ADMINS = ['usr_admin0', 'usr_admin1'] as UserId[]
+
+export class Operators {
+  readonly #world: World
+  readonly #client: Client
+  // Chance of their own: what they do does not shift what others draw.
+  readonly #chance
+  #suspended: UserId | null = null
+
+  constructor(world: World) {
+    this.#world = world
+    this.#client = new Client(world)
+    this.#chance = virtualChance(world.options.seed, 'operators')
+    for (const id of ADMINS) world.db.people.set(id, { id, roles: ['admin'], suspended: null })
+    this.#next()
+  }
+
+  #next(): void {
+    this.#world.time.after(this.#chance.exponential(240_000), () => {
+      if (!this.#world.stormy) return
+      if (this.#chance.happens(0.15)) this.#suspend()
+      else this.#propose()
+      this.#next()
+    })
+  }
+
+  #propose(): void {
+    const chance = this.#chance, { db } = this.#world
+    const names = [...db.entries.keys()]
+    if (names.length === 0) return
+    // Mostly of the last ones: money that has not cleared yet.
+    const wanted = chance.happens(0.7) ? names.slice(-60) : names, mistakes = wanted.filter((name) => chance.happens(0.05) || /^(topup|settle|displace):/.test(name))
+    if (mistakes.length === 0) return
+    const by = chance.pick(ADMINS), entry = chance.pick(mistakes)
+    this.#client.ask({ kind: 'proposeReversal', by, entry, reason: 'a mistake' }, (answer) => {
+      if (isRefusal(answer)) { this.#saw(answer.refusal); return }
+      const { id } = answer as ReversalRow
+      // Some wait for nobody, and lapse.
+      if (chance.happens(0.1)) return
+      this.#world.time.after(chance.between(100, 900_000), () => this.#decide(id, by))
+    })
+  }
+  #decide(id: ReversalRow['id'], proposer: UserId): void {
+    const chance = this.#chance
+    const by = chance.happens(0.2) ? proposer : (ADMINS.find((one) => one !== proposer) as UserId)
+    const kind = chance.happens(0.15) ? 'rejectReversal' : 'approveReversal'
+    this.#client.ask({ kind, by, id, reason: 'looked at' }, (answer) => {
+      if (isRefusal(answer)) { this.#saw(answer.refusal); return }
+      const { state, postings, kind: what } = answer as ReversalRow
+      if (state === 'rejected') this.#world.saw('reversal rejected')
+      else this.#world.saw(what === 'settle' && postings.some(({ from }) => from.endsWith(':available')) ? 'reversal of what had cleared' : 'reversal done')
+      if (kind === 'approveReversal' && by === proposer) this.#world.fail('I29', `${id} was proposed and approved by ${by}`, [id])
+    })
+  }
+  #saw(refusal: string): void {
+    if (refusal === 'same_person') this.#world.saw('reversal refused: same person')
+    if (refusal === 'would_go_below_zero') this.#world.saw('reversal refused: below zero')
+    if (refusal === 'already_reversed') this.#world.saw('reversal refused: once only')
+  }
+
+  #suspend(): void {
+    const sellers = [...new Set(this.#world.machines.map((machine) => machine.owner))]
+    if (this.#suspended || sellers.length === 0) return
+    const user = this.#chance.pick(sellers)
+    if (!this.#world.db.people.has(user)) this.#world.db.people.set(user, { id: user, roles: ['seller'], suspended: null })
+    this.#suspended = user
+    this.#client.ask({ kind: 'suspend', by: ADMINS[0] as UserId, user, reason: 'to be looked at' }, (answer) => { if (!isRefusal(answer)) this.#world.saw('seller suspended') })
+    this.#world.time.after(this.#chance.between(60_000, 400_000), () => { if (this.#world.stormy) this.calm() })
+  }
+  /** After the storm everybody may work again. */
+  calm(): void {
+    const user = this.#suspended
+    if (!user) return
+    this.#suspended = null
+    const again = (): void => this.#client.ask({ kind: 'unsuspend', by: ADMINS[1] as UserId, user, reason: 'all is well' }, () => { if (this.#world.db.people.get(user)?.suspended) this.#world.time.after(5_000, again) })
+    again()
+  }
+}
+
+/** Carries money out; keeps its own book, so that whoever asks twice hears the same. */
+export class Provider {
+  readonly #world: World
+  readonly #chance
+  readonly #book = new Map<PayoutId, boolean>()
+  constructor(world: World) { this.#world = world; this.#chance = virtualChance(world.options.seed, 'provider') }
+  /** Answers later, or never. */
+  carry(payout: PayoutRow, answer: (arrived: boolean) => void): void {
+    const { time, stormy } = this.#world
+    if (stormy && this.#chance.happens(0.1)) return // the question is lost
+    const arrived = this.#book.get(payout.id) ?? this.#chance.happens(0.8)
+    this.#book.set(payout.id, arrived)
+    if (stormy && this.#chance.happens(0.1)) return // the answer is lost
+    time.after(this.#chance.between(50, 8_000), () => answer(arrived))
+  }
+}
