@@ -319,7 +319,7 @@ async function provenDrivers(config: AgentConfig, log: Log): Promise<{ drivers: 
   for (const { driver, report } of found) {
     if (!report.usable || (config.driverIds && !config.driverIds.includes(driver.id))) { log.info({ driver: driver.id, reason: report.reason }, 'driver not offered'); continue }
     drivers.set(driver.id, driver)
-    offers.push({ id: driver.id, level: report.level, runtimes: [...report.runtimes], limits: { ...report.limits } })
+    offers.push({ id: driver.id, level: report.level, runtimes: [...report.runtimes], limits: { ...report.limits }, ...(driver.openVault ? { encryptedScratch: true } : {}) })
   }
   if (drivers.size === 0) log.warn({}, 'no isolation driver works on this machine: the node will get no work')
   return { drivers, offers }

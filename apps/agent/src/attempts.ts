@@ -13,6 +13,8 @@ import type { AgentInput, SandboxEnd } from '@lumaris/domain'
 import { canonical, inputHash } from '@lumaris/protocol'
 import type { AttemptId, Cause, DriverId, InputFile, JobDispatch, LogMessage, ResultFile, Sha256, Usage } from '@lumaris/protocol'
 import type { ExitReport, IsolationDriver, Sandbox, SandboxSpec } from './drivers/driver.ts'
+import { vaultBytes } from './drivers/work-disk.ts'
+import type { Vault } from './drivers/vault.ts'
 import { BlobMissing, BlobRefused } from './blobs.ts'
 import type { Blobs, Part } from './blobs.ts'
 import type { Clock } from './clock.ts'
@@ -63,6 +65,8 @@ export type AttemptNow = { readonly id: AttemptId; readonly order: JobDispatch; 
 
 type Attempt = {
   readonly order: JobDispatch; readonly stop: AbortController
+  /** Its encrypted scratch: then nothing of it lies anywhere else. */
+  vault: Vault | null
   killed: Cause | null; sandbox: Sandbox | null; pipes: { stdout: LogPipe | Capture; stderr: LogPipe } | null
   startedAt: number; pausedAt: number | null; pausedMs: number; polling: boolean; settling: Promise<void> | null; cpuMs: number; memoryBytes: number
 }
@@ -91,9 +95,9 @@ export function createAttempts(ports: AttemptPorts): Attempts {
   let cpuMs = 0
   /** While the owner has the machine. */
   let frozen: PromiseWithResolvers<void> | null = null
-  const dirOf = (id: AttemptId): string => join(ports.workDir, id)
+  const dirOf = ({ vault, order }: Attempt): string => (vault ? join(vault.dir, 'files') : join(ports.workDir, order.attempt_id))
   /** Beside the directory, not in it: what lies there is the program's, which could put a link in its place. */
-  const stdoutOf = (id: AttemptId): string => join(ports.workDir, `${id}.stdout`)
+  const stdoutOf = ({ vault, order }: Attempt): string => (vault ? join(vault.dir, 'stdout') : join(ports.workDir, `${order.attempt_id}.stdout`))
   const track = (work: Promise<void>): void => { busy.add(work); void work.finally(() => busy.delete(work)) }
 
   async function run(attempt: Attempt): Promise<void> {
@@ -105,7 +109,9 @@ export function createAttempts(ports: AttemptPorts): Attempts {
       ports.log.error({ ...log, error }, 'the attempt broke on this node')
       return endOf(attempt, { cause: 'driver_failed', detail: 'the attempt could not be run on this node' }) // the log has the rest
     })
-    if (order.stdout !== undefined) await rm(stdoutOf(order.attempt_id), { force: true }).catch(failed(order.attempt_id, 'the output file could not be removed; the next start of the agent tries again'))
+    if (order.stdout !== undefined) await rm(stdoutOf(attempt), { force: true }).catch(failed(order.attempt_id, 'the output file could not be removed; the next start of the agent tries again'))
+    // Its results are with the market: nobody needs the key again, and nothing is worth keeping for the market's last word.
+    await attempt.vault?.close().catch(failed(order.attempt_id, 'the encrypted scratch could not be closed'))
     attempts.delete(order.attempt_id)
     ports.log.info({ ...log, cause: end.cause, exitCode: end.exitCode, runMs: end.usage.runMs }, 'attempt ended')
     ports.input({ kind: 'ended', attempt: order.attempt_id, end })
@@ -116,8 +122,12 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     const driver = ports.drivers.get(order.driver)
     if (!driver) throw new Ended('driver_failed', `this node has no driver ${order.driver}`)
     const command = [order.payload.command, ...order.payload.args]
-    if (order.inputs.length > 0 || (driver.needsWorkDir?.({ command }) ?? true)) await prepare(attempt)
-    const spec = specOf(order, command, dirOf(order.attempt_id))
+    if (order.encrypted_scratch) {
+      if (!driver.openVault) throw new Ended('driver_failed', `the driver ${order.driver} has no encrypted scratch on this node`)
+      attempt.vault = await driver.openVault(order.attempt_id, vaultBytes(order.resources.diskBytes, order.stdout === undefined ? 0 : order.limits.outputBytes))
+    }
+    if (attempt.vault || order.inputs.length > 0 || (driver.needsWorkDir?.({ command }) ?? true)) await prepare(attempt)
+    const spec = specOf(order, command, dirOf(attempt), attempt.vault)
     const obstacle = await driver.prepare?.(spec, attempt.stop.signal)
     if (obstacle) {
       const { cause, detail } = meaningOf({ cause: obstacle.cause, code: null, usage: NO_USAGE, ...(obstacle.detail === undefined ? {} : { detail: obstacle.detail }) }, null)
@@ -133,7 +143,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     attempt.sandbox = sandbox
     attempt.startedAt = ports.clock.now()
     const { stdout, stderr } = sandbox
-    attempt.pipes = { stdout: order.stdout === undefined ? pipe(attempt, 'stdout', stdout) : captureTo(stdoutOf(order.attempt_id), stdout), stderr: pipe(attempt, 'stderr', stderr) }
+    attempt.pipes = { stdout: order.stdout === undefined ? pipe(attempt, 'stdout', stdout) : captureTo(stdoutOf(attempt), stdout), stderr: pipe(attempt, 'stderr', stderr) }
     if (attempt.killed) await sandbox.kill(attempt.killed)
     else if (frozen) track(settle(attempt))
     ports.input({ kind: 'started', attempt: order.attempt_id })
@@ -152,7 +162,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
 
   async function prepare(attempt: Attempt): Promise<void> {
     const { order } = attempt
-    const root = dirOf(order.attempt_id)
+    const root = dirOf(attempt)
     await removeTree(root)
     await mkdir(root, { mode: 0o700 })
     dirs.add(order.attempt_id)
@@ -191,8 +201,8 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     const given = new Map(order.inputs.map((input) => [input.path, inputHash(input)]))
     const files: (ResultFile & Pick<FoundFile, 'open'>)[] = []
     let nameBytes = 0
-    if (stdout) files.push({ path: stdout.path, blob: stdout.pipe.digest() as Sha256, size: stdout.pipe.bytes(), open: (from = 0) => createReadStream(stdoutOf(order.attempt_id), { start: from }) })
-    if (dirs.has(order.attempt_id)) for await (const found of ports.collect(dirOf(order.attempt_id))) {
+    if (stdout) files.push({ path: stdout.path, blob: stdout.pipe.digest() as Sha256, size: stdout.pipe.bytes(), open: (from = 0) => createReadStream(stdoutOf(attempt), { start: from }) })
+    if (dirs.has(order.attempt_id)) for await (const found of ports.collect(dirOf(attempt))) {
       if (found.path === stdout?.path) continue
       if (!order.outputs.some((pattern) => matches(pattern, found.path)) || given.get(found.path as ResultFile['path']) === found.sha256) continue
       nameBytes += Buffer.byteLength(found.path)
@@ -272,7 +282,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
 
   return {
     start(order) {
-      const attempt: Attempt = { order, stop: new AbortController(), killed: null, sandbox: null, pipes: null, startedAt: -Infinity, pausedAt: null, pausedMs: 0, polling: false, settling: null, cpuMs: 0, memoryBytes: 0 }
+      const attempt: Attempt = { order, stop: new AbortController(), vault: null, killed: null, sandbox: null, pipes: null, startedAt: -Infinity, pausedAt: null, pausedMs: 0, polling: false, settling: null, cpuMs: 0, memoryBytes: 0 }
       attempts.set(order.attempt_id, attempt)
       ports.log.debug({ attempt: order.attempt_id, job: order.job_id, driver: order.driver }, 'attempt accepted')
       track(run(attempt))
@@ -282,7 +292,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
       if (attempt && !attempt.killed) track(kill(attempt, cause).catch(failed(id, 'the sandbox could not be stopped')))
     },
     wipe(id) {
-      if (dirs.delete(id)) track(removeTree(dirOf(id)).catch(failed(id, 'the work directory could not be removed; the next start of the agent tries again')))
+      if (dirs.delete(id)) track(removeTree(join(ports.workDir, id)).catch(failed(id, 'the work directory could not be removed; the next start of the agent tries again')))
     },
     async freeze(on) {
       if (on === (frozen !== null)) { for (const one of attempts.values()) await one.settling; return }
@@ -303,10 +313,10 @@ export function createAttempts(ports: AttemptPorts): Attempts {
   }
 }
 
-function specOf(order: JobDispatch, command: string[], workDir: string): SandboxSpec {
+function specOf(order: JobDispatch, command: string[], workDir: string, vault: Vault | null): SandboxSpec {
   const { resources, limits } = order
   return {
-    attemptId: order.attempt_id, runtime: order.runtime, ...(order.image === undefined ? {} : { image: order.image }), command, env: order.env, workDir,
+    attemptId: order.attempt_id, runtime: order.runtime, ...(order.image === undefined ? {} : { image: order.image }), command, env: order.env, workDir, ...(vault ? { vault: vault.dir } : {}),
     limits: {
       cpuMillis: resources.cpuMillis, memoryBytes: resources.memoryBytes, diskBytes: resources.diskBytes, pids: limits.processes,
       // Output that becomes a file lies on this machine's disk until it is stored.

@@ -98,6 +98,8 @@ export const JobDispatch = z.object({
   attempt_id: AttemptId, task_id: TaskId, slot_id: SlotId, fence: z.number().int(), session: z.number().int(), lease_gen: z.number().int(),
   driver: DriverId, level: Level, runtime: Runtime, image: z.string().optional(), env: z.record(z.string(), z.string()), inputs: z.array(InputFile), outputs: z.array(z.string()), stdout: RelativePath.optional(),
   resources: Resources, limits: Limits, prices: PriceSheet, attempt_cap: Money, disconnect: z.enum(['replace', 'wait', 'exclusive']), terms: Terms,
+  /** All that it brings to a disk must be encrypted: only for drivers that offered it. */
+  encrypted_scratch: z.boolean().optional(),
   /** A rank of a gang is made ready and accepted, and starts at `gang_start`. */
   gang: GangPlace.optional(),
 })

@@ -32,6 +32,8 @@ export const LimitProof = z.enum(['hard', 'soft', 'none'])
 export const DriverOffer = z.object({
   id: DriverId, level: Level, runtimes: z.array(Runtime).min(1).max(Runtime.options.length),
   limits: z.record(z.string().max(20), LimitProof).refine((limits) => Object.keys(limits).length <= 16, 'at most 16 limits'),
+  /** With it, what a job brings to the disk is encrypted with a key of its own that is never written down. */
+  encryptedScratch: z.boolean().optional(),
 }).meta({ id: 'DriverOffer' })
 export type DriverOffer = z.infer<typeof DriverOffer>
 

@@ -32,7 +32,7 @@ export function dispatchOf(job: JobRow, attempt: AttemptRow): JobDispatch {
       LUMARIS_FENCE: String(attempt.fence),
     },
     inputs: [...spec.inputs, ...(task.inputs ?? [])], outputs: spec.outputs, ...(spec.stdout === undefined ? {} : { stdout: spec.stdout }), resources: spec.resources, limits: spec.limits, prices: attempt.prices,
-    attempt_cap: job.attemptCap.toString(), disconnect: spec.disconnect, terms,
+    attempt_cap: job.attemptCap.toString(), disconnect: spec.disconnect, terms, ...(spec.placement.encryptedScratch ? { encrypted_scratch: true } : {}),
   }
 }
 

@@ -22,6 +22,7 @@ export function pickDriver(node: NodeRow, need: Requirement): DriverOffer | NoRe
     if (placement.drivers && !placement.drivers.includes(driver.id)) continue
     if (!driver.runtimes.includes(runtime)) { if (reason === 'driver') reason = 'runtime'; continue }
     if (strength(driver.level) < strength(placement.minLevel)) { reason = 'level'; continue }
+    if (placement.encryptedScratch && !driver.encryptedScratch) { reason = 'scratch'; continue }
     if (!best || strength(driver.level) < strength(best.level)) best = driver
   }
   return best ?? reason
