@@ -5,7 +5,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSyn
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createBwrapDriver, createWall } from './bwrap.ts'
-import { MIB, namesIn } from './driver.contract.ts'
+import { MIB } from './driver.contract.ts'
 import type { IsolationDriver } from './driver.ts'
 import { createGvisorDriver } from './gvisor.ts'
 import { createStages, inPath } from './stage.ts'
@@ -143,5 +143,6 @@ describe.skipIf(missing)(`a vault${missing}`, () => {
 })
 
 function filesBelow(dir: string): string[] {
-  return namesIn(dir).flatMap((name) => { const path = join(dir, name); const found = spawnSync('stat', ['-c', '%F', path], { encoding: 'utf8' }).stdout.trim(); return found === 'directory' ? filesBelow(path) : found.startsWith('regular') ? [path] : [] })
+  if (!existsSync(dir)) return []
+  return readdirSync(dir, { withFileTypes: true }).flatMap((entry) => { const path = join(dir, entry.name); return entry.isDirectory() ? filesBelow(path) : entry.isFile() ? [path] : [] })
 }
