@@ -316,7 +316,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
 function specOf(order: JobDispatch, command: string[], workDir: string, vault: Vault | null): SandboxSpec {
   const { resources, limits } = order
   return {
-    attemptId: order.attempt_id, runtime: order.runtime, ...(order.image === undefined ? {} : { image: order.image }), command, env: order.env, workDir, ...(vault ? { vault: vault.dir } : {}),
+    attemptId: order.attempt_id, runtime: order.runtime, ...(order.image === undefined ? {} : { image: order.image }), command, env: order.env, workDir, ...(vault ? { vault: vault.dir } : {}), ...(resources.gpus > 0 ? { gpus: resources.gpus } : {}),
     limits: {
       cpuMillis: resources.cpuMillis, memoryBytes: resources.memoryBytes, diskBytes: resources.diskBytes, pids: limits.processes,
       // Output that becomes a file lies on this machine's disk until it is stored.

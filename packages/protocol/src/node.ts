@@ -34,6 +34,8 @@ export const DriverOffer = z.object({
   limits: z.record(z.string().max(20), LimitProof).refine((limits) => Object.keys(limits).length <= 16, 'at most 16 limits'),
   /** With it, what a job brings to the disk is encrypted with a key of its own that is never written down. */
   encryptedScratch: z.boolean().optional(),
+  /** False: it hands out no graphics cards, whatever the node has. */
+  gpus: z.boolean().optional(),
 }).meta({ id: 'DriverOffer' })
 export type DriverOffer = z.infer<typeof DriverOffer>
 

@@ -68,6 +68,7 @@ export async function createStages(options: StagesOptions): Promise<Stages> {
   return {
     dropsUser, limitsDisk, cgroups, vaultsDir,
     async open(job, limits = job.limits) {
+      if (job.gpus) throw new Error('graphics cards are given to containers only')
       const uid = dropsUser ? takeUid(used) : null
       const id = `${job.attemptId.replace(/[^a-zA-Z0-9_]/g, '').slice(0, 64)}-${process.pid}-${made++}`
       let disk: WorkDisk | null = null, cgroup: Cgroup | null = null
