@@ -114,7 +114,7 @@ describe.skipIf(missing)(`a vault${missing}`, () => {
       const driver = await make()
       if (!driver) return context.skip(`${name} is not installed`)
       const word = `secret-${name}-word`
-      const { vault, workDir, sandbox, said } = await start(driver, `att_${name}`, `yes '${word}-made' | head -n 5000 > made; mkdir '${word}-dir'; echo up; read x; exit 3`, { HIDDEN: `${word}-env` })
+      const { vault, workDir, sandbox, said } = await start(driver, `att_${name}`, `yes '${word}-made' | head -n 5000 > made; mkdir '${word}-dir'; echo up; exec sleep 60`, { HIDDEN: `${word}-env` })
       await expect.poll(said, { timeout: 20_000 }).toContain('up')
       spawnSync('sync')
       const image = `${dirname(vault.dir)}.img`
