@@ -5,6 +5,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSyn
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createBwrapDriver, createWall } from './bwrap.ts'
+import { createDenoDriver } from './deno.ts'
 import { MIB } from './driver.contract.ts'
 import type { IsolationDriver } from './driver.ts'
 import { createGvisorDriver } from './gvisor.ts'
@@ -31,7 +32,12 @@ test('swap, and a machine without the tool, are told with the one command that h
   const isRoot = process.platform === 'linux' && process.getuid?.() === 0
   expect(await createVaults({ dir: join(scratch, 'swapped'), proc })).toEqual(isRoot ? { reason: expect.stringContaining('/swap.img'), hint: 'swapoff -a' } : { reason: expect.stringContaining('root'), hint: 'run the agent as root' })
   swaps('/dev/zram0 partition 1 0 -2')
-  if (!missing) expect(await createVaults({ dir: join(scratch, 'zram'), proc })).toHaveProperty('open')
+  if (!missing) {
+    const found = await createVaults({ dir: join(scratch, 'zram'), proc })
+    if ('reason' in found) throw new Error(found.reason)
+    swaps('/dev/sdz2 partition 1 0 -2') // turned on later
+    await expect(found.open('att_late', MIB)).rejects.toThrow('no encrypted scratch while there is swap (/dev/sdz2)')
+  }
   rmSync(proc, { recursive: true })
 })
 test.skipIf(missing)(`a tool that says it encrypts, and does not, is found out by the canary${missing}`, async () => {
@@ -95,6 +101,24 @@ describe.skipIf(missing)(`a vault${missing}`, () => {
     await once(child, 'exit')
     await expect.poll(mounts, { timeout: 10_000 }).not.toContain(dir)
     await expect.poll(() => readdirSync(dir).filter((name) => name.endsWith('.img')), { timeout: 10_000 }).toEqual([])
+  })
+
+  test('and deno inside bubblewrap: what a program writes, and what Deno makes of its source, stays in it or in memory', { timeout: 60_000 }, async (context) => {
+    const behind = createWall({ scratch: join(scratch, 'denowall'), stages }), deno = behind && createDenoDriver({ scratch: join(scratch, 'deno'), stages, wall: behind })
+    if (!deno) return context.skip('deno or bubblewrap is not installed')
+    const vault = await open('att_deno'), workDir = join(vault.dir, 'files')
+    mkdirSync(workDir, { mode: 0o700 })
+    writeFileSync(join(workDir, 'main.ts'), `import { writeFileSync } from 'node:fs'\nconst word: string = 'deno-source-word'\nwriteFileSync('made.txt', ('deno-made-' + 'word').repeat(9000))\nconsole.log('up', word.length)\nsetInterval(() => {}, 1e6)\n`)
+    const sandbox = await deno.start({ attemptId: 'att_deno', runtime: 'javascript', command: ['main.ts'], env: { HIDDEN: 'deno-env-word' }, workDir, vault: vault.dir, limits: { cpuMillis: 1000, memoryBytes: 256 * MIB, pids: 32, diskBytes: 8 * MIB, outputBytes: 10_000, wallMs: 30_000, openFiles: 64 } })
+    sandbox.stderr.resume()
+    await once(sandbox.stdout, 'data')
+    sandbox.stdout.resume()
+    spawnSync('sync')
+    const words = ['deno-source-word', 'deno-made-word', 'deno-env-word']
+    for (const file of filesBelow(scratch).filter((path) => !path.startsWith(`${dirname(vault.dir)}/`) && !path.startsWith(`${dirname(vault.dir)}.job`))) expect([...await findInFile(file, words)], file).toEqual([])
+    await sandbox.kill('enough')
+    expect(readFileSync(join(workDir, 'made.txt'), 'utf8')).toContain('deno-made-word')
+    await vault.close()
   })
 
   const wall = createWall({ scratch: join(scratch, 'wall'), stages })

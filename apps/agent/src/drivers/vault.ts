@@ -55,6 +55,8 @@ export async function createVaults({ dir, proc = '/proc', xfsIo = 'xfs_io' }: Va
   let made = 0
   const vaults: Vaults = {
     async open(id, bytes) {
+      const now = swapOf(proc)
+      if (now !== null) throw new Error(`no encrypted scratch while there is swap (${now}): swapoff -a`)
       guard()
       return openVault(join(dir, `${id.replaceAll(/[^a-zA-Z0-9_]/g, '').slice(0, 64)}-${process.pid}-${made++}`), bytes, xfsIo)
     },
