@@ -120,6 +120,8 @@ async function start(config: AgentConfig, tap: ReturnType<typeof tapLog>, lock: 
     const workDir = join(dataDir, 'work')
     await wipeLeftovers(workDir)
     const capacity = config.capacity ?? await findCapacity(dataDir, config.shares, config.drivers ? undefined : [...drivers.values()].flatMap((driver) => driver.gpus ?? []))
+    const wanted = config.shares?.gpus ?? 0
+    if (wanted > capacity.gpus) log.warn({ wanted, offered: capacity.gpus }, 'fewer graphics cards can be given to containers than were to be offered; lumaris doctor --node says why')
     if (config.owner) readOwnerFiles(dataDir, config.owner.defaults) // an owner's settings that cannot be read are no reason to take the usual ones
     const enrolled = await enrolledAs(config, identity, capacity)
     const settings = { ...DEFAULT_AGENT_SETTINGS, ...config.settings }

@@ -3,7 +3,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -15,7 +15,7 @@ import { findInFile } from './drivers/vault.ts'
 import { startTinyMarket } from './tiny-market.ts'
 
 const MAIN = new URL('./main.ts', import.meta.url).pathname
-const missing = process.platform !== 'linux' || process.getuid?.() !== 0 ? ' (encrypted scratch needs root on Linux)' : !inPath('xfs_io') ? ' (xfsprogs is not installed)' : ''
+const missing = process.platform !== 'linux' || process.getuid?.() !== 0 ? ' (encrypted scratch needs root on Linux)' : !inPath('xfs_io') ? ' (xfsprogs is not installed)' : !existsSync('/dev/loop-control') ? ' (there are no loop devices)' : ''
 
 async function setup(driver: string) {
   const market = await startTinyMarket()

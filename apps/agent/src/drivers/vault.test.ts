@@ -12,7 +12,7 @@ import { createGvisorDriver } from './gvisor.ts'
 import { createStages, inPath } from './stage.ts'
 import { createVaults, findInFile } from './vault.ts'
 
-const missing = process.platform !== 'linux' || process.getuid?.() !== 0 ? ' (encrypted scratch needs root on Linux)' : !inPath('xfs_io') ? ' (xfsprogs is not installed)' : ''
+const missing = process.platform !== 'linux' || process.getuid?.() !== 0 ? ' (encrypted scratch needs root on Linux)' : !inPath('xfs_io') ? ' (xfsprogs is not installed)' : !existsSync('/dev/loop-control') ? ' (there are no loop devices)' : ''
 const scratch = join(tmpdir(), `lumaris-test-vault-${process.pid}`)
 const stages = await createStages({ scratch: join(scratch, 'stages'), owner: `testv${process.pid}` })
 const vaults = missing ? { reason: missing } : await createVaults({ dir: stages.vaultsDir })
