@@ -104,7 +104,7 @@ test('a job larger than every node waits and says why; with noWait it is refused
   refused(await post(`/v1/jobs/${queued.body.id}/cancel`, undefined), 'job_ended')
 })
 test('a driver or level no node has', async () => {
-  for (const placement of [{ drivers: ['qemu'] }, { minLevel: 'vm' }, { regions: ['mars'] }, { labels: { zone: 'x' } }]) refused(await post('/v1/jobs', { spec: { ...spec, placement }, noWait: true }), 'no_node_fits')
+  for (const placement of [{ drivers: ['qemu'] }, { minLevel: 'vm' }, { regions: ['mars'] }, { labels: { zone: 'x' } }, { encryptedScratch: true }]) refused(await post('/v1/jobs', { spec: { ...spec, placement }, noWait: true }), 'no_node_fits')
 })
 test('a request that contradicts itself', async () => {
   refused(await post('/v1/quotes', { spec: { ...spec, inputs: [{ path: 'a', blob: '0'.repeat(64), size: 1 }, { path: 'a', blob: '1'.repeat(64), size: 1 }] } }), 'impossible_request')

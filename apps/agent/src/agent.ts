@@ -124,7 +124,9 @@ async function start(config: AgentConfig, tap: ReturnType<typeof tapLog>, lock: 
     }
     const workDir = join(dataDir, 'work')
     await wipeLeftovers(workDir)
-    const capacity = config.capacity ?? await findCapacity(dataDir, config.shares)
+    const capacity = config.capacity ?? await findCapacity(dataDir, config.shares, config.drivers ? undefined : [...drivers.values()].flatMap((driver) => driver.gpus ?? []))
+    const wanted = config.shares?.gpus ?? 0
+    if (wanted > capacity.gpus) log.warn({ wanted, offered: capacity.gpus }, 'fewer graphics cards can be given to containers than were to be offered; lumaris doctor --node says why')
     if (config.owner) readOwnerFiles(dataDir, config.owner.defaults) // an owner's settings that cannot be read are no reason to take the usual ones
     const enrolled = await enrolledAs(config, identity, capacity)
     const settings = { ...DEFAULT_AGENT_SETTINGS, ...config.settings }
@@ -328,7 +330,7 @@ async function provenDrivers(config: AgentConfig, log: Log): Promise<{ drivers: 
   for (const { driver, report } of found) {
     if (!report.usable || (config.driverIds && !config.driverIds.includes(driver.id))) { log.info({ driver: driver.id, reason: report.reason }, 'driver not offered'); continue }
     drivers.set(driver.id, driver)
-    offers.push({ id: driver.id, level: report.level, runtimes: [...report.runtimes], limits: { ...report.limits }, ...(report.gang && config.network !== null ? { gang: true } : {}), ...(report.memory === undefined ? {} : { memory: report.memory }) })
+    offers.push({ id: driver.id, level: report.level, runtimes: [...report.runtimes], limits: { ...report.limits }, ...(report.gang && config.network !== null ? { gang: true } : {}), ...(report.memory === undefined ? {} : { memory: report.memory }), ...(driver.openVault ? { encryptedScratch: true } : {}), ...(config.drivers ? {} : { gpus: driver.gpus !== undefined }) })
   }
   if (drivers.size === 0) log.warn({}, 'no isolation driver works on this machine: the node will get no work')
   return { drivers, offers }

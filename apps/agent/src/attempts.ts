@@ -14,6 +14,8 @@ import type { Known } from './checkpoints.ts'
 import { canonical, inputHash, matches } from '@lumaris/protocol'
 import type { AttemptId, Cause, DriverId, GangPlace, InputFile, JobDispatch, LogMessage, MeshOffer, MeshPeer, NodeId, ResultFile, Saved, Sha256, Usage } from '@lumaris/protocol'
 import type { Checkpoint, ExitReport, IsolationDriver, Sandbox, SandboxNetwork, SandboxSpec } from './drivers/driver.ts'
+import { vaultBytes } from './drivers/work-disk.ts'
+import type { Vault } from './drivers/vault.ts'
 import { BlobMissing, BlobRefused } from './blobs.ts'
 import type { Blobs, Part } from './blobs.ts'
 import type { Clock } from './clock.ts'
@@ -75,6 +77,8 @@ export type AttemptNow = { readonly id: AttemptId; readonly order: JobDispatch; 
 
 type Attempt = {
   readonly order: JobDispatch; readonly stop: AbortController; readonly peers: PromiseWithResolvers<readonly MeshPeer[]>; network: RankNetwork | null; /** Its program has ended. */ readonly over: AbortController
+  /** Its encrypted scratch: then nothing of it lies anywhere else. */
+  vault: Vault | null
   killed: Cause | null; sandbox: Sandbox | null; pipes: { stdout: LogPipe | Capture; stderr: LogPipe } | null
   startedAt: number; pausedAt: number | null; pausedMs: number; polling: boolean; settling: Promise<void> | null; cpuMs: number; memoryBytes: number
   /** Checkpoints: it stands still for one, when the next is due, what the last one had. */
@@ -107,9 +111,9 @@ export function createAttempts(ports: AttemptPorts): Attempts {
   let cpuMs = 0
   /** While the owner has the machine. */
   let frozen: PromiseWithResolvers<void> | null = null
-  const dirOf = (id: AttemptId): string => join(ports.workDir, id)
+  const dirOf = ({ vault, order }: Attempt): string => (vault ? join(vault.dir, 'files') : join(ports.workDir, order.attempt_id))
   /** Beside the directory, not in it: what lies there is the program's, which could put a link in its place. */
-  const stdoutOf = (id: AttemptId): string => join(ports.workDir, `${id}.stdout`)
+  const stdoutOf = ({ vault, order }: Attempt): string => (vault ? join(vault.dir, 'stdout') : join(ports.workDir, `${order.attempt_id}.stdout`))
   const track = (work: Promise<void>): void => { busy.add(work); void work.finally(() => busy.delete(work)) }
 
   async function run(attempt: Attempt): Promise<void> {
@@ -122,7 +126,9 @@ export function createAttempts(ports: AttemptPorts): Attempts {
       return endOf(attempt, { cause: 'driver_failed', detail: 'the attempt could not be run on this node' }) // the log has the rest
     })
     await attempt.network?.close().catch(failed(order.attempt_id, 'the network of the gang could not be taken down'))
-    if (order.stdout !== undefined) await rm(stdoutOf(order.attempt_id), { force: true }).catch(failed(order.attempt_id, 'the output file could not be removed; the next start of the agent tries again'))
+    if (order.stdout !== undefined) await rm(stdoutOf(attempt), { force: true }).catch(failed(order.attempt_id, 'the output file could not be removed; the next start of the agent tries again'))
+    // Its results are with the market: nobody needs the key again, and nothing is worth keeping for the market's last word.
+    await attempt.vault?.close().catch(failed(order.attempt_id, 'the encrypted scratch could not be closed'))
     attempts.delete(order.attempt_id)
     ports.log.info({ ...log, cause: end.cause, exitCode: end.exitCode, runMs: end.usage.runMs }, 'attempt ended')
     ports.input({ kind: 'ended', attempt: order.attempt_id, end })
@@ -134,8 +140,12 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     if (!driver) throw new Ended('driver_failed', `this node has no driver ${order.driver}`)
     const command = [order.payload.command, ...order.payload.args]
     const restored = order.resume?.memory ? await prepareMemory(attempt) : null
-    if (!restored && (order.inputs.length > 0 || order.checkpoint || order.resume || (driver.needsWorkDir?.({ command }) ?? true))) await prepare(attempt)
-    const spec = specOf(order, command, dirOf(order.attempt_id))
+    if (order.encrypted_scratch) {
+      if (!driver.openVault) throw new Ended('driver_failed', `the driver ${order.driver} has no encrypted scratch on this node`)
+      attempt.vault = await driver.openVault(order.attempt_id, vaultBytes(order.resources.diskBytes, order.stdout === undefined ? 0 : order.limits.outputBytes))
+    }
+    if (!restored && (attempt.vault || order.inputs.length > 0 || order.checkpoint || order.resume || (driver.needsWorkDir?.({ command }) ?? true))) await prepare(attempt)
+    const spec = specOf(order, command, dirOf(attempt), attempt.vault)
     const obstacle = await driver.prepare?.(spec, attempt.stop.signal)
     if (obstacle) {
       const { cause, detail } = meaningOf({ cause: obstacle.cause, code: null, usage: NO_USAGE, ...(obstacle.detail === undefined ? {} : { detail: obstacle.detail }) }, null)
@@ -153,7 +163,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     attempt.startedAt = ports.clock.now()
     if (order.checkpoint) attempt.saveAt = attempt.startedAt + order.checkpoint.everyMs
     const { stdout, stderr } = sandbox
-    attempt.pipes = { stdout: order.stdout === undefined ? pipe(attempt, 'stdout', stdout) : captureTo(stdoutOf(order.attempt_id), stdout), stderr: pipe(attempt, 'stderr', stderr) }
+    attempt.pipes = { stdout: order.stdout === undefined ? pipe(attempt, 'stdout', stdout) : captureTo(stdoutOf(attempt), stdout), stderr: pipe(attempt, 'stderr', stderr) }
     if (attempt.killed) await sandbox.kill(attempt.killed)
     else if (frozen) track(settle(attempt))
     ports.input({ kind: 'started', attempt: order.attempt_id })
@@ -186,7 +196,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
   type Restored = { readonly from: string; readonly checkpoint: Checkpoint }
   /** All that it had in its directory comes with its memory: also what of its inputs it has removed. */
   async function prepareMemory(attempt: Attempt): Promise<Restored> {
-    const { order } = attempt, root = dirOf(order.attempt_id), from = `${root}.memory`
+    const { order } = attempt, root = dirOf(attempt), from = `${root}.memory`
     await removeTree(root)
     await mkdir(root, { mode: 0o700 })
     dirs.add(order.attempt_id)
@@ -209,7 +219,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
 
   async function prepare(attempt: Attempt): Promise<void> {
     const { order } = attempt
-    const root = dirOf(order.attempt_id)
+    const root = dirOf(attempt)
     await removeTree(root)
     await mkdir(root, { mode: 0o700 })
     dirs.add(order.attempt_id)
@@ -237,7 +247,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
 
   /** One checkpoint: stand still, copy, go on; then store. What goes wrong costs this one checkpoint, and the program runs on. One that leaves stands still until it is ended. */
   async function save(attempt: Attempt, sandbox: Sandbox, leaves: boolean): Promise<void> {
-    const { order } = attempt, id = order.attempt_id, staging = `${dirOf(id)}.save`
+    const { order } = attempt, id = order.attempt_id, staging = `${dirOf(attempt)}.save`
     const until = AbortSignal.any([attempt.stop.signal, attempt.over.signal, ...(leaves ? [AbortSignal.timeout(LEAVE_MS_MAX)] : [])])
     const goOn = async (): Promise<void> => { attempt.holding = false; await settle(attempt) }
     let left = false
@@ -248,7 +258,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
       await settle(attempt)
       const { runMs } = meterOf(attempt), stoodAt = attempt.pausedAt
       if (stoodAt === null) throw new Error('it could not be made to stand still')
-      const staged = await stageFiles(sandbox.dir ?? dirOf(id), staging, order.checkpoint, attempt.known, { bytesMax: order.resources.diskBytes, until })
+      const staged = await stageFiles(sandbox.dir ?? dirOf(attempt), staging, order.checkpoint, attempt.known, { bytesMax: order.resources.diskBytes, until })
       if (!leaves) await goOn()
       const stoodMs = Math.round(ports.clock.now() - stoodAt), copied = staged.filter(({ copy }) => copy !== null).length
       const stored = await storeFiles(staged, attempt.known, ports.blobs, until)
@@ -275,7 +285,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
 
   /** Its memory is taken, which ends it here, and stored; then it is told to the market. Once it is taken there is no way back: an upload is tried until it is through, or until nobody wants it any more. */
   async function leaveWithMemory(attempt: Attempt, sandbox: Sandbox): Promise<void> {
-    const { order } = attempt, id = order.attempt_id, memory = `${dirOf(id)}.memory`
+    const { order } = attempt, id = order.attempt_id, memory = `${dirOf(attempt)}.memory`
     try {
       if (!sandbox.checkpoint) throw new Error(`the driver ${order.driver} takes no memory here`)
       const { storeMemory } = await import('./memory.ts')
@@ -286,7 +296,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
       await mkdir(memory, { mode: 0o700 })
       const checkpoint = await sandbox.checkpoint(memory), takenMs = Math.round(ports.clock.now() - began)
       await sandbox.exit // its files are in the work directory
-      const { saved, lock } = await storeMemory({ attempt: id, node: ports.node, checkpoint, memory, work: dirOf(id) }, ports.identity, ports.blobs, attempt.stop.signal)
+      const { saved, lock } = await storeMemory({ attempt: id, node: ports.node, checkpoint, memory, work: dirOf(attempt) }, ports.identity, ports.blobs, attempt.stop.signal)
       ports.log.info({ attempt: id, job: order.job_id, bytes: saved.size, takenMs, storedMs: Math.round(ports.clock.now() - began) - takenMs }, 'memory stored')
       ports.input({ kind: 'saved', attempt: id, saved: { number: ++attempt.saved, kind: 'memory', runMs, ...saved }, leaves: true, memory: lock })
     } catch (error) {
@@ -320,8 +330,8 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     const given = new Map(order.inputs.map((input) => [input.path, inputHash(input)]))
     const files: (ResultFile & Pick<FoundFile, 'open'>)[] = []
     let nameBytes = 0
-    if (stdout) files.push({ path: stdout.path, blob: stdout.pipe.digest() as Sha256, size: stdout.pipe.bytes(), open: (from = 0) => createReadStream(stdoutOf(order.attempt_id), { start: from }) })
-    if (dirs.has(order.attempt_id)) for await (const found of ports.collect(dirOf(order.attempt_id))) {
+    if (stdout) files.push({ path: stdout.path, blob: stdout.pipe.digest() as Sha256, size: stdout.pipe.bytes(), open: (from = 0) => createReadStream(stdoutOf(attempt), { start: from }) })
+    if (dirs.has(order.attempt_id)) for await (const found of ports.collect(dirOf(attempt))) {
       if (found.path === stdout?.path) continue
       if (!order.outputs.some((pattern) => matches(pattern, found.path)) || given.get(found.path as ResultFile['path']) === found.sha256) continue
       nameBytes += Buffer.byteLength(found.path)
@@ -401,7 +411,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
 
   return {
     start(order) {
-      const attempt: Attempt = { order, stop: new AbortController(), over: new AbortController(), peers: Promise.withResolvers(), network: null, killed: null, sandbox: null, pipes: null, startedAt: -Infinity, pausedAt: null, pausedMs: 0, polling: false, settling: null, cpuMs: 0, memoryBytes: 0, holding: false, saveAt: Infinity, saving: null, saved: order.resume?.number ?? 0, known: new Map() }
+      const attempt: Attempt = { order, stop: new AbortController(), over: new AbortController(), peers: Promise.withResolvers(), network: null, vault: null, killed: null, sandbox: null, pipes: null, startedAt: -Infinity, pausedAt: null, pausedMs: 0, polling: false, settling: null, cpuMs: 0, memoryBytes: 0, holding: false, saveAt: Infinity, saving: null, saved: order.resume?.number ?? 0, known: new Map() }
       attempts.set(order.attempt_id, attempt)
       ports.log.debug({ attempt: order.attempt_id, job: order.job_id, driver: order.driver }, 'attempt accepted')
       track(run(attempt))
@@ -417,7 +427,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
       else ports.input({ kind: 'stays', attempt: id, says: 'it does not run' })
     },
     wipe(id) {
-      if (dirs.delete(id)) track(removeTree(dirOf(id)).catch(failed(id, 'the work directory could not be removed; the next start of the agent tries again')))
+      if (dirs.delete(id)) track(removeTree(join(ports.workDir, id)).catch(failed(id, 'the work directory could not be removed; the next start of the agent tries again')))
     },
     async freeze(on) {
       if (on === (frozen !== null)) { for (const one of attempts.values()) await one.settling; return }
@@ -444,10 +454,10 @@ export function createAttempts(ports: AttemptPorts): Attempts {
   }
 }
 
-function specOf(order: JobDispatch, command: string[], workDir: string): SandboxSpec {
+function specOf(order: JobDispatch, command: string[], workDir: string, vault: Vault | null): SandboxSpec {
   const { resources, limits } = order
   return {
-    attemptId: order.attempt_id, runtime: order.runtime, ...(order.image === undefined ? {} : { image: order.image }), command, env: order.env, workDir,
+    attemptId: order.attempt_id, runtime: order.runtime, ...(order.image === undefined ? {} : { image: order.image }), command, env: order.env, workDir, ...(vault ? { vault: vault.dir } : {}), ...(resources.gpus > 0 ? { gpus: resources.gpus } : {}),
     limits: {
       cpuMillis: resources.cpuMillis, memoryBytes: resources.memoryBytes, diskBytes: resources.diskBytes, pids: limits.processes,
       // Output that becomes a file lies on this machine's disk until it is stored.

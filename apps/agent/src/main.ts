@@ -26,9 +26,9 @@ const USAGE = `Runs this machine as a node of a market.
   --cpus N             cores to offer, such as 1.5             (all)
   --memory SIZE        such as 4GiB                            (7/8)
   --disk SIZE          such as 20GiB                           (9/10 of what is free)
-  --gpus N             graphics cards to offer                 (none)
-  --gpu-model NAME     what they are, such as nvidia-h200
-  --gpu-memory SIZE    memory of each of them
+  --gpus N             graphics cards to offer                 (those that containers can be given)
+  --gpu-model NAME     what they are, such as nvidia-h200      (as found)
+  --gpu-memory SIZE    memory of each of them                  (as found)
   --cpu-hour CREDITS   --memory-gib-hour --gpu-hour --disk-gib-hour --out-gib --start: the price sheet, the first time
   --spot-percent 1-100 take interruptible work too, from so many hundredths of these prices
   --driver-module FILE drivers of your own: a module with a default export of a list of them

@@ -14,7 +14,7 @@ import { asIs, collect, parseAmount, parseDeadline, parseCores, parseCount, pars
 export type SpecOptions = {
   spec?: string; name?: string; runtime?: string; image?: string; cpus?: number; memory?: number; disk?: number; gpus?: number; time?: number; queueTime?: number; expect?: number
   file?: string[]; auto: boolean; out?: string[]; env?: (readonly [string, string])[]; each?: string[]; region?: string[]; residency?: string[]; where?: LabelTerm[]; gpuModel?: string[]; gpuMemory?: number; label?: (readonly [string, string])[]
-  deadline?: (now: number) => number; checkpoint?: string[]; checkpointEvery?: number; interruptible?: bigint | true; displace?: bigint; spread?: string; trust?: string; level?: string; driver?: string[]; copies?: number; assurance?: string; retries?: number; priority?: number; gang?: number
+  deadline?: (now: number) => number; checkpoint?: string[]; checkpointEvery?: number; interruptible?: bigint | true; displace?: bigint; spread?: string; trust?: string; level?: string; encryptedScratch?: true; driver?: string[]; copies?: number; assurance?: string; retries?: number; priority?: number; gang?: number
 }
 
 export function addSpecOptions(command: Command): Command {
@@ -49,6 +49,7 @@ export function addSpecOptions(command: Command): Command {
     .addOption(new Option('--spread <apart>', 'no two tasks at one time on one node, with one owner, or in one region').choices(['node', 'owner', 'region']))
     .addOption(new Option('--trust <trust>', 'only nodes that have shown it').choices(['known', 'trusted']))
     .addOption(new Option('--level <level>', 'how strong the wall around it must be').choices(LEVELS))
+    .option('--encrypted-scratch', 'only where all that it brings to the disk is encrypted with a key that is never written down')
     .addOption(new Option('--driver <driver>', 'only these ways to isolate (repeatable)').choices(DriverId.options).argParser(collect(asIs)))
     .addOption(new Option('--gang <ranks>', 'run so many at once or none, joined by a private network: RANK, WORLD_SIZE, MASTER_ADDR tell them apart').argParser(parseCount).conflicts(['copies', 'assurance']))
     .option('--copies <count>', 'run on so many nodes of different owners, and compare', parseCount)
@@ -78,6 +79,7 @@ export async function specOf(context: Context, words: readonly string[], options
     placement: defined({
       ...placement, regions: options.region ?? placement.regions, residency: options.residency ?? placement.residency, where: options.where ?? placement.where, minLevel: (options.level as JobSpec['placement']['minLevel'] | undefined) ?? placement.minLevel,
       spread: (options.spread as JobSpec['placement']['spread'] | undefined) ?? placement.spread, minTrust: (options.trust as JobSpec['placement']['minTrust'] | undefined) ?? placement.minTrust,
+      encryptedScratch: options.encryptedScratch ?? placement.encryptedScratch,
       drivers: (options.driver as DriverId[] | undefined) ?? placement.drivers, labels: options.label ? { ...placement.labels, ...Object.fromEntries(options.label) } : placement.labels,
     }),
   }) as JobSpecInput

@@ -113,6 +113,8 @@ export const JobDispatch = z.object({
   checkpoint: CheckpointSpec.optional(),
   /** It goes on from here: these files are laid over its inputs. */
   resume: Saved.extend({ memory: MemoryLock.extend({ /** Who has taken it: node, and its enrolled key. */ node: NodeId, publicKey: z.string(), attempt: AttemptId }).optional() }).optional(),
+  /** All that it brings to a disk must be encrypted: only for drivers that offered it. */
+  encrypted_scratch: z.boolean().optional(),
   /** A rank of a gang is made ready and accepted, and starts at `gang_start`. */
   gang: GangPlace.optional(),
 })

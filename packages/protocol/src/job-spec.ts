@@ -96,6 +96,8 @@ export const Placement = z.strictObject({
   where: z.array(LabelTerm).min(1).max(20).optional(),
   /** Only nodes that have shown it: `known` ends at least 80 % of its work, `trusted` 95 % with results that hold; both as lower bounds. */
   minTrust: z.enum(['known', 'trusted']).optional(),
+  /** Only where all that an attempt brings to the disk is encrypted with a key that is never written down: a rule, never relaxed either. */
+  encryptedScratch: z.literal(true).optional(),
   /** Where the data may lie: a rule, never relaxed by any fallback, while `regions` is a wish. */
   residency: z.array(z.string().min(1).max(40)).min(1).max(20).optional(),
   /** No two tasks of the job at one time on one node, with one owner, or in one region. */

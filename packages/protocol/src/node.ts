@@ -36,6 +36,10 @@ export const DriverOffer = z.object({
   gang: z.boolean().optional(),
   /** It can take a program's memory, and restore what was taken by exactly this. */
   memory: z.string().max(100).optional(),
+  /** With it, what a job brings to the disk is encrypted with a key of its own that is never written down. */
+  encryptedScratch: z.boolean().optional(),
+  /** False: it hands out no graphics cards, whatever the node has. */
+  gpus: z.boolean().optional(),
 }).meta({ id: 'DriverOffer' })
 export type DriverOffer = z.infer<typeof DriverOffer>
 

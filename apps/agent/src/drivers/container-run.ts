@@ -27,12 +27,14 @@ const AFTERWARDS_BYTES = 1024 * 1024
 
 export type Running = {
   readonly container: Container; readonly stream: Duplex; readonly limits: SandboxLimits; readonly disk: Disk; readonly stdin?: Uint8Array | undefined
+  /** Asked when its first process waits to begin, by its number (0: the engine has none yet). It is not started where this rejects. */
+  readonly ready?: (pid: number) => void
   /** Removes the container, brings the files home, takes down what was set up. A verdict replaces an ordinary exit. */
   readonly cleanUp: () => Promise<Verdict | null>
 }
 
 /** Starts it, too: a program may be over before anything else can be asked, so whoever listens does so before. Rejects when it cannot be started. */
-export async function runContainer({ container, stream, limits, disk, stdin, cleanUp }: Running): Promise<Sandbox> {
+export async function runContainer({ container, stream, limits, disk, stdin, ready, cleanUp }: Running): Promise<Sandbox> {
   const stdout = new PassThrough({ highWaterMark: 256 * 1024 }), stderr = new PassThrough({ highWaterMark: 256 * 1024 })
   let outBytes = 0, verdict: Verdict | null = null, ended = false, over = false, paused = false, killing: Promise<void> | null = null
   let last: Group = { cpuMs: 0, memoryBytes: 0, memoryPeakBytes: 0, outOfMemory: false }, diskBytes = 0
@@ -93,6 +95,7 @@ export async function runContainer({ container, stream, limits, disk, stdin, cle
   const know = async (): Promise<void> => { pid = (await container.inspect()).State.Pid; group = pid > 0 ? groupOf(pid, container.id) : null }
   try {
     await know()
+    ready?.(pid)
     await container.start()
     if (pid === 0) await know()
   } catch (error) { stream.destroy(); throw error }

@@ -2,7 +2,7 @@
 // capability, our system-call filter, a root file system that nobody can write, and a work directory with a size of its own. What an image asks for
 // beside its files is not granted: its user, its entry point, its volumes (they would be directories of the seller's disk without a limit), its health
 // checks. The engine's socket is never inside.
-import { rmSync, writeFileSync, mkdirSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync, mkdirSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import { join, posix } from 'node:path'
 import type { Container } from 'dockerode'
@@ -10,9 +10,14 @@ import type { Level } from '@lumaris/protocol'
 import { runContainer } from './container-run.ts'
 import { openEngine } from './container-engine.ts'
 import type { Engine, NoEngine } from './container-engine.ts'
+import { createWithCards } from './container-gpus.ts'
 import type { ContainerRuntime } from './container-runtimes.ts'
 import { ImageFailed, ImageRefused, REGISTRIES, createImages } from './container-images.ts'
 import type { HeldImage, Images, PullProgress } from './container-images.ts'
+import { createGpuPool, wrongDevices } from '../gpus/hand-out.ts'
+import type { HeldGpus } from '../gpus/hand-out.ts'
+import { findGpus } from '../gpus/find-gpus.ts'
+import type { FoundGpus } from '../gpus/find-gpus.ts'
 import { containerSeccomp } from './container-seccomp.ts'
 import { NO_NETWORK } from './driver.ts'
 import type { IsolationDriver, ProbeReport, Sandbox, SandboxSpec } from './driver.ts'
@@ -35,7 +40,7 @@ const OWNER = 'lumaris.owner'
 /** gVisor counts the job's processes itself; its group counts threads of the machine, several for each. */
 const hostThreads = (pids: number): number => 512 + pids * 6
 
-export type ContainerOptions = { readonly engine: Engine; readonly images: Images; readonly stages: Stages; readonly scratch: string; /** Whose containers are whose, on one engine. */ readonly owner: string }
+export type ContainerOptions = { readonly engine: Engine; readonly images: Images; readonly stages: Stages; readonly scratch: string; /** Whose containers are whose, on one engine. */ readonly owner: string; /** The cards of this machine. */ readonly cards?: FoundGpus }
 /** What a seller may set. */
 export type ContainerSettings = {
   /** The engine's socket; null: never the seller's own engine. */
@@ -43,6 +48,8 @@ export type ContainerSettings = {
   readonly runtime?: ContainerRuntime
   readonly registries?: readonly string[]; readonly registryAuth?: string; readonly imageCacheBytes?: number
   readonly progress?: (progress: PullProgress) => void
+  /** Looks for the cards of this machine; null: hands out none. */
+  readonly findGpus?: (() => Promise<FoundGpus>) | null
 }
 /** Engine, image cache and driver; or why there is none, and the command that would change it. */
 export async function createContainers({ dataDir, runDir, stages, owner, ...set }: ContainerSettings & { readonly dataDir: string; readonly runDir: string; readonly stages: Stages; readonly owner: string }): Promise<{ driver: IsolationDriver; images: Images; engine: Engine } | NoEngine> {
@@ -52,7 +59,7 @@ export async function createContainers({ dataDir, runDir, stages, owner, ...set 
   if ('reason' in engine) return engine
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
   const images = createImages({ engine, indexFile: join(dataDir, 'images.json'), registries, ...(set.registryAuth === undefined ? {} : { authFile: set.registryAuth }), ...(set.imageCacheBytes === undefined ? {} : { bytesMax: set.imageCacheBytes }), ...(set.progress ? { progress: set.progress } : {}) })
-  const driver = createContainerDriver({ engine, images, stages, scratch: `${runDir}-driver`, owner })
+  const driver = createContainerDriver({ engine, images, stages, scratch: `${runDir}-driver`, owner, cards: await (set.findGpus === undefined ? findGpus() : (set.findGpus?.() ?? { gpus: [], problems: [] })) })
   if (driver) return { driver, images, engine }
   await engine.close()
   return { reason: `system calls of ${process.arch} cannot be filtered here`, hint: 'use a machine with x86-64 or arm64' }
@@ -60,10 +67,13 @@ export async function createContainers({ dataDir, runDir, stages, owner, ...set 
 /** Docker takes the same hosts for trusted. */
 const isLoopback = (registry: string): boolean => /^(127\.\d+\.\d+\.\d+|localhost)(:\d+)?$/.test(registry)
 
+/** Seen before anything of the job has run: it costs nobody anything. */
+class WrongDevices extends Error { override readonly name = 'WrongDevices' }
+
 type Inside = { readonly image: string; readonly volumes: readonly string[]; readonly argv: readonly string[]; readonly searchPath: string; readonly binds?: Readonly<Record<string, string>>; readonly release: () => void }
 
 /** Null where each sandbox cannot have a user id of its own, or system calls cannot be filtered. */
-export function createContainerDriver({ engine, images, stages, scratch, owner }: ContainerOptions): IsolationDriver | null {
+export function createContainerDriver({ engine, images, stages, scratch, owner, cards }: ContainerOptions): IsolationDriver | null {
   const profile = containerSeccomp()
   if (!stages.dropsUser || !profile) return null
   const { docker } = engine
@@ -75,20 +85,27 @@ export function createContainerDriver({ engine, images, stages, scratch, owner }
   // Docker takes the profile itself, Podman the name of a file.
   const seccomp = `seccomp=${engine.kind === 'podman' ? seccompFile : JSON.stringify(profile)}`
 
+  // Which ones a container is given is podman's to carry out: Docker of the age that was at hand knows no CDI, and gVisor does not pass cards on.
+  const pool = createGpuPool(engine.kind === 'podman' && !gvisor ? (cards?.gpus ?? []) : [])
+
   async function run(job: SandboxSpec, { image, volumes, argv, searchPath, binds = {}, release }: Inside): Promise<Sandbox> {
     const { limits } = job
-    const opened = await stages.open(job).catch((error: Error) => error)
-    if (opened instanceof Error) { release(); if (opened instanceof DiskTooSmall) return endedSandbox({ cause: 'disk', detail: opened.message }); throw opened }
+    const held: HeldGpus | null = pool.take(job.gpus ?? 0)
+    if (!held) { release(); return endedSandbox({ cause: 'driver', detail: pool.gpus.length === 0 ? 'this node hands out no graphics cards' : `${job.gpus} graphics cards are wanted, and ${pool.free} are free` }) }
+    const opened = await stages.open({ ...job, gpus: 0 }).catch((error: Error) => error)
+    if (opened instanceof Error) { release(); held.release(); if (opened instanceof DiskTooSmall) return endedSandbox({ cause: 'disk', detail: opened.message }); throw opened }
     const stage: Stage = opened
     await stage.cgroup?.remove() // the engine makes its own
     let container: Container | null = null
     const cleanUp = async (): Promise<Verdict | null> => {
       try { await container?.remove({ force: true, v: true }).catch((error: Error & { statusCode?: number }) => { if (error.statusCode !== 404) throw error }) } finally { release() }
+      // Only what is surely gone gives its cards back.
+      held.release()
       return stage.cleanUp()
     }
     try {
       const small = `rw,nosuid,nodev,size=${SMALL_BYTES},mode=1777`
-      container = await docker.createContainer({
+      const order = {
         Image: image, Entrypoint: [...argv], Cmd: [], User: `${stage.uid}:${stage.uid}`, WorkingDir: '/work', Hostname: 'job', Env: Object.entries({ HOME: '/work', TMPDIR: '/tmp', ...job.env }).map(([name, value]) => `${name}=${value}`),
         AttachStdout: true, AttachStderr: true, AttachStdin: job.stdin !== undefined, OpenStdin: job.stdin !== undefined, StdinOnce: job.stdin !== undefined, Labels: { [OWNER]: owner, 'lumaris.attempt': job.attemptId }, Healthcheck: { Test: ['NONE'] },
         HostConfig: {
@@ -99,12 +116,13 @@ export function createContainerDriver({ engine, images, stages, scratch, owner }
           Tmpfs: { ...Object.fromEntries([...volumes, '/run', '/var/tmp'].map((path) => [path, small])), '/tmp': `rw,nosuid,nodev,size=${TMP_BYTES},mode=1777` },
           Binds: [`${stage.disk.dir}:/work:rw`, ...Object.entries(binds).map(([outside, path]) => `${outside}:${path}:ro`)], ...(engine.cgroupParent === null ? {} : { CgroupParent: engine.cgroupParent }), ...(engine.runtime && !engine.own ? { Runtime: engine.runtime } : {}),
         },
-      })
+      }
+      container = held.gpus.length === 0 ? await docker.createContainer(order) : docker.getContainer(await createWithCards(engine.socket, order, seccompFile, held.gpus.map(({ cdi }) => cdi)))
       const stream = await engine.attach(container.id, job.stdin !== undefined)
-      return await runContainer({ container, stream, limits, disk: stage.disk, stdin: job.stdin, cleanUp })
+      return await runContainer({ container, stream, limits, disk: stage.disk, stdin: job.stdin, cleanUp, ...(pool.gpus.length === 0 ? {} : { ready: (pid: number) => { if (pid === 0) { if (held.gpus.length > 0) throw new Error('the engine does not show what the container sees'); return } const wrong = wrongDevices(`/proc/${pid}/root`, held.gpus, pool.gpus); if (wrong !== null) throw new WrongDevices(wrong) } }) })
     } catch (error) {
       const says = (error as Error).message
-      const verdict = (container && await searchFor(container, argv[0] ?? '', job.env['PATH'] ?? searchPath)) ?? notStarted(says, argv[0] ?? '')
+      const verdict = error instanceof WrongDevices ? { cause: 'driver' as const, detail: says } : (container && await searchFor(container, argv[0] ?? '', job.env['PATH'] ?? searchPath)) ?? notStarted(says, argv[0] ?? '')
       await cleanUp().catch((failed: Error) => { throw new Error(`${says}; and what was set up for it could not be taken down: ${failed.message}`) })
       return endedSandbox(verdict)
     }
@@ -124,6 +142,16 @@ export function createContainerDriver({ engine, images, stages, scratch, owner }
       if (error instanceof ImageFailed) return { cause: 'driver', detail: error.message }
       throw error
     }
+  }
+
+  /** A container with all the cards at once, made by this very engine. Null when it sees them; else what is wrong. */
+  async function tryCards(image: string): Promise<string | null> {
+    const workDir = mkdtempSync(join(scratch, 'cards-')), outside = reachable(process.execPath, scratch, stages)
+    try {
+      const binds = { [outside]: '/canary-node', ...Object.fromEntries(SYSTEM.map((path) => [path, path])) }
+      const { end, out } = await runToEnd({ start: (job) => run(job, { image, volumes: [], argv: ['/canary-node', '-p', '"hello"'], searchPath: '', binds, release: () => undefined }) }, { attemptId: 'probe_cards', runtime: 'container', command: ['-'], env: {}, workDir, gpus: pool.gpus.length, limits: { cpuMillis: 1000, memoryBytes: 256 * MIB, pids: 64, diskBytes: 8 * MIB, outputBytes: MIB, wallMs: 30_000, openFiles: 256 } })
+      return out.trim() === 'hello' ? null : (end.detail ?? 'a container with graphics cards does not start')
+    } finally { rmSync(workDir, { recursive: true, force: true }) }
   }
 
   const driver: IsolationDriver = {
@@ -166,7 +194,9 @@ export function createContainerDriver({ engine, images, stages, scratch, owner }
           driver, level, runtimes: ['container'], kept: { memory: kept, cpu: kept, disk: stages.limitsDisk }, manyProcesses: true,
           run: (job) => runToEnd({ start: (one) => run(one, { image: canary, volumes: [], argv: [node, ...one.command], searchPath: '', binds: { [outside]: node, ...Object.fromEntries(SYSTEM.map((path) => [path, path])) }, release: () => undefined }) }, job),
         })
-        return { ...report, evidence: { ...report.evidence, engine: `${engine.kind} ${engine.version}${engine.own ? ', the agent’s own' : ` at ${engine.socket}`}${engine.runtime ? `, ${engine.runtime}` : ''}` } }
+        const cardless = report.usable && pool.gpus.length > 0 ? await tryCards(canary) : null
+        if (report.usable && pool.gpus.length > 0 && cardless === null) driver.gpus = pool.gpus
+        return { ...report, evidence: { ...report.evidence, ...(pool.gpus.length > 0 ? { gpus: cardless ?? `${pool.gpus.length} × ${pool.gpus[0]?.model}` } : {}), engine: `${engine.kind} ${engine.version}${engine.own ? ', the agent’s own' : ` at ${engine.socket}`}${engine.runtime ? `, ${engine.runtime}` : ''}` } }
       } catch (error) {
         return { usable: false, level, reason: (error as Error).message, evidence: {}, limits: { cpu: 'none', memory: 'none', pids: 'none', disk: 'none', net: 'none', wall: 'none', output: 'none' }, runtimes: [] }
       } finally {

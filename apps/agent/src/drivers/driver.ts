@@ -2,6 +2,8 @@
 // outputs are collected from the directory after the end. A driver offers only what its probe has shown on this very machine.
 import type { Readable } from 'node:stream'
 import type { DriverId, Level, Runtime } from '@lumaris/protocol'
+import type { Gpu } from '../gpus/find-gpus.ts'
+import type { Vault } from './vault.ts'
 
 export type LimitName = 'cpu' | 'memory' | 'pids' | 'disk' | 'net' | 'wall' | 'output'
 /** `hard`: its canary was stopped by the kernel or by us before it did harm; `soft`: noticed and ended, a moment late; `none`: not limited. */
@@ -42,6 +44,10 @@ export type SandboxSpec = {
   readonly limits: SandboxLimits; readonly stdin?: Uint8Array
   /** Only with drivers whose report says `gang`; the others refuse. */
   readonly network?: SandboxNetwork
+  /** Its encrypted directory, `workDir` in it: nothing of the job may touch a disk elsewhere. */
+  readonly vault?: string
+  /** So many graphics cards, for itself alone. */
+  readonly gpus?: number
 }
 export type SandboxUsage = { readonly cpuMs: number; readonly memoryBytes: number; readonly memoryPeakBytes: number; readonly diskBytes: number; readonly outBytes: number }
 export type ExitCause = 'exit' | 'memory' | 'wall' | 'pids' | 'disk' | 'output' | 'killed' | 'image' | 'driver'
@@ -81,6 +87,10 @@ export interface IsolationDriver {
   start(job: SandboxSpec): Promise<Sandbox>
   /** `start`, but going on where the checkpoint was taken: the same order, and the files that it left in `workDir`. */
   restore?(job: SandboxSpec, from: string, checkpoint: Checkpoint): Promise<Sandbox>
+  /** The cards that it hands out; absent where it hands out none. */
+  gpus?: readonly Gpu[]
+  /** Encrypted scratch for an attempt of so many bytes; absent where that was not shown to work. Whatever starts with it keeps all of the job there. */
+  openVault?(id: string, bytes: number): Promise<Vault>
   /** Ends and removes what a crashed agent left behind; how many there were. */
   reap(): Promise<number>
   /** Ends what the driver itself runs; nothing is started afterwards. */

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { engineSockets } from './container-engine.ts'
-import { examineNode } from './examine-node.ts'
+import { cardFindings, examineNode, scratchFinding } from './examine-node.ts'
 import { inPath } from './stage.ts'
 
 const isRoot = process.platform === 'linux' && process.getuid?.() === 0
@@ -38,4 +38,14 @@ test.skipIf(!isRoot)('a runtime that is not there is named, with the command tha
   const answer = await withOnly(['podman'], () => openEngine({ dataDir: join(dir, 'data'), runDir: join(dir, 'run'), owner: 'x', socket: null, runtime: 'no-such' as 'runc', insecure: [] }))
   expect(answer).toMatchObject(inPath('podman') ? { reason: 'podman is installed, but no-such is not', hint: 'apt-get install -y no-such' } : { reason: 'neither Docker nor Podman is installed', hint: expect.stringContaining('podman runc') })
   rmSync(dir, { recursive: true })
+})
+
+test('encrypted scratch and cards are told in a line each, with what stands in their way', () => {
+  expect(scratchFinding(null)).toMatchObject({ check: 'encrypted scratch', state: 'works' })
+  expect(scratchFinding({ reason: 'swap', hint: 'swapoff -a' })).toEqual({ check: 'encrypted scratch', state: 'absent', says: 'swap', hint: 'swapoff -a' })
+  const card = { vendor: 'nvidia' as const, pci: '1', model: 'nvidia-h200', memoryBytes: 141 * 2 ** 30, node: '/dev/nvidia0', cdi: { name: 'nvidia.com/gpu=0', own: [], shared: [], mounts: [] } }
+  expect(cardFindings({ gpus: [card], problems: [] }, true)).toEqual([{ check: 'graphics cards', state: 'works', says: '1 × nvidia-h200 of 141 GiB, seen inside a container (nvidia.com/gpu=0)' }])
+  expect(cardFindings({ gpus: [card], problems: [] }, false)).toMatchObject([{ state: 'absent', hint: expect.stringContaining('podman runc') }])
+  expect(cardFindings({ gpus: [], problems: [] }, false)).toEqual([{ check: 'graphics cards', state: 'absent', says: 'there are none' }])
+  expect(cardFindings({ gpus: [], problems: [{ says: 'a card, but no driver', hint: 'a driver' }] }, false)).toEqual([{ check: 'graphics cards', state: 'absent', says: 'a card, but no driver', hint: 'a driver' }])
 })

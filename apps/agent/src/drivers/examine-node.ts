@@ -5,25 +5,43 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { DriverId } from '@lumaris/protocol'
 import type { ContainerSettings } from './container.ts'
+import { findGpus } from '../gpus/find-gpus.ts'
+import type { FoundGpus } from '../gpus/find-gpus.ts'
+import type { NoVaults } from './vault.ts'
 import { findDrivers, scratchOf } from './find-drivers.ts'
 
-export type DriverFinding = { readonly driver: DriverId; readonly state: 'works' | 'fails' | 'absent'; readonly says: string; readonly hint?: string }
+export type NodeFinding = { readonly check: string; readonly driver?: DriverId; readonly state: 'works' | 'fails' | 'absent'; readonly says: string; readonly hint?: string }
 
-export async function examineNode(settings: { readonly only?: readonly DriverId[]; readonly containers?: ContainerSettings } = {}): Promise<DriverFinding[]> {
+export async function examineNode(settings: { readonly only?: readonly DriverId[]; readonly containers?: ContainerSettings } = {}): Promise<NodeFinding[]> {
   const dataDir = mkdtempSync(join(tmpdir(), 'lumaris-doctor-'))
-  const findings: DriverFinding[] = []
+  const findings: NodeFinding[] = []
+  let vaults: NoVaults | null = null, handsOut = false
   try {
-    const found = await findDrivers({ ...settings, dataDir, absent: (driver, { reason, hint }) => findings.push({ driver, state: 'absent', says: reason, hint }) })
+    const found = await findDrivers({ ...settings, dataDir, vaults: (why) => { vaults = why }, absent: (driver, { reason, hint }) => findings.push({ check: `driver ${driver}`, driver, state: 'absent', says: reason, hint }) })
     for (const { driver, report } of found) {
       const by = (proof: string): string => Object.entries(report.limits).filter(([, held]) => held === proof).map(([name]) => name).join(', ')
       const limits = [['held by the kernel', by('hard')], ['watched', by('soft')], ['not limited', by('none')]].filter(([, names]) => names !== '').map(([how, names]) => `${how}: ${names}`).join('; ')
       const means = report.evidence['engine'] ?? report.evidence['walls']
-      findings.push(report.usable ? { driver: driver.id, state: 'works', says: `level ${report.level}, runs ${report.runtimes.join(', ')}${means === undefined ? '' : ` (${means})`}; ${limits}` } : { driver: driver.id, state: 'fails', says: report.reason ?? 'its canaries were not stopped', hint: report.reason?.includes('crun:') ? 'apt-get install -y runc' : `start the agent with --driver ${driver.id} --log-level debug: its log says more` })
+      handsOut ||= driver.gpus !== undefined
+      findings.push(report.usable ? { check: `driver ${driver.id}`, driver: driver.id, state: 'works', says: `level ${report.level}, runs ${report.runtimes.join(', ')}${means === undefined ? '' : ` (${means})`}; ${limits}` } : { check: `driver ${driver.id}`, driver: driver.id, state: 'fails', says: report.reason ?? 'its canaries were not stopped', hint: report.reason?.includes('crun:') ? 'apt-get install -y runc' : `start the agent with --driver ${driver.id} --log-level debug: its log says more` })
       await driver.reap()
       await driver.close?.()
     }
+    if (!settings.only) findings.push(scratchFinding(vaults), ...cardFindings(await findGpus(), handsOut))
   } finally {
     for (const dir of [scratchOf(dataDir), dataDir]) rmSync(dir, { recursive: true, force: true })
   }
   return findings
+}
+
+export const scratchFinding = (why: NoVaults | null): NodeFinding => (why ? { check: 'encrypted scratch', state: 'absent', says: why.reason, hint: why.hint } : { check: 'encrypted scratch', state: 'works', says: 'what a job wrote was not to be found on the disk' })
+
+/** One line for all of them, and one for each thing that stands between a card and a job. */
+export function cardFindings({ gpus, problems }: FoundGpus, handsOut: boolean): NodeFinding[] {
+  const check = 'graphics cards', [first] = gpus
+  const memory = first?.memoryBytes ? ` of ${Math.round(first.memoryBytes / 2 ** 30)} GiB` : ''
+  const found: NodeFinding[] = !first ? (problems.length > 0 ? [] : [{ check, state: 'absent', says: 'there are none' }])
+    : handsOut ? [{ check, state: 'works', says: `${gpus.length} × ${first.model}${memory}, seen inside a container (${gpus.map(({ cdi }) => cdi.name).join(', ')})` }]
+      : [{ check, state: 'absent', says: `${gpus.length} × ${first.model}${memory} are here, and no container of this node sees them: cards are given to jobs by podman with runc or crun`, hint: 'apt-get install -y --no-install-recommends podman runc, and start the agent with --container-socket own' }]
+  return [...found, ...problems.map(({ says, hint }): NodeFinding => ({ check, state: 'absent', says, hint }))]
 }

@@ -12,6 +12,8 @@ import { createDenoDriver } from './deno.ts'
 import type { IsolationDriver, ProbeReport } from './driver.ts'
 import { createGvisorDriver } from './gvisor.ts'
 import { createStages } from './stage.ts'
+import { createVaults } from './vault.ts'
+import type { NoVaults } from './vault.ts'
 
 export type FoundDriver = { readonly driver: IsolationDriver; readonly report: ProbeReport }
 export type DriverConfig = {
@@ -21,6 +23,8 @@ export type DriverConfig = {
   /** Deno goes behind bubblewrap where that works, unless this is false. */
   readonly denoInsideBwrap?: boolean
   readonly containers?: ContainerSettings
+  /** Told whether attempts can have encrypted scratch here; and if not, why. */
+  readonly vaults?: (why: NoVaults | null) => void
   /** Told of each driver that is not here at all: why, and the one command that would change it. */
   readonly absent?: (id: DriverId, why: { readonly reason: string; readonly hint: string }) => void
 }
@@ -32,10 +36,13 @@ export async function findDrivers(config: DriverConfig): Promise<FoundDriver[]> 
   const stages = await createStages({ scratch: join(scratch, 'stages'), owner })
   const rootfs = config.rootfs === undefined ? {} : { rootfs: config.rootfs }
   const wall = createWall({ scratch: join(scratch, 'wall'), stages, ...rootfs })
+  const vaults = stages.limitsDisk && stages.dropsUser ? await createVaults({ dir: stages.vaultsDir }) : { reason: 'no disk with a size can be made for a job here', hint: 'run the agent as root on Linux, with e2fsprogs and loop devices' }
+  config.vaults?.('reason' in vaults ? vaults : null)
   const found: FoundDriver[] = []
-  const add = async (driver: IsolationDriver | null): Promise<ProbeReport | null> => {
+  /** `private`: with a vault, nothing of a job lies in a file elsewhere. Engines write a container's variables and arguments down. */
+  const add = async (driver: IsolationDriver | null, isPrivate = true): Promise<ProbeReport | null> => {
     const report = (await driver?.probe()) ?? null
-    if (driver && report) found.push({ driver, report })
+    if (driver && report) found.push({ driver: isPrivate && 'open' in vaults ? { ...driver, openVault: (id, bytes) => vaults.open(id, bytes) } : driver, report })
     return report
   }
   if (wanted('gvisor')) await add(await createGvisorDriver({ scratch: join(scratch, 'gvisor'), stages, ...rootfs }))
@@ -43,7 +50,7 @@ export async function findDrivers(config: DriverConfig): Promise<FoundDriver[]> 
   else if (wanted('bwrap')) config.absent?.('bwrap', { reason: process.platform === 'linux' ? 'bubblewrap is not installed, or does not work on this machine' : 'bubblewrap is for Linux', hint: 'apt-get install -y bubblewrap' })
   if (wanted('container')) {
     const containers = await createContainers({ ...config.containers, dataDir: join(config.dataDir, 'container'), runDir: join(scratch, 'container'), stages, owner })
-    if ('driver' in containers) { const report = await add(containers.driver); if (!report?.usable) await containers.driver.close?.() } else config.absent?.('container', containers)
+    if ('driver' in containers) { const report = await add(containers.driver, false); if (!report?.usable) await containers.driver.close?.() } else config.absent?.('container', containers)
   }
   if (!wanted('deno')) return found
   const make = (inside: typeof wall): IsolationDriver | null => createDenoDriver({ scratch: join(scratch, 'deno'), stages, wall: inside })
@@ -53,7 +60,7 @@ export async function findDrivers(config: DriverConfig): Promise<FoundDriver[]> 
     if (report === null || report.usable) return found
     found.pop()
   }
-  await add(make(null))
+  await add(make(null), false)
   return found
 }
 

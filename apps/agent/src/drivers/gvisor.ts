@@ -109,7 +109,7 @@ export async function createGvisorDriver({ scratch, stages, rootfs, runsc = inPa
     if (opened instanceof DiskTooSmall) return endedSandbox({ cause: 'disk', detail: opened.message })
     if (opened instanceof Error) throw opened
     const stage = opened, uid = stage.uid as number // lacking, had it none
-    const id = `job-${process.pid}-${made++}`, dir = join(runs, id), image = join(dir, 'image')
+    const id = `job-${process.pid}-${made++}`, dir = join(job.vault ?? runs, id), image = join(dir, 'image')
     const undo = async (): Promise<void> => { rmSync(dir, { recursive: true, force: true }); await stage.cleanUp(); await stage.cgroup?.remove() }
     try {
       writeBundle(dir, uid, specOf(job, stage, { root: root.path, binds: { ...root.binds, ...extra.binds } }))
@@ -118,7 +118,7 @@ export async function createGvisorDriver({ scratch, stages, rootfs, runsc = inPa
     const flagsOf = [...walls, `--platform=${platform}`, `--root=${join(dir, 'state')}`, `--log-fd=${STATUS_FD}`, '--log-format=json', `--panic-log=${join(dir, 'panic')}`]
     const launcher = stage.wrap([
       unshare as string, '--user', '--keep-caps', '/bin/sh', '-c', `echo ${WAITING} >&${STATUS_FD} && read go <&${STATUS_FD} && exec "$@"`, 'sh',
-      unshare as string, '--net', '--pid', '--fork', '--kill-child', '--mount-proc',
+      ...(job.vault === undefined ? [] : [inPath('setpriv') as string, '--pdeathsig', 'KILL']), unshare as string, '--net', '--pid', '--fork', '--kill-child', '--mount-proc',
       runsc, ...flagsOf, ...(extra.restore ? ['restore', `--image-path=${image}`] : ['run']), `--bundle=${dir}`, `--pid-file=${join(dir, 'pid')}`, id,
     ], STATUS_FD, true)
     let seen: Seen = { stood: false, panic: '', starved: false }, launched = 0, ended = false, lost: Verdict | null = null
@@ -133,7 +133,8 @@ export async function createGvisorDriver({ scratch, stages, rootfs, runsc = inPa
         try { return await stage.cleanUp() } finally { await rm(dir, { recursive: true, force: true }) }
       },
     })
-    if (nsenter === null) return sandbox
+    // A checkpoint would leave the vault in clear.
+    if (nsenter === null || job.vault !== undefined) return sandbox
     void sandbox.exit.then(() => { ended = true })
     return {
       ...sandbox,

@@ -9,6 +9,7 @@ import type { Cgroup, Cgroups } from './cgroup.ts'
 import type { SandboxSpec } from './driver.ts'
 import { diskLimit } from './supervise.ts'
 import type { Verdict } from './supervise.ts'
+import { reapVaults } from './vault.ts'
 import { canLimitDisk, createWorkDisk, reapWorkDisks } from './work-disk.ts'
 import type { WorkDisk } from './work-disk.ts'
 
@@ -34,6 +35,8 @@ export type Stages = {
   readonly dropsUser: boolean
   readonly limitsDisk: boolean
   readonly cgroups: Cgroups | null
+  /** Where encrypted scratch of attempts is made. */
+  readonly vaultsDir: string
   open(job: SandboxSpec, limits?: SandboxSpec['limits']): Promise<Stage>
   reap(): Promise<number>
 }
@@ -57,14 +60,15 @@ export async function createStages(options: StagesOptions): Promise<Stages> {
   const cgroups = process.platform === 'linux' && options.kernelLimits !== false ? createCgroups(options.owner) : null
   // The way down to the mounts must be open to the job's user id, and nothing else in it.
   mkdirSync(options.scratch, { recursive: true, mode: 0o711 })
-  const disks = join(options.scratch, 'disks')
+  const disks = join(options.scratch, 'disks'), vaultsDir = join(options.scratch, 'vaults')
   const limitsDisk = options.kernelLimits !== false && await canLimitDisk(options.scratch)
   const used = new Set<number>()
   let made = 0
 
   return {
-    dropsUser, limitsDisk, cgroups,
+    dropsUser, limitsDisk, cgroups, vaultsDir,
     async open(job, limits = job.limits) {
+      if (job.gpus) throw new Error('graphics cards are given to containers only')
       const uid = dropsUser ? takeUid(used) : null
       const id = `${job.attemptId.replace(/[^a-zA-Z0-9_]/g, '').slice(0, 64)}-${process.pid}-${made++}`
       let disk: WorkDisk | null = null, cgroup: Cgroup | null = null
@@ -72,7 +76,7 @@ export async function createStages(options: StagesOptions): Promise<Stages> {
       try {
         cgroup = cgroups?.create(id, limits) ?? null
         const woken = cgroup ? wake(cgroup) : null
-        disk = await createWorkDisk({ workDir: job.workDir, scratch: disks, id, bytes: limits.diskBytes, uid, limit: limitsDisk })
+        disk = await createWorkDisk({ workDir: job.workDir, scratch: disks, id, bytes: limits.diskBytes, uid, limit: limitsDisk, vault: job.vault })
         await woken
       } catch (error) {
         try { await disk?.finish(); await cgroup?.remove() } finally { free() }
@@ -96,7 +100,7 @@ export async function createStages(options: StagesOptions): Promise<Stages> {
         async cleanUp() { try { return (await (disk as WorkDisk).finish()) ? null : { cause: 'disk', detail: diskLimit(limits) } } finally { free() } },
       }
     },
-    async reap() { return (await cgroups?.reap() ?? 0) + await reapWorkDisks(disks) },
+    async reap() { return (await cgroups?.reap() ?? 0) + await reapWorkDisks(disks) + await reapVaults(vaultsDir) },
   }
 }
 

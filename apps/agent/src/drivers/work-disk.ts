@@ -14,7 +14,9 @@ import { ENTRIES_MAX, OutputsRefused, plainFiles, sizeBelow } from './collect-ou
 
 const MIB = 1024 * 1024
 /** What ext4 itself takes of a small image: inode tables and bitmaps. */
-const overhead = (bytes: number, inodes: number): number => 4 * MIB + Math.ceil(bytes / 20) + inodes * 256
+export const overhead = (bytes: number, inodes: number): number => 4 * MIB + Math.ceil(bytes / 20) + inodes * 256
+/** What an attempt brings to the disk at most: its inputs and then its results, the disk of its work directory beside them, and output that becomes a file. */
+export const vaultBytes = (diskBytes: number, outputBytes: number): number => 2 * diskBytes + overhead(diskBytes, ENTRIES_MAX) + outputBytes + 16 * MIB
 const TOOLS = { PATH: '/usr/sbin:/sbin:/usr/bin:/bin' }
 
 export type WorkDisk = {
@@ -58,8 +60,9 @@ async function unmount(image: string, place: string): Promise<void> {
   await rm(place, { recursive: true, force: true })
 }
 
-export async function createWorkDisk(options: { workDir: string; scratch: string; id: string; bytes: number; uid: number | null; limit: boolean }): Promise<WorkDisk> {
-  const { workDir, scratch, id, bytes, uid, limit } = options
+export async function createWorkDisk(options: { workDir: string; scratch: string; id: string; bytes: number; uid: number | null; limit: boolean; /** The encrypted directory of the attempt: its image lies there, its mount beside it. */ vault?: string | undefined }): Promise<WorkDisk> {
+  const { workDir, scratch, id, bytes, uid, limit, vault } = options
+  if (vault !== undefined && !limit) throw new Error('encrypted scratch needs a disk with a size')
   const inputs = await sizeBelow(workDir)
   if (inputs > bytes) throw new DiskTooSmall(`the inputs alone take more than ${bytes} bytes`)
   // The agent's own directory is closed to the job's user id; so whoever takes one on works in a place of its own.
@@ -67,7 +70,7 @@ export async function createWorkDisk(options: { workDir: string; scratch: string
     return { dir: workDir, limited: false, used: () => sizeBelow(workDir), async finish() { const kept = (await sizeBelow(workDir)) <= bytes; if (!kept) await empty(workDir).catch(() => undefined /* a directory closed by the job: nothing is collected out of it either */); return kept } }
   }
   mkdirSync(scratch, { recursive: true, mode: 0o711 })
-  const image = join(scratch, `${id}.img`), place = join(scratch, id)
+  const image = join(vault ?? scratch, `${id}.img`), place = vault === undefined ? join(scratch, id) : `${dirname(vault)}.job`
   if (limit) {
     let entries = 0
     if (uid !== null) entries = await chownTree(workDir, uid)

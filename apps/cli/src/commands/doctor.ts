@@ -29,7 +29,7 @@ async function* findingsOf(context: Context, node: boolean): AsyncGenerator<Find
   yield* examine(context)
   if (!node) return
   const { examineNode } = await import('@lumaris/agent')
-  for (const { driver, state, says, hint } of await examineNode()) yield { check: `driver ${driver}`, ok: state !== 'fails', ...(state === 'absent' ? { absent: true } : {}), says, ...(hint === undefined ? {} : { hint }) }
+  for (const { check, state, says, hint } of await examineNode()) yield { check, ok: state !== 'fails', ...(state === 'absent' ? { absent: true } : {}), says, ...(hint === undefined ? {} : { hint }) }
 }
 
 const NODE_MAJOR = 24

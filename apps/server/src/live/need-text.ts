@@ -13,7 +13,7 @@ export function needText({ resources, placement, runtime }: JobSpec): string {
   return [
     amountText('cpu', resources.cpuMillis), bytes(resources.memoryBytes), `${bytes(resources.diskBytes)} disk`,
     ...(resources.gpus > 0 ? [`${resources.gpus} × ${resources.gpuModels?.join('/') ?? 'GPU'}${resources.gpuMemoryBytes === undefined ? '' : ` of ${bytes(resources.gpuMemoryBytes)}`}`] : []),
-    runtime, ...(placement.minLevel === 'language' ? [] : [`at least ${placement.minLevel}`]), ...(placement.regions ? [placement.regions.join('/')] : []),
+    runtime, ...(placement.minLevel === 'language' ? [] : [`at least ${placement.minLevel}`]), ...(placement.encryptedScratch ? ['encrypted scratch'] : []), ...(placement.regions ? [placement.regions.join('/')] : []),
     ...Object.entries(placement.labels).map(([name, value]) => `${name}=${value}`), ...(placement.where ?? []).map((term) => `${term.label} ${term.op}${'values' in term ? ` ${term.values.join('|')}` : 'value' in term ? ` ${term.value}` : ''}`),
   ].join(', ')
 }

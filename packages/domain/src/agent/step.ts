@@ -107,8 +107,11 @@ function onDispatch(step: Step, order: JobDispatch): void {
   state.attempts.set(order.attempt_id, {
     order, state: 'accepted', usage: NO_USAGE, tickSeq: 0, tickHash: step.hash(canonical(order.terms)), lastTickAt: step.now, stopping: null, result: null, mesh: null, unheard: [],
   })
-  step.out.push({ kind: 'journal', record: { type: 'accept', order } }, { kind: 'send', message: statusOf(order, 'accepted') }, { kind: 'start', order })
+  step.out.push({ kind: 'journal', record: { type: 'accept', order: order.encrypted_scratch ? forgetful(order) : order } }, { kind: 'send', message: statusOf(order, 'accepted') }, { kind: 'start', order })
 }
+
+/** For the disk: a restart needs what an order is worth and who gave it, never what is to be run on what. */
+const forgetful = ({ stdout: _stdout, image: _image, ...order }: JobDispatch): JobDispatch => ({ ...order, payload: { command: '', args: [] }, env: {}, inputs: [], outputs: [] })
 
 const statusOf = (order: JobDispatch, status: JobStatusMessage['status'], more: Partial<JobStatusMessage> = {}): JobStatusMessage =>
   ({ type: 'job_status', job_id: order.job_id, attempt_id: order.attempt_id, fence: order.fence, status, ...more })

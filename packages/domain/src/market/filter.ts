@@ -24,6 +24,8 @@ export function pickDriver(node: NodeRow, need: Requirement): DriverOffer | NoRe
     if (!driver.runtimes.includes(runtime)) { if (reason === 'driver') reason = 'runtime'; continue }
     if (need.spec.gang && driver.gang !== true) { reason = 'gang'; continue }
     if (strength(driver.level) < strength(placement.minLevel)) { reason = 'level'; continue }
+    if (placement.encryptedScratch && !driver.encryptedScratch) { reason = 'scratch'; continue }
+    if (need.spec.resources.gpus > 0 && driver.gpus === false) { reason = 'gpu'; continue }
     if (!best || strength(driver.level) < strength(best.level)) best = driver
   }
   return best ?? reason

@@ -89,6 +89,7 @@ export function contradiction(spec: JobSpec, now: Instant): Refusal | null {
     if (wrong) return refused('impossible_request', { reason: wrong })
   }
   if (spec.checkpoint) {
+    if (spec.placement.encryptedScratch) return refused('impossible_request', { reason: 'the copies that become a checkpoint lie outside of the encrypted scratch for a moment: leave out checkpoint, or encryptedScratch' })
     if (spec.copies > 1 || spec.assurance) return refused('impossible_request', { reason: 'copies are compared because they are independent, and one that goes on from a checkpoint of somebody else is not: leave out checkpoint, or copies and assurance' })
     if (spec.stdout !== undefined) return refused('impossible_request', { reason: 'what was printed before an interruption would be missing from the file that standard output becomes: with checkpoint leave out stdout, and write to a file that is among its paths' })
   }
