@@ -23,9 +23,12 @@ import { jobHandlers } from './http/jobs.ts'
 import { marketHandlers } from './http/market.ts'
 import { moneyHandlers } from './http/money.ts'
 import { nodeHandlers } from './http/nodes.ts'
+import { RATES } from './http/rate-limits.ts'
+import type { Rates } from './http/rate-limits.ts'
 import { buildHttp } from './http/server.ts'
 import { standingHandlers } from './http/standing.ts'
 import { createWeb } from './http/web.ts'
+import { webhookHandlers } from './http/webhooks.ts'
 import { createIdentity } from './identity/identity.ts'
 import type { Identity } from './identity/identity.ts'
 import { loadSecrets } from './identity/secrets.ts'
@@ -38,8 +41,11 @@ import type { LogStore } from './live/log-segments.ts'
 import type { Log } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import type { Metrics } from './metrics.ts'
+import { createSeal } from './sealed.ts'
 import { sha256Hex } from './signatures.ts'
 import { dueReleases, readAttempt } from './store/read.ts'
+import { createWebhooks } from './webhooks/webhooks.ts'
+import type { Webhooks } from './webhooks/webhooks.ts'
 
 export const VERSION = '0.1.0'
 
@@ -51,10 +57,16 @@ export type ServerConfig = {
   readonly blobBytesMax?: number | undefined
   /** The built screens; without them the server says so on `/`. */
   readonly webDir?: string | undefined
+  /** How often one caller may ask, where it differs from `RATES`; false: nobody is counted. */
+  readonly rates?: Partial<Rates> | false | undefined
+  /** Addresses of proxies in front of this server, as CIDR blocks with commas between. Without: there is none. */
+  readonly trustProxy?: string | undefined
+  /** Whether webhooks may reach this very machine, also without TLS: for a market that one tries at home. And how long an address may take to answer. */
+  readonly webhooks?: { readonly loopback?: boolean; readonly timeoutMs?: number } | undefined
 }
 
 export type App = {
-  readonly db: Database; readonly engine: Engine; readonly gateway: Gateway; readonly blobs: BlobStore; readonly logs: LogStore; readonly hub: Hub; readonly identity: Identity
+  readonly db: Database; readonly engine: Engine; readonly gateway: Gateway; readonly blobs: BlobStore; readonly logs: LogStore; readonly hub: Hub; readonly identity: Identity; readonly webhooks: Webhooks
   readonly ids: Ids; readonly metrics: Metrics; readonly log: Log; readonly settings: MarketSettings; readonly version: string
   readonly platformKey: string; readonly countersignKey: KeyObject
   readonly now: () => number; readonly random: (size: number) => Buffer; readonly hash: (text: string) => string
@@ -89,16 +101,19 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     // The parts that need one another see the whole through this one object; nothing runs before it is complete.
     const app = {
       db, engine, blobs: await createBlobStore({ dir: join(config.dataDir, 'blobs'), maxBytes: config.blobBytesMax ?? BLOB_BYTES_MAX }), logs, hub: createHub(),
-      identity: createIdentity({ db, ids, now, random: randomBytes, secrets }), ids, log, settings, version: VERSION, platformKey: secrets.platformKey, countersignKey: secrets.countersignKey,
+      identity: createIdentity({ db, ids, now, random: randomBytes, secrets }),
+      webhooks: createWebhooks({ db, ids, now, random: randomBytes, seal: createSeal(secrets.derive('webhooks'), randomBytes), log, rules: { loopback: config.webhooks?.loopback ?? false }, version: VERSION, timeoutMs: config.webhooks?.timeoutMs }), ids, log, settings, version: VERSION, platformKey: secrets.platformKey, countersignKey: secrets.countersignKey,
       now, random: randomBytes, hash: sha256Hex,
     } as unknown as App & { gateway: Gateway; metrics: Metrics }
     Object.assign(app, { gateway: createGateway(app), metrics: createMetrics(() => engine, () => app.gateway.connected) })
     closing.push(() => app.identity.flush())
-    engine.on('effects', (effects) => app.gateway.release(effects))
+    engine.on('effects', (effects) => { app.gateway.release(effects); app.webhooks.outbox.kick() })
     engine.on('reloaded', () => app.gateway.dropAll())
     await engine.start()
     closing.push(() => engine.stop())
-    const http = httpOf(app, config.webDir ?? WEB_DIR)
+    await app.webhooks.outbox.start()
+    closing.push(() => app.webhooks.outbox.stop())
+    const http = await httpOf(app, config)
     closing.push(() => http.close(), () => app.gateway.close()) // closed in reverse: HTTP would wait for the agents' sockets
     http.server.on('upgrade', (request, socket, head) => {
       if (request.url === '/v1/agent') app.gateway.upgrade(request, socket, head)
@@ -108,6 +123,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     const timers = [
       setInterval(() => void pass(log, 'release', () => releaseOnce(app, config.disputeMs ?? DISPUTE_MS)), Math.min(RELEASE_EVERY_MS, config.disputeMs ?? RELEASE_EVERY_MS)),
       setInterval(() => void pass(log, 'sweep', () => app.blobs.sweep(UPLOAD_KEPT_MS, now())), SWEEP_EVERY_MS),
+      setInterval(() => void pass(log, 'deliveries', () => app.webhooks.outbox.sweep()), SWEEP_EVERY_MS),
     ]
     closing.push(() => { for (const timer of timers) clearInterval(timer) })
     log.info({ url }, 'the market is open')
@@ -123,7 +139,7 @@ async function pass(log: Log, name: string, once: () => Promise<unknown>): Promi
   try { await once() } catch (error) { log.error({ err: error, loop: name }, 'a pass failed; the next one tries again') }
 }
 
-function httpOf(app: App, webDir: string): FastifyInstance {
+function httpOf(app: App, config: ServerConfig): Promise<FastifyInstance> {
   const authenticate = (header: string | undefined) => {
     if (header === undefined) return { kind: 'anyone' } as const
     const token = /^Bearer ([\x21-\x7e]{1,1000})$/i.exec(header)?.[1]
@@ -132,8 +148,9 @@ function httpOf(app: App, webDir: string): FastifyInstance {
     return agent ? ({ kind: 'agent', ...agent } as const) : app.identity.authenticate(token)
   }
   return buildHttp({
-    handlers: { ...identityHandlers(app), ...browserSessionHandlers(app), ...jobHandlers(app), ...blobHandlers(app), ...nodeHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app) },
-    authenticate, log: app.log, newRequestId: () => app.ids.make('req'), onDone: (route, status, ms) => app.metrics.request(route, status, ms), web: createWeb(webDir),
+    handlers: { ...identityHandlers(app), ...browserSessionHandlers(app), ...jobHandlers(app), ...blobHandlers(app), ...nodeHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app), ...webhookHandlers(app) },
+    authenticate, log: app.log, newRequestId: () => app.ids.make('req'), onDone: (route, status, ms) => app.metrics.request(route, status, ms), web: createWeb(config.webDir ?? WEB_DIR),
+    rates: config.rates === false ? null : { ...RATES, ...config.rates }, trustProxy: config.trustProxy,
   })
 }
 

@@ -22,6 +22,12 @@ export const StandingId = id('sta', 'StandingId')
 export type StandingId = z.infer<typeof StandingId>
 export const KeyId = id('key', 'KeyId')
 export type KeyId = z.infer<typeof KeyId>
+export const SessionId = id('ses', 'SessionId')
+export type SessionId = z.infer<typeof SessionId>
+export const WebhookId = id('whk', 'WebhookId')
+export type WebhookId = z.infer<typeof WebhookId>
+export const DeliveryId = id('msg', 'DeliveryId')
+export type DeliveryId = z.infer<typeof DeliveryId>
 
 /** `job_….3`: the fourth task of a job. */
 export const TaskId = z.string().regex(new RegExp(`^job_${BODY}\\.[0-9]{1,6}$`)).meta({ id: 'TaskId' }).brand<'TaskId'>()
