@@ -4,8 +4,8 @@ import { DeliveryId, Instant, WebhookId } from './ids.ts'
 /** Webhooks of one buyer at a time. */
 export const WEBHOOKS_MAX = 20
 
-/** What can be told: each line of a job's history, and standing requests that are met. `ping` is the test. */
-export const WebhookEvent = z.enum(['job.submitted', 'job.started', 'job.fallback', 'job.task', 'job.attempt', 'job.settled', 'job.displaced', 'job.cancelling', 'job.ended', 'standing.met']).meta({ id: 'WebhookEvent' })
+/** What can be told: each line of a job's history (`running`: an attempt of it has begun to run), and standing requests that are met. `ping` is the test. */
+export const WebhookEvent = z.enum(['job.submitted', 'job.running', 'job.fallback', 'job.task', 'job.attempt', 'job.settled', 'job.displaced', 'job.cancelling', 'job.ended', 'standing.met']).meta({ id: 'WebhookEvent' })
 export type WebhookEvent = z.infer<typeof WebhookEvent>
 
 export const CreateWebhook = z.strictObject({ url: z.string().min(1).max(2_000), events: z.array(WebhookEvent).min(1).max(10).default(['job.ended']) }).meta({ id: 'CreateWebhook' })

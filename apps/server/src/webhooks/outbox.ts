@@ -58,7 +58,7 @@ export function createOutbox(ports: OutboxPorts) {
     }
     const rows = upTo === after ? [] : await db.query<{ doc: string; buyer: string; name: string | null }>(`SELECT e.doc, j.buyer, ${db.dialect === 'sqlite' ? "json_extract(j.spec, '$.name')" : "j.spec::json->>'name'"} AS name FROM events e JOIN jobs j ON j.id = e.job
       WHERE e.seq > $1 AND e.seq <= $2 AND j.buyer IN (SELECT buyer FROM webhooks WHERE disabled_at IS NULL) ORDER BY e.seq`, [after, upTo])
-    for (const row of rows) for (const event of JSON.parse(row.doc) as JobEvent[]) put(row.buyer as UserId, `job.${event.type}`, event.job, event.at, { ...event, ...(row.name === null ? {} : { name: row.name }) })
+    for (const row of rows) for (const event of JSON.parse(row.doc) as JobEvent[]) for (const type of typesOf(event)) put(row.buyer as UserId, type, event.job, event.at, { ...event, ...(row.name === null ? {} : { name: row.name }) })
     for (const { doc } of met) {
       const row = JSON.parse(doc) as StandingRow
       put(row.buyer, 'standing.met', row.id, row.metAt ?? row.createdAt, { standing: row.id, nodes: row.nodes, found: row.found, metAt: row.metAt })
@@ -75,13 +75,15 @@ export function createOutbox(ports: OutboxPorts) {
   /** Sends what is due, as much as may be sent at one time. Of one subject the next goes only when the one before is through. */
   async function deliver(): Promise<void> {
     if (underWay.size >= AT_ONCE) return
+    // What is on its way now may be through before the answer is here, which would still say that it waits.
+    const before = new Set(underWay.keys())
     const due = await db.query<DeliverySql>(`SELECT * FROM (
         SELECT d.id, d.webhook, d.body, d.tries, d.first_try_at, w.url, w.sealed, d.next_at, ROW_NUMBER() OVER (PARTITION BY d.webhook ORDER BY d.next_at, d.id) AS place FROM deliveries d JOIN webhooks w ON w.id = d.webhook
         WHERE d.state = 'waiting' AND d.next_at <= $1 AND w.disabled_at IS NULL AND NOT EXISTS (SELECT 1 FROM deliveries b WHERE b.webhook = d.webhook AND b.subject = d.subject AND b.state = 'waiting' AND b.id < d.id)
       ) due WHERE place <= ${AT_ONCE_EACH} ORDER BY next_at, id LIMIT ${4 * AT_ONCE}`, [now()])
     for (const one of due) {
       if (stopped || underWay.size >= AT_ONCE) return
-      if (underWay.has(one.id)) continue
+      if (before.has(one.id)) continue
       underWay.set(one.id, tryOnce(one).catch((error: unknown) => log.error({ err: error, delivery: one.id }, 'what became of a delivery could not be kept; it is sent again')).finally(() => { underWay.delete(one.id); kick() }))
     }
   }
@@ -145,6 +147,8 @@ export function createOutbox(ports: OutboxPorts) {
     },
   }
 }
+
+const typesOf = (event: JobEvent): WebhookEvent[] => [...(event.type === 'started' ? [] : [`job.${event.type}` as const]), ...(event.type === 'attempt' && event.state === 'running' ? ['job.running' as const] : [])]
 
 export const insert = (id: string, webhook: string, subject: string, type: string, at: number, data: object, now: number): Statement => ({
   sql: "INSERT INTO deliveries (id, webhook, subject, type, body, state, created_at, tries, next_at) VALUES ($1, $2, $3, $4, $5, 'waiting', $6, 0, $6)",

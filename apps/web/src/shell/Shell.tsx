@@ -12,12 +12,12 @@ import { useNow } from '../ui/parts.tsx'
 import { Shortcuts } from './Shortcuts.tsx'
 import { ButtonLink } from './links.tsx'
 
-type Place = { readonly to: '/home' | '/submit' | '/jobs' | '/wallet' | '/keys' | '/nodes' | '/nodes/join' | '/earnings' | '/market' | '/ledger'; readonly name: string }
+type Place = { readonly to: '/home' | '/submit' | '/jobs' | '/wallet' | '/keys' | '/webhooks' | '/account' | '/nodes' | '/nodes/join' | '/earnings' | '/market' | '/ledger'; readonly name: string }
 const places = (user: User): readonly (readonly [string, readonly Place[]])[] => [
   ...(hasRole(user, 'buyer') ? [['Buy', [{ to: '/home', name: 'Home' }, { to: '/submit', name: 'New job' }, { to: '/jobs', name: 'Jobs' }, { to: '/wallet', name: 'Wallet' }]] as const] : []),
   ...(hasRole(user, 'seller') ? [['Sell', [{ to: '/nodes', name: 'Nodes' }, { to: '/nodes/join', name: 'Add a node' }, { to: '/earnings', name: 'Earnings' }]] as const] : []),
   ...(hasRole(user, 'admin') ? [['Run the market', [{ to: '/market', name: 'Overview' }, ...(hasRole(user, 'seller') ? [] : [{ to: '/nodes', name: 'Nodes' } as const]), ...(hasRole(user, 'buyer') ? [] : [{ to: '/jobs', name: 'Jobs' } as const]), { to: '/ledger', name: 'Ledger' }]] as const] : []),
-  ['Account', [{ to: '/keys', name: 'API keys' }]],
+  ['Account', [{ to: '/account', name: 'Sign-in' }, { to: '/keys', name: 'API keys' }, ...(hasRole(user, 'buyer') ? [{ to: '/webhooks', name: 'Webhooks' } as const] : [])]],
 ]
 export const startOf = (user: User): '/home' | '/nodes' | '/market' => (hasRole(user, 'buyer') ? '/home' : hasRole(user, 'seller') ? '/nodes' : '/market')
 
