@@ -19,6 +19,7 @@ export const factorQuery = (client: Client) => queryOptions({ queryKey: ['second
 export const sessionsQuery = (client: Client) => queryOptions({ queryKey: ['sessions'], queryFn: ({ signal }) => client.api.listSessions({}, { signal }) })
 export const webhooksQuery = (client: Client) => queryOptions({ queryKey: ['webhooks'], queryFn: ({ signal }) => client.api.listWebhooks({}, { signal }), refetchInterval: HOOKS_MS })
 export const deliveriesQuery = (client: Client, webhook: string) => queryOptions({ queryKey: ['webhooks', webhook, 'deliveries'], queryFn: ({ signal }) => client.api.listDeliveries({ params: { webhook }, query: { limit: 20 } }, { signal }), refetchInterval: HOOKS_MS })
+export const spendQuery = (client: Client, days: number) => queryOptions({ queryKey: ['entries', 'spend', days], queryFn: ({ signal }) => client.api.getSpend({ query: { days } }, { signal }) })
 export const entriesQuery = (client: Client) => infiniteQueryOptions({
   queryKey: ['entries'], initialPageParam: undefined as string | undefined, getNextPageParam: (last: { nextCursor: string | null }) => last.nextCursor ?? undefined,
   queryFn: ({ pageParam, signal }) => client.api.listEntries({ query: { limit: 50, cursor: pageParam } }, { signal }),

@@ -4,7 +4,7 @@ import { Amount } from './money.ts'
 import { Attempt, Explanation, Job, JobEvent, JobState, MarketSummary, MarketTable, MergedResult, NodeExplanation, Results, Task } from './job.ts'
 import { JobSpec } from './job-spec.ts'
 import { EnrolNode, Enrolment, Node, NodeName, PriceSheet } from './node.ts'
-import { Entry, LedgerCheck, Topup, Wallet } from './ledger.ts'
+import { Entry, LedgerCheck, Spend, Topup, Wallet } from './ledger.ts'
 import { Quote } from './quote.ts'
 import { Receipt } from './receipt.ts'
 import { CreateStanding, Standing } from './standing.ts'
@@ -119,6 +119,9 @@ export const routes = {
   // money
   getWallet: route({ id: 'getWallet', method: 'GET', path: '/v1/wallet', summary: 'My balances', who: 'user', scope: 'wallet:read', reply: Wallet, refuses: [] }),
   listEntries: route({ id: 'listEntries', method: 'GET', path: '/v1/entries', summary: 'Every movement of my money, newest first', who: 'user', scope: 'wallet:read', query: Page, reply: list(Entry), refuses: [] }),
+  getSpend: route({ id: 'getSpend', method: 'GET', path: '/v1/spend', summary: 'What my jobs cost, by day and by name', who: 'user', scope: 'wallet:read', query: z.object({ days: z.coerce.number().int().min(1).max(366).default(30) }), reply: Spend, refuses: [] }),
+  exportJobs: route({ id: 'exportJobs', method: 'GET', path: '/v1/exports/jobs', summary: 'My jobs as CSV, newest first', who: 'user', scope: 'jobs:read', query: z.object({ state: JobState.optional() }), sends: 'bytes', refuses: [] }),
+  exportEntries: route({ id: 'exportEntries', method: 'GET', path: '/v1/exports/entries', summary: 'Every movement of my money as CSV, newest first: a line for each posting', who: 'user', scope: 'wallet:read', sends: 'bytes', refuses: [] }),
   createTopup: route({ id: 'createTopup', method: 'POST', path: '/v1/topups', summary: 'Add credits', who: 'buyer', scope: 'wallet:write', body: Topup, reply: Wallet, status: 201, idempotent: true, refuses: ['topup_not_allowed', 'amount_not_allowed', 'idempotency_conflict', 'overloaded'] }),
   // the market itself
   marketSummary: route({ id: 'marketSummary', method: 'GET', path: '/v1/market', summary: 'The market in figures: what is on offer, at which prices, and how busy it is', who: 'anyone', reply: MarketSummary, refuses: [] }),

@@ -1,6 +1,6 @@
-import { useState } from 'react'
-import type { ReactNode } from 'react'
-import { ActionIcon, Button, Drawer, Menu, Text, useComputedColorScheme, useMantineColorScheme } from '@mantine/core'
+import { useEffect, useState } from 'react'
+import type { ComponentType, ReactNode } from 'react'
+import { ActionIcon, Button, Drawer, Kbd, Menu, Text, useComputedColorScheme, useMantineColorScheme } from '@mantine/core'
 import { Link, Outlet, useLocation, useRouter } from '@tanstack/react-router'
 import type { User } from '@lumaris/protocol'
 import { useLive } from '../live.ts'
@@ -12,8 +12,8 @@ import { useNow } from '../ui/parts.tsx'
 import { Shortcuts } from './Shortcuts.tsx'
 import { ButtonLink } from './links.tsx'
 
-type Place = { readonly to: '/home' | '/submit' | '/jobs' | '/wallet' | '/keys' | '/webhooks' | '/account' | '/nodes' | '/nodes/join' | '/earnings' | '/market' | '/ledger'; readonly name: string }
-const places = (user: User): readonly (readonly [string, readonly Place[]])[] => [
+export type Place = { readonly to: '/home' | '/submit' | '/jobs' | '/wallet' | '/keys' | '/webhooks' | '/account' | '/nodes' | '/nodes/join' | '/earnings' | '/market' | '/ledger'; readonly name: string }
+export const places = (user: User): readonly (readonly [string, readonly Place[]])[] => [
   ...(hasRole(user, 'buyer') ? [['Buy', [{ to: '/home', name: 'Home' }, { to: '/submit', name: 'New job' }, { to: '/jobs', name: 'Jobs' }, { to: '/wallet', name: 'Wallet' }]] as const] : []),
   ...(hasRole(user, 'seller') ? [['Sell', [{ to: '/nodes', name: 'Nodes' }, { to: '/nodes/join', name: 'Add a node' }, { to: '/earnings', name: 'Earnings' }]] as const] : []),
   ...(hasRole(user, 'admin') ? [['Run the market', [{ to: '/market', name: 'Overview' }, ...(hasRole(user, 'seller') ? [] : [{ to: '/nodes', name: 'Nodes' } as const]), ...(hasRole(user, 'buyer') ? [] : [{ to: '/jobs', name: 'Jobs' } as const]), { to: '/ledger', name: 'Ledger' }]] as const] : []),
@@ -33,6 +33,7 @@ export function Shell() {
         {inside && <ActionIcon className="only-narrow" variant="default" size="lg" aria-label="Menu" aria-expanded={open} onClick={() => setOpen(true)}><Icon name="menu" /></ActionIcon>}
         <Link to={state.kind === 'in' ? startOf(state.user) : '/'} className="brand"><img src="/icon.svg" alt="" width={26} height={26} />Lumaris</Link>
         <span className="grow" />
+        {inside && <Find />}
         <Colours />
         {state.kind === 'in' ? <Account user={state.user} byKey={state.byKey} /> : <><ButtonLink to="/sign-in" variant="default" size="sm">Sign in</ButtonLink><ButtonLink to="/sign-up" size="sm" className="only-wide">Sign up</ButtonLink></>}
       </header>
@@ -48,6 +49,27 @@ function Inside() {
   const { user } = useSession()
   useLive()
   return <Shortcuts user={user} />
+}
+
+/** What finds screens and jobs by their names. It comes when it is first wanted. */
+function Find() {
+  const { user } = useSession()
+  const [Palette, setPalette] = useState<ComponentType<{ user: User; opened: number }> | null>(null), [opened, setOpened] = useState(0)
+  const open = (): void => { setOpened((now) => now + 1); void import('./Palette.tsx').then((module) => setPalette(() => module.Palette)) }
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent): void => {
+      if (event.key.toLowerCase() !== 'k' || !(event.ctrlKey || event.metaKey) || event.shiftKey || event.altKey) return
+      event.preventDefault() // the browser's own search field
+      open()
+    }
+    document.addEventListener('keydown', pressed)
+    return () => document.removeEventListener('keydown', pressed)
+  }, [])
+  return <>
+    <Button variant="default" size="sm" className="only-wide" rightSection={<Kbd size="xs">Ctrl K</Kbd>} onClick={open}>Find</Button>
+    <ActionIcon className="only-narrow" variant="default" size="lg" aria-label="Find" onClick={open}><Icon name="find" /></ActionIcon>
+    {Palette && <Palette user={user} opened={opened} />}
+  </>
 }
 
 function Places({ user, onGo }: { user: User; onGo?: () => void }) {

@@ -37,7 +37,7 @@ export function Shortcuts({ user }: { user: User }) {
     <Modal opened={help} onClose={() => setHelp(false)} title="Keys">
       <table className="table"><tbody>
         {goes(user).map(([key, , says]) => <tr key={key}><td><Kbd>g</Kbd> then <Kbd>{key}</Kbd></td><td>{says}</td></tr>)}
-        <tr><td><Kbd>/</Kbd></td><td>To the filter</td></tr><tr><td><Kbd>?</Kbd></td><td>This list</td></tr><tr><td><Kbd>Esc</Kbd></td><td>Close a dialog</td></tr>
+        <tr><td><Kbd>Ctrl</Kbd> <Kbd>K</Kbd></td><td>Find a screen or a job</td></tr><tr><td><Kbd>/</Kbd></td><td>To the filter</td></tr><tr><td><Kbd>?</Kbd></td><td>This list</td></tr><tr><td><Kbd>Esc</Kbd></td><td>Close a dialog</td></tr>
       </tbody></table>
       <Switch mt="md" label="Single keys do something" checked={!off} onChange={(event) => turn(!event.currentTarget.checked)} />
     </Modal>

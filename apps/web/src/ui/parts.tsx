@@ -123,3 +123,14 @@ export function Confirm({ opened, close, title, children, yes, act }: { opened: 
 }
 /** Words in a bar, of which a part is filled; said in text too. */
 export const Bar = ({ share, says }: { share: number; says: string }) => <div><div className="bar" aria-hidden><span ref={(element) => { if (element) element.style.width = `${Math.min(100, Math.max(0, share * 100))}%` }} /></div><Text size="sm">{says}</Text></div>
+
+/** A button whose work may fail, and says so under itself. */
+export function Act({ act, label, says }: { act: () => Promise<unknown>; label: ReactNode; says?: string }) {
+  const [busy, setBusy] = useState(false), [error, setError] = useState<unknown>(null)
+  const go = async (): Promise<void> => {
+    setBusy(true)
+    setError(null)
+    try { await act() } catch (failure) { setError(failure) } finally { setBusy(false) }
+  }
+  return <><Button variant="default" loading={busy} title={says} onClick={() => void go()}>{label}</Button>{error !== null && <Refusal error={error} />}</>
+}

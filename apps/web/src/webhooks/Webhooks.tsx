@@ -108,7 +108,7 @@ function Make({ close, made }: { close: () => void; made: (hook: NewWebhook) => 
   const fields = errorsBy(error), beside = isLumarisError(error, 'webhook_url_not_allowed') ? error : null
   return (
     <form onSubmit={(event) => void submit(event)} noValidate><Stack>
-      <TextInput label="Address" description="It begins with https:// and is reached from the internet" placeholder="https://ci.example.org/lumaris" type="url" data-autofocus value={url} onChange={(event) => setUrl(event.currentTarget.value)} error={fields.get('/url') ?? (beside ? `${beside.message}: ${String(beside.detail?.['reason'] ?? beside.hint)}` : undefined)} />
+      <TextInput label="Address" description="It begins with https:// and is reached from the internet" placeholder="https://ci.example.org/lumaris" type="url" data-autofocus value={url} onChange={(event) => setUrl(event.currentTarget.value)} error={fields.get('/url') ?? (beside ? `${beside.message}: ${typeof beside.detail?.['reason'] === 'string' ? beside.detail['reason'] : beside.hint}` : undefined)} />
       <Checkbox.Group label="Tell it when" value={events} onChange={setEvents} error={fields.get('/events')}><Stack gap={8} mt={6}>{(Object.keys(EVENTS) as WebhookEvent[]).map((event) => <Checkbox key={event} value={event} label={EVENTS[event]} />)}</Stack></Checkbox.Group>
       {error !== null && fields.size === 0 && !beside && <Refusal error={error} />}
       <Group justify="flex-end"><Button variant="default" onClick={close}>Leave it</Button><Button type="submit" loading={busy}>Add the webhook</Button></Group>
