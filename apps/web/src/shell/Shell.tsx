@@ -1,19 +1,22 @@
-import { useEffect, useState } from 'react'
+import { Suspense, lazy, useEffect, useState } from 'react'
 import type { ComponentType, ReactNode } from 'react'
-import { ActionIcon, Button, Drawer, Kbd, Menu, Text, useComputedColorScheme, useMantineColorScheme } from '@mantine/core'
-import { Link, Outlet, useLocation, useRouter } from '@tanstack/react-router'
+import { ActionIcon, Button, Drawer, Kbd, useComputedColorScheme, useMantineColorScheme } from '@mantine/core'
+import { Link, Outlet, useLocation } from '@tanstack/react-router'
 import type { User } from '@lumaris/protocol'
 import { useLive } from '../live.ts'
-import { signOut } from '../session/session.ts'
 import { hasRole, useReach, useSession, useSessionState } from '../session/use-session.ts'
 import { ago } from '../ui/format.ts'
 import { Icon } from '../ui/Icon.tsx'
 import { useNow } from '../ui/parts.tsx'
+import type { PaletteProps } from './Palette.tsx'
 import { Shortcuts } from './Shortcuts.tsx'
 import { ButtonLink } from './links.tsx'
 
+/** What makes menus float is large, and nobody needs it before he is signed in. */
+const AccountMenu = lazy(() => import('./AccountMenu.tsx').then(({ AccountMenu: default_ }) => ({ default: default_ })))
+
 export type Place = { readonly to: '/home' | '/submit' | '/jobs' | '/wallet' | '/keys' | '/webhooks' | '/account' | '/nodes' | '/nodes/join' | '/earnings' | '/market' | '/ledger'; readonly name: string }
-export const places = (user: User): readonly (readonly [string, readonly Place[]])[] => [
+const places = (user: User): readonly (readonly [string, readonly Place[]])[] => [
   ...(hasRole(user, 'buyer') ? [['Buy', [{ to: '/home', name: 'Home' }, { to: '/submit', name: 'New job' }, { to: '/jobs', name: 'Jobs' }, { to: '/wallet', name: 'Wallet' }]] as const] : []),
   ...(hasRole(user, 'seller') ? [['Sell', [{ to: '/nodes', name: 'Nodes' }, { to: '/nodes/join', name: 'Add a node' }, { to: '/earnings', name: 'Earnings' }]] as const] : []),
   ...(hasRole(user, 'admin') ? [['Run the market', [{ to: '/market', name: 'Overview' }, ...(hasRole(user, 'seller') ? [] : [{ to: '/nodes', name: 'Nodes' } as const]), ...(hasRole(user, 'buyer') ? [] : [{ to: '/jobs', name: 'Jobs' } as const]), { to: '/ledger', name: 'Ledger' }]] as const] : []),
@@ -31,11 +34,11 @@ export function Shell() {
       <a className="skip" href="#main" onClick={(event) => { event.preventDefault(); document.querySelector<HTMLElement>('#main')?.focus() }}>Skip to the content</a>
       <header className="top">
         {inside && <ActionIcon className="only-narrow" variant="default" size="lg" aria-label="Menu" aria-expanded={open} onClick={() => setOpen(true)}><Icon name="menu" /></ActionIcon>}
-        <Link to={state.kind === 'in' ? startOf(state.user) : '/'} className="brand"><img src="/icon.svg" alt="" width={26} height={26} />Lumaris</Link>
+        <Link to={state.kind === 'in' ? startOf(state.user) : '/'} className="brand" aria-label="Lumaris"><img src="/icon.svg" alt="" width={26} height={26} /><span>Lumaris</span></Link>
         <span className="grow" />
         {inside && <Find />}
         <Colours />
-        {state.kind === 'in' ? <Account user={state.user} byKey={state.byKey} /> : <><ButtonLink to="/sign-in" variant="default" size="sm">Sign in</ButtonLink><ButtonLink to="/sign-up" size="sm" className="only-wide">Sign up</ButtonLink></>}
+        {state.kind === 'in' ? <Suspense fallback={<Button variant="default" size="sm" disabled>{state.user.name}</Button>}><AccountMenu user={state.user} byKey={state.byKey} /></Suspense> : <><ButtonLink to="/sign-in" variant="default" size="sm">Sign in</ButtonLink><ButtonLink to="/sign-up" size="sm" className="only-wide">Sign up</ButtonLink></>}
       </header>
       <Silence />
       {inside && <nav className="side" aria-label="Screens"><div className="side-inner"><Places user={state.user} /></div></nav>}
@@ -54,7 +57,7 @@ function Inside() {
 /** What finds screens and jobs by their names. It comes when it is first wanted. */
 function Find() {
   const { user } = useSession()
-  const [Palette, setPalette] = useState<ComponentType<{ user: User; opened: number }> | null>(null), [opened, setOpened] = useState(0)
+  const [Palette, setPalette] = useState<ComponentType<PaletteProps> | null>(null), [opened, setOpened] = useState(0)
   const open = (): void => { setOpened((now) => now + 1); void import('./Palette.tsx').then((module) => setPalette(() => module.Palette)) }
   useEffect(() => {
     const pressed = (event: KeyboardEvent): void => {
@@ -68,7 +71,7 @@ function Find() {
   return <>
     <Button variant="default" size="sm" className="only-wide" rightSection={<Kbd size="xs">Ctrl K</Kbd>} onClick={open}>Find</Button>
     <ActionIcon className="only-narrow" variant="default" size="lg" aria-label="Find" onClick={open}><Icon name="find" /></ActionIcon>
-    {Palette && <Palette user={user} opened={opened} />}
+    {Palette && <Palette screens={places(user)} opened={opened} />}
   </>
 }
 
@@ -88,20 +91,6 @@ function Colours(): ReactNode {
   const now = useComputedColorScheme('light')
   const next = now === 'dark' ? 'light' : 'dark'
   return <ActionIcon variant="default" size="lg" aria-label={`Use ${next} colours`} onClick={() => setColorScheme(next)}><Icon name={now === 'dark' ? 'sun' : 'moon'} /></ActionIcon>
-}
-
-function Account({ user, byKey }: { user: User; byKey: boolean }) {
-  const router = useRouter()
-  const leave = async (): Promise<void> => { await signOut(); await router.navigate({ to: '/' }) }
-  return (
-    <Menu position="bottom-end" withinPortal>
-      <Menu.Target><Button variant="default" size="sm" rightSection={<Icon name="down" />} maw={{ base: 120, sm: 180 }}>{user.name}</Button></Menu.Target>
-      <Menu.Dropdown>
-        <Text size="sm" px="sm" py={4} c="dimmed">{user.email}<br />{user.roles.join(', ')}{byKey ? ' · signed in by key, for this tab' : ''}</Text>
-        <Menu.Item onClick={() => void leave()}>Sign out</Menu.Item>
-      </Menu.Dropdown>
-    </Menu>
-  )
 }
 
 /** Says so when the market does not answer, and how old what is shown is. */

@@ -19,7 +19,7 @@ export function Spending() {
       <Group mb="md" align="flex-end">
         <NativeSelect label="Time" value={String(days)} onChange={(event) => { const value = Number(event.currentTarget.value); void navigate({ search: (now) => ({ ...now, days: value === 30 ? undefined : (value as 7 | 90 | 365) }), replace: true, resetScroll: false }) }} data={[{ value: '7', label: 'the last 7 days' }, { value: '30', label: 'the last 30 days' }, { value: '90', label: 'the last 90 days' }, { value: '365', label: 'the last year' }]} />
         <SegmentedControl aria-label="By" value={by} onChange={(value) => void navigate({ search: (now) => ({ ...now, by: value === 'name' ? 'name' : undefined }), replace: true, resetScroll: false })} data={[{ value: 'day', label: 'By day' }, { value: 'name', label: 'By job' }]} />
-        {by === 'day' && <Switch label="Show as table" checked={table} onChange={(event) => setTable(event.currentTarget.checked)} />}
+        {by === 'day' && <Switch mb={9} label="Show as table" checked={table} onChange={(event) => setTable(event.currentTarget.checked)} />}
       </Group>
       <Loaded query={spend} lines={5}>{(data) => (data.total === '0' ? <Empty title="Nothing was billed in this time">Bills stand here from the moment an attempt is settled.</Empty> : by === 'name' ? <Names spend={data} /> : <Days spend={data} table={table} />)}</Loaded>
     </Panel>
@@ -38,7 +38,7 @@ function Days({ spend, table }: { spend: Spend; table: boolean }) {
     <Stack gap={4}>
       <Text size="sm">{says}.</Text>
       <div className="spend" role="img" aria-label={`Credits spent by day: ${says}`}>{days.map((one) => <span key={one.day} className={one.cost === 0n ? 'none' : undefined} title={`${one.day}: ${creditsText(one.cost)}`} ref={(element) => { if (element) element.style.height = `${shareOf(one.cost, most.cost) * 100}%` }} />)}</div>
-      <div className="ends"><span>{days[0]?.day}</span><span>credits a day (UTC), at most {credits(most.cost)}</span><span>{days.at(-1)?.day}</span></div>
+      <div className="ends"><span>{days[0]?.day}</span><span className="hide-narrow">credits a day (UTC), at most {credits(most.cost)}</span><span>{days.at(-1)?.day}</span></div>
     </Stack>
   )
 }
