@@ -24,7 +24,7 @@ const fakeNetwork: NonNullable<AgentConfig['network']> = async () => ({ offer: {
 export async function startMarket(options: { server?: Partial<ServerConfig>; agents?: number } = {}) {
   const dir = mkdtempSync(join(tmpdir(), 'lumaris-market-'))
   const log = createLog(process.env['LOG'] ?? 'silent', 'test')
-  const server: RunningServer = await startServer({ dataDir: join(dir, 'server'), host: '127.0.0.1', port: 0, log, settings: QUICK, disputeMs: 3_600_000, ...options.server })
+  const server: RunningServer = await startServer({ dataDir: join(dir, 'server'), host: '127.0.0.1', port: 0, log, settings: QUICK, disputeMs: 3_600_000, rates: false, ...options.server })
   const demo: Demo = await seedDemo(server.app)
   const agents: RunningAgent[] = []
 

@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { openBrowser, visit } from '../tests/web/browser.ts'
-import { SCREENS, enterAs, show } from '../tests/web/screens.ts'
+import { SCREENS, enterAs, enterAsPerson, show } from '../tests/web/screens.ts'
 import { fill, startWebMarket } from '../tests/web/web-market.ts'
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { only: { type: 'string' }, window: { type: 'boolean', default: false } } })
@@ -16,12 +16,13 @@ const browser = await openBrowser()
 let failed = 0
 try {
   const data = await fill(market)
-  const keys = { nobody: null, buyer: market.buyer, seller: market.demo.sellers[0]?.key ?? '', admin: market.demo.admin.key }
+  const keys = { nobody: null, person: null, buyer: market.buyer, seller: market.demo.sellers[0]?.key ?? '', admin: market.demo.admin.key }
   for (const [look, options] of Object.entries({ light: { height: 900 }, dark: { dark: true, height: 900 }, phone: { width: 390, height: 800 } })) {
-    for (const who of ['nobody', 'buyer', 'seller', 'admin'] as const) {
+    for (const who of ['nobody', 'buyer', 'person', 'seller', 'admin'] as const) {
       const { context, page, complaints } = await visit(browser, market.url, options)
       const key = keys[who]
       if (key !== null) await enterAs(page, key)
+      if (who === 'person') await enterAsPerson(page)
       for (const screen of SCREENS.filter((one) => one.who === who && (!only || only.includes(one.name)))) {
         try {
           await show(page, screen, data)

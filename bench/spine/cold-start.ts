@@ -10,7 +10,7 @@ import type { RunningServer } from '@lumaris/server'
 
 const live = Number(process.argv[2] ?? 100_000), ended = Number(process.argv[3] ?? 1_000_000)
 const dir = mkdtempSync(join(tmpdir(), 'lumaris-cold-'))
-const open = (): Promise<RunningServer> => startServer({ dataDir: dir, host: '127.0.0.1', port: 0, log: createLog('error', 'server') })
+const open = (): Promise<RunningServer> => startServer({ dataDir: dir, host: '127.0.0.1', port: 0, rates: false, log: createLog('error', 'server') })
 const timed = async (): Promise<[RunningServer, string]> => { const from = performance.now(); const server = await open(); return [server, ((performance.now() - from) / 1000).toFixed(1)] }
 
 const [first, emptySeconds] = await timed()

@@ -13,7 +13,7 @@ setFlagsFromString('--expose_gc')
 const collect = runInNewContext('gc') as () => void
 const most = Number(process.argv[2] ?? 100_000)
 const dir = mkdtempSync(join(tmpdir(), 'lumaris-memory-'))
-const server = await startServer({ dataDir: join(dir, 'server'), host: '127.0.0.1', port: 0, log: createLog('error', 'server') })
+const server = await startServer({ dataDir: join(dir, 'server'), host: '127.0.0.1', port: 0, rates: false, log: createLog('error', 'server') })
 const { buyer } = await seedDemo(server.app)
 const mib = (): string => { collect(); const { rss, heapUsed, external } = process.memoryUsage(); return `${(rss / 2 ** 20).toFixed(0)} (heap ${(heapUsed / 2 ** 20).toFixed(0)}, outside ${(external / 2 ** 20).toFixed(0)})` }
 await server.app.engine.act({ kind: 'topup', user: buyer.id, amount: 1_000_000_000_000n, provider: 'demo', key: 'bench', bodyHash: 'b' })
@@ -35,7 +35,7 @@ for (const size of [1_000, 10_000, 100_000, 1_000_000].filter((one) => one <= mo
 }
 await server.stop()
 const from = performance.now()
-const again = await startServer({ dataDir: join(dir, 'server'), host: '127.0.0.1', port: 0, log: createLog('error', 'server') })
+const again = await startServer({ dataDir: join(dir, 'server'), host: '127.0.0.1', port: 0, rates: false, log: createLog('error', 'server') })
 process.stdout.write(`\nStarted again with ${again.app.engine.state.jobs.size} queued jobs in ${((performance.now() - from) / 1000).toFixed(1)} s.\n`)
 await again.stop()
 rmSync(dir, { recursive: true, force: true })

@@ -2,7 +2,7 @@
 import { createLog, seedDemo, startServer } from '@lumaris/server'
 
 const [dataDir, databaseUrl] = process.argv.slice(2)
-const server = await startServer({ dataDir: dataDir as string, host: '127.0.0.1', port: 0, databaseUrl: databaseUrl || undefined, log: createLog('warn', 'server') })
+const server = await startServer({ dataDir: dataDir as string, host: '127.0.0.1', port: 0, rates: false, databaseUrl: databaseUrl || undefined, log: createLog('warn', 'server') })
 const demo = await seedDemo(server.app)
 const granted = await server.app.engine.act({ kind: 'topup', user: demo.buyer.id, amount: 1_000_000_000_000n, provider: 'demo', key: 'bench', bodyHash: 'bench' })
 if ('refusal' in granted) throw new Error(granted.refusal)

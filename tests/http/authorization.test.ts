@@ -13,6 +13,10 @@ const CALLERS: Caller[] = ['anyone', 'buyerA', 'buyerB', 'sellerA', 'sellerB', '
 const PEOPLE: Caller[] = ['buyerA', 'buyerB', 'sellerA', 'sellerB', 'admin']
 const MAY: Record<RouteName, Caller[] | 'all'> = {
   register: 'all', login: 'all', refresh: 'all', enrolNode: 'all', openBrowserSession: 'all', renewBrowserSession: 'all', endBrowserSession: 'all', marketSummary: 'all', healthz: 'all', readyz: 'all', metrics: 'all', openapi: 'all',
+  startDeviceLogin: 'all', deviceToken: 'all',
+  // Keys may not, however much they may do: these are for a session of a person (tests/http/second-factor.test.ts).
+  listSessions: [], endSession: [], endOtherSessions: [], getSecondFactor: [], startSecondFactor: [], confirmSecondFactor: [], renewRecoveryCodes: [], stopSecondFactor: [], lookAtDevice: [], decideDevice: [],
+  createWebhook: ['buyerA', 'buyerB'], listWebhooks: ['buyerA', 'buyerB'], removeWebhook: ['buyerA'], enableWebhook: ['buyerA'], testWebhook: ['buyerA'], listDeliveries: ['buyerA'], resendDelivery: ['buyerA'],
   logout: [...PEOPLE, 'readOnlyKey'], me: [...PEOPLE, 'readOnlyKey'], createKey: PEOPLE, listKeys: PEOPLE, revokeKey: ['buyerA'],
   createQuote: ['buyerA', 'buyerB'], getQuote: ['buyerA', 'readOnlyKey'], submitJob: ['buyerA', 'buyerB'], listJobs: [...PEOPLE, 'readOnlyKey'],
   getJob: ['buyerA', 'admin', 'readOnlyKey'], cancelJob: ['buyerA', 'admin'], pauseJob: ['buyerA', 'admin'], resumeJob: ['buyerA', 'admin'], moveJob: ['buyerA', 'admin'], recordMerged: ['buyerA'], listTasks: ['buyerA', 'admin', 'readOnlyKey'], listAttempts: ['buyerA', 'admin', 'readOnlyKey'],
@@ -22,6 +26,7 @@ const MAY: Record<RouteName, Caller[] | 'all'> = {
   createSchedule: ['buyerA', 'buyerB'], listSchedules: ['buyerA', 'buyerB', 'readOnlyKey'], getSchedule: ['buyerA', 'readOnlyKey'], pauseSchedule: ['buyerA'], resumeSchedule: ['buyerA'], removeSchedule: ['buyerA'],
   statBlob: [...PEOPLE, 'agent', 'readOnlyKey'], putBlob: [...PEOPLE, 'agent'], getBlob: [...PEOPLE, 'agent', 'readOnlyKey'],
   createEnrolment: ['sellerA', 'sellerB'], listNodes: PEOPLE, getNode: ['sellerA', 'admin'], explainNode: ['sellerA', 'admin'], pauseNode: ['sellerA', 'admin'], drainNode: ['sellerA', 'admin'], resumeNode: ['sellerA', 'admin'], priceNode: ['sellerA', 'admin'],
+  getSpend: PEOPLE, exportJobs: [...PEOPLE, 'readOnlyKey'], exportEntries: PEOPLE,
   getWallet: PEOPLE, listEntries: PEOPLE, createTopup: ['buyerA', 'buyerB'], getEarnings: ['sellerA', 'sellerB'], listPayouts: ['sellerA', 'sellerB'], requestPayout: ['sellerA', 'sellerB'],
   findEntries: ['admin'], listReversals: ['admin'], proposeReversal: ['admin'], approveReversal: ['admin'], rejectReversal: ['admin'], listActions: ['admin'], listPeople: ['admin'], getPerson: ['admin'], suspendUser: ['admin'], unsuspendUser: ['admin'], setUserRoles: ['admin'],
   listIncidents: 'all', openIncident: ['admin'], updateIncident: ['admin'], resolveIncident: ['admin'], nodeEarnings: ['agent'], checkLedger: ['admin'], marketTable: ['admin'],
@@ -29,6 +34,7 @@ const MAY: Record<RouteName, Caller[] | 'all'> = {
 const BODIES: Partial<Record<RouteName, unknown>> = {
   createKey: { label: 'x', scopes: ['jobs:read'] }, createQuote: { spec: { command: ['fake:exit', '0'] } }, submitJob: { cap: '1000', spec: { command: ['fake:exit', '0'] } }, createStanding: { spec: { command: ['fake:exit', '0'], resources: { cpuMillis: 900_000 } } }, createEnrolment: {}, recordMerged: { sha256: '0'.repeat(64), size: 1 }, priceNode: { cpuHour: '5' },
   createSchedule: { cron: '0 0 29 2 *', cap: '1000', spec: { command: ['fake:exit', '0'] } },
+  startSecondFactor: { password: 'x' }, confirmSecondFactor: { code: '123456' }, renewRecoveryCodes: { password: 'x', code: '123456' }, stopSecondFactor: { password: 'x', code: '123456' }, startDeviceLogin: { client: 'test' }, deviceToken: { deviceCode: 'x'.repeat(43) }, lookAtDevice: { userCode: 'BCDFGHJK' }, decideDevice: { userCode: 'BCDFGHJK', approve: true }, createWebhook: { url: 'https://hooks.example/in' },
   createTopup: { amount: '5' }, requestPayout: { amount: '5', destination: 'x' }, approveReversal: { reason: 'a test' }, rejectReversal: { reason: 'a test' }, suspendUser: { reason: 'a test' }, unsuspendUser: { reason: 'a test' }, setUserRoles: { roles: ['buyer'], reason: 'a test' },
   openIncident: { title: 'A test', severity: 'minor', text: 'a test' }, updateIncident: { text: 'a test' }, resolveIncident: { text: 'a test' },
   login: { email: 'a@b', password: 'x' }, openBrowserSession: { email: 'a@b', password: 'x' }, refresh: { refreshToken: 'x'.repeat(30) }, register: { email: 'nobody', password: 'x', name: 'x' },
@@ -40,10 +46,10 @@ const isNo = (status: number): boolean => status === 401 || status === 403 || st
 
 let market: TestMarket
 const keys = {} as Record<Caller, string | null>
-const objects = {} as Record<'job' | 'attempt' | 'node' | 'quote' | 'key' | 'standing' | 'schedule' | 'user' | 'incident' | 'reversal' | 'sha256', string>
+const objects = {} as Record<'job' | 'attempt' | 'node' | 'quote' | 'key' | 'standing' | 'schedule' | 'user' | 'incident' | 'reversal' | 'session' | 'webhook' | 'delivery' | 'sha256', string>
 
 beforeAll(async () => {
-  market = await startMarket()
+  market = await startMarket({ server: { webhooks: { loopback: true } } })
   const { demo, call, app } = market
   await market.join('north', { seller: 0 })
   const bob = await app.identity.register({ email: 'bob@test', password: 'a long password of bob', name: 'bob', roles: ['buyer'] })
@@ -67,9 +73,10 @@ beforeAll(async () => {
   BODIES.proposeReversal = { entry: `topup:${demo.buyer.id}:wrong`, reason: 'a test' } // there is one, so whoever may is told that it is proposed already
   const reversal = (await call(demo.admin.key, 'POST', '/v1/admin/reversals', { entry: `topup:${demo.buyer.id}:wrong`, reason: 'a test' })).body.id
   expect(reversal).toMatch(/^rev_/)
+  const webhook = (await call(demo.buyer.key, 'POST', '/v1/webhooks', { url: 'https://127.0.0.1/in' })).body, delivery = (await call(demo.buyer.key, 'POST', `/v1/webhooks/${webhook.id}/test`)).body
   Object.assign(objects, {
     user: carol.id, reversal, incident: (await call(demo.admin.key, 'POST', '/v1/admin/incidents', { title: 'A test', severity: 'minor', text: 'a test' })).body.id,
-    job: job.id, attempt: attempt.id, node: attempt.node, quote: (await call(demo.buyer.key, 'POST', '/v1/quotes', { spec: { command: ['fake:exit', '0'] } })).body.id, key: readOnly.id, sha256, standing: (await call(demo.buyer.key, 'POST', '/v1/standing-requests', { spec: { command: ['x'], resources: { cpuMillis: 900_000 } } })).body.id,
+    job: job.id, attempt: attempt.id, node: attempt.node, quote: (await call(demo.buyer.key, 'POST', '/v1/quotes', { spec: { command: ['fake:exit', '0'] } })).body.id, key: readOnly.id, sha256, session: `ses_${NOBODYS}`, webhook: webhook.id, delivery: delivery.id, standing: (await call(demo.buyer.key, 'POST', '/v1/standing-requests', { spec: { command: ['x'], resources: { cpuMillis: 900_000 } } })).body.id,
     schedule: (await call(demo.buyer.key, 'POST', '/v1/schedules', BODIES.createSchedule)).body.id,
   })
 })
@@ -84,7 +91,7 @@ const fill = (path: string, with_: Record<string, string>): string => path.repla
 
 async function status(name: RouteName, caller: Caller, mine: boolean): Promise<number> {
   const route = routes[name] as Route, key = await keyOf(caller)
-  const nobodys = { job: `job_${NOBODYS}`, attempt: `att_${NOBODYS}`, node: `nod_${NOBODYS}`, quote: `quo_${NOBODYS}`, standing: `sta_${NOBODYS}`, schedule: `sch_${NOBODYS}`, key: `key_${NOBODYS}`, user: `usr_${NOBODYS}`, incident: `inc_${NOBODYS}`, reversal: `rev_${NOBODYS}`, sha256: '0'.repeat(64) }
+  const nobodys = { job: `job_${NOBODYS}`, attempt: `att_${NOBODYS}`, node: `nod_${NOBODYS}`, quote: `quo_${NOBODYS}`, standing: `sta_${NOBODYS}`, schedule: `sch_${NOBODYS}`, key: `key_${NOBODYS}`, user: `usr_${NOBODYS}`, incident: `inc_${NOBODYS}`, reversal: `rev_${NOBODYS}`, session: `ses_${NOBODYS}`, webhook: `whk_${NOBODYS}`, delivery: `msg_${NOBODYS}`, sha256: '0'.repeat(64) }
   const body = BODIES[name] ?? (route.takes === 'raw' ? new Uint8Array() : undefined)
   // A stream that is allowed would never end; its first bytes tell.
   if (name === 'myEvents') {
@@ -101,7 +108,7 @@ test('every route has an expectation, and every expectation a route', () => {
 })
 
 // What ends or changes an object comes last, so that the others still find it.
-const LAST: RouteName[] = ['dropStanding', 'removeSchedule', 'cancelJob', 'logout', 'revokeKey']
+const LAST: RouteName[] = ['removeWebhook', 'dropStanding', 'removeSchedule', 'cancelJob', 'logout', 'revokeKey']
 const order = [...(Object.keys(MAY) as RouteName[]).filter((name) => !LAST.includes(name)), ...LAST]
 for (const name of order) {
   test(`${name}: exactly ${MAY[name] === 'all' ? 'everybody' : MAY[name].join(', ') || 'nobody'} may`, async () => {
@@ -124,7 +131,7 @@ test('what does not exist and what is not yours look the same', async () => {
   for (const [name, route] of Object.entries(routes) as [RouteName, Route][]) {
     if (!route.owner || name === 'revokeKey') continue
     const strange = await market.call(keys.buyerB, route.method, fill(route.path, objects), BODIES[name])
-    const absent = await market.call(keys.buyerB, route.method, fill(route.path, { job: `job_${NOBODYS}`, attempt: `att_${NOBODYS}`, node: `nod_${NOBODYS}`, quote: `quo_${NOBODYS}`, standing: `sta_${NOBODYS}`, schedule: `sch_${NOBODYS}` }), BODIES[name])
+    const absent = await market.call(keys.buyerB, route.method, fill(route.path, { job: `job_${NOBODYS}`, attempt: `att_${NOBODYS}`, node: `nod_${NOBODYS}`, quote: `quo_${NOBODYS}`, standing: `sta_${NOBODYS}`, schedule: `sch_${NOBODYS}`, session: `ses_${NOBODYS}`, webhook: `whk_${NOBODYS}`, delivery: `msg_${NOBODYS}` }), BODIES[name])
     expect({ ...strange.body, requestId: '' }, name).toEqual({ ...absent.body, requestId: '' })
   }
 })

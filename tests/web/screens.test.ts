@@ -4,7 +4,7 @@ import axe from 'axe-core'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { NO_BROWSER, chromiumPath, openBrowser, visit } from './browser.ts'
-import { SCREENS, enterAs, show } from './screens.ts'
+import { SCREENS, enterAs, enterAsPerson, show } from './screens.ts'
 import type { Screen, Who } from './screens.ts'
 import { fill, startWebMarket } from './web-market.ts'
 import type { Shown, WebMarket } from './web-market.ts'
@@ -15,7 +15,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
   beforeAll(async () => { market = await startWebMarket(); data = await fill(market); browser = await openBrowser() }, 120_000)
   afterAll(async () => { await browser?.close(); await market?.stop() })
 
-  const keyOf = (who: Who): string | null => ({ nobody: null, buyer: market.buyer, seller: market.demo.sellers[0]?.key ?? null, admin: market.demo.admin.key })[who]
+  const keyOf = (who: Who): string | null => ({ nobody: null, person: null, buyer: market.buyer, seller: market.demo.sellers[0]?.key ?? null, admin: market.demo.admin.key })[who]
   type Violation = { id: string; nodes: { target: string[]; any: { message: string }[]; failureSummary?: string }[] }
   /** Axe is brought into the page once for each screen; its own wrapper does so for each question, and opens another page besides. */
   async function violations(page: Page): Promise<string[]> {
@@ -29,6 +29,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await page.addInitScript('{ const still = new CSSStyleSheet(); still.replaceSync("*, *::before, *::after { transition: none !important; animation: none !important; }"); document.adoptedStyleSheets = [still] }')
     const key = keyOf(who)
     if (key !== null) await enterAs(page, key)
+    if (who === 'person') await enterAsPerson(page)
     const found: string[] = []
     for (const screen of screens) {
       await page.setViewportSize({ width: 1280, height: 800 })
@@ -56,6 +57,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
   test.concurrent('as nobody in particular', { timeout: 120_000 }, () => lookAt('nobody', of('nobody')))
   test.concurrent('as a buyer, first half', { timeout: 120_000 }, () => lookAt('buyer', of('buyer').slice(0, half)))
   test.concurrent('as a buyer, second half', { timeout: 120_000 }, () => lookAt('buyer', of('buyer').slice(half)))
+  test.concurrent('as somebody with a password', { timeout: 120_000 }, () => lookAt('person', of('person')))
   test.concurrent('as a seller', { timeout: 120_000 }, () => lookAt('seller', of('seller')))
   test.concurrent('as an operator', { timeout: 120_000 }, () => lookAt('admin', of('admin')))
 

@@ -1,14 +1,17 @@
 // Every screen, by who sees it and where it is: for the tests that hold of each of them, and for the pictures.
 import type { Page } from 'playwright-core'
+import { ANN, CARL } from './web-market.ts'
 import type { Shown } from './web-market.ts'
 
-export type Who = 'nobody' | 'buyer' | 'seller' | 'admin'
+/** `person` signs in with a password, the others with a key. */
+export type Who = 'nobody' | 'buyer' | 'seller' | 'admin' | 'person'
 export type Screen = { readonly name: string; readonly who: Who; readonly path: (data: Shown) => string; /** Makes it show what it is about. */ readonly act?: (page: Page) => Promise<unknown> }
 const press = (name: string | RegExp) => (page: Page): Promise<void> => page.getByRole('button', { name }).first().click()
 
 export const SCREENS: readonly Screen[] = [
   { name: 'front', who: 'nobody', path: () => '/', act: (page) => page.getByText('Nodes online').waitFor() },
   { name: 'sign-in', who: 'nobody', path: () => '/sign-in' },
+  { name: 'sign-in-code', who: 'nobody', path: () => '/sign-in', act: async (page) => { await typeIn(page, CARL); await page.getByLabel('Code').waitFor() } },
   { name: 'sign-up', who: 'nobody', path: () => '/sign-up' },
   { name: 'not-found', who: 'nobody', path: () => '/no/such/screen' },
   { name: 'home', who: 'buyer', path: () => '/home', act: (page) => page.getByRole('link', { name: 'Mandelbrot' }).waitFor() },
@@ -17,6 +20,8 @@ export const SCREENS: readonly Screen[] = [
   { name: 'submit-review', who: 'buyer', path: () => '/submit?template=fractal', act: async (page) => { await page.getByRole('button', { name: 'Review and submit' }).click(); await page.getByText('Held from your wallet').waitFor(); await page.getByText('Available').waitFor() } },
   { name: 'jobs', who: 'buyer', path: () => '/jobs', act: (page) => page.getByRole('link', { name: 'Mandelbrot' }).waitFor() },
   { name: 'jobs-empty', who: 'buyer', path: () => '/jobs?state=expired', act: (page) => page.getByText('No job fits this filter').waitFor() },
+  { name: 'jobs-cancel', who: 'buyer', path: () => '/jobs', act: async (page) => { await page.getByRole('checkbox', { name: 'Choose Needs a large machine' }).check(); await press('Cancel 1 job')(page); await page.getByRole('dialog').getByRole('button', { name: 'Cancel 1 job' }).waitFor() } },
+  { name: 'find', who: 'buyer', path: () => '/home', act: async (page) => { await page.getByRole('button', { name: 'Find' }).first().click(); await page.getByRole('dialog').getByText('Mandelbrot').waitFor() } },
   { name: 'job', who: 'buyer', path: (data) => `/jobs/${data.done}?part=1`, act: (page) => page.getByRole('img', { name: /^CPU/ }).waitFor() },
   { name: 'job-logs', who: 'buyer', path: (data) => `/jobs/${data.failed}?tab=logs`, act: (page) => page.getByText('it goes wrong').waitFor() },
   { name: 'job-results', who: 'buyer', path: (data) => `/jobs/${data.picture}?tab=results`, act: async (page) => { await press(/^Show mandelbrot/)(page); await page.getByRole('img', { name: /mandelbrot/ }).waitFor() } },
@@ -27,6 +32,14 @@ export const SCREENS: readonly Screen[] = [
   { name: 'job-cancel', who: 'buyer', path: (data) => `/jobs/${data.waiting}`, act: async (page) => { await press('Cancel')(page); await page.getByRole('button', { name: 'Cancel the job' }).waitFor() } },
   { name: 'job-not-mine', who: 'buyer', path: () => `/jobs/job_${'0'.repeat(26)}`, act: (page) => page.getByRole('alert').waitFor() },
   { name: 'wallet', who: 'buyer', path: () => '/wallet', act: (page) => page.getByText('Came back from a job').first().waitFor() },
+  { name: 'wallet-by-job', who: 'buyer', path: () => '/wallet?by=name', act: (page) => page.getByRole('region', { name: 'Spent by job' }).getByText('Mandelbrot').waitFor() },
+  { name: 'webhooks', who: 'buyer', path: (data) => `/webhooks?hook=${data.hook}`, act: async (page) => { await page.getByText('The market has turned it off').waitFor(); await page.getByText('Delivered', { exact: true }).first().waitFor() } },
+  { name: 'webhooks-add', who: 'buyer', path: () => '/webhooks', act: async (page) => { await press('Add a webhook')(page); await page.getByRole('button', { name: 'Add the webhook' }).waitFor() } },
+  { name: 'account-by-key', who: 'buyer', path: () => '/account' },
+  { name: 'account', who: 'person', path: () => '/account', act: async (page) => { await page.getByRole('button', { name: 'Set up a second factor' }).waitFor(); await page.getByText('this one').waitFor() } },
+  { name: 'account-enrol', who: 'person', path: () => '/account', act: async (page) => { await press('Set up a second factor')(page); await page.getByRole('textbox', { name: 'Your password' }).fill(ANN.password); await press('Go on')(page); await page.getByRole('img', { name: /^QR code/ }).waitFor() } },
+  { name: 'device', who: 'person', path: () => '/device', act: (page) => page.getByRole('button', { name: 'Look who asks' }).waitFor() },
+  { name: 'device-approve', who: 'person', path: (data) => `/device?code=${data.device}`, act: async (page) => { await press('Look who asks')(page); await page.getByRole('button', { name: 'Approve' }).waitFor() } },
   { name: 'keys', who: 'buyer', path: () => '/keys', act: (page) => page.getByText('lum_').first().waitFor() },
   { name: 'keys-make', who: 'buyer', path: () => '/keys', act: async (page) => { await press('Make a key')(page); await page.getByRole('button', { name: 'Make the key' }).waitFor() } },
   { name: 'nodes', who: 'seller', path: () => '/nodes', act: (page) => page.getByRole('link', { name: 'node-ada' }).waitFor() },
@@ -58,4 +71,15 @@ export async function show(page: Page, screen: Screen, data: Shown): Promise<voi
   await page.goto(screen.path(data))
   await page.locator('h1').waitFor()
   await screen.act?.(page)
+}
+export async function typeIn(page: Page, who: { email: string; password: string }): Promise<void> {
+  await page.getByRole('textbox', { name: 'E-mail' }).fill(who.email)
+  await page.getByRole('textbox', { name: 'Password' }).fill(who.password)
+  await page.getByRole('main').getByRole('button', { name: 'Sign in' }).click()
+}
+/** As Ann, with her password. */
+export async function enterAsPerson(page: Page): Promise<void> {
+  await page.goto('/sign-in')
+  await typeIn(page, ANN)
+  await page.waitForURL((url) => !url.pathname.startsWith('/sign-in'))
 }

@@ -5,10 +5,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { findDrivers, startAgent } from '@lumaris/agent'
 import type { AgentDriver, RunningAgent } from '@lumaris/agent'
+import type { ServerConfig } from '@lumaris/server'
 import { GIB } from '@lumaris/protocol'
 import type { JobId, JobSpecInput, Role, UserId } from '@lumaris/protocol'
 import { releaseOnce } from '@lumaris/server'
 import { createClient } from '@lumaris/sdk'
+import { startHookReceiver } from '@lumaris/testkit'
+import { Secret, TOTP } from 'otpauth'
 import { startMarket } from '../start-market.ts'
 import { TEMPLATES } from '../../apps/web/src/submit/templates.ts'
 
@@ -17,9 +20,10 @@ export const PASSWORD = 'seven green bottles'
 export const removeScratch = (dataDir: string): void => rmSync(join(tmpdir(), `lumaris-${createHash('sha256').update(dataDir).digest('hex').slice(0, 12)}`), { recursive: true, force: true })
 export type WebMarket = Awaited<ReturnType<typeof startWebMarket>>
 
-export async function startWebMarket(options: { nodes?: number } = {}) {
+export async function startWebMarket(options: { nodes?: number; rates?: Exclude<ServerConfig['rates'], undefined | false> } = {}) {
   // The market's own times: a busy machine that draws pages must not look like a lost node.
-  const market = await startMarket({ server: { settings: { demoTopupMaxMicros: 1_000_000_000_000n, payoutMinMicros: 1n } } })
+  const market = await startMarket({ server: { settings: { demoTopupMaxMicros: 1_000_000_000_000n, payoutMinMicros: 1n }, webhooks: { loopback: true }, ...(options.rates ? { rates: options.rates } : {}) } })
+  const receiver = await startHookReceiver()
   // One look at the machine for all nodes, and none for a market without any: the Python of the sandbox takes some seconds to try.
   let drivers: Promise<AgentDriver[]> | null = null
   const findOnce = (): Promise<AgentDriver[]> => (drivers ??= findDrivers({ dataDir: join(market.dir, 'drivers'), only: ['deno'], denoInsideBwrap: false })
@@ -35,17 +39,26 @@ export async function startWebMarket(options: { nodes?: number } = {}) {
   const sellers = market.demo.sellers
   for (let i = 0; i < (options.nodes ?? 2); i++) await addNode(sellers[i % sellers.length]?.key ?? '', ['node-ada', 'node-bo', 'node-cy'][i] ?? `node-${i}`, ['200000', '240000', '180000'][i] ?? '200000')
   return {
-    ...market, addNode,
+    ...market, addNode, receiver,
     client: (key: string) => createClient({ url: market.url, token: key }),
     async stop(): Promise<void> {
       for (const agent of agents) await agent.stop()
       await market.stop()
+      await receiver.stop()
       removeScratch(join(market.dir, 'drivers'))
     },
   }
 }
 
-export type Shown = { readonly done: JobId; readonly picture: JobId; readonly failed: JobId; readonly waiting: JobId; readonly node: string; readonly suspended: string; readonly secondAdmin: string }
+export type Shown = { readonly done: JobId; readonly picture: JobId; readonly failed: JobId; readonly waiting: JobId; readonly node: string; readonly suspended: string; readonly secondAdmin: string; readonly hook: string; readonly device: string }
+/** Somebody who signs in with a password, and somebody whose account asks for a code too. */
+export const ANN = { email: 'ann@screens.test', password: PASSWORD, name: 'Ann' }, CARL = { email: 'carl@screens.test', password: PASSWORD, name: 'Carl' }
+/** Turns a second factor on, as a person with an app would. */
+export async function turnOnSecondFactor(market: WebMarket, who: { email: string; password: string }): Promise<{ app: TOTP; recoveryCodes: string[] }> {
+  const { accessToken } = (await market.call(null, 'POST', '/v1/sessions', { email: who.email, password: who.password })).body
+  const { secret } = (await market.call(accessToken, 'POST', '/v1/users/me/second-factor', { password: who.password })).body, app = new TOTP({ secret: Secret.fromBase32(secret) })
+  return { app, recoveryCodes: (await market.call(accessToken, 'POST', '/v1/users/me/second-factor/confirm', { code: app.generate() })).body.recoveryCodes }
+}
 /** Something to look at on every screen: jobs of each kind, made over the same interface that everybody uses. */
 export async function fill(market: WebMarket): Promise<Shown> {
   const buyer = market.client(market.buyer), seller = market.client(market.demo.sellers[0]?.key ?? '')
@@ -54,6 +67,12 @@ export async function fill(market: WebMarket): Promise<Shown> {
     return { name, runtime: 'javascript', command: ['main.ts'], inputs: [{ path: 'main.ts', blob: blob as never, size }], resources: { cpuMillis: 500, memoryBytes: 256 * 1024 ** 2 }, expectedMs: 5_000, ...more }
   }
   const template = (id: string) => TEMPLATES.find((one) => one.id === id)?.draft ?? {}
+  for (const who of [ANN, CARL]) await market.call(null, 'POST', '/v1/users', who)
+  await turnOnSecondFactor(market, CARL)
+  const { body: device } = await market.call(null, 'POST', '/v1/device-logins', { client: 'lumaris on workbench' })
+  const hook = await buyer.api.createWebhook({ body: { url: `${market.receiver.url}/lumaris`, events: ['job.ended', 'job.running', 'standing.met'] } })
+  const off = await buyer.api.createWebhook({ body: { url: 'https://hooks.example.test/a/rather/long/path/that/does/not/end/for/quite/a/while?token=0123456789abcdef0123456789abcdef' } })
+  await market.app.webhooks.outbox.disable(off.id, 'A message could not be delivered for a day: it answered 503.')
   const done = await buyer.run(await program('Estimate pi', (template('pi').code ?? '').replace('200_000_000', '100_000_000'), { tasks: ['1 101', '2 202', '3 303', '4 404'].map((line) => ({ args: line.split(' ') })) }))
   const picture = await buyer.run(await program('Mandelbrot', template('fractal').code ?? ''))
   const failed = await buyer.run(await program('<img src=x onerror=alert(1)>', HOSTILE))
@@ -64,7 +83,7 @@ export async function fill(market: WebMarket): Promise<Shown> {
   await seller.api.pauseNode({ params: { node: extra.nodeId } })
   const [node] = (await seller.api.listNodes()).data
   const { suspended, secondAdmin } = await operate(market, done.job.id)
-  return { suspended, secondAdmin, done: done.job.id, picture: picture.job.id, failed: failed.job.id, waiting: waiting.id, node: node?.id ?? '' }
+  return { suspended, secondAdmin, done: done.job.id, picture: picture.job.id, failed: failed.job.id, waiting: waiting.id, node: node?.id ?? '', hook: hook.id, device: device.userCode }
 }
 /** Somebody with these roles, and a key. */
 export async function someone(market: WebMarket, name: string, roles: Role[]): Promise<{ id: UserId; key: string }> {

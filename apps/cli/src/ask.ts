@@ -13,7 +13,7 @@ export async function askLine(io: Io, question: string, without: string): Promis
 
 /** A password or a key: not shown while it is typed; piped in, it is the first line of stdin. Never an argument, where every process could read it. */
 export async function askSecret(io: Io, question: string): Promise<string> {
-  if (!canAsk(io) || !io.stdin.setRawMode) return (await readAll(io.stdin)).split('\n')[0]?.trim() ?? ''
+  if (!canAsk(io) || !io.stdin.setRawMode) return nextLine(io)
   io.stderr.write(question)
   io.stdin.setRawMode(true)
   let typed = ''
@@ -27,4 +27,12 @@ export async function askSecret(io: Io, question: string): Promise<string> {
     }
     return typed
   } finally { io.stdin.setRawMode(false); io.stderr.write('\n') }
+}
+
+/** What is piped in is read whole once; each secret that is asked for takes the next line of it. */
+const piped = new WeakMap<Io['stdin'], string[]>()
+async function nextLine(io: Io): Promise<string> {
+  let lines = piped.get(io.stdin)
+  if (!lines) piped.set(io.stdin, lines = (await readAll(io.stdin)).split('\n'))
+  return lines.shift()?.trim() ?? ''
 }

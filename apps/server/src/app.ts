@@ -27,10 +27,13 @@ import { moneyHandlers } from './http/money.ts'
 import { nodeHandlers } from './http/nodes.ts'
 import { operatorHandlers } from './http/operators.ts'
 import { payoutHandlers } from './http/payouts.ts'
+import { RATES } from './http/rate-limits.ts'
+import type { Rates } from './http/rate-limits.ts'
 import { buildHttp } from './http/server.ts'
 import { scheduleHandlers } from './http/schedules.ts'
 import { standingHandlers } from './http/standing.ts'
 import { createWeb } from './http/web.ts'
+import { webhookHandlers } from './http/webhooks.ts'
 import { createIdentity } from './identity/identity.ts'
 import type { Identity } from './identity/identity.ts'
 import { loadSecrets } from './identity/secrets.ts'
@@ -45,8 +48,11 @@ import { createMetrics } from './metrics.ts'
 import type { Metrics } from './metrics.ts'
 import { payOutOnce } from './payouts/pay-out-once.ts'
 import { demoProvider } from './payouts/provider.ts'
+import { createSeal } from './sealed.ts'
 import { sha256Hex } from './signatures.ts'
 import { dueReleases, readAttempt } from './store/read.ts'
+import { createWebhooks } from './webhooks/webhooks.ts'
+import type { Webhooks } from './webhooks/webhooks.ts'
 
 export const VERSION = '0.1.0'
 
@@ -58,10 +64,16 @@ export type ServerConfig = {
   readonly blobBytesMax?: number | undefined
   /** The built screens; without them the server says so on `/`. */
   readonly webDir?: string | undefined
+  /** How often one caller may ask, where it differs from `RATES`; false: nobody is counted. */
+  readonly rates?: Partial<Rates> | false | undefined
+  /** Addresses of proxies in front of this server, as CIDR blocks with commas between. Without: there is none. */
+  readonly trustProxy?: string | undefined
+  /** Whether webhooks may reach this very machine, also without TLS: for a market that one tries at home. And how long an address may take to answer. */
+  readonly webhooks?: { readonly loopback?: boolean; readonly timeoutMs?: number } | undefined
 }
 
 export type App = {
-  readonly db: Database; readonly engine: Engine; readonly gateway: Gateway; readonly blobs: BlobStore; readonly logs: LogStore; readonly hub: Hub; readonly identity: Identity
+  readonly db: Database; readonly engine: Engine; readonly gateway: Gateway; readonly blobs: BlobStore; readonly logs: LogStore; readonly hub: Hub; readonly identity: Identity; readonly webhooks: Webhooks
   readonly ids: Ids; readonly metrics: Metrics; readonly log: Log; readonly settings: MarketSettings; readonly version: string
   /** How long earnings wait before they can be paid out. */
   readonly disputeMs: number
@@ -102,19 +114,22 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     // The parts that need one another see the whole through this one object; nothing runs before it is complete.
     const app = {
       db, engine, blobs: await createBlobStore({ dir: join(config.dataDir, 'blobs'), maxBytes: config.blobBytesMax ?? BLOB_BYTES_MAX }), logs, hub: createHub(),
-      identity: createIdentity({ db, ids, now, random: randomBytes, secrets }), ids, log, settings, version: VERSION, platformKey: secrets.platformKey, countersignKey: secrets.countersignKey,
+      identity: createIdentity({ db, ids, now, random: randomBytes, secrets }),
+      webhooks: createWebhooks({ db, ids, now, random: randomBytes, seal: createSeal(secrets.derive('webhooks'), randomBytes), log, rules: { loopback: config.webhooks?.loopback ?? false }, version: VERSION, timeoutMs: config.webhooks?.timeoutMs }), ids, log, settings, version: VERSION, platformKey: secrets.platformKey, countersignKey: secrets.countersignKey,
       now, random: randomBytes, hash: sha256Hex, disputeMs: config.disputeMs ?? DISPUTE_MS, payOutSoon: () => payOutSoon(),
     } as unknown as App & { gateway: Gateway; metrics: Metrics }
     Object.assign(app, { gateway: createGateway(app), metrics: createMetrics(() => engine, () => app.gateway.connected) })
     closing.push(() => app.identity.flush())
-    engine.on('effects', (effects) => app.gateway.release(effects))
+    engine.on('effects', (effects) => { app.gateway.release(effects); app.webhooks.outbox.kick() })
     engine.on('reloaded', () => app.gateway.dropAll())
     await engine.start()
     closing.push(() => engine.stop())
     const payOut = oneAtATime(() => pass(log, 'pay out', () => payOutOnce(app, demoProvider(db, now))))
     payOutSoon = () => void payOut.ask()
     closing.push(() => payOut.idle())
-    const http = httpOf(app, config.webDir ?? WEB_DIR)
+    await app.webhooks.outbox.start()
+    closing.push(() => app.webhooks.outbox.stop())
+    const http = await httpOf(app, config)
     closing.push(() => http.close(), () => app.gateway.close()) // closed in reverse: HTTP would wait for the agents' sockets
     const relay = createRelay({ authenticate: (token) => app.gateway.authenticate(token), membership: (node, attempt) => memberOf(engine.state, node, attempt) })
     closing.push(() => relay.close())
@@ -128,6 +143,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
       setInterval(() => void pass(log, 'release', () => releaseOnce(app, config.disputeMs ?? DISPUTE_MS)), Math.min(RELEASE_EVERY_MS, config.disputeMs ?? RELEASE_EVERY_MS)),
       setInterval(() => payOutSoon(), PAY_OUT_EVERY_MS),
       setInterval(() => void pass(log, 'sweep', () => app.blobs.sweep(UPLOAD_KEPT_MS, now())), SWEEP_EVERY_MS),
+      setInterval(() => void pass(log, 'deliveries', () => app.webhooks.outbox.sweep()), SWEEP_EVERY_MS),
     ]
     closing.push(() => { for (const timer of timers) clearInterval(timer) })
     payOutSoon() // what was on its way when the last process ended
@@ -155,7 +171,7 @@ function oneAtATime(run: () => Promise<void>): { ask(): Promise<void>; idle(): P
   return { ask, idle: async () => { again = false; await running } }
 }
 
-function httpOf(app: App, webDir: string): FastifyInstance {
+function httpOf(app: App, config: ServerConfig): Promise<FastifyInstance> {
   const authenticate = (header: string | undefined) => {
     if (header === undefined) return { kind: 'anyone' } as const
     const token = /^Bearer ([\x21-\x7e]{1,1000})$/i.exec(header)?.[1]
@@ -164,8 +180,9 @@ function httpOf(app: App, webDir: string): FastifyInstance {
     return agent ? ({ kind: 'agent', ...agent } as const) : app.identity.authenticate(token)
   }
   return buildHttp({
-    handlers: { ...identityHandlers(app), ...browserSessionHandlers(app), ...jobHandlers(app), ...blobHandlers(app), ...nodeHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app), ...scheduleHandlers(app), ...payoutHandlers(app), ...operatorHandlers(app) },
-    authenticate, log: app.log, newRequestId: () => app.ids.make('req'), onDone: (route, status, ms) => app.metrics.request(route, status, ms), web: createWeb(webDir),
+    handlers: { ...identityHandlers(app), ...browserSessionHandlers(app), ...jobHandlers(app), ...blobHandlers(app), ...nodeHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app), ...scheduleHandlers(app), ...payoutHandlers(app), ...operatorHandlers(app), ...webhookHandlers(app) },
+    authenticate, log: app.log, newRequestId: () => app.ids.make('req'), onDone: (route, status, ms) => app.metrics.request(route, status, ms), web: createWeb(config.webDir ?? WEB_DIR),
+    rates: config.rates === false ? null : { ...RATES, ...config.rates }, trustProxy: config.trustProxy,
   })
 }
 

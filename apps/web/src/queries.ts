@@ -9,10 +9,17 @@ const NODES_MS = 4_000
 /** A job that is followed by its stream; the question is for whoever has none (an admin), and against a lost event. */
 const JOB_MS = 4_000
 const PAGE = 200
+/** What became of a message has no stream. */
+const HOOKS_MS = 4_000
 
 export const marketQuery = queryOptions({ queryKey: ['market'], queryFn: ({ signal }) => anonymous.api.marketSummary({}, { signal }), refetchInterval: 10_000 })
 export const walletQuery = (client: Client) => queryOptions({ queryKey: ['wallet'], queryFn: ({ signal }) => client.wallet({ signal }) })
 export const keysQuery = (client: Client) => queryOptions({ queryKey: ['keys'], queryFn: ({ signal }) => client.api.listKeys({}, { signal }) })
+export const factorQuery = (client: Client) => queryOptions({ queryKey: ['second-factor'], queryFn: ({ signal }) => client.api.getSecondFactor({}, { signal }) })
+export const sessionsQuery = (client: Client) => queryOptions({ queryKey: ['sessions'], queryFn: ({ signal }) => client.api.listSessions({}, { signal }) })
+export const webhooksQuery = (client: Client) => queryOptions({ queryKey: ['webhooks'], queryFn: ({ signal }) => client.api.listWebhooks({}, { signal }), refetchInterval: HOOKS_MS })
+export const deliveriesQuery = (client: Client, webhook: string) => queryOptions({ queryKey: ['webhooks', webhook, 'deliveries'], queryFn: ({ signal }) => client.api.listDeliveries({ params: { webhook }, query: { limit: 20 } }, { signal }), refetchInterval: HOOKS_MS })
+export const spendQuery = (client: Client, days: number) => queryOptions({ queryKey: ['entries', 'spend', days], queryFn: ({ signal }) => client.api.getSpend({ query: { days } }, { signal }) })
 export const entriesQuery = (client: Client) => infiniteQueryOptions({
   queryKey: ['entries'], initialPageParam: undefined as string | undefined, getNextPageParam: (last: { nextCursor: string | null }) => last.nextCursor ?? undefined,
   queryFn: ({ pageParam, signal }) => client.api.listEntries({ query: { limit: 50, cursor: pageParam } }, { signal }),

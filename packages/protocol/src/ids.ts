@@ -32,6 +32,12 @@ export const IncidentId = id('inc', 'IncidentId')
 export type IncidentId = z.infer<typeof IncidentId>
 export const ActionId = id('act', 'ActionId')
 export type ActionId = z.infer<typeof ActionId>
+export const SessionId = id('ses', 'SessionId')
+export type SessionId = z.infer<typeof SessionId>
+export const WebhookId = id('whk', 'WebhookId')
+export type WebhookId = z.infer<typeof WebhookId>
+export const DeliveryId = id('msg', 'DeliveryId')
+export type DeliveryId = z.infer<typeof DeliveryId>
 
 /** `job_….3`: the fourth task of a job. */
 export const TaskId = z.string().regex(new RegExp(`^job_${BODY}\\.[0-9]{1,6}$`)).meta({ id: 'TaskId' }).brand<'TaskId'>()

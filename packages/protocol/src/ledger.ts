@@ -38,6 +38,13 @@ export const Wallet = z.object({
 }).meta({ id: 'Wallet' })
 export type Wallet = z.infer<typeof Wallet>
 
+/** What was billed, by the day it was (UTC) and by the name of the job; names with the most first. */
+export const Spend = z.object({
+  since: Instant, total: Amount, days: z.array(z.object({ day: z.string().regex(/^\d{4}-\d{2}-\d{2}$/), cost: Amount, jobs: z.number().int() })),
+  names: z.array(z.object({ name: z.string().nullable(), cost: Amount, jobs: z.number().int() })),
+}).meta({ id: 'Spend' })
+export type Spend = z.infer<typeof Spend>
+
 export const TopupProvider = z.enum(['demo'])
 export const Topup = z.strictObject({ amount: Amount, provider: TopupProvider.default('demo') }).meta({ id: 'Topup' })
 

@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import { AttemptId, IncidentId, Instant, JobId, KeyId, NodeId, QuoteId, ScheduleId, ReversalId, Sha256, StandingId, UserId } from './ids.ts'
+import { AttemptId, IncidentId, DeliveryId, Instant, JobId, KeyId, NodeId, QuoteId, ScheduleId, ReversalId, SessionId, Sha256, StandingId, UserId, WebhookId } from './ids.ts'
 import { Amount } from './money.ts'
 import { Attempt, Explanation, Job, JobEvent, JobState, MarketSummary, MarketTable, MergedResult, NodeExplanation, Results, Task } from './job.ts'
 import { JobSpec } from './job-spec.ts'
 import { EnrolNode, Enrolment, Node, NodeName, PriceSheet } from './node.ts'
-import { Entry, LedgerCheck, Topup, Wallet } from './ledger.ts'
+import { Entry, LedgerCheck, Spend, Topup, Wallet } from './ledger.ts'
 import { Payout, RequestPayout, SellerEarnings } from './payout.ts'
 import { ActionName, AdminAction, GiveReason, Person, PersonDetail, ProposeReversal, Reversal, ReversalState, SetRoles } from './operator.ts'
 import { Incident, OpenIncident, ResolveIncident, UpdateIncident } from './incident.ts'
@@ -12,7 +12,8 @@ import { Quote } from './quote.ts'
 import { Receipt } from './receipt.ts'
 import { CreateSchedule, Schedule } from './schedule.ts'
 import { CreateStanding, Standing } from './standing.ts'
-import { BrowserTokens, CreateKey, Key, Login, NewKey, Refresh, Register, Tokens, User } from './identity.ts'
+import { BrowserTokens, ConfirmSecondFactor, CreateKey, DecideDevice, DeviceLogin, DeviceToken, Key, Login, LookAtDevice, NewKey, NewSecondFactor, ProveBoth, RecoveryCodes, Refresh, Register, SecondFactor, Session, StartDeviceLogin, StartSecondFactor, Tokens, User, WaitingDevice } from './identity.ts'
+import { CreateWebhook, Delivery, NewWebhook, Webhook } from './webhook.ts'
 import type { Scope } from './identity.ts'
 import { Earnings } from './owner.ts'
 import type { RefusalCode } from './refusals.ts'
@@ -24,7 +25,7 @@ import type { RefusalCode } from './refusals.ts'
 export type Who = 'anyone' | 'user' | 'buyer' | 'seller' | 'admin' | 'agent' | 'user-or-agent'
 export type Route = {
   id: string; method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD'; path: string; summary: string
-  who: Who; scope?: Scope; owner?: 'job' | 'node' | 'attempt' | 'quote' | 'key' | 'standing' | 'schedule'
+  who: Who; scope?: Scope; owner?: 'job' | 'node' | 'attempt' | 'quote' | 'key' | 'standing' | 'schedule' | 'session' | 'webhook'
   params?: z.ZodObject; query?: z.ZodObject; body?: z.ZodType; reply?: z.ZodType; status?: number
   /** `bytes` and `events` replies are streamed; `raw` bodies are streamed in. */
   sends?: 'json' | 'bytes' | 'events' | 'text'; takes?: 'json' | 'raw'
@@ -64,16 +65,36 @@ export const MoveJob = z.strictObject({
 export const routes = {
   // who
   register: route({ id: 'register', method: 'POST', path: '/v1/users', summary: 'Make an account', who: 'anyone', body: Register, reply: User, status: 201, refuses: ['email_taken', 'weak_password'] }),
-  login: route({ id: 'login', method: 'POST', path: '/v1/sessions', summary: 'Sign in', who: 'anyone', body: Login, reply: Tokens, status: 201, refuses: ['invalid_credentials', 'too_many_attempts'] }),
+  login: route({ id: 'login', method: 'POST', path: '/v1/sessions', summary: 'Sign in', who: 'anyone', body: Login, reply: Tokens, status: 201, refuses: ['invalid_credentials', 'second_factor_needed', 'second_factor_wrong', 'too_many_attempts'] }),
   refresh: route({ id: 'refresh', method: 'POST', path: '/v1/sessions/refresh', summary: 'Exchange a refresh token for new tokens', who: 'anyone', body: Refresh, reply: Tokens, refuses: ['token_revoked', 'token_expired', 'invalid_credentials'] }),
   logout: route({ id: 'logout', method: 'DELETE', path: '/v1/sessions', summary: 'End this session', who: 'user', status: 204, refuses: [] }),
-  openBrowserSession: route({ id: 'openBrowserSession', method: 'POST', path: '/v1/browser-sessions', summary: 'Sign in from a page: the refresh token stays in a cookie that no script can read', who: 'anyone', body: Login, reply: BrowserTokens, status: 201, refuses: ['foreign_origin', 'invalid_credentials', 'too_many_attempts'] }),
+  openBrowserSession: route({ id: 'openBrowserSession', method: 'POST', path: '/v1/browser-sessions', summary: 'Sign in from a page: the refresh token stays in a cookie that no script can read', who: 'anyone', body: Login, reply: BrowserTokens, status: 201, refuses: ['foreign_origin', 'invalid_credentials', 'second_factor_needed', 'second_factor_wrong', 'too_many_attempts'] }),
   renewBrowserSession: route({ id: 'renewBrowserSession', method: 'POST', path: '/v1/browser-sessions/renew', summary: 'A new access token for the cookie of this browser', who: 'anyone', reply: BrowserTokens, refuses: ['foreign_origin', 'unauthenticated', 'token_revoked', 'token_expired', 'invalid_credentials'] }),
   endBrowserSession: route({ id: 'endBrowserSession', method: 'DELETE', path: '/v1/browser-sessions', summary: 'Forget the cookie and end its session', who: 'anyone', status: 204, refuses: ['foreign_origin'] }),
   me: route({ id: 'me', method: 'GET', path: '/v1/users/me', summary: 'Who am I', who: 'user', reply: User, refuses: [] }),
+  listSessions: route({ id: 'listSessions', method: 'GET', path: '/v1/sessions', summary: 'Where I am signed in', who: 'user', reply: list(Session), refuses: ['session_needed'] }),
+  endSession: route({ id: 'endSession', method: 'DELETE', path: '/v1/sessions/:session', summary: 'End one of my sessions', who: 'user', owner: 'session', params: z.object({ session: SessionId }), status: 204, refuses: ['session_needed', 'not_found'] }),
+  endOtherSessions: route({ id: 'endOtherSessions', method: 'POST', path: '/v1/sessions/end-others', summary: 'End all my sessions but this one', who: 'user', reply: z.object({ ended: z.number().int() }), refuses: ['session_needed'] }),
+  getSecondFactor: route({ id: 'getSecondFactor', method: 'GET', path: '/v1/users/me/second-factor', summary: 'Is a second factor on', who: 'user', reply: SecondFactor, refuses: ['session_needed'] }),
+  startSecondFactor: route({ id: 'startSecondFactor', method: 'POST', path: '/v1/users/me/second-factor', summary: 'Begin to set up a second factor (TOTP, RFC 6238); it is on after the first right code', who: 'user', body: StartSecondFactor, reply: NewSecondFactor, status: 201, refuses: ['session_needed', 'second_factor_on', 'invalid_credentials', 'too_many_attempts'] }),
+  confirmSecondFactor: route({ id: 'confirmSecondFactor', method: 'POST', path: '/v1/users/me/second-factor/confirm', summary: 'Turn the second factor on with its first code; the recovery codes are shown once', who: 'user', body: ConfirmSecondFactor, reply: RecoveryCodes, refuses: ['session_needed', 'second_factor_on', 'second_factor_off', 'second_factor_wrong', 'too_many_attempts'] }),
+  renewRecoveryCodes: route({ id: 'renewRecoveryCodes', method: 'POST', path: '/v1/users/me/second-factor/recovery-codes', summary: 'New recovery codes; the old ones work no more', who: 'user', body: ProveBoth, reply: RecoveryCodes, refuses: ['session_needed', 'second_factor_off', 'invalid_credentials', 'second_factor_wrong', 'too_many_attempts'] }),
+  stopSecondFactor: route({ id: 'stopSecondFactor', method: 'POST', path: '/v1/users/me/second-factor/stop', summary: 'Turn the second factor off', who: 'user', body: ProveBoth, status: 204, refuses: ['session_needed', 'second_factor_off', 'invalid_credentials', 'second_factor_wrong', 'too_many_attempts'] }),
+  startDeviceLogin: route({ id: 'startDeviceLogin', method: 'POST', path: '/v1/device-logins', summary: 'Sign in a program that asks for no password (as RFC 8628): it shows the user code', who: 'anyone', body: StartDeviceLogin, reply: DeviceLogin, status: 201, refuses: ['overloaded'] }),
+  deviceToken: route({ id: 'deviceToken', method: 'POST', path: '/v1/device-logins/token', summary: 'The tokens, once somebody has approved; works once', who: 'anyone', body: DeviceToken, reply: Tokens, status: 201, refuses: ['authorization_pending', 'slow_down', 'access_denied', 'device_code_expired'] }),
+  lookAtDevice: route({ id: 'lookAtDevice', method: 'POST', path: '/v1/device-logins/look', summary: 'Who asks to be signed in as me with this user code', who: 'user', body: LookAtDevice, reply: WaitingDevice, refuses: ['session_needed', 'device_code_expired', 'too_many_attempts'] }),
+  decideDevice: route({ id: 'decideDevice', method: 'POST', path: '/v1/device-logins/decide', summary: 'Approve or refuse it', who: 'user', body: DecideDevice, status: 204, refuses: ['session_needed', 'device_code_expired', 'too_many_attempts'] }),
   createKey: route({ id: 'createKey', method: 'POST', path: '/v1/keys', summary: 'Make an API key; its secret is shown once', who: 'user', scope: 'keys:write', body: CreateKey, reply: NewKey, status: 201, refuses: ['scope_not_allowed'] }),
   listKeys: route({ id: 'listKeys', method: 'GET', path: '/v1/keys', summary: 'My API keys', who: 'user', scope: 'keys:write', reply: list(Key), refuses: [] }),
   revokeKey: route({ id: 'revokeKey', method: 'DELETE', path: '/v1/keys/:key', summary: 'Revoke an API key', who: 'user', scope: 'keys:write', owner: 'key', params: z.object({ key: KeyId }), status: 204, refuses: ['not_found'] }),
+  // webhooks
+  createWebhook: route({ id: 'createWebhook', method: 'POST', path: '/v1/webhooks', summary: 'Tell an https address of mine what happens; its secret is shown once', who: 'buyer', scope: 'keys:write', body: CreateWebhook, reply: NewWebhook, status: 201, refuses: ['webhook_url_not_allowed', 'webhook_limit'] }),
+  listWebhooks: route({ id: 'listWebhooks', method: 'GET', path: '/v1/webhooks', summary: 'My webhooks', who: 'buyer', scope: 'keys:write', reply: list(Webhook), refuses: [] }),
+  removeWebhook: route({ id: 'removeWebhook', method: 'DELETE', path: '/v1/webhooks/:webhook', summary: 'Remove a webhook, and what still waits for it', who: 'buyer', scope: 'keys:write', owner: 'webhook', params: z.object({ webhook: WebhookId }), status: 204, refuses: ['not_found'] }),
+  enableWebhook: route({ id: 'enableWebhook', method: 'POST', path: '/v1/webhooks/:webhook/enable', summary: 'Turn a webhook on again; it is told what happens from then on', who: 'buyer', scope: 'keys:write', owner: 'webhook', params: z.object({ webhook: WebhookId }), reply: Webhook, refuses: ['not_found', 'webhook_url_not_allowed'] }),
+  testWebhook: route({ id: 'testWebhook', method: 'POST', path: '/v1/webhooks/:webhook/test', summary: 'Send a ping', who: 'buyer', scope: 'keys:write', owner: 'webhook', params: z.object({ webhook: WebhookId }), reply: Delivery, status: 201, refuses: ['not_found', 'webhook_disabled'] }),
+  listDeliveries: route({ id: 'listDeliveries', method: 'GET', path: '/v1/webhooks/:webhook/deliveries', summary: 'What was sent, newest first, and what became of it', who: 'buyer', scope: 'keys:write', owner: 'webhook', params: z.object({ webhook: WebhookId }), query: Page, reply: list(Delivery), refuses: ['not_found'] }),
+  resendDelivery: route({ id: 'resendDelivery', method: 'POST', path: '/v1/webhooks/:webhook/deliveries/:delivery/resend', summary: 'Send it again, under the same id', who: 'buyer', scope: 'keys:write', owner: 'webhook', params: z.object({ webhook: WebhookId, delivery: DeliveryId }), reply: Delivery, refuses: ['not_found', 'webhook_disabled'] }),
   // work
   createQuote: route({ id: 'createQuote', method: 'POST', path: '/v1/quotes', summary: 'What would this cost, and when could it start', who: 'buyer', scope: 'jobs:write', body: z.strictObject({ spec: JobSpec }), reply: Quote, status: 201, refuses: ['impossible_request', 'no_node_fits', 'overloaded'] }),
   getQuote: route({ id: 'getQuote', method: 'GET', path: '/v1/quotes/:quote', summary: 'A quote', who: 'buyer', scope: 'jobs:read', owner: 'quote', params: z.object({ quote: QuoteId }), reply: Quote, refuses: ['not_found'] }),
@@ -123,6 +144,9 @@ export const routes = {
   // money
   getWallet: route({ id: 'getWallet', method: 'GET', path: '/v1/wallet', summary: 'My balances', who: 'user', scope: 'wallet:read', reply: Wallet, refuses: [] }),
   listEntries: route({ id: 'listEntries', method: 'GET', path: '/v1/entries', summary: 'Every movement of my money, newest first', who: 'user', scope: 'wallet:read', query: Page, reply: list(Entry), refuses: [] }),
+  getSpend: route({ id: 'getSpend', method: 'GET', path: '/v1/spend', summary: 'What my jobs cost, by day and by name', who: 'user', scope: 'wallet:read', query: z.object({ days: z.coerce.number().int().min(1).max(366).default(30) }), reply: Spend, refuses: [] }),
+  exportJobs: route({ id: 'exportJobs', method: 'GET', path: '/v1/exports/jobs', summary: 'My jobs as CSV, newest first', who: 'user', scope: 'jobs:read', query: z.object({ state: JobState.optional() }), sends: 'bytes', refuses: [] }),
+  exportEntries: route({ id: 'exportEntries', method: 'GET', path: '/v1/exports/entries', summary: 'Every movement of my money as CSV, newest first: a line for each posting', who: 'user', scope: 'wallet:read', sends: 'bytes', refuses: [] }),
   createTopup: route({ id: 'createTopup', method: 'POST', path: '/v1/topups', summary: 'Add credits', who: 'buyer', scope: 'wallet:write', body: Topup, reply: Wallet, status: 201, idempotent: true, refuses: ['topup_not_allowed', 'amount_not_allowed', 'idempotency_conflict', 'overloaded'] }),
   getEarnings: route({ id: 'getEarnings', method: 'GET', path: '/v1/earnings', summary: 'What my nodes earned: pending, cleared, on its way, paid', who: 'seller', scope: 'wallet:read', reply: SellerEarnings, refuses: [] }),
   listPayouts: route({ id: 'listPayouts', method: 'GET', path: '/v1/payouts', summary: 'My payouts, newest first', who: 'seller', scope: 'wallet:read', query: Page, reply: list(Payout), refuses: [] }),

@@ -12,12 +12,14 @@ export function define(command: Command, withContext: WithContext): void {
   command
     .addOption(new Option('-s, --state <state>', 'only those in this state').choices(JobState.options))
     .option('-n, --limit <count>', 'so many at most', parseCount, 50)
-    .addHelpText('before', 'Examples:\n  lumaris jobs\n  lumaris jobs --state running -q\n  lumaris jobs -n 1000 --json=lines\n')
+    .option('--csv', 'all of them as CSV, for spreadsheets')
+    .addHelpText('before', 'Examples:\n  lumaris jobs\n  lumaris jobs --state running -q\n  lumaris jobs -n 1000 --json=lines\n  lumaris jobs --csv > jobs.csv\n')
     .action(withContext(jobs))
 }
 
-async function jobs(context: Context, options: { state?: JobState; limit: number }): Promise<void> {
+async function jobs(context: Context, options: { state?: JobState; csv?: boolean; limit: number }): Promise<void> {
   const client = await context.client(), now = context.io.now()
+  if (options.csv) { for await (const piece of client.csv('jobs', { state: options.state })) await context.write(piece); return }
   async function* some(): AsyncGenerator<Job> {
     let left = options.limit
     if (left === 0) return

@@ -10,7 +10,7 @@ import { asIs, parseCount } from '../parse.ts'
 import { profileFiles, writeProfile } from '../profile.ts'
 import type { Identity } from '../profile.ts'
 
-export type UpOptions = { port: number; host: string; data?: string; database?: string; agents: number; logLevel: string }
+export type UpOptions = { port: number; host: string; data?: string; database?: string; agents: number; logLevel: string; trustProxy?: string; localWebhooks?: boolean }
 export type Market = { readonly url: string; readonly keys: { readonly buyer: string; readonly seller: string; readonly admin: string }; readonly profile: string; readonly nodes: readonly { name: string; nodeId: string }[]; stop(): Promise<void> }
 
 export function define(command: Command, withContext: WithContext): void {
@@ -20,6 +20,8 @@ export function define(command: Command, withContext: WithContext): void {
     .option('--data <folder>', 'where everything is kept (.lumaris of the checkout)', asIs)
     .option('--database <url>', 'a PostgreSQL instead of the built-in SQLite', asIs)
     .option('--agents <count>', 'how many sellers, up to 3', parseCount, 3)
+    .option('--trust-proxy <blocks>', 'proxies in front of it, such as 10.0.0.0/8: callers are then known by what these say', asIs)
+    .option('--local-webhooks', 'webhooks may reach this very machine, also without TLS: to try them at home')
     .option('--log-level <level>', 'how much server and agents tell', asIs, 'warn')
     .addHelpText('before', 'Examples:\n  lumaris up\n  lumaris up --port 8080 --agents 1 --data /tmp/market\n')
     .action(withContext(up))
@@ -53,7 +55,7 @@ export async function startMarket(context: Context, options: UpOptions, tell: (t
   tell('Starting the server')
   const [{ startServer, createLog, seedDemo }, { startAgent, findDrivers }] = await Promise.all([import('@lumaris/server'), import('@lumaris/agent')])
   const log = createLog(options.logLevel, 'server')
-  const server = await startServer({ dataDir: join(dataDir, 'server'), host: options.host, port: options.port, databaseUrl: options.database, log })
+  const server = await startServer({ dataDir: join(dataDir, 'server'), host: options.host, port: options.port, databaseUrl: options.database, trustProxy: options.trustProxy, webhooks: { loopback: options.localWebhooks ?? false }, log })
   const stops: (() => Promise<unknown>)[] = [() => server.stop()]
   const stop = async (): Promise<void> => { for (const one of stops.splice(0).toReversed()) await one() }
   try {

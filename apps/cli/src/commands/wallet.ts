@@ -7,12 +7,13 @@ import { amountOf, creditsOf } from '../ui/money.ts'
 import { agoText, stamp } from '../ui/time.ts'
 
 export function define(command: Command, withContext: WithContext): void {
-  command.option('--history', 'every movement, newest first').option('-n, --limit <count>', 'so many movements at most', parseCount, 50)
-    .addHelpText('before', 'Examples:\n  lumaris wallet\n  lumaris wallet --history -n 200 --json=lines\n').action(withContext(wallet))
+  command.option('--history', 'every movement, newest first').option('--csv', 'every movement as CSV, for spreadsheets').option('-n, --limit <count>', 'so many movements at most', parseCount, 50)
+    .addHelpText('before', 'Examples:\n  lumaris wallet\n  lumaris wallet --history -n 200 --json=lines\n  lumaris wallet --csv > movements.csv\n').action(withContext(wallet))
 }
 
-async function wallet(context: Context, options: { history?: boolean; limit: number }): Promise<void> {
+async function wallet(context: Context, options: { history?: boolean; csv?: boolean; limit: number }): Promise<void> {
   const client = await context.client(), now = context.io.now()
+  if (options.csv) { for await (const piece of client.csv('entries')) await context.write(piece); return }
   if (!options.history) { const found = await client.wallet(); return context.showThing(found, walletFacts(found)) }
   async function* some(): AsyncGenerator<Entry> {
     let left = options.limit

@@ -18,7 +18,7 @@ export function browserSessionHandlers(app: App): Pick<Handlers, Names> {
     return { accessToken: tokens.accessToken, expiresInMs: tokens.expiresInMs, user: tokens.user }
   }
   return {
-    openBrowserSession: async ({ body, request, reply }) => foreign(request) ?? opened(await app.identity.login(body, request.ip), request, reply),
+    openBrowserSession: async ({ body, request, reply }) => foreign(request) ?? opened(await app.identity.login(body, request.ip, request.headers['user-agent']), request, reply),
     renewBrowserSession: async ({ request, reply }) => {
       const no = foreign(request)
       if (no) return no

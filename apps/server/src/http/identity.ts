@@ -1,16 +1,34 @@
 import { refuse } from '@lumaris/protocol'
+import type { Refusal } from '@lumaris/protocol'
 import type { App } from '../app.ts'
 import type { Handlers } from './server.ts'
+import type { UserPrincipal } from './policy.ts'
 
 type Names = 'register' | 'login' | 'refresh' | 'logout' | 'me' | 'createKey' | 'listKeys' | 'revokeKey'
+  | 'listSessions' | 'endSession' | 'endOtherSessions' | 'getSecondFactor' | 'startSecondFactor' | 'confirmSecondFactor' | 'renewRecoveryCodes' | 'stopSecondFactor' | 'startDeviceLogin' | 'deviceToken' | 'lookAtDevice' | 'decideDevice'
+
+/** What guards the account itself is for somebody who signed in as a person: a key, however much it may do, must not grow out of its own bounds. */
+const inPerson = async <Answer>(who: UserPrincipal, act: (session: string) => Promise<Answer | Refusal>): Promise<Answer | Refusal> => (who.sessionId === undefined ? refuse('session_needed') : act(who.sessionId))
 
 export function identityHandlers(app: App): Pick<Handlers, Names> {
   const { identity } = app
   return {
     register: ({ body }) => identity.register(body),
-    login: ({ body, request }) => identity.login(body, request.ip),
+    login: ({ body, request }) => identity.login(body, request.ip, request.headers['user-agent']),
     refresh: ({ body, request }) => identity.refresh(body.refreshToken, request.ip),
     logout: async ({ who }) => { await identity.logout(who); return undefined },
+    listSessions: ({ who }) => inPerson(who, async (session) => ({ data: await identity.listSessions(who.userId, session), nextCursor: null })),
+    endSession: ({ params, who }) => inPerson(who, async () => ((await identity.endSession(who.userId, params.session)) ? undefined : refuse('not_found'))),
+    endOtherSessions: ({ who }) => inPerson(who, async (session) => ({ ended: await identity.endOtherSessions(who.userId, session) })),
+    getSecondFactor: ({ who }) => inPerson(who, () => identity.secondFactor(who.userId)),
+    startSecondFactor: ({ body, who, request }) => inPerson(who, () => identity.startSecondFactor(who.userId, body.password, request.ip)),
+    confirmSecondFactor: ({ body, who, request }) => inPerson(who, () => identity.confirmSecondFactor(who.userId, body.code, request.ip)),
+    renewRecoveryCodes: ({ body, who, request }) => inPerson(who, () => identity.renewRecoveryCodes(who.userId, body, request.ip)),
+    stopSecondFactor: ({ body, who, request }) => inPerson(who, async () => (await identity.stopSecondFactor(who.userId, body, request.ip)) ?? undefined),
+    startDeviceLogin: ({ body, request }) => identity.startDeviceLogin(body.client, request.ip),
+    deviceToken: ({ body }) => identity.deviceToken(body.deviceCode),
+    lookAtDevice: ({ body, who, request }) => inPerson(who, () => identity.lookAtDevice(who.userId, body.userCode, request.ip)),
+    decideDevice: ({ body, who, request }) => inPerson(who, async () => (await identity.decideDevice(who.userId, body.userCode, body.approve, request.ip)) ?? undefined),
     me: async ({ who }) => (await identity.user(who.userId)) ?? refuse('not_found'),
     createKey: ({ body, who }) => identity.createKey(who, body),
     listKeys: async ({ who }) => ({ data: await identity.listKeys(who.userId), nextCursor: null }),

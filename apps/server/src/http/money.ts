@@ -1,14 +1,38 @@
 import { isRefusal, refuse } from '@lumaris/protocol'
 import type { App } from '../app.ts'
-import { checkLedger, listEntries, readEarnings, readWallet } from '../store/read.ts'
+import { checkLedger, listEntries, listJobs, readEarnings, readSpend, readWallet } from '../store/read.ts'
+import { viewJob } from '../store/views.ts'
+import { credits, instant, sendCsv } from './csv.ts'
 import type { Handlers } from './server.ts'
+import { isAdmin } from './policy.ts'
 
-type Names = 'getWallet' | 'listEntries' | 'createTopup' | 'checkLedger' | 'nodeEarnings'
+type Names = 'getWallet' | 'listEntries' | 'createTopup' | 'getSpend' | 'exportJobs' | 'exportEntries' | 'checkLedger' | 'nodeEarnings'
+/** Rows that are read, and held, at one time. */
+const ROWS = 500
+const DAY_MS = 86_400_000
+const startOfDay = (at: number): number => at - (at % DAY_MS)
 
 export function moneyHandlers(app: App): Pick<Handlers, Names> {
   return {
     getWallet: ({ who }) => readWallet(app.db, who.userId),
     listEntries: ({ query, who }) => listEntries(app.db, who.userId, query.limit, query.cursor),
+    getSpend: ({ query, who }) => readSpend(app.db, who.userId, startOfDay(app.now()) - (query.days - 1) * DAY_MS),
+    exportJobs: async ({ query, who, reply }) => sendCsv(reply, 'lumaris-jobs.csv', ['job', 'name', 'state', 'cause', 'created', 'started', 'ended', 'parts', 'parts done', 'exit code', 'cap, credits', 'cost, credits', 'came back, credits'], async function* () {
+      for (let cursor: string | undefined; ;) {
+        const { data, nextCursor } = await listJobs(app.db, isAdmin(who) ? null : who.userId, { limit: ROWS, cursor, state: query.state }, viewJob)
+        yield data.map((job) => [job.id, job.spec.name ?? job.spec.command.join(' '), job.state, job.cause ?? '', instant(job.createdAt), instant(job.startedAt), instant(job.endedAt), job.tasks.total, job.tasks.done, job.exitCode ?? '', credits(job.cap), credits(job.cost), credits(job.refunded)])
+        if (nextCursor === null) return
+        cursor = nextCursor
+      }
+    }),
+    exportEntries: async ({ who, reply }) => sendCsv(reply, 'lumaris-entries.csv', ['entry', 'kind', 'when', 'job', 'attempt', 'from', 'to', 'credits'], async function* () {
+      for (let cursor: string | undefined; ;) {
+        const { data, nextCursor } = await listEntries(app.db, who.userId, ROWS, cursor)
+        yield data.flatMap((entry) => entry.postings.map((posting) => [entry.id, entry.kind, instant(entry.at), entry.job ?? '', entry.attempt ?? '', posting.from, posting.to, credits(posting.amount)]))
+        if (nextCursor === null) return
+        cursor = nextCursor
+      }
+    }),
     createTopup: async ({ body, who, text, idempotencyKey, reply, request }) => {
       // Without a key each request is a top-up of its own: the request's id names it.
       const answer = await app.engine.act({ kind: 'topup', user: who.userId, amount: BigInt(body.amount), provider: body.provider, key: idempotencyKey ?? String(request.id), bodyHash: app.hash(text) })

@@ -6,6 +6,8 @@ import { isRefusal, refuse, routes } from '@lumaris/protocol'
 import type { Body, Params, Query, Refusal, Reply, Route, RouteName, Routes } from '@lumaris/protocol'
 import type { z } from 'zod'
 import { Refused, sendRefusal, zodErrors } from './problem.ts'
+import { limitRates } from './rate-limits.ts'
+import type { Rates } from './rate-limits.ts'
 import { mayCall } from './policy.ts'
 import type { Principal, UserPrincipal } from './policy.ts'
 import type { Web } from './web.ts'
@@ -27,14 +29,19 @@ export type Call<R> = {
 export type Handler<R> = (call: Call<R>) => Promise<Reply<R> | Refusal | null | undefined>
 export type Handlers = { readonly [Name in RouteName]: Handler<Routes[Name]> }
 
-export type HttpPorts = { readonly handlers: Handlers; readonly authenticate: (header: string | undefined) => Promise<Principal | Refusal> | Principal | Refusal; readonly log: Log; readonly newRequestId: () => string; readonly onDone?: (route: string, status: number, ms: number) => void; readonly web?: Web }
+export type HttpPorts = { readonly handlers: Handlers; readonly authenticate: (header: string | undefined) => Promise<Principal | Refusal> | Principal | Refusal; readonly log: Log; readonly newRequestId: () => string; readonly onDone?: (route: string, status: number, ms: number) => void; readonly web?: Web
+  /** Null: nobody is counted. */
+  readonly rates: Rates | null
+  /** Proxies whose word counts for where a request comes from; without any, it is whoever opened the connection. */
+  readonly trustProxy?: string | undefined }
 
-declare module 'fastify' { interface FastifyRequest { text: string } }
+declare module 'fastify' { interface FastifyRequest { text: string; caller: ReturnType<HttpPorts['authenticate']> | undefined } }
 
-export function buildHttp(ports: HttpPorts): FastifyInstance {
-  const app = Fastify({ logger: false, bodyLimit: BODY_MAX, genReqId: () => ports.newRequestId(), requestTimeout: 0, connectionTimeout: 0, keepAliveTimeout: 65_000, forceCloseConnections: true, routerOptions: { maxParamLength: 200 }, exposeHeadRoutes: false })
+export async function buildHttp(ports: HttpPorts): Promise<FastifyInstance> {
+  const app = Fastify({ logger: false, trustProxy: ports.trustProxy ?? false, bodyLimit: BODY_MAX, genReqId: () => ports.newRequestId(), requestTimeout: 0, connectionTimeout: 0, keepAliveTimeout: 65_000, forceCloseConnections: true, routerOptions: { maxParamLength: 200 }, exposeHeadRoutes: false })
   app.server.headersTimeout = HEADERS_MS
   app.decorateRequest('text', '')
+  app.decorateRequest('caller', undefined)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, text, done) => {
     request.text = text as string
@@ -49,12 +56,13 @@ export function buildHttp(ports: HttpPorts): FastifyInstance {
     else ports.log.debug({ requestId: request.id, method: request.method, route: request.routeOptions.url, status: reply.statusCode, ms: reply.elapsedTime }, 'request')
     done()
   })
-  for (const [name, route] of Object.entries(routes) as [RouteName, Route][]) register(app, ports, route, ports.handlers[name] as Handler<Route>)
-  app.setNotFoundHandler(async (request, reply) => {
+  app.setErrorHandler(async (error, request, reply) => onError(error, request, reply, ports.log))
+  if (ports.rates) await limitRates(app, ports.rates, (request) => callerOf(ports, request))
+  for (const [name, route] of Object.entries(routes) as [RouteName, Route][]) register(app, ports, name, route, ports.handlers[name] as Handler<Route>)
+  app.setNotFoundHandler(ports.rates ? { preHandler: app.rateLimit() } : {}, async (request, reply) => {
     const known = (Object.values(routes) as Route[]).some((route) => new RegExp(`^${route.path.replace(/:[a-z0-9]+/g, '[^/]+')}$`).test(request.url.split('?')[0] ?? ''))
     return (known ? null : ports.web?.(request, reply)) ?? sendRefusal(reply, refuse(known ? 'method_not_allowed' : 'route_not_found'))
   })
-  app.setErrorHandler(async (error, request, reply) => onError(error, request, reply, ports.log))
   return app
 }
 
@@ -67,12 +75,15 @@ function parseJson(text: string): unknown {
   })
 }
 
-function register(app: FastifyInstance, ports: HttpPorts, route: Route, handler: Handler<Route>): void {
+/** Asked once for each request, however many want to know. */
+const callerOf = (ports: HttpPorts, request: FastifyRequest): ReturnType<HttpPorts['authenticate']> => (request.caller ??= ports.authenticate(request.headers.authorization))
+
+function register(app: FastifyInstance, ports: HttpPorts, name: RouteName, route: Route, handler: Handler<Route>): void {
   const limit = route.takes === 'raw' ? { bodyLimit: Number.MAX_SAFE_INTEGER } : {}
   app.route({
-    method: route.method, url: route.path, ...limit,
+    method: route.method, url: route.path, config: { name }, ...limit,
     handler: async (request, reply) => {
-      const who = await ports.authenticate(request.headers.authorization)
+      const who = await callerOf(ports, request)
       // A bad token is a no everywhere, also where none is needed: whoever sends one believes to be signed in.
       if (isRefusal(who)) return sendRefusal(reply, who)
       const forbidden = mayCall(route, who)

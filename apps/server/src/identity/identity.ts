@@ -1,14 +1,17 @@
 // Accounts, sessions and API keys: one file per verb beside this one, put together here. They work on the tables directly, not through the engine:
 // nothing here moves money or work, and signing in must not wait for the market.
-import type { Key, KeyId, NewKey, Refusal, Role, Scope, Tokens, User, UserId } from '@lumaris/protocol'
+import type { DeviceLogin, Key, KeyId, NewKey, NewSecondFactor, RecoveryCodes, Refusal, Role, Scope, SecondFactor, Session, SessionId, Tokens, User, UserId, WaitingDevice } from '@lumaris/protocol'
 import type { Database } from '../database/database.ts'
 import type { UserPrincipal } from '../http/policy.ts'
 import type { Ids } from '../ids.ts'
+import { createSeal } from '../sealed.ts'
+import type { Seal } from '../sealed.ts'
 import { createAccessTokens } from './access-tokens.ts'
 import type { AccessTokens } from './access-tokens.ts'
 import { createKey, listKeys, revokeKey } from './api-keys.ts'
 import { createAuthenticate } from './authenticate.ts'
 import type { Authenticate } from './authenticate.ts'
+import { decideDevice, deviceToken, lookAtDevice, startDeviceLogin } from './device-logins.ts'
 import { createGuessGuard } from './guess-guard.ts'
 import type { GuessGuard } from './guess-guard.ts'
 import { createKnownPrincipals } from './known-principals.ts'
@@ -24,6 +27,8 @@ import type { RotatedFrom } from './refresh.ts'
 import { createRefreshTokens } from './refresh-tokens.ts'
 import type { RefreshTokens } from './refresh-tokens.ts'
 import { register } from './register.ts'
+import { confirmSecondFactor, renewRecoveryCodes, secondFactorOf, startSecondFactor, stopSecondFactor } from './second-factor.ts'
+import { endOneSession, endOtherSessions, listSessions } from './sessions.ts'
 import type { Secrets } from './secrets.ts'
 import { findUser, plainEmail, viewUser } from './users.ts'
 
@@ -35,14 +40,27 @@ export type IdentityPorts = {
 /** What the verbs share. */
 export type IdentityParts = Pick<IdentityPorts, 'db' | 'ids' | 'now' | 'random'> & {
   readonly passwords: Passwords; readonly guesses: GuessGuard; readonly accessTokens: AccessTokens; readonly refreshTokens: RefreshTokens; readonly rotatedFrom: RotatedFrom
-  readonly known: KnownPrincipals; readonly lastUsed: LastUsed
+  readonly known: KnownPrincipals; readonly lastUsed: LastUsed; readonly factorSeal: Seal; readonly recoveryKey: Buffer
 }
 export type Identity = {
   register(body: { email: string; password: string; name: string; roles: readonly Role[] }): Promise<User | Refusal>
-  /** `from` is the caller's address: guessing is slowed by it too. */
-  login(body: { email: string; password: string }, from: string): Promise<Tokens | Refusal>
+  /** `from` is the caller's address: guessing is slowed by it too. `client` is what it says of itself. */
+  login(body: { email: string; password: string; code?: string | undefined }, from: string, client?: string): Promise<Tokens | Refusal>
   refresh(refreshToken: string, from?: string): Promise<Tokens | Refusal>
   logout(who: UserPrincipal): Promise<void>
+  listSessions(user: UserId, current: string): Promise<Session[]>
+  /** False when this user has no such session. */
+  endSession(user: UserId, id: SessionId): Promise<boolean>
+  endOtherSessions(user: UserId, current: string): Promise<number>
+  secondFactor(user: UserId): Promise<SecondFactor>
+  startSecondFactor(user: UserId, password: string, from: string): Promise<NewSecondFactor | Refusal>
+  confirmSecondFactor(user: UserId, code: string, from: string): Promise<RecoveryCodes | Refusal>
+  renewRecoveryCodes(user: UserId, proof: { password: string; code: string }, from: string): Promise<RecoveryCodes | Refusal>
+  stopSecondFactor(user: UserId, proof: { password: string; code: string }, from: string): Promise<Refusal | null>
+  startDeviceLogin(client: string, from: string): Promise<DeviceLogin | Refusal>
+  deviceToken(deviceCode: string): Promise<Tokens | Refusal>
+  lookAtDevice(user: UserId, userCode: string, from: string): Promise<WaitingDevice | Refusal>
+  decideDevice(user: UserId, userCode: string, approve: boolean, from: string): Promise<Refusal | null>
   createKey(who: UserPrincipal, body: { label: string; scopes: readonly Scope[]; expiresInMs?: number | undefined }): Promise<NewKey | Refusal>
   listKeys(user: UserId): Promise<Key[]>
   /** False when this user has no such key. */
@@ -61,12 +79,25 @@ export function createIdentity({ db, ids, now, random, secrets, passwordCost }: 
   const parts: IdentityParts = {
     db, ids, now, random, passwords: createPasswords(random, passwordCost), guesses: createGuessGuard(now), accessTokens: createAccessTokens(secrets.tokenKey, random),
     refreshTokens: createRefreshTokens(secrets.derive('refresh tokens'), random), rotatedFrom: createRotatedFrom(), known: createKnownPrincipals(now), lastUsed: createLastUsed(db, now),
+    factorSeal: createSeal(secrets.derive('second factors'), random), recoveryKey: secrets.derive('recovery codes'),
   }
   return {
     register: (body) => register(parts, body),
-    login: (body, from) => login(parts, body, from),
+    login: (body, from, client) => login(parts, body, from, client),
     refresh: (token, from) => refresh(parts, token, from),
     logout: (who) => logout(parts, who),
+    listSessions: (user, current) => listSessions(parts, user, current),
+    endSession: (user, id) => endOneSession(parts, user, id),
+    endOtherSessions: (user, current) => endOtherSessions(parts, user, current),
+    secondFactor: (user) => secondFactorOf(parts, user),
+    startSecondFactor: (user, password, from) => startSecondFactor(parts, user, password, from),
+    confirmSecondFactor: (user, code, from) => confirmSecondFactor(parts, user, code, from),
+    renewRecoveryCodes: (user, { password, code }, from) => renewRecoveryCodes(parts, user, password, code, from),
+    stopSecondFactor: (user, { password, code }, from) => stopSecondFactor(parts, user, password, code, from),
+    startDeviceLogin: (client, from) => startDeviceLogin(parts, client, from),
+    deviceToken: (code) => deviceToken(parts, code),
+    lookAtDevice: (user, code, from) => lookAtDevice(parts, user, code, from),
+    decideDevice: (user, code, approve, from) => decideDevice(parts, user, code, approve, from),
     createKey: (who, body) => createKey(parts, who, body),
     listKeys: (user) => listKeys(parts, user),
     revokeKey: (user, id) => revokeKey(parts, user, id),

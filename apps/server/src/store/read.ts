@@ -1,6 +1,6 @@
 // Questions that the API asks: always of the tables, so that nothing is shown that is not committed. One exported function per question.
 import { account } from '@lumaris/protocol'
-import type { AccountName, AttemptId, Entry, EntryKind, Job, JobEvent, JobId, JobState, LedgerCheck, NodeId, Posting, Quote, UserId, Wallet } from '@lumaris/protocol'
+import type { AccountName, AttemptId, Entry, EntryKind, Job, JobEvent, JobId, JobState, LedgerCheck, NodeId, Posting, Quote, Spend, UserId, Wallet } from '@lumaris/protocol'
 import type { AttemptRow, JobRow, NodeRow, ScheduleRow, SealRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
 import type { Database } from '../database/database.ts'
 import { attemptRow, jobRow, plainRow } from './load.ts'
@@ -112,6 +112,21 @@ export async function readEarnings(db: Database, node: NodeId, since: number): P
   const sum = (when: string): string => `CAST(COALESCE(SUM(CASE WHEN ${when} THEN billed - fee ELSE 0 END), 0) AS TEXT)`
   const [row] = await db.query<{ total: string; pending: string; recent: string }>(`SELECT ${sum('released <> 2')} AS total, ${sum('released = 0')} AS pending, ${sum('ended_at >= $2 AND released <> 2')} AS recent FROM attempts WHERE node = $1 AND billed > 0`, [node, since])
   return row ?? { total: '0', pending: '0', recent: '0' }
+}
+
+/** Names of jobs that are told apart; the others are in the sum of the days. */
+const NAMES_MAX = 50
+export async function readSpend(db: Database, buyer: UserId, since: number): Promise<Spend> {
+  // What an attempt cost is paid by its own job, or by the one that took its place.
+  const paid = (columns: string): string => `WITH paid AS (SELECT j.id AS job, a.billed, a.ended_at, j.spec FROM jobs j JOIN attempts a ON a.job = j.id AND a.payer IS NULL WHERE j.buyer = $1 AND (j.ended_at IS NULL OR j.ended_at >= $2) AND a.billed > 0 AND a.ended_at >= $2
+    UNION ALL SELECT j.id, a.billed, a.ended_at, j.spec FROM attempts a JOIN jobs j ON j.id = a.payer WHERE a.payer IS NOT NULL AND j.buyer = $1 AND a.billed > 0 AND a.ended_at >= $2) SELECT ${columns}`
+  const days = await db.query<{ day: string; cost: string; jobs: string }>(paid('CAST(ended_at / 86400000 AS TEXT) AS day, CAST(SUM(billed) AS TEXT) AS cost, CAST(COUNT(DISTINCT job) AS TEXT) AS jobs FROM paid GROUP BY ended_at / 86400000 ORDER BY ended_at / 86400000'), [buyer, since])
+  const name = db.dialect === 'sqlite' ? "json_extract(spec, '$.name')" : "spec::json->>'name'"
+  const names = await db.query<{ name: string | null; cost: string; jobs: string }>(paid(`${name} AS name, CAST(SUM(billed) AS TEXT) AS cost, CAST(COUNT(DISTINCT job) AS TEXT) AS jobs FROM paid GROUP BY ${name} ORDER BY SUM(billed) DESC LIMIT ${NAMES_MAX}`), [buyer, since])
+  return {
+    since, total: days.reduce((sum, one) => sum + BigInt(one.cost), 0n).toString(), days: days.map((one) => ({ day: new Date(Number(one.day) * 86_400_000).toISOString().slice(0, 10), cost: one.cost, jobs: Number(one.jobs) })),
+    names: names.map((one) => ({ name: one.name, cost: one.cost, jobs: Number(one.jobs) })),
+  }
 }
 
 type PostingSql = { entry: string; kind: string; at: string; job: string | null; attempt: string | null; debit: string; credit: string; amount: string }

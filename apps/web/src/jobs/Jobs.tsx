@@ -1,15 +1,18 @@
-import { useMemo } from 'react'
-import { Button, Group, NativeSelect, Text, TextInput } from '@mantine/core'
+import { useMemo, useState } from 'react'
+import { Button, Checkbox, Group, NativeSelect, Text, TextInput } from '@mantine/core'
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
 import { JobState } from '@lumaris/protocol'
+import type { Job } from '@lumaris/protocol'
 import { jobsQuery } from '../queries.ts'
 import { hasRole, useSession } from '../session/use-session.ts'
 import { plural } from '../ui/format.ts'
-import { Empty, Loaded, Page } from '../ui/parts.tsx'
+import { Act, Empty, Loaded, Page } from '../ui/parts.tsx'
 import { JOB } from '../ui/states.ts'
 import { VirtualRows } from '../ui/VirtualRows.tsx'
-import { JobCells, JobHead, jobName } from './JobRows.tsx'
+import { CancelSeveral } from './CancelSeveral.tsx'
+import { JobCells, JobHead, canCancel, jobName } from './JobRows.tsx'
+import { saveCsv } from './save.ts'
 import { ButtonLink } from '../shell/links.tsx'
 
 const route = getRouteApi('/inside/jobs')
@@ -20,16 +23,22 @@ export function Jobs() {
   const loaded = useMemo(() => jobs.data?.pages.flatMap((page) => page.data) ?? [], [jobs.data])
   const shown = useMemo(() => { const wanted = q.toLowerCase(); return wanted === '' ? loaded : loaded.filter((job) => job.id.includes(wanted) || jobName(job).toLowerCase().includes(wanted)) }, [loaded, q])
   const more = jobs.hasNextPage && !jobs.isFetchingNextPage ? () => void jobs.fetchNextPage() : undefined
+  // Chosen by id, with the job as it was then: a list that moves under one's hands does not change what was meant.
+  const [chosen, setChosen] = useState<ReadonlyMap<string, Job>>(new Map()), [asking, setAsking] = useState<readonly Job[] | null>(null)
+  const choose = (job: Job, on: boolean): void => setChosen((now) => { const next = new Map(now); if (on) next.set(job.id, job); else next.delete(job.id); return next })
+  const open = shown.filter(canCancel), all = open.length > 0 && open.every((job) => chosen.has(job.id))
   return (
-    <Page title="Jobs" actions={hasRole(user, 'buyer') && <ButtonLink to="/submit">New job</ButtonLink>}>
+    <Page title="Jobs" actions={<><Act label="As CSV" says={state ? `All ${JOB[state].word.toLowerCase()} jobs, for a spreadsheet` : 'All jobs, for a spreadsheet'} act={() => saveCsv(client.csv('jobs', { state }), 'lumaris-jobs.csv')} />{hasRole(user, 'buyer') && <ButtonLink to="/submit">New job</ButtonLink>}</>}>
       <Group align="flex-end">
         <NativeSelect label="State" value={state ?? ''} onChange={(event) => { const { value } = event.currentTarget; void navigate({ search: (now) => ({ ...now, state: value === '' ? undefined : (value as JobState) }) }) }} data={[{ value: '', label: 'All' }, ...JobState.options.map((one) => ({ value: one, label: JOB[one].word }))]} />
         <TextInput label="Name or id" data-filter value={q} onChange={(event) => { const { value } = event.currentTarget; void navigate({ search: (now) => ({ ...now, q: value === '' ? undefined : value }), replace: true }) }} />
         <Text size="sm" c="dimmed" role="status">{jobs.isSuccess ? `${plural(shown.length, 'job')}${q !== '' ? ` of ${plural(loaded.length, 'loaded job')}` : ''}${jobs.hasNextPage ? '; older ones load as you scroll' : ''}` : ''}</Text>
       </Group>
+      {chosen.size > 0 && <Group gap="xs"><Button color="red" variant="outline" size="sm" onClick={() => setAsking([...chosen.values()])}>Cancel {plural(chosen.size, 'job')}</Button><Button variant="default" size="sm" onClick={() => setChosen(new Map())}>Choose none</Button></Group>}
       <Loaded query={jobs} lines={8}>{() => (shown.length === 0
         ? <Empty title={state || q ? 'No job fits this filter' : 'No jobs yet'}>{state || q ? <Button variant="default" size="xs" onClick={() => void navigate({ search: {} })}>Show all</Button> : hasRole(user, 'buyer') ? 'They stand here from the moment you submit one.' : 'Nobody has submitted one.'}</Empty>
-        : <VirtualRows rows={shown} keyOf={(job) => job.id} columns={5} label="Jobs" head={<JobHead />} row={(job) => <JobCells job={job} />} more={more} />)}</Loaded>
+        : <VirtualRows rows={shown} keyOf={(job) => job.id} columns={6} label="Jobs" head={<JobHead all={<Checkbox size="sm" aria-label="Choose all that can be cancelled" checked={all} indeterminate={!all && open.some((job) => chosen.has(job.id))} disabled={open.length === 0} title={open.length === 0 ? 'All of these have ended' : undefined} onChange={(event) => { const on = event.currentTarget.checked; for (const job of open) choose(job, on) }} />} />} row={(job) => <JobCells job={job} choice={{ chosen: new Set(chosen.keys()), choose }} />} more={more} />)}</Loaded>
+      {asking && <CancelSeveral jobs={asking} close={() => { setAsking(null); setChosen(new Map()) }} />}
     </Page>
   )
 }

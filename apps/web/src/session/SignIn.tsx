@@ -2,6 +2,7 @@ import { useEffect, useState } from 'react'
 import type { FormEvent } from 'react'
 import { Alert, Button, PasswordInput, Stack, Tabs, Text, TextInput } from '@mantine/core'
 import { getRouteApi, useRouter } from '@tanstack/react-router'
+import { isLumarisError } from '@lumaris/sdk'
 import { startOf } from '../shell/Shell.tsx'
 import { Page, Refusal } from '../ui/parts.tsx'
 import { session, signIn, signInWithKey } from './session.ts'
@@ -15,6 +16,8 @@ export function SignIn() {
   const state = useSessionState()
   const [email, setEmail] = useState(''), [password, setPassword] = useState(''), [key, setKey] = useState('')
   const [busy, setBusy] = useState(false), [error, setError] = useState<unknown>(null)
+  // Asked for only when the market says that this account has one.
+  const [code, setCode] = useState<string | null>(null)
   async function enter(how: () => Promise<void>): Promise<void> {
     setBusy(true)
     setError(null)
@@ -22,7 +25,11 @@ export function SignIn() {
       await how()
       const now = session.get()
       if (now.kind === 'in') await router.navigate({ href: next ?? startOf(now.user), replace: true })
-    } catch (failure) { setError(failure) } finally { setBusy(false) }
+    } catch (failure) {
+      if (isLumarisError(failure, 'second_factor_needed')) { setCode((now) => now ?? ''); return }
+      setCode((now) => (now === null ? null : ''))
+      setError(failure)
+    } finally { setBusy(false) }
   }
   // `npm start` prints addresses that carry a key of the demo behind the #, which never leaves the browser. It is taken out of the address at once, and
   // used only where the market is on this very machine: elsewhere such a link would be a way to put somebody into a stranger's account unseen.
@@ -41,11 +48,18 @@ export function SignIn() {
         <Tabs defaultValue="password" keepMounted={false}>
           <Tabs.List mb="md" aria-label="How to sign in"><Tabs.Tab value="password">E-mail and password</Tabs.Tab><Tabs.Tab value="key">API key</Tabs.Tab></Tabs.List>
           <Tabs.Panel value="password">
-            <form onSubmit={submit(() => signIn(email, password))}><Stack>
+            {code !== null && (
+              <form onSubmit={submit(() => signIn(email, password, code))}><Stack>
+                <Text role="status">This account has a second factor.</Text>
+                <TextInput label="Code" description="The six digits that your app shows now, or one of your recovery codes" name="code" autoComplete="one-time-code" inputMode="text" autoFocus required minLength={6} value={code} onChange={(event) => setCode(event.currentTarget.value)} />
+                <Button type="submit" loading={busy}>Sign in</Button>
+                <Button variant="default" onClick={() => { setCode(null); setError(null) }}>Back</Button>
+              </Stack></form>)}
+            {code === null && <form onSubmit={submit(() => signIn(email, password))}><Stack>
               <TextInput label="E-mail" type="email" name="email" autoComplete="username" required value={email} onChange={(event) => setEmail(event.currentTarget.value)} />
               <PasswordInput label="Password" name="password" autoComplete="current-password" required value={password} onChange={(event) => setPassword(event.currentTarget.value)} visibilityToggleButtonProps={{ 'aria-label': 'Show the password', tabIndex: 0 }} />
               <Button type="submit" loading={busy}>Sign in</Button>
-            </Stack></form>
+            </Stack></form>}
           </Tabs.Panel>
           <Tabs.Panel value="key">
             <form onSubmit={submit(() => signInWithKey(key.trim()))}><Stack>

@@ -61,8 +61,8 @@ if (tabs) tabs.onmessage = ({ data }: MessageEvent<'in' | 'out'>) => {
   if (data === 'out') forget(); else void resume()
 }
 
-export async function signIn(email: string, password: string): Promise<void> {
-  await keep(anonymous.api.openBrowserSession({ body: { email, password } }))
+export async function signIn(email: string, password: string, code?: string): Promise<void> {
+  await keep(anonymous.api.openBrowserSession({ body: { email, password, ...(code === undefined ? {} : { code }) } }))
   await enterByCookie()
   tabs?.postMessage('in')
 }

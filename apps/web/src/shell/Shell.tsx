@@ -1,26 +1,29 @@
-import { Suspense, lazy, useState } from 'react'
-import type { ReactNode } from 'react'
-import { ActionIcon, Button, Drawer, Menu, Text, useComputedColorScheme, useMantineColorScheme } from '@mantine/core'
-import { Link, Outlet, useLocation, useRouter } from '@tanstack/react-router'
+import { Suspense, lazy, useEffect, useState } from 'react'
+import type { ComponentType, ReactNode } from 'react'
+import { ActionIcon, Button, Drawer, Kbd, useComputedColorScheme, useMantineColorScheme } from '@mantine/core'
+import { Link, Outlet, useLocation } from '@tanstack/react-router'
 import type { User } from '@lumaris/protocol'
 import { useLive } from '../live.ts'
-import { signOut } from '../session/session.ts'
 import { hasRole, useReach, useSession, useSessionState } from '../session/use-session.ts'
 import { ago } from '../ui/format.ts'
 import { Icon } from '../ui/Icon.tsx'
 import { useNow } from '../ui/parts.tsx'
+import type { PaletteProps } from './Palette.tsx'
 import { Shortcuts } from './Shortcuts.tsx'
 import { ButtonLink } from './links.tsx'
 
 /** After the first page: what is wrong is asked of the market, and need not be there before anything else. */
 const IncidentBanner = lazy(async () => ({ default: (await import('./IncidentBanner.tsx')).IncidentBanner }))
 
-type Place = { readonly to: '/home' | '/submit' | '/jobs' | '/wallet' | '/keys' | '/nodes' | '/nodes/join' | '/earnings' | '/market' | '/ledger' | '/users' | '/incidents' | '/actions'; readonly name: string }
+/** What makes menus float is large, and nobody needs it before he is signed in. */
+const AccountMenu = lazy(() => import('./AccountMenu.tsx').then(({ AccountMenu: default_ }) => ({ default: default_ })))
+
+export type Place = { readonly to: '/home' | '/submit' | '/jobs' | '/wallet' | '/keys' | '/webhooks' | '/account' | '/nodes' | '/nodes/join' | '/earnings' | '/market' | '/ledger' | '/users' | '/incidents' | '/actions'; readonly name: string }
 const places = (user: User): readonly (readonly [string, readonly Place[]])[] => [
   ...(hasRole(user, 'buyer') ? [['Buy', [{ to: '/home', name: 'Home' }, { to: '/submit', name: 'New job' }, { to: '/jobs', name: 'Jobs' }, { to: '/wallet', name: 'Wallet' }]] as const] : []),
   ...(hasRole(user, 'seller') ? [['Sell', [{ to: '/nodes', name: 'Nodes' }, { to: '/nodes/join', name: 'Add a node' }, { to: '/earnings', name: 'Earnings' }]] as const] : []),
   ...(hasRole(user, 'admin') ? [['Run the market', [{ to: '/market', name: 'Overview' }, ...(hasRole(user, 'seller') ? [] : [{ to: '/nodes', name: 'Nodes' } as const]), ...(hasRole(user, 'buyer') ? [] : [{ to: '/jobs', name: 'Jobs' } as const]), { to: '/ledger', name: 'Ledger' }, { to: '/users', name: 'Users' }, { to: '/incidents', name: 'Incidents' }, { to: '/actions', name: 'Log' }]] as const] : []),
-  ['Account', [{ to: '/keys', name: 'API keys' }]],
+  ['Account', [{ to: '/account', name: 'Sign-in' }, { to: '/keys', name: 'API keys' }, ...(hasRole(user, 'buyer') ? [{ to: '/webhooks', name: 'Webhooks' } as const] : [])]],
 ]
 export const startOf = (user: User): '/home' | '/nodes' | '/market' => (hasRole(user, 'buyer') ? '/home' : hasRole(user, 'seller') ? '/nodes' : '/market')
 
@@ -34,10 +37,11 @@ export function Shell() {
       <a className="skip" href="#main" onClick={(event) => { event.preventDefault(); document.querySelector<HTMLElement>('#main')?.focus() }}>Skip to the content</a>
       <header className="top">
         {inside && <ActionIcon className="only-narrow" variant="default" size="lg" aria-label="Menu" aria-expanded={open} onClick={() => setOpen(true)}><Icon name="menu" /></ActionIcon>}
-        <Link to={state.kind === 'in' ? startOf(state.user) : '/'} className="brand"><img src="/icon.svg" alt="" width={26} height={26} />Lumaris</Link>
+        <Link to={state.kind === 'in' ? startOf(state.user) : '/'} className="brand" aria-label="Lumaris"><img src="/icon.svg" alt="" width={26} height={26} /><span>Lumaris</span></Link>
         <span className="grow" />
+        {inside && <Find />}
         <Colours />
-        {state.kind === 'in' ? <Account user={state.user} byKey={state.byKey} /> : <><ButtonLink to="/sign-in" variant="default" size="sm">Sign in</ButtonLink><ButtonLink to="/sign-up" size="sm" className="only-wide">Sign up</ButtonLink></>}
+        {state.kind === 'in' ? <Suspense fallback={<Button variant="default" size="sm" disabled>{state.user.name}</Button>}><AccountMenu user={state.user} byKey={state.byKey} /></Suspense> : <><ButtonLink to="/sign-in" variant="default" size="sm">Sign in</ButtonLink><ButtonLink to="/sign-up" size="sm" className="only-wide">Sign up</ButtonLink></>}
       </header>
       <div className="silence"><Silence /><Suspense><IncidentBanner /></Suspense></div>
       {inside && <nav className="side" aria-label="Screens"><div className="side-inner"><Places user={state.user} /></div></nav>}
@@ -51,6 +55,27 @@ function Inside() {
   const { user } = useSession()
   useLive()
   return <Shortcuts user={user} />
+}
+
+/** What finds screens and jobs by their names. It comes when it is first wanted. */
+function Find() {
+  const { user } = useSession()
+  const [Palette, setPalette] = useState<ComponentType<PaletteProps> | null>(null), [opened, setOpened] = useState(0)
+  const open = (): void => { setOpened((now) => now + 1); void import('./Palette.tsx').then((module) => setPalette(() => module.Palette)) }
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent): void => {
+      if (event.key.toLowerCase() !== 'k' || !(event.ctrlKey || event.metaKey) || event.shiftKey || event.altKey) return
+      event.preventDefault() // the browser's own search field
+      open()
+    }
+    document.addEventListener('keydown', pressed)
+    return () => document.removeEventListener('keydown', pressed)
+  }, [])
+  return <>
+    <Button variant="default" size="sm" className="only-wide" rightSection={<Kbd size="xs">Ctrl K</Kbd>} onClick={open}>Find</Button>
+    <ActionIcon className="only-narrow" variant="default" size="lg" aria-label="Find" onClick={open}><Icon name="find" /></ActionIcon>
+    {Palette && <Palette screens={places(user)} opened={opened} />}
+  </>
 }
 
 function Places({ user, onGo }: { user: User; onGo?: () => void }) {
@@ -69,20 +94,6 @@ function Colours(): ReactNode {
   const now = useComputedColorScheme('light')
   const next = now === 'dark' ? 'light' : 'dark'
   return <ActionIcon variant="default" size="lg" aria-label={`Use ${next} colours`} onClick={() => setColorScheme(next)}><Icon name={now === 'dark' ? 'sun' : 'moon'} /></ActionIcon>
-}
-
-function Account({ user, byKey }: { user: User; byKey: boolean }) {
-  const router = useRouter()
-  const leave = async (): Promise<void> => { await signOut(); await router.navigate({ to: '/' }) }
-  return (
-    <Menu position="bottom-end" withinPortal>
-      <Menu.Target><Button variant="default" size="sm" rightSection={<Icon name="down" />} maw={{ base: 120, sm: 180 }}>{user.name}</Button></Menu.Target>
-      <Menu.Dropdown>
-        <Text size="sm" px="sm" py={4} c="dimmed">{user.email}<br />{user.roles.join(', ')}{byKey ? ' · signed in by key, for this tab' : ''}</Text>
-        <Menu.Item onClick={() => void leave()}>Sign out</Menu.Item>
-      </Menu.Dropdown>
-    </Menu>
-  )
 }
 
 /** Says so when the market does not answer, and how old what is shown is. */

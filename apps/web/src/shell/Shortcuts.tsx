@@ -8,11 +8,11 @@ import { hasRole } from '../session/use-session.ts'
 const OFF = 'lumaris-no-keys'
 /** The second key must follow the first within this time. */
 const SECOND_MS = 1_500
-type Go = readonly [key: string, to: '/home' | '/jobs' | '/submit' | '/wallet' | '/nodes' | '/earnings' | '/market' | '/ledger' | '/users' | '/incidents' | '/actions' | '/keys', says: string]
+type Go = readonly [key: string, to: '/home' | '/jobs' | '/submit' | '/wallet' | '/nodes' | '/earnings' | '/market' | '/ledger' | '/users' | '/incidents' | '/actions' | '/keys' | '/webhooks' | '/account', says: string]
 const goes = (user: User): readonly Go[] => [
   ...(hasRole(user, 'buyer') ? [['h', '/home', 'Home'], ['n', '/submit', 'New job'], ['w', '/wallet', 'Wallet']] as const : []), ...(hasRole(user, 'buyer') || hasRole(user, 'admin') ? [['j', '/jobs', 'Jobs']] as const : []),
   ...(hasRole(user, 'seller') || hasRole(user, 'admin') ? [['s', '/nodes', 'Nodes']] as const : []), ...(hasRole(user, 'seller') ? [['e', '/earnings', 'Earnings']] as const : []),
-  ...(hasRole(user, 'admin') ? [['m', '/market', 'Overview'], ['l', '/ledger', 'Ledger'], ['u', '/users', 'Users'], ['i', '/incidents', 'Incidents'], ['a', '/actions', 'Log of admin actions']] as const : []), ['k', '/keys', 'API keys'],
+  ...(hasRole(user, 'admin') ? [['m', '/market', 'Overview'], ['l', '/ledger', 'Ledger'], ['u', '/users', 'Users'], ['i', '/incidents', 'Incidents'], ['a', '/actions', 'Log of admin actions']] as const : []), ['k', '/keys', 'API keys'], ...(hasRole(user, 'buyer') ? [['b', '/webhooks', 'Webhooks']] as const : []), ['p', '/account', 'Sign-in'],
 ]
 
 export function Shortcuts({ user }: { user: User }) {
@@ -37,7 +37,7 @@ export function Shortcuts({ user }: { user: User }) {
     <Modal opened={help} onClose={() => setHelp(false)} title="Keys">
       <table className="table"><tbody>
         {goes(user).map(([key, , says]) => <tr key={key}><td><Kbd>g</Kbd> then <Kbd>{key}</Kbd></td><td>{says}</td></tr>)}
-        <tr><td><Kbd>/</Kbd></td><td>To the filter</td></tr><tr><td><Kbd>?</Kbd></td><td>This list</td></tr><tr><td><Kbd>Esc</Kbd></td><td>Close a dialog</td></tr>
+        <tr><td><Kbd>Ctrl</Kbd> <Kbd>K</Kbd></td><td>Find a screen or a job</td></tr><tr><td><Kbd>/</Kbd></td><td>To the filter</td></tr><tr><td><Kbd>?</Kbd></td><td>This list</td></tr><tr><td><Kbd>Esc</Kbd></td><td>Close a dialog</td></tr>
       </tbody></table>
       <Switch mt="md" label="Single keys do something" checked={!off} onChange={(event) => turn(!event.currentTarget.checked)} />
     </Modal>

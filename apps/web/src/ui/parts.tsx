@@ -4,7 +4,7 @@ import type { ReactNode } from 'react'
 import { ActionIcon, Alert, Badge, Button, CopyButton, Group, Modal, Skeleton, Stack, Text, Title } from '@mantine/core'
 import type { UseQueryResult } from '@tanstack/react-query'
 import { isLumarisError } from '@lumaris/sdk'
-import { ago, credits, visible } from './format.ts'
+import { ago, credits, duration, visible } from './format.ts'
 import { Icon } from './Icon.tsx'
 import type { Look } from './states.ts'
 
@@ -81,8 +81,8 @@ export function Refusal({ error, retry, title }: { error: unknown; retry?: (() =
   return (
     <Alert color="red" role="alert" title={title ?? (known ? known.message : 'Something broke in this page')}>
       {title && known && <Text size="sm" fw={600}>{known.message}</Text>}
-      <Text size="sm">{known ? known.hint : String(error)}</Text>
-      {known?.detail && <ul className="details">{Object.entries(known.detail).filter(([, value]) => typeof value !== 'object').map(([name, value]) => <li key={name}>{name}: {visible(String(value))}</li>)}</ul>}
+      <Text size="sm">{known?.retryAfterMs !== undefined && known.status === 429 ? `Wait ${duration(known.retryAfterMs)}, then try again.` : known ? known.hint : String(error)}</Text>
+      {known?.detail && <ul className="details">{Object.entries(known.detail).filter(([name, value]) => typeof value !== 'object' && name !== 'retryAfterMs').map(([name, value]) => <li key={name}>{name}: {visible(String(value))}</li>)}</ul>}
       {known?.errors && <ul className="details">{known.errors.map((one) => <li key={one.pointer + one.message}><code>{one.pointer}</code>: {visible(one.message)}</li>)}</ul>}
       {known?.requestId && <Text size="xs" c="dimmed">Request <code>{known.requestId}</code></Text>}
       {retry && <Button size="xs" variant="default" mt="xs" onClick={retry}>Try again</Button>}
@@ -123,3 +123,14 @@ export function Confirm({ opened, close, title, children, yes, act }: { opened: 
 }
 /** Words in a bar, of which a part is filled; said in text too. */
 export const Bar = ({ share, says }: { share: number; says: string }) => <div><div className="bar" aria-hidden><span ref={(element) => { if (element) element.style.width = `${Math.min(100, Math.max(0, share * 100))}%` }} /></div><Text size="sm">{says}</Text></div>
+
+/** A button whose work may fail, and says so under itself. */
+export function Act({ act, label, says }: { act: () => Promise<unknown>; label: ReactNode; says?: string }) {
+  const [busy, setBusy] = useState(false), [error, setError] = useState<unknown>(null)
+  const go = async (): Promise<void> => {
+    setBusy(true)
+    setError(null)
+    try { await act() } catch (failure) { setError(failure) } finally { setBusy(false) }
+  }
+  return <><Button variant="default" loading={busy} title={says} onClick={() => void go()}>{label}</Button>{error !== null && <Refusal error={error} />}</>
+}

@@ -5,7 +5,9 @@ import type { Entry, UserId } from '@lumaris/protocol'
 import { entriesQuery, walletQuery } from '../queries.ts'
 import { hasRole, useSession } from '../session/use-session.ts'
 import { signed } from '../ui/format.ts'
-import { Credits, Command, Empty, Figure, Figures, Loaded, Moment, Page, Panel } from '../ui/parts.tsx'
+import { Credits, Command, Empty, Figure, Figures, Loaded, Act, Moment, Page, Panel } from '../ui/parts.tsx'
+import { saveCsv } from '../jobs/save.ts'
+import { Spending } from './Spending.tsx'
 import { TopUp } from './TopUp.tsx'
 import { TextLink } from '../shell/links.tsx'
 
@@ -13,9 +15,10 @@ export function WalletScreen() {
   const { client, user } = useSession()
   const wallet = useQuery(walletQuery(client))
   return (
-    <Page title="Wallet">
+    <Page title="Wallet" actions={<Act label="Movements as CSV" says="Every movement, for a spreadsheet" act={() => saveCsv(client.csv('entries'), 'lumaris-entries.csv')} />}>
       <Loaded query={wallet}>{(money) => <Figures><Figure label="Available"><Credits of={money.available} /></Figure><Figure label="Held for jobs" hint="comes back where it is not used"><Credits of={money.held} /></Figure><Figure label="Spent" hint="on all jobs so far"><Credits of={money.spent} /></Figure></Figures>}</Loaded>
       {hasRole(user, 'buyer') && <Panel title="Add credits" id="add"><TopUp /><Text size="sm" c="dimmed" mt="xs">This market knows demo credits only. No money is taken.</Text></Panel>}
+      {hasRole(user, 'buyer') && <Spending />}
       <Movements title="Every movement" mine={[account.available(user.id)]} />
       <Command line="npx lumaris wallet --history" />
     </Page>

@@ -1,0 +1,47 @@
+import { useState } from 'react'
+import type { FormEvent } from 'react'
+import { Alert, Button, Group, Stack, Text, TextInput } from '@mantine/core'
+import { getRouteApi } from '@tanstack/react-router'
+import type { WaitingDevice } from '@lumaris/protocol'
+import { useSession } from '../session/use-session.ts'
+import { visible } from '../ui/format.ts'
+import { Facts, Moment, Page, Panel, Refusal } from '../ui/parts.tsx'
+
+const route = getRouteApi('/inside/device')
+/** Somebody looks at who asks, and says yes or no. Nothing happens by opening the address alone. */
+export function Device() {
+  const { client, user, byKey } = useSession(), { code: given = '' } = route.useSearch()
+  const [code, setCode] = useState(given), [found, setFound] = useState<WaitingDevice | null>(null), [over, setOver] = useState<'approved' | 'refused' | null>(null)
+  const [busy, setBusy] = useState(false), [error, setError] = useState<unknown>(null)
+  const doing = async (act: () => Promise<void>): Promise<void> => {
+    if (busy) return
+    setBusy(true)
+    setError(null)
+    try { await act() } catch (failure) { setError(failure) } finally { setBusy(false) }
+  }
+  const look = (event: FormEvent): void => { event.preventDefault(); void doing(async () => setFound(await client.api.lookAtDevice({ body: { userCode: code } }))) }
+  const decide = (approve: boolean): void => void doing(async () => { await client.api.decideDevice({ body: { userCode: found?.userCode ?? code, approve } }); setOver(approve ? 'approved' : 'refused') })
+  return (
+    <Page title="Sign in a program" intro="A program shows a code and waits until you say yes here.">
+      <Stack maw={480} w="100%">
+        {byKey && <Alert color="orange" title="You are signed in with an API key">Sign in with e-mail and password to approve a program: a key must not make others that may more than it may itself.</Alert>}
+        {over === null ? <>
+          {error !== null && <Refusal error={error} />}
+          {found === null ? (
+            <form onSubmit={look}><Stack>
+              <TextInput label="Code" description="As the program shows it, such as BCDF-GHJK" autoComplete="off" autoCapitalize="characters" required minLength={8} maxLength={20} value={code} onChange={(event) => setCode(event.currentTarget.value)} />
+              <div><Button type="submit" loading={busy} disabled={byKey} title={byKey ? 'Not with a key' : undefined}>Look who asks</Button></div>
+            </Stack></form>
+          ) : (
+            <Panel title={`Sign in “${visible(found.client)}” as ${visible(user.name)}?`} id="who">
+              <Stack gap="sm">
+                <Facts of={[['Code', <code key="code">{found.userCode}</code>], ['It asks from', found.address], ['Asked', <Moment key="asked" at={found.createdAt} />]]} />
+                <Text size="sm">It may then do what you may. Say yes only if you started it yourself, just now, and it shows this very code.</Text>
+                <Group><Button loading={busy} onClick={() => decide(true)}>Approve</Button><Button variant="default" disabled={busy} onClick={() => decide(false)}>Refuse</Button></Group>
+              </Stack>
+            </Panel>)}
+        </> : <Alert color={over === 'approved' ? 'green' : 'orange'} role="status" title={over === 'approved' ? 'It is signed in' : 'It was refused'}>{over === 'approved' ? 'The program goes on within some seconds. You may close this page.' : 'The program is told so. If you did not start it, nothing more is to be done.'}</Alert>}
+      </Stack>
+    </Page>
+  )
+}

@@ -1,0 +1,10 @@
+import { expect, test } from 'vitest'
+import { everyDay, shareOf } from './spend-days.ts'
+
+test('days without a bill are there as well, in their order', () => {
+  const since = Date.parse('2026-02-27T00:00:00Z'), now = Date.parse('2026-03-02T13:00:00Z')
+  expect(everyDay([{ day: '2026-02-28', cost: '5' }, { day: '2026-03-02', cost: '7' }], since, now)).toEqual([{ day: '2026-02-27', cost: 0n }, { day: '2026-02-28', cost: 5n }, { day: '2026-03-01', cost: 0n }, { day: '2026-03-02', cost: 7n }])
+})
+test('a bar is a part of the largest, and a small one is still seen', () => {
+  expect([shareOf(0n, 10n), shareOf(5n, 10n), shareOf(10n, 10n), shareOf(1n, 1_000_000n), shareOf(0n, 0n)]).toEqual([0, 0.5, 1, 0.01, 0])
+})
