@@ -159,8 +159,8 @@ function join(options: MeshOptions, place: GangPlace, others: readonly { peer: M
   }
   const look = (): void => {
     for (const peer of peers.values()) {
-      // A copy: what is closed leaves the list.
-      for (const direct of [...peer.directs]) {
+      // What is closed leaves the list later, when its socket says so.
+      for (const direct of peer.directs) {
         if (performance.now() - direct.heardAt > SILENT_MS) direct.close()
         else direct.send(peer.channel.seal(PING, Buffer.alloc(0)))
       }
@@ -195,7 +195,7 @@ function join(options: MeshOptions, place: GangPlace, others: readonly { peer: M
       clearTimeout(patience)
       ready.resolve()
       shut?.()
-      for (const peer of peers.values()) for (const direct of [...peer.directs]) direct.close()
+      for (const peer of peers.values()) for (const direct of peer.directs) direct.close()
       relay.close()
       const made = tun ?? await attaching?.catch(() => null /* it was never there */) ?? null
       tun = null

@@ -11,8 +11,8 @@ import type { Membership, RelayPorts } from './relay.ts'
 const attempt = (letter: string): string => `att_${letter.repeat(26)}`
 /** Nodes a, b, c with the ranks 0, 1, 2 of one gang, x and y with the ranks 0 and 1 of another; each node's token is its name. */
 async function setup(more: Partial<RelayPorts> = {}) {
-  const members = new Map<string, Membership & { node: string }>([...'abc'].map((name, rank) => [attempt(name), { node: name, gang: 'one', rank, size: 3 }]))
-  for (const [rank, name] of [...'xy'].entries()) members.set(attempt(name), { node: name, gang: 'two', rank, size: 2 })
+  const members = new Map<string, Membership & { node: string }>('abc'.split('').map((name, rank) => [attempt(name), { node: name, gang: 'one', rank, size: 3 }]))
+  for (const [rank, name] of 'xy'.split('').entries()) members.set(attempt(name), { node: name, gang: 'two', rank, size: 2 })
   const relay = createRelay({
     authenticate: (token) => ('abcxy'.includes(token) ? { node: token as NodeId } : null),
     membership: (node, id) => { const found = members.get(id); return found?.node === node ? found : null }, ...more,
@@ -36,7 +36,7 @@ async function setup(more: Partial<RelayPorts> = {}) {
 
 test('a frame comes to the rank it is for, with the rank it is from, and to nobody else', async () => {
   const { open, relay } = await setup()
-  const [a, b, c, x, y] = await Promise.all([...'abcxy'].map(open)) as [Awaited<ReturnType<typeof open>>, ...Awaited<ReturnType<typeof open>>[]]
+  const [a, b, c, x, y] = await Promise.all('abcxy'.split('').map(open)) as [Awaited<ReturnType<typeof open>>, ...Awaited<ReturnType<typeof open>>[]]
   a.send(1, 'to b'); a.send(2, 'to c'); b?.send(0, 'to a'); x?.send(1, 'to y')
   await expect.poll(() => [a, b, c, x, y].map((one) => one?.heard)).toEqual([['\x01to a'], ['\x00to b'], ['\x00to c'], [], ['\x00to y']])
   expect(relay.stats()).toMatchObject({ connections: 5, frames: 4, dropped: 0 })
