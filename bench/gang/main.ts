@@ -44,7 +44,7 @@ type Ready = { url: string; seats: Pick<Rank, 'node' | 'token' | 'attempt'>[] }
 const said = async <T>(child: ChildProcess): Promise<T> => ((await once(child, 'message')) as [T])[0]
 const start = (file: string, ...args: string[]): ChildProcess => fork(join(import.meta.dirname, file), args)
 
-async function run(direct: boolean, mtu: number, commands: string[][]): Promise<Result[]> {
+async function run(direct: boolean, mtu: number, commands: string[][]): Promise<{ ended: Result[]; dropped: number; held: number }> {
   const size = 2, relay = start('relay.ts', String(size)), { url, seats } = await said<Ready>(relay)
   const agents = seats.map((seat, rank) => { const agent = start('agent.ts'); agent.send({ ...seat, rank, size, server: url, direct, mtu, command: commands[rank] }); return agent })
   const offers = await Promise.all(agents.map((agent) => said<MeshOffer>(agent)))
@@ -52,18 +52,21 @@ async function run(direct: boolean, mtu: number, commands: string[][]): Promise<
   const results = agents.map((agent) => said<Result>(agent)), gone = [...agents, relay].map((child) => once(child, 'exit'))
   for (const agent of agents) agent.send(peers)
   const ended = await Promise.all(results)
+  const stats = said<{ dropped: number; held: number }>(relay)
+  relay.send('stats')
+  const { dropped, held } = await stats
   relay.disconnect()
   await Promise.all(gone)
-  return ended
+  return { ended, dropped, held }
 }
 console.log(`${MIB} MiB one way, ${ROUNDS} round trips of one byte; ${cpus().length} cores (${cpus()[0]?.model ?? ''})`)
-console.log('way\tMTU\tMiB/s\tmedian round trip µs\t99th µs\tdropped\tagents CPU ms\thelpers CPU ms\tagent RSS MiB')
+console.log('way\tMTU\tMiB/s\tmedian round trip µs\t99th µs\tdropped by agents + relay\tagents CPU ms\thelpers CPU ms\tagent RSS MiB')
 const rows: [string, boolean, number][] = [['relay', false, 1_500], ['relay', false, 16_384], ['relay', false, 61_440], ['direct', true, 1_500], ['direct', true, 16_384], ['direct', true, 61_440]]
-const [plain] = await run(false, 61_440, [python(PLAIN), ['/bin/true']])
+const { ended: [plain] } = await run(false, 61_440, [python(PLAIN), ['/bin/true']])
 console.log(`plain loopback\t65536\t${plain?.out.trim().replaceAll(' ', '\t')}${plain?.err}`)
 for (const [name, direct, mtu] of rows) {
-  const ended = await run(direct, mtu, [python(`${SERVE}\nserve('0.0.0.0')`), python(`${ASK}\nask('10.99.0.1')`)])
+  const { ended, dropped, held } = await run(direct, mtu, [python(`${SERVE}\nserve('0.0.0.0')`), python(`${ASK}\nask('10.99.0.1')`)])
   const caller = ended[1] as Result
   const [peer] = caller.stats.peers, way = peer && peer.packetsDirect > peer.packetsRelayed ? 'direct' : 'relay'
-  console.log(`${name}${way === name ? '' : ` (went by ${way})`}\t${mtu}\t${caller.out.trim().replaceAll(' ', '\t')}\t${ended.reduce((sum, one) => sum + one.stats.dropped, 0)}\t${ended.map((one) => one.cpuMs).join(' + ')}\t${ended.map((one) => one.helperMs).join(' + ')}\t${Math.round(caller.rss / 2 ** 20)}${caller.cause === 'exit' ? '' : `\t${caller.cause} ${caller.err}`}`)
+  console.log(`${name}${way === name ? '' : ` (went by ${way})`}\t${mtu}\t${caller.out.trim().replaceAll(' ', '\t')}\t${ended.reduce((sum, one) => sum + one.stats.dropped, 0)} + ${dropped} (held ${held})\t${ended.map((one) => one.cpuMs).join(' + ')}\t${ended.map((one) => one.helperMs).join(' + ')}\t${Math.round(caller.rss / 2 ** 20)}${caller.cause === 'exit' ? '' : `\t${caller.cause} ${caller.err}`}`)
 }
