@@ -73,7 +73,7 @@ export async function startDriver(name: string) {
 }
 export type Driver = Awaited<ReturnType<typeof startDriver>>
 
-export type Running = { readonly sandbox: Sandbox; readonly done: Promise<{ end: ExitReport; out: string; err: string }>; out(): string }
+export type Running = { readonly sandbox: Sandbox; readonly done: Promise<{ end: ExitReport; out: string; err: string }>; readonly out: () => string }
 /** One rank's program, in its sandbox with its network. */
 export async function startRank({ driver }: Driver, rank: Rank, command: string[], { files = {}, env = {}, limits = {} }: { files?: Record<string, string>; env?: Record<string, string>; limits?: Partial<SandboxLimits> } = {}): Promise<Running> {
   const workDir = mkdtempSync(join(tmpdir(), 'lumaris-job-'))

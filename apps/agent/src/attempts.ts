@@ -47,7 +47,7 @@ export type AttemptPorts = {
   readonly input: (input: AgentInput) => void
   readonly say: (message: LogMessage) => void
   /** Null where gangs cannot be joined. */
-  readonly network: ((order: JobDispatch) => Promise<RankNetwork>) | null
+  readonly network: ((order: JobDispatch, lost: (why: string) => void) => Promise<RankNetwork>) | null
   /** Whether more output can go out just now; see PipeOptions.room. */
   readonly room: () => Promise<void> | null
   /** Resolves when the lease is young enough to start something under it; null when it is now. */
@@ -181,7 +181,8 @@ export function createAttempts(ports: AttemptPorts): Attempts {
   async function meet(attempt: Attempt, gang: GangPlace): Promise<SandboxNetwork> {
     const { order } = attempt
     if (!ports.network) throw new Ended('driver_failed', 'this node cannot join the network of a gang')
-    attempt.network = await ports.network(order)
+    // A rank that hears of nobody any more is of no use to the others: they begin again elsewhere.
+    attempt.network = await ports.network(order, (why) => { if (attempt.sandbox && !attempt.killed) { ports.log.warn({ attempt: order.attempt_id, why }, 'the network of a gang is gone, and its rank with it'); track(kill(attempt, 'driver_failed').catch(failed(order.attempt_id, 'the sandbox could not be stopped'))) } })
     ports.input({ kind: 'ready', attempt: order.attempt_id, mesh: attempt.network.offer })
     const peers = await Promise.race([attempt.peers.promise, stopped(attempt.stop.signal)])
     if (!peers || attempt.killed) throw new Stopped()

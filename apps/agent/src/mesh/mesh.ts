@@ -49,8 +49,10 @@ export type MeshStats = {
   readonly dropped: number
   /** Changed, replayed, or of somebody who is no peer. */
   readonly forged: number
-  /** From or to an address that is not the one it may have. */
+  /** A peer's, from or to an address that is not the one it may have. */
   readonly foreign: number
+  /** The sandbox's own, to or from nobody of the gang: the kernel's looking for routers, too. */
+  readonly stray: number
   readonly peers: readonly PeerStats[]
 }
 export interface Mesh {
@@ -92,7 +94,7 @@ type Peer = { readonly rank: number; readonly attemptId: string; readonly addres
 function join(options: MeshOptions, place: GangPlace, others: readonly { peer: MeshPeer; keys: PairKeys }[]): Mesh {
   const log = options.log ?? silent, { attemptId, listener } = options
   const peers = new Map<number, Peer>(), leaving = new AbortController(), ready = Promise.withResolvers<void>()
-  let tun: Tun | null = null, attaching: Promise<Tun> | null = null, forged = 0, foreign = 0
+  let tun: Tun | null = null, attaching: Promise<Tun> | null = null, forged = 0, foreign = 0, stray = 0
   const wayOf = (peer: Peer): PeerStats['way'] => (peer.directs.length > 0 ? 'direct' : relay.isOpen ? 'relay' : 'none')
   const changed = (): void => { if ([...peers.values()].every((peer) => wayOf(peer) !== 'none')) ready.resolve() }
 
@@ -110,7 +112,7 @@ function join(options: MeshOptions, place: GangPlace, others: readonly { peer: M
   }
   function fromSandbox(packet: Buffer): void {
     const ranks = ranksOf(packet), peer = ranks?.from === place.rank ? peers.get(ranks.to) : undefined
-    if (!peer) { foreign++; return }
+    if (!peer) { stray++; return }
     const { count } = peer, way = wayOf(peer)
     if (way === 'none') { count.dropped++; return }
     const sealed = peer.channel.seal(PACKET, packet)
@@ -157,7 +159,8 @@ function join(options: MeshOptions, place: GangPlace, others: readonly { peer: M
   }
   const look = (): void => {
     for (const peer of peers.values()) {
-      for (const direct of peer.directs.slice()) { // what is closed leaves the list
+      // What is closed leaves the list later, when its socket says so.
+      for (const direct of peer.directs) {
         if (performance.now() - direct.heardAt > SILENT_MS) direct.close()
         else direct.send(peer.channel.seal(PING, Buffer.alloc(0)))
       }
@@ -183,7 +186,7 @@ function join(options: MeshOptions, place: GangPlace, others: readonly { peer: M
     stats() {
       const all = [...peers.values()].map((peer): PeerStats => ({ rank: peer.rank, way: wayOf(peer), ...peer.count }))
       const sum = (name: keyof Peer['count']): number => all.reduce((total, one) => total + one[name], 0)
-      return { bytesIn: sum('bytesIn'), bytesOut: sum('bytesOut'), packetsIn: sum('packetsIn'), packetsOut: sum('packetsOut'), dropped: sum('dropped'), forged, foreign, peers: all }
+      return { bytesIn: sum('bytesIn'), bytesOut: sum('bytesOut'), packetsIn: sum('packetsIn'), packetsOut: sum('packetsOut'), dropped: sum('dropped'), forged, foreign, stray, peers: all }
     },
     get helperPid() { return tun?.pid ?? null },
     async close() {
@@ -192,7 +195,7 @@ function join(options: MeshOptions, place: GangPlace, others: readonly { peer: M
       clearTimeout(patience)
       ready.resolve()
       shut?.()
-      for (const peer of peers.values()) for (const direct of peer.directs.slice()) direct.close()
+      for (const peer of peers.values()) for (const direct of peer.directs) direct.close()
       relay.close()
       const made = tun ?? await attaching?.catch(() => null /* it was never there */) ?? null
       tun = null

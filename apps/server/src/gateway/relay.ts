@@ -11,11 +11,12 @@ import type { Duplex } from 'node:stream'
 import { AttemptId, RELAY_FRAME_MAX, RELAY_PATH } from '@lumaris/protocol'
 import type { NodeId } from '@lumaris/protocol'
 
-/** Of one rank: sealed packets that may wait for it. */
-const QUEUE_MAX = 4 * 1024 * 1024
+/** Sealed packets that may wait for one rank: more than the kernel's largest receive window, so that TCP inside stops by itself before one is lost (a lost one halved what passed). */
+const QUEUE_MAX = 8 * 1024 * 1024
+/** For all ranks together: with many of them, each has its part of this. */
+const QUEUES_MAX = 1024 * 1024 * 1024
 /** Of one rank: what it may send, and how much of that at once. A gigabit a second: no single gang takes the whole machine's network. */
 const BYTES_PER_SECOND = 128 * 1024 * 1024, BURST_BYTES = 32 * 1024 * 1024
-/** Each may hold one queue. */
 const CONNECTIONS_MAX = 1_024
 /** So long after an attempt has ended its socket may live, where nobody has said so. */
 const SWEEP_MS = 2_000
@@ -78,7 +79,7 @@ export function createRelay(ports: RelayPorts): Relay {
 
   function pass(from: Seat, frame: Buffer): void {
     const to = frame.length > 1 ? gangs.get(from.gang)?.get(frame[0] as number) : undefined
-    if (!to || to === from || to.socket.readyState !== to.socket.OPEN || to.socket.bufferedAmount > queueMax) { dropped++; return }
+    if (!to || to === from || to.socket.readyState !== to.socket.OPEN || to.socket.bufferedAmount > Math.min(queueMax, QUEUES_MAX / seats.size)) { dropped++; return }
     frames++
     bytes += frame.length
     // The frame is this message's own memory, and is not looked at again.

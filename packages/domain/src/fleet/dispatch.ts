@@ -41,7 +41,7 @@ export function dispatchOf(job: JobRow, attempt: AttemptRow): JobDispatch {
 }
 /** What torchrun and its like look for, and the addresses of all ranks in their order. */
 const gangEnvOf = (rank: number, size: number): Record<string, string> => ({
-  RANK: String(rank), WORLD_SIZE: String(size), LOCAL_RANK: '0', MASTER_ADDR: gangAddress(0), MASTER_PORT: String(RENDEZVOUS_PORT),
+  RANK: String(rank), WORLD_SIZE: String(size), LOCAL_RANK: '0', MASTER_ADDR: 'rank-0', MASTER_PORT: String(RENDEZVOUS_PORT),
   LUMARIS_ADDRESS: gangAddress(rank), LUMARIS_PEERS: Array.from({ length: size }, (_, other) => gangAddress(other)).join(','),
 })
 

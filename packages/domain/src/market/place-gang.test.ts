@@ -33,8 +33,8 @@ test('it is placed whole, on the cheapest seats there are, also several on one n
   gang(4)
   const all = orders()
   expect(all.map(({ gang: place, terms, env }) => [place, joined.findIndex((node) => node.id === terms.node), env['RANK'], env['WORLD_SIZE'], env['MASTER_ADDR'], env['LUMARIS_ADDRESS']])).toEqual([
-    [{ rank: 2, size: 4 }, 0, '2', '4', '10.99.0.1', '10.99.0.3'].with(1, 2), [{ rank: 3, size: 4 }, 0, '3', '4', '10.99.0.1', '10.99.0.4'],
-    [{ rank: 0, size: 4 }, 1, '0', '4', '10.99.0.1', '10.99.0.1'], [{ rank: 1, size: 4 }, 1, '1', '4', '10.99.0.1', '10.99.0.2'],
+    [{ rank: 2, size: 4 }, 0, '2', '4', 'rank-0', '10.99.0.3'].with(1, 2), [{ rank: 3, size: 4 }, 0, '3', '4', 'rank-0', '10.99.0.4'],
+    [{ rank: 0, size: 4 }, 1, '0', '4', 'rank-0', '10.99.0.1'], [{ rank: 1, size: 4 }, 1, '1', '4', 'rank-0', '10.99.0.2'],
   ].toSorted((a, b) => Number(a[1]) - Number(b[1])))
   expect(all[0]?.env['LUMARIS_PEERS']).toBe('10.99.0.1,10.99.0.2,10.99.0.3,10.99.0.4')
 })
