@@ -50,6 +50,8 @@ export type ServerConfig = {
   /** How long earnings wait before they can be paid out. */
   readonly disputeMs?: number | undefined
   readonly blobBytesMax?: number | undefined
+  /** Of tests about what only time brings. */
+  readonly now?: (() => number) | undefined
   /** The built screens; without them the server says so on `/`. */
   readonly webDir?: string | undefined
 }
@@ -74,7 +76,7 @@ export type RunningServer = { readonly url: string; readonly app: App; stop(): P
 
 export async function startServer(config: ServerConfig): Promise<RunningServer> {
   const { log } = config
-  const now = () => Date.now()
+  const now = config.now ?? (() => Date.now())
   const settings: MarketSettings = { ...DEFAULT_SETTINGS, ...config.settings }
   const db = await openDatabase({ dataDir: config.dataDir, databaseUrl: config.databaseUrl, nowMs: now() })
   const closing: (() => Promise<unknown> | void)[] = [() => db.close()]
