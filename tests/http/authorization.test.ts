@@ -20,12 +20,14 @@ const MAY: Record<RouteName, Caller[] | 'all'> = {
   getReceipt: ['buyerA', 'sellerA', 'admin', 'readOnlyKey'], getResults: ['buyerA', 'admin', 'readOnlyKey'], explainJob: ['buyerA', 'admin', 'readOnlyKey'],
   createStanding: ['buyerA', 'buyerB'], listStanding: ['buyerA', 'buyerB', 'readOnlyKey'], getStanding: ['buyerA', 'readOnlyKey'], standingEvents: ['buyerA', 'readOnlyKey'], dropStanding: ['buyerA'],
   createSchedule: ['buyerA', 'buyerB'], listSchedules: ['buyerA', 'buyerB', 'readOnlyKey'], getSchedule: ['buyerA', 'readOnlyKey'], pauseSchedule: ['buyerA'], resumeSchedule: ['buyerA'], removeSchedule: ['buyerA'],
+  putTemplate: ['buyerA', 'buyerB'], listTemplates: ['buyerA', 'buyerB', 'readOnlyKey'], getTemplate: ['buyerA', 'readOnlyKey'], removeTemplate: ['buyerA'],
   statBlob: [...PEOPLE, 'agent', 'readOnlyKey'], putBlob: [...PEOPLE, 'agent'], getBlob: [...PEOPLE, 'agent', 'readOnlyKey'],
   createEnrolment: ['sellerA', 'sellerB'], listNodes: PEOPLE, getNode: ['sellerA', 'admin'], explainNode: ['sellerA', 'admin'], pauseNode: ['sellerA', 'admin'], resumeNode: ['sellerA', 'admin'], priceNode: ['sellerA', 'admin'],
   getWallet: PEOPLE, listEntries: PEOPLE, createTopup: ['buyerA', 'buyerB'], nodeEarnings: ['agent'], checkLedger: ['admin'], marketTable: ['admin'],
 }
 const BODIES: Partial<Record<RouteName, unknown>> = {
   createKey: { label: 'x', scopes: ['jobs:read'] }, createQuote: { spec: { command: ['fake:exit', '0'] } }, submitJob: { cap: '1000', spec: { command: ['fake:exit', '0'] } }, createStanding: { spec: { command: ['fake:exit', '0'], resources: { cpuMillis: 900_000 } } }, createEnrolment: {}, recordMerged: { sha256: '0'.repeat(64), size: 1 }, priceNode: { cpuHour: '5' },
+  putTemplate: { spec: { command: ['x', '{{a}}'] }, parameters: { a: {} } },
   createSchedule: { cron: '0 0 29 2 *', cap: '1000', spec: { command: ['fake:exit', '0'] } },
   createTopup: { amount: '5' }, login: { email: 'a@b', password: 'x' }, openBrowserSession: { email: 'a@b', password: 'x' }, refresh: { refreshToken: 'x'.repeat(30) }, register: { email: 'nobody', password: 'x', name: 'x' },
   enrolNode: { token: 'x'.repeat(30), publicKey: 'x'.repeat(43), proof: 'x'.repeat(86), name: 'x', capacity: { cpuMillis: 1, memoryBytes: 1, diskBytes: 1, gpus: 0 }, agentVersion: '1' },
@@ -36,7 +38,7 @@ const isNo = (status: number): boolean => status === 401 || status === 403 || st
 
 let market: TestMarket
 const keys = {} as Record<Caller, string | null>
-const objects = {} as Record<'job' | 'attempt' | 'node' | 'quote' | 'key' | 'standing' | 'schedule' | 'sha256', string>
+const objects = {} as Record<'job' | 'attempt' | 'node' | 'quote' | 'key' | 'standing' | 'schedule' | 'template' | 'sha256', string>
 
 beforeAll(async () => {
   market = await startMarket()
@@ -60,6 +62,7 @@ beforeAll(async () => {
   Object.assign(objects, {
     job: job.id, attempt: attempt.id, node: attempt.node, quote: (await call(demo.buyer.key, 'POST', '/v1/quotes', { spec: { command: ['fake:exit', '0'] } })).body.id, key: readOnly.id, sha256, standing: (await call(demo.buyer.key, 'POST', '/v1/standing-requests', { spec: { command: ['x'], resources: { cpuMillis: 900_000 } } })).body.id,
     schedule: (await call(demo.buyer.key, 'POST', '/v1/schedules', BODIES.createSchedule)).body.id,
+    template: (await call(demo.buyer.key, 'PUT', '/v1/templates/mine', BODIES.putTemplate)).body.name,
   })
 })
 afterAll(async () => { await market?.stop() })
@@ -73,8 +76,10 @@ const fill = (path: string, with_: Record<string, string>): string => path.repla
 
 async function status(name: RouteName, caller: Caller, mine: boolean): Promise<number> {
   const route = routes[name] as Route, key = await keyOf(caller)
-  const nobodys = { job: `job_${NOBODYS}`, attempt: `att_${NOBODYS}`, node: `nod_${NOBODYS}`, quote: `quo_${NOBODYS}`, standing: `sta_${NOBODYS}`, schedule: `sch_${NOBODYS}`, key: `key_${NOBODYS}`, sha256: '0'.repeat(64) }
+  const nobodys = { job: `job_${NOBODYS}`, attempt: `att_${NOBODYS}`, node: `nod_${NOBODYS}`, quote: `quo_${NOBODYS}`, standing: `sta_${NOBODYS}`, schedule: `sch_${NOBODYS}`, template: 'nobodys', key: `key_${NOBODYS}`, sha256: '0'.repeat(64) }
   const body = BODIES[name] ?? (route.takes === 'raw' ? new Uint8Array() : undefined)
+  // Whoever may save one saves it under a name of their own: what is another's must stay unseen below.
+  const named = name === 'putTemplate' ? { ...objects, template: 'another' } : objects
   // A stream that is allowed would never end; its first bytes tell.
   if (name === 'myEvents') {
     const give = new AbortController()
@@ -82,7 +87,7 @@ async function status(name: RouteName, caller: Caller, mine: boolean): Promise<n
     give.abort()
     return response.status
   }
-  return (await market.call(key, route.method, fill(route.path, mine ? objects : nobodys), body, route.takes === 'raw' ? { 'upload-length': '5' } : {})).status
+  return (await market.call(key, route.method, fill(route.path, mine ? named : nobodys), body, route.takes === 'raw' ? { 'upload-length': '5' } : {})).status
 }
 
 test('every route has an expectation, and every expectation a route', () => {
@@ -90,7 +95,7 @@ test('every route has an expectation, and every expectation a route', () => {
 })
 
 // What ends or changes an object comes last, so that the others still find it.
-const LAST: RouteName[] = ['dropStanding', 'removeSchedule', 'cancelJob', 'logout', 'revokeKey']
+const LAST: RouteName[] = ['dropStanding', 'removeSchedule', 'removeTemplate', 'cancelJob', 'logout', 'revokeKey']
 const order = [...(Object.keys(MAY) as RouteName[]).filter((name) => !LAST.includes(name)), ...LAST]
 for (const name of order) {
   test(`${name}: exactly ${MAY[name] === 'all' ? 'everybody' : MAY[name].join(', ') || 'nobody'} may`, async () => {
@@ -113,7 +118,7 @@ test('what does not exist and what is not yours look the same', async () => {
   for (const [name, route] of Object.entries(routes) as [RouteName, Route][]) {
     if (!route.owner || name === 'revokeKey') continue
     const strange = await market.call(keys.buyerB, route.method, fill(route.path, objects), BODIES[name])
-    const absent = await market.call(keys.buyerB, route.method, fill(route.path, { job: `job_${NOBODYS}`, attempt: `att_${NOBODYS}`, node: `nod_${NOBODYS}`, quote: `quo_${NOBODYS}`, standing: `sta_${NOBODYS}`, schedule: `sch_${NOBODYS}` }), BODIES[name])
+    const absent = await market.call(keys.buyerB, route.method, fill(route.path, { job: `job_${NOBODYS}`, attempt: `att_${NOBODYS}`, node: `nod_${NOBODYS}`, quote: `quo_${NOBODYS}`, standing: `sta_${NOBODYS}`, schedule: `sch_${NOBODYS}`, template: 'nobodys' }), BODIES[name])
     expect({ ...strange.body, requestId: '' }, name).toEqual({ ...absent.body, requestId: '' })
   }
 })

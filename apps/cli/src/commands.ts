@@ -20,6 +20,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'explain', summary: 'Why here, why this price, why waiting', load: () => import('./commands/explain.ts') },
   { name: 'wait-for', summary: 'Wait until nodes with room for such a job appear', load: () => import('./commands/wait-for.ts') },
   { name: 'schedule', summary: 'Run a job again and again: add, list, show, pause, resume, remove', load: () => import('./commands/schedule.ts') },
+  { name: 'template', summary: 'Jobs with names and parameters: save, list, show, remove', load: () => import('./commands/template.ts') },
   { name: 'receipt', summary: 'Show or verify the receipt of an attempt', load: () => import('./commands/receipt.ts') },
   { name: 'wallet', summary: 'My balances, and every movement of my money', load: () => import('./commands/wallet.ts') },
   { name: 'topup', summary: 'Add credits', load: () => import('./commands/topup.ts') },

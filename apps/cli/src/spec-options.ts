@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { text as readAll } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import { Option } from 'commander'
-import { Assurance, DriverId, JobSpec, LEVELS, Runtime } from '@lumaris/protocol'
+import { Assurance, DriverId, JobSpec, LEVELS, Runtime, fillTemplate } from '@lumaris/protocol'
 import type { JobSpecInput, LabelTerm } from '@lumaris/protocol'
 import type { Context } from './context.ts'
 import { CliError, EXIT } from './failures.ts'
@@ -12,7 +12,7 @@ import type { LocalFile } from './inputs.ts'
 import { asIs, collect, parseAmount, parseDeadline, parseCores, parseCount, parseDuration, parsePair, parseSize, parseWhere } from './parse.ts'
 
 export type SpecOptions = {
-  spec?: string; name?: string; runtime?: string; image?: string; cpus?: number; memory?: number; disk?: number; gpus?: number; time?: number; queueTime?: number; expect?: number
+  spec?: string; template?: string; set?: (readonly [string, string])[]; name?: string; runtime?: string; image?: string; cpus?: number; memory?: number; disk?: number; gpus?: number; time?: number; queueTime?: number; expect?: number
   file?: string[]; auto: boolean; out?: string[]; env?: (readonly [string, string])[]; each?: string[]; region?: string[]; residency?: string[]; where?: LabelTerm[]; gpuModel?: string[]; gpuMemory?: number; label?: (readonly [string, string])[]
   deadline?: (now: number) => number; interruptible?: bigint | true; displace?: bigint; spread?: string; trust?: string; level?: string; driver?: string[]; copies?: number; assurance?: string; retries?: number; priority?: number
 }
@@ -52,13 +52,16 @@ export function addSpecOptions(command: Command): Command {
     .addOption(new Option('--assurance <share>', 'at most this share of accepted results may be wrong; the market chooses how many nodes are asked').choices(Assurance.options).conflicts('copies'))
     .option('--retries <count>', 'tries after an end that is not the program’s fault (5)', parseCount)
     .option('--priority <1-10>', '1 is served first (5)', parseCount)
+    .addOption(new Option('--template <name>', 'a job that was saved by lumaris template; options go over it').conflicts('spec').argParser(asIs))
+    .option('--set <name=value>', 'a parameter of the template (repeatable)', collect(parsePair))
     .option('--spec <file>', 'a job as JSON, or - for standard input; options go over it')
 }
 
 export type LocalSpec = { readonly spec: JobSpecInput; readonly files: readonly LocalFile[] }
 
 export async function specOf(context: Context, words: readonly string[], options: SpecOptions): Promise<LocalSpec> {
-  const base = options.spec === undefined ? {} : await readSpec(context, options.spec)
+  const base = options.template !== undefined ? await fromTemplate(context, words, options.template, options.set ?? []) : options.spec === undefined ? {} : await readSpec(context, options.spec)
+  if (options.set && options.template === undefined) throw new CliError('--set is for --template', 'Name the template whose parameter it is.', EXIT.usage)
   const command = words.length > 0 ? [...words] : base.command
   if (!command || command.length === 0) throw new CliError('There is no program to run', 'Put it after two dashes: lumaris run -- python3 analyse.py', EXIT.usage)
   const { resources = {}, limits = {}, placement = {} } = base
@@ -80,12 +83,22 @@ export async function specOf(context: Context, words: readonly string[], options
     const [issue] = parsed.error.issues
     throw new CliError(`The job is not a valid one: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`, 'See lumaris run --help for what may be asked for.', EXIT.usage)
   }
-  return { spec, files: findInputs(options.file ?? [], [...command, ...(options.each ?? [])], { cwd: context.io.cwd, auto: options.auto }) }
+  // A template brought its files when it was saved; a value that happens to be the name of a file here is only a text.
+  return { spec, files: findInputs(options.file ?? [], [...command, ...(options.each ?? [])], { cwd: context.io.cwd, auto: options.auto && options.template === undefined }) }
 }
 
 /** The spec with its files, which are on the server now. */
 export const withInputs = (spec: JobSpecInput, inputs: NonNullable<JobSpecInput['inputs']>): JobSpecInput =>
   ({ ...spec, inputs: [...(spec.inputs ?? []).filter((old) => !inputs.some((one) => one.path === old.path)), ...inputs] })
+
+async function fromTemplate(context: Context, words: readonly string[], name: string, set: readonly (readonly [string, string])[]): Promise<JobSpecInput> {
+  if (words.length > 0) throw new CliError(`The template ${name} has a program already`, 'Leave out what stands after the two dashes, or the template.', EXIT.usage)
+  const twice = set.find(([key], i) => set.findIndex(([other]) => other === key) !== i)
+  if (twice) throw new CliError(`${twice[0]} is set twice`, 'Set each parameter once.', EXIT.usage)
+  const template = await (await context.client()).api.getTemplate({ params: { template: name } }), made = fillTemplate(template, Object.fromEntries(set))
+  if ('problem' in made) throw new CliError(`The template ${name}: ${made.problem}`, `lumaris template show ${name} shows its parameters; set one by --set NAME=VALUE.`, EXIT.usage)
+  return made.spec as JobSpecInput
+}
 
 async function readSpec(context: Context, file: string): Promise<Partial<JobSpecInput>> {
   let source: string

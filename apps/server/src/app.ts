@@ -26,6 +26,7 @@ import { nodeHandlers } from './http/nodes.ts'
 import { buildHttp } from './http/server.ts'
 import { scheduleHandlers } from './http/schedules.ts'
 import { standingHandlers } from './http/standing.ts'
+import { templateHandlers } from './http/templates.ts'
 import { createWeb } from './http/web.ts'
 import { createIdentity } from './identity/identity.ts'
 import type { Identity } from './identity/identity.ts'
@@ -135,7 +136,7 @@ function httpOf(app: App, webDir: string): FastifyInstance {
     return agent ? ({ kind: 'agent', ...agent } as const) : app.identity.authenticate(token)
   }
   return buildHttp({
-    handlers: { ...identityHandlers(app), ...browserSessionHandlers(app), ...jobHandlers(app), ...blobHandlers(app), ...nodeHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app), ...scheduleHandlers(app) },
+    handlers: { ...identityHandlers(app), ...browserSessionHandlers(app), ...jobHandlers(app), ...blobHandlers(app), ...nodeHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app), ...scheduleHandlers(app), ...templateHandlers(app) },
     authenticate, log: app.log, newRequestId: () => app.ids.make('req'), onDone: (route, status, ms) => app.metrics.request(route, status, ms), web: createWeb(webDir),
   })
 }
