@@ -9,10 +9,11 @@ import type { Context } from './context.ts'
 import { CliError, EXIT } from './failures.ts'
 import { findInputs } from './inputs.ts'
 import type { LocalFile } from './inputs.ts'
-import { asIs, collect, parseAmount, parseDeadline, parseCores, parseCount, parseDuration, parsePair, parseSize, parseWhere } from './parse.ts'
+import type { Parent } from './parse.ts'
+import { asIs, collect, parseAfter, parseAmount, parseDeadline, parseCores, parseCount, parseDuration, parsePair, parseSize, parseWhere } from './parse.ts'
 
 export type SpecOptions = {
-  spec?: string; template?: string; set?: (readonly [string, string])[]; name?: string; runtime?: string; image?: string; cpus?: number; memory?: number; disk?: number; gpus?: number; time?: number; queueTime?: number; expect?: number
+  spec?: string; template?: string; set?: (readonly [string, string])[]; after?: Parent[]; name?: string; runtime?: string; image?: string; cpus?: number; memory?: number; disk?: number; gpus?: number; time?: number; queueTime?: number; expect?: number
   file?: string[]; auto: boolean; out?: string[]; env?: (readonly [string, string])[]; each?: string[]; region?: string[]; residency?: string[]; where?: LabelTerm[]; gpuModel?: string[]; gpuMemory?: number; label?: (readonly [string, string])[]
   deadline?: (now: number) => number; interruptible?: bigint | true; displace?: bigint; spread?: string; trust?: string; level?: string; driver?: string[]; copies?: number; assurance?: string; retries?: number; priority?: number
 }
@@ -52,10 +53,14 @@ export function addSpecOptions(command: Command): Command {
     .addOption(new Option('--assurance <share>', 'at most this share of accepted results may be wrong; the market chooses how many nodes are asked').choices(Assurance.options).conflicts('copies'))
     .option('--retries <count>', 'tries after an end that is not the program’s fault (5)', parseCount)
     .option('--priority <1-10>', '1 is served first (5)', parseCount)
+    .option('--after <job>', 'only when that job has completed; JOB=PATTERN takes its files along, JOB=PATTERN:DIR below a directory (repeatable)', collect(parseAfter))
     .addOption(new Option('--template <name>', 'a job that was saved by lumaris template; options go over it').conflicts('spec').argParser(asIs))
     .option('--set <name=value>', 'a parameter of the template (repeatable)', collect(parsePair))
     .option('--spec <file>', 'a job as JSON, or - for standard input; options go over it')
 }
+
+/** What was said of one parent in several places, in one. */
+const afterOf = (parents: readonly Parent[]): JobSpecInput['after'] => [...Map.groupBy(parents, ({ job }) => job)].map(([job, all]) => { const inputs = all.flatMap(({ from, to }) => (from === undefined ? [] : [to === undefined ? { from } : { from, to }])); return inputs.length > 0 ? { job, inputs } : { job } })
 
 export type LocalSpec = { readonly spec: JobSpecInput; readonly files: readonly LocalFile[] }
 
@@ -69,6 +74,7 @@ export async function specOf(context: Context, words: readonly string[], options
     ...base, command, name: options.name ?? base.name, image: options.image ?? base.image, runtime: (options.runtime as Runtime | undefined) ?? base.runtime ?? ((options.image ?? base.image) === undefined ? undefined : 'container'), outputs: options.out ?? base.outputs, copies: options.copies ?? base.copies, assurance: (options.assurance as Assurance | undefined) ?? base.assurance,
     priority: options.priority ?? base.priority, expectedMs: options.expect ?? base.expectedMs, deadline: options.deadline?.(context.io.now()) ?? base.deadline,
     interruptible: options.interruptible === undefined ? base.interruptible : options.interruptible === true ? {} : { bidHour: options.interruptible.toString() }, displace: options.displace?.toString() ?? base.displace, env: options.env ? { ...base.env, ...Object.fromEntries(options.env) } : base.env,
+    after: options.after ? afterOf(options.after) : base.after,
     tasks: options.each?.map((argument) => ({ args: [argument] })) ?? base.tasks,
     resources: defined({ ...resources, cpuMillis: options.cpus ?? resources.cpuMillis, memoryBytes: options.memory ?? resources.memoryBytes, diskBytes: options.disk ?? resources.diskBytes, gpus: options.gpus ?? resources.gpus ?? (options.gpuModel || options.gpuMemory !== undefined ? 1 : undefined), gpuModels: options.gpuModel ?? resources.gpuModels, gpuMemoryBytes: options.gpuMemory ?? resources.gpuMemoryBytes }),
     limits: defined({ ...limits, runMs: options.time ?? limits.runMs, queueMs: options.queueTime ?? limits.queueMs, retries: options.retries ?? limits.retries }),
