@@ -108,25 +108,25 @@ export class Auditor {
     if (before.billed !== null && row.billed !== before.billed) fail('I6', `${row.id} is billed again`, [row.id])
   }
 
-  /** I29: a moment of a schedule makes one job or none, under one id, in the commit that says so; and what is held and spent stays below its budget. */
+  /** I30: a moment of a schedule makes one job or none, under one id, in the commit that says so; and what is held and spent stays below its budget. */
   #schedule(before: ScheduleRow | undefined, row: ScheduleRow): void {
     const { fail } = this.#bound, { db } = this.#world, [last] = row.firings
-    if (BigInt(row.committed) > BigInt(row.budget ?? '9'.repeat(30))) fail('I29', `${row.id} has ${row.committed} of its budget of ${row.budget} spent or held`)
+    if (BigInt(row.committed) > BigInt(row.budget ?? '9'.repeat(30))) fail('I30', `${row.id} has ${row.committed} of its budget of ${row.budget} spent or held`)
     const held = row.running.reduce((sum, id) => sum + BigInt(db.jobs.has(id) ? row.cap : 0), 0n)
-    if (held > BigInt(row.committed)) fail('I29', `${row.id} holds ${held} and says ${row.committed}`)
+    if (held > BigInt(row.committed)) fail('I30', `${row.id} holds ${held} and says ${row.committed}`)
     if (!last || (before?.firings[0]?.due ?? -1) >= last.due) return
-    if (row.nextAt !== null && row.nextAt <= last.due) fail('I29', `${row.id} fires ${last.due} again at ${row.nextAt}`)
-    if (last.job) { const moment = `${row.id} ${last.due}`; if (this.#moments.has(moment)) fail('I29', `${moment} fired twice`, [last.job]); this.#moments.add(moment) }
-    if (last.job && db.jobs.get(last.job)?.schedule !== row.id) fail('I29', `${row.id} says it made ${last.job}`, [last.job])
+    if (row.nextAt !== null && row.nextAt <= last.due) fail('I30', `${row.id} fires ${last.due} again at ${row.nextAt}`)
+    if (last.job) { const moment = `${row.id} ${last.due}`; if (this.#moments.has(moment)) fail('I30', `${moment} fired twice`, [last.job]); this.#moments.add(moment) }
+    if (last.job && db.jobs.get(last.job)?.schedule !== row.id) fail('I30', `${row.id} says it made ${last.job}`, [last.job])
     this.#world.saw(last.outcome === 'submitted' ? (last.at - last.due > 5_000 ? 'schedule fired late' : 'schedule fired') : last.outcome === 'skipped' ? 'schedule skipped' : 'schedule refused')
   }
   readonly #moments = new Set<string>()
 
-  /** I28: nothing of a job is offered before all that it comes after have completed. */
+  /** I29: nothing of a job is offered before all that it comes after have completed. */
   #parents(row: AttemptRow): void {
     const { db } = this.#world, job = db.jobs.get(row.job)
     for (const { job: parent } of job?.spec.after ?? []) {
-      if (db.jobs.get(parent)?.state !== 'completed') this.#bound.fail('I28', `${row.id} of ${row.job} is offered while its parent ${parent} is ${db.jobs.get(parent)?.state}`, [row.job, parent])
+      if (db.jobs.get(parent)?.state !== 'completed') this.#bound.fail('I29', `${row.id} of ${row.job} is offered while its parent ${parent} is ${db.jobs.get(parent)?.state}`, [row.job, parent])
       this.#world.saw('child ran after its parents')
     }
   }
