@@ -69,7 +69,7 @@ test('a step that had failed before the next was submitted: that one is left out
   expect(ran.stderr).toMatch(/^beside +completed/m)
   expect(ran.stderr).toMatch(/^failed 1 of 4 steps in/m)
   expect(ran.stderr).toContain('error: Step "bad" ended as failed (buyer exit, exit code 7)')
-  expect((await jobs('late')).map((job) => job.spec.name).toSorted()).toEqual(['late: bad', 'late: beside'])
+  expect((await jobs('late')).map((job) => String(job.spec.name)).toSorted()).toEqual(['late: bad', 'late: beside'])
 })
 test('the client stops before, between and after the submits: whoever goes on with the id ends with each step once', async () => {
   for (const [round, at] of ['first', 'fetch', 'left', 'right', 'join'].entries()) {
