@@ -74,6 +74,14 @@ export const parsePair = (text: string): readonly [string, string] => {
   return [text.slice(0, at), text.slice(at + 1)]
 }
 
+export type Parent = { readonly job: string; readonly from?: string; readonly to?: string }
+/** `JOB`, `JOB=*.csv`, `JOB=*.csv:data`: what a job comes after, and the files it takes over. */
+export function parseAfter(text: string): Parent {
+  const [, job, from, to] = /^(job_[0-9a-z]{26})(?:=([^:]+)(?::(.+))?)?$/.exec(text.trim()) ?? []
+  if (job === undefined) throw new InvalidArgumentError(`"${text}" is not a job to come after. Write it such as job_01jcd3k8w9e5r7t2y4u6p8a0sd, with =PATTERN or =PATTERN:DIR behind it.`)
+  return { job, ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) }
+}
+
 /** `zone=a,b`, `zone!=a`, `disk.gbps>=2`, `fast`, `!shared`. */
 export function parseWhere(text: string): LabelTerm {
   const [, not = '', label = '', op = '', rest = ''] = /^(!?)([a-z0-9][a-z0-9._/-]*)(?:(!=|>=|<=|=)(.*))?$/.exec(text.trim()) ?? []

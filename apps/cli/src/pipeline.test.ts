@@ -48,13 +48,28 @@ test('a diamond: the price before, a line for each step, what the last one left,
   expect(await jobs('diamond')).toHaveLength(4)
 })
 test('a step that fails: what comes after it does not run, what stands beside it does; exit code 9 and the step by name', async () => {
-  const { cli } = shell([{ name: 'bad', command: ['fake:exit', '7'] }, { name: 'after', needs: ['bad'], command: ['x'] }, { name: 'last', needs: ['after'], command: ['x'] }, { name: 'beside', command: ['fake:print', 'x'] }])
+  const { cli } = shell([{ name: 'bad', command: ['fake:sleep', '500', ';', 'fake:exit', '7'] }, { name: 'after', needs: ['bad'], command: ['x'] }, { name: 'last', needs: ['after'], command: ['x'] }, { name: 'beside', command: ['fake:print', 'x'] }])
   const ran = await cli(['pipeline', 'p.json'])
   expect(ran.code).toBe(9)
   expect(ran.stderr).toContain('error: Step "bad" ended as failed (buyer exit, exit code 7)')
   expect(ran.stderr).toMatch(/^after +failed \(parent failed\) +0\.00 credits/m)
   expect(ran.stderr).toMatch(/^beside +completed/m)
   expect(ran.stderr).toMatch(/^failed 1 of 4 steps in/m)
+})
+test('a step that had failed before the next was submitted: that one is left out and said, what stands beside it runs', async () => {
+  const file = { name: 'late', steps: [{ name: 'bad', command: ['fake:exit', '7'] }, { name: 'after', needs: ['bad'], command: ['x'] }, { name: 'last', needs: ['after'], command: ['x'] }, { name: 'beside', command: ['fake:print', 'x'] }] }
+  const id = newPipelineId(), cut = new AbortController(), client = createClient({ url: market.url, token: market.buyer })
+  await expect((await client.pipeline(file, { id, onPhase: (phase, step) => { if (phase === 'submitting' && step === 'after') cut.abort() } })).submit({ signal: cut.signal })).rejects.toThrow()
+  await market.ended((await jobs('late'))[0]?.id as never)
+  const { cli } = shell(file.steps, { name: 'late' })
+  const ran = await cli(['pipeline', 'p.json', '--resume', id])
+  expect(ran.code).toBe(9)
+  expect(ran.stderr).toMatch(/^after +not run \(parent failed\)$/m)
+  expect(ran.stderr).toMatch(/^last +not run \(parent failed\)$/m)
+  expect(ran.stderr).toMatch(/^beside +completed/m)
+  expect(ran.stderr).toMatch(/^failed 1 of 4 steps in/m)
+  expect(ran.stderr).toContain('error: Step "bad" ended as failed (buyer exit, exit code 7)')
+  expect((await jobs('late')).map((job) => String(job.spec.name)).toSorted()).toEqual(['late: bad', 'late: beside'])
 })
 test('the client stops before, between and after the submits: whoever goes on with the id ends with each step once', async () => {
   for (const [round, at] of ['first', 'fetch', 'left', 'right', 'join'].entries()) {
@@ -79,6 +94,16 @@ test('Ctrl-C leaves it running and says how to go on; a file that has changed is
   expect((await cli(['pipeline', 'p.json', '--resume', idIn(ran.stderr)])).code).toBe(0)
   writeFileSync(join(cwd, 'p.json'), JSON.stringify({ steps: [{ name: 'slow', command: ['fake:sleep', '401'] }] }))
   expect(await cli(['pipeline', 'p.json', '--resume', idIn(ran.stderr)])).toMatchObject({ code: 2, stderr: expect.stringContaining('Step "slow" was submitted otherwise') })
+})
+test('a single job after others, by --after: their files in their places; job shows what it waits for', async () => {
+  const { cli } = shell([])
+  const parent = (await cli(['submit', '--id-only', '--', 'fake:write', 'a.txt', 'A', ';', 'fake:write', 'b.txt', 'B', ';', 'fake:sleep', '300'])).stdout.trim()
+  const child = (await cli(['submit', '--id-only', '--after', `${parent}=a.txt`, '--after', `${parent}=*.txt:in`, '--', 'fake:cat', 'a.txt', 'in/a.txt', 'in/b.txt'])).stdout.trim()
+  expect((await cli(['job', child])).stdout).toContain(`waits for\t${parent}`)
+  expect(await market.ended(child as never)).toMatchObject({ state: 'completed' })
+  expect((await cli(['logs', child])).stdout).toBe('AAB')
+  expect(await cli(['run', '--after', 'job_1', '--', 'x'])).toMatchObject({ code: 2, stderr: expect.stringContaining('"job_1" is not a job to come after') })
+  expect(await cli(['run', '--after', `job_${'0'.repeat(26)}`, '--', 'fake:print', 'x'])).toMatchObject({ code: 1, stderr: expect.stringContaining('does not exist, or is not yours') })
 })
 test('detached, and as JSON', async () => {
   const { cli } = shell([{ name: 'a', command: ['fake:print', 'x'] }, { name: 'b', needs: ['a'], command: ['fake:print', 'y'] }])

@@ -3,16 +3,17 @@ import { readFileSync } from 'node:fs'
 import { text as readAll } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import { Option } from 'commander'
-import { Assurance, DriverId, GANG_MAX, JobSpec, LEVELS, Runtime } from '@lumaris/protocol'
+import { Assurance, DriverId, GANG_MAX, JobSpec, LEVELS, Runtime, fillTemplate } from '@lumaris/protocol'
 import type { JobSpecInput, LabelTerm } from '@lumaris/protocol'
 import type { Context } from './context.ts'
 import { CliError, EXIT } from './failures.ts'
 import { findInputs } from './inputs.ts'
 import type { LocalFile } from './inputs.ts'
-import { asIs, collect, parseAmount, parseDeadline, parseCores, parseCount, parseDuration, parsePair, parseSize, parseWhere } from './parse.ts'
+import type { Parent } from './parse.ts'
+import { asIs, collect, parseAfter, parseAmount, parseDeadline, parseCores, parseCount, parseDuration, parsePair, parseSize, parseWhere } from './parse.ts'
 
 export type SpecOptions = {
-  spec?: string; name?: string; runtime?: string; image?: string; cpus?: number; memory?: number; disk?: number; gpus?: number; time?: number; queueTime?: number; expect?: number
+  spec?: string; template?: string; set?: (readonly [string, string])[]; after?: Parent[]; name?: string; runtime?: string; image?: string; cpus?: number; memory?: number; disk?: number; gpus?: number; time?: number; queueTime?: number; expect?: number
   file?: string[]; auto: boolean; out?: string[]; env?: (readonly [string, string])[]; each?: string[]; region?: string[]; residency?: string[]; where?: LabelTerm[]; gpuModel?: string[]; gpuMemory?: number; label?: (readonly [string, string])[]
   deadline?: (now: number) => number; checkpoint?: string[]; checkpointEvery?: number; interruptible?: bigint | true; displace?: bigint; spread?: string; trust?: string; level?: string; encryptedScratch?: true; driver?: string[]; copies?: number; assurance?: string; retries?: number; priority?: number; gang?: number
 }
@@ -56,13 +57,20 @@ export function addSpecOptions(command: Command): Command {
     .addOption(new Option('--assurance <share>', 'at most this share of accepted results may be wrong; the market chooses how many nodes are asked').choices(Assurance.options).conflicts('copies'))
     .option('--retries <count>', 'tries after an end that is not the program’s fault (5)', parseCount)
     .option('--priority <1-10>', '1 is served first (5)', parseCount)
+    .option('--after <job>', 'only when that job has completed; JOB=PATTERN takes its files along, JOB=PATTERN:DIR below a directory (repeatable)', collect(parseAfter))
+    .addOption(new Option('--template <name>', 'a job that was saved by lumaris template; options go over it').conflicts('spec').argParser(asIs))
+    .option('--set <name=value>', 'a parameter of the template (repeatable)', collect(parsePair))
     .option('--spec <file>', 'a job as JSON, or - for standard input; options go over it')
 }
+
+/** What was said of one parent in several places, in one. */
+const afterOf = (parents: readonly Parent[]): JobSpecInput['after'] => [...Map.groupBy(parents, ({ job }) => job)].map(([job, all]) => { const inputs = all.flatMap(({ from, to }) => (from === undefined ? [] : [to === undefined ? { from } : { from, to }])); return inputs.length > 0 ? { job, inputs } : { job } })
 
 export type LocalSpec = { readonly spec: JobSpecInput; readonly files: readonly LocalFile[] }
 
 export async function specOf(context: Context, words: readonly string[], options: SpecOptions): Promise<LocalSpec> {
-  const base = options.spec === undefined ? {} : await readSpec(context, options.spec)
+  const base = options.template !== undefined ? await fromTemplate(context, words, options.template, options.set ?? []) : options.spec === undefined ? {} : await readSpec(context, options.spec)
+  if (options.set && options.template === undefined) throw new CliError('--set is for --template', 'Name the template whose parameter it is.', EXIT.usage)
   const command = words.length > 0 ? [...words] : base.command
   if (options.gang !== undefined && (options.gang < 2 || options.gang > GANG_MAX)) throw new CliError(`A gang of ${options.gang} cannot be`, `A gang has 2 to ${GANG_MAX} ranks.`, EXIT.usage)
   if (options.gang !== undefined && options.each && options.each.length !== options.gang) throw new CliError(`--each names ${options.each.length} tasks, and the gang has ${options.gang} ranks`, 'Name one for each rank, or leave out --each.', EXIT.usage)
@@ -73,6 +81,7 @@ export async function specOf(context: Context, words: readonly string[], options
     priority: options.priority ?? base.priority, expectedMs: options.expect ?? base.expectedMs, deadline: options.deadline?.(context.io.now()) ?? base.deadline,
     checkpoint: options.checkpoint ? defined({ paths: options.checkpoint, everyMs: options.checkpointEvery }) : base.checkpoint,
     interruptible: options.interruptible === undefined ? base.interruptible : options.interruptible === true ? {} : { bidHour: options.interruptible.toString() }, displace: options.displace?.toString() ?? base.displace, env: options.env ? { ...base.env, ...Object.fromEntries(options.env) } : base.env,
+    after: options.after ? afterOf(options.after) : base.after,
     tasks: options.each?.map((argument) => ({ args: [argument] })) ?? (options.gang === undefined ? base.tasks : Array.from({ length: options.gang }, (_, rank) => base.tasks?.[rank] ?? {})), gang: options.gang === undefined ? base.gang : (true as const),
     resources: defined({ ...resources, cpuMillis: options.cpus ?? resources.cpuMillis, memoryBytes: options.memory ?? resources.memoryBytes, diskBytes: options.disk ?? resources.diskBytes, gpus: options.gpus ?? resources.gpus ?? (options.gpuModel || options.gpuMemory !== undefined ? 1 : undefined), gpuModels: options.gpuModel ?? resources.gpuModels, gpuMemoryBytes: options.gpuMemory ?? resources.gpuMemoryBytes }),
     limits: defined({ ...limits, runMs: options.time ?? limits.runMs, queueMs: options.queueTime ?? limits.queueMs, retries: options.retries ?? limits.retries }),
@@ -88,12 +97,22 @@ export async function specOf(context: Context, words: readonly string[], options
     const [issue] = parsed.error.issues
     throw new CliError(`The job is not a valid one: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`, 'See lumaris run --help for what may be asked for.', EXIT.usage)
   }
-  return { spec, files: findInputs(options.file ?? [], [...command, ...(options.each ?? [])], { cwd: context.io.cwd, auto: options.auto }) }
+  // A template brought its files when it was saved; a value that happens to be the name of a file here is only a text.
+  return { spec, files: findInputs(options.file ?? [], [...command, ...(options.each ?? [])], { cwd: context.io.cwd, auto: options.auto && options.template === undefined }) }
 }
 
 /** The spec with its files, which are on the server now. */
 export const withInputs = (spec: JobSpecInput, inputs: NonNullable<JobSpecInput['inputs']>): JobSpecInput =>
   ({ ...spec, inputs: [...(spec.inputs ?? []).filter((old) => !inputs.some((one) => one.path === old.path)), ...inputs] })
+
+async function fromTemplate(context: Context, words: readonly string[], name: string, set: readonly (readonly [string, string])[]): Promise<JobSpecInput> {
+  if (words.length > 0) throw new CliError(`The template ${name} has a program already`, 'Leave out what stands after the two dashes, or the template.', EXIT.usage)
+  const twice = set.find(([key], i) => set.findIndex(([other]) => other === key) !== i)
+  if (twice) throw new CliError(`${twice[0]} is set twice`, 'Set each parameter once.', EXIT.usage)
+  const template = await (await context.client()).api.getTemplate({ params: { template: name } }), made = fillTemplate(template, Object.fromEntries(set))
+  if ('problem' in made) throw new CliError(`The template ${name}: ${made.problem}`, `lumaris template show ${name} shows its parameters; set one by --set NAME=VALUE.`, EXIT.usage)
+  return made.spec as JobSpecInput
+}
 
 async function readSpec(context: Context, file: string): Promise<Partial<JobSpecInput>> {
   let source: string

@@ -32,6 +32,7 @@ import type { Rates } from './http/rate-limits.ts'
 import { buildHttp } from './http/server.ts'
 import { scheduleHandlers } from './http/schedules.ts'
 import { standingHandlers } from './http/standing.ts'
+import { templateHandlers } from './http/templates.ts'
 import { createWeb } from './http/web.ts'
 import { webhookHandlers } from './http/webhooks.ts'
 import { createIdentity } from './identity/identity.ts'
@@ -62,6 +63,8 @@ export type ServerConfig = {
   /** How long earnings wait before they can be paid out. */
   readonly disputeMs?: number | undefined
   readonly blobBytesMax?: number | undefined
+  /** Of tests about what only time brings. */
+  readonly now?: (() => number) | undefined
   /** The built screens; without them the server says so on `/`. */
   readonly webDir?: string | undefined
   /** How often one caller may ask, where it differs from `RATES`; false: nobody is counted. */
@@ -97,7 +100,7 @@ export type RunningServer = { readonly url: string; readonly app: App; stop(): P
 
 export async function startServer(config: ServerConfig): Promise<RunningServer> {
   const { log } = config
-  const now = () => Date.now()
+  const now = config.now ?? (() => Date.now())
   const settings: MarketSettings = { ...DEFAULT_SETTINGS, ...config.settings }
   const db = await openDatabase({ dataDir: config.dataDir, databaseUrl: config.databaseUrl, nowMs: now() })
   const closing: (() => Promise<unknown> | void)[] = [() => db.close()]
@@ -180,7 +183,7 @@ function httpOf(app: App, config: ServerConfig): Promise<FastifyInstance> {
     return agent ? ({ kind: 'agent', ...agent } as const) : app.identity.authenticate(token)
   }
   return buildHttp({
-    handlers: { ...identityHandlers(app), ...browserSessionHandlers(app), ...jobHandlers(app), ...blobHandlers(app), ...nodeHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app), ...scheduleHandlers(app), ...payoutHandlers(app), ...operatorHandlers(app), ...webhookHandlers(app) },
+    handlers: { ...identityHandlers(app), ...browserSessionHandlers(app), ...jobHandlers(app), ...blobHandlers(app), ...nodeHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app), ...scheduleHandlers(app), ...payoutHandlers(app), ...operatorHandlers(app), ...webhookHandlers(app), ...templateHandlers(app) },
     authenticate, log: app.log, newRequestId: () => app.ids.make('req'), onDone: (route, status, ms) => app.metrics.request(route, status, ms), web: createWeb(config.webDir ?? WEB_DIR),
     rates: config.rates === false ? null : { ...RATES, ...config.rates }, trustProxy: config.trustProxy,
   })

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { AttemptId, Instant, JobId, NodeId, QuoteId, Sha256, SlotId, TaskId, UserId } from './ids.ts'
+import { AttemptId, Instant, JobId, NodeId, QuoteId, ScheduleId, Sha256, SlotId, TaskId, UserId } from './ids.ts'
 import { Amount, Money } from './money.ts'
 import { Cause } from './causes.ts'
 import { DriverId, JobSpec, Level, RelativePath } from './job-spec.ts'
@@ -86,6 +86,8 @@ export const Job = z.object({
   waitsFor: z.array(JobId).optional(),
   /** Held back by its buyer: nothing more of it starts. */
   paused: z.boolean().optional(),
+  /** The schedule that made it. */
+  schedule: ScheduleId.optional(),
   /** Of the cause: which parent, which file. */
   detail: z.string().optional(),
   /** Steps of the fallback ladder that have been taken. */

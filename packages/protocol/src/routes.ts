@@ -11,6 +11,7 @@ import { Incident, OpenIncident, ResolveIncident, UpdateIncident } from './incid
 import { Quote } from './quote.ts'
 import { Receipt } from './receipt.ts'
 import { CreateSchedule, Schedule } from './schedule.ts'
+import { PutTemplate, Template, TemplateName } from './template.ts'
 import { CreateStanding, Standing } from './standing.ts'
 import { BrowserTokens, ConfirmSecondFactor, CreateKey, DecideDevice, DeviceLogin, DeviceToken, Key, Login, LookAtDevice, NewKey, NewSecondFactor, ProveBoth, RecoveryCodes, Refresh, Register, SecondFactor, Session, StartDeviceLogin, StartSecondFactor, Tokens, User, WaitingDevice } from './identity.ts'
 import { CreateWebhook, Delivery, NewWebhook, Webhook } from './webhook.ts'
@@ -25,7 +26,7 @@ import type { RefusalCode } from './refusals.ts'
 export type Who = 'anyone' | 'user' | 'buyer' | 'seller' | 'admin' | 'agent' | 'user-or-agent'
 export type Route = {
   id: string; method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD'; path: string; summary: string
-  who: Who; scope?: Scope; owner?: 'job' | 'node' | 'attempt' | 'quote' | 'key' | 'standing' | 'schedule' | 'session' | 'webhook'
+  who: Who; scope?: Scope; owner?: 'job' | 'node' | 'attempt' | 'quote' | 'key' | 'standing' | 'schedule' | 'session' | 'webhook' | 'template'
   params?: z.ZodObject; query?: z.ZodObject; body?: z.ZodType; reply?: z.ZodType; status?: number
   /** `bytes` and `events` replies are streamed; `raw` bodies are streamed in. */
   sends?: 'json' | 'bytes' | 'events' | 'text'; takes?: 'json' | 'raw'
@@ -40,6 +41,7 @@ const list = <Item extends z.ZodType>(item: Item) => z.object({ data: z.array(it
 const jobParams = z.object({ job: JobId })
 const nodeParams = z.object({ node: NodeId })
 const scheduleParams = z.object({ schedule: ScheduleId })
+const templateParams = z.object({ template: TemplateName })
 const attemptParams = z.object({ attempt: AttemptId })
 const userParams = z.object({ user: UserId })
 const incidentParams = z.object({ incident: IncidentId })
@@ -126,6 +128,10 @@ export const routes = {
   pauseSchedule: route({ id: 'pauseSchedule', method: 'POST', path: '/v1/schedules/:schedule/pause', summary: 'No more firings until it is resumed', who: 'buyer', scope: 'jobs:write', owner: 'schedule', params: scheduleParams, reply: Schedule, refuses: ['not_found'] }),
   resumeSchedule: route({ id: 'resumeSchedule', method: 'POST', path: '/v1/schedules/:schedule/resume', summary: 'Fire again, from the next moment on', who: 'buyer', scope: 'jobs:write', owner: 'schedule', params: scheduleParams, reply: Schedule, refuses: ['not_found'] }),
   removeSchedule: route({ id: 'removeSchedule', method: 'DELETE', path: '/v1/schedules/:schedule', summary: 'End a schedule; jobs that it made go on', who: 'buyer', scope: 'jobs:write', owner: 'schedule', params: scheduleParams, status: 204, refuses: ['not_found'] }),
+  putTemplate: route({ id: 'putTemplate', method: 'PUT', path: '/v1/templates/:template', summary: 'Keep a job with parameters under a name', who: 'buyer', scope: 'jobs:write', params: templateParams, body: PutTemplate, reply: Template, refuses: ['impossible_request', 'blob_missing', 'queue_full'] }),
+  listTemplates: route({ id: 'listTemplates', method: 'GET', path: '/v1/templates', summary: 'My templates, by name', who: 'buyer', scope: 'jobs:read', query: Page, reply: list(Template), refuses: [] }),
+  getTemplate: route({ id: 'getTemplate', method: 'GET', path: '/v1/templates/:template', summary: 'A template', who: 'buyer', scope: 'jobs:read', owner: 'template', params: templateParams, reply: Template, refuses: ['not_found'] }),
+  removeTemplate: route({ id: 'removeTemplate', method: 'DELETE', path: '/v1/templates/:template', summary: 'Forget a template', who: 'buyer', scope: 'jobs:write', owner: 'template', params: templateParams, status: 204, refuses: ['not_found'] }),
   // bytes
   statBlob: route({ id: 'statBlob', method: 'HEAD', path: '/v1/blobs/:sha256', summary: 'Is it there, and how much of an upload has arrived (Upload-Offset)', who: 'user-or-agent', params: blobParams, refuses: ['blob_not_found'] }),
   putBlob: route({ id: 'putBlob', method: 'PUT', path: '/v1/blobs/:sha256', summary: 'Upload a blob, or go on with an upload from Upload-Offset; Upload-Length is its whole size', who: 'user-or-agent', scope: 'jobs:write', params: blobParams, takes: 'raw', status: 201, refuses: ['blob_hash_mismatch', 'blob_offset_mismatch', 'blob_size_mismatch', 'blob_too_large', 'storage_full'] }),

@@ -1,6 +1,6 @@
 // The client: a method for every route of the protocol (`api`), and over them the few things people do.
 import { EXTRA_COPIES_MAX, parseCredits, routes } from '@lumaris/protocol'
-import type { Attempt, BodyInput, Entry, Job, JobEvent, JobSpecInput, JobState, MapPlan, Node, Params, Query, Reply, Results, Route, RouteName, Routes, Standing, Task, Wallet } from '@lumaris/protocol'
+import type { Attempt, BodyInput, Entry, Job, JobEvent, JobSpecInput, JobState, MapPlan, Node, Params, Query, Reply, Results, Route, RouteName, Routes, Schedule, Standing, Task, Template, Wallet } from '@lumaris/protocol'
 import { download, readBlob, upload } from './blobs.ts'
 import type { DownloadTarget, TransferOptions, Uploaded, UploadSource } from './blobs.ts'
 import { LumarisError, isLumarisError, unreachable } from './errors.ts'
@@ -209,6 +209,8 @@ export function createClient(options: TransportOptions) {
       for await (const message of readEvents(transport, { path: routes.standingEvents.path.replace(':standing', standing), signal: more.signal })) return checked(routes.standingEvents.reply, JSON.parse(message.data))
       return api.getStanding({ params: { standing } }, more)
     },
+    schedules: (more?: CallOptions): AsyncGenerator<Schedule, void, undefined> => pages((cursor) => api.listSchedules({ query: { limit: 200, cursor } }, more)),
+    templates: (more?: CallOptions): AsyncGenerator<Template, void, undefined> => pages((cursor) => api.listTemplates({ query: { limit: 200, cursor } }, more)),
     marketTable: (more?: CallOptions) => api.marketTable({}, more),
 
     /** Uploads what the server lacks of it; an upload that was cut off goes on from there. */

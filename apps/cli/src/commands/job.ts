@@ -33,7 +33,7 @@ async function job(context: Context, id: string): Promise<void> {
 }
 
 export const jobFacts = (one: Job): readonly (readonly [string, string | number | null | undefined])[] => [
-  ['job', one.id], ['name', one.spec.name], ['state', one.paused && one.endedAt === undefined ? `${one.state}, paused` : one.state], ['why', one.cause && CAUSES[one.cause].says], ['exit code', one.exitCode],
+  ['job', one.id], ['name', one.spec.name], ['state', one.paused && one.endedAt === undefined ? `${one.state}, paused` : one.state], ['why', one.cause && CAUSES[one.cause].says], ['detail', one.detail], ['waits for', one.waitsFor?.join(', ')], ['made by', one.schedule], ['exit code', one.exitCode],
   ['command', one.spec.command.join(' ')], ['tasks', one.tasks.total > 1 ? `${one.tasks.done} of ${one.tasks.total} done, ${one.tasks.running} running, ${one.tasks.failed} failed` : undefined],
   ['wrong results, at most', one.spec.assurance && `${one.spec.assurance} of those accepted`],
   ['cost', creditsOf(one.cost)], ['of it, for places taken', one.displaced === undefined ? undefined : creditsOf(one.displaced)], ['cap', creditsOf(one.cap)], ['came back', one.endedAt === undefined ? undefined : creditsOf(one.refunded)],

@@ -68,7 +68,7 @@ export function define(command: Command, withContext: WithContext): void {
 async function map(context: Context, words: string[], options: MapCommandOptions): Promise<void> {
   const client = await context.client(), progress = context.progress()
   if (options.resume !== undefined) return finishMap(context, client, await client.openMap(options.resume), options, progress)
-  if (options.each || options.out || options.spec !== undefined) throw new CliError('--each, --out and --spec are for lumaris run', 'See lumaris map --help: --item, --result, and the options of a job.', EXIT.usage)
+  if (options.each || options.out || options.spec !== undefined || options.template !== undefined) throw new CliError('--each, --out, --spec and --template are for lumaris run', 'See lumaris map --help: --item, --result, and the options of a job.', EXIT.usage)
   const input = mapInputOf(options, context.io.cwd), merge = mergeOf(options)
   mustBeFree(context, merge, options)
   const { spec: local, files } = await specOf(context, words, options)

@@ -78,6 +78,11 @@ async function follow(context: Context, run: PipelineRun, file: string, progress
     leaving.abort(new CliError('Left running', `Go on with it: lumaris pipeline ${file} --resume ${run.id}; or end a step, and all that come after it: lumaris cancel JOB`, EXIT.interrupted))
   })
   const states = new Map<string, string>(run.steps.map((step) => [step.name, step.needs.length > 0 ? 'waiting' : 'queued'])), widest = Math.max(...run.steps.map((step) => step.name.length))
+  for (const name of run.dropped) {
+    states.set(name, 'not run')
+    if (json) await context.write(`${JSON.stringify({ type: 'step', step: name, state: 'not_run', cause: 'parent_failed' })}\n`)
+    else progress.note(`${name.padEnd(widest)}  not run (parent failed)`)
+  }
   let cost = 0n
   const tell = (): void => {
     const count = (state: string): string[] => [...states].flatMap(([name, now]) => (now === state ? [name] : []))
@@ -124,8 +129,8 @@ async function save(context: Context, client: Client, run: PipelineRun, jobs: re
 async function finish(context: Context, run: PipelineRun, jobs: readonly Job[]): Promise<void> {
   const cost = jobs.reduce((sum, job) => sum + BigInt(job.cost), 0n), bad = jobs.filter((job) => job.state !== 'completed')
   const began = Math.min(...jobs.map((job) => job.createdAt)), ended = Math.max(...jobs.map((job) => job.endedAt ?? 0))
-  if (context.flags.json || context.flags.jsonLines) await context.write(`${JSON.stringify({ type: 'end', pipeline: run.id, state: bad.length === 0 ? 'completed' : 'failed', cost: cost.toString(), steps: jobs.map((job, i) => ({ step: run.steps[i]?.name, job: job.id, state: job.state, ...(job.cause ? { cause: job.cause } : {}), cost: job.cost })) })}\n`)
-  else if (!context.flags.quiet) context.note(`${bad.length === 0 ? context.errorColours.green('completed') : context.errorColours.red('failed')} ${jobs.length - bad.length} of ${jobs.length} steps in ${durationText(ended - began)}; cost ${creditsOf(cost)} of at most ${amountOf(run.cap)}`)
+  if (context.flags.json || context.flags.jsonLines) await context.write(`${JSON.stringify({ type: 'end', pipeline: run.id, state: bad.length === 0 ? 'completed' : 'failed', cost: cost.toString(), steps: run.steps.map((step) => { const job = jobs.find((one) => one.id === step.job); return job ? { step: step.name, job: job.id, state: job.state, ...(job.cause ? { cause: job.cause } : {}), cost: job.cost } : { step: step.name, state: 'not_run' } }) })}\n`)
+  else if (!context.flags.quiet) context.note(`${bad.length === 0 ? context.errorColours.green('completed') : context.errorColours.red('failed')} ${jobs.length - bad.length} of ${run.steps.length} steps in ${durationText(ended - began)}; cost ${creditsOf(cost)} of at most ${amountOf(run.cap)}`)
   if (bad.length === 0) return
   // What failed by itself, not what only came after it.
   const first = bad.find((job) => job.cause !== 'parent_failed') ?? (bad[0] as Job), name = nameOf(run.steps, first)

@@ -1,6 +1,6 @@
 import { INPUTS_MAX, canonical, isRefusal, refuse } from '@lumaris/protocol'
 import type { Attempt, Explanation, Job, JobId, Receipt, Refusal, SealedTick } from '@lumaris/protocol'
-import { filesFrom, isTerminal, termsOf } from '@lumaris/domain'
+import { filesFrom, isTerminal, newSearch, termsOf } from '@lumaris/domain'
 import type { AttemptRow, EndedParent, JobRow, Submitted } from '@lumaris/domain'
 import { merklePath } from '@lumaris/protocol'
 import type { App } from '../app.ts'
@@ -42,8 +42,8 @@ export async function missingBlobs(app: App, spec: JobRow['spec']): Promise<Refu
 
 /** The caller's parents that have ended, with their results where the job takes files of them; and no for files that are gone. */
 async function endedParents(app: App, buyer: JobRow['buyer'], spec: JobRow['spec']): Promise<EndedParent[] | Refusal> {
-  const ended: EndedParent[] = []
-  let tasks = 0
+  const ended: EndedParent[] = [], search = newSearch()
+  let tasks = 0, looked = 0
   for (const after of spec.after ?? []) {
     const row = await readJob(app.db, after.job)
     if (!row || row.buyer !== buyer || !isTerminal(row.state)) continue
@@ -51,8 +51,9 @@ async function endedParents(app: App, buyer: JobRow['buyer'], spec: JobRow['spec
     if (after.inputs) tasks += row.tasksTotal
     const results = after.inputs && row.state === 'completed' && tasks <= INPUTS_MAX ? await readResults(app.db, row.id) : []
     const parent: EndedParent = { job: row.id, buyer: row.buyer, state: row.state, tasks: row.tasksTotal, files: results.flatMap(({ task, attempt }) => attempt.files.map((file) => ({ ...file, task }))) }
-    const taken = filesFrom(after, parent)
-    if (typeof taken !== 'string') for (const { path, blob, size } of taken) {
+    const taken = filesFrom(after, parent, search)
+    // More than a task may have is refused by the domain, whether or not they are there.
+    if (typeof taken !== 'string' && (looked += taken.length) <= INPUTS_MAX) for (const { path, blob, size } of taken) {
       const stored = await app.blobs.stat(blob)
       if (!stored || stored.size !== size) return refuse('parent_files', { job: row.id, reason: `the result ${path} is not stored any more` })
     }

@@ -14,7 +14,7 @@ export const JOB: Readonly<Record<JobState, Look>> = {
   expired: look('Expired', 'orange', '⌛', 'No node was found in the time it was willing to wait. Nothing is billed.'),
 }
 export const TASK: Readonly<Record<TaskState, Look>> = {
-  waiting: look('Waiting', 'gray', '◷', 'It waits for other jobs to complete. Nothing is billed.'), queued: look('Queued', 'gray', '◷', 'It waits for a node. Nothing is billed.'), running: look('Running', 'blue', '▶', 'It runs; its time is billed.'),
+  waiting: look('After others', 'gray', '◷', 'It waits for other jobs to complete. Nothing is billed.'), queued: look('Waiting', 'gray', '◷', 'It waits for a node. Nothing is billed.'), running: look('Running', 'blue', '▶', 'It runs; its time is billed.'),
   done: look('Done', 'green', '✓', 'It ended well.'), failed: look('Failed', 'red', '✗', 'It ended badly for good.'), cancelled: look('Cancelled', 'orange', '⊘', 'It was cancelled.'),
 }
 export const ATTEMPT: Readonly<Record<AttemptState, Look>> = {

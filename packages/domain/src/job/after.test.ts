@@ -180,3 +180,21 @@ test('a chain of thousands ends in one turn, without a stack of calls', () => {
   expect(world.row(last)).toMatchObject({ state: 'failed', cause: 'parent_failed' })
   expect(world.spent() - credits(100)).toBe(-credits(100_100))
 }, 60_000)
+// Without the bound this one alone would take minutes.
+test('a search that would hold the writer up is refused: many stars over many long paths, and very many files; plain names are found among thousands', () => {
+  const world = setup()
+  const files = Array.from({ length: 5_000 }, (_one, i) => file(`${'a'.repeat(200)}${i}`))
+  const parent = world.made(), stars = [{ from: '*a'.repeat(250) }]
+  world.done(parent, files)
+  expect(world.submit(after({ job: parent, inputs: stars }))).toMatchObject({ refusal: 'parent_files', detail: { reason: expect.stringContaining('takes too long') } })
+  expect(world.submit(after({ job: parent, inputs: [{ from: `${'a'.repeat(200)}4999` }] }))).toMatchObject({ replayed: false })
+  const most = world.made()
+  world.done(most, Array.from({ length: 20_001 }, (_one, i) => file(`f${i}`)))
+  expect(world.submit(after({ job: most, inputs: [{ from: 'f1' }] }))).toMatchObject({ refusal: 'parent_files', detail: { reason: expect.stringContaining('merge them first') } })
+})
+test('only so many may wait for files of one job; for its end alone any number may', () => {
+  const world = setup(), parent = world.made()
+  for (let i = 0; i < 50; i++) world.made(after({ job: parent, inputs: [{ from: 'x' }] }), { cap: 1000n })
+  expect(world.submit(after({ job: parent, inputs: [{ from: 'x' }] }))).toMatchObject({ refusal: 'queue_full' })
+  expect(world.submit(after({ job: parent }))).toMatchObject({ replayed: false })
+})

@@ -8,17 +8,20 @@ import { stopAll } from './finish.ts'
 import { scheduleJobEnded } from '../schedule/schedule.ts'
 import { moveTask } from './move.ts'
 import { clashOf, endedParent, filesFrom } from './parent-files.ts'
+import type { EndedParent } from './parent-files.ts'
 
 export function followUp(turn: Turn): void {
   for (const parent of turn.closed) {
-    scheduleJobEnded(turn, liveJob(turn, parent).row)
-    for (const child of turn.state.children.get(parent) ?? []) parentEnded(turn, child, parent) // the list grows, and the set shrinks, while they are read
+    const live = liveJob(turn, parent), children = turn.state.children.get(parent)
+    scheduleJobEnded(turn, live.row)
+    const ended = children && endedParent(turn.state, live)
+    for (const child of children ?? []) parentEnded(turn, child, parent, ended) // the list grows, and the set shrinks, while they are read
   }
   turn.closed.length = 0
 }
 
-function parentEnded(turn: Turn, id: JobId, parent: JobId): void {
-  const { row } = liveJob(turn, id), ended = endedParent(turn.state, liveJob(turn, parent)), after = row.spec.after?.find((one) => one.job === parent)
+function parentEnded(turn: Turn, id: JobId, parent: JobId, ended: EndedParent | null | undefined): void {
+  const { row } = liveJob(turn, id), after = row.spec.after?.find((one) => one.job === parent)
   invariant(row.parents && ended && after, `${id} does not come after ${parent}`)
   if (row.cancelling) return
   if (ended.state !== 'completed') return giveUp(turn, id, 'parent_failed', `${parent} ended as ${ended.state}`)

@@ -2,11 +2,17 @@
 // parent leaves memory and its results never change.
 import { INPUTS_MAX, RelativePath, inputBytes, matches } from '@lumaris/protocol'
 import type { AfterJob, InputFile, JobId, JobSpec, JobState, ResultFile, UserId } from '@lumaris/protocol'
-import type { JobRow } from '../rows.ts'
 import type { LiveJob, MarketState } from '../state.ts'
 
 /** A job that has ended: its results, by task. What has ended does not change, so whoever submits may have read it from the tables. */
 export type EndedParent = { readonly job: JobId; readonly buyer: UserId; readonly state: JobState; readonly tasks: number; readonly files: readonly (ResultFile & { readonly task: number })[] }
+
+/** What is spent on one search for files: letters of paths, times the places that the stars of a pattern keep open. It happens inside of the writer's turn; this much takes some tens of milliseconds. */
+const SEARCH_MAX = 1_000_000
+export type Search = { left: number }
+export const newSearch = (): Search => ({ left: SEARCH_MAX })
+/** Result files of one parent: over it nobody looks for some of them in here. */
+const RESULTS_MAX = 20_000
 
 /** From memory; null when only its row is there (it was asked for again after it had left). */
 export function endedParent(state: MarketState, { row, tasks }: LiveJob): EndedParent | null {
@@ -16,15 +22,20 @@ export function endedParent(state: MarketState, { row, tasks }: LiveJob): EndedP
 }
 
 /** Its files as the child gets them, or why that cannot be. */
-export function filesFrom(after: AfterJob, parent: EndedParent): InputFile[] | string {
+export function filesFrom(after: AfterJob, parent: EndedParent, search: Search = newSearch()): InputFile[] | string {
   if (!after.inputs) return []
+  if (parent.files.length > RESULTS_MAX) return `${parent.job} left ${parent.files.length} files, more than the ${RESULTS_MAX} that are searched: merge them first`
   const uses = new Map<string, number>()
   for (const { path } of parent.files) uses.set(path, (uses.get(path) ?? 0) + 1)
   const found: InputFile[] = []
   for (const { from, to } of after.inputs) {
-    const before = found.length
+    const before = found.length, stars = from.split('*').length - 1
     for (const { task, path, blob, size } of parent.files) {
-      if (!matches(from, path)) continue
+      // A plain name is compared, and costs nothing worth counting.
+      if (stars === 0) { if (from !== path) continue } else {
+        if ((search.left -= path.length * (2 * stars + 2)) < 0) return `to look for ${from.slice(0, 100)} among the results of ${parent.job} takes too long: name fewer patterns, or files by their whole path`
+        if (!matches(from, path)) continue
+      }
       const place = `${to === undefined ? '' : `${to}/`}${(uses.get(path) ?? 0) > 1 ? `task-${task}/` : ''}${path}`
       if (!RelativePath.safeParse(place).success) return `${place.slice(0, 100)}… is too long a path for a file`
       found.push({ path: place as InputFile['path'], blob, size })
@@ -55,5 +66,3 @@ export function clashOf(spec: JobSpec, files: readonly InputFile[]): string | nu
   return bytes > spec.resources.diskBytes ? `the files come to ${bytes} bytes, and the disk asked for has ${spec.resources.diskBytes}` : null
 }
 
-/** Tasks of the parents whose files are taken: more of them would be a long search inside of one turn. */
-export const tooManyTasks = (row: Pick<JobRow, 'spec'>, tasksOf: (job: JobId) => number): boolean => (row.spec.after ?? []).reduce((sum, after) => sum + (after.inputs ? tasksOf(after.job) : 0), 0) > INPUTS_MAX

@@ -33,6 +33,8 @@ export type PipelineRun = {
   readonly cap: bigint
   /** Submits what is not there yet, parents first. */
   submit(options?: { signal?: AbortSignal | undefined }): Promise<Job[]>
+  /** Names of steps that were not submitted, because one that they need had failed before. */
+  readonly dropped: ReadonlySet<string>
   /** What happens to all steps, until the last has ended. */
   watch(options?: { signal?: AbortSignal | undefined }): AsyncGenerator<{ readonly step: PipelineJob; readonly event: JobEvent }, void, undefined>
   jobs(options?: { signal?: AbortSignal | undefined }): Promise<Job[]>
@@ -53,6 +55,7 @@ export async function preparePipeline(ports: PipelinePorts, value: unknown, opti
   const cap = steps.reduce((sum, step) => sum + step.cap, 0n), most = options.cap ?? (pipeline.cap === undefined ? undefined : BigInt(pipeline.cap))
   if (most !== undefined && cap > most) throw new LumarisError('cap_too_low', 'The steps together could cost more than the cap', { detail: { needed: cap.toString(), cap: most.toString() }, hint: 'Raise the cap, shorten the time limits of the steps, or give each a cap of its own.' })
 
+  const dropped = new Set<string>(), submitted = (): PipelineJob[] => steps.filter((step) => !dropped.has(step.name))
   async function submit(more: { signal?: AbortSignal | undefined } = {}): Promise<Job[]> {
     const missing = steps.filter((step) => !step.there), needed = missing.reduce((sum, step) => sum + step.cap, 0n)
     // All or nothing, as far as that can be known: half a pipeline helps nobody.
@@ -60,16 +63,21 @@ export async function preparePipeline(ports: PipelinePorts, value: unknown, opti
     if (available < needed) throw new LumarisError('insufficient_funds', 'Not enough credits for all steps', { detail: { needed: needed.toString(), available: available.toString() } })
     const jobs: Job[] = []
     for (const step of steps) {
+      if (step.needs.some((need) => dropped.has(need))) { dropped.add(step.name); continue }
       options.onPhase?.('submitting', step.name)
-      jobs.push(step.there ?? (await ports.submit(step.spec, { id: step.job, cap: step.cap, signal: more.signal }).catch(async (error: unknown) => {
+      const job = step.there ?? (await ports.submit(step.spec, { id: step.job, cap: step.cap, signal: more.signal }).catch(async (error: unknown) => {
+        // What it needs has failed already: so does this, and the steps beside it go on.
+        if (isLumarisError(error, 'parent_failed')) return null
         // Somebody went on with it at the same time, under a cap of another minute.
         if (isLumarisError(error, 'idempotency_conflict')) return same(step.name, step.spec, await ports.job(step.job, more.signal))
         throw error
-      })))
+      }))
+      if (job) jobs.push(job)
+      else dropped.add(step.name)
     }
     return jobs
   }
-  return { id, steps, cap, submit, watch: (more = {}) => watchAll(ports, steps, more.signal), jobs: (more = {}) => Promise.all(steps.map((step) => ports.job(step.job, more.signal))) }
+  return { id, steps, cap, submit, dropped, watch: (more = {}) => watchAll(ports, submitted(), more.signal), jobs: (more = {}) => Promise.all(submitted().map((step) => ports.job(step.job, more.signal))) }
 }
 
 async function prepareStep(ports: PipelinePorts, pipeline: Pipeline, step: PipelineStep, ids: ReadonlyMap<string, string>, { upload, signal, onPhase }: PipelineOptions): Promise<PipelineJob> {
