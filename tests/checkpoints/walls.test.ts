@@ -91,8 +91,9 @@ test('a move that cannot be made leaves the job where it is: it says so in its h
   const market = await startMarket({ agents: 2, server: { settings: { ...QUICK, suspectMs: 60_000, lostMs: 120_000, offerMs: 60_000 } } })
   onTestFinished(() => market.stop())
   // More in its directory than its disk may hold: the fake driver lets it, and the checkpoint does not.
-  const words = Array.from({ length: 40 }, (_one, i) => ['fake:write', `part${i}`, 'x'.repeat(30_000), ';']).flat()
-  const job = (await market.submit({ command: [...words, 'fake:sleep', '6000'], outputs: [], resources: { diskBytes: 2 ** 20 }, checkpoint: { paths: ['**'], everyMs: 3_600_000 } })).body.id as JobId
+  const full = new Uint8Array(2 ** 20), input = { path: 'full', blob: hash(full), size: full.length }
+  expect((await market.call(market.buyer, 'PUT', `/v1/blobs/${input.blob}`, full, { 'upload-length': String(full.length) })).status).toBe(201)
+  const job = (await market.submit({ command: ['fake:write', 'more', 'x', ';', 'fake:sleep', '6000'], inputs: [input], outputs: [], resources: { diskBytes: 2 ** 20 }, checkpoint: { paths: ['**'], everyMs: 3_600_000 } })).body.id as JobId
   await expect.poll(async () => (await market.call(market.buyer, 'GET', `/v1/jobs/${job}/attempts`)).body.data[0]?.state, { timeout: 10_000 }).toBe('running')
   expect(await market.call(market.buyer, 'POST', `/v1/jobs/${job}/move`, {})).toMatchObject({ status: 202 })
   expect(await market.ended(job)).toMatchObject({ state: 'completed' })
