@@ -53,11 +53,12 @@ export async function recogniseKey({ db, now }: IdentityParts, token: string): P
   const short = FORM.exec(token)?.[1]
   if (!short || check(token.slice(0, -6)) !== token.slice(-6)) return refuse('unauthenticated')
   // The short id is the front of the id, so the primary key finds it; keys of one millisecond can share it.
-  const rows = await db.query<KeySql & { roles: string }>(`SELECT ${COLUMNS}, u.roles FROM api_keys k JOIN users u ON u.id = k.user_id WHERE k.id >= $1 AND k.id <= $2`, [`key_${short}${'0'.repeat(14)}`, `key_${short}${'z'.repeat(14)}`])
+  const rows = await db.query<KeySql & { roles: string; suspended: string | null }>(`SELECT ${COLUMNS}, u.roles, u.suspended FROM api_keys k JOIN users u ON u.id = k.user_id WHERE k.id >= $1 AND k.id <= $2`, [`key_${short}${'0'.repeat(14)}`, `key_${short}${'z'.repeat(14)}`])
   const hash = hashOf(token)
   const row = rows.find((one) => timingSafeEqual(Buffer.from(one.secret_hash, 'hex'), hash))
   if (!row) return refuse('unauthenticated')
   if (row.revoked_at !== null) return refuse('key_revoked')
   if (row.expires_at !== null && row.expires_at <= now()) return refuse('key_expired')
+  if (row.suspended !== null) return refuse('account_suspended')
   return { principal: { kind: 'user', userId: row.user_id as UserId, roles: JSON.parse(row.roles) as Role[], scopes: JSON.parse(row.scopes) as Scope[], keyId: row.id }, until: row.expires_at ?? Infinity }
 }

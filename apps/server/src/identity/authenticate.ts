@@ -5,7 +5,6 @@ import type { Refusal } from '@lumaris/protocol'
 import type { UserPrincipal } from '../http/policy.ts'
 import { recogniseKey } from './api-keys.ts'
 import type { IdentityParts } from './identity.ts'
-import { isSuspended } from './suspended.ts'
 import { parseRoles } from './users.ts'
 
 type Recognised = { principal: UserPrincipal; until: number } | Refusal
@@ -18,7 +17,6 @@ export function createAuthenticate(parts: IdentityParts): Authenticate {
   const ask = async (token: string, asOf: number): Promise<UserPrincipal | Refusal> => {
     const found = await (token.startsWith('lum_') ? recogniseKey(parts, token) : recogniseToken(parts, token))
     if (isRefusal(found)) return found
-    if (await isSuspended(parts.db, found.principal.userId)) return refuse('account_suspended')
     known.put(token, found.principal, found.until, asOf)
     if (found.principal.keyId) lastUsed.note(found.principal.keyId)
     return found.principal
@@ -41,7 +39,8 @@ export function createAuthenticate(parts: IdentityParts): Authenticate {
 async function recogniseToken({ db, accessTokens, now }: IdentityParts, token: string): Promise<Recognised> {
   const claims = accessTokens.read(token, now())
   if (isRefusal(claims)) return claims
-  const [row] = await db.query<{ roles: string; revoked_at: number | null }>('SELECT u.roles, s.revoked_at FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1 AND s.user_id = $2', [claims.sid, claims.sub])
+  const [row] = await db.query<{ roles: string; revoked_at: number | null; suspended: string | null }>('SELECT u.roles, u.suspended, s.revoked_at FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1 AND s.user_id = $2', [claims.sid, claims.sub])
   if (!row || row.revoked_at !== null) return refuse('token_revoked')
+  if (row.suspended !== null) return refuse('account_suspended')
   return { principal: { kind: 'user', userId: claims.sub, roles: parseRoles(row.roles), scopes: 'all', sessionId: claims.sid }, until: claims.exp * 1000 }
 }

@@ -25,8 +25,8 @@ export function Users() {
           <Stack gap="sm">
             <Text size="sm" c="dimmed" role="status">{plural(list.length, 'user')}{found.hasNextPage ? ' so far' : ''}, newest first</Text>
             <div className="scroll-box" tabIndex={0} role="region" aria-label="Users"><table className="table">
-              <thead><tr><th>Name</th><th>E-mail</th><th>Roles</th><th>Since</th><th>State</th></tr></thead>
-              <tbody>{list.map((one) => <tr key={one.id}><td><TextLink to="/users/$user" params={{ user: one.id }}>{visible(one.name)}</TextLink></td><td>{visible(one.email)}</td><td>{one.roles.join(', ')}</td><td><Moment at={one.createdAt} /></td><td>{one.suspended ? <Status look={SUSPENDED} /> : 'active'}</td></tr>)}</tbody>
+              <thead><tr><th>Name</th><th>State</th><th>E-mail</th><th>Roles</th><th>Since</th></tr></thead>
+              <tbody>{list.map((one) => <tr key={one.id}><td><TextLink to="/users/$user" params={{ user: one.id }}>{visible(one.name)}</TextLink></td><td>{one.suspended ? <Status look={SUSPENDED} /> : 'active'}</td><td>{visible(one.email)}</td><td>{one.roles.join(', ')}</td><td><Moment at={one.createdAt} /></td></tr>)}</tbody>
             </table></div>
             {found.hasNextPage && <div><Button variant="default" loading={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>Older ones</Button></div>}
           </Stack>)

@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { incidentsQuery } from '../queries.ts'
 import { plural, visible } from '../ui/format.ts'
-import { SEVERITIES, SEVERITY } from '../ui/states.ts'
+import { SEVERITIES, SEVERITY } from '../ui/severity.ts'
 import { TextLink } from './links.tsx'
 
 /** One line on every screen while something is wrong; the worst first. A market that does not answer says so elsewhere. */

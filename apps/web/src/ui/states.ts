@@ -1,5 +1,5 @@
 // Every state there is, once: its word, colour, sign, what it means and what is billed in it.
-import type { AttemptState, Cause, JobState, NoReason, NodeState, PayoutState, ReversalState, Severity, TaskState } from '@lumaris/protocol'
+import type { AttemptState, Cause, JobState, NoReason, NodeState, PayoutState, ReversalState, TaskState } from '@lumaris/protocol'
 import { CAUSES } from '@lumaris/protocol'
 
 export type Look = { readonly word: string; readonly colour: 'gray' | 'blue' | 'green' | 'red' | 'orange' | 'indigo'; readonly sign: string; readonly says: string }
@@ -35,11 +35,7 @@ export const REVERSAL: Readonly<Record<ReversalState, Look>> = {
   proposed: look('Waits', 'blue', '◷', 'Another admin must approve. Nothing has moved.'), done: look('Done', 'green', '✓', 'The reversing entry is made.'),
   rejected: look('Rejected', 'orange', '⊘', 'Nothing has moved.'), expired: look('Expired', 'gray', '⌛', 'Nobody approved it in time. Nothing has moved.'),
 }
-export const SEVERITY: Readonly<Record<Severity, Look>> = {
-  minor: look('Minor', 'blue', '○', 'Something is slower or worse than usual.'), major: look('Major', 'orange', '◐', 'Something does not work.'), critical: look('Critical', 'red', '●', 'The market does not work.'),
-}
-/** Mildest first. */
-export const SEVERITIES: readonly Severity[] = ['minor', 'major', 'critical']
+export { SEVERITIES, SEVERITY } from './severity.ts'
 export const causeText = (cause: Cause): string => CAUSES[cause].says
 export const bearsText = (cause: Cause): string => (CAUSES[cause].bears === 'buyer' ? 'billed to the buyer' : `${CAUSES[cause].bears === 'seller' ? 'the seller bears it' : 'the market bears it'}: nothing is billed but what a checkpoint has kept`)
 
