@@ -200,7 +200,7 @@ export class AgentProcess {
     this.boxes.set(order.attempt_id, box)
     this.#world.auditor.boxStarts(this, box)
     const fails = chance.weighted({ no: 100, before: 2, during: 1 })
-    const wanted = Number(order.env.SIM_MS ?? '1000') * (0.7 + 0.6 * chance.next())
+    const wanted = Number(order.env.SIM_MS ?? '1000') * (0.7 + 0.6 * chance.next()) * this.machine.slowdown
     const begin = (): void => {
       if (box.over || box.killed) return
       if (fails === 'before') { this.#end(box, { cause: 'driver_failed', exitCode: null, resultDigest: null, detail: 'it did not start' }); return }

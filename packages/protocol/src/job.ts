@@ -40,6 +40,8 @@ export const Decision = z.object({
   terms: ScoreTerms,
   /** The chance, as believed then, that the attempt ends on this node: by its record, and by how long such nodes stay. */
   completes: z.number().min(0).max(1).optional(),
+  /** It is a second try beside this one, which had run so long when so much was foreseen. */
+  copyOf: z.object({ attempt: AttemptId, ranMs: z.number().int(), foreseenMs: z.number().int() }).optional(),
   candidates: z.number().int(), refused: z.partialRecord(NoReason, z.number().int()), runnerUp: z.object({ node: NodeId, total: Money }).optional(),
 }).meta({ id: 'Decision' })
 export type Decision = z.infer<typeof Decision>
@@ -85,7 +87,7 @@ export type Job = z.infer<typeof Job>
 /** One line of a job's history, numbered without gaps; also the body of its event stream. */
 export const JobEvent = z.object({
   job: JobId, version: z.number().int(), at: Instant,
-  type: z.enum(['submitted', 'started', 'fallback', 'task', 'attempt', 'settled', 'displaced', 'cancelling', 'ended']),
+  type: z.enum(['submitted', 'started', 'fallback', 'copy', 'task', 'attempt', 'settled', 'displaced', 'cancelling', 'ended']),
   task: z.number().int().optional(), attempt: AttemptId.optional(), node: NodeId.optional(), nodeName: z.string().optional(),
   state: z.string(), cause: Cause.optional(), amount: Money.optional(),
 }).meta({ id: 'JobEvent' })

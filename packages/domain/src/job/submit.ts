@@ -6,7 +6,7 @@ import { internSpec } from '../state.ts'
 import { emit, liveJob, putJob, putTask, record, refused } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 import { hold } from '../ledger/hold.ts'
-import { capOf, contradiction, estimate, slotsMax } from '../market/quote.ts'
+import { capOf, contradiction, estimate, seatsMax } from '../market/quote.ts'
 import { NEW_SLOT } from './finish.ts'
 
 /** Shared by all that wait: rows never change in place. */
@@ -26,7 +26,7 @@ export function submit(turn: Turn, command: SubmitCommand): Submitted | Refusal 
   if (before) return before
   const wrong = contradiction(command.spec, turn.now)
   if (wrong) return wrong
-  const seats = slotsMax(command.spec) * command.spec.tasks.length
+  const seats = seatsMax(command.spec)
   if ((state.slotsByBuyer.get(command.buyer) ?? 0) + seats > state.settings.slotsPerBuyerMax) return refused('queue_full', { max: state.settings.slotsPerBuyerMax })
   const terms = agreeOnCap(turn, command)
   if ('refusal' in terms) return terms
@@ -61,7 +61,7 @@ function earlier(turn: Turn, command: SubmitCommand): Submitted | Refusal | null
 
 type Cap = { cap: Micros; attemptCap: Micros }
 function agreeOnCap(turn: Turn, command: SubmitCommand): Cap | Refusal {
-  const seats = BigInt(slotsMax(command.spec) * command.spec.tasks.length)
+  const seats = BigInt(seatsMax(command.spec))
   if (command.quote) {
     const quoted = turn.state.quotes.get(command.quote)
     if (!quoted || quoted.validUntil < turn.now) return refused('quote_expired')
