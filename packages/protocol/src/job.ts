@@ -68,6 +68,14 @@ export type Task = z.infer<typeof Task>
 export const MergedResult = z.strictObject({ sha256: Sha256, size: z.number().int().min(0) }).meta({ id: 'MergedResult' })
 export type MergedResult = z.infer<typeof MergedResult>
 
+/** How far a live job is. `etaMs`: how long it still takes, by what its nodes have shown; absent until one of its tasks has ended well (or the buyer has said how long one takes), and while nobody works on it. */
+export const JobProgress = z.object({
+  unit: z.enum(['bytes', 'tasks']), total: z.number(), done: z.number(), /** Since it began. */ perSecond: z.number().optional(), etaMs: z.number().int().optional(),
+  /** Tasks that were begun a second time because they were late. */
+  copies: z.number().int().optional(),
+}).meta({ id: 'JobProgress' })
+export type JobProgress = z.infer<typeof JobProgress>
+
 export const Job = z.object({
   id: JobId, buyer: UserId, state: JobState, spec: JobSpec, quote: QuoteId.optional(), cap: Amount,
   /** Billed so far; never above the cap. */
@@ -75,6 +83,8 @@ export const Job = z.object({
   /** Of the cost: paid for interruptible work whose place it took. */
   displaced: Amount.optional(),
   tasks: z.object({ total: z.number().int(), queued: z.number().int(), running: z.number().int(), done: z.number().int(), failed: z.number().int() }),
+  /** Of one job that is asked for while it lives. */
+  progress: JobProgress.optional(),
   cause: Cause.optional(), exitCode: z.number().int().nullable(),
   /** Of a map: its merged result, as whoever merged it has recorded it. */
   merged: MergedResult.optional(),

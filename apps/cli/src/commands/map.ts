@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { Option } from 'commander'
-import type { Job, MergeInput } from '@lumaris/protocol'
+import type { Job, JobSpecInput, MergeInput } from '@lumaris/protocol'
 import { inputBytes } from '@lumaris/protocol'
 import { createMapProgress, newJobId } from '@lumaris/sdk'
 import type { Client, MapOptions, MapRun } from '@lumaris/sdk'
@@ -81,7 +81,7 @@ async function map(context: Context, words: string[], options: MapCommandOptions
     const reduceInputs = await uploadInputs(client, own, { progress, signal })
     const { command: _command, tasks: _tasks, outputs: _outputs, map: _map, stdout: _stdout, ...shared } = withInputs(local, inputs)
     const request: MapOptions = {
-      ...shared, input, command: local.command, signal, merge: merge.kind === 'reduce' ? { ...merge, inputs: reduceInputs } : merge,
+      ...shared, ...speculating(shared), input, command: local.command, signal, merge: merge.kind === 'reduce' ? { ...merge, inputs: reduceInputs } : merge,
       ...(options.result === undefined ? {} : { result: options.result }), ...(options.chunks === undefined ? {} : { chunks: options.chunks }), ...(options.chunkSize === undefined ? {} : { chunkSize: options.chunkSize }),
       ...(options.cap === undefined ? {} : { cap: options.cap }), ...(options.keepGoing ? { onFailure: 'finish' } : {}),
       onPhase: (phase, done, total) => { progress.phase(phase === 'reading' ? 'Looking for the borders of records' : phase === 'uploading' ? 'Uploading the input' : 'Submitting'); if (phase !== 'submitting') progress.at(done, total) },
@@ -101,6 +101,11 @@ async function map(context: Context, words: string[], options: MapCommandOptions
   progress.note(context.errorColours.dim(`${run.job.id}; should this end early: lumaris map --resume ${run.job.id}`))
   return finishMap(context, client, run, options, progress)
 }
+
+/** Parts that are late are begun a second time, up to a twentieth of the work, unless somebody says otherwise or asks for what has no copies. */
+const SPECULATE = 0.05
+const speculating = ({ speculate, copies, assurance, gang, interruptible, disconnect }: Partial<JobSpecInput>): { speculate?: number } =>
+  (speculate !== undefined || (copies ?? 1) > 1 || assurance || gang || interruptible || disconnect === 'exclusive' ? {} : { speculate: SPECULATE })
 
 function mergeOf(options: MapCommandOptions): MergeInput {
   const { merge, key, reduce } = options

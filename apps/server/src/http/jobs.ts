@@ -1,6 +1,6 @@
 import { canonical, isRefusal, refuse } from '@lumaris/protocol'
 import type { Attempt, Explanation, Job, JobId, Receipt, Refusal, SealedTick } from '@lumaris/protocol'
-import { isTerminal, termsOf } from '@lumaris/domain'
+import { isTerminal, progressOf, termsOf } from '@lumaris/domain'
 import type { AttemptRow, JobRow } from '@lumaris/domain'
 import { merklePath } from '@lumaris/protocol'
 import type { App } from '../app.ts'
@@ -54,7 +54,9 @@ export function jobHandlers(app: App): Pick<Handlers, Names> {
     listJobs: async ({ query, who }) => listJobs(app.db, isAdmin(who) ? null : who.userId, query, viewJob),
     getJob: async ({ params, who }) => {
       const job = await mine(app, who, params.job)
-      return isRefusal(job) ? job : viewJob(job)
+      if (isRefusal(job)) return job
+      const live = app.engine.state.jobs.get(job.id)
+      return { ...viewJob(job), ...(live && !isTerminal(job.state) ? { progress: progressOf(app.engine.state, live, app.now()) } : {}) }
     },
     cancelJob: async ({ params, who }): Promise<Job | Refusal> => {
       const job = await mine(app, who, params.job)

@@ -26,7 +26,7 @@ export async function explain(app: App, job: JobRow): Promise<Explanation> {
   const attempts = (await listAttempts(app.db, job.id, PLACED_MAX, undefined)).data
   const placed = attempts.map((row: AttemptRow) => ({ attempt: row.id, node: row.node, nodeName: state.nodes.get(row.node)?.name ?? '', decision: row.decision }))
   const waits = !isTerminal(job.state) && job.tasksTotal - job.tasksDone - job.tasksFailed - job.tasksRunning
-  if (!waits) return { job: job.id, state: job.state, placed, summary: summaryOf(job, placed.length) }
+  if (!waits) return { job: job.id, state: job.state, placed, summary: summaryOf(job, placed.length) + copiesText(placed) }
   const live = state.jobs.get(job.id), waiting = live?.tasks.find((task) => task.slots.some((slot) => slot.state === 'pending'))
   const need = requirementOf(job, undefined, [], waiting ? neighbours(state, job, waiting) : [])
   const nodes = [...state.nodes.values()].flatMap((node) => { const reason = obstacles(node, need)[0] ?? busyReason(state, node, need, app.now()); return reason ? [{ node: node.id, name: node.name, reason, says: `${node.name} ${SAYS[reason]}` }] : [] })
@@ -36,6 +36,14 @@ export async function explain(app: App, job: JobRow): Promise<Explanation> {
   const gang = live && job.spec.gang ? gangRoom(state, live, app.now()) : null
   const summary = gang && state.nodes.size > 0 ? (gang.seats < gang.ranks ? `Its ${gang.ranks} ranks start together, and there are seats for ${gang.seats} of them now.` : 'There are seats for all its ranks: it is next in line.') : nodes.length === 0 && state.nodes.size > 0 ? 'It is next in line.' : state.nodes.size === 0 ? 'No node has joined this market yet.' : `None of ${state.nodes.size} nodes can take it now.`
   return { job: job.id, state: job.state, placed, summary, waiting: { tasks: waits, nodes: nodes.slice(0, 200), changes } }
+}
+
+/** Copies of what was late, as the decisions say: why they were begun. */
+function copiesText(placed: Explanation['placed']): string {
+  const first = placed.find(({ decision }) => decision.copyOf)?.decision.copyOf
+  if (!first) return ''
+  const count = placed.filter(({ decision }) => decision.copyOf).length, seconds = (ms: number): string => `${Math.round(ms / 100) / 10} s`
+  return ` ${count === 1 ? 'One of them is a copy' : `${count} of them are copies`} of what was late: ${count === 1 ? '' : 'the first of those '}had run for ${seconds(first.ranMs)}, and ${seconds(first.foreseenMs)} were foreseen.`
 }
 
 function summaryOf(job: JobRow, attempts: number): string {

@@ -5,7 +5,7 @@ import type { DurationMs, Instant } from '@lumaris/protocol'
 export type Running = { readonly chunk: number; readonly work: number; readonly startedAt: Instant; /** As foreseen at its start, by its node's pace. */ readonly expectedMs: DurationMs; readonly copies: number }
 export type SpeculateSettings = { readonly overheadMs: DurationMs; /** Of all work, so much may be done twice. */ readonly extraMax: number }
 /** A copy must be at least twice as quick as waiting: below that it is more often the loser than the winner. */
-const WORTH = 2
+export const WORTH = 2
 /** Past this multiple of what was foreseen, the forecast was wrong, and what it has taken so far is the better one for what it will still take. */
 const LATE = 1.2
 
