@@ -43,7 +43,7 @@ function copiesText(placed: Explanation['placed']): string {
   const first = placed.find(({ decision }) => decision.copyOf)?.decision.copyOf
   if (!first) return ''
   const count = placed.filter(({ decision }) => decision.copyOf).length, seconds = (ms: number): string => `${Math.round(ms / 100) / 10} s`
-  return ` ${count === 1 ? 'One of them is a copy' : `${count} of them are copies`} of what was late: ${count === 1 ? '' : 'the first of those '}had run for ${seconds(first.ranMs)}, and ${seconds(first.foreseenMs)} were foreseen.`
+  return ` ${count === 1 ? 'One of them is a copy' : `${count} of them are copies`} of what was late: ${count === 1 ? 'it' : 'the first of those'} had run for ${seconds(first.ranMs)}, and ${seconds(first.foreseenMs)} were foreseen.`
 }
 
 function summaryOf(job: JobRow, attempts: number): string {

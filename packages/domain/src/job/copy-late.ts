@@ -27,7 +27,7 @@ const COPIES_PER_LOOK = 8, MISSES_MAX = 2
 /** Two looks in the time between heartbeats. What runs no longer than that is not looked at: a copy of it is more dispatch than help. */
 const lookMs = (state: MarketState): DurationMs => state.settings.heartbeatMs / 2
 
-type Foreseen = { readonly overheadMs: DurationMs; readonly mean: number | null; paceOn(node: NodeId): number | null; /** From its offer to its end, as believed now; null when nothing is known. */ msOf(attempt: AttemptRow): DurationMs | null }
+type Foreseen = { readonly overheadMs: DurationMs; readonly mean: number | null; readonly paceOn: (node: NodeId) => number | null; /** From its offer to its end, as believed now; null when nothing is known. */ readonly msOf: (attempt: AttemptRow) => DurationMs | null }
 export function foresee(state: MarketState, { row: { spec }, pace }: LiveJob): Foreseen {
   const work = workOf(spec.tasks), total = work.reduce((sum, one) => sum + one, 0)
   const factorOf = (id: NodeId): number => { const node = state.nodes.get(id); return node && spec.expectedMs !== undefined ? speedOf(state, node, spec).factor : 1 }

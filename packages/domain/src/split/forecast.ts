@@ -20,7 +20,7 @@ export type JobForecast = {
   /** From an offer to a start. */
   readonly overheadMs: DurationMs
   /** Work in a millisecond; null when nothing is known. */
-  paceOn(node: NodeId): number | null
+  readonly paceOn: (node: NodeId) => number | null
   /** Of all nodes together. */
   readonly mean: number | null
 }
