@@ -21,7 +21,7 @@ import type { Running } from '../split/speculate.ts'
 export type LateLook = { tasks: number[] | null; extra: number; copies: number }
 /** Tasks and nodes that one clock looks at for copies; jobs beyond that are looked at later. */
 export type LateBudget = { left: number }
-export const LATE_BUDGET = 50_000
+export const LATE_BUDGET = 20_000
 /** Copies that one look begins, and nodes that it finds wanting. */
 const COPIES_PER_LOOK = 8, MISSES_MAX = 2
 /** Two looks in the time between heartbeats. What runs no longer than that is not looked at: a copy of it is more dispatch than help. */
@@ -69,7 +69,7 @@ function begin(turn: Turn, live: LiveJob, look: LateLook, most: number, budget: 
     if (attempt && ms !== null && holdsNode(attempt.state) && now - attempt.offeredAt >= lookMs(state)) running.set(runOf(attempt, work[index] ?? 1, ms), attempt)
   }
   const total = work.reduce((sum, one) => sum + one, 0), taken = new Set<NodeId>()
-  for (let begun = 0, misses = 0; begun < COPIES_PER_LOOK && misses < MISSES_MAX && look.copies < most && budget.left > 0;) {
+  for (let begun = 0, misses = 0; begun < COPIES_PER_LOOK && misses < MISSES_MAX && look.copies < most && (begun === 0 || budget.left > 0);) {
     const late = pickStraggler(running.keys(), { now, pace: foreseen.mean, total, extra: look.extra, settings: { overheadMs, extraMax: spec.speculate ?? 0 } })
     const attempt = late && running.get(late), task = late && live.tasks[late.chunk]
     if (!late || !attempt || !task) return
