@@ -6,7 +6,7 @@ import { timeLeft } from '../../packages/domain/src/split/time-left.ts'
 import { DIVISOR, TAIL, factoring } from '../../packages/sdk/src/split/sizes.ts'
 import { UNSEEN_PACE, nextChunk, paceOf, seenPace } from '../../packages/domain/src/split/chunk.ts'
 import type { Pace } from '../../packages/domain/src/split/chunk.ts'
-import { pickStraggler } from '../../packages/domain/src/split/speculate.ts'
+import { isWorth, pickStraggler } from '../../packages/domain/src/split/speculate.ts'
 import { LOOK_MS } from './simulate.ts'
 import type { Chunk, MakePolicy, World } from './simulate.ts'
 
@@ -101,7 +101,7 @@ export const mapAsItIs = (speculate: number): MakePolicy => (world) => {
       })
       const settings = { overheadMs, extraMax: speculate }
       const found = pickStraggler(late, { now, pace: mean, total, extra, settings })
-      if (!found || !pickStraggler([found], { now, pace: paceOn(id(node)) as number, total, extra, settings })) return null
+      if (!found || !isWorth(found, { now, pace: paceOn(id(node)) as number, mean, overheadMs })) return null
       const one = running.get(found.chunk) as { chunk: Chunk; twice: boolean }
       one.twice = true
       extra += found.work

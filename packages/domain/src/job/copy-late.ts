@@ -14,7 +14,7 @@ import { neighbours } from '../market/wanted.ts'
 import { requirementOf } from '../market/requirement.ts'
 import { speedOf } from '../fleet/profile/learn.ts'
 import { forecastOf } from '../split/forecast.ts'
-import { pickStraggler } from '../split/speculate.ts'
+import { isWorth, pickStraggler } from '../split/speculate.ts'
 import type { Running } from '../split/speculate.ts'
 
 /** Tasks of a job at its tail that still run once; null until it is looked at. `extra`: work of the copies so far. */
@@ -75,8 +75,8 @@ function begin(turn: Turn, live: LiveJob, look: LateLook, most: number, budget: 
     if (!late || !attempt || !task) return
     running.delete(late)
     budget.left -= state.nodes.size
-    const need = requirementOf(live.row, undefined, [attempt.seller], neighbours(state, live.row, task)), worth = isWorth(foreseen, late, now)
-    const choice = choose(state, need, '', now, (node) => !taken.has(node.id) && worth(node))
+    const need = requirementOf(live.row, undefined, [attempt.seller], neighbours(state, live.row, task)), there = worth(foreseen, late, now)
+    const choice = choose(state, need, '', now, (node) => !taken.has(node.id) && there(node))
     if (!choice) { misses++; continue }
     taken.add(choice.node.id)
     look.copies++
@@ -87,12 +87,9 @@ function begin(turn: Turn, live: LiveJob, look: LateLook, most: number, budget: 
   }
 }
 
-/** Is a copy there likely to be done well before the first try? */
-function isWorth({ overheadMs, paceOn }: Foreseen, late: Running, now: number): (node: Pick<NodeRow, 'id'>) => boolean {
-  return ({ id }) => { const pace = paceOn(id); return pace !== null && pickStraggler([late], { now, pace, total: 1, extra: 0, settings: { overheadMs, extraMax: Infinity } }) !== null }
-}
-/** The same, for a copy that waits for a node; anywhere, when the first try is gone. */
+const worth = ({ overheadMs, mean, paceOn }: Foreseen, late: Running, now: number) => ({ id }: Pick<NodeRow, 'id'>): boolean => { const pace = paceOn(id); return pace !== null && mean !== null && isWorth(late, { now, pace, mean, overheadMs }) }
+/** Nodes for a copy that waits for one; any, when the first try is gone. */
 export function worthOn(state: MarketState, live: LiveJob, task: TaskRow, now: number): (node: NodeRow) => boolean {
   const first = task.slots.find((slot) => slot.state === 'assigned')?.attempt, attempt = first ? state.attempts.get(first) : undefined, foreseen = foresee(state, live), ms = attempt ? foreseen.msOf(attempt) : null
-  return attempt && ms !== null ? isWorth(foreseen, runOf(attempt, workOf(live.row.spec.tasks)[task.index] ?? 1, ms), now) : () => true
+  return attempt && ms !== null ? worth(foreseen, runOf(attempt, workOf(live.row.spec.tasks)[task.index] ?? 1, ms), now) : () => true
 }
