@@ -1,8 +1,13 @@
 // Ways to share out one job. All may use that a node asked, and what was told of it; none sees its speed.
-import { factoring } from '../../packages/sdk/src/split/sizes.ts'
+import type { NodeId } from '@lumaris/protocol'
+import { forecastOf, seenRun } from '../../packages/domain/src/split/forecast.ts'
+import type { JobPace } from '../../packages/domain/src/split/forecast.ts'
+import { timeLeft } from '../../packages/domain/src/split/time-left.ts'
+import { DIVISOR, TAIL, factoring } from '../../packages/sdk/src/split/sizes.ts'
 import { UNSEEN_PACE, nextChunk, paceOf, seenPace } from '../../packages/domain/src/split/chunk.ts'
 import type { Pace } from '../../packages/domain/src/split/chunk.ts'
-import { pickStraggler } from '../../packages/domain/src/split/speculate.ts'
+import { isWorth, pickStraggler } from '../../packages/domain/src/split/speculate.ts'
+import { LOOK_MS } from './simulate.ts'
 import type { Chunk, MakePolicy, World } from './simulate.ts'
 
 /** Chunks of these sizes, in this order, to whoever asks; what was lost comes first. */
@@ -19,7 +24,7 @@ const equal = (total: number, count: number): number[] => Array.from({ length: c
 export const equalSplit = queue(({ total, nodes }) => equal(total, nodes))
 /** So many equal chunks for each node, in one queue. */
 export const selfScheduling = (perNode: number): MakePolicy => queue(({ total, nodes }) => equal(total, nodes * perNode))
-/** What `lumaris map` does: sizes planned before anything runs, by factoring, and the market's queue hands them out in order. */
+/** Sizes planned before anything runs, by factoring, and the market's queue hands them out in order: `lumaris map --speculate 0`. */
 export const planned = (divisor: number, least: number): MakePolicy => queue(({ total, nodes }) => { const grains = 10_000_000; return factoring(grains, { workers: nodes, divisor, least: Math.ceil(grains / (least * nodes)) }).map((size) => (size / grains) * total) })
 
 /** Partitions with a fixed number, each bound to a node when the job begins; one that was lost is bound to another node. */
@@ -71,6 +76,52 @@ export const measured = (options: { readonly copies: boolean }): MakePolicy => (
       }
       // A chunk is a range: what was cut for a quick node is cut anew for whoever asks next.
       if (kind === 'lost' && chunk.on.size === 0) { running.delete(chunk.id); left += chunk.work }
+    },
+  }
+}
+
+/** What `lumaris map` and the market do: sizes planned by eighths; and when nothing waits, copies of what is late, at most so much of the work, by the very functions of the market's clock. */
+export const mapAsItIs = (speculate: number): MakePolicy => (world) => {
+  const grains = 10_000_000, { total, nodes } = world
+  const waiting = factoring(grains, { workers: nodes, divisor: DIVISOR, least: Math.ceil(grains / (TAIL * nodes)) }).map((size) => world.chunk((size / grains) * total))
+  const most = Math.ceil(speculate * waiting.length), running = new Map<number, { chunk: Chunk; tries: Map<number, number>; twice: boolean }>(), started = new Map<number, number>()
+  let pace: JobPace | undefined, extra = 0, copies = 0
+  const id = (node: number) => `nod_${node}` as NodeId, forecast = () => forecastOf(pace, null, () => 1)
+  return {
+    looks: true,
+    next(node, now) {
+      const chunk = waiting.shift()
+      if (chunk) return { chunk, copy: false }
+      const { overheadMs, mean, paceOn } = forecast()
+      if (mean === null || copies >= most) return null
+      const late = [...running.values()].flatMap(({ chunk: one, tries, twice }) => {
+        const [first] = tries
+        if (twice || !first || now - first[1] < LOOK_MS) return []
+        return [{ chunk: one.id, work: one.work, startedAt: first[1], expectedMs: overheadMs + one.work / (paceOn(id(first[0])) as number), copies: 0 }]
+      })
+      const settings = { overheadMs, extraMax: speculate }
+      const found = pickStraggler(late, { now, pace: mean, total, extra, settings })
+      if (!found || !isWorth(found, { now, pace: paceOn(id(node)) as number, mean, overheadMs })) return null
+      const one = running.get(found.chunk) as { chunk: Chunk; twice: boolean }
+      one.twice = true
+      extra += found.work
+      copies++
+      return { chunk: one.chunk, copy: true }
+    },
+    told({ kind, chunk, node, at }) {
+      const one = running.get(chunk.id) ?? { chunk, tries: new Map<number, number>(), twice: false }
+      if (kind === 'start') { one.tries.set(node, at); running.set(chunk.id, one); started.set(node, at) }
+      if (kind === 'done') {
+        const offeredAt = started.get(node) as number
+        running.delete(chunk.id)
+        pace = seenRun(pace, { node: id(node), offeredAt, startedAt: Math.min(at, offeredAt + world.options.overheadMs), endedAt: at }, chunk.work)
+      }
+      if (kind === 'lost') { one.tries.delete(node); if (chunk.on.size === 0) waiting.unshift(chunk) }
+    },
+    left: (now) => {
+      const { overheadMs, mean, paceOn } = forecast()
+      if (mean === null) return null
+      return timeLeft({ now, overheadMs, copies: copies < most, waiting: { work: waiting.reduce((sum, { work }) => sum + work, 0), tasks: waiting.length }, running: [...running.values()].flatMap(({ chunk, tries }) => (tries.size === 0 ? [] : [[...tries].map(([node, offeredAt]) => ({ work: chunk.work, pace: paceOn(id(node)) as number, offeredAt }))])) })
     },
   }
 }

@@ -22,16 +22,18 @@ export type Policy = {
   told?(what: Told): void
   /** What is late becomes visible by waiting: idle nodes ask again now and then. */
   readonly looks?: boolean
+  /** How long it still takes, as this way of sharing out would say. */
+  left?(now: number): number | null
   /** A node has been given up, whether it ran something or not. */
   gone?(node: number): void
 }
 export type MakePolicy = (world: World) => Policy
-export type Outcome = { readonly makespan: number; /** Share of all seconds that went into runs that did not count. */ readonly wasted: number; readonly overhead: number; readonly chunks: number; readonly copies: number; readonly lost: number; readonly told: readonly Told[] }
+export type Outcome = { readonly makespan: number; /** Share of all seconds that went into runs that did not count. */ readonly wasted: number; readonly overhead: number; readonly chunks: number; readonly copies: number; readonly lost: number; readonly told: readonly Told[]; /** What was said of the time left, as it went. */ readonly said: readonly { readonly at: number; readonly leftMs: number | null }[] }
 
 type Run = { readonly chunk: Chunk; readonly node: number; readonly from: number; endsAt: number; over: boolean }
 type Event = { readonly kind: 'end' | 'fails' | 'noticed'; readonly run: Run } | { readonly kind: 'dies' | 'gone' | 'slows'; readonly node: number } | { readonly kind: 'look' }
 const ofRun = (event: Event): event is Extract<Event, { run: Run }> => 'run' in event
-const LOOK_MS = 5_000
+export const LOOK_MS = 5_000
 const SLOWER = 20
 
 export function simulate(make: MakePolicy, options: WorldOptions): Outcome {
@@ -39,7 +41,7 @@ export function simulate(make: MakePolicy, options: WorldOptions): Outcome {
   // Log-uniform: as many between 1 and 2 as between 5 and 10.
   const speeds = Array.from({ length: options.nodes }, () => options.spread ** chance.next()), total = options.idealMs * speeds.reduce((sum, speed) => sum + speed, 0)
   const troubles = speeds.map(() => ((options.failures === 'nodes' || options.failures === 'slow') && chance.happens(options.share) ? chance.next() * options.idealMs : Number.POSITIVE_INFINITY))
-  const told: Told[] = [], chunks: Chunk[] = []
+  const told: Told[] = [], said: { at: number; leftMs: number | null }[] = [], chunks: Chunk[] = []
   const world: World = { nodes: options.nodes, total, options, random: () => policyChance.next(), chunk(work) { const chunk = { id: chunks.length, work, done: false, on: new Set<number>() }; chunks.push(chunk); return chunk } }
   const policy = make(world)
   const events = new Heap<Event>(), running = new Map<number, Run>(), idle = new Set<number>(speeds.map((_speed, node) => node)), dead = new Set<number>()
@@ -76,6 +78,8 @@ export function simulate(make: MakePolicy, options: WorldOptions): Outcome {
   while (workDone < total * (1 - 1e-9)) {
     now = events.peekKey() ?? Number.POSITIVE_INFINITY
     const event = events.pop()
+    // Once for each hundredth of the ideal time.
+    if (policy.left && now >= (said.at(-1)?.at ?? 0) + options.idealMs / 100 && now < Number.POSITIVE_INFINITY) said.push({ at: now, leftMs: policy.left(now) })
     if (!event || now > 1000 * options.idealMs) throw new Error('the work does not end')
     if (event.kind === 'look') { events.push(now + LOOK_MS, { kind: 'look' }); offer(); continue }
     if (event.kind === 'dies') {
@@ -106,5 +110,5 @@ export function simulate(make: MakePolicy, options: WorldOptions): Outcome {
     } else if (!run.chunk.done) { lost++; tell('lost', run) }
     offer()
   }
-  return { makespan: now / options.idealMs, wasted: wasted / busy, overhead: overhead / busy, chunks: chunks.length, copies, lost, told }
+  return { makespan: now / options.idealMs, wasted: wasted / busy, overhead: overhead / busy, chunks: chunks.length, copies, lost, told, said }
 }

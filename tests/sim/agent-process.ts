@@ -202,7 +202,7 @@ export class AgentProcess {
     this.#world.auditor.boxStarts(this, box)
     const fails = chance.weighted({ no: 100, before: 2, during: 1 })
     // What was kept of earlier attempts need not be done again.
-    const wanted = Math.max(100, Number(order.env.SIM_MS ?? '1000') * (0.7 + 0.6 * chance.next()) - (Number(order.env.SIM_LIMIT ?? order.limits.runMs) - order.limits.runMs))
+    const wanted = Math.max(100, Number(order.env.SIM_MS ?? '1000') * (0.7 + 0.6 * chance.next()) - (Number(order.env.SIM_LIMIT ?? order.limits.runMs) - order.limits.runMs)) * this.machine.slowdown
     const begin = (): void => {
       if (box.over || box.killed) return
       if (order.resume?.memory && order.resume.memory.maker !== this.machine.memory) this.#world.fail('I28', `${order.attempt_id} is to go on from a memory that ${this.machine.node} cannot restore`, [order.attempt_id, this.machine.node])

@@ -11,7 +11,7 @@ import type { Command, Submitted } from '@lumaris/domain'
 import { slotKey } from './database.ts'
 import type { Written } from './database.ts'
 import { loadState } from './load.ts'
-import { seatsOf } from './people.ts'
+import { copiesOf, seatsOf } from './people.ts'
 import { Evidence } from './evidence.ts'
 import { waitKey } from './waiting.ts'
 import { sha256 } from './world.ts'
@@ -268,6 +268,7 @@ export class Auditor {
     for (const attempt of attempts) this.#attemptAfter(job, attempt)
     if (job.spec.gang) this.#gang(job, tasks, attempts)
     for (const task of tasks) this.#copies(job, task, attempts)
+    this.#late(job, tasks, attempts)
     this.#spread(job, attempts)
     this.#cost(job, attempts)
   }
@@ -328,7 +329,7 @@ export class Auditor {
   #cost(job: JobRow, attempts: readonly AttemptRow[]): void {
     const own = attempts.reduce((sum, attempt) => sum + (attempt.cause === 'preempted' ? 0n : attempt.billed ?? 0n), 0n)
     if (job.cost !== own + job.displaced) this.#bound.fail('I27', `${job.id} costs ${job.cost}: ${own} for its attempts, ${job.displaced} for places`, [job.id])
-    if (job.displaced > BigInt(job.spec.displace ?? 0) * BigInt(seatsOf(job.spec) * job.tasksTotal)) this.#bound.fail('I27', `${job.id} paid ${job.displaced} for places, above its ${job.spec.displace} each`, [job.id])
+    if (job.displaced > BigInt(job.spec.displace ?? 0) * BigInt(seatsOf(job.spec) * job.tasksTotal + copiesOf(job.spec))) this.#bound.fail('I27', `${job.id} paid ${job.displaced} for places, above its ${job.spec.displace} each`, [job.id])
     if (job.spec.interruptible && attempts.some(({ state }) => state === 'valid')) this.#world.saw('interruptible work ended well')
   }
 
@@ -339,6 +340,25 @@ export class Auditor {
     if (valid.length === 0) return
     if (valid.length < job.spec.copies || new Set(valid.map((attempt) => attempt.seller)).size < job.spec.copies) fail('I13', `the ${valid.length} results of ${job.id}.${task.index} are not from ${job.spec.copies} owners`, [job.id])
     if (job.spec.copies > 1) this.#world.saw(attempts.some((attempt) => attempt.task === task.index && attempt.state === 'invalid') ? 'copies disagreed' : 'copies agreed')
+  }
+
+  /** One copy of a task at most, with another owner, within the share; one result of a task counts, however many tries it had. */
+  #late(job: JobRow, tasks: readonly TaskRow[], attempts: readonly AttemptRow[]): void {
+    const { fail } = this.#bound, { spec } = job
+    if (spec.copies > 1 || spec.assurance) return
+    const twice = tasks.filter((task) => task.slots.length > 1)
+    if (twice.length > copiesOf(spec)) fail('I30', `${twice.length} tasks of ${job.id} have copies, ${copiesOf(spec)} may`, [job.id])
+    for (const task of twice) {
+      const own = attempts.filter((attempt) => attempt.task === task.index), valid = own.filter((attempt) => attempt.state === 'valid'), live = own.filter((attempt) => holdsNode(attempt.state))
+      if (task.slots.length > 2) fail('I30', `${job.id}.${task.index} has ${task.slots.length} slots`, [job.id])
+      if (valid.length > 1) fail('I30', `${valid.length} results of ${job.id}.${task.index} count`, [job.id])
+      if (live.length > 1 && new Set(live.map((attempt) => attempt.seller)).size < live.length) fail('I30', `both tries of ${job.id}.${task.index} run with one owner`, [job.id])
+      if (task.state === 'done' && task.result !== valid[0]?.id) fail('I30', `${job.id}.${task.index} is done with ${task.result}`, [job.id])
+      if (own.filter((attempt) => (attempt.billed ?? 0n) > 0n).length > 2) fail('I30', `more than two tries of ${job.id}.${task.index} are paid`, [job.id])
+      this.#world.saw('copy of what is late')
+      if (task.state === 'done') this.#world.saw(valid[0]?.slot === 1 ? 'copy won' : 'first try won')
+      if (task.state === 'running' && task.slots.some((slot) => slot.state === 'dropped')) this.#world.saw('one of two tries lost')
+    }
   }
 
   /** Whole or not at all, at every commit; and its results are of one and the same try. */
@@ -487,7 +507,7 @@ export class Auditor {
         if (room.seats >= room.ranks && state.displacing.size === 0 && live.tasks.every((other) => other.slots[0]!.state === 'pending' && other.slots[0]!.notBefore <= writer.now)) fail('I14', `the gang ${live.row.id} sleeps while there are ${room.seats} seats for it`, [live.row.id])
         return
       }
-      const owners = live.row.spec.copies === 1 && !live.row.spec.assurance ? [] : live.attempts.filter((attempt) => attempt.task === task.index && attempt.slot !== index && (isLive(attempt.state) || attempt.state === 'valid' || attempt.state === 'invalid')).map((attempt) => attempt.seller)
+      const owners = live.row.spec.copies === 1 && !live.row.spec.assurance && task.slots.length === 1 ? [] : live.attempts.filter((attempt) => attempt.task === task.index && attempt.slot !== index && (isLive(attempt.state) || attempt.state === 'valid' || attempt.state === 'invalid')).map((attempt) => attempt.seller)
       const need = requirementOf(live.row, slot, owners, neighbours(state, live.row, task))
       const kept = new Set([...state.displacing.values()].map(({ node }) => node))
       for (const node of state.nodes.values()) {

@@ -4,7 +4,7 @@ import type { World } from './world.ts'
 
 const MEAN_MS = 25_000
 const WEIGHTS = {
-  writerCrash: 3, writerPause: 4, rival: 1.5, agentCrash: 10, agentPause: 10, suspend: 3, clone: 2, reset: 12, cutUp: 6, cutDown: 6, partition: 8, longPartition: 4, flap: 4,
+  writerCrash: 3, writerPause: 4, rival: 1.5, agentCrash: 10, agentPause: 10, suspend: 3, clone: 2, reset: 12, cutUp: 6, cutDown: 6, partition: 8, longPartition: 4, flap: 4, slow: 5,
 } as const
 
 export class Storm {
@@ -81,6 +81,13 @@ export class Storm {
         time.after(chance.between(4000, 11_000), () => machine.cut(true, true))
         time.after(chance.between(18_000, 28_000), () => machine.cut(true, false))
         time.after(chance.between(90_000, 200_000), () => machine.cut(false, false))
+        return
+      case 'slow':
+        if (machine.slowdown > 1) return
+        world.saw('machine slow')
+        machine.slowdown = chance.between(4, 20)
+        world.note(`${machine.node} is ${machine.slowdown} times slower`)
+        time.after(chance.between(60_000, 1_200_000), () => { machine.slowdown = 1 })
         return
       case 'partition': world.saw('partition'); cut(true, true, chance.between(1000, 75_000)); return
       case 'longPartition': world.saw('long partition'); cut(true, true, chance.between(75_000, 2_400_000)); return

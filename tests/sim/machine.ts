@@ -16,6 +16,8 @@ export class Machine {
   clone: AgentProcess | null = null
   cutUp = false
   cutDown = false
+  /** What starts on it takes so many times as long. */
+  slowdown = 1
   /** Its owner has unplugged it: for long partitions. */
   closed = false
   readonly #world: World

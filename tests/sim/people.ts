@@ -13,6 +13,9 @@ import type { World } from './world.ts'
 /** The most seats a task may come to have, counted here on its own. */
 export const seatsOf = ({ copies, assurance }: JobSpec): number => (assurance ? { '1e-2': 6, '1e-4': 6, '1e-6': 8 }[assurance] : copies === 1 ? 1 : copies + 2)
 
+/** Tasks that may be run twice, counted here on its own: the smallest that fit into the share, here all alike. */
+export const copiesOf = ({ speculate = 0, tasks }: JobSpec): number => Math.floor(speculate * tasks.length)
+
 type Submit = Extract<Command, { kind: 'submit' }>
 
 export class Buyer {
@@ -85,6 +88,11 @@ export class Buyer {
     if (input.copies === 1 && chance.happens(0.3)) input.assurance = chance.weighted({ '1e-2': 85, '1e-4': 10, '1e-6': 5 })
     // Some are kept every so often, and some of those are moved while they run.
     if ((input.priority === 1 || input.priority === 2 || input.priority === 6) && input.copies === 1 && !input.assurance) { input.checkpoint = { paths: ['state'], everyMs: 20_000 }; input.env = { ...input.env, SIM_LIMIT: String(runMs) } }
+    // More than one task, and nothing that forbids it: a share of them may be run twice when they are late.
+    if (input.copies === 1 && !input.assurance && input.disconnect !== 'exclusive' && (input.tasks?.length ?? 0) > 1 && input.priority !== 2 && input.priority !== 6) {
+      input.speculate = 0.5
+      if (input.priority === 10) input.expectedMs = Math.ceil(runMs * 0.4)
+    }
     if (input.priority === 8) return JobSpec.parse({ ...input, deadline: Math.round(1_700_000_000_000 + this.#world.now + runMs * (0.25 + chance.next())) })
     if (input.priority === 9) return JobSpec.parse({ ...input, placement: { spread: chance.pick(['node', 'owner']) } })
     if (input.priority === 6) return JobSpec.parse({ ...input, interruptible: chance.happens(0.5) ? {} : { bidHour: String(chance.between(100_000, 2_000_000)) } })
@@ -103,7 +111,7 @@ export class Buyer {
     const specHash = sha256(canonical(spec))
     const byKey = chance.happens(0.4)
     const cap = quote === null ? chance.weighted({ none: 60, fair: 25, low: 8, tiny: 7 }) : 'none'
-    const amount = cap === 'none' ? null : cap === 'tiny' ? BigInt(spec.tasks.length * seatsOf(spec) - 1) : cap === 'low' ? 500n : BigInt(chance.between(200_000, 1_000_000))
+    const amount = cap === 'none' ? null : cap === 'tiny' ? BigInt(spec.tasks.length * seatsOf(spec) + copiesOf(spec) - 1) : cap === 'low' ? 500n : BigInt(chance.between(200_000, 1_000_000))
     const sent: Submit = {
       kind: 'submit', buyer: this.#user, id: byKey ? null : (this.#world.id(`job_${this.#user.slice(4)}`) as JobId), key: byKey ? `submit:${this.#user}:${n}` : null,
       bodyHash: sha256(`${specHash} ${quote} ${amount}`), spec, specHash, quote, cap: amount, noWait: chance.happens(0.1),

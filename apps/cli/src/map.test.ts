@@ -111,3 +111,22 @@ test('a command in one argument, as words', () => {
   expect(splitWords(`python3 'my sum.py' "a \\" b" c\\ d ''`)).toEqual(['python3', 'my sum.py', 'a " b', 'c d', ''])
   for (const bad of ['a "b', '', '  ', 'a > b', 'echo $HOME', 'a; b']) expect(() => splitWords(bad), bad).toThrow()
 })
+test('late parts may be begun twice, up to a twentieth of the work unless told otherwise, and not where that is no help', async () => {
+  const { cli } = shell()
+  const specOf = async (...options: string[]) => { const ran = await cli(['map', '--range', '1..4', '--detach', ...options, '--', 'echo']); expect(ran.code, ran.stderr).toBe(0); return JSON.parse((await cli(['job', ran.stdout.trim(), '--json'])).stdout).spec.speculate }
+  expect(await specOf()).toBe(0.05)
+  expect(await specOf('--speculate', '0.25')).toBe(0.25)
+  expect(await specOf('--speculate', '0')).toBe(0)
+  expect(await specOf('--assurance', '1e-2')).toBeUndefined()
+  const wrong = await cli(['map', '--range', '1..4', '--speculate', '5%', '--', 'echo'])
+  expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('"5%" is not a share. Write it such as 0.05; at most 1.')])
+})
+test('lumaris job says of one that runs how far it is and how long it still takes', async () => {
+  const { cli } = shell()
+  const id = idIn((await cli(['submit', '--each', '10', '--each', '600000', '--', 'fake:sleep'])).stdout)
+  await expect.poll(async () => (await market.call(market.buyer, 'GET', `/v1/jobs/${id}`)).body.tasks.done, { timeout: 20_000 }).toBe(1)
+  const { stdout } = await cli(['job', id])
+  expect(stdout).toMatch(/^left\s+about [\d.]+ \S+/m)
+  expect(stdout).toMatch(/^done\s+50 % of the work, [\d.]+ tasks\/min$/m)
+  expect((await cli(['cancel', id])).code).toBe(0)
+})

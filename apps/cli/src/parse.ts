@@ -56,6 +56,11 @@ export function parseCount(text: string): number {
   return Number(text)
 }
 
+export function parseShare(text: string): number {
+  if (!/^(0(\.\d{1,6})?|1(\.0{1,6})?)$/.test(text.trim())) throw new InvalidArgumentError(`"${text}" is not a share. Write it such as 0.05; at most 1.`)
+  return Number(text)
+}
+
 export function parsePercent(text: string): number {
   if (!/^\d{1,3}$/.test(text.trim()) || Number(text) < 1 || Number(text) > 100) throw new InvalidArgumentError(`"${text}" is not a whole number from 1 to 100.`)
   return Number(text)

@@ -2,6 +2,7 @@
 // rows, so an old one does nothing.
 import { FROZEN_MAX_MS } from '@lumaris/protocol'
 import type { AttemptId, JobId, QuoteId, ScheduleId } from '@lumaris/protocol'
+import type { JobRow, TaskRow } from './rows.ts'
 import type { MarketState, Timer } from './state.ts'
 import { queueSlot } from './state.ts'
 import { liveJob, putJob, record } from './turn.ts'
@@ -9,6 +10,8 @@ import type { Turn } from './turn.ts'
 import { holdsNode, isTerminal } from './job/lifecycle.ts'
 import { isHeld, queuedSince } from './job/waiting.ts'
 import { endAttempt, failTask, stopAll } from './job/finish.ts'
+import { LATE_BUDGET, copyLate } from './job/copy-late.ts'
+import type { LateBudget } from './job/copy-late.ts'
 import { watchNodes } from './fleet/liveness.ts'
 import { fireSchedule } from './schedule/schedule.ts'
 import { lookForStanding } from './market/standing.ts'
@@ -25,10 +28,11 @@ export function clock(turn: Turn): void {
   if (timers.size > TIMERS_SPARED + TIMERS_PER_JOB_MAX * (jobs.size + quotes.size)) timers.keep((timer) => isWanted(turn.state, timer))
   lookForStanding(turn)
   expireReversals(turn)
-  for (let due = timers.peekKey(); due !== undefined && due <= turn.now; due = timers.peekKey()) fire(turn, timers.pop() as Timer)
+  const budget: LateBudget = { left: LATE_BUDGET }
+  for (let due = timers.peekKey(); due !== undefined && due <= turn.now; due = timers.peekKey()) fire(turn, timers.pop() as Timer, budget)
 }
 
-function fire(turn: Turn, timer: Timer): void {
+function fire(turn: Turn, timer: Timer, budget: LateBudget): void {
   switch (timer.kind) {
     case 'offer': return ifAttempt(turn, timer, ['offered'], 'seller_refused', 'the offer was not taken up in time')
     case 'overrun': return overrun(turn, timer)
@@ -37,6 +41,7 @@ function fire(turn: Turn, timer: Timer): void {
     case 'backoff': return retry(turn, timer)
     case 'fallback': return stepDown(turn, timer)
     case 'schedule': return fireSchedule(turn, timer.id as ScheduleId)
+    case 'late': return copyLate(turn, timer.id as JobId, budget)
     case 'wake': turn.state.queue.wake(); return
     case 'quote': turn.state.quotes.delete(timer.id as QuoteId)
   }
@@ -48,6 +53,7 @@ function isWanted(state: MarketState, timer: Timer): boolean {
     case 'overrun': case 'cancel': { const attempt = state.attempts.get(timer.id as AttemptId); return attempt !== undefined && holdsNode(attempt.state) }
     case 'queue': case 'backoff': case 'fallback': { const live = state.jobs.get(timer.id as JobId); return live !== undefined && !isTerminal(live.row.state) }
     case 'schedule': return state.schedules.get(timer.id as ScheduleId)?.state === 'active'
+    case 'late': return state.jobs.get(timer.id as JobId)?.look !== undefined
     case 'wake': return true
     case 'quote': return state.quotes.has(timer.id as QuoteId)
   }
@@ -86,7 +92,7 @@ function expire(turn: Turn, timer: Timer): void {
   const runs = live.attempts.some((attempt) => holdsNode(attempt.state))
   const since = live.attempts.reduce((latest, attempt) => Math.max(latest, attempt.endedAt ?? 0), runs ? turn.now : queuedSince(live.row))
   const { deadline = Infinity, limits } = live.row.spec, due = isHeld(live.row) ? Infinity : since + limits.queueMs
-  const late = deadline <= turn.now ? live.tasks.filter((task) => task.slots.some((slot) => slot.state === 'pending')) : []
+  const late = deadline <= turn.now ? live.tasks.filter((task) => waits(live.row, task)) : []
   // Some of it runs, but all of it cannot be had by then any more: so much is billed as was used.
   if (late.length > 0 && runs) { for (const task of late) if (!isTerminal(liveJob(turn, id).row.state)) failTask(turn, id, task.index, 'queue_timeout'); return }
   if (late.length === 0 && due > turn.now) { const at = deadline > turn.now ? Math.min(due, deadline) : due; if (at < Infinity) turn.state.timers.push(at, timer); return }
@@ -95,12 +101,15 @@ function expire(turn: Turn, timer: Timer): void {
   stopAll(turn, id, 'queue_timeout')
 }
 
+/** A copy of what is late that waits keeps nothing from being done. */
+const waits = ({ spec }: JobRow, { slots, state }: TaskRow): boolean => slots.some((slot) => slot.state === 'pending') && !(spec.speculate && state === 'running')
+
 /** The buyer's next concession, if the job still waits. While all of it runs nothing is given up; the question comes again after the same time. */
 function stepDown(turn: Turn, timer: Timer): void {
   const id = timer.id as JobId, live = turn.state.jobs.get(id), rung = timer.task
   const step = live?.row.spec.fallback?.[rung]
   if (!live || !step || live.row.rung !== rung || isHeld(live.row) || isTerminal(live.row.state) || live.row.cancelling) return
-  if (!live.tasks.some((task) => task.slots.some((slot) => slot.state === 'pending'))) { turn.state.timers.push(turn.now + step.afterMs, timer); return }
+  if (!live.tasks.some((task) => waits(live.row, task))) { turn.state.timers.push(turn.now + step.afterMs, timer); return }
   putJob(turn, { ...live.row, rung: rung + 1 })
   record(turn, id, { type: 'fallback', state: `step ${rung + 1} of ${live.row.spec.fallback?.length ?? 0}` })
 }

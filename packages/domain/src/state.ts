@@ -1,7 +1,7 @@
 // The live market in memory: what is queued, running or recently touched. The tables are the truth to restart from; this is what decisions
 // read. `apply` is the only thing that changes it, and it knows nothing but Changes: load(persist(x)) is the same state again.
 import type { AccountName, AttemptId, Capacity, EnrolmentId, Instant, JobId, JobSpec, Micros, IncidentId, NodeId, PayoutId, QuoteId, Resources, ReversalId, ScheduleId, SlotId, StandingId, TaskSpec, UserId } from '@lumaris/protocol'
-import { CAUSES, MIB, account, isExternal, slotId, taskId } from '@lumaris/protocol'
+import { CAUSES, MIB, account, isExternal, slotId, taskId, workOf } from '@lumaris/protocol'
 import type { AttemptRow, Change, EnrolmentRow, EntryRow, IncidentRow, JobRow, KeyRow, LessonRow, NodeLesson, NodeRow, OwnerLesson, PayoutRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SlotRow, StandingRow, TaskRow } from './rows.ts'
 import { holdsNode, isLive, isTerminal } from './job/lifecycle.ts'
 import { isHeld, queuedSince } from './job/waiting.ts'
@@ -18,6 +18,9 @@ import { expectedMs } from './market/filter.ts'
 import { Demand } from './market/fragmentation.ts'
 import { classKeyOf } from './market/requirement.ts'
 import type { Requirement } from './market/requirement.ts'
+import { seenRun } from './split/forecast.ts'
+import type { JobPace } from './split/forecast.ts'
+import type { LateLook } from './job/copy-late.ts'
 import { CLEAR_EVERY_MS } from './market/spot/clear.ts'
 
 /** Times and bounds of a market. The defaults are DESIGN's; tests with real processes shorten the times, all by the same factor. */
@@ -49,7 +52,7 @@ export const DEFAULT_SETTINGS: MarketSettings = {
   retryBackoffMs: 1_000, retryBackoffMaxMs: 60_000, feeBasisPoints: 500, slotsPerBuyerMax: 2_000_000, region: 'local', demoTopupMaxMicros: 1_000_000_000_000n, payoutMinMicros: 1_000_000n, reversalMs: 24 * 3_600_000,
 }
 
-export type LiveJob = { row: JobRow; tasks: TaskRow[]; readonly attempts: AttemptRow[]; /** Slots not yet done or dropped. */ open: number }
+export type LiveJob = { row: JobRow; tasks: TaskRow[]; readonly attempts: AttemptRow[]; /** Slots not yet done or dropped. */ open: number; /** How quick its nodes are at it, from tasks that ended well; of jobs of many tasks. */ pace?: JobPace; /** Nothing of it waits, and what is late is looked for now and then. */ look?: LateLook | undefined }
 /** What is known of a node's socket and heartbeats; not stored, so a new writer starts everyone with a full lease. */
 export type NodeLink = { connected: boolean; /** The seller lets it take work just now. */ accepting: boolean; lastSeen: Instant; heartbeat: number }
 /** A slot that waits: it counts only while it is still pending under this fence. */
@@ -57,7 +60,7 @@ export type Waiting = { readonly job: JobId; readonly task: number; readonly slo
 export const slotOf = ({ job, task, slot }: Waiting): SlotId => slotId(taskId(job, task), slot)
 /** `total` is the score of the chosen node, in micro-credits. */
 export type Decided = { readonly at: Instant; readonly need: Requirement; readonly node: NodeId; readonly total: number }
-export type Timer = { readonly kind: 'offer' | 'overrun' | 'cancel' | 'queue' | 'backoff' | 'quote' | 'fallback' | 'schedule' | 'wake'; readonly id: string; readonly task: number; readonly slot: number }
+export type Timer = { readonly kind: 'offer' | 'overrun' | 'cancel' | 'queue' | 'backoff' | 'quote' | 'fallback' | 'schedule' | 'late' | 'wake'; readonly id: string; readonly task: number; readonly slot: number }
 
 export type MarketState = {
   readonly settings: MarketSettings
@@ -199,6 +202,16 @@ function applyJob(state: MarketState, row: JobRow): void {
   }
   if (row.parents) watchParents(state, old, row)
   if (isTerminal(row.state)) state.ended.add(row.id)
+  else if (row.spec.speculate && !row.cancelling && isAtTail(row)) watchLate(state, row.id)
+}
+
+/** Nothing of it waits any more, and something runs. */
+export const isAtTail = ({ tasksTotal, tasksDone, tasksFailed, tasksRunning }: JobRow): boolean => tasksRunning > 0 && tasksDone + tasksFailed + tasksRunning === tasksTotal
+function watchLate(state: MarketState, id: JobId): void {
+  const live = state.jobs.get(id)
+  if (!live || live.look) return
+  live.look = { tasks: null, extra: 0, copies: 0 }
+  state.timers.push(0, { kind: 'late', id, task: 0, slot: 0 })
 }
 
 const NONE: readonly JobId[] = []
@@ -283,7 +296,8 @@ function applyAttempt(state: MarketState, row: AttemptRow): void {
   const onNode = state.attemptsByNode.get(row.node) ?? new Set()
   if (isLive(row.state)) { onNode.add(row.id); state.attemptsByNode.set(row.node, onNode) }
   else if (onNode.delete(row.id) && onNode.size === 0) state.attemptsByNode.delete(row.node)
-  armAttempt(state, live.row, old, row)
+  armAttempt(state, live, old, row)
+  if (row.state === 'valid' && old?.state !== 'valid' && row.cause === 'succeeded' && live.row.tasksTotal > 1) live.pace = seenRun(live.pace, row, workOf(live.row.spec.tasks)[row.task] ?? 1)
   if (row.displaced) watchDisplaced(state, row, row.displaced.by, holds)
   if (old && isLive(old.state) && !isLive(row.state)) settleShare(state, live.row, row)
 }
@@ -309,12 +323,13 @@ function reserve(state: MarketState, node: NodeId, resources: Resources, sign: 1
   if (sign < 0) state.queue.wake()
 }
 
-function armAttempt(state: MarketState, job: JobRow, old: AttemptRow | undefined, row: AttemptRow): void {
+function armAttempt(state: MarketState, { row: job, tasks }: LiveJob, old: AttemptRow | undefined, row: AttemptRow): void {
   if (row.state === old?.state) return
   const timer = (kind: Timer['kind'], at: Instant) => state.timers.push(at, { kind, id: row.id, task: row.task, slot: row.slot })
   if (row.state === 'offered') timer('offer', row.offeredAt + state.settings.offerMs)
   // Met again after a restart: the timer that `stopAttempt` armed is gone with the old writer, so its grace is counted from the offer.
-  if ((job.cancelling || row.displaced) && row.state === 'running' && !old) timer('cancel', row.offeredAt + state.settings.cancelMs)
+  const decided = tasks[row.task]?.state === 'done' || tasks[row.task]?.state === 'failed'
+  if ((job.cancelling || decided || row.displaced) && row.state === 'running' && !old) timer('cancel', row.offeredAt + state.settings.cancelMs)
   if (row.state === 'accepted' || row.state === 'running') timer('overrun', (row.startedAt ?? row.offeredAt) + job.spec.limits.runMs + state.settings.overrunMs)
 }
 

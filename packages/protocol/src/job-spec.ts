@@ -220,6 +220,12 @@ export const JobSpec = z.strictObject({
   copies: z.number().int().min(1).max(5).default(1),
   /** At most this share of the results that are accepted may be wrong. How many nodes are asked follows from what their owners have shown: at first one, then one more of another owner after each result that is not enough. Not together with `copies`. */
   assurance: Assurance.optional(),
+  /**
+   * A task that takes far longer than was foreseen is begun a second time on a node of another owner, when no task waits any more: the first result that is good counts, the other try is stopped
+   * and its seconds are billed, inside the cap. This share of all work may be done twice at most, so with 0.05 one of twenty equal tasks. Absent or 0: no copies. Not together with `copies`,
+   * `assurance`, `gang`, `interruptible`, or `disconnect: exclusive`.
+   */
+  speculate: z.number().min(0).max(1).optional(),
   /** Wanted by then, in milliseconds since 1970. A node that is not expected to be done in time is not taken, and what still waits then is given up; what runs may finish. */
   deadline: z.number().int().min(1).optional(),
   /** How long one attempt is expected to run; used for the estimate, never for a limit. */

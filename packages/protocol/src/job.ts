@@ -40,6 +40,8 @@ export const Decision = z.object({
   terms: ScoreTerms,
   /** The chance, as believed then, that the attempt ends on this node: by its record, and by how long such nodes stay. */
   completes: z.number().min(0).max(1).optional(),
+  /** It is a second try beside this one, which had run so long when so much was foreseen. */
+  copyOf: z.object({ attempt: AttemptId, ranMs: z.number().int(), foreseenMs: z.number().int() }).optional(),
   candidates: z.number().int(), refused: z.partialRecord(NoReason, z.number().int()), runnerUp: z.object({ node: NodeId, total: Money }).optional(),
 }).meta({ id: 'Decision' })
 export type Decision = z.infer<typeof Decision>
@@ -72,6 +74,14 @@ export type Task = z.infer<typeof Task>
 export const MergedResult = z.strictObject({ sha256: Sha256, size: z.number().int().min(0) }).meta({ id: 'MergedResult' })
 export type MergedResult = z.infer<typeof MergedResult>
 
+/** How far a live job is. `etaMs`: how long it still takes, by what its nodes have shown; absent until one of its tasks has ended well (or the buyer has said how long one takes), and while nobody works on it. */
+export const JobProgress = z.object({
+  unit: z.enum(['bytes', 'tasks']), total: z.number(), done: z.number(), /** Since it began. */ perSecond: z.number().optional(), etaMs: z.number().int().optional(),
+  /** Tasks that were begun a second time because they were late. */
+  copies: z.number().int().optional(),
+}).meta({ id: 'JobProgress' })
+export type JobProgress = z.infer<typeof JobProgress>
+
 export const Job = z.object({
   id: JobId, buyer: UserId, state: JobState, spec: JobSpec, quote: QuoteId.optional(), cap: Amount,
   /** Billed so far; never above the cap. */
@@ -79,6 +89,8 @@ export const Job = z.object({
   /** Of the cost: paid for interruptible work whose place it took. */
   displaced: Amount.optional(),
   tasks: z.object({ total: z.number().int(), queued: z.number().int(), running: z.number().int(), done: z.number().int(), failed: z.number().int() }),
+  /** Of one job that is asked for while it lives. */
+  progress: JobProgress.optional(),
   cause: Cause.optional(), exitCode: z.number().int().nullable(),
   /** Of a map: its merged result, as whoever merged it has recorded it. */
   merged: MergedResult.optional(),
@@ -99,7 +111,7 @@ export type Job = z.infer<typeof Job>
 /** One line of a job's history, numbered without gaps; also the body of its event stream. */
 export const JobEvent = z.object({
   job: JobId, version: z.number().int(), at: Instant,
-  type: z.enum(['submitted', 'ready', 'started', 'fallback', 'paused', 'resumed', 'task', 'attempt', 'settled', 'displaced', 'moved', 'cancelling', 'ended']),
+  type: z.enum(['submitted', 'ready', 'started', 'fallback', 'paused', 'resumed', 'copy', 'task', 'attempt', 'settled', 'displaced', 'moved', 'cancelling', 'ended']),
   task: z.number().int().optional(), attempt: AttemptId.optional(), node: NodeId.optional(), nodeName: z.string().optional(),
   state: z.string(), cause: Cause.optional(), amount: Money.optional(),
 }).meta({ id: 'JobEvent' })

@@ -5,7 +5,7 @@ import { DeliveryId, Instant, WebhookId } from './ids.ts'
 export const WEBHOOKS_MAX = 20
 
 /** What can be told: each line of a job's history (`running`: an attempt of it has begun to run), and standing requests that are met. `ping` is the test. */
-export const WebhookEvent = z.enum(['job.submitted', 'job.ready', 'job.running', 'job.fallback', 'job.paused', 'job.resumed', 'job.moved', 'job.task', 'job.attempt', 'job.settled', 'job.displaced', 'job.cancelling', 'job.ended', 'standing.met']).meta({ id: 'WebhookEvent' })
+export const WebhookEvent = z.enum(['job.submitted', 'job.ready', 'job.running', 'job.fallback', 'job.paused', 'job.resumed', 'job.moved', 'job.copy', 'job.task', 'job.attempt', 'job.settled', 'job.displaced', 'job.cancelling', 'job.ended', 'standing.met']).meta({ id: 'WebhookEvent' })
 export type WebhookEvent = z.infer<typeof WebhookEvent>
 
 export const CreateWebhook = z.strictObject({ url: z.string().min(1).max(2_000), events: z.array(WebhookEvent).min(1).max(20).default(['job.ended']) }).meta({ id: 'CreateWebhook' })

@@ -1,6 +1,6 @@
 // The client: a method for every route of the protocol (`api`), and over them the few things people do.
-import { EXTRA_COPIES_MAX, parseCredits, routes } from '@lumaris/protocol'
-import type { Attempt, BodyInput, Entry, Job, JobEvent, JobSpecInput, JobState, MapPlan, Node, Params, Query, Reply, Results, Route, RouteName, Routes, Schedule, Standing, Task, Template, Wallet } from '@lumaris/protocol'
+import { EXTRA_COPIES_MAX, copiesMax, parseCredits, routes } from '@lumaris/protocol'
+import type { Attempt, BodyInput, Entry, Job, JobEvent, JobSpec, JobSpecInput, JobState, MapPlan, Node, Params, Query, Reply, Results, Route, RouteName, Routes, Schedule, Standing, Task, Template, Wallet } from '@lumaris/protocol'
 import { download, readBlob, upload } from './blobs.ts'
 import type { DownloadTarget, TransferOptions, Uploaded, UploadSource } from './blobs.ts'
 import { LumarisError, isLumarisError, unreachable } from './errors.ts'
@@ -99,7 +99,7 @@ export function createClient(options: TransportOptions) {
 
   /** Under a cap only nodes are taken that cannot exceed a part's share of it: where there is none, the job would wait for ever. */
   async function mustFit(spec: JobSpecInput, cap: bigint, more: CallOptions): Promise<void> {
-    const copies = spec.copies ?? 1, seats = BigInt(spec.tasks?.length ?? 1) * BigInt(copies === 1 ? 1 : copies + EXTRA_COPIES_MAX)
+    const copies = spec.copies ?? 1, tasks = spec.tasks ?? [{}], seats = BigInt(tasks.length) * BigInt(copies === 1 ? 1 : copies + EXTRA_COPIES_MAX) + BigInt(copiesMax({ speculate: spec.speculate, tasks: tasks as JobSpec['tasks'] }))
     const share = { ...spec, placement: { ...spec.placement, maxAttemptCost: (cap / seats).toString() } }
     const fits = await api.createQuote({ body: { spec: share } }, more).then((quote) => quote.nodes > 0, (error: unknown) => { if (isLumarisError(error, 'no_node_fits')) return false; throw error })
     if (fits) return

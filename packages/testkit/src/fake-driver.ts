@@ -30,7 +30,7 @@ ENDED.resume()
 const quiet = (): Readable => new Readable({ read() { /* it is pushed when it is printed */ } })
 
 const FILES = new Set(['fake:write', 'fake:cat'])
-export type FakeDriverOptions = { readonly id?: 'fake'; readonly level?: 'language' | 'namespace' | 'kernel' | 'vm'; /** It says that it can join gangs; what it runs has no network all the same. */ readonly gang?: boolean }
+export type FakeDriverOptions = { readonly id?: 'fake'; readonly level?: 'language' | 'namespace' | 'kernel' | 'vm'; /** It says that it can join gangs; what it runs has no network all the same. */ readonly gang?: boolean; /** What takes time takes so many times as long: a slow machine. */ readonly slowness?: number }
 
 export function createFakeDriver(options: FakeDriverOptions = {}) {
   const level = options.level ?? 'namespace'
@@ -50,7 +50,7 @@ export function createFakeDriver(options: FakeDriverOptions = {}) {
       if (job.command[0] === 'fake:fail-start') throw new Error('the fake driver was told not to start')
       await job.network?.attach(process.pid)
       starts++
-      const sandbox = new FakeSandbox(job, () => live.delete(sandbox))
+      const sandbox = new FakeSandbox(job, () => live.delete(sandbox), options.slowness)
       live.add(sandbox)
       sandbox.run()
       return sandbox
@@ -71,6 +71,7 @@ export class FakeSandbox {
   readonly #job: Spec
   readonly #resolve: (exit: Exit) => void
   readonly #gone: () => void
+  readonly #slowness: number
   readonly #startedAt = performance.now()
   #steps: string[][]
   #timers: NodeJS.Timeout[] = []
@@ -80,7 +81,8 @@ export class FakeSandbox {
   #printed = 0
   #wrote = 0
 
-  constructor(job: Spec, gone: () => void) {
+  constructor(job: Spec, gone: () => void, slowness = 1) {
+    this.#slowness = slowness
     this.#job = job
     this.#gone = gone
     const { promise, resolve } = Promise.withResolvers<Exit>()
@@ -121,7 +123,7 @@ export class FakeSandbox {
       case 'fake:exit': this.#end('exit', Number(first)); return false
       case 'fake:exit-if': if (this.#job.env[first] !== second) return true; this.#end('exit', Number(args[2])); return false
       case 'fake:hang': return false
-      case 'fake:sleep': this.#timers.push(setTimeout(() => { if (this.#paused) this.#whenResumed = () => this.run(); else this.run() }, Number(first))); return false
+      case 'fake:sleep': this.#timers.push(setTimeout(() => { if (this.#paused) this.#whenResumed = () => this.run(); else this.run() }, Number(first) * this.#slowness)); return false
       case 'fake:write': {
         const path = join(this.#job.workDir, first)
         mkdirSync(dirname(path), { recursive: true })

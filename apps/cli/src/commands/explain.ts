@@ -17,6 +17,7 @@ async function explain(context: Context, id: string): Promise<void> {
   for (const { attempt, nodeName, decision, resumes } of found.placed) {
     const refused = Object.entries(decision.refused).map(([reason, count]) => `${count} × ${reason.replaceAll('_', ' ')}`).join(', ')
     lines.push('', `${clean(nodeName)} ${dim(attempt)}`, ...(resumes ? [`  went on from checkpoint ${resumes.number} of ${resumes.attempt}`] : []),
+      ...(decision.copyOf ? [`  a second try beside ${decision.copyOf.attempt}, which had run for ${durationText(decision.copyOf.ranMs)}; ${durationText(decision.copyOf.foreseenMs)} were foreseen`] : []),
       `  expected cost ${creditsOf(decision.terms.total)}: price ${amountOf(decision.terms.price)}, risk ${amountOf(decision.terms.risk)}, load ${amountOf(decision.terms.load)}${decision.terms.fragmentation === undefined ? '' : `, idle GPUs made unusable ${amountOf(decision.terms.fragmentation)}`}`,
       `  ${decision.candidates} node${decision.candidates === 1 ? '' : 's'} could take it${decision.runnerUp ? `; the next best at ${creditsOf(decision.runnerUp.total)}` : ''}${refused ? `; refused: ${refused}` : ''}`)
   }

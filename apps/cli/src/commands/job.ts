@@ -35,6 +35,9 @@ async function job(context: Context, id: string): Promise<void> {
 export const jobFacts = (one: Job): readonly (readonly [string, string | number | null | undefined])[] => [
   ['job', one.id], ['name', one.spec.name], ['state', one.paused && one.endedAt === undefined ? `${one.state}, paused` : one.state], ['why', one.cause && CAUSES[one.cause].says], ['detail', one.detail], ['waits for', one.waitsFor?.join(', ')], ['made by', one.schedule], ['exit code', one.exitCode],
   ['command', one.spec.command.join(' ')], ['tasks', one.tasks.total > 1 ? `${one.tasks.done} of ${one.tasks.total} done, ${one.tasks.running} running, ${one.tasks.failed} failed` : undefined],
+  ['left', one.progress?.etaMs === undefined ? undefined : `about ${durationText(one.progress.etaMs)}`],
+  ['done', one.progress && one.tasks.total > 1 ? `${Math.floor((100 * one.progress.done) / one.progress.total)} % of the work${one.progress.perSecond === undefined ? '' : `, ${one.progress.unit === 'bytes' ? `${sizeText(one.progress.perSecond)}/s` : `${(one.progress.perSecond * 60).toFixed(one.progress.perSecond < 1 / 6 ? 1 : 0)} tasks/min`}`}` : undefined],
+  ['begun twice', one.progress?.copies],
   ['wrong results, at most', one.spec.assurance && `${one.spec.assurance} of those accepted`],
   ['cost', creditsOf(one.cost)], ['of it, for places taken', one.displaced === undefined ? undefined : creditsOf(one.displaced)], ['cap', creditsOf(one.cap)], ['came back', one.endedAt === undefined ? undefined : creditsOf(one.refunded)],
   ['merged', one.merged && `${one.merged.size} bytes, sha256 ${one.merged.sha256}`], ['created', stamp(one.createdAt)], ['started', stamp(one.startedAt)], ['ended', stamp(one.endedAt)],

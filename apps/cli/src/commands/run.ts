@@ -121,14 +121,18 @@ function showing(context: Context, progress: Progress): (news: Followed) => Prom
   const { flags } = context
   const json = flags.json === true || flags.jsonLines === true
   const wrote = new Map<number, string>()
+  /** Output of a task that was begun a second time is that of its last try: two at once could not be read. */
+  const left = new Set<string>()
   return async (news) => {
     if (json) {
       const { kind } = news
       return context.write(`${JSON.stringify(kind === 'event' ? { type: 'event', event: news.event } : { type: 'log', task: news.task, attempt: news.attempt, stream: news.stream, data: Buffer.from(news.bytes).toString('base64') })}\n`)
     }
     if (news.kind === 'event') return phaseOf(news.event, progress)
+    if (left.has(news.attempt)) return
     progress.clear()
     const before = wrote.get(news.task)
+    if (before !== undefined && before !== news.attempt) left.add(before)
     if (before !== undefined && before !== news.attempt && !flags.quiet) context.note(context.errorColours.dim('[another node took over; the output begins again]'))
     wrote.set(news.task, news.attempt)
     await context.write(news.bytes, news.stream)
@@ -140,6 +144,7 @@ function phaseOf(event: JobEvent, progress: Progress): void {
   if (event.type === 'attempt' && event.state === 'offered') progress.phase(`Preparing${where}`)
   else if (event.type === 'attempt' && event.state === 'running') progress.phase(`Running${where}`)
   else if (event.type === 'attempt' && event.cause !== undefined && event.cause !== 'succeeded') progress.phase(`Attempt${where} ended: ${event.cause.replaceAll('_', ' ')}`)
+  else if (event.type === 'copy') progress.phase(`Task ${event.task ?? 0} is late${where}: begun a second time elsewhere`)
   else if (event.type === 'fallback') progress.phase(`Looking for a node, with concessions (${event.state})`)
   else if (event.type === 'cancelling') progress.phase('Cancelling')
 }

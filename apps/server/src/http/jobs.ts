@@ -1,6 +1,6 @@
 import { INPUTS_MAX, canonical, isRefusal, refuse } from '@lumaris/protocol'
 import type { Attempt, Explanation, Job, JobId, Receipt, Refusal, SealedTick } from '@lumaris/protocol'
-import { filesFrom, isTerminal, newSearch, termsOf } from '@lumaris/domain'
+import { filesFrom, isTerminal, newSearch, progressOf, termsOf } from '@lumaris/domain'
 import type { AttemptRow, EndedParent, JobRow, Submitted } from '@lumaris/domain'
 import { merklePath } from '@lumaris/protocol'
 import type { App } from '../app.ts'
@@ -90,7 +90,9 @@ export function jobHandlers(app: App): Pick<Handlers, Names> {
     listJobs: async ({ query, who }) => listJobs(app.db, isAdmin(who) ? null : who.userId, query, viewJob),
     getJob: async ({ params, who }) => {
       const job = await mine(app, who, params.job)
-      return isRefusal(job) ? job : viewJob(job)
+      if (isRefusal(job)) return job
+      const live = app.engine.state.jobs.get(job.id)
+      return { ...viewJob(job), ...(live && !isTerminal(job.state) ? { progress: progressOf(app.engine.state, live, app.now()) } : {}) }
     },
     cancelJob: async ({ params, who }): Promise<Job | Refusal> => {
       const job = await mine(app, who, params.job)

@@ -27,7 +27,7 @@ export async function explain(app: App, job: JobRow): Promise<Explanation> {
   const placed = attempts.map((row: AttemptRow) => ({ attempt: row.id, node: row.node, nodeName: state.nodes.get(row.node)?.name ?? '', decision: row.decision, ...(row.resumes ? { resumes: { attempt: row.resumes.attempt, number: row.resumes.saved.number } } : {}) }))
   const moved = attempts.filter((row) => row.cause === 'moved').length
   const waits = !isTerminal(job.state) && job.tasksTotal - job.tasksDone - job.tasksFailed - job.tasksRunning
-  if (!waits) return { job: job.id, state: job.state, placed, summary: summaryOf(job, placed.length, moved) }
+  if (!waits) return { job: job.id, state: job.state, placed, summary: summaryOf(job, placed.length, moved) + copiesText(placed) }
   if (job.paused) return { job: job.id, state: job.state, placed, summary: 'It is paused: nothing more of it starts until it is let go on.' }
   if (waitsForParents(job)) return { job: job.id, state: job.state, placed, summary: `It comes after ${job.parents?.left.length === 1 ? 'a job' : `${job.parents?.left.length} jobs`} that ${job.parents?.left.length === 1 ? 'has' : 'have'} not completed yet: ${job.parents?.left.slice(0, 10).join(', ')}.` }
   const live = state.jobs.get(job.id), waiting = live?.tasks.find((task) => task.slots.some((slot) => slot.state === 'pending'))
@@ -39,6 +39,14 @@ export async function explain(app: App, job: JobRow): Promise<Explanation> {
   const gang = live && job.spec.gang ? gangRoom(state, live, app.now()) : null
   const summary = gang && state.nodes.size > 0 ? (gang.seats < gang.ranks ? `Its ${gang.ranks} ranks start together, and there are seats for ${gang.seats} of them now.` : 'There are seats for all its ranks: it is next in line.') : live?.tasks.some((task) => task.slots.some((slot) => slot.state === 'pending' && (slot.move?.until ?? 0) > app.now())) ? 'It is being moved to another node.' : nodes.length === 0 && state.nodes.size > 0 ? 'It is next in line.' : state.nodes.size === 0 ? 'No node has joined this market yet.' : `None of ${state.nodes.size} nodes can take it now.`
   return { job: job.id, state: job.state, placed, summary, waiting: { tasks: waits, nodes: nodes.slice(0, 200), changes } }
+}
+
+/** Copies of what was late, as the decisions say: why they were begun. */
+function copiesText(placed: Explanation['placed']): string {
+  const first = placed.find(({ decision }) => decision.copyOf)?.decision.copyOf
+  if (!first) return ''
+  const count = placed.filter(({ decision }) => decision.copyOf).length, seconds = (ms: number): string => `${Math.round(ms / 100) / 10} s`
+  return ` ${count === 1 ? 'One of them is a copy' : `${count} of them are copies`} of what was late: ${count === 1 ? 'it' : 'the first of those'} had run for ${seconds(first.ranMs)}, and ${seconds(first.foreseenMs)} were foreseen.`
 }
 
 function summaryOf(job: JobRow, attempts: number, moved: number): string {

@@ -49,7 +49,7 @@ function Shown({ job }: { job: Job }) {
         <Stack gap="sm">
           <Group gap="sm"><Status look={JOB[job.state]} /><Text size="sm" role="status">{JOB[job.state].says}{job.cause && job.state !== 'completed' ? ` The reason: ${causeText(job.cause)}.` : ''}{job.paused && live ? ' It is paused: nothing more of it starts.' : ''}{job.detail ? ` ${visible(job.detail)}.` : ''}{job.waitsFor && job.waitsFor.length > 0 ? ` It waits for ${job.waitsFor.length} other job${job.waitsFor.length === 1 ? '' : 's'} first.` : ''}{job.exitCode !== null && job.exitCode !== 0 ? ` Exit code ${job.exitCode}.` : ''}</Text></Group>
           <Phases job={job} now={now} />
-          {job.tasks.total > 1 && <div><Progress.Root aria-hidden><Progress.Section value={(100 * job.tasks.done) / job.tasks.total} color="green" /><Progress.Section value={(100 * job.tasks.failed) / job.tasks.total} color="red" /><Progress.Section value={(100 * job.tasks.running) / job.tasks.total} /></Progress.Root><Text size="sm" mt={4}>{job.tasks.done} of {plural(job.tasks.total, 'part')} done{job.tasks.running > 0 ? `, ${job.tasks.running} running` : ''}{job.tasks.queued > 0 && live ? `, ${job.tasks.queued} waiting` : ''}{job.tasks.failed > 0 ? `, ${job.tasks.failed} failed` : ''}</Text></div>}
+          {job.tasks.total > 1 && <div><Progress.Root aria-hidden><Progress.Section value={(100 * job.tasks.done) / job.tasks.total} color="green" /><Progress.Section value={(100 * job.tasks.failed) / job.tasks.total} color="red" /><Progress.Section value={(100 * job.tasks.running) / job.tasks.total} /></Progress.Root><Text size="sm" mt={4}>{job.tasks.done} of {plural(job.tasks.total, 'part')} done{job.tasks.running > 0 ? `, ${job.tasks.running} running` : ''}{job.tasks.queued > 0 && live ? `, ${job.tasks.queued} waiting` : ''}{job.tasks.failed > 0 ? `, ${job.tasks.failed} failed` : ''}{live && job.progress?.etaMs !== undefined ? `; about ${duration(job.progress.etaMs)} left` : ''}{job.progress?.copies ? `; ${plural(job.progress.copies, 'late part')} begun a second time` : ''}</Text></div>}
           <Facts wide of={[[live ? 'Cost so far' : 'Cost', `${creditsText(job.cost)} of at most ${credits(job.cap)}`], ['Came back', live ? null : creditsText(job.refunded)], ['Each part has', `${cores(job.spec.resources.cpuMillis)}, ${size(job.spec.resources.memoryBytes)} memory, ${size(job.spec.resources.diskBytes)} disk`], ['Submitted', <Moment at={job.createdAt} />]]} />
         </Stack>
       </Panel>
@@ -120,7 +120,7 @@ function Chosen({ job, task, attempts, logs, now }: { job: Job; task: Task; atte
   )
 }
 
-const EVENT: Readonly<Record<JobEvent['type'], string>> = { submitted: 'Submitted', ready: 'Its parents have completed', started: 'Started', fallback: 'A wish was given up', paused: 'Paused', resumed: 'Goes on', task: 'Part', attempt: 'Attempt', settled: 'Settled', displaced: 'Paid for a place', moved: 'Move', cancelling: 'Is being cancelled', ended: 'Ended' }
+const EVENT: Readonly<Record<JobEvent['type'], string>> = { submitted: 'Submitted', ready: 'Its parents have completed', started: 'Started', fallback: 'A wish was given up', paused: 'Paused', resumed: 'Goes on', copy: 'Begun a second time', task: 'Part', attempt: 'Attempt', settled: 'Settled', displaced: 'Paid for a place', moved: 'Move', cancelling: 'Is being cancelled', ended: 'Ended' }
 /** Rows of a long history that are shown: its latest. */
 const EVENTS_MAX = 1_000
 function History({ job }: { job: Job }) {

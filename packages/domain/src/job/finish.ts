@@ -47,11 +47,14 @@ export function endAttempt(turn: Turn, id: AttemptId, cause: Cause, detail: stri
   if (ended.displaced) closePayer(turn, ended.displaced.by)
   const task = taskOf(turn, attempt), slot = slotOf(task, attempt.slot), job = liveJob(turn, attempt.job).row
   if (slot.attempt !== id) return
+  // Of two tries of a task, one that is lost is not missed while the other goes on.
+  const spare = job.spec.speculate !== undefined && !job.cancelling && task.state === 'running' && task.slots.some((other, i) => i !== attempt.slot && other.state !== 'done' && other.state !== 'dropped')
   if (CAUSES[cause].bears === 'buyer') {
     settleMemory(turn, ended)
     settle(turn, ended)
     const paid = liveAttempt(turn, id).billed !== 0n
     putSlot(turn, task, attempt.slot, { ...slot, state: next(SLOT, slot.state, 'drop', id), paid })
+    if (spare && cause !== 'buyer_cancelled') return goOnWith(turn, attempt.job, attempt.task)
     return cause === 'buyer_cancelled' || job.cancelling ? closeIfOver(turn, attempt.job) : failTask(turn, attempt.job, attempt.task, cause)
   }
   settlePart(turn, ended)
@@ -59,6 +62,7 @@ export function endAttempt(turn: Turn, id: AttemptId, cause: Cause, detail: stri
     putSlot(turn, task, attempt.slot, { ...slot, state: next(SLOT, slot.state, 'drop', id) })
     return closeIfOver(turn, attempt.job)
   }
+  if (spare) { putSlot(turn, task, attempt.slot, { ...slot, state: next(SLOT, slot.state, 'drop', id) }); return goOnWith(turn, attempt.job, attempt.task) }
   retrySlot(turn, ended, task, slot, job, stopped)
   if (job.spec.gang && cause !== 'peer_lost') dissolve(turn, attempt.job)
 }
@@ -105,11 +109,19 @@ function retrySlot(turn: Turn, ended: AttemptRow, task: TaskRow, slot: SlotRow, 
   const waiting = putTask(turn, {
     ...task, retries, slots: task.slots.with(ended.slot, { ...bare, state: next(SLOT, slot.state, 'release', ended.id), attempt: null, notBefore, failedOn, ...(kept ? { kept } : {}), ...(move ? { move } : {}) }),
   })
-  if (waiting.slots.every((other) => other.state === 'pending' || other.state === 'dropped')) {
-    moveTask(turn, waiting, 'requeue')
-    const row = liveJob(turn, ended.job).row
-    if (row.tasksRunning === 0 && row.tasksDone === 0 && row.tasksFailed === 0 && row.state === 'running') putJob(turn, { ...row, state: next(JOB, row.state, 'requeue', row.id) })
-  }
+  requeueIfNoneRuns(turn, waiting)
+}
+function requeueIfNoneRuns(turn: Turn, task: TaskRow): void {
+  if (!task.slots.every((slot) => slot.state === 'pending' || slot.state === 'dropped')) return
+  moveTask(turn, task, 'requeue')
+  const row = liveJob(turn, task.job).row
+  if (row.tasksRunning === 0 && row.tasksDone === 0 && row.tasksFailed === 0 && row.state === 'running') putJob(turn, { ...row, state: next(JOB, row.state, 'requeue', row.id) })
+}
+/** The other try is all there is now: it runs, or waits for a node, or has reported that the program fails. */
+function goOnWith(turn: Turn, job: JobId, index: number): void {
+  const task = taskOf(turn, { job, task: index })
+  requeueIfNoneRuns(turn, task)
+  if (task.slots.some((slot) => slot.state === 'reported')) judge(turn, task)
 }
 
 /** A result has come, good or bad: it waits for its copies, or counts at once when it is the only one. */
@@ -129,6 +141,11 @@ function judge(turn: Turn, task: TaskRow): void {
   const open = task.slots.filter((slot) => slot.state === 'pending' || slot.state === 'assigned').length
   if (spec.gang) return judgeGang(turn, task.job)
   if (spec.assurance) { if (open === 0) judgeAssured(turn, task, spec.assurance, reported); return }
+  if (spec.speculate) {
+    // A bad result may be the slow node's, which ran into a limit: it counts only when no other try runs.
+    const counts = reported.find((attempt) => attempt.cause === 'succeeded') ?? (task.slots.some((slot) => slot.state === 'assigned') ? undefined : reported[0])
+    return counts && conclude(turn, task, [counts], [])
+  }
   const verdict = agree(reported, open, spec.copies)
   if (verdict.kind === 'wait') return
   if (verdict.kind === 'split') {

@@ -6,7 +6,7 @@ import { internSpec } from '../state.ts'
 import { emit, liveJob, putJob, putTask, record, refused } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 import { hold } from '../ledger/hold.ts'
-import { capOf, contradiction, estimate, slotsMax } from '../market/quote.ts'
+import { capOf, contradiction, estimate, seatsMax } from '../market/quote.ts'
 import { NEW_SLOT } from './finish.ts'
 import { meetParents } from './meet-parents.ts'
 import type { EndedParent } from './parent-files.ts'
@@ -33,7 +33,7 @@ export function submit(turn: Turn, command: SubmitCommand): Submitted | Refusal 
   if (market.suspended.has(command.buyer)) return refused('account_suspended')
   const wrong = contradiction(command.spec, turn.now)
   if (wrong) return wrong
-  const seats = slotsMax(command.spec) * command.spec.tasks.length
+  const seats = seatsMax(command.spec)
   if ((market.slotsByBuyer.get(command.buyer) ?? 0) + seats > market.settings.slotsPerBuyerMax) return refused('queue_full', { max: market.settings.slotsPerBuyerMax })
   const parents = meetParents(turn, command)
   if (isRefusal(parents)) return parents
@@ -71,13 +71,13 @@ function earlier(turn: Turn, command: SubmitCommand): Submitted | Refusal | null
 
 /** Null when each seat has a share of the cap; else the refusal. */
 export function capCovers(spec: JobSpec, cap: Micros): Refusal | null {
-  const seats = BigInt(slotsMax(spec) * spec.tasks.length), displace = BigInt(spec.displace ?? 0), attemptCap = cap / seats - displace
+  const seats = BigInt(seatsMax(spec)), displace = BigInt(spec.displace ?? 0), attemptCap = cap / seats - displace
   return attemptCap < 0n || (attemptCap === 0n && cap > 0n) ? refused('cap_too_low', { seats: seats.toString(), cap: cap.toString(), ...(displace > 0n ? { displace: displace.toString() } : {}) }) : null
 }
 
 type Cap = { cap: Micros; attemptCap: Micros }
 function agreeOnCap(turn: Turn, command: SubmitCommand): Cap | Refusal {
-  const seats = BigInt(slotsMax(command.spec) * command.spec.tasks.length)
+  const seats = BigInt(seatsMax(command.spec))
   if (command.quote) {
     const quoted = turn.state.quotes.get(command.quote)
     if (!quoted || quoted.validUntil < turn.now) return refused('quote_expired')

@@ -20,7 +20,7 @@ import type { Score } from './score.ts'
 import { chooseVictims } from './spot/preempt.ts'
 import type { Candidate, Holder } from './spot/preempt.ts'
 import { wantedOf } from './wanted.ts'
-import { slotsMax } from './quote.ts'
+import { seatsMax } from './quote.ts'
 
 /** What ending an attempt costs besides its bill, in micro-credits: without it, many small victims would look as cheap as one. */
 const BOTHER_MICROS = 100
@@ -78,7 +78,7 @@ export function takePlaces(turn: Turn, claims: Claims): number {
 
 /** What may still be promised: the whole of it, less what was paid, less what was promised to work that has not ended yet. */
 export function budgetOf(state: MarketState, job: JobRow): Micros {
-  let left = BigInt(job.spec.displace ?? 0) * BigInt(slotsMax(job.spec) * job.spec.tasks.length) - job.displaced
+  let left = BigInt(job.spec.displace ?? 0) * BigInt(seatsMax(job.spec)) - job.displaced
   for (const id of state.displacedBy.get(job.id) ?? []) left -= BigInt(state.attempts.get(id)?.displaced?.most ?? 0)
   const each = BigInt(job.spec.displace ?? 0)
   return left < each ? left : each

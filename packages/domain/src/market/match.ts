@@ -48,8 +48,8 @@ function place(turn: Turn, waiting: Waiting, classKey: string, lane: Lane, claim
 export function choose(state: MarketState, need: Requirement, classKey: string, now: Instant, mayTake: MayTake | null = null): Choice | null {
   // A slot with copies, or one that failed somewhere, has wishes of its own, and asks for itself; so does one that the clock decides on.
   if (asksAsItsClass(need)) return cheapest(state.candidates.of(state, classKey, need, now), [], mayTake)
-  const seen = lookAfresh(state, need, now), { drawn } = need
-  return (drawn && cheapest(seen.filter(({ node }) => drawn(node.owner)), need.avoid, mayTake)) ?? cheapest(seen, need.avoid, mayTake) ?? (need.avoid.length > 0 ? cheapest(seen, [], mayTake) : null)
+  const seen = lookAfresh(state, need, now), { drawn, prefers } = need
+  return (prefers && cheapest(seen.filter(({ node }) => prefers(node)), need.avoid, mayTake)) ?? (drawn && cheapest(seen.filter(({ node }) => drawn(node.owner)), need.avoid, mayTake)) ?? cheapest(seen, need.avoid, mayTake) ?? (need.avoid.length > 0 ? cheapest(seen, [], mayTake) : null)
 }
 type MayTake = (node: NodeRow) => boolean
 

@@ -1,11 +1,12 @@
 // A slot is given to a node: the attempt is made, with the reasons of the decision, and offered; and the decision is remembered for sellers who ask.
 import { NO_USAGE, canonical, slotId, taskId } from '@lumaris/protocol'
-import type { AttemptId, DriverOffer, NodeId, PriceSheet } from '@lumaris/protocol'
-import type { AttemptRow, NodeRow, SlotRow } from '../rows.ts'
+import type { AttemptId, Decision, DriverOffer, NodeId, PriceSheet } from '@lumaris/protocol'
+import type { AttemptRow, JobRow, NodeRow, SlotRow, TaskRow } from '../rows.ts'
 import type { Decided } from '../state.ts'
-import { liveJob, putAttempt, putJob, putTask, record } from '../turn.ts'
+import { liveAttempt, liveJob, putAttempt, putJob, putTask, record } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 import { SLOT, next } from '../job/lifecycle.ts'
+import { foresee } from '../job/copy-late.ts'
 import { moveTask } from '../job/move.ts'
 import { dispatch, termsOf } from '../fleet/dispatch.ts'
 import { wireScore } from './score.ts'
@@ -24,6 +25,7 @@ export function offer(turn: Turn, { job, task, need }: Wanted, slotIndex: number
     exitCode: null, detail: null, digest: null, files: [], offeredAt: turn.now, startedAt: null, endedAt: null, billed: null, fee: null,
     decision: {
       terms: wireScore(choice.score), completes: Math.round(choice.score.completes * 1000) / 1000, candidates: choice.candidates, refused: choice.refused,
+      ...copyOf(turn, job, task, slotIndex),
       ...(choice.runnerUp ? { runnerUp: { node: choice.runnerUp.node, total: String(choice.runnerUp.score.total) } } : {}),
     },
     evidence: null, ...(slot.kept ? { resumes: slot.kept } : {}),
@@ -38,6 +40,12 @@ export function offer(turn: Turn, { job, task, need }: Wanted, slotIndex: number
   record(turn, job.id, { type: 'attempt', state: 'offered', attempt })
   dispatch(turn, attempt)
   remember(turn, { at: turn.now, need, node: node.id, total: choice.score.total })
+}
+
+/** What it is a copy of, while that still runs. */
+function copyOf(turn: Turn, job: JobRow, task: TaskRow, slot: number): Pick<Decision, 'copyOf'> {
+  const first = job.spec.speculate ? task.slots.find((other, i) => i !== slot && other.state === 'assigned')?.attempt : null, late = first ? liveAttempt(turn, first) : null
+  return late ? { copyOf: { attempt: late.id, ranMs: turn.now - late.offeredAt, foreseenMs: Math.round(foresee(turn.state, liveJob(turn, job.id)).msOf(late) ?? 0) } } : {}
 }
 
 /** Placements that a seller can ask about. */

@@ -1,6 +1,6 @@
 // What will it cost, at most and probably, when could it start, and on how many nodes. A quote binds: the cap it names is the most that will
 // ever be billed, and only nodes that cannot exceed the attempt's cap are taken.
-import { ASSURED_COPIES_MAX, GANG_MAX, EXTRA_COPIES_MAX, QUOTE_VALID_MS, inputBytes } from '@lumaris/protocol'
+import { ASSURED_COPIES_MAX, GANG_MAX, EXTRA_COPIES_MAX, QUOTE_VALID_MS, copiesMax, inputBytes } from '@lumaris/protocol'
 import type { Instant, JobSpec, Micros, NoReason, QuoteId, Refusal, UserId } from '@lumaris/protocol'
 import type { NodeRow, QuoteRow } from '../rows.ts'
 import { freeOn } from '../state.ts'
@@ -19,8 +19,10 @@ export type QuoteCommand = { readonly kind: 'quote'; readonly buyer: UserId; rea
 
 /** Seats a task can come to have, and so be paid for: its copies, and the extra ones when they disagree; or as many as its bound may take. */
 export const slotsMax = (spec: Pick<JobSpec, 'copies' | 'assurance'>): number => (spec.assurance ? ASSURED_COPIES_MAX[spec.assurance] : spec.copies === 1 ? 1 : spec.copies + EXTRA_COPIES_MAX)
+/** Seats of all its tasks, and of the copies of what is late. */
+export const seatsMax = (spec: JobSpec): number => slotsMax(spec) * spec.tasks.length + copiesMax(spec)
 /** The most a job can cost: every seat of every task at the cap of one attempt. Attempts that fail through no fault of the buyer cost nothing. */
-export const capOf = (spec: JobSpec, attemptCap: Micros): Micros => (attemptCap + BigInt(spec.displace ?? 0)) * BigInt(slotsMax(spec)) * BigInt(spec.tasks.length)
+export const capOf = (spec: JobSpec, attemptCap: Micros): Micros => (attemptCap + BigInt(spec.displace ?? 0)) * BigInt(seatsMax(spec))
 
 /** So many of the cheapest nodes are kept in reach of a quote: enough that one going offline does not strand the job. */
 const NODES_IN_REACH = 10
@@ -57,7 +59,7 @@ export function estimate(state: MarketState, spec: JobSpec, now: Instant): Estim
   if (!fitsAll && able.length > 0) refusedBy.gang_room = able.length
   // When nobody can run it, the same request at everybody's prices still tells what it may cost: so it can wait for a node under a fair cap.
   const reach = (fits.length > 0 ? fits : [...state.nodes.values()].filter((node) => node.will !== 'retired' && node.will !== 'banned').map((node) => priced(node, need, false)).sort(byLikely)).slice(0, Math.max(NODES_IN_REACH, ranks))
-  const copies = spec.assurance ? expectedCopies([...new Set(reach.map(({ owner }) => owner))].map((owner) => recordOf(state, owner)), spec.assurance) : { mean: spec.copies, most: spec.copies }
+  const copies = spec.assurance ? expectedCopies([...new Set(reach.map(({ owner }) => owner))].map((owner) => recordOf(state, owner)), spec.assurance) : { mean: spec.copies, most: spec.copies + copiesMax(spec) / spec.tasks.length }
   const likely = (share: number, each: number): Micros => (reach.length === 0 ? 0n : ((reach[Math.min(reach.length - 1, Math.floor(share * reach.length))] as Priced).likely * BigInt(spec.tasks.length) * BigInt(Math.ceil(each * 1000))) / 1000n)
   const attemptCap = reach.reduce((most, fit) => (fit.worst > most ? fit.worst : most), 0n)
   return { p50: likely(0.5, copies.mean), p90: likely(0.9, copies.most), attemptCap, nodes: fitsAll ? fits.length : 0, nodesFree: freeForAll ? fits.filter((fit) => fit.free).length : 0, refused: refusedBy }
@@ -84,6 +86,8 @@ export function contradiction(spec: JobSpec, now: Instant): Refusal | null {
   }
   if (spec.interruptible && spec.displace !== undefined) return refused('impossible_request', { reason: 'interruptible work cannot take the place of other interruptible work: leave out displace, or interruptible' })
   if (spec.assurance && spec.copies > 1) return refused('impossible_request', { reason: 'with assurance the market chooses how many copies there are: leave out copies, or assurance' })
+  const twice = spec.speculate ? copiesConflict(spec) : null
+  if (twice) return refused('impossible_request', { reason: twice })
   if (spec.gang) {
     const wrong = gangConflict(spec)
     if (wrong) return refused('impossible_request', { reason: wrong })
@@ -96,6 +100,14 @@ export function contradiction(spec: JobSpec, now: Instant): Refusal | null {
   const torn = (placement.where ?? []).find((term) => term.op === 'absent' && (placement.labels[term.label] !== undefined || placement.where?.some((other) => other.label === term.label && other.op !== 'absent' && other.op !== 'not_in')))
   if (torn) return refused('impossible_request', { reason: `the label ${torn.label} is asked for, and asked to be absent` })
   return null
+}
+
+function copiesConflict({ copies, assurance, gang, interruptible, disconnect, checkpoint }: JobSpec): string | null {
+  if (copies > 1 || assurance) return 'a task that is run by several nodes anyway gets no copy when it is late: leave out speculate, or copies and assurance'
+  if (gang) return 'ranks of a gang have no copies: leave out speculate, or gang'
+  if (checkpoint) return 'what a late try has kept would be paid for and thrown away when its copy wins: leave out speculate, or checkpoint'
+  if (interruptible) return 'interruptible work waits for the next sale of room, so a copy of it is no help when it is late: leave out speculate, or interruptible'
+  return disconnect === 'exclusive' ? 'exclusive work never runs twice at one time: leave out speculate, or disconnect' : null
 }
 
 function gangConflict({ tasks, runtime, copies, assurance, interruptible, displace, onFailure, disconnect, checkpoint }: JobSpec): string | null {

@@ -53,6 +53,8 @@ export type Requirement = {
   readonly owners: readonly UserId[]
   /** Who was drawn to check a result: they are asked first. */
   readonly drawn?: (owner: UserId) => boolean
+  /** Nodes on which it is worth most; others only when none of them has room. */
+  readonly prefers?: (node: NodeRow) => boolean
   /** Where other tasks of the job run, when it asks to be spread. */
   readonly near?: readonly NodeRow[]
   /** It goes on from a checkpoint: what is left of its time and cap is its own. */
@@ -62,4 +64,4 @@ export type Requirement = {
 export const requirementOf = (job: JobRow, slot: SlotRow | undefined, owners: readonly UserId[], near: readonly NodeRow[] = []): Requirement =>
   ({ spec: restOf(wishesOf(job), slot?.kept), attemptCap: restCap(job.attemptCap, slot?.kept), ...(slot?.kept ? { kept: slot.kept } : {}), ...(slot?.move ? { move: slot.move } : {}), job: job.id, avoid: slot?.failedOn ?? NONE, owners, ...(near.length > 0 ? { near } : {}) })
 /** Its answers follow from the class alone: what was asked for another slot of the class, a moment ago, holds for this one. */
-export const asksAsItsClass = (need: Requirement): boolean => need.spec.copies === 1 && !asksProven(need.spec) && need.owners.length === 0 && need.drawn === undefined && need.avoid.length === 0 && need.near === undefined && need.kept === undefined && need.move === undefined && need.spec.deadline === undefined
+export const asksAsItsClass = (need: Requirement): boolean => need.spec.copies === 1 && !asksProven(need.spec) && need.owners.length === 0 && need.drawn === undefined && need.prefers === undefined && need.avoid.length === 0 && need.near === undefined && need.kept === undefined && need.move === undefined && need.spec.deadline === undefined

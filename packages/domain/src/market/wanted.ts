@@ -6,6 +6,7 @@ import type { MarketState, Waiting } from '../state.ts'
 import type { Turn } from '../turn.ts'
 import { holdsNode, isLive } from '../job/lifecycle.ts'
 import { drawCheckers } from '../assurance/draws.ts'
+import { worthOn } from '../job/copy-late.ts'
 import { requirementOf } from './requirement.ts'
 import type { Requirement } from './requirement.ts'
 
@@ -17,6 +18,7 @@ export function wantedOf(turn: Turn, waiting: Waiting): Wanted | null {
   if (!live || live.row.cancelling || live.row.paused || !task || slot?.state !== 'pending' || slot.fence !== waiting.fence) return null
   if (slot.notBefore > turn.now) return null // its backoff timer will put it back
   const need = requirementOf(live.row, slot, ownersOfCopies(turn.state, live.row, task, waiting.slot), neighbours(turn.state, live.row, task))
+  if (live.row.spec.speculate && task.slots.length > 1) return { job: live.row, task, need: { ...need, prefers: worthOn(turn.state, live, task, turn.now) } }
   return { job: live.row, task, need: live.row.spec.assurance && waiting.slot > 0 ? { ...need, drawn: checkersOf(turn, live.row, waiting) } : need }
 }
 
@@ -26,7 +28,7 @@ const checkersOf = (turn: Turn, { spec }: JobRow, waiting: Waiting) =>
 
 /** Owners that hold another copy of this task: a second opinion must not come from the same house. */
 function ownersOfCopies(state: MarketState, job: JobRow, task: TaskRow, slot: number): UserId[] {
-  if (job.spec.copies === 1 && !job.spec.assurance) return []
+  if (job.spec.copies === 1 && !job.spec.assurance && task.slots.length === 1) return []
   const owners: UserId[] = []
   for (const attempt of state.jobs.get(job.id)?.attempts ?? []) {
     if (attempt.task !== task.index || attempt.slot === slot) continue

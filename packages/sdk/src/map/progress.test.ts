@@ -7,10 +7,10 @@ function aMap(work: number[]) {
   const progress = createMapProgress(work)
   return {
     at: progress.at,
-    starts: (part: number, node: string, at: number) => progress.take(event('attempt', 'running', at, { node }), part),
-    ends: (part: number, at: number, amount = '10') => { progress.take(event('attempt', 'reported', at), part); progress.take(event('settled', 'valid', at, { amount }), part); progress.take(event('task', 'done', at), part) },
-    lost: (part: number, at: number) => progress.take(event('attempt', 'ended', at, { cause: 'seller_offline' }), part),
-    fails: (part: number, at: number) => { progress.take(event('attempt', 'reported', at), part); progress.take(event('task', 'failed', at), part) },
+    starts: (part: number, node: string, at: number) => progress.take(event('attempt', 'running', at, { node, attempt: `att ${part}` }), part),
+    ends: (part: number, at: number, amount = '10') => { progress.take(event('attempt', 'reported', at, { attempt: `att ${part}` }), part); progress.take(event('settled', 'valid', at, { amount }), part); progress.take(event('task', 'done', at), part) },
+    lost: (part: number, at: number) => progress.take(event('attempt', 'ended', at, { cause: 'seller_offline', attempt: `att ${part}` }), part),
+    fails: (part: number, at: number) => { progress.take(event('attempt', 'reported', at, { attempt: `att ${part}` }), part); progress.take(event('task', 'failed', at), part) },
   }
 }
 
@@ -61,4 +61,18 @@ test('a part that was lost with its node is work again, and one that failed is n
   expect(map.at(200)).toMatchObject({ failed: 1, etaMs: 100 })
   map.starts(1, 'b', 300) // repeated by a later job
   expect(map.at(300)).toMatchObject({ failed: 0, running: 1 })
+})
+test('a part that is tried twice is one part; whichever try is lost, the other runs on, and the end of either ends both', () => {
+  const progress = createMapProgress([100, 100])
+  const say = (state: string, at: number, attempt: string, node: string, part = 1) => progress.take(event('attempt', state, at, { attempt, node }), part)
+  say('running', 0, 'one', 'a', 0); say('reported', 100, 'one', 'a', 0); progress.take(event('task', 'done', 100), 0)
+  say('running', 0, 'slow', 'b')
+  say('running', 1000, 'copy', 'a')
+  expect(progress.at(1000)).toMatchObject({ running: 1, etaMs: 50 })
+  say('ended', 1050, 'copy', 'a')
+  expect(progress.at(1050)).toMatchObject({ running: 1 })
+  say('running', 1100, 'again', 'a')
+  say('reported', 1200, 'again', 'a'); progress.take(event('task', 'done', 1200), 1)
+  say('ended', 1300, 'slow', 'b')
+  expect(progress.at(1300)).toMatchObject({ running: 0, done: 2, etaMs: 0 })
 })

@@ -11,35 +11,36 @@ export type MapProgress = {
   readonly etaMs: number | null
   readonly cost: bigint
 }
-type Run = { readonly node: string; readonly at: number }
+/** By attempt: a part that is late may be tried twice at one time. */
+type Run = { readonly part: number; readonly node: string; readonly at: number }
 type Speed = { work: number; ms: number }
 
 /** `work[part]` is how much each part is. */
 export function createMapProgress(work: readonly number[]) {
   const total = work.reduce((sum, one) => sum + one, 0)
   /** Of a part that was reported and not counted yet, all of its work has been done. */
-  const running = new Map<number, Run>(), reported = new Set<number>(), done = new Set<number>(), failed = new Set<number>(), speeds = new Map<string, Speed>()
+  const running = new Map<string, Run>(), reported = new Set<number>(), done = new Set<number>(), failed = new Set<number>(), speeds = new Map<string, Speed>()
   let workDone = 0, cost = 0n, began: number | null = null
   const all: Speed = { work: 0, ms: 0 }
 
   function take(event: JobEvent, part: number | null): void {
     if (event.type === 'settled') { cost += BigInt(event.amount ?? '0'); return }
     if (part === null) return
-    if (event.type === 'attempt' && event.state === 'running') { began ??= event.at; running.set(part, { node: event.node ?? '', at: event.at }); failed.delete(part) }
+    if (event.type === 'attempt' && event.state === 'running') { began ??= event.at; running.set(event.attempt ?? '', { part, node: event.node ?? '', at: event.at }); failed.delete(part) }
     if (event.type === 'attempt' && event.state === 'reported') {
-      const run = running.get(part)
+      const run = running.get(event.attempt ?? '')
       if (run) {
         const speed = speeds.get(run.node) ?? { work: 0, ms: 0 }
         for (const one of [speed, all]) { one.work += work[part] ?? 0; one.ms += Math.max(1, event.at - run.at) }
         speeds.set(run.node, speed)
       }
-      running.delete(part)
+      running.delete(event.attempt ?? '')
       reported.add(part)
     }
-    if (event.type === 'attempt' && event.state === 'ended') { running.delete(part); reported.delete(part) }
-    if (event.type === 'task') reported.delete(part)
+    if (event.type === 'attempt' && event.state === 'ended') { running.delete(event.attempt ?? ''); reported.delete(part) }
+    if (event.type === 'task') { reported.delete(part); for (const [id, run] of running) if (run.part === part) running.delete(id) } // a second try of it is being stopped
     if (event.type === 'task' && event.state === 'done' && !done.has(part)) { done.add(part); failed.delete(part); workDone += work[part] ?? 0 }
-    if (event.type === 'task' && event.state === 'failed') { failed.add(part); running.delete(part) }
+    if (event.type === 'task' && event.state === 'failed') { failed.add(part) }
   }
 
   /**
@@ -50,21 +51,24 @@ export function createMapProgress(work: readonly number[]) {
     if (all.work === 0 || all.ms === 0) return null
     let left = total - workDone, fleet = 0, slowest = 0
     for (const part of [...failed, ...reported]) left -= work[part] ?? 0
-    for (const [part, { node, at }] of running) {
+    const nearest = new Map<number, { come: number; ms: number }>()
+    for (const { part, node, at } of running.values()) {
       const size = work[part] ?? 0, seen = speeds.get(node)
       // Those who have shown nothing yet are not like those who were done first: had they been as quick, they would be done too.
       const speed = seen && seen.work > 0 ? seen.work / seen.ms : Math.min(all.work / all.ms, now > at ? size / (now - at) : Number.POSITIVE_INFINITY), come = Math.min(size * 0.95, speed * Math.max(0, now - at))
-      left -= come
       fleet += speed
-      slowest = Math.max(slowest, (size - come) / speed)
+      // Of two tries, the one that is done first counts.
+      const ms = (size - come) / speed, before = nearest.get(part)
+      if (!before || ms < before.ms) nearest.set(part, { come, ms })
     }
+    for (const { come, ms } of nearest.values()) { left -= come; slowest = Math.max(slowest, ms) }
     return Math.round(Math.max(slowest, left / (fleet || all.work / all.ms)))
   }
 
   return {
     take,
     at: (now: number): MapProgress => ({
-      parts: work.length, done: done.size, failed: failed.size, running: running.size, work: total, workDone, cost,
+      parts: work.length, done: done.size, failed: failed.size, running: new Set([...running.values()].map(({ part }) => part)).size, work: total, workDone, cost,
       perMs: began === null || workDone === 0 || now <= began ? null : workDone / (now - began), etaMs: done.size + failed.size === work.length ? 0 : eta(now),
     }),
   }
