@@ -29,12 +29,14 @@ export type Stage = {
   wrap(argv: readonly string[], statusFd: number, passOn: boolean): { program: string; args: readonly string[] }
   cleanUp(): Promise<Verdict | null>
 }
+export type MakeDisk = (place: { readonly id: string; readonly uid: number | null }) => Promise<WorkDisk>
 export type Stages = {
   /** Root on Linux: each sandbox has a user id of its own. */
   readonly dropsUser: boolean
   readonly limitsDisk: boolean
   readonly cgroups: Cgroups | null
-  open(job: SandboxSpec, limits?: SandboxSpec['limits']): Promise<Stage>
+  /** `makeDisk`: another kind of disk for the job's files than a mounted one. */
+  open(job: SandboxSpec, limits?: SandboxSpec['limits'], makeDisk?: MakeDisk): Promise<Stage>
   reap(): Promise<number>
 }
 
@@ -64,7 +66,7 @@ export async function createStages(options: StagesOptions): Promise<Stages> {
 
   return {
     dropsUser, limitsDisk, cgroups,
-    async open(job, limits = job.limits) {
+    async open(job, limits = job.limits, makeDisk = ({ id, uid }) => createWorkDisk({ workDir: job.workDir, scratch: disks, id, bytes: limits.diskBytes, uid, limit: limitsDisk })) {
       const uid = dropsUser ? takeUid(used) : null
       const id = `${job.attemptId.replace(/[^a-zA-Z0-9_]/g, '').slice(0, 64)}-${process.pid}-${made++}`
       let disk: WorkDisk | null = null, cgroup: Cgroup | null = null
@@ -72,7 +74,7 @@ export async function createStages(options: StagesOptions): Promise<Stages> {
       try {
         cgroup = cgroups?.create(id, limits) ?? null
         const woken = cgroup ? wake(cgroup) : null
-        disk = await createWorkDisk({ workDir: job.workDir, scratch: disks, id, bytes: limits.diskBytes, uid, limit: limitsDisk })
+        disk = await makeDisk({ id, uid })
         await woken
       } catch (error) {
         try { await disk?.finish(); await cgroup?.remove() } finally { free() }
