@@ -11,6 +11,7 @@ import type { ContainerSettings } from './container.ts'
 import { createDenoDriver } from './deno.ts'
 import type { IsolationDriver, ProbeReport } from './driver.ts'
 import { createGvisorDriver } from './gvisor.ts'
+import { createQemuDriver } from './qemu.ts'
 import { createStages } from './stage.ts'
 
 export type FoundDriver = { readonly driver: IsolationDriver; readonly report: ProbeReport }
@@ -21,6 +22,8 @@ export type DriverConfig = {
   /** Deno goes behind bubblewrap where that works, unless this is false. */
   readonly denoInsideBwrap?: boolean
   readonly containers?: ContainerSettings
+  /** Where the machine for `qemu` is kept: below the data directory, unless it is said otherwise. */
+  readonly images?: string
   /** Told of each driver that is not here at all: why, and the one command that would change it. */
   readonly absent?: (id: DriverId, why: { readonly reason: string; readonly hint: string }) => void
 }
@@ -37,6 +40,11 @@ export async function findDrivers(config: DriverConfig): Promise<FoundDriver[]> 
     const report = (await driver?.probe()) ?? null
     if (driver && report) found.push({ driver, report })
     return report
+  }
+  // A machine takes seconds to start, and its canaries as many; all of it has an end of its own. Who has built no image waits for nothing here.
+  if (wanted('qemu')) {
+    const machines = await createQemuDriver({ scratch: join(scratch, 'qemu'), stages, images: config.images ?? join(config.dataDir, 'images') })
+    if ('reason' in machines) config.absent?.('qemu', machines); else { const report = await add(machines); if (!report?.usable) await machines.close?.() }
   }
   if (wanted('gvisor')) await add(await createGvisorDriver({ scratch: join(scratch, 'gvisor'), stages, ...rootfs }))
   if (wall && wanted('bwrap')) await add(createBwrapDriver(wall))

@@ -75,6 +75,8 @@ export type QemuOptions = {
   /** Where `lumaris images build` has put the image. */
   readonly images: string
   readonly qemu?: string
+  /** What QEMU needs to see of this machine besides its libraries and the firmware, where it is installed in an unusual way. */
+  readonly sees?: readonly string[]
   /** In the order in which they are tried. */
   readonly accelerators?: readonly Accelerator[]
 }
@@ -105,7 +107,7 @@ export async function createQemuDriver(options: QemuOptions): Promise<IsolationD
   rmSync(templates, { recursive: true, force: true }) // an earlier agent's
   for (const dir of [runs, templates]) mkdirSync(dir, { recursive: true, mode: 0o711 })
   const image = await reachableImage(images, scratch)
-  const libraries = await librariesOf(qemu)
+  const libraries = [...await librariesOf(qemu), ...options.sees ?? []]
   const vcpus = Math.min(availableParallelism(), VCPUS_MAX)
   let accelerator: Accelerator = 'tcg', made = 0
   const level: Level = 'vm'
@@ -263,19 +265,19 @@ export async function createQemuDriver(options: QemuOptions): Promise<IsolationD
       if (restore) channel.release()
       else channel.start(orderOf(job, vcpus))
     })().catch(() => undefined /* QEMU has ended, and explain says how */)
+    const resume = async (): Promise<void> => {
+      if (ended) return
+      await sandbox.resume()
+      await monitor.ask('cont').catch(() => undefined /* it has ended */)
+      wake() // its clock stood still too
+    }
     return {
-      ...sandbox,
+      ...sandbox, resume,
       async pause() { if (ended) return; await awake; await monitor.ask('stop').catch(() => undefined /* it has ended */); await sandbox.pause() },
-      async resume() {
-        if (ended) return
-        await sandbox.resume()
-        await monitor.ask('cont').catch(() => undefined /* as above */)
-        wake() // its clock stood still too
-      },
       async checkpoint(into) {
         if (ended) throw new Error('its memory could not be taken: it has ended')
         await awake
-        await this.resume()
+        await resume()
         try {
           await within(HOLD_MS, channel.hold())
           await takeMemory(machine, dir, uid, join(dir, 'memory'), limits.memoryBytes * 2 + 64 * MIB)
