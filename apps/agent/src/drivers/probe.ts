@@ -27,6 +27,8 @@ export type ProbePlan = {
   /** Programs may start others; where they may not, the canary must have been refused the very first. */
   readonly manyProcesses: boolean
   readonly limits?: Partial<SandboxLimits>
+  /** How many canaries run beside each other; all of them, if it is not said. */
+  readonly atOnce?: number
   /** The same canaries in other words, for a sandbox in which no JavaScript runs. */
   readonly speak?: (doors: Doors) => Readonly<Record<LimitName | 'hello', { readonly command: readonly string[]; readonly limits?: Partial<SandboxLimits>; readonly peakMax?: number }>>
 }
@@ -98,12 +100,18 @@ export async function probeWith(plan: ProbePlan): Promise<ProbeReport> {
     const hello = await run('hello', 'console.log("hello")')
     if (hello.out.trim() !== 'hello') return { usable: false, level: plan.level, reason: hello.end.detail ?? hello.err.split('\n')[0] ?? 'the first program did not run', evidence, limits, runtimes: [] }
     evidence['start'] = `${Math.round(performance.now() - startedAt)} ms from order to end of a first program`
-    await Promise.all(Object.entries(canaries(plan, doors)).map(async ([name, canary]) => {
+    const waiting = Object.entries(canaries(plan, doors))
+    const runNext = async (): Promise<void> => {
+      const next = waiting.shift()
+      if (!next) return
+      const [name, canary] = next
       const ended = await run(name as LimitName, canary.source, canary.limits)
       limits[name as LimitName] = canary.proof(ended)
       const { cause, code, usage } = ended.end
       evidence[name] = `${cause}${code === null ? '' : ` ${code}`}, ${usage.cpuMs} ms cpu, peak ${Math.round(usage.memoryPeakBytes / MIB)} MiB${ended.out.length < 100 && ended.out ? `, said ${ended.out.trim()}` : ''}`
-    }))
+      return runNext()
+    }
+    await Promise.all(Array.from({ length: Math.min(waiting.length, plan.atOnce ?? Infinity) }, runNext))
     const usable = limits.net === 'hard' && limits.wall === 'hard'
     return { usable, level: plan.level, ...(usable ? {} : { reason: 'a canary reached the network or a file of the machine, or could not be ended' }), evidence, limits, runtimes: plan.runtimes }
   } catch (error) {

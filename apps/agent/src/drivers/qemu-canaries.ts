@@ -1,14 +1,14 @@
-// The canaries of probe.ts for a machine that has no Node in it, in Python. The limits are wider in time: a machine whose processor is software takes ten
-// times as long for everything, and seven of them run at once.
+// The canaries of probe.ts for a machine that has no Node in it, in Python. They have more time: a machine whose processor is software takes ten times as
+// long for everything. And only two run at once.
 import type { ProbePlan } from './probe.ts'
 
 const MIB = 1024 * 1024
-export function machineCanaries(): Pick<ProbePlan, 'limits' | 'speak'> {
+export function machineCanaries(): Pick<ProbePlan, 'limits' | 'atOnce' | 'speak'> {
   return {
-    limits: { memoryBytes: 320 * MIB, wallMs: 30_000 },
+    limits: { memoryBytes: 320 * MIB, wallMs: 60_000 }, atOnce: 2,
     speak: ({ port, port6, udp, secret }) => ({
       hello: { command: py("print('hello')") },
-      memory: { command: py(`b = []\nfor i in range(48): b.append(bytearray(b'x' * ${8 * MIB}))\nprint('all', len(b))`), limits: { memoryBytes: 256 * MIB }, peakMax: 257 * MIB },
+      memory: { command: py(`b = []\nfor i in range(32): b.append(bytearray(b'x' * ${8 * MIB}))\nprint('all', len(b))`), limits: { memoryBytes: 256 * MIB }, peakMax: 257 * MIB },
       // Its whole life is counted, waking up included: until the clock of the machine was set, nothing of it ran.
       cpu: { command: py(`import time\nwhile time.time() < ${Date.now() / 1000} + 4: pass\nprint(round((time.time() - ${Date.now() / 1000}) * 1000))`), limits: { cpuMillis: 250 } },
       pids: { command: py("import os, json, time\nmade = refused = 0\nfor i in range(64):\n  try:\n    if os.fork() == 0: time.sleep(30); os._exit(0)\n    made += 1\n  except OSError: refused += 1\nprint(json.dumps({'made': made, 'refused': refused}))"), limits: { pids: 32 } },

@@ -39,7 +39,7 @@ async function heard(words: readonly Buffer[], { bytesMax = 1000, start = true }
 }
 
 test('output, an end and files come out whole, however they are cut', async () => {
-  const all = Buffer.concat([frame('R'), frame('O', 'one '), frame('E', 'x'), frame('O', 'two'), X, file('a/b/deep', 5), frame('D', 'he'), frame('D', 'llo'), file('empty', 0), frame('Z')])
+  const all = Buffer.concat([frame('O', 'one '), frame('E', 'x'), frame('O', 'two'), X, file('a/b/deep', 5), frame('D', 'he'), frame('D', 'llo'), file('empty', 0), frame('Z')])
   const inBytes = [...all].map((byte) => Buffer.from([byte]))
   for (const words of [[all], inBytes]) expect(await heard(words)).toMatchObject({ what: 'done', out: 'one two', files: { 'a/b/deep': 'hello', empty: '' }, end: { code: 0, starved: false } })
 })
@@ -55,6 +55,10 @@ test('a machine that breaks the rules is ended, and it is said which', async () 
     ['where that cannot be', [file('early', 1)]],
     ['where that cannot be', [X, frame('O', 'more')]],
     ['where that cannot be', [X, X]],
+    ['where that cannot be', [frame('R')]], // as are words that say nothing: they would come without end and meet no limit
+    ['where that cannot be', [frame('O')]],
+    ['where that cannot be', [frame('p')]],
+    ['where that cannot be', [X, file('a', 2), frame('D')]],
     ['cannot be read', [frame('X', '{"code":-1,"starved":false}')]],
     ['cannot be read', [frame('X', '{"code":"0"')]],
     ['cannot be read', [frame('N', JSON.stringify({ errno: 'E', says: 'x'.repeat(5000) }))]],

@@ -75,16 +75,16 @@ export function openChannel(socket: Duplex, { into, bytesMax, broke, tooLarge, e
   })
 
   const hear = (letter: string, payload: Buffer): void | Promise<void> => {
-    if (letter === 'R') { up.resolve(); return }
+    if (letter === 'R' && !started) { up.resolve(); return }
     if (letter === 'p' && held.waiting) { held.waiting.resolve(); held.waiting = null; return }
     if (!started) throw new Broken(`said ${JSON.stringify(letter)} before there was anything to say`)
     if (exit === null) {
-      if (letter === 'O' || letter === 'E') { pushed[letter] += payload.length; (letter === 'O' ? stdout : stderr).push(payload); return }
+      if ((letter === 'O' || letter === 'E') && payload.length > 0) { pushed[letter] += payload.length; (letter === 'O' ? stdout : stderr).push(payload); return }
       if (letter === 'N' && !failed) { failed = UNSTARTED.parse(JSON.parse(payload.toString())); return }
       if (letter === 'X') { exit = EXIT.parse(JSON.parse(payload.toString())); stdout.push(null); stderr.push(null); ended(); return }
     } else if (!isComplete) {
       if (letter === 'F') return files.begin(payload)
-      if (letter === 'D') return files.add(payload)
+      if (letter === 'D' && payload.length > 0) return files.add(payload)
       if (letter === 'T') { tooLarge(); return }
       if (letter === 'Z') return files.close().then(() => { isComplete = true; done() })
     }

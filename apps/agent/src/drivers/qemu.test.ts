@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from 'vitest'
 import { spawn, spawnSync } from 'node:child_process'
-import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { MIB, driverContract, namesIn, runIn, startVictim, systemPython } from './driver.contract.ts'
@@ -13,7 +13,7 @@ const images = process.env['LUMARIS_IMAGES'] ?? join(import.meta.dirname, '../..
 const scratch = join(tmpdir(), `lumaris-test-qemu-${process.pid}`)
 const owner = `testq${process.pid}`
 const stages = await createStages({ scratch: join(scratch, 'stages'), owner })
-const found = await createQemuDriver({ scratch: join(scratch, 'qemu'), stages, images, accelerators: ['tcg'] })
+const found = await createQemuDriver({ scratch: join(scratch, 'qemu'), stages, images, accelerators: ['kvm', 'tcg'] })
 afterAll(async () => { await stages.reap(); rmSync(scratch, { recursive: true, force: true }) })
 
 const LIMITS = { cpuMillis: 1000, memoryBytes: 256 * MIB, pids: 16, diskBytes: 2 * MIB, outputBytes: 100_000, wallMs: 60_000, openFiles: 64 }
@@ -47,7 +47,9 @@ else describe('qemu', () => {
   test('the probe shows every limit held on this machine', { timeout: 120_000 }, async () => {
     const report = await driver.probe()
     expect(report, JSON.stringify(report)).toMatchObject({ usable: true, level: 'vm', runtimes: ['native', 'python'], limits: { cpu: 'hard', memory: 'hard', pids: 'hard', disk: 'hard', net: 'hard', wall: 'hard', output: 'hard' } })
-    expect(report.evidence['qemu']).toMatch(/^\d+\.\d+\.\d+, tcg$/)
+    // KVM is believed only when a machine has started with it in time: here it is tried first, whatever the processor shows.
+    expect(report.evidence['qemu']).toMatch(/^\d+\.\d+\.\d+, (kvm|tcg)$/)
+    if (report.evidence['qemu']?.endsWith('tcg')) expect(report.evidence['kvm']).toContain('no machine could be started with kvm')
   })
   test('another kernel answers the job: no rights, no device, no network, no way to the host', async () => {
     const { out } = await py(`
@@ -82,6 +84,8 @@ for line in open('/proc/self/status'):
     const root = `/proc/${qemu}/root`
     expect(namesIn(root).filter((name) => !['usr', 'lib', 'lib64'].includes(name))).toEqual(['dev', 'image', 'run'])
     expect(namesIn(`${root}/run`)).toEqual(['disk'])
+    expect(statSync(`${root}/run`)).toMatchObject({ uid: 0, mode: 0o40711 })
+    expect(ofPid(qemu, 'limits')).toMatch(new RegExp(`^Max file size\\s+${statSync(`${root}/run/disk`).size} `, 'm'))
     expect(namesIn(`${root}/usr/bin`)).toEqual(['qemu-system-x86_64'])
     const mounts = ofPid(qemu, 'mounts').split('\n').filter((one) => / rw[, ]/.test(one)).map((one) => one.split(' ')[1])
     expect(mounts.filter((path) => path !== '/run' && !path?.startsWith('/dev'))).toEqual([])
@@ -93,12 +97,11 @@ for line in open('/proc/self/status'):
     rmSync(job.workDir, { recursive: true, force: true })
   })
   test('copies of one machine draw different numbers, and know what time it is', async () => {
-    const source = 'import os, time, random, uuid\nprint(os.urandom(16).hex(), random.getrandbits(64), uuid.uuid4(), time.time(), open("/proc/sys/kernel/random/boot_id").read().strip(), sep=chr(10))'
+    const source = 'import os, time, random, uuid\nprint(os.urandom(16).hex(), random.getrandbits(64), uuid.uuid4(), time.time(), sep=chr(10))'
     const [one, two] = await Promise.all([py(source), py(source)])
     const a = one.out.trim().split('\n'), b = two.out.trim().split('\n')
-    expect(a.length).toBe(5)
+    expect(a.length).toBe(4)
     for (const i of [0, 1, 2]) expect(a[i]).not.toBe(b[i])
-    expect(a[4]).toBe(b[4]) // it is one machine: the numbers differ because they were given new chance, and not because both were started
     for (const one of [a, b]) expect(Math.abs(Date.now() / 1000 - Number(one[3]))).toBeLessThan(30)
   })
   test('the clock goes right while it runs and after it stood still', async () => {
@@ -190,20 +193,6 @@ for text in monitor.makefile():
     expect((await run('import time; time.sleep(60)', { wallMs: 3_000 })).end).toMatchObject({ cause: 'wall' })
     expect(pidsIn()).toEqual([])
   })
-  test('where /dev/kvm cannot start a machine, software does', { timeout: 120_000 }, async () => {
-    const dir = mkdtempSync(join(tmpdir(), 'lumaris-fake-')), qemu = join(dir, 'qemu')
-    chmodSync(dir, 0o755)
-    writeFileSync(qemu, `#!/usr/bin/python3 -S
-import sys, os, time
-if 'kvm' in sys.argv: time.sleep(600)
-os.execv('/usr/bin/qemu-system-x86_64', ['/usr/bin/qemu-system-x86_64'] + sys.argv[1:])
-`)
-    chmodSync(qemu, 0o755)
-    const made = await createQemuDriver({ scratch: join(scratch, 'kvm'), stages, images, qemu, sees: ['/usr', '/lib', '/lib64', '/bin', '/etc/alternatives', dir] })
-    if ('reason' in made) throw new Error(made.reason)
-    rmSync(dir, { recursive: true })
-  })
-
   // A secret drawn in memory and a counter: neither is in any file, so whoever says them again has that memory.
   const COUNTER = ['/usr/bin/python3', '-c', `
 import os, time

@@ -113,11 +113,10 @@ export async function createQemuDriver(options: QemuOptions): Promise<IsolationD
   const level: Level = 'vm'
 
   const maker = (memoryMib: number): string => `qemu ${release} ${accelerator}${accelerator === 'kvm' ? ` ${cpuName()}` : ''}, image ${imageHash(manifest)}, ${memoryMib} MiB, ${vcpus} processors`
-  const newDir = (uid: number): string => {
+  /** What is in `machine` the machine sees. It is ours: QEMU may write its disk, and make nothing beside it. */
+  const newDir = (): string => {
     const dir = join(runs, `job-${process.pid}-${made++}`)
-    mkdirSync(join(dir, 'machine'), { recursive: true, mode: 0o711 })
-    chmodSync(dir, 0o711)
-    chownSync(join(dir, 'machine'), uid, uid); chmodSync(join(dir, 'machine'), 0o700)
+    for (const path of [dir, join(dir, 'machine')]) { mkdirSync(path, { recursive: true }); chmodSync(path, 0o711) }
     return dir
   }
 
@@ -131,7 +130,8 @@ export async function createQemuDriver(options: QemuOptions): Promise<IsolationD
       '--chdir', '/', '--clearenv', '--setenv', 'PATH', SAFE_PATH, '--cap-drop', 'ALL', '--disable-userns',
     ]
     const launcher = stage.wrap([
-      ...(state === null ? [] : ['/bin/sh', '-c', `exec ${STATE_FD}<"$1" && shift && exec "$@"`, 'sh', state]),
+      // The disk cannot be made larger from inside QEMU either.
+      '/bin/sh', '-c', `ulimit -f ${Math.ceil((disk ? statSync(join(inside, 'disk')).size : 0) / 512)} && { test -z "$1" || exec ${STATE_FD}<"$1"; } && shift && exec "$@"`, 'sh', state ?? '',
       bwrap, '--seccomp', String(FILTER_FD), '--json-status-fd', String(STATUS_FD), '--args', String(OPTIONS_FD), '--', qemu, ...machineArgs({ accelerator, memoryMib, vcpus, disk, incoming: state !== null }),
     ], STATUS_FD, true)
     let machine: Omit<Machine, 'sandbox'> | null = null, said = '', isBegun = false, starved = false, giving: NodeJS.Timeout | null = null
@@ -187,17 +187,18 @@ export async function createQemuDriver(options: QemuOptions): Promise<IsolationD
     } finally { server.close() }
   }
 
-  const known = new Map<number, Promise<string>>()
+  const known = new Map<string, Promise<string>>()
   const templateFor = (memoryMib: number): Promise<string> => {
-    let making = known.get(memoryMib)
-    if (!making) { making = makeTemplate(memoryMib); known.set(memoryMib, making); making.catch(() => known.delete(memoryMib)) }
+    const name = `${accelerator}-${memoryMib}`
+    let making = known.get(name)
+    if (!making) { making = makeTemplate(memoryMib, name); known.set(name, making); making.catch(() => known.delete(name)) }
     return making
   }
   /** Starts a machine, waits until its agent is up, and keeps its memory. */
-  async function makeTemplate(memoryMib: number): Promise<string> {
+  async function makeTemplate(memoryMib: number, name: string): Promise<string> {
     const limits: SandboxLimits = { cpuMillis: vcpus * 1000, memoryBytes: memoryMib * MIB + 512 * MIB, pids: HOST_THREADS, diskBytes: MIB, outputBytes: MIB, wallMs: BOOT_MS[accelerator], openFiles: HOST_FILES }
     let dir = ''
-    const stage = await stages.open({ attemptId: 'template', runtime: 'native', command: ['-'], env: {}, workDir: scratch, limits }, limits, async ({ uid }) => { dir = newDir(uid as number); return noDisk(dir) })
+    const stage = await stages.open({ attemptId: 'template', runtime: 'native', command: ['-'], env: {}, workDir: scratch, limits }, limits, async () => { dir = newDir(); return noDisk(dir) })
     let machine: Machine | null = null
     try {
       const into = join(dir, 'into')
@@ -206,7 +207,7 @@ export async function createQemuDriver(options: QemuOptions): Promise<IsolationD
       machine.sandbox.stdout.resume(); machine.sandbox.stderr.resume()
       await machine.channel.ready
       await machine.monitor.up
-      const file = join(templates, `${accelerator}-${memoryMib}`)
+      const file = join(templates, name)
       await takeMemory(machine, dir, stage.uid as number, `${file}.fresh`, limits.memoryBytes)
       chmodSync(`${file}.fresh`, 0o444)
       renameSync(`${file}.fresh`, file)
@@ -218,7 +219,7 @@ export async function createQemuDriver(options: QemuOptions): Promise<IsolationD
       throw new Error(`no machine could be started with ${accelerator}: ${words || (end?.cause === 'wall' ? `it was not up within ${BOOT_MS[accelerator]} ms` : (error as Error).message)}`, { cause: error })
     } finally {
       await machine?.sandbox.kill('its memory is kept')
-      rmSync(join(templates, `${accelerator}-${memoryMib}.fresh`), { force: true })
+      rmSync(join(templates, `${name}.fresh`), { force: true })
     }
   }
 
@@ -231,8 +232,8 @@ export async function createQemuDriver(options: QemuOptions): Promise<IsolationD
     const memoryMib = classOf(limits), template = restore ? null : await templateFor(memoryMib)
     let dir = ''
     const host = { ...limits, pids: HOST_THREADS, openFiles: HOST_FILES }
-    const opened = await stages.open(job, host, async ({ uid }) => {
-      dir = newDir(uid as number)
+    const opened = await stages.open(job, host, async () => {
+      dir = newDir()
       const disk = join(dir, 'machine', 'disk')
       try { if (!restore) await createWorkImage({ workDir: job.workDir, image: disk, bytes: limits.diskBytes, uid: NOBODY }) } catch (error) { rmSync(dir, { recursive: true, force: true }); throw error }
       return imageDisk(dir, disk)
@@ -329,7 +330,6 @@ export async function createQemuDriver(options: QemuOptions): Promise<IsolationD
       const kvm = kvmSuspect()
       for (const one of options.accelerators ?? (kvm === null ? ['kvm', 'tcg'] as const : ['tcg'] as const)) {
         accelerator = one
-        known.clear()
         const from = performance.now()
         try { await templateFor(CLASS_MIN_MIB) } catch (error) { tried[one] = (error as Error).message; continue }
         tried['boot'] = `${Math.round(performance.now() - from)} ms from nothing to a template`

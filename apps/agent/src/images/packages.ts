@@ -89,8 +89,8 @@ export async function fetchPackages(packages: readonly Package[], folder: string
 
 /** The tools that are used, and the Debian packages they come in. */
 const TOOLS = { 'apt-get': 'apt', 'apt-cache': 'apt', 'dpkg-deb': 'dpkg', mke2fs: 'e2fsprogs', debugfs: 'e2fsprogs' }
-export function needTools(): void {
-  const missing = Object.entries(TOOLS).filter(([name]) => inPath(name) === null)
+export function needTools(find: (name: string) => string | null = inPath): void {
+  const missing = Object.entries(TOOLS).filter(([name]) => find(name) === null)
   if (missing.some(([, from]) => from === 'apt' || from === 'dpkg')) throw new ImagesRefused(`the image is made of Debian packages, and there is no ${missing.map(([name]) => name).join(', ')} here. Build it on a Debian machine (lumaris images build --into FOLDER), and bring the folder here`)
   if (missing.length > 0) throw new ImagesRefused(`${missing.map(([name]) => name).join(', ')} is missing. Run: apt-get install -y ${[...new Set(missing.map(([, from]) => from))].join(' ')}`)
 }
