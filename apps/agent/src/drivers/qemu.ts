@@ -225,6 +225,7 @@ export async function createQemuDriver(options: QemuOptions): Promise<IsolationD
 
   const start = async (job: SandboxSpec, restore?: Restore): Promise<Sandbox> => {
     if (job.runtime === 'javascript') throw new Error('the qemu driver runs programs of its image and Python, not JavaScript')
+    if (job.network) throw new Error('a machine of the qemu driver has no network to be joined to')
     const unsaid = unspeakable(job)
     if (unsaid) return endedSandbox(unsaid)
     const { limits } = job
