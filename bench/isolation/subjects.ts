@@ -11,6 +11,7 @@ import type { Cgroups } from '../../apps/agent/src/drivers/cgroup.ts'
 import { createDenoDriver, findDeno } from '../../apps/agent/src/drivers/deno.ts'
 import type { IsolationDriver } from '../../apps/agent/src/drivers/driver.ts'
 import { createGvisorDriver } from '../../apps/agent/src/drivers/gvisor.ts'
+import { createQemuDriver } from '../../apps/agent/src/drivers/qemu.ts'
 import { createStages, inPath } from '../../apps/agent/src/drivers/stage.ts'
 
 const MIB = 1024 * 1024
@@ -96,6 +97,15 @@ export async function createSubjects(): Promise<Subjects> {
       } }),
     })
   } else missing.push(`gvisor: ${usable?.reason ?? 'runsc is not installed'}`)
+
+  // No tool by hand stands beside it: a machine that is started for a program takes seconds, and what is measured here is the waking of one that was started before.
+  const machines = await createQemuDriver({ scratch: join(scratch, 'qemu'), stages, images: process.env['LUMARIS_IMAGES'] ?? join(import.meta.dirname, '..', '..', '.lumaris', 'images') })
+  if ('reason' in machines) missing.push(`qemu: ${machines.reason} (${machines.hint})`)
+  else {
+    const report = await machines.probe()
+    if (report.usable) pairs.push({ speaks: programs, driver: asSubject('qemu', report.evidence['qemu'] ?? 'unknown', machines), tool: null })
+    else missing.push(`qemu: ${report.reason}`)
+  }
 
   const deno = findDeno()
   let plainDeno: Subject | null = null

@@ -89,7 +89,7 @@ export class Buyer {
     // Some are kept every so often, and some of those are moved while they run.
     if ((input.priority === 1 || input.priority === 2 || input.priority === 6) && input.copies === 1 && !input.assurance) { input.checkpoint = { paths: ['state'], everyMs: 20_000 }; input.env = { ...input.env, SIM_LIMIT: String(runMs) } }
     // More than one task, and nothing that forbids it: a share of them may be run twice when they are late.
-    if (input.copies === 1 && !input.assurance && input.disconnect !== 'exclusive' && (input.tasks?.length ?? 0) > 1 && input.priority !== 2 && input.priority !== 6) {
+    if (input.copies === 1 && !input.assurance && input.disconnect !== 'exclusive' && (input.tasks?.length ?? 0) > 1 && input.priority !== 2 && input.priority !== 6 && !input.checkpoint) {
       input.speculate = 0.5
       if (input.priority === 10) input.expectedMs = Math.ceil(runMs * 0.4)
     }

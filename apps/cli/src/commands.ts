@@ -28,6 +28,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'wallet', summary: 'My balances, and every movement of my money', load: () => import('./commands/wallet.ts') },
   { name: 'topup', summary: 'Add credits', load: () => import('./commands/topup.ts') },
   { name: 'agent', summary: 'Let this machine join a market as a node', load: () => import('./commands/agent.ts') },
+  { name: 'images', summary: 'Make the machine that jobs of level vm run in', load: () => import('./commands/images.ts') },
   { name: 'top', summary: 'Watch the agent on this machine, in the terminal', load: () => import('./commands/top.ts') },
   { name: 'nodes', summary: 'My nodes', load: () => import('./commands/nodes.ts') },
   { name: 'node', summary: 'Show, explain, pause, drain, resume or price a node', load: () => import('./commands/node.ts') },

@@ -12,7 +12,7 @@ import { findDrivers, scratchOf } from './find-drivers.ts'
 
 export type NodeFinding = { readonly check: string; readonly driver?: DriverId; readonly state: 'works' | 'fails' | 'absent'; readonly says: string; readonly hint?: string }
 
-export async function examineNode(settings: { readonly only?: readonly DriverId[]; readonly containers?: ContainerSettings } = {}): Promise<NodeFinding[]> {
+export async function examineNode(settings: { readonly only?: readonly DriverId[]; readonly containers?: ContainerSettings; readonly images?: string } = {}): Promise<NodeFinding[]> {
   const dataDir = mkdtempSync(join(tmpdir(), 'lumaris-doctor-'))
   const findings: NodeFinding[] = []
   let vaults: NoVaults | null = null, handsOut = false
@@ -21,7 +21,7 @@ export async function examineNode(settings: { readonly only?: readonly DriverId[
     for (const { driver, report } of found) {
       const by = (proof: string): string => Object.entries(report.limits).filter(([, held]) => held === proof).map(([name]) => name).join(', ')
       const limits = [['held by the kernel', by('hard')], ['watched', by('soft')], ['not limited', by('none')]].filter(([, names]) => names !== '').map(([how, names]) => `${how}: ${names}`).join('; ')
-      const means = report.evidence['engine'] ?? report.evidence['walls']
+      const means = report.evidence['engine'] ?? report.evidence['walls'] ?? report.evidence['qemu']
       handsOut ||= driver.gpus !== undefined
       findings.push(report.usable ? { check: `driver ${driver.id}`, driver: driver.id, state: 'works', says: `level ${report.level}, runs ${report.runtimes.join(', ')}${means === undefined ? '' : ` (${means})`}; ${limits}` } : { check: `driver ${driver.id}`, driver: driver.id, state: 'fails', says: report.reason ?? 'its canaries were not stopped', hint: report.reason?.includes('crun:') ? 'apt-get install -y runc' : `start the agent with --driver ${driver.id} --log-level debug: its log says more` })
       await driver.reap()

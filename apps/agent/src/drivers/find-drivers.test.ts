@@ -50,3 +50,10 @@ test.skipIf(noSentry)(`gVisor is believed only what its canaries showed${noSentr
   process.env['PATH'] = `${dir}${delimiter}${before}`
   try { expect(await find({ only: ['gvisor'] })).toEqual(['gvisor false']) } finally { process.env['PATH'] = before; rmSync(dir, { recursive: true }) }
 })
+
+test('without an image of a machine nothing is started for qemu, and the one command that is missing is named', async () => {
+  const said: string[] = []
+  expect(await find({ only: ['qemu'], absent: (id, { reason, hint }) => said.push(`${id}: ${reason}: ${hint}`) })).toEqual([])
+  expect(said.length).toBe(1)
+  expect(said[0]).toMatch(/^qemu: (QEMU is not installed: apt-get install -y qemu-system-x86 bubblewrap|bubblewrap is not installed: .*|a machine needs .*: run the agent as root|machines are for Linux .*|no image of a machine is there yet: lumaris images build --into \S+\/images)$/)
+})

@@ -11,6 +11,7 @@ import type { ContainerSettings } from './container.ts'
 import { createDenoDriver } from './deno.ts'
 import type { IsolationDriver, ProbeReport } from './driver.ts'
 import { createGvisorDriver } from './gvisor.ts'
+import { createQemuDriver } from './qemu.ts'
 import { createStages } from './stage.ts'
 import { createVaults } from './vault.ts'
 import type { NoVaults } from './vault.ts'
@@ -25,6 +26,8 @@ export type DriverConfig = {
   readonly containers?: ContainerSettings
   /** Told whether attempts can have encrypted scratch here; and if not, why. */
   readonly vaults?: (why: NoVaults | null) => void
+  /** Where the machine for `qemu` is kept: below the data directory, unless it is said otherwise. */
+  readonly images?: string
   /** Told of each driver that is not here at all: why, and the one command that would change it. */
   readonly absent?: (id: DriverId, why: { readonly reason: string; readonly hint: string }) => void
 }
@@ -44,6 +47,11 @@ export async function findDrivers(config: DriverConfig): Promise<FoundDriver[]> 
     const report = (await driver?.probe()) ?? null
     if (driver && report) found.push({ driver: isPrivate && 'open' in vaults ? { ...driver, openVault: (id, bytes) => vaults.open(id, bytes) } : driver, report })
     return report
+  }
+  // A machine takes seconds to start, and its canaries as many; all of it has an end of its own. Who has built no image waits for nothing here.
+  if (wanted('qemu')) {
+    const machines = await createQemuDriver({ scratch: join(scratch, 'qemu'), stages, images: config.images ?? join(config.dataDir, 'images') })
+    if ('reason' in machines) config.absent?.('qemu', machines); else { const report = await add(machines); if (!report?.usable) await machines.close?.() }
   }
   if (wanted('gvisor')) await add(await createGvisorDriver({ scratch: join(scratch, 'gvisor'), stages, ...rootfs }))
   if (wall && wanted('bwrap')) await add(createBwrapDriver(wall))

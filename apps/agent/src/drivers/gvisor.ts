@@ -65,7 +65,7 @@ export type GvisorOptions = {
   /** Another runsc than the one in PATH. */
   readonly runsc?: string
 }
-type Restore = { readonly from: string; readonly checkpoint: Checkpoint }
+export type Restore = { readonly from: string; readonly checkpoint: Checkpoint }
 type Extra = { readonly binds?: Readonly<Record<string, string>>; readonly restore?: Restore }
 
 const ask = (program: string, ...args: string[]): Promise<string> => new Promise((resolve) => { execFile(program, args, { env: { PATH: SAFE_PATH }, timeout: 10_000 }, (_error, out, err) => resolve(`${out}${err}`)) })
@@ -240,7 +240,7 @@ function writeBundle(dir: string, uid: number, spec: object): void {
 }
 
 /** Into a place that only the sandbox's user id can read; what was compared there is what is restored. */
-async function bringImage({ from, checkpoint }: Restore, image: string, uid: number): Promise<void> {
+export async function bringImage({ from, checkpoint }: Restore, image: string, uid: number): Promise<void> {
   mkdirSync(image, { mode: 0o700 })
   const missing = new Map(checkpoint.files.map((file) => [file.path, file]))
   for await (const file of collectOutputs(from)) {

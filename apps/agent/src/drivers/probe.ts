@@ -26,15 +26,20 @@ export type ProbePlan = {
   readonly kept: { readonly memory: boolean; readonly cpu: boolean; readonly disk: boolean }
   /** Programs may start others; where they may not, the canary must have been refused the very first. */
   readonly manyProcesses: boolean
+  readonly limits?: Partial<SandboxLimits>
+  /** How many canaries run beside each other; all of them, if it is not said. */
+  readonly atOnce?: number
+  /** The same canaries in other words, for a sandbox in which no JavaScript runs. */
+  readonly speak?: (doors: Doors) => Readonly<Record<LimitName | 'hello', { readonly command: readonly string[]; readonly limits?: Partial<SandboxLimits>; readonly peakMax?: number }>>
 }
 type Canary = { readonly limits?: Partial<SandboxLimits>; readonly source: string; readonly proof: (ended: Ended) => Proof }
-type Doors = { readonly port: number; readonly port6: number | null; readonly udp: number; readonly secret: string; reached(): number }
+export type Doors = { readonly port: number; readonly port6: number | null; readonly udp: number; readonly secret: string; reached(): number }
 
 const hardIf = (kept: boolean): Proof => (kept ? 'hard' : 'soft')
-const canaries = ({ kept, manyProcesses }: ProbePlan, doors: Doors): Record<LimitName, Canary> => ({
+const canaries = ({ kept, manyProcesses, speak }: ProbePlan, doors: Doors): Record<LimitName, Canary> => ({
   memory: {
     limits: { memoryBytes: 128 * MIB }, source: `const all = []; for (let i = 0; i < 48; i++) { all.push(Buffer.alloc(8 << 20, 1)); await new Promise((r) => setTimeout(r, 5)) } await new Promise((r) => setTimeout(r, 400)); console.log('all', all.length)`,
-    proof: ({ end, out }) => (out.includes('all') || (end.cause !== 'memory' && end.code === 0) ? 'none' : hardIf(kept.memory && end.usage.memoryPeakBytes <= 140 * MIB)),
+    proof: ({ end, out }) => (out.includes('all') || (end.cause !== 'memory' && end.code === 0) ? 'none' : hardIf(kept.memory && end.usage.memoryPeakBytes <= (speak?.(doors).memory.peakMax ?? 140 * MIB))),
   },
   cpu: {
     limits: { cpuMillis: 250 }, source: `const from = performance.now(); while (performance.now() - from < 1000); console.log(Math.round(performance.now()))`,
@@ -84,22 +89,29 @@ export async function probeWith(plan: ProbePlan): Promise<ProbeReport> {
   const evidence: Record<string, string> = {}
   const limits: Record<LimitName, Proof> = { cpu: 'none', memory: 'none', pids: 'none', disk: 'none', net: 'none', wall: 'none', output: 'none' }
   const doors = await openDoors(secret)
-  const run = async (name: string, source: string, more: Partial<SandboxLimits> = {}): Promise<Ended> => {
+  const run = async (name: LimitName | 'hello', source: string, more: Partial<SandboxLimits> = {}): Promise<Ended> => {
     const workDir = mkdtempSync(join(dir, `${name}-`))
-    writeFileSync(join(workDir, 'canary.mjs'), source)
-    return plan.run({ attemptId: `probe_${name}`, runtime: 'javascript', command: ['canary.mjs'], env: {}, workDir, limits: { ...LIMITS, ...more } })
+    const spoken = plan.speak?.(doors)[name]
+    if (!spoken) writeFileSync(join(workDir, 'canary.mjs'), source)
+    return plan.run({ attemptId: `probe_${name}`, runtime: 'javascript', command: spoken?.command ?? ['canary.mjs'], env: {}, workDir, limits: { ...LIMITS, ...more, ...plan.limits, ...spoken?.limits } })
   }
   try {
     const startedAt = performance.now()
     const hello = await run('hello', 'console.log("hello")')
     if (hello.out.trim() !== 'hello') return { usable: false, level: plan.level, reason: hello.end.detail ?? hello.err.split('\n')[0] ?? 'the first program did not run', evidence, limits, runtimes: [] }
     evidence['start'] = `${Math.round(performance.now() - startedAt)} ms from order to end of a first program`
-    await Promise.all(Object.entries(canaries(plan, doors)).map(async ([name, canary]) => {
-      const ended = await run(name, canary.source, canary.limits)
+    const waiting = Object.entries(canaries(plan, doors))
+    const runNext = async (): Promise<void> => {
+      const next = waiting.shift()
+      if (!next) return
+      const [name, canary] = next
+      const ended = await run(name as LimitName, canary.source, canary.limits)
       limits[name as LimitName] = canary.proof(ended)
       const { cause, code, usage } = ended.end
       evidence[name] = `${cause}${code === null ? '' : ` ${code}`}, ${usage.cpuMs} ms cpu, peak ${Math.round(usage.memoryPeakBytes / MIB)} MiB${ended.out.length < 100 && ended.out ? `, said ${ended.out.trim()}` : ''}`
-    }))
+      return runNext()
+    }
+    await Promise.all(Array.from({ length: Math.min(waiting.length, plan.atOnce ?? Infinity) }, runNext))
     const usable = limits.net === 'hard' && limits.wall === 'hard'
     return { usable, level: plan.level, ...(usable ? {} : { reason: 'a canary reached the network or a file of the machine, or could not be ended' }), evidence, limits, runtimes: plan.runtimes }
   } catch (error) {

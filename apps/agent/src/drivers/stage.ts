@@ -30,6 +30,7 @@ export type Stage = {
   wrap(argv: readonly string[], statusFd: number, passOn: boolean): { program: string; args: readonly string[] }
   cleanUp(): Promise<Verdict | null>
 }
+export type MakeDisk = (place: { readonly id: string; readonly uid: number | null }) => Promise<WorkDisk>
 export type Stages = {
   /** Root on Linux: each sandbox has a user id of its own. */
   readonly dropsUser: boolean
@@ -37,7 +38,8 @@ export type Stages = {
   readonly cgroups: Cgroups | null
   /** Where encrypted scratch of attempts is made. */
   readonly vaultsDir: string
-  open(job: SandboxSpec, limits?: SandboxSpec['limits']): Promise<Stage>
+  /** `makeDisk`: another kind of disk for the job's files than a mounted one. */
+  open(job: SandboxSpec, limits?: SandboxSpec['limits'], makeDisk?: MakeDisk): Promise<Stage>
   reap(): Promise<number>
 }
 
@@ -67,7 +69,7 @@ export async function createStages(options: StagesOptions): Promise<Stages> {
 
   return {
     dropsUser, limitsDisk, cgroups, vaultsDir,
-    async open(job, limits = job.limits) {
+    async open(job, limits = job.limits, makeDisk = ({ id, uid }) => createWorkDisk({ workDir: job.workDir, scratch: disks, id, bytes: limits.diskBytes, uid, limit: limitsDisk, vault: job.vault })) {
       if (job.gpus) throw new Error('graphics cards are given to containers only')
       const uid = dropsUser ? takeUid(used) : null
       const id = `${job.attemptId.replace(/[^a-zA-Z0-9_]/g, '').slice(0, 64)}-${process.pid}-${made++}`
@@ -76,7 +78,7 @@ export async function createStages(options: StagesOptions): Promise<Stages> {
       try {
         cgroup = cgroups?.create(id, limits) ?? null
         const woken = cgroup ? wake(cgroup) : null
-        disk = await createWorkDisk({ workDir: job.workDir, scratch: disks, id, bytes: limits.diskBytes, uid, limit: limitsDisk, vault: job.vault })
+        disk = await makeDisk({ id, uid })
         await woken
       } catch (error) {
         try { await disk?.finish(); await cgroup?.remove() } finally { free() }

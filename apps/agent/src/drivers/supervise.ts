@@ -8,7 +8,7 @@
 import { execFile, spawn } from 'node:child_process'
 import type { ChildProcess, StdioOptions } from 'node:child_process'
 import { PassThrough } from 'node:stream'
-import type { Readable, Writable } from 'node:stream'
+import type { Duplex, Readable, Writable } from 'node:stream'
 import { readFileSync, readdirSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Cgroup } from './cgroup.ts'
@@ -31,6 +31,8 @@ export type Launch = {
   readonly waits?: { pid(status: string, child: number): number | null; act(pid: number): void | Promise<void> }
   /** The launcher's own process besides the child, to be waited for where there is no control group to look into. */
   readonly innerPid?: (status: string) => number | null
+  /** A child that speaks for the program instead of being it: told over sockets, which it finds after the launcher's descriptor. */
+  readonly through?: { readonly sockets: number; open(hands: Hands): Through }
   /** An end that is not what the exit code says; asked when no limit ended it. */
   readonly explain: (end: End) => Verdict | null
   /** Looked at every so often while it runs: what ends it although no limit of ours was met. */
@@ -39,6 +41,20 @@ export type Launch = {
   readonly started?: (pid: number) => () => void
   /** After the last process is gone: bring the files home, take down what was set up. A verdict replaces an ordinary exit. */
   readonly cleanUp: () => Promise<Verdict | null>
+}
+
+export type Hands = {
+  readonly sockets: readonly Duplex[]
+  /** The child's own words. */
+  readonly said: readonly Readable[]
+  readonly endAs: (verdict: Verdict) => void
+  /** The program has ended: from now on only what is left to be done takes time, for which this has its own bounds. */
+  readonly timeIsUp: () => void
+}
+export type Through = {
+  readonly stdout: Readable; readonly stderr: Readable; readonly stdin: Writable
+  /** The time or the output is used up: ends the program inside and brings out what it left, if that can be done at once. */
+  readonly lastWords: () => Promise<void>
 }
 
 /** This often memory and disk are looked at where the kernel does not keep their limits; a look that takes longer delays the next one. */
@@ -54,7 +70,7 @@ const NOTHING: SandboxUsage = { cpuMs: 0, memoryBytes: 0, memoryPeakBytes: 0, di
 
 export function supervise(launch: Launch): Sandbox {
   const { limits, cgroup, disk } = launch
-  const stdio: StdioOptions = ['pipe', 'pipe', 'pipe', ...launch.feeds.map(() => 'pipe' as const), 'pipe']
+  const stdio: StdioOptions = ['pipe', 'pipe', 'pipe', ...launch.feeds.map(() => 'pipe' as const), 'pipe', ...Array.from({ length: launch.through?.sockets ?? 0 }, () => 'pipe' as const)]
   let child: ChildProcess
   try { child = spawn(launch.program, [...launch.args], { cwd: launch.cwd, env: { ...launch.env }, stdio, detached: process.platform !== 'win32', windowsHide: true }) } catch (error) { return notSpawned(launch, error as NodeJS.ErrnoException) }
   const over = child.pid === undefined ? undefined : launch.started?.(child.pid)
@@ -70,11 +86,16 @@ export function supervise(launch: Launch): Sandbox {
     // The child leads a group of its own; inside bubblewrap the end of the first process ends its whole pid namespace.
     try { process.kill(process.platform === 'win32' ? child.pid : -child.pid, 'SIGKILL') } catch { /* it has ended already */ }
   }
-  const endAs = (cause: ExitCause, detail: string): void => {
+  const endAs = (cause: ExitCause, detail: string, code?: number | null): void => {
     if (verdict !== null || ended) return
-    verdict = { cause, detail }
-    stopTree()
+    verdict = { cause, detail, ...(code === undefined ? {} : { code }) }
+    if (through && (cause === 'wall' || cause === 'output')) void through.lastWords().then(stopTree, stopTree)
+    else stopTree()
   }
+  const through = launch.through?.open({
+    sockets: (child.stdio.slice(4 + launch.feeds.length) as unknown as Duplex[]), said: [child.stdout as Readable, child.stderr as Readable],
+    endAs: ({ cause, detail, code }) => endAs(cause, detail ?? '', code), timeIsUp() { if (wall) clearTimeout(wall); wall = null; timeLeft = Infinity },
+  })
 
   const sources: Readable[] = []
   const flow = (from: Readable, to: PassThrough, isStderr: boolean): void => {
@@ -95,11 +116,14 @@ export function supervise(launch: Launch): Sandbox {
     from.on('end', () => to.end())
     from.on('error', () => to.end())
   }
-  flow(child.stdout as Readable, stdout, false)
-  flow(child.stderr as Readable, stderr, true)
+  flow(through?.stdout ?? child.stdout as Readable, stdout, false)
+  flow(through?.stderr ?? child.stderr as Readable, stderr, true)
   const ignoreClosed = (): void => undefined // a program need not read its input to the end
   child.stdin?.on('error', ignoreClosed)
-  child.stdin?.end(launch.stdin ? Buffer.from(launch.stdin) : undefined)
+  if (through) child.stdin?.end()
+  const input = through?.stdin ?? child.stdin
+  input?.on('error', ignoreClosed)
+  input?.end(launch.stdin ? Buffer.from(launch.stdin) : undefined)
   launch.feeds.forEach((bytes, i) => { const to = child.stdio[3 + i] as Writable; to.on('error', ignoreClosed); to.end(bytes) })
   const told = child.stdio[3 + launch.feeds.length] as Readable | undefined
   let waited = false, patience: NodeJS.Timeout | undefined
@@ -113,7 +137,7 @@ export function supervise(launch: Launch): Sandbox {
   })
   told?.on('error', ignoreClosed)
 
-  const armWall = (): void => { timeFrom = performance.now(); wall = setTimeout(() => endAs('wall', `it ran longer than ${limits.wallMs} ms`), Math.max(0, timeLeft)) }
+  const armWall = (): void => { if (timeLeft === Infinity) return; timeFrom = performance.now(); wall = setTimeout(() => endAs('wall', `it ran longer than ${limits.wallMs} ms`), Math.max(0, timeLeft)) }
   armWall()
   let looking: Promise<void> | null = null
   /** One look at a time: whoever asks meanwhile gets the same one. */

@@ -43,12 +43,17 @@ export async function canLimitDisk(scratch: string): Promise<boolean> {
   } catch { return false /* no mke2fs, no loop device, no right to mount: then it is watched instead */ } finally { rmSync(source, { recursive: true, force: true }) }
 }
 
-async function mountImage({ image, source, place, bytes, entries, uid }: { image: string; source: string; place: string; bytes: number; entries: number; uid: number }): Promise<void> {
-  await mkdir(place, { recursive: true, mode: 0o700 })
+/** A file system in a file, with these inputs in it. */
+async function makeImage({ image, source, bytes, entries, uid }: { image: string; source: string; bytes: number; entries: number; uid: number }): Promise<{ ok: boolean; says: string }> {
   // Room for as many files as the walk home allows, fewer on a small disk: an inode is a quarter of a KiB.
   const inodes = Math.min(ENTRIES_MAX, Math.max(1024, Math.ceil(bytes / 8192), entries * 2))
   const kib = Math.ceil((bytes + overhead(bytes, inodes)) / 1024)
-  const made = await run('mke2fs', ['-q', '-F', '-t', 'ext4', '-O', '^has_journal', '-m', '0', '-N', String(inodes), '-E', `root_owner=${uid}:${uid},lazy_itable_init=1`, '-d', source, image, `${kib}k`])
+  return run('mke2fs', ['-q', '-F', '-t', 'ext4', '-O', '^has_journal', '-m', '0', '-N', String(inodes), '-E', `root_owner=${uid}:${uid},lazy_itable_init=1`, '-d', source, image, `${kib}k`])
+}
+async function mountImage(how: { image: string; source: string; place: string; bytes: number; entries: number; uid: number }): Promise<void> {
+  const { image, place } = how
+  await mkdir(place, { recursive: true, mode: 0o700 })
+  const made = await makeImage(how)
   const mounted = made.ok ? await run('mount', ['-t', 'ext4', '-o', 'loop,nosuid,nodev,noatime', image, place]) : made
   if (!mounted.ok) { rmSync(image, { force: true }); rmSync(place, { recursive: true, force: true }); throw new Error(`no disk of its own could be made for the job: ${mounted.says}`) }
   rmSync(join(place, 'lost+found'), { recursive: true, force: true })
@@ -100,6 +105,18 @@ export async function createWorkDisk(options: { workDir: string; scratch: string
       } finally { if (limit) await unmount(image, place); else await rm(place, { recursive: true, force: true }) }
     },
   }
+}
+
+/** The same file system for a machine of the job's own, whose user `uid` is: nobody mounts it here, and what is on it afterwards is not looked at. */
+export async function createWorkImage(options: { workDir: string; image: string; bytes: number; uid: number }): Promise<void> {
+  const { workDir, image, bytes, uid } = options
+  const inputs = await sizeBelow(workDir)
+  if (inputs > bytes) throw new DiskTooSmall(`the inputs alone take more than ${bytes} bytes`)
+  const entries = await chownTree(workDir, uid)
+  try {
+    const made = await makeImage({ image, source: workDir, bytes, entries, uid })
+    if (!made.ok) throw new Error(`no disk of its own could be made for the job: ${made.says}`)
+  } finally { await chownTree(workDir, 0) }
 }
 
 async function empty(dir: string): Promise<void> { for (const name of await readdir(dir)) await rm(join(dir, name), { recursive: true, force: true }) }

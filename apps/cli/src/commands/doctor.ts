@@ -6,11 +6,12 @@ import { EXIT } from '../failures.ts'
 import { clean } from '../ui/clean.ts'
 import { amountOf } from '../ui/money.ts'
 import { durationText } from '../ui/time.ts'
+import { imagesPath } from './images.ts'
 
 type Finding = { readonly check: string; readonly ok: boolean; /** Not here, and nothing is wrong with that. */ readonly absent?: true; readonly says: string; readonly hint?: string }
 
 export function define(command: Command, withContext: WithContext): void {
-  command.addHelpText('before', 'Examples:\n  lumaris doctor\n  lumaris doctor --node        and what this machine could isolate, tried for real\n').option('--node', 'try what this machine can isolate as a node (some seconds)').action(withContext(doctor))
+  command.addHelpText('before', 'Examples:\n  lumaris doctor\n  lumaris doctor --node        and what this machine could isolate, tried for real\n').option('--node', 'try what this machine can isolate as a node (some seconds; half a minute where machines are started)').action(withContext(doctor))
 }
 
 async function doctor(context: Context, options: { node?: true }): Promise<void> {
@@ -29,7 +30,7 @@ async function* findingsOf(context: Context, node: boolean): AsyncGenerator<Find
   yield* examine(context)
   if (!node) return
   const { examineNode } = await import('@lumaris/agent')
-  for (const { check, state, says, hint } of await examineNode()) yield { check, ok: state !== 'fails', ...(state === 'absent' ? { absent: true } : {}), says, ...(hint === undefined ? {} : { hint }) }
+  for (const { check, state, says, hint } of await examineNode({ images: imagesPath() })) yield { check, ok: state !== 'fails', ...(state === 'absent' ? { absent: true } : {}), says, ...(hint === undefined ? {} : { hint }) }
 }
 
 const NODE_MAJOR = 24
