@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { UNSEEN_PACE, chunkBounds, nextChunk, paceOf, seenPace } from './chunk.ts'
-import { pickStraggler, remainingMs } from './speculate.ts'
+import { isWorth, pickStraggler, remainingMs } from './speculate.ts'
 
 const settings = { overheadMs: 1000, hazardPerMs: 1e-7 }
 const pace = fc.record({ work: fc.integer({ min: 1, max: 1e6 }), ms: fc.integer({ min: 1, max: 1e6 }), chunks: fc.constant(1) })
@@ -60,4 +60,9 @@ test('what is late is taken to be as long again as it has taken', () => {
   expect(remainingMs(run(), 60_000)).toBe(40_000)
   expect(remainingMs(run(), 110_000)).toBe(0)
   expect(remainingMs(run(), 200_000)).toBe(200_000)
+})
+test('a copy waits for a node as quick as the others, unless a slow one saves very much', () => {
+  const ask = (elapsed: number, pace: number) => isWorth(run({ expectedMs: 10_000 }), { now: elapsed, pace, mean: 0.01, overheadMs: 0 }) // fresh: 10 s on a mean node, 20 s at half its pace
+  expect([ask(19_000, 0.01), ask(21_000, 0.01), ask(21_000, 0.0095)]).toEqual([false, true, false])
+  expect([ask(22_000, 0.0095), ask(150_000, 0.005), ask(170_000, 0.005)]).toEqual([true, false, true])
 })
