@@ -19,6 +19,9 @@ import type { World } from './world.ts'
 import type { Writer } from './writer.ts'
 import type { AgentProcess, Box } from './agent-process.ts'
 
+/** How often a writer looks at its clock. */
+const CLOCK_MS = 1_500
+
 const moves = (table: Readonly<Record<string, Readonly<Partial<Record<string, string>>>>>, from: string, to: string): boolean => from === to || Object.values(table[from] ?? {}).includes(to)
 
 export class Auditor {
@@ -61,7 +64,7 @@ export class Auditor {
     }
     // What an admin does leaves its line in the very commit of its effect.
     const acts = written.filter(({ change }) => change.kind === 'person' || (change.kind === 'reversal' && change.row.state !== 'expired')).length, lines = written.filter(({ change }) => change.kind === 'action').length
-    if (acts !== lines) world.fail('I30', `${acts} acts of admins with ${lines} lines in their log`)
+    if (acts !== lines) world.fail('I36', `${acts} acts of admins with ${lines} lines in their log`)
     for (const job of jobs) this.#jobAfter(job)
     for (const node of nodes) this.#nodeAfter(node)
   }
@@ -126,7 +129,7 @@ export class Auditor {
       const taken = this.#taken.get(row.saved?.manifest ?? '')
       // A memory that nobody could restore counts for nothing: what was stored before it does.
       if (before.saved?.kind === 'memory' && row.saved?.manifest === before.filed?.manifest) { if (row.billed !== null && row.saved === undefined) fail('I29', `${row.id} is paid for a memory of no use`, [row.id]) }
-      else if (!row.saved || taken?.attempt !== row.id || taken.fence !== row.fence || row.saved.number <= (before.saved?.number ?? row.resumes?.saved.number ?? 0)) fail('I28', `${row.id} has the checkpoint ${row.saved?.number}, which it did not take`, [row.id])
+      else if (!row.saved || taken?.attempt !== row.id || taken.fence !== row.fence || row.saved.number <= (before.saved?.number ?? row.resumes?.saved.number ?? 0)) fail('I33', `${row.id} has the checkpoint ${row.saved?.number}, which it did not take`, [row.id])
     }
     if (before.billed !== null && row.billed !== before.billed) fail('I6', `${row.id} is billed again`, [row.id])
   }
@@ -144,6 +147,8 @@ export class Auditor {
     this.#world.saw(last.outcome === 'submitted' ? (last.at - last.due > 5_000 ? 'schedule fired late' : 'schedule fired') : last.outcome === 'skipped' ? 'schedule skipped' : 'schedule refused')
   }
   readonly #moments = new Set<string>()
+  /** As the changes come: what clears and is taken back in one commit has cleared before. */
+  readonly #takenBack = new Set<string>()
 
   /** I30: nothing of a job is offered before all that it comes after have completed. */
   #parents(row: AttemptRow): void {
@@ -159,13 +164,13 @@ export class Auditor {
     const { db } = this.#world, { fail } = this.#bound
     const earlier = [...(db.attemptsOfJob.get(row.job) ?? [])].map((id) => db.attempts.get(id)!).filter((one) => slotKey(one) === slotKey(row) && one.id !== row.id)
     const newest = earlier.filter(({ saved }) => saved).sort((a, b) => b.fence - a.fence)[0], { resumes } = row
-    if (newest?.id !== resumes?.attempt) return fail('I28', `${row.id} goes on from ${resumes?.attempt}, the newest checkpoint is of ${newest?.id}`, [row.id])
+    if (newest?.id !== resumes?.attempt) return fail('I33', `${row.id} goes on from ${resumes?.attempt}, the newest checkpoint is of ${newest?.id}`, [row.id])
     if (!resumes || !newest) return
-    if (newest.fence >= row.fence || newest.saved?.number !== resumes.saved.number || newest.saved.manifest !== resumes.saved.manifest) fail('I28', `${row.id} under fence ${row.fence} goes on from checkpoint ${resumes.saved.number} of fence ${newest.fence}`, [row.id, newest.id])
+    if (newest.fence >= row.fence || newest.saved?.number !== resumes.saved.number || newest.saved.manifest !== resumes.saved.manifest) fail('I33', `${row.id} under fence ${row.fence} goes on from checkpoint ${resumes.saved.number} of fence ${newest.fence}`, [row.id, newest.id])
     // The memory it goes on from is paid when it has; till then it is set aside.
     const aside = resumes.memory && newest.billed === null ? partBillOf(db.jobs.get(row.job)!, newest) : 0n
     const spent = aside + earlier.reduce((sum, { billed, cause }) => sum + (cause === 'preempted' ? 0n : billed ?? 0n), 0n)
-    if (spent !== BigInt(resumes.spent)) fail('I29', `${row.id} takes ${resumes.spent} for paid, it is ${spent}`, [row.id])
+    if (spent !== BigInt(resumes.spent)) fail('I34', `${row.id} takes ${resumes.spent} for paid, it is ${spent}`, [row.id])
   }
 
   #node(before: NodeRow | undefined, row: NodeRow): void {
@@ -200,30 +205,31 @@ export class Auditor {
   #payout(before: PayoutRow | undefined, row: PayoutRow): void {
     const { fail } = this.#bound, { db } = this.#world
     this.#world.note(`${row.id} of ${row.user} is ${row.state}, ${row.amount}`)
-    if (before ? !moves(PAYOUT, before.state, row.state) : row.state !== 'requested') fail('I31', `payout ${row.id} goes from ${before?.state} to ${row.state}`, [row.id])
-    if (before && (before.amount !== row.amount || before.user !== row.user)) fail('I31', `payout ${row.id} is another one now`, [row.id])
+    if (before ? !moves(PAYOUT, before.state, row.state) : row.state !== 'requested') fail('I37', `payout ${row.id} goes from ${before?.state} to ${row.state}`, [row.id])
+    if (before && (before.amount !== row.amount || before.user !== row.user)) fail('I37', `payout ${row.id} is another one now`, [row.id])
     const held = db.balances.get(account.payout(row.id)) ?? 0n, last = db.payouts.get(row.id), isOpen = last?.state === 'requested' || last?.state === 'sent'
-    if (held !== (isOpen ? row.amount : 0n)) fail('I31', `payout ${row.id} is ${last?.state} and holds ${held} of ${row.amount}`, [row.id])
+    if (held !== (isOpen ? row.amount : 0n)) fail('I37', `payout ${row.id} is ${last?.state} and holds ${held} of ${row.amount}`, [row.id])
   }
 
   /** Two people, once, and exactly what was moved before. */
   #reversal(before: ReversalRow | undefined, row: ReversalRow): void {
     const { fail } = this.#bound, { db } = this.#world
     if (row.state === 'expired') this.#world.saw('reversal expired')
-    if (before ? !moves(REVERSAL, before.state, row.state) : row.state !== 'proposed') fail('I29', `${row.id} goes from ${before?.state} to ${row.state}`, [row.id])
+    if (before ? !moves(REVERSAL, before.state, row.state) : row.state !== 'proposed') fail('I35', `${row.id} goes from ${before?.state} to ${row.state}`, [row.id])
     if (row.state !== 'done') return
-    if (row.decidedBy === null || row.decidedBy === row.proposedBy) fail('I29', `${row.id} was made by ${row.decidedBy} alone`, [row.id])
+    if (row.attempt) this.#takenBack.add(row.attempt)
+    if (row.decidedBy === null || row.decidedBy === row.proposedBy) fail('I35', `${row.id} was made by ${row.decidedBy} alone`, [row.id])
     const made = db.entries.get(`reversal:${row.entry}`), wrong = db.entries.get(row.entry)
-    if (!made || !wrong || made.postings.length !== wrong.postings.length || made.postings.some(({ amount }, i) => amount !== wrong.postings[i]?.amount)) fail('I29', `${row.id} does not move back what ${row.entry} moved`, [row.id])
+    if (!made || !wrong || made.postings.length !== wrong.postings.length || made.postings.some(({ amount }, i) => amount !== wrong.postings[i]?.amount)) fail('I35', `${row.id} does not move back what ${row.entry} moved`, [row.id])
   }
 
   #entry(row: EntryRow): void {
     const { db } = this.#world
     if (!row.attempt || (row.kind !== 'release' && row.kind !== 'reversal')) return
     const cleared = db.entries.get(`release:${row.attempt}`), job = db.attempts.get(row.attempt)?.job ?? ''
-    if (row.kind === 'release' && [...db.reversals.values()].some(({ attempt, state }) => attempt === row.attempt && state === 'done')) this.#bound.fail('I29', `what ${row.attempt} earned was taken back, and clears`, [row.attempt, job])
+    if (row.kind === 'release' && this.#takenBack.has(row.attempt)) this.#bound.fail('I35', `what ${row.attempt} earned was taken back, and clears`, [row.attempt, job])
     // Taken from where the money is: a seller pays back what has cleared from what has cleared.
-    if (row.kind === 'reversal' && row.postings.some(({ from }) => from.startsWith('seller:') && from.endsWith(':available') !== (cleared !== undefined))) this.#bound.fail('I29', `${row.id} takes from the wrong account of the seller`, [row.attempt, job])
+    if (row.kind === 'reversal' && row.postings.some(({ from }) => from.startsWith('seller:') && from.endsWith(':available') !== (cleared !== undefined))) this.#bound.fail('I35', `${row.id} takes from the wrong account of the seller`, [row.attempt, job])
   }
 
   #tick(row: TickRow): void {
@@ -306,12 +312,12 @@ export class Auditor {
     const hours = (price: string, units: number): bigint => BigInt(price) * BigInt(Math.round(units * 1000)) * BigInt(saved?.runMs ?? 0) / 3_600_000_000n
     const { cpuMillis, memoryBytes, diskBytes, gpus } = job.spec.resources
     const most = hours(prices.cpuHour, cpuMillis / 1000) + hours(prices.memoryGibHour, memoryBytes / GIB) + hours(prices.diskGibHour, diskBytes / GIB) + hours(prices.gpuHour, gpus) + 4n
-    if (!saved || billed > most) fail('I29', `${attempt.id} is paid ${billed} for what was kept of it, ${saved?.runMs ?? 0} ms at ${most}`, [attempt.id])
+    if (!saved || billed > most) fail('I34', `${attempt.id} is paid ${billed} for what was kept of it, ${saved?.runMs ?? 0} ms at ${most}`, [attempt.id])
     const all = [...(db.attemptsOfJob.get(job.id) ?? [])].map((id) => db.attempts.get(id)!).filter((one) => slotKey(one) === slotKey(attempt) && one.cause !== 'preempted')
     const sum = all.reduce((total, one) => total + (one.billed ?? 0n), 0n)
-    if (sum > job.attemptCap) fail('I29', `the slot ${slotKey(attempt)} costs ${sum}, above ${job.attemptCap}`, [attempt.id])
+    if (sum > job.attemptCap) fail('I34', `the slot ${slotKey(attempt)} costs ${sum}, above ${job.attemptCap}`, [attempt.id])
     const entry = db.entries.get(db.settledSlots.get(`${slotKey(attempt)}:${attempt.fence}`) ?? '')
-    if (entry?.attempt !== attempt.id || entry.postings.reduce((total, { amount }) => total + amount, 0n) !== billed || entry.postings.some(({ to }) => to !== account.fee && to !== account.pending(attempt.seller))) fail('I29', `${attempt.id} is billed ${billed}, and ${entry?.id} says otherwise`, [attempt.id])
+    if (entry?.attempt !== attempt.id || entry.postings.reduce((total, { amount }) => total + amount, 0n) !== billed || entry.postings.some(({ to }) => to !== account.fee && to !== account.pending(attempt.seller))) fail('I34', `${attempt.id} is billed ${billed}, and ${entry?.id} says otherwise`, [attempt.id])
     this.#world.saw(saved?.kind === 'memory' ? 'memory paid when gone on from' : 'kept work paid')
   }
 
@@ -347,14 +353,14 @@ export class Auditor {
     const { fail } = this.#bound, { spec } = job
     if (spec.copies > 1 || spec.assurance) return
     const twice = tasks.filter((task) => task.slots.length > 1)
-    if (twice.length > copiesOf(spec)) fail('I30', `${twice.length} tasks of ${job.id} have copies, ${copiesOf(spec)} may`, [job.id])
+    if (twice.length > copiesOf(spec)) fail('I38', `${twice.length} tasks of ${job.id} have copies, ${copiesOf(spec)} may`, [job.id])
     for (const task of twice) {
       const own = attempts.filter((attempt) => attempt.task === task.index), valid = own.filter((attempt) => attempt.state === 'valid'), live = own.filter((attempt) => holdsNode(attempt.state))
-      if (task.slots.length > 2) fail('I30', `${job.id}.${task.index} has ${task.slots.length} slots`, [job.id])
-      if (valid.length > 1) fail('I30', `${valid.length} results of ${job.id}.${task.index} count`, [job.id])
-      if (live.length > 1 && new Set(live.map((attempt) => attempt.seller)).size < live.length) fail('I30', `both tries of ${job.id}.${task.index} run with one owner`, [job.id])
-      if (task.state === 'done' && task.result !== valid[0]?.id) fail('I30', `${job.id}.${task.index} is done with ${task.result}`, [job.id])
-      if (own.filter((attempt) => (attempt.billed ?? 0n) > 0n).length > 2) fail('I30', `more than two tries of ${job.id}.${task.index} are paid`, [job.id])
+      if (task.slots.length > 2) fail('I38', `${job.id}.${task.index} has ${task.slots.length} slots`, [job.id])
+      if (valid.length > 1) fail('I38', `${valid.length} results of ${job.id}.${task.index} count`, [job.id])
+      if (live.length > 1 && new Set(live.map((attempt) => attempt.seller)).size < live.length) fail('I38', `both tries of ${job.id}.${task.index} run with one owner`, [job.id])
+      if (task.state === 'done' && task.result !== valid[0]?.id) fail('I38', `${job.id}.${task.index} is done with ${task.result}`, [job.id])
+      if (own.filter((attempt) => (attempt.billed ?? 0n) > 0n).length > 2) fail('I38', `more than two tries of ${job.id}.${task.index} are paid`, [job.id])
       this.#world.saw('copy of what is late')
       if (task.state === 'done') this.#world.saw(valid[0]?.slot === 1 ? 'copy won' : 'first try won')
       if (task.state === 'running' && task.slots.some((slot) => slot.state === 'dropped')) this.#world.saw('one of two tries lost')
@@ -442,7 +448,7 @@ export class Auditor {
     if (order.resume) {
       const taken = this.#taken.get(order.resume.manifest)
       this.#world.saw('went on from a checkpoint')
-      if (taken?.slot !== order.slot_id || taken.fence >= order.fence || taken.number !== order.resume.number) fail('I28', `${order.attempt_id} under fence ${order.fence} starts from checkpoint ${taken?.number} of fence ${taken?.fence}`, [order.attempt_id])
+      if (taken?.slot !== order.slot_id || taken.fence >= order.fence || taken.number !== order.resume.number) fail('I33', `${order.attempt_id} under fence ${order.fence} starts from checkpoint ${taken?.number} of fence ${taken?.fence}`, [order.attempt_id])
     }
     if (order.disconnect !== 'exclusive') return
     const running = this.#runningExclusive.get(order.slot_id) ?? []
@@ -501,7 +507,7 @@ export class Auditor {
       const sold = live.row.spec.interruptible !== undefined
       const queued = sold ? state.spot.get(slotId(taskId(live.row.id, task.index), index))?.fence === slot.fence : waits.queued.has(key)
       if (!queued && !waits.backoff.has(`${live.row.id}.${task.index}.${index}`)) fail('I14', `slot ${key} waits, and stands neither in the queue nor under a timer`, [live.row.id])
-      if (!queued || sold || slot.notBefore > writer.now) return
+      if (!queued || sold || slot.notBefore > writer.now || writer.now < (slot.move?.until ?? 0) + CLOCK_MS) return // the clock may not have run since
       if (live.row.spec.gang) {
         const room = gangRoom(state, live, writer.now)
         if (room.seats >= room.ranks && state.displacing.size === 0 && live.tasks.every((other) => other.slots[0]!.state === 'pending' && other.slots[0]!.notBefore <= writer.now && !waits.backoff.has(`${live.row.id}.${other.index}.0`))) fail('I14', `the gang ${live.row.id} sleeps while there are ${room.seats} seats for it`, [live.row.id])

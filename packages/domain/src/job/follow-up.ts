@@ -21,10 +21,12 @@ export function followUp(turn: Turn): void {
 }
 
 function parentEnded(turn: Turn, id: JobId, parent: JobId, ended: EndedParent | null | undefined): void {
-  const { row } = liveJob(turn, id), after = row.spec.after?.find((one) => one.job === parent)
-  invariant(row.parents && ended && after, `${id} does not come after ${parent}`)
+  const { row } = liveJob(turn, id), after = row.spec.after?.find((one) => one.job === parent), { state } = liveJob(turn, parent).row
+  invariant(row.parents && after, `${id} does not come after ${parent}`)
   if (row.cancelling) return
-  if (ended.state !== 'completed') return giveUp(turn, id, 'parent_failed', `${parent} ended as ${ended.state}`)
+  // Also where only the parent's row is known: a writer that is replaced, and does not know it yet, cancels jobs that it has never seen.
+  if (state !== 'completed') return giveUp(turn, id, 'parent_failed', `${parent} ended as ${state}`)
+  invariant(ended, `the results of ${parent} are not in memory`)
   const taken = filesFrom(after, ended)
   if (typeof taken === 'string') return giveUp(turn, id, 'input_unavailable', taken)
   const files = [...row.parents.files, ...taken], clash = clashOf(row.spec, files)
