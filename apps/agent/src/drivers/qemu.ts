@@ -215,7 +215,7 @@ export async function createQemuDriver(options: QemuOptions): Promise<IsolationD
     } catch (error) {
       await machine?.sandbox.kill('it did not start')
       const end = await machine?.sandbox.exit
-      const words = machine?.said().trim().split('\n').at(-1) ?? ''
+      const all = machine?.said().trim() ?? '', words = /Kernel panic[^\r\n]*/.exec(all)?.[0] ?? all.split('\n').at(-1) ?? ''
       throw new Error(`no machine could be started with ${accelerator}: ${words || (end?.cause === 'wall' ? `it was not up within ${BOOT_MS[accelerator]} ms` : (error as Error).message)}`, { cause: error })
     } finally {
       await machine?.sandbox.kill('its memory is kept')
