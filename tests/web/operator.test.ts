@@ -149,7 +149,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await expect.poll(() => cleared.textContent()).toMatch(/^0\.0*[1-9]\d* credits$/)
     await page.getByLabel('Credits', { exact: true }).fill('100')
     await page.getByText(/^At most .* have cleared$/).waitFor()
-    await page.getByLabel('Credits', { exact: true }).fill('0.000100')
+    await page.getByLabel('Credits', { exact: true }).fill('0.000001') // how much has cleared depends on how quick this machine was
     await page.getByLabel('To the demo account').fill('closed')
     await page.getByRole('button', { name: 'Pay out' }).click()
     await page.getByText('Came back').waitFor()

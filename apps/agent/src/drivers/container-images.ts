@@ -49,6 +49,7 @@ export type Images = {
   collect(): Promise<number>
   readonly kept: readonly string[]
 }
+const REMOVALS_MAX = 5
 type Entry = { id: string; bytes: number; usedAt: number }
 
 export function createImages({ engine, indexFile, registries = REGISTRIES, authFile, bytesMax = IMAGE_CACHE_BYTES, progress }: ImagesOptions): Images {
@@ -77,9 +78,16 @@ export function createImages({ engine, indexFile, registries = REGISTRIES, authF
   }
   async function remove(ref: string): Promise<boolean> {
     // Not by force: what a container still uses stays.
-    const gone = await docker.getImage(ref).remove().then(() => true, (error: Error & { statusCode?: number }) => error.statusCode === 404)
-    if (gone) { index.delete(ref); save() }
-    return gone
+    for (let tries = 0; tries < REMOVALS_MAX; tries++) {
+      const gone = await docker.getImage(ref).remove().then(() => true, (error: Error & { statusCode?: number }) => error.statusCode === 404)
+      if (!gone) return false
+      // podman 4.3 has been seen, once on a busy machine, to say that it is gone, and to have it all the same.
+      if (await find(docker, ref)) continue
+      index.delete(ref)
+      save()
+      return true
+    }
+    return false
   }
   async function collect(): Promise<number> {
     let count = 0
