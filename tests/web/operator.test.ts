@@ -152,7 +152,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await page.getByLabel('Credits', { exact: true }).fill('0.000001') // how much has cleared depends on how quick this machine was
     await page.getByLabel('To the demo account').fill('closed')
     await page.getByRole('button', { name: 'Pay out' }).click()
-    await page.getByText('Came back').waitFor()
+    await page.getByText('Came back', { exact: true }).waitFor()
     await page.getByText('the account is closed').waitFor()
     await page.getByLabel('To the demo account').fill('my account')
     await page.getByRole('button', { name: 'Pay out' }).click() // all that has cleared

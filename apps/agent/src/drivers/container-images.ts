@@ -50,6 +50,8 @@ export type Images = {
   readonly kept: readonly string[]
 }
 const REMOVALS_MAX = 5
+/** Images whose fetching has failed, the newest: each costs a question whenever the cache is looked through. */
+const CUT_MAX = 20
 type Entry = { id: string; bytes: number; usedAt: number }
 
 export function createImages({ engine, indexFile, registries = REGISTRIES, authFile, bytesMax = IMAGE_CACHE_BYTES, progress }: ImagesOptions): Images {
@@ -57,7 +59,7 @@ export function createImages({ engine, indexFile, registries = REGISTRIES, authF
   const index = new Map<string, Entry>(readIndex(indexFile))
   const used = new Map<string, number>()
   const pulls = new Map<string, Promise<ImageInfo>>()
-  const waiting: (() => void)[] = []
+  const waiting: (() => void)[] = [], cut = new Set<string>()
   let pulling = 0
   const save = (): void => { writeFileSync(`${indexFile}.new`, JSON.stringify([...index])); renameSync(`${indexFile}.new`, indexFile) }
   const touch = (ref: string): void => { const entry = index.get(ref); if (entry) { entry.usedAt = Date.now(); save() } }
@@ -67,7 +69,11 @@ export function createImages({ engine, indexFile, registries = REGISTRIES, authF
     pulling++
     try {
       await collect()
+      // Cut off when it is seen to be too large; but podman may have had all of it by then, and keeps it: looked for again whenever the cache is looked through.
+      cut.add(ref)
+      for (const oldest of cut) { if (cut.size <= CUT_MAX) break; cut.delete(oldest) }
       await pull(docker, ref, { auth: authOf(ref, authFile), rootDir: engine.rootDir, bytesMax, atOnce: () => pulling, ...(progress ? { progress } : {}) })
+      cut.delete(ref)
       const image = await find(docker, ref)
       if (!image) throw new ImageRefused(`the image ${ref} does not match its digest`)
       index.set(ref, { id: image.Id, bytes: image.Size, usedAt: Date.now() })
@@ -90,6 +96,7 @@ export function createImages({ engine, indexFile, registries = REGISTRIES, authF
     return false
   }
   async function collect(): Promise<number> {
+    for (const ref of cut) if (!pulls.has(ref) && !index.has(ref) && await find(docker, ref) && await remove(ref)) cut.delete(ref)
     let count = 0
     const size = (): number => [...index.values()].reduce((sum, { bytes }) => sum + bytes, 0)
     for (const [ref] of [...index].sort(([, a], [, b]) => a.usedAt - b.usedAt)) {
