@@ -71,7 +71,7 @@ print(sorted(heard))
     for (const attempt of attempts) expect(BigInt(attempt.billed ?? 0)).toBeGreaterThan(0n)
   })
 
-  test.skipIf(!existsSync('/usr/bin/mpirun') || !existsSync(`${PYTHON}mpi4py`))('Open MPI: an allreduce over three agents (openmpi-bin and python3-mpi4py)', { timeout: 150_000 }, async () => {
+  test.skipIf(!existsSync('/usr/bin/mpirun') || !existsSync(`${PYTHON}mpi4py`) || !existsSync(`${PYTHON}numpy`))('Open MPI: an allreduce over three agents (openmpi-bin, python3-mpi4py and python3-numpy)', { timeout: 150_000 }, async () => {
     const { outputs } = await run(['/usr/bin/python3', 'mpi.py', '/usr/bin/python3', 'allreduce.py'], ['mpi.py', 'allreduce.py'])
     // 999 999 times 1 + 2 + 3
     expect(outputs[0]).toContain("allreduce over 3 ranks on ['rank-0', 'rank-1', 'rank-2']: right, last element 5999994")
