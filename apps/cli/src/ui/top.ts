@@ -16,7 +16,7 @@ const HISTORY = 60, WIDE = 90
 
 export async function showTop({ io, seconds, signal, toggle }: TopPorts): Promise<void> {
   let failed: unknown = null
-  const app = render(h(Top, { seconds, toggle, failed: (error: unknown) => { failed = error } }), { stdin: io.stdin as unknown as NodeJS.ReadStream, stdout: io.stdout as unknown as NodeJS.WriteStream, stderr: io.stderr as unknown as NodeJS.WriteStream, exitOnCtrlC: true, patchConsole: false })
+  const app = render(h(Top, { seconds, toggle, failed: (error: unknown) => { failed = error } }), { stdin: io.stdin as unknown as NodeJS.ReadStream, stdout: io.stdout as unknown as NodeJS.WriteStream, stderr: io.stderr as unknown as NodeJS.WriteStream, exitOnCtrlC: true, patchConsole: false, interactive: true /* who calls this has seen a terminal; ink's own guess shows nothing before the end where CI is set */ })
   signal.addEventListener('abort', () => app.unmount(), { once: true })
   await app.waitUntilExit()
   if (failed !== null) throw failed
