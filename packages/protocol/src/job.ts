@@ -108,10 +108,12 @@ export const Job = z.object({
 }).meta({ id: 'Job' })
 export type Job = z.infer<typeof Job>
 
+/** What a line of a job's history can be about. */
+export const JobEventType = z.enum(['submitted', 'ready', 'fallback', 'paused', 'resumed', 'copy', 'task', 'attempt', 'settled', 'displaced', 'moved', 'cancelling', 'ended'])
 /** One line of a job's history, numbered without gaps; also the body of its event stream. */
 export const JobEvent = z.object({
   job: JobId, version: z.number().int(), at: Instant,
-  type: z.enum(['submitted', 'ready', 'started', 'fallback', 'paused', 'resumed', 'copy', 'task', 'attempt', 'settled', 'displaced', 'moved', 'cancelling', 'ended']),
+  type: JobEventType,
   task: z.number().int().optional(), attempt: AttemptId.optional(), node: NodeId.optional(), nodeName: z.string().optional(),
   state: z.string(), cause: Cause.optional(), amount: Money.optional(),
 }).meta({ id: 'JobEvent' })

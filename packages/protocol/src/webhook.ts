@@ -1,11 +1,12 @@
 import { z } from 'zod'
 import { DeliveryId, Instant, WebhookId } from './ids.ts'
+import { JobEventType } from './job.ts'
 
 /** Webhooks of one buyer at a time. */
 export const WEBHOOKS_MAX = 20
 
 /** What can be told: each line of a job's history (`running`: an attempt of it has begun to run), and standing requests that are met. `ping` is the test. */
-export const WebhookEvent = z.enum(['job.submitted', 'job.ready', 'job.running', 'job.fallback', 'job.paused', 'job.resumed', 'job.moved', 'job.copy', 'job.task', 'job.attempt', 'job.settled', 'job.displaced', 'job.cancelling', 'job.ended', 'standing.met']).meta({ id: 'WebhookEvent' })
+export const WebhookEvent = z.enum([...JobEventType.options.map((type) => `job.${type}` as const), 'job.running', 'standing.met']).meta({ id: 'WebhookEvent' })
 export type WebhookEvent = z.infer<typeof WebhookEvent>
 
 export const CreateWebhook = z.strictObject({ url: z.string().min(1).max(2_000), events: z.array(WebhookEvent).min(1).max(20).default(['job.ended']) }).meta({ id: 'CreateWebhook' })

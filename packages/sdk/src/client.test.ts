@@ -110,8 +110,8 @@ test('a list goes on from page to page, as far as it is read', async () => {
 test('watching goes on after a lost connection: no event is missed, none comes twice', async () => {
   const { promise: arrived, resolve } = Promise.withResolvers<void>()
   const { client, received } = await aServer((_request, response, nth) => {
-    if (nth > 1) return void events(response, { id: 2, event: 'started', data: anEvent(2, 'started') }, { id: 3, event: 'ended', data: anEvent(3, 'ended') }, { event: 'end', data: {} }).end()
-    events(response, { id: 1, event: 'submitted', data: anEvent(1, 'submitted') }, { id: 2, event: 'started', data: anEvent(2, 'started') })
+    if (nth > 1) return void events(response, { id: 2, event: 'attempt', data: anEvent(2, 'attempt') }, { id: 3, event: 'ended', data: anEvent(3, 'ended') }, { event: 'end', data: {} }).end()
+    events(response, { id: 1, event: 'submitted', data: anEvent(1, 'submitted') }, { id: 2, event: 'attempt', data: anEvent(2, 'attempt') })
     return arrived.then(() => cut(response))
   })
   const versions: number[] = []

@@ -49,7 +49,6 @@ export type Images = {
   collect(): Promise<number>
   readonly kept: readonly string[]
 }
-const REMOVALS_MAX = 5
 /** Images whose fetching has failed, the newest: each costs a question whenever the cache is looked through. */
 const CUT_MAX = 20
 type Entry = { id: string; bytes: number; usedAt: number }
@@ -84,16 +83,9 @@ export function createImages({ engine, indexFile, registries = REGISTRIES, authF
   }
   async function remove(ref: string): Promise<boolean> {
     // Not by force: what a container still uses stays.
-    for (let tries = 0; tries < REMOVALS_MAX; tries++) {
-      const gone = await docker.getImage(ref).remove().then(() => true, (error: Error & { statusCode?: number }) => error.statusCode === 404)
-      if (!gone) return false
-      // podman 4.3 has been seen, once on a busy machine, to say that it is gone, and to have it all the same.
-      if (await find(docker, ref)) continue
-      index.delete(ref)
-      save()
-      return true
-    }
-    return false
+    const gone = await docker.getImage(ref).remove().then(() => true, (error: Error & { statusCode?: number }) => error.statusCode === 404)
+    if (gone) { index.delete(ref); save() }
+    return gone
   }
   async function collect(): Promise<number> {
     for (const ref of cut) if (!pulls.has(ref) && !index.has(ref) && await find(docker, ref) && await remove(ref)) cut.delete(ref)

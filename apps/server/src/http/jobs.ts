@@ -20,13 +20,6 @@ async function mine(app: App, who: Principal, id: JobId): Promise<JobRow | Refus
   const job = await readJob(app.db, id)
   return job && owns(who, job.buyer) ? job : refuse('not_found')
 }
-/** Held back, or let go on. */
-async function hold(app: App, who: Principal, id: JobId, paused: boolean): Promise<Job | Refusal> {
-  const job = await mine(app, who, id)
-  if (isRefusal(job)) return job
-  const answer = await app.engine.act({ kind: 'pause', job: id, paused })
-  return isRefusal(answer) ? answer : viewJob(answer)
-}
 const nameOf = async (app: App, row: AttemptRow): Promise<string> => app.engine.state.nodes.get(row.node)?.name ?? (await readNode(app.db, row.node))?.name ?? ''
 
 export async function missingBlobs(app: App, spec: JobRow['spec']): Promise<Refusal | null> {
@@ -63,6 +56,13 @@ async function endedParents(app: App, buyer: JobRow['buyer'], spec: JobRow['spec
 }
 
 export function jobHandlers(app: App): Pick<Handlers, Names> {
+  /** Asks the engine for a change of a job that is the caller's. */
+  const change = async (who: Principal, id: JobId, act: (job: JobRow) => Promise<JobRow | Refusal>): Promise<Job | Refusal> => {
+    const job = await mine(app, who, id)
+    if (isRefusal(job)) return job
+    const answer = await act(job)
+    return isRefusal(answer) ? answer : viewJob(answer)
+  }
   return {
     createQuote: async ({ body, who }) => app.engine.act({ kind: 'quote', buyer: who.userId, spec: body.spec, specHash: app.hash(canonical(body.spec)) }),
     getQuote: async ({ params, who }) => {
@@ -94,26 +94,11 @@ export function jobHandlers(app: App): Pick<Handlers, Names> {
       const live = app.engine.state.jobs.get(job.id)
       return { ...viewJob(job), ...(live && !isTerminal(job.state) ? { progress: progressOf(app.engine.state, live, app.now()) } : {}) }
     },
-    cancelJob: async ({ params, who }): Promise<Job | Refusal> => {
-      const job = await mine(app, who, params.job)
-      if (isRefusal(job)) return job
-      const answer = await app.engine.act({ kind: 'cancel', job: params.job, ...(who.userId === job.buyer ? {} : { admin: who.userId }) })
-      return isRefusal(answer) ? answer : viewJob(answer)
-    },
-    pauseJob: async ({ params, who }) => hold(app, who, params.job, true),
-    resumeJob: async ({ params, who }) => hold(app, who, params.job, false),
-    moveJob: async ({ params, body, who }): Promise<Job | Refusal> => {
-      const job = await mine(app, who, params.job)
-      if (isRefusal(job)) return job
-      const answer = await app.engine.act({ kind: 'move', job: params.job, to: body.to ?? null, task: body.task ?? null })
-      return isRefusal(answer) ? answer : viewJob(answer)
-    },
-    recordMerged: async ({ params, body, who }): Promise<Job | Refusal> => {
-      const job = await mine(app, who, params.job)
-      if (isRefusal(job)) return job
-      const answer = await app.engine.act({ kind: 'recordMerged', job: params.job, merged: body })
-      return isRefusal(answer) ? answer : viewJob(answer)
-    },
+    cancelJob: async ({ params, who }) => change(who, params.job, (job) => app.engine.act({ kind: 'cancel', job: job.id, ...(who.userId === job.buyer ? {} : { admin: who.userId }) })),
+    pauseJob: async ({ params, who }) => change(who, params.job, ({ id }) => app.engine.act({ kind: 'pause', job: id, paused: true })),
+    resumeJob: async ({ params, who }) => change(who, params.job, ({ id }) => app.engine.act({ kind: 'pause', job: id, paused: false })),
+    moveJob: async ({ params, body, who }) => change(who, params.job, ({ id }) => app.engine.act({ kind: 'move', job: id, to: body.to ?? null, task: body.task ?? null })),
+    recordMerged: async ({ params, body, who }) => change(who, params.job, ({ id }) => app.engine.act({ kind: 'recordMerged', job: id, merged: body })),
     listTasks: async ({ params, query, who }) => {
       const job = await mine(app, who, params.job)
       if (isRefusal(job)) return job

@@ -148,7 +148,7 @@ export function createOutbox(ports: OutboxPorts) {
   }
 }
 
-const typesOf = (event: JobEvent): WebhookEvent[] => [...(event.type === 'started' ? [] : [`job.${event.type}` as const]), ...(event.type === 'attempt' && event.state === 'running' ? ['job.running' as const] : [])]
+const typesOf = (event: JobEvent): WebhookEvent[] => [`job.${event.type}`, ...(event.type === 'attempt' && event.state === 'running' ? ['job.running' as const] : [])]
 
 export const insert = (id: string, webhook: string, subject: string, type: string, at: number, data: object, now: number): Statement => ({
   sql: "INSERT INTO deliveries (id, webhook, subject, type, body, state, created_at, tries, next_at) VALUES ($1, $2, $3, $4, $5, 'waiting', $6, 0, $6)",

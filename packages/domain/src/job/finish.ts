@@ -27,6 +27,11 @@ const taskOf = (turn: Turn, attempt: { job: JobId; task: number }): TaskRow => {
   return task
 }
 const putSlot = (turn: Turn, task: TaskRow, index: number, slot: SlotRow): TaskRow => putTask(turn, { ...task, slots: task.slots.with(index, slot) })
+/** Nothing more comes of the slot of an attempt that has ended. */
+function dropSlot(turn: Turn, task: TaskRow, ended: AttemptRow, paid?: boolean): TaskRow {
+  const slot = slotOf(task, ended.slot)
+  return putSlot(turn, task, ended.slot, { ...slot, state: next(SLOT, slot.state, 'drop', ended.id), ...(paid === undefined ? {} : { paid }) })
+}
 const slotOf = (task: TaskRow, index: number): SlotRow => {
   const slot = task.slots[index]
   invariant(slot, `no slot ${index} in ${task.job}.${task.index}`)
@@ -53,16 +58,16 @@ export function endAttempt(turn: Turn, id: AttemptId, cause: Cause, detail: stri
     settleMemory(turn, ended)
     settle(turn, ended)
     const paid = liveAttempt(turn, id).billed !== 0n
-    putSlot(turn, task, attempt.slot, { ...slot, state: next(SLOT, slot.state, 'drop', id), paid })
+    dropSlot(turn, task, ended, paid)
     if (spare && cause !== 'buyer_cancelled') return goOnWith(turn, attempt.job, attempt.task)
     return cause === 'buyer_cancelled' || job.cancelling ? closeIfOver(turn, attempt.job) : failTask(turn, attempt.job, attempt.task, cause)
   }
   settlePart(turn, ended)
   if (job.cancelling || isTerminal(job.state) || task.state !== 'running') {
-    putSlot(turn, task, attempt.slot, { ...slot, state: next(SLOT, slot.state, 'drop', id) })
+    dropSlot(turn, task, ended)
     return closeIfOver(turn, attempt.job)
   }
-  if (spare) { putSlot(turn, task, attempt.slot, { ...slot, state: next(SLOT, slot.state, 'drop', id) }); return goOnWith(turn, attempt.job, attempt.task) }
+  if (spare) { dropSlot(turn, task, ended); return goOnWith(turn, attempt.job, attempt.task) }
   retrySlot(turn, ended, task, slot, job, stopped)
   if (job.spec.gang && cause !== 'peer_lost') dissolve(turn, attempt.job)
 }
@@ -92,13 +97,14 @@ export function startGang(turn: Turn, job: JobId, only?: AttemptId): void {
  */
 const exclusiveWaitMs = (turn: Turn): number => 2 * turn.state.settings.lostMs
 
+/** Ends that say nothing about the task. It still waits after a refused offer, so that two nodes cannot refuse it in a tight loop. */
+const NO_FAILURE: ReadonlySet<Cause> = new Set(['seller_refused', 'moved', 'preempted', 'peer_lost', 'platform_fault'])
+
 function retrySlot(turn: Turn, ended: AttemptRow, task: TaskRow, slot: SlotRow, job: JobRow, stopped: boolean): void {
-  // A refused offer cost nobody anything and is no failure of the task; it still waits, so that two nodes cannot refuse it in a tight loop.
-  const counts = ended.cause !== 'seller_refused' && ended.cause !== 'moved' && ended.cause !== 'preempted' && ended.cause !== 'peer_lost' && ended.cause !== 'platform_fault'
-  const retries = task.retries + (counts ? 1 : 0)
+  const retries = task.retries + (ended.cause !== null && NO_FAILURE.has(ended.cause) ? 0 : 1)
   // A rank that lost another one waits with it: whether there is another try is decided for the one that was lost.
   if (retries > job.spec.limits.retries || (turn.now >= (job.spec.deadline ?? Infinity) && ended.cause !== 'peer_lost')) {
-    putTask(turn, { ...putSlot(turn, task, ended.slot, { ...slot, state: next(SLOT, slot.state, 'drop', ended.id) }), retries })
+    putTask(turn, { ...dropSlot(turn, task, ended), retries })
     if (job.spec.gang) dissolve(turn, ended.job)
     return failTask(turn, ended.job, ended.task, ended.cause ?? 'platform_fault')
   }

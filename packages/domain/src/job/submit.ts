@@ -27,22 +27,22 @@ export type SubmitCommand = {
 export type Submitted = { readonly job: JobRow; readonly replayed: boolean }
 
 export function submit(turn: Turn, command: SubmitCommand): Submitted | Refusal {
-  const market = turn.state
+  const { state } = turn
   const before = earlier(turn, command)
   if (before) return before
-  if (market.suspended.has(command.buyer)) return refused('account_suspended')
+  if (state.suspended.has(command.buyer)) return refused('account_suspended')
   const wrong = contradiction(command.spec, turn.now)
   if (wrong) return wrong
   const seats = seatsMax(command.spec)
-  if ((market.slotsByBuyer.get(command.buyer) ?? 0) + seats > market.settings.slotsPerBuyerMax) return refused('queue_full', { max: market.settings.slotsPerBuyerMax })
+  if ((state.slotsByBuyer.get(command.buyer) ?? 0) + seats > state.settings.slotsPerBuyerMax) return refused('queue_full', { max: state.settings.slotsPerBuyerMax })
   const parents = meetParents(turn, command)
   if (isRefusal(parents)) return parents
   const terms = agreeOnCap(turn, command)
   if ('refusal' in terms) return terms
-  const available = market.accounts.get(account.available(command.buyer)) ?? 0n
+  const available = state.accounts.get(account.available(command.buyer)) ?? 0n
   if (available < terms.cap) return refused('insufficient_funds', { needed: terms.cap.toString(), available: available.toString() })
   const id = command.id ?? (turn.id('job') as JobId)
-  const spec = internSpec(market, command.spec)
+  const spec = internSpec(state, command.spec)
   putJob(turn, {
     id, buyer: command.buyer, state: 'queued', spec, quote: command.quote, bodyHash: command.bodyHash, cap: terms.cap, attemptCap: terms.attemptCap, cost: 0n, refunded: 0n, displaced: 0n,
     cancelling: false, tasksTotal: spec.tasks.length, tasksDone: 0, tasksFailed: 0, tasksRunning: 0, cause: null, exitCode: null, ...(parents ? { parents } : {}), ...(command.schedule ? { schedule: command.schedule } : {}), rung: 0, createdAt: turn.now, startedAt: null, endedAt: null, version: 0,
@@ -50,9 +50,9 @@ export function submit(turn: Turn, command: SubmitCommand): Submitted | Refusal 
   hold(turn, id, command.buyer, terms.cap)
   if (command.key) emit(turn, { kind: 'key', row: { id: command.key, bodyHash: command.bodyHash, subject: id, at: turn.now } })
   record(turn, id, { type: 'submitted', state: 'queued' })
-  const state = parents && parents.readyAt === null ? 'waiting' : 'queued'
+  const first = parents && parents.readyAt === null ? 'waiting' : 'queued'
   const slots: readonly SlotRow[] = spec.copies === 1 || spec.assurance ? ONE_NEW_SLOT : Array.from({ length: spec.copies }, () => NEW_SLOT)
-  for (let index = 0; index < spec.tasks.length; index++) putTask(turn, { job: id, index, state, slots, retries: 0, exitCode: null, result: null, cause: null })
+  for (let index = 0; index < spec.tasks.length; index++) putTask(turn, { job: id, index, state: first, slots, retries: 0, exitCode: null, result: null, cause: null })
   return { job: liveJob(turn, id).row, replayed: false }
 }
 
@@ -69,15 +69,14 @@ function earlier(turn: Turn, command: SubmitCommand): Submitted | Refusal | null
   return { job, replayed: true }
 }
 
-/** Null when each seat has a share of the cap; else the refusal. */
-export function capCovers(spec: JobSpec, cap: Micros): Refusal | null {
+/** Each seat's share of the cap, less what it may spend on a place; refused where that is nothing. */
+export function attemptCapOf(spec: JobSpec, cap: Micros): Micros | Refusal {
   const seats = BigInt(seatsMax(spec)), displace = BigInt(spec.displace ?? 0), attemptCap = cap / seats - displace
-  return attemptCap < 0n || (attemptCap === 0n && cap > 0n) ? refused('cap_too_low', { seats: seats.toString(), cap: cap.toString(), ...(displace > 0n ? { displace: displace.toString() } : {}) }) : null
+  return attemptCap < 0n || (attemptCap === 0n && cap > 0n) ? refused('cap_too_low', { seats: seats.toString(), cap: cap.toString(), ...(displace > 0n ? { displace: displace.toString() } : {}) }) : attemptCap
 }
 
 type Cap = { cap: Micros; attemptCap: Micros }
 function agreeOnCap(turn: Turn, command: SubmitCommand): Cap | Refusal {
-  const seats = BigInt(seatsMax(command.spec))
   if (command.quote) {
     const quoted = turn.state.quotes.get(command.quote)
     if (!quoted || quoted.validUntil < turn.now) return refused('quote_expired')
@@ -89,10 +88,8 @@ function agreeOnCap(turn: Turn, command: SubmitCommand): Cap | Refusal {
   const found = needsEstimate ? estimate(turn.state, command.spec, turn.now) : null
   if (command.noWait && found?.nodes === 0) return refused('no_node_fits', { refused: found.refused })
   if (command.cap !== null) {
-    const low = capCovers(command.spec, command.cap)
-    if (low) return low
-    const attemptCap = command.cap / seats - BigInt(command.spec.displace ?? 0)
-    return { cap: capOf(command.spec, attemptCap), attemptCap }
+    const attemptCap = attemptCapOf(command.spec, command.cap)
+    return isRefusal(attemptCap) ? attemptCap : { cap: capOf(command.spec, attemptCap), attemptCap }
   }
   // Not one node has ever joined: nothing says what it may cost, so the buyer must.
   if (turn.state.nodes.size === 0) return refused('no_node_fits', { reason: 'no node has joined this market yet; name a cap to let the job wait for one' })

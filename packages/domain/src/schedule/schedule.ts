@@ -7,7 +7,7 @@ import type { JobRow, ScheduleRow } from '../rows.ts'
 import { internSpec } from '../state.ts'
 import { emit, refused } from '../turn.ts'
 import type { Turn } from '../turn.ts'
-import { capCovers, submit } from '../job/submit.ts'
+import { attemptCapOf, submit } from '../job/submit.ts'
 import { contradiction } from '../market/quote.ts'
 import { isTimeZone, newestFiring, nextFiring, parseCron } from './cron.ts'
 import type { Cron } from './cron.ts'
@@ -34,8 +34,8 @@ export function createSchedule(turn: Turn, command: CreateScheduleCommand): Sche
   const nextAt = nextFiring(cron, timeZone, turn.now)
   if (nextAt === null) return no(`${command.cron} never comes: no month has such a day`)
   if (spec.after || spec.map || spec.deadline !== undefined) return no(`a job that is made again and again cannot have ${spec.after ? 'after' : spec.map ? 'map' : 'deadline'}: it would mean the same job, or the same moment, each time`)
-  const wrong = contradiction(spec, turn.now) ?? capCovers(spec, cap)
-  if (wrong) return wrong
+  const wrong = contradiction(spec, turn.now) ?? attemptCapOf(spec, cap)
+  if (isRefusal(wrong)) return wrong
   if (budget !== null && budget < cap) return no('the budget does not cover one firing: raise it, or lower the cap')
   let mine = 0
   for (const row of state.schedules.values()) if (row.buyer === buyer) mine++
