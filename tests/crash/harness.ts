@@ -57,6 +57,15 @@ export async function harness() {
 
   return {
     dir, url, acknowledged,
+    /** Kills in the middle of work: some jobs have come in since the last start, and then a random moment more. */
+    async killOften(times: number, next: () => number, kill: () => Promise<void>): Promise<void> {
+      for (let i = 0; i < times; i++) {
+        const before = acknowledged.size
+        await expect.poll(() => acknowledged.size, { timeout: 30_000, interval: 5 }).toBeGreaterThan(before + 3)
+        await new Promise((resolve) => setTimeout(resolve, next() * 60))
+        await kill()
+      }
+    },
     get keys() { return keys },
     get unanswered() { return unanswered },
     async startServer(databaseUrl?: string): Promise<void> {

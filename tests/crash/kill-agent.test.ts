@@ -13,13 +13,11 @@ test(`${KILLS} times kill -9 of an agent under load: its attempts end as seller_
     for (const name of names) agents.set(name, await market.startAgent(name))
     const buying = Promise.all(Array.from({ length: 4 }, (_, i) => market.buy(i === 0 ? ['fake:print', 'x'] : ['fake:sleep', String(100 * i)])))
     const next = chance(11)
-    for (let kill = 0; kill < KILLS; kill++) {
-      const before = market.acknowledged.size
-      await expect.poll(() => market.acknowledged.size, { timeout: 30_000, interval: 5 }).toBeGreaterThan(before + 3)
+    await market.killOften(KILLS, next, async () => {
       const name = names[Math.floor(next() * names.length)] as string
       await end(agents.get(name) as ChildProcess)
       agents.set(name, await market.startAgent(name, true))
-    }
+    })
     market.stopSubmitting()
     await buying
     const counts = await market.everythingIsRight()

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { test } from 'vitest'
 import { postgresMissing, startPostgres } from '@lumaris/testkit'
 import { chance, harness } from './harness.ts'
 
@@ -13,14 +13,7 @@ else test(`${KILLS} times kill -9 of PostgreSQL under load: no acknowledged job 
     await market.startServer(postgres.url)
     for (const name of ['a', 'b']) await market.startAgent(name)
     const buying = Promise.all([['fake:print', 'x'], ['fake:sleep', '5']].map((command) => market.buy(command)))
-    const next = chance(13)
-    for (let kill = 0; kill < KILLS; kill++) {
-      const before = market.acknowledged.size
-      await expect.poll(() => market.acknowledged.size, { timeout: 30_000, interval: 5 }).toBeGreaterThan(before + 3)
-      await new Promise((resolve) => setTimeout(resolve, next() * 60))
-      await postgres.kill9()
-      await postgres.start()
-    }
+    await market.killOften(KILLS, chance(13), async () => { await postgres.kill9(); await postgres.start() })
     market.stopSubmitting()
     await buying
     const counts = await market.everythingIsRight()

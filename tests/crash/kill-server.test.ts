@@ -9,15 +9,7 @@ test(`${KILLS} times kill -9 of the server under load: no acknowledged job is lo
     await market.startServer()
     for (const name of ['a', 'b']) await market.startAgent(name)
     const buying = Promise.all([['fake:print', 'x'], ['fake:sleep', '5'], ['fake:sleep', '120', ';', 'fake:print', 'done']].map((command) => market.buy(command)))
-    const next = chance(7)
-    for (let kill = 0; kill < KILLS; kill++) {
-      const before = market.acknowledged.size
-      // Killed in the middle of work: some jobs have come in since the start, and then a random moment more.
-      await expect.poll(() => market.acknowledged.size, { timeout: 30_000, interval: 5 }).toBeGreaterThan(before + 3)
-      await new Promise((resolve) => setTimeout(resolve, next() * 60))
-      await market.killServer()
-      await market.startServer()
-    }
+    await market.killOften(KILLS, chance(7), async () => { await market.killServer(); await market.startServer() })
     market.stopSubmitting()
     await buying
     const counts = await market.everythingIsRight()

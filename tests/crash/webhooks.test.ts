@@ -15,13 +15,7 @@ test(`${KILLS} times kill -9 of the server between commit and delivery: every jo
     const made = await fetch(`${market.url}/v1/webhooks`, { method: 'POST', headers: { authorization: `Bearer ${market.keys.buyer}`, 'content-type': 'application/json' }, body: JSON.stringify({ url: there.url, events: ['job.submitted', 'job.ended'] }) })
     expect(made.status).toBe(201)
     const buying = market.buy(['fake:print', 'x'])
-    for (let kill = 0; kill < KILLS; kill++) {
-      const before = market.acknowledged.size
-      await expect.poll(() => market.acknowledged.size, { timeout: 30_000, interval: 5 }).toBeGreaterThan(before + 3)
-      await new Promise((resolve) => setTimeout(resolve, next() * 60))
-      await market.killServer()
-      await market.startServer()
-    }
+    await market.killOften(KILLS, next, async () => { await market.killServer(); await market.startServer() })
     market.stopSubmitting()
     await buying
     await market.everythingIsRight()

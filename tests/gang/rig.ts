@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { AttemptId, MeshPeer, NodeId } from '@lumaris/protocol'
+import { chanceText, timeText } from '@lumaris/protocol'
 import { createBwrapDriver, createWall } from '../../apps/agent/src/drivers/bwrap.ts'
 import type { ExitReport, Sandbox, SandboxLimits } from '../../apps/agent/src/drivers/driver.ts'
 import { createStages } from '../../apps/agent/src/drivers/stage.ts'
@@ -20,8 +21,7 @@ import type { Membership, Relay, RelayPorts } from '../../apps/server/src/gatewa
 export const MIB = 1024 * 1024
 const LIMITS: SandboxLimits = { cpuMillis: 2000, memoryBytes: 768 * MIB, pids: 256, diskBytes: 256 * MIB, outputBytes: MIB, wallMs: 90_000, openFiles: 1024 }
 
-const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
-const anId = <T extends string>(prefix: string): T => `${prefix}_${[...randomBytes(26)].map((byte) => ALPHABET[byte % 32]).join('')}` as T
+const anId = <T extends string>(prefix: string): T => `${prefix}_${timeText(Date.now())}${chanceText(randomBytes(16))}` as T
 
 /** The relay, and a table in place of the market's engine. */
 export async function startRelay(more: Partial<RelayPorts> = {}) {

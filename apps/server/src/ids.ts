@@ -1,13 +1,14 @@
 // Ids: a prefix, ten characters of time, sixteen of chance, in Crockford's base 32. Within a millisecond the chance part counts up, so ids of one
 // process are in the order they were made; that makes them good keys for pages and for indexes.
-const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
+import { chanceText, timeText } from '@lumaris/protocol'
+
 /** Chance is drawn for this many ids at once: a system call for each would cost more than the rest. */
 const POOL = 256
 
 export type Ids = { make<Prefix extends string>(prefix: Prefix): `${Prefix}_${string}` }
 
 export function createIds(now: () => number, randomBytes: (size: number) => Uint8Array): Ids {
-  let lastMs = -1, timeText = ''
+  let lastMs = -1, time = ''
   const tail = new Uint8Array(16)
   let pool: Uint8Array = new Uint8Array(0), used = 0
   const draw = (): void => {
@@ -27,13 +28,10 @@ export function createIds(now: () => number, randomBytes: (size: number) => Uint
       if (ms === lastMs) countUp()
       else {
         lastMs = ms
-        timeText = ''
-        for (let i = 0, rest = ms; i < 10; i++, rest = Math.floor(rest / 32)) timeText = ALPHABET[rest % 32] + timeText
+        time = timeText(ms)
         draw()
       }
-      let text = ''
-      for (let i = 0; i < 16; i++) text += ALPHABET[tail[i] as number]
-      return `${prefix}_${timeText}${text}`
+      return `${prefix}_${time}${chanceText(tail)}`
     },
   }
 }

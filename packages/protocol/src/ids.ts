@@ -2,6 +2,7 @@ import { z } from 'zod'
 
 // Ids are `prefix_` and 26 characters of Crockford base 32 (lower case): 10 of time, 16 of chance. The prefix says what is named, and the
 // brand keeps a NodeId from being passed where a JobId is meant. Task and slot ids are derived, so that they need no look-up.
+const DIGITS = '0123456789abcdefghjkmnpqrstvwxyz'
 const BODY = '[0-9abcdefghjkmnpqrstvwxyz]{26}'
 const id = <Prefix extends string, Name extends string>(prefix: Prefix, name: Name) =>
   z.string().regex(new RegExp(`^${prefix}_${BODY}$`), `expected an id such as ${prefix}_01jcd3k8w9e5r7t2y4u6p8a0sd`).meta({ id: name }).brand<Name>()
@@ -48,6 +49,21 @@ export type SlotId = z.infer<typeof SlotId>
 
 export const taskId = (job: JobId, index: number): TaskId => `${job}.${index}` as TaskId
 export const slotId = (task: TaskId, index: number): SlotId => `${task}.${index}` as SlotId
+
+/** The ten characters of time of an id. */
+export function timeText(ms: number): string {
+  let text = ''
+  for (let i = 0, rest = ms; i < 10; i++, rest = Math.floor(rest / 32)) text = DIGITS[rest % 32] + text
+  return text
+}
+/** The sixteen characters of chance: the low five bits of each of the first sixteen bytes, be they drawn, or a digest of what the id follows from. */
+export function chanceText(bytes: Uint8Array): string {
+  let text = ''
+  for (let i = 0; i < 16; i++) text += DIGITS[(bytes[i] as number) & 31]
+  return text
+}
+/** The same of a digest in hex. */
+export const digestText = (hex: string): string => chanceText(Uint8Array.from({ length: 16 }, (_one, i) => Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16)))
 
 /** A SHA-256 in lower-case hex: the name of a blob, of a result, of a link in a receipt's chain. */
 export const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256 is 64 lower-case hexadecimal digits').meta({ id: 'Sha256' })

@@ -1,6 +1,6 @@
 // Schedules: a job at the times of a cron. The moment that was fired and the job that it made are one commit, so whatever crashes, a moment makes one job or
 // none; and the job's id follows from schedule and moment under the market's secret key: a replay makes the same id, and nobody can take it beforehand.
-import { FIRINGS_MAX, SCHEDULES_MAX, account, isRefusal } from '@lumaris/protocol'
+import { FIRINGS_MAX, SCHEDULES_MAX, account, digestText, isRefusal, timeText } from '@lumaris/protocol'
 import type { Firing, Instant, JobId, JobSpec, Micros, Refusal, ScheduleId, UserId } from '@lumaris/protocol'
 import { invariant } from '../invariant.ts'
 import type { JobRow, ScheduleRow } from '../rows.ts'
@@ -99,10 +99,4 @@ function cronOf(row: ScheduleRow): Cron {
   return cron
 }
 
-const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
-function firingId(turn: Turn, schedule: ScheduleId, due: Instant): JobId {
-  const digest = turn.keyed(`firing ${schedule} ${due}`)
-  let time = ''
-  for (let i = 0, rest = due; i < 10; i++, rest = Math.floor(rest / 32)) time = ALPHABET[rest % 32] + time
-  return `job_${time}${Array.from({ length: 16 }, (_one, i) => ALPHABET[Number.parseInt(digest.slice(2 * i, 2 * i + 2), 16) & 31]).join('')}` as JobId
-}
+const firingId = (turn: Turn, schedule: ScheduleId, due: Instant): JobId => `job_${timeText(due)}${digestText(turn.keyed(`firing ${schedule} ${due}`))}` as JobId

@@ -4,7 +4,7 @@
 //   map ── retry 1 ── retry 2 …    (each repeats what the ones before it have not done)
 //    └─ reduce level 0 ── level 1 … until one result is left
 import type { Attempt, FallbackStep, Job, JobEvent, JobSpecInput, MapPlan, MergeInput, ResultFile, Results, Task } from '@lumaris/protocol'
-import { JobSpec } from '@lumaris/protocol'
+import { JobSpec, digestText } from '@lumaris/protocol'
 import { LumarisError, isLumarisError } from '../errors.ts'
 import { hashText } from '../hash.ts'
 import { MergeError } from '../split/values.ts'
@@ -63,11 +63,9 @@ export type MapRun = {
   cost(options?: Waiting): Promise<bigint>
 }
 
-const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 /** An id for a job that belongs to another: the same for everybody, and as old, so that nothing takes it for a later one. */
 export async function followingId(job: string, what: string): Promise<string> {
-  const hash = await hashText(`${job}/${what}`)
-  return `${job.slice(0, 14)}${Array.from({ length: 16 }, (_one, i) => ALPHABET[Number.parseInt(hash.slice(2 * i, 2 * i + 2), 16) & 31]).join('')}`
+  return `${job.slice(0, 14)}${digestText(await hashText(`${job}/${what}`))}`
 }
 const ended = (job: Job): boolean => job.state !== 'queued' && job.state !== 'running'
 const found = (work: Promise<Job>): Promise<Job | null> => work.catch((error: unknown) => { if (isLumarisError(error, 'not_found')) return null; throw error })
