@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { DEFAULT_AGENT_SETTINGS, createAgentState, listAttempts, nextClockMs, restoreAgent, shareOf } from '@lumaris/domain'
 import type { AgentSettings, AgentState, JournalRecord } from '@lumaris/domain'
 import { NodeName } from '@lumaris/protocol'
-import type { AttemptId, Capacity, DriverId, DriverOffer, NodeId, OwnerSettingsInput, OwnerStatus, PriceSheet } from '@lumaris/protocol'
+import type { AttemptId, Capacity, DriverId, DriverOffer, JobDispatch, NodeId, OwnerSettingsInput, OwnerStatus, PriceSheet } from '@lumaris/protocol'
 import { createRankNetworks } from './mesh/rank-network.ts'
 import { createAttempts } from './attempts.ts'
 import type { AgentDriver, AttemptPorts, Attempts } from './attempts.ts'
@@ -16,6 +16,7 @@ import { createBlobs } from './blobs.ts'
 import { createClock } from './clock.ts'
 import type { Clock } from './clock.ts'
 import type { ContainerSettings } from './drivers/container.ts'
+import type { EgressConfig } from './egress/egress.ts'
 import { createConnection } from './connection.ts'
 import type { Connection } from './connection.ts'
 import { AGENT_VERSION, enrol, loadEnrolment } from './enrol.ts'
@@ -59,6 +60,8 @@ export type AgentConfig = {
   readonly containers?: ContainerSettings
   /** A TCP port at which agents of the same gang may connect, sealed end to end. Without it their packets go over the market's relay. */
   readonly gangPort?: number
+  /** Jobs may have outgoing connections to the public hosts that they name, from this machine's address. Absent: none. */
+  readonly egress?: EgressConfig
   /** Instead of the network that joins the ranks of a gang; null: no gangs here. */
   readonly network?: AttemptPorts['network']
   /** How to find the files of a job, for drivers that keep them elsewhere. */
@@ -175,7 +178,7 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
   })
   const networks = createRankNetworks({ server: config.server, token: () => httpToken, dataDir: config.dataDir, log, port: config.gangPort })
   const attempts: Attempts = createAttempts({
-    drivers, workDir, blobs, clock, log, network: config.network === undefined ? networks.make : config.network, identity, node: state.node, say: (message) => runner.say(message), room: () => (journal.trouble === null ? connection.room() : until(() => journal.trouble === null, leaving.signal).catch(() => undefined /* nobody will read on */)),
+    drivers, workDir, blobs, clock, log, network: config.network === undefined ? networks.make : config.network, identity, node: state.node, egress: config.egress ? egressLater(config.egress) : null, say: (message) => runner.say(message), room: () => (journal.trouble === null ? connection.room() : until(() => journal.trouble === null, leaving.signal).catch(() => undefined /* nobody will read on */)),
     collect: config.collect ?? collectLater,
     input(input) {
       if (input.kind === 'started') events.emit('started', input.attempt)
@@ -324,19 +327,20 @@ async function enrolledAs(config: AgentConfig, identity: Identity, capacity: Cap
 
 /** Only what has proved itself on this machine is offered. */
 async function provenDrivers(config: AgentConfig, log: Log): Promise<{ drivers: Map<DriverId, AgentDriver>; offers: DriverOffer[] }> {
-  const found = config.drivers ? await Promise.all(config.drivers.map(async (driver) => ({ driver, report: await driver.probe() }))) : await machineDrivers(config, log)
+  const found = config.drivers ? await Promise.all(config.drivers.map(async (driver) => ({ driver, report: await driver.probe({ egress: config.egress !== undefined }) }))) : await machineDrivers(config, log)
   const drivers = new Map<DriverId, AgentDriver>()
   const offers: DriverOffer[] = []
   for (const { driver, report } of found) {
     if (!report.usable || (config.driverIds && !config.driverIds.includes(driver.id))) { log.info({ driver: driver.id, reason: report.reason }, 'driver not offered'); continue }
     drivers.set(driver.id, driver)
-    offers.push({ id: driver.id, level: report.level, runtimes: [...report.runtimes], limits: { ...report.limits }, ...(report.gang && config.network !== null ? { gang: true } : {}), ...(report.memory === undefined ? {} : { memory: report.memory }), ...(driver.openVault ? { encryptedScratch: true } : {}), ...(config.drivers ? {} : { gpus: driver.gpus !== undefined }) })
+    offers.push({ id: driver.id, level: report.level, runtimes: [...report.runtimes], limits: { ...report.limits }, ...(report.gang && config.network !== null ? { gang: true } : {}), ...(report.memory === undefined ? {} : { memory: report.memory }), ...(driver.openVault ? { encryptedScratch: true } : {}), ...(config.egress && report.egress ? { egress: true } : {}), ...(config.drivers ? {} : { gpus: driver.gpus !== undefined }) })
   }
   if (drivers.size === 0) log.warn({}, 'no isolation driver works on this machine: the node will get no work')
   return { drivers, offers }
 }
 // Loaded when they are needed: a process that brings its own drivers does without.
-const machineDrivers = async (config: AgentConfig, log: Log) => (await import('./drivers/find-drivers.ts')).findDrivers({ dataDir: config.dataDir, ...(config.driverIds ? { only: config.driverIds } : {}), containers: { progress: (progress) => log.debug({ ...progress }, 'an image is coming'), ...config.containers } })
+const machineDrivers = async (config: AgentConfig, log: Log) => (await import('./drivers/find-drivers.ts')).findDrivers({ dataDir: config.dataDir, ...(config.egress ? { egress: true } : {}), ...(config.driverIds ? { only: config.driverIds } : {}), containers: { progress: (progress) => log.debug({ ...progress }, 'an image is coming'), ...config.containers } })
+const egressLater = (config: EgressConfig) => async (order: JobDispatch) => (await import('./egress/egress.ts')).egressOf(config, order)
 const collectLater = async function* (root: string) { yield* (await import('./drivers/collect-outputs.ts')).collectOutputs(root) }
 
 /** Results are with the market or named in the journal; whatever else lies there belongs to nobody. */

@@ -28,6 +28,7 @@ import type { LogPipe } from './log-pipe.ts'
 import { saysOf } from './log.ts'
 import type { Log } from './log.ts'
 import { sha256 } from './seal.ts'
+import type { AttemptEgress } from './egress/egress.ts'
 
 /** A driver may say that some commands need no files at all; then no directory is made for them. */
 export type AgentDriver = IsolationDriver & { needsWorkDir?(job: { readonly command: readonly string[] }): boolean }
@@ -48,6 +49,8 @@ export type AttemptPorts = {
   readonly say: (message: LogMessage) => void
   /** Null where gangs cannot be joined. */
   readonly network: ((order: JobDispatch, lost: (why: string) => void) => Promise<RankNetwork>) | null
+  /** Outgoing connections for an order that names hosts; null where the owner allows none. */
+  readonly egress: ((order: JobDispatch) => AttemptEgress | Promise<AttemptEgress>) | null
   /** Whether more output can go out just now; see PipeOptions.room. */
   readonly room: () => Promise<void> | null
   /** Resolves when the lease is young enough to start something under it; null when it is now. */
@@ -76,7 +79,7 @@ export interface Attempts {
 export type AttemptNow = { readonly id: AttemptId; readonly order: JobDispatch; readonly state: 'starting' | 'running' | 'frozen' | 'ending'; readonly runMs: number; readonly frozenMs: number; readonly cpuMs: number; readonly memoryBytes: number; readonly outBytes: number }
 
 type Attempt = {
-  readonly order: JobDispatch; readonly stop: AbortController; readonly peers: PromiseWithResolvers<readonly MeshPeer[]>; network: RankNetwork | null; /** Its program has ended. */ readonly over: AbortController
+  readonly order: JobDispatch; readonly stop: AbortController; readonly peers: PromiseWithResolvers<readonly MeshPeer[]>; network: RankNetwork | null; egress: AttemptEgress | null; /** Its program has ended. */ readonly over: AbortController
   /** Its encrypted scratch: then nothing of it lies anywhere else. */
   vault: Vault | null
   killed: Cause | null; sandbox: Sandbox | null; pipes: { stdout: LogPipe | Capture; stderr: LogPipe } | null
@@ -125,12 +128,13 @@ export function createAttempts(ports: AttemptPorts): Attempts {
       ports.log.error({ ...log, error }, 'the attempt broke on this node')
       return endOf(attempt, { cause: 'driver_failed', detail: 'the attempt could not be run on this node' }) // the log has the rest
     })
+    await closeEgress(attempt)
     await attempt.network?.close().catch(failed(order.attempt_id, 'the network of the gang could not be taken down'))
     if (order.stdout !== undefined) await rm(stdoutOf(attempt), { force: true }).catch(failed(order.attempt_id, 'the output file could not be removed; the next start of the agent tries again'))
     // Its results are with the market: nobody needs the key again, and nothing is worth keeping for the market's last word.
     await attempt.vault?.close().catch(failed(order.attempt_id, 'the encrypted scratch could not be closed'))
     attempts.delete(order.attempt_id)
-    ports.log.info({ ...log, cause: end.cause, exitCode: end.exitCode, runMs: end.usage.runMs }, 'attempt ended')
+    ports.log.info({ ...log, cause: end.cause, exitCode: end.exitCode, runMs: end.usage.runMs, ...(attempt.egress ? { egress: attempt.egress.meter() } : {}) }, 'attempt ended')
     ports.input({ kind: 'ended', attempt: order.attempt_id, end })
   }
 
@@ -145,7 +149,11 @@ export function createAttempts(ports: AttemptPorts): Attempts {
       attempt.vault = await driver.openVault(order.attempt_id, vaultBytes(order.resources.diskBytes, order.stdout === undefined ? 0 : order.limits.outputBytes))
     }
     if (!restored && (attempt.vault || order.inputs.length > 0 || order.checkpoint || order.resume || (driver.needsWorkDir?.({ command }) ?? true))) await prepare(attempt)
-    const spec = specOf(order, command, dirOf(attempt), attempt.vault)
+    if (order.egress) {
+      if (!ports.egress) throw new Ended('driver_failed', 'this node allows no outgoing connections')
+      attempt.egress = await ports.egress(order)
+    }
+    const spec = specOf(order, command, dirOf(attempt), attempt.vault, attempt.egress)
     const obstacle = await driver.prepare?.(spec, attempt.stop.signal)
     if (obstacle) {
       const { cause, detail } = meaningOf({ cause: obstacle.cause, code: null, usage: NO_USAGE, ...(obstacle.detail === undefined ? {} : { detail: obstacle.detail }) }, null)
@@ -169,12 +177,19 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     ports.input({ kind: 'started', attempt: order.attempt_id })
     const exit = await sandbox.exit
     const { runMs } = meterOf(attempt)
+    await closeEgress(attempt)
     count(attempt, exit.usage)
     attempt.over.abort(new Stopped())
     await attempt.saving
     await pipesClosed(attempt)
     attempt.sandbox = null
     return conclude(attempt, exit, runMs)
+  }
+
+  /** Before its last meter reading: what is counted stands still. */
+  async function closeEgress({ egress, order }: Attempt): Promise<void> {
+    if (!egress) return
+    await egress.close().catch(failed(order.attempt_id, 'the outgoing connections could not be closed'))
   }
 
   /** A rank that has all it needs says so, and waits for the others. */
@@ -359,7 +374,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     return {
       cause: known.cause, detail: known.detail ?? null, exitCode: known.exit?.code ?? null, files, resultDigest: known.resultDigest ?? null,
       // Output that became a file was counted as it came.
-      usage: usageOf(known.exit?.usage, known.runMs ?? runMs, logBytes + files.reduce((sum, file) => sum + (file.path === attempt.order.stdout ? 0 : file.size), 0)),
+      usage: usageOf(known.exit?.usage, known.runMs ?? runMs, logBytes + files.reduce((sum, file) => sum + (file.path === attempt.order.stdout ? 0 : file.size), 0), attempt.egress),
     }
   }
 
@@ -397,7 +412,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
       const stats = await sandbox.stats()
       const { runMs, logBytes } = meterOf(attempt)
       count(attempt, stats)
-      if (attempt.sandbox === sandbox) ports.input({ kind: 'usage', attempt: attempt.order.attempt_id, usage: usageOf(stats, runMs, logBytes) })
+      if (attempt.sandbox === sandbox) ports.input({ kind: 'usage', attempt: attempt.order.attempt_id, usage: usageOf(stats, runMs, logBytes, attempt.egress) })
     } catch (error) {
       ports.log.warn({ attempt: attempt.order.attempt_id, error: saysOf(error) }, 'the meter could not be read; the next reading counts')
     } finally { attempt.polling = false }
@@ -412,7 +427,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
 
   return {
     start(order) {
-      const attempt: Attempt = { order, stop: new AbortController(), over: new AbortController(), peers: Promise.withResolvers(), network: null, vault: null, killed: null, sandbox: null, pipes: null, startedAt: -Infinity, pausedAt: null, pausedMs: 0, polling: false, settling: null, cpuMs: 0, memoryBytes: 0, holding: false, saveAt: Infinity, saving: null, saved: order.resume?.number ?? 0, known: new Map() }
+      const attempt: Attempt = { order, stop: new AbortController(), over: new AbortController(), peers: Promise.withResolvers(), network: null, egress: null, vault: null, killed: null, sandbox: null, pipes: null, startedAt: -Infinity, pausedAt: null, pausedMs: 0, polling: false, settling: null, cpuMs: 0, memoryBytes: 0, holding: false, saveAt: Infinity, saving: null, saved: order.resume?.number ?? 0, known: new Map() }
       attempts.set(order.attempt_id, attempt)
       ports.log.debug({ attempt: order.attempt_id, job: order.job_id, driver: order.driver }, 'attempt accepted')
       track(run(attempt))
@@ -455,10 +470,10 @@ export function createAttempts(ports: AttemptPorts): Attempts {
   }
 }
 
-function specOf(order: JobDispatch, command: string[], workDir: string, vault: Vault | null): SandboxSpec {
+function specOf(order: JobDispatch, command: string[], workDir: string, vault: Vault | null, egress: AttemptEgress | null): SandboxSpec {
   const { resources, limits } = order
   return {
-    attemptId: order.attempt_id, runtime: order.runtime, ...(order.image === undefined ? {} : { image: order.image }), command, env: order.env, workDir, ...(vault ? { vault: vault.dir } : {}), ...(resources.gpus > 0 ? { gpus: resources.gpus } : {}),
+    attemptId: order.attempt_id, runtime: order.runtime, ...(order.image === undefined ? {} : { image: order.image }), command, env: egress ? { ...egress.env, ...order.env } : order.env, workDir, ...(egress ? { egress: egress.door } : {}), ...(vault ? { vault: vault.dir } : {}), ...(resources.gpus > 0 ? { gpus: resources.gpus } : {}),
     limits: {
       cpuMillis: resources.cpuMillis, memoryBytes: resources.memoryBytes, diskBytes: resources.diskBytes, pids: limits.processes,
       // Output that becomes a file lies on this machine's disk until it is stored.
@@ -487,8 +502,9 @@ export function meaningOf(exit: ExitReport, killed: Cause | null): { cause: Caus
 }
 const isResult = (cause: Cause): boolean => cause === 'succeeded' || cause === 'buyer_exit' || cause === 'buyer_limit'
 
-function usageOf(stats: ExitReport['usage'] | undefined, runMs: number, outBytes: number): Usage {
-  return { runMs, cpuMs: whole(stats?.cpuMs), memoryPeakBytes: whole(stats?.memoryPeakBytes), diskBytes: whole(stats?.diskBytes), outBytes }
+function usageOf(stats: ExitReport['usage'] | undefined, runMs: number, outBytes: number, egress: AttemptEgress | null): Usage {
+  const moved = egress?.meter()
+  return { ...(moved ? { egressInBytes: moved.inBytes, egressOutBytes: moved.outBytes } : {}), runMs, cpuMs: whole(stats?.cpuMs), memoryPeakBytes: whole(stats?.memoryPeakBytes), diskBytes: whole(stats?.diskBytes), outBytes }
 }
 const partOf = ({ from, to, header, hash }: InputFile): Part | undefined => (from === undefined || to === undefined || hash === undefined ? undefined : { ranges: [...(header ? [header] : []), { from, to }], sha256: hash })
 const whole = (value = 0): number => (Number.isFinite(value) && value > 0 ? Math.floor(value) : 0)

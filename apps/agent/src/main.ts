@@ -38,6 +38,8 @@ const USAGE = `Runs this machine as a node of a market.
   --image-cache SIZE   what images may take on the disk                     (20GiB)
   --container-socket FILE      the engine to use, or "own" for a podman of the agent's own  (Docker or Podman where one runs, else its own)
   --container-runtime NAME     runc, crun or runsc
+  --egress             jobs may connect to the public hosts that they name, from this machine’s address  (none may)
+  --egress-limit SIZE  the most that one try may move, both ways               (10GiB)
   --gang-port PORT     a TCP port where other agents reach jobs of several nodes directly, sealed  (all over the market's relay)
   --gui-port PORT      the owner's screen on 127.0.0.1         (any free port)
   --no-gui             without it
@@ -45,7 +47,7 @@ const USAGE = `Runs this machine as a node of a market.
 `
 const options = {
   server: { type: 'string' }, token: { type: 'string' }, data: { type: 'string' }, name: { type: 'string' }, region: { type: 'string' }, label: { type: 'string', multiple: true },
-  cpus: { type: 'string' }, memory: { type: 'string' }, disk: { type: 'string' }, gpus: { type: 'string' }, 'gpu-model': { type: 'string' }, 'gpu-memory': { type: 'string' }, driver: { type: 'string', multiple: true }, 'gui-port': { type: 'string' }, 'gang-port': { type: 'string' }, 'no-gui': { type: 'boolean' }, 'log-level': { type: 'string' }, 'driver-module': { type: 'string' },
+  cpus: { type: 'string' }, memory: { type: 'string' }, disk: { type: 'string' }, gpus: { type: 'string' }, 'gpu-model': { type: 'string' }, 'gpu-memory': { type: 'string' }, driver: { type: 'string', multiple: true }, 'gui-port': { type: 'string' }, 'gang-port': { type: 'string' }, egress: { type: 'boolean' }, 'egress-limit': { type: 'string' }, 'no-gui': { type: 'boolean' }, 'log-level': { type: 'string' }, 'driver-module': { type: 'string' },
   registry: { type: 'string', multiple: true }, 'registry-auth': { type: 'string' }, 'image-cache': { type: 'string' }, 'container-socket': { type: 'string' }, 'container-runtime': { type: 'string' },
   'cpu-hour': { type: 'string' }, 'memory-gib-hour': { type: 'string' }, 'gpu-hour': { type: 'string' }, 'disk-gib-hour': { type: 'string' }, 'out-gib': { type: 'string' }, 'spot-percent': { type: 'string' }, start: { type: 'string' },
   help: { type: 'boolean' }, version: { type: 'boolean' },
@@ -69,6 +71,8 @@ export function configOf(argv: readonly string[], env: NodeJS.ProcessEnv): Agent
   if (!/^\d{1,5}$/.test(values['gui-port'] ?? '0') || guiPort > 65_535) throw new AgentStopped(`--gui-port must be a port from 0 to 65535, not "${values['gui-port']}".`)
   const gangPort = values['gang-port']
   if (gangPort !== undefined && (!/^\d{1,5}$/.test(gangPort) || Number(gangPort) > 65_535)) throw new AgentStopped(`--gang-port must be a port from 0 to 65535, not "${gangPort}".`)
+  const egressBytes = sizeOf('egress-limit', values['egress-limit'])
+  if (egressBytes !== undefined && !values.egress) throw new AgentStopped('--egress-limit is for --egress: without it no job may connect anywhere.')
   const prices: Partial<PriceSheet> = {}
   for (const [flag, field] of Object.entries(PRICES) as [keyof typeof PRICES, PriceName][]) {
     const text = values[flag]
@@ -86,7 +90,7 @@ export function configOf(argv: readonly string[], env: NodeJS.ProcessEnv): Agent
   return {
     server, dataDir: values.data ?? join(homedir(), '.lumaris', 'agent'), name: values.name ?? nameFrom(hostname()), prices, shares: sharesOf(values), ...containersOf(values), logLevel: values['log-level'] ?? 'info', driverModule: values['driver-module'] ?? null,
     owner: {}, ...(values['no-gui'] ? {} : { gui: { port: guiPort } }),
-    ...(gangPort === undefined ? {} : { gangPort: Number(gangPort) }),
+    ...(gangPort === undefined ? {} : { gangPort: Number(gangPort) }), ...(values.egress ? { egress: egressBytes === undefined ? {} : { limits: { bytes: egressBytes } } } : {}),
     ...(token === undefined ? {} : { token }), ...(values.region === undefined ? {} : { region: values.region }), ...(driverIds ? { driverIds } : {}),
     labels: Object.fromEntries((values.label ?? []).map((label) => {
       const at = label.indexOf('=')

@@ -1,6 +1,7 @@
 // What people type, as values: sizes, times, cores, credits. A wrong one is answered with what would have been right.
+import { domainToASCII } from 'node:url'
 import { InvalidArgumentError } from 'commander'
-import { LabelTerm, parseCredits } from '@lumaris/protocol'
+import { EgressRule, LabelTerm, parseCredits } from '@lumaris/protocol'
 
 const SIZES: Readonly<Record<string, number>> = {
   '': 1, b: 1, k: 1024, kib: 1024, m: 1024 ** 2, mib: 1024 ** 2, g: 1024 ** 3, gib: 1024 ** 3, t: 1024 ** 4, tib: 1024 ** 4,
@@ -94,6 +95,15 @@ export function parseWhere(text: string): LabelTerm {
   const term = op === '' ? { label, op: not ? 'absent' : 'exists' } : op === '=' || op === '!=' ? { label, op: op === '=' ? 'in' : 'not_in', values } : { label, op: op === '>=' ? 'at_least' : 'at_most', value: rest.trim() === '' ? Number.NaN : Number(rest) }
   const parsed = LabelTerm.safeParse(term)
   if (!parsed.success || (not !== '' && op !== '')) throw new InvalidArgumentError(`"${text}" is not a condition. Write it such as zone=a,b or disk.gbps>=2 or !shared.`)
+  return parsed.data
+}
+
+/** `example.org`, `*.example.org:8443`: where a job may connect to. Names of other alphabets become what name servers know them by. */
+export function parseEgress(text: string): EgressRule {
+  const [, star = '', name = '', port] = /^(\*\.)?([^:/@\s]+)(?::(\d{1,5}))?$/.exec(text.trim()) ?? []
+  const host = `${star}${/^[\x21-\x7e]*$/.test(name) ? name.toLowerCase() : domainToASCII(name)}`
+  const parsed = EgressRule.safeParse({ host, ...(port === undefined ? {} : { port: Number(port) }) })
+  if (!parsed.success) throw new InvalidArgumentError(`"${text}" is not a host to connect to: ${parsed.error.issues[0]?.message ?? ''}. Write it such as example.org, *.example.org or example.org:8443.`)
   return parsed.data
 }
 

@@ -4,18 +4,18 @@ import { text as readAll } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import { Option } from 'commander'
 import { Assurance, DriverId, GANG_MAX, JobSpec, LEVELS, Runtime, fillTemplate } from '@lumaris/protocol'
-import type { JobSpecInput, LabelTerm } from '@lumaris/protocol'
+import type { EgressRule, JobSpecInput, LabelTerm } from '@lumaris/protocol'
 import type { Context } from './context.ts'
 import { CliError, EXIT } from './failures.ts'
 import { findInputs } from './inputs.ts'
 import type { LocalFile } from './inputs.ts'
 import type { Parent } from './parse.ts'
-import { asIs, collect, parseAfter, parseAmount, parseDeadline, parseCores, parseCount, parseDuration, parsePair, parseShare, parseSize, parseWhere } from './parse.ts'
+import { asIs, collect, parseAfter, parseAmount, parseDeadline, parseCores, parseCount, parseDuration, parseEgress, parsePair, parseShare, parseSize, parseWhere } from './parse.ts'
 
 export type SpecOptions = {
   spec?: string; template?: string; set?: (readonly [string, string])[]; after?: Parent[]; name?: string; runtime?: string; image?: string; cpus?: number; memory?: number; disk?: number; gpus?: number; time?: number; queueTime?: number; expect?: number
   file?: string[]; auto: boolean; out?: string[]; env?: (readonly [string, string])[]; each?: string[]; region?: string[]; residency?: string[]; where?: LabelTerm[]; gpuModel?: string[]; gpuMemory?: number; label?: (readonly [string, string])[]
-  deadline?: (now: number) => number; checkpoint?: string[]; checkpointEvery?: number; interruptible?: bigint | true; displace?: bigint; spread?: string; trust?: string; level?: string; encryptedScratch?: true; driver?: string[]; copies?: number; assurance?: string; speculate?: number; retries?: number; priority?: number; gang?: number
+  deadline?: (now: number) => number; checkpoint?: string[]; checkpointEvery?: number; interruptible?: bigint | true; displace?: bigint; spread?: string; trust?: string; level?: string; encryptedScratch?: true; egress?: EgressRule[]; driver?: string[]; copies?: number; assurance?: string; speculate?: number; retries?: number; priority?: number; gang?: number
 }
 
 export function addSpecOptions(command: Command): Command {
@@ -51,6 +51,7 @@ export function addSpecOptions(command: Command): Command {
     .addOption(new Option('--trust <trust>', 'only nodes that have shown it').choices(['known', 'trusted']))
     .addOption(new Option('--level <level>', 'how strong the wall around it must be').choices(LEVELS))
     .option('--encrypted-scratch', 'only where all that it brings to the disk is encrypted with a key that is never written down')
+    .option('--egress <host[:port]>', 'let it connect there: a name such as example.org or *.example.org, port 443 if none is named (repeatable; nowhere)', collect(parseEgress))
     .addOption(new Option('--driver <driver>', 'only these ways to isolate (repeatable)').choices(DriverId.options).argParser(collect(asIs)))
     .addOption(new Option('--gang <ranks>', 'run so many at once or none, joined by a private network: RANK, WORLD_SIZE, MASTER_ADDR tell them apart').argParser(parseCount).conflicts(['copies', 'assurance']))
     .option('--copies <count>', 'run on so many nodes of different owners, and compare', parseCount)
@@ -82,6 +83,7 @@ export async function specOf(context: Context, words: readonly string[], options
     speculate: options.speculate ?? base.speculate, priority: options.priority ?? base.priority, expectedMs: options.expect ?? base.expectedMs, deadline: options.deadline?.(context.io.now()) ?? base.deadline,
     checkpoint: options.checkpoint ? defined({ paths: options.checkpoint, everyMs: options.checkpointEvery }) : base.checkpoint,
     interruptible: options.interruptible === undefined ? base.interruptible : options.interruptible === true ? {} : { bidHour: options.interruptible.toString() }, displace: options.displace?.toString() ?? base.displace, env: options.env ? { ...base.env, ...Object.fromEntries(options.env) } : base.env,
+    network: options.egress ? { egress: options.egress } : base.network,
     after: options.after ? afterOf(options.after) : base.after,
     tasks: options.each?.map((argument) => ({ args: [argument] })) ?? (options.gang === undefined ? base.tasks : Array.from({ length: options.gang }, (_, rank) => base.tasks?.[rank] ?? {})), gang: options.gang === undefined ? base.gang : (true as const),
     resources: defined({ ...resources, cpuMillis: options.cpus ?? resources.cpuMillis, memoryBytes: options.memory ?? resources.memoryBytes, diskBytes: options.disk ?? resources.diskBytes, gpus: options.gpus ?? resources.gpus ?? (options.gpuModel || options.gpuMemory !== undefined ? 1 : undefined), gpuModels: options.gpuModel ?? resources.gpuModels, gpuMemoryBytes: options.gpuMemory ?? resources.gpuMemoryBytes }),

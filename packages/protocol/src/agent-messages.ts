@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { AttemptId, Instant, JobId, NodeId, Sha256, SlotId, TaskId } from './ids.ts'
 import { Cause } from './causes.ts'
 import { CheckpointSpec, DriverId, InputFile, Level, Limits, RelativePath, Resources, Runtime } from './job-spec.ts'
+import { EgressRule } from './egress.ts'
 import { GangPlace, MeshOffer, MeshPeer } from './gang.ts'
 import { Capacity, DriverOffer, PriceSheet } from './node.ts'
 import { ResultFile, Saved, Usage } from './job.ts'
@@ -115,6 +116,8 @@ export const JobDispatch = z.object({
   resume: Saved.extend({ memory: MemoryLock.extend({ /** Who has taken it: node, and its enrolled key. */ node: NodeId, publicKey: z.string(), attempt: AttemptId }).optional() }).optional(),
   /** All that it brings to a disk must be encrypted: only for drivers that offered it. */
   encrypted_scratch: z.boolean().optional(),
+  /** Where it may connect to: only for drivers that offered it. */
+  egress: z.array(EgressRule).optional(),
   /** A rank of a gang is made ready and accepted, and starts at `gang_start`. */
   gang: GangPlace.optional(),
 })

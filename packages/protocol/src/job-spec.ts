@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { JobNetwork } from './egress.ts'
 import { JobId, Sha256 } from './ids.ts'
 import { Amount } from './money.ts'
 
@@ -202,6 +203,8 @@ export const JobSpec = z.strictObject({
   resources: Resources.prefault({}),
   limits: Limits.prefault({}),
   placement: Placement.prefault({}),
+  /** Absent: none, and that is what most work should have. */
+  network: JobNetwork.optional(),
   /** Taken one after the other, in this order, while the job waits for a node. */
   fallback: z.array(FallbackStep).min(1).max(10).refine((steps) => steps.every((step, i) => i === 0 || step.afterMs > (steps[i - 1] as { afterMs: number }).afterMs), 'each step later than the one before it').optional(),
   /**

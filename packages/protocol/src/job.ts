@@ -21,6 +21,8 @@ export type ResultFile = z.infer<typeof ResultFile>
 export const Usage = z.object({
   runMs: z.number().int().min(0), cpuMs: z.number().int().min(0), memoryPeakBytes: z.number().int().min(0),
   diskBytes: z.number().int().min(0), outBytes: z.number().int().min(0),
+  /** Bytes from and to the hosts of `network.egress`; only where the job names some. Shown, never billed. */
+  egressInBytes: z.number().int().min(0).optional(), egressOutBytes: z.number().int().min(0).optional(),
 }).meta({ id: 'Usage' })
 export type Usage = z.infer<typeof Usage>
 export const NO_USAGE: Usage = { runMs: 0, cpuMs: 0, memoryPeakBytes: 0, diskBytes: 0, outBytes: 0 }
@@ -30,7 +32,7 @@ export const ScoreTerms = z.object({ price: Money, risk: Money, load: Money, /**
 export type ScoreTerms = z.infer<typeof ScoreTerms>
 
 export const NO_REASONS = ['not_online', 'driver', 'level', 'runtime', 'cpu', 'memory', 'disk', 'gpu', 'cpu_busy', 'memory_busy', 'disk_busy', 'gpu_busy',
-  'gpu_model', 'gpu_memory', 'region', 'residency', 'trust', 'label', 'price', 'same_owner_as_copy', 'failed_here', 'kept_for_overdue', 'deadline', 'spread', 'no_spot', 'bid', 'gang', 'gang_room', 'moved_away', 'scratch'] as const
+  'gpu_model', 'gpu_memory', 'region', 'residency', 'trust', 'label', 'price', 'same_owner_as_copy', 'failed_here', 'kept_for_overdue', 'deadline', 'spread', 'no_spot', 'bid', 'gang', 'gang_room', 'moved_away', 'scratch', 'egress'] as const
 /** Why a node was not taken. `cpu` means it never has enough, `cpu_busy` that it has not enough just now. */
 export const NoReason = z.enum(NO_REASONS).meta({ id: 'NoReason' })
 export type NoReason = z.infer<typeof NoReason>

@@ -38,6 +38,8 @@ export const DriverOffer = z.object({
   memory: z.string().max(100).optional(),
   /** With it, what a job brings to the disk is encrypted with a key of its own that is never written down. */
   encryptedScratch: z.boolean().optional(),
+  /** The owner allows outgoing connections to hosts that jobs name, and this driver was seen to keep them there. */
+  egress: z.boolean().optional(),
   /** False: it hands out no graphics cards, whatever the node has. */
   gpus: z.boolean().optional(),
 }).meta({ id: 'DriverOffer' })

@@ -84,7 +84,7 @@ export async function verifyReceipt(receipt: unknown, options: { readonly platfo
 
 function shrank(before: SealedTick, now: SealedTick['tick']['usage']): boolean {
   const then = before.tick.usage
-  return now.runMs < then.runMs || now.cpuMs < then.cpuMs || now.memoryPeakBytes < then.memoryPeakBytes || now.outBytes < then.outBytes
+  return now.runMs < then.runMs || now.cpuMs < then.cpuMs || now.memoryPeakBytes < then.memoryPeakBytes || now.outBytes < then.outBytes || (now.egressInBytes ?? 0) < (then.egressInBytes ?? 0) || (now.egressOutBytes ?? 0) < (then.egressOutBytes ?? 0)
 }
 
 /**

@@ -22,7 +22,7 @@ export const TMP_BYTES = 64 * 1024 * 1024, SHM_BYTES = 16 * 1024 * 1024
 /** Of the machine, read-only: programs and libraries, and of /etc only what they need to start. Never /root, /home, /var, /run or /etc itself. */
 export const SYSTEM = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32']
 const ETC = ['ld.so.cache', 'ld.so.conf', 'ld.so.conf.d', 'alternatives', 'ssl/certs', 'localtime', 'timezone', 'mime.types']
-/** Descriptors of bubblewrap: the system-call filter, its options, for a network the names of its ranks, and then its reports. */
+/** Descriptors of bubblewrap: the system-call filter, its options, for a network or a way out the names in it, and then its reports. */
 const FILTER_FD = 3, OPTIONS_FD = 4, HOSTS_FD = 5
 
 export type WallOptions = {
@@ -55,24 +55,24 @@ export function createWall({ scratch, stages, rootfs }: WallOptions): Wall | nul
     async start(job, inside) {
       const unsaid = unspeakable(job)
       if (unsaid) return endedSandbox(unsaid)
-      const limits = inside.limits ?? job.limits, { network } = job, statusFd = network ? HOSTS_FD + 1 : HOSTS_FD
+      const limits = inside.limits ?? job.limits, { network, egress } = job, joined = network !== undefined || egress !== undefined, statusFd = joined ? HOSTS_FD + 1 : HOSTS_FD
       const opened = await stages.open(job, limits).catch((error: Error) => error)
       if (opened instanceof DiskTooSmall) return endedSandbox({ cause: 'disk', detail: opened.message })
       if (opened instanceof Error) throw opened
       const stage = opened
       const options = [
         '--unshare-user', '--unshare-ipc', '--unshare-pid', '--unshare-net', '--unshare-uts', ...(existsSync('/proc/self/ns/cgroup') ? ['--unshare-cgroup'] : []), '--die-with-parent', '--new-session',
-        '--uid', '65534', '--gid', '65534', '--hostname', network?.hostname ?? 'job', ...root, ...(network ? ['--perms', '0644', '--ro-bind-data', String(HOSTS_FD), '/etc/hosts'] : []), '--proc', '/proc', '--dev', '/dev',
+        '--uid', '65534', '--gid', '65534', '--hostname', network?.hostname ?? 'job', ...root, ...(joined ? ['--perms', '0644', '--ro-bind-data', String(HOSTS_FD), '/etc/hosts'] : []), '--proc', '/proc', '--dev', '/dev',
         '--perms', '1777', '--size', String(SHM_BYTES), '--tmpfs', '/dev/shm', '--remount-ro', '/dev', '--perms', '1777', '--size', String(TMP_BYTES), '--tmpfs', '/tmp',
         ...Object.entries(inside.binds ?? {}).flatMap(([outside, path]) => ['--ro-bind', outside, path]), '--bind', stage.disk.dir, '/work', '--chdir', '/work', '--clearenv',
         ...Object.entries({ PATH: SAFE_PATH, HOME: '/work', TMPDIR: '/tmp', LANG: 'C.UTF-8', ...inside.env }).flatMap(([name, value]) => ['--setenv', name, value]), '--cap-drop', 'ALL', '--disable-userns',
       ]
-      // Until somebody has made its network, bubblewrap waits on the descriptor on which it reports: it has its namespaces then, and nothing of the job's runs.
-      const waiting = network ? ['/bin/sh', '-c', `exec ${statusFd + 1}<&${statusFd} && exec "$@"`, 'sh'] : [], block = network ? ['--block-fd', String(statusFd + 1)] : []
+      // Until somebody has made its network, or a way out of it, bubblewrap waits on the descriptor on which it reports: it has its namespaces then, and nothing of the job's runs.
+      const waiting = joined ? ['/bin/sh', '-c', `exec ${statusFd + 1}<&${statusFd} && exec "$@"`, 'sh'] : [], block = joined ? ['--block-fd', String(statusFd + 1)] : []
       const launcher = stage.wrap([...waiting, bwrap, '--seccomp', String(FILTER_FD), '--json-status-fd', String(statusFd), ...block, '--args', String(OPTIONS_FD), '--', ...(stage.cgroup || rootfs !== undefined ? [] : fewProcesses(limits.pids)), ...inside.argv], statusFd, true)
       return supervise({
-        ...launcher, env: { PATH: SAFE_PATH }, cwd: '/', limits, cgroup: stage.cgroup, feeds: [network ? networkFilter : filter, Buffer.from(options.map((word) => `${word}\0`).join('')), ...(network ? [Buffer.from(hostsText(network))] : [])], stdin: job.stdin, disk: stage.disk,
-        ...(network ? { waits: { pid: childPid, act: (pid: number) => network.attach(pid) } } : {}),
+        ...launcher, env: { PATH: SAFE_PATH }, cwd: '/', limits, cgroup: stage.cgroup, feeds: [joined ? networkFilter : filter, Buffer.from(options.map((word) => `${word}\0`).join('')), ...(joined ? [Buffer.from(hostsText(network))] : [])], stdin: job.stdin, disk: stage.disk,
+        ...(joined ? { waits: { pid: childPid, async act(pid: number) { await network?.attach(pid); await egress?.attach(pid) } } } : {}),
         innerPid: childPid,
         explain: (end) => notStarted(end) ?? inside.explain?.(end) ?? null, cleanUp: () => stage.cleanUp(),
       })
@@ -85,7 +85,7 @@ const fewProcesses = (pids: number): string[] => ['/bin/sh', '-c', `if (ulimit -
 
 /** Written in pieces: a number is whole when something follows it. */
 const childPid = (status: string): number | null => Number(/"child-pid": (\d+)[,\s}]/.exec(status)?.[1]) || null
-const hostsText = ({ hostname = 'job', hosts = {} }: SandboxNetwork): string => ['127.0.0.1 localhost', ...(hosts[hostname] === undefined ? [`127.0.0.1 ${hostname}`] : []), ...Object.entries(hosts).map(([name, address]) => `${address} ${name}`), ''].join('\n')
+const hostsText = ({ hostname = 'job', hosts = {} }: Partial<SandboxNetwork> = {}): string => ['127.0.0.1 localhost', ...(hosts[hostname] === undefined ? [`127.0.0.1 ${hostname}`] : []), ...Object.entries(hosts).map(([name, address]) => `${address} ${name}`), ''].join('\n')
 
 /** bubblewrap reports an exit code only when the job was started. Until then nothing of the job has run, and what is on stderr is not the job's. */
 function notStarted({ code, signal, status, stderrHead }: End): Verdict | null {
@@ -142,11 +142,11 @@ export function createBwrapDriver(wall: Wall): IsolationDriver {
       return wall.start(job, { argv: argvOf(job), env: job.env })
     },
     reap: () => stages.reap(),
-    async probe(): Promise<ProbeReport> {
+    async probe(wanted): Promise<ProbeReport> {
       // The canaries are written for the very Node that runs the agent, brought in for the probe: it can do all that they try.
       const node = '/tmp/canary-node', outside = reachable(process.execPath, scratch, stages)
       const report = await probeWith({
-        driver, level, runtimes: runtimesIn(wall.rootfs), kept: { memory: kept, cpu: kept, disk: stages.limitsDisk }, manyProcesses: true,
+        driver, level, runtimes: runtimesIn(wall.rootfs), kept: { memory: kept, cpu: kept, disk: stages.limitsDisk }, manyProcesses: true, egress: wanted?.egress,
         run: (job) => runToEnd({ ...driver, start: (one) => wall.start(one, { argv: [node, ...one.command], env: one.env, binds: { [outside]: node } }) }, { ...job, command: ['canary.mjs'] }),
       })
       if (outside !== process.execPath) rmSync(outside, { force: true })

@@ -28,7 +28,7 @@ const AFTERWARDS_BYTES = 1024 * 1024
 export type Running = {
   readonly container: Container; readonly stream: Duplex; readonly limits: SandboxLimits; readonly disk: Disk; readonly stdin?: Uint8Array | undefined
   /** Asked when its first process waits to begin, by its number (0: the engine has none yet). It is not started where this rejects. */
-  readonly ready?: (pid: number) => void
+  readonly ready?: (pid: number) => Promise<void>
   /** Removes the container, brings the files home, takes down what was set up. A verdict replaces an ordinary exit. */
   readonly cleanUp: () => Promise<Verdict | null>
 }
@@ -95,7 +95,7 @@ export async function runContainer({ container, stream, limits, disk, stdin, rea
   const know = async (): Promise<void> => { pid = (await container.inspect()).State.Pid; group = pid > 0 ? groupOf(pid, container.id) : null }
   try {
     await know()
-    ready?.(pid)
+    await ready?.(pid)
     await container.start()
     if (pid === 0) await know()
   } catch (error) { stream.destroy(); throw error }

@@ -19,7 +19,7 @@ import type { HeldGpus } from '../gpus/hand-out.ts'
 import { findGpus } from '../gpus/find-gpus.ts'
 import type { FoundGpus } from '../gpus/find-gpus.ts'
 import { containerSeccomp } from './container-seccomp.ts'
-import { NO_NETWORK } from './driver.ts'
+import { NO_EGRESS, NO_NETWORK } from './driver.ts'
 import type { IsolationDriver, ProbeReport, Sandbox, SandboxSpec } from './driver.ts'
 import { probeWith, runToEnd } from './probe.ts'
 import { reachable } from './stage.ts'
@@ -84,6 +84,10 @@ export function createContainerDriver({ engine, images, stages, scratch, owner, 
   writeFileSync(seccompFile, JSON.stringify(profile))
   // Docker takes the profile itself, Podman the name of a file.
   const seccomp = `seccomp=${engine.kind === 'podman' ? seccompFile : JSON.stringify(profile)}`
+  // A way out is made before the program starts. Only podman has something of the container by then; and gVisor under an engine has a network of its own.
+  const noEgress = engine.kind !== 'podman' ? 'Docker makes a container’s network when its program starts: too late for a way out; podman makes it before' : gvisor ? 'gVisor under an engine has none; the driver gvisor has' : null
+  const egressFile = join(scratch, 'seccomp-egress.json')
+  writeFileSync(egressFile, JSON.stringify(containerSeccomp(process.arch, { network: true })))
 
   // Which ones a container is given is podman's to carry out: Docker of the age that was at hand knows no CDI, and gVisor does not pass cards on.
   const pool = createGpuPool(engine.kind === 'podman' && !gvisor ? (cards?.gpus ?? []) : [])
@@ -109,7 +113,7 @@ export function createContainerDriver({ engine, images, stages, scratch, owner, 
         Image: image, Entrypoint: [...argv], Cmd: [], User: `${stage.uid}:${stage.uid}`, WorkingDir: '/work', Hostname: 'job', Env: Object.entries({ HOME: '/work', TMPDIR: '/tmp', ...job.env }).map(([name, value]) => `${name}=${value}`),
         AttachStdout: true, AttachStderr: true, AttachStdin: job.stdin !== undefined, OpenStdin: job.stdin !== undefined, StdinOnce: job.stdin !== undefined, Labels: { [OWNER]: owner, 'lumaris.attempt': job.attemptId }, Healthcheck: { Test: ['NONE'] },
         HostConfig: {
-          NetworkMode: 'none', IpcMode: 'private', CgroupnsMode: 'private', ReadonlyRootfs: true, CapDrop: ['ALL'], Privileged: false, SecurityOpt: ['no-new-privileges', seccomp], RestartPolicy: { Name: 'no' },
+          NetworkMode: 'none', IpcMode: 'private', CgroupnsMode: 'private', ReadonlyRootfs: true, CapDrop: ['ALL'], Privileged: false, SecurityOpt: ['no-new-privileges', job.egress ? `seccomp=${egressFile}` : seccomp], RestartPolicy: { Name: 'no' },
           Memory: limits.memoryBytes, MemorySwap: limits.memoryBytes, NanoCpus: Math.max(10_000_000, limits.cpuMillis * 1_000_000), PidsLimit: gvisor ? hostThreads(limits.pids) : limits.pids, ShmSize: SHM_BYTES, LogConfig: { Type: 'none' },
           // All of them are named: podman raises what is not named to what it would like, and fails where the machine does not allow that.
           Ulimits: Object.entries({ nofile: limits.openFiles, core: 0, nproc: gvisor ? limits.pids : 4096 + limits.pids, memlock: 65_536 }).map(([Name, value]) => ({ Name, Soft: value, Hard: value })),
@@ -117,9 +121,9 @@ export function createContainerDriver({ engine, images, stages, scratch, owner, 
           Binds: [`${stage.disk.dir}:/work:rw`, ...Object.entries(binds).map(([outside, path]) => `${outside}:${path}:ro`)], ...(engine.cgroupParent === null ? {} : { CgroupParent: engine.cgroupParent }), ...(engine.runtime && !engine.own ? { Runtime: engine.runtime } : {}),
         },
       }
-      container = held.gpus.length === 0 ? await docker.createContainer(order) : docker.getContainer(await createWithCards(engine.socket, order, seccompFile, held.gpus.map(({ cdi }) => cdi)))
+      container = held.gpus.length === 0 ? await docker.createContainer(order) : docker.getContainer(await createWithCards(engine.socket, order, job.egress ? egressFile : seccompFile, held.gpus.map(({ cdi }) => cdi)))
       const stream = await engine.attach(container.id, job.stdin !== undefined)
-      return await runContainer({ container, stream, limits, disk: stage.disk, stdin: job.stdin, cleanUp, ...(pool.gpus.length === 0 ? {} : { ready: (pid: number) => { if (pid === 0) { if (held.gpus.length > 0) throw new Error('the engine does not show what the container sees'); return } const wrong = wrongDevices(`/proc/${pid}/root`, held.gpus, pool.gpus); if (wrong !== null) throw new WrongDevices(wrong) } }) })
+      return await runContainer({ container, stream, limits, disk: stage.disk, stdin: job.stdin, cleanUp, ...(pool.gpus.length === 0 && !job.egress ? {} : { async ready(pid: number) { if (job.egress) { if (pid === 0) throw new Error('the engine made no network before the start'); await job.egress.attach(pid) } if (pool.gpus.length === 0) return; if (pid === 0) { if (held.gpus.length > 0) throw new Error('the engine does not show what the container sees'); return } const wrong = wrongDevices(`/proc/${pid}/root`, held.gpus, pool.gpus); if (wrong !== null) throw new WrongDevices(wrong) } }) })
     } catch (error) {
       const says = (error as Error).message
       const verdict = error instanceof WrongDevices ? { cause: 'driver' as const, detail: says } : (container && await searchFor(container, argv[0] ?? '', job.env['PATH'] ?? searchPath)) ?? notStarted(says, argv[0] ?? '')
@@ -167,6 +171,7 @@ export function createContainerDriver({ engine, images, stages, scratch, owner, 
       const unsaid = unspeakable(job) ?? tooLong(job)
       if (unsaid) return endedSandbox(unsaid)
       if (job.network) return endedSandbox({ cause: 'driver', detail: NO_NETWORK })
+      if (job.egress && noEgress !== null) return endedSandbox({ cause: 'driver', detail: NO_EGRESS })
       const held = await imageOf(job)
       if ('cause' in held) return endedSandbox(held)
       return run(job, { image: held.id, volumes: held.volumes, argv: job.command, searchPath: held.searchPath, release: () => held.release() })
@@ -182,7 +187,7 @@ export function createContainerDriver({ engine, images, stages, scratch, owner, 
       return left.length + await stages.reap()
     },
     close: () => engine.close(),
-    async probe(): Promise<ProbeReport> {
+    async probe(wanted): Promise<ProbeReport> {
       const node = '/canary-node', outside = reachable(process.execPath, scratch, stages)
       let image: string | null = null
       try {
@@ -191,7 +196,7 @@ export function createContainerDriver({ engine, images, stages, scratch, owner, 
         const canary = image
         const kept = engine.kind === 'docker' || engine.cgroupParent !== null
         const report = await probeWith({
-          driver, level, runtimes: ['container'], kept: { memory: kept, cpu: kept, disk: stages.limitsDisk }, manyProcesses: true,
+          driver, level, runtimes: ['container'], kept: { memory: kept, cpu: kept, disk: stages.limitsDisk }, manyProcesses: true, egress: wanted?.egress && (noEgress ?? true),
           run: (job) => runToEnd({ start: (one) => run(one, { image: canary, volumes: [], argv: [node, ...one.command], searchPath: '', binds: { [outside]: node, ...Object.fromEntries(SYSTEM.map((path) => [path, path])) }, release: () => undefined }) }, job),
         })
         const cardless = report.usable && pool.gpus.length > 0 ? await tryCards(canary) : null

@@ -10,7 +10,8 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { NO_NETWORK } from './driver.ts'
+import { EGRESS_PORT } from '@lumaris/protocol'
+import { NO_EGRESS, NO_NETWORK } from './driver.ts'
 import type { IsolationDriver, ProbeReport, Sandbox, SandboxLimits, SandboxSpec } from './driver.ts'
 import type { Wall } from './bwrap.ts'
 import { probeWith, runToEnd } from './probe.ts'
@@ -63,11 +64,13 @@ export function createDenoDriver(options: DenoOptions): IsolationDriver | null {
   function argvOf(job: SandboxSpec, at: Paths): string[] {
     const [first = '', ...rest] = job.command
     const python = job.runtime === 'python'
-    const flags = [...LOCKED, `--v8-flags=--max-old-space-size=${heapMiB(job.limits.memoryBytes)}`, `--allow-env=${['LUMARIS_ENV', ...Object.keys(environmentOf(job))].join(',')}`, '--ignore-env', `--allow-read=${[at.work, ...(python ? [at.pyodide, join(at.runners, 'python.mjs'), at.snapshot] : [])].join(',')}`, `--allow-write=${at.work}`]
+    const flags = [...LOCKED, `--v8-flags=--max-old-space-size=${heapMiB(job.limits.memoryBytes)}`, `--allow-env=${['LUMARIS_ENV', ...Object.keys(environmentOf(job))].join(',')}`, '--ignore-env', `--allow-read=${[at.work, ...(python ? [at.pyodide, join(at.runners, 'python.mjs'), at.snapshot] : [])].join(',')}`, `--allow-write=${at.work}`, ...netOf(job)]
     if (python) return [at.deno, ...flags, join(at.runners, 'python.mjs'), at.pyodide, existsSync(snapshot) ? at.snapshot : '', at.work, ...(/^python(3(\.\d+)?)?$/.test(first) ? rest : job.command)]
     const [script = '', ...args] = /^(deno|node|bun|tsx)$/.test(first) ? (rest[0] === 'run' ? rest.slice(1) : rest) : [first, ...rest]
     return [at.deno, ...flags, join(at.runners, 'javascript.mjs'), pathToFileURL(join(at.work, script)).href, ...args]
   }
+  /** Deno asks for the host that is meant, and for the proxy where a program speaks with it by itself. Names it finds out about by itself lead nowhere: there is no network but that to the proxy. */
+  const netOf = ({ egress }: SandboxSpec): string[] => (egress ? [`--allow-net=${[`127.0.0.1:${EGRESS_PORT}`, ...egress.rules.map(({ host, port }) => `${host}:${port}`)].join(',')}`] : [])
   const environmentOf = (job: SandboxSpec): Record<string, string> => Object.fromEntries(Object.entries(job.env).filter(([name]) => !STEERING.test(name)))
   const envOf = (job: SandboxSpec, home: string, tmp: string): Record<string, string> => ({ ...OWN_ENV, HOME: home, DENO_DIR: tmp, LUMARIS_ENV: JSON.stringify(environmentOf(job)) })
   const limitsOf = ({ limits }: SandboxSpec): SandboxLimits => ({ ...limits, pids: limits.pids + OWN_THREADS })
@@ -94,6 +97,8 @@ export function createDenoDriver(options: DenoOptions): IsolationDriver | null {
     async start(job) {
       if (job.runtime === 'native') throw new Error('the deno driver runs JavaScript, TypeScript and Python, not programs of the machine')
       if (job.network) return endedSandbox({ cause: 'driver', detail: NO_NETWORK })
+      // Alone, Deno would connect by itself to whatever a listed name resolves to.
+      if (job.egress && !wall) return endedSandbox({ cause: 'driver', detail: NO_EGRESS })
       if (job.runtime === 'python' && !pyodide) throw new Error('Pyodide is not installed')
       const unsaid = unspeakable(job)
       if (unsaid) return endedSandbox(unsaid)
@@ -107,9 +112,9 @@ export function createDenoDriver(options: DenoOptions): IsolationDriver | null {
       for (const name of readdirSync(scratch).filter((one) => /^(cache|hello)-/.test(one))) rmSync(join(scratch, name), { recursive: true, force: true })
       return count
     },
-    async probe(): Promise<ProbeReport> {
+    async probe(wanted): Promise<ProbeReport> {
       const kept = stages.cgroups !== null
-      const report = await probeWith({ driver, level: 'language', runtimes: ['javascript'], kept: { cpu: kept, memory: kept, disk: stages.limitsDisk }, manyProcesses: false, run: (job) => runToEnd(driver, job) })
+      const report = await probeWith({ driver, level: 'language', runtimes: ['javascript'], kept: { cpu: kept, memory: kept, disk: stages.limitsDisk }, manyProcesses: false, egress: wanted?.egress && (wall !== null || 'Deno without bubblewrap around it would connect by itself'), run: (job) => runToEnd(driver, job) })
       const python = report.usable && pyodide !== null && makeSnapshot(deno, pyodide, runner('python.mjs'), snapshot) ? await helloPython() : 'not here'
       return { ...report, runtimes: python === null ? ['javascript', 'python'] : report.runtimes, evidence: { ...report.evidence, walls: wall ? 'deno inside bubblewrap' : 'deno alone', python: python ?? `Pyodide ${version}` } }
     },

@@ -1,7 +1,7 @@
 // One interface for every way to isolate: the agent prepares a directory with the inputs, a driver runs the program in it behind its wall, and the
 // outputs are collected from the directory after the end. A driver offers only what its probe has shown on this very machine.
 import type { Readable } from 'node:stream'
-import type { DriverId, Level, Runtime } from '@lumaris/protocol'
+import type { DriverId, EgressRule, Level, Runtime } from '@lumaris/protocol'
 import type { Gpu } from '../gpus/find-gpus.ts'
 import type { Vault } from './vault.ts'
 
@@ -13,6 +13,8 @@ export type ProbeReport = {
   readonly limits: Readonly<Record<LimitName, Proof>>; readonly runtimes: readonly Runtime[]
   /** It can join a sandbox to the network of a gang: one was given an interface. */
   readonly gang?: boolean
+  /** It can give a sandbox a way out to a proxy of the agent's, and no other: one was tried. Absent: nobody asked. */
+  readonly egress?: boolean
   /** It can take a program's memory and restore it: who can restore what, see Checkpoint.maker. */
   readonly memory?: string
 }
@@ -30,6 +32,15 @@ export type SandboxNetwork = {
   /** Names and addresses for the sandbox's /etc/hosts. */
   readonly hosts?: Readonly<Record<string, string>>
 }
+/** A way out to the agent's proxy, made by somebody else in the sandbox's network namespace before its program starts. */
+export type SandboxEgress = {
+  /** The hosts behind the proxy: for walls that ask for names themselves. The proxy keeps the list. */
+  readonly rules: readonly EgressRule[]
+  /** Told a process in that namespace, once. When it rejects, the program never starts. `raise`: the namespace's loopback is not up yet. */
+  attach(pid: number, options?: { readonly raise?: boolean }): Promise<void>
+}
+/** The end of a job that needs one, with a driver that cannot give it. */
+export const NO_EGRESS = 'this driver gives no outgoing connections here'
 /** The end of a job that needs a network, with a driver that cannot give it one. */
 export const NO_NETWORK = 'this driver has no gang network'
 export type SandboxSpec = {
@@ -44,6 +55,8 @@ export type SandboxSpec = {
   readonly limits: SandboxLimits; readonly stdin?: Uint8Array
   /** Only with drivers whose report says `gang`; the others refuse. */
   readonly network?: SandboxNetwork
+  /** Only with drivers whose report says `egress`; the others refuse. */
+  readonly egress?: SandboxEgress
   /** Its encrypted directory, `workDir` in it: nothing of the job may touch a disk elsewhere. */
   readonly vault?: string
   /** So many graphics cards, for itself alone. */
@@ -81,7 +94,8 @@ export interface Sandbox {
 export interface IsolationDriver {
   readonly id: DriverId
   readonly level: Level
-  probe(): Promise<ProbeReport>
+  /** `egress`: try that too. */
+  probe(wanted?: { readonly egress?: boolean }): Promise<ProbeReport>
   /** Brings what the job needs and this machine may not have, before any of its time is counted. What stands in the way, or null. */
   prepare?(job: SandboxSpec, stop: AbortSignal): Promise<{ readonly cause: ExitCause; readonly detail?: string } | null>
   start(job: SandboxSpec): Promise<Sandbox>

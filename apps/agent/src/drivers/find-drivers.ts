@@ -28,6 +28,8 @@ export type DriverConfig = {
   readonly vaults?: (why: NoVaults | null) => void
   /** Where the machine for `qemu` is kept: below the data directory, unless it is said otherwise. */
   readonly images?: string
+  /** Try outgoing connections too: only where the owner wants to offer them. */
+  readonly egress?: boolean
   /** Told of each driver that is not here at all: why, and the one command that would change it. */
   readonly absent?: (id: DriverId, why: { readonly reason: string; readonly hint: string }) => void
 }
@@ -44,7 +46,7 @@ export async function findDrivers(config: DriverConfig): Promise<FoundDriver[]> 
   const found: FoundDriver[] = []
   /** `private`: with a vault, nothing of a job lies in a file elsewhere. Engines write a container's variables and arguments down. */
   const add = async (driver: IsolationDriver | null, isPrivate = true): Promise<ProbeReport | null> => {
-    const report = (await driver?.probe()) ?? null
+    const report = (await driver?.probe({ egress: config.egress === true })) ?? null
     if (driver && report) found.push({ driver: isPrivate && 'open' in vaults ? { ...driver, openVault: (id, bytes) => vaults.open(id, bytes) } : driver, report })
     return report
   }

@@ -89,7 +89,7 @@ export async function createGvisorDriver({ scratch, stages, rootfs, runsc = inPa
     : null
   const nsenter = inPath('nsenter')
   // The sentry in a root of its own that is empty, whatever the release does by default.
-  const walls = ['--ignore-cgroups', '--network=none', '--host-uds=none', ...(flags.includes('-directfs') ? ['--directfs=false'] : []), ...(flags.includes('-overlay2') ? ['--overlay2=none'] : [])]
+  const walls = ['--ignore-cgroups', '--host-uds=none', ...(flags.includes('-directfs') ? ['--directfs=false'] : []), ...(flags.includes('-overlay2') ? ['--overlay2=none'] : [])]
   const runs = join(scratch, 'run')
   mkdirSync(runs, { recursive: true, mode: 0o711 })
   const root = rootfs === undefined ? machineRoot(scratch) : { path: rootfs, binds: {} }
@@ -115,16 +115,18 @@ export async function createGvisorDriver({ scratch, stages, rootfs, runsc = inPa
       writeBundle(dir, uid, specOf(job, stage, { root: root.path, binds: { ...root.binds, ...extra.binds } }))
       if (extra.restore) await bringImage(extra.restore, image, uid)
     } catch (error) { await undo(); throw error }
-    const flagsOf = [...walls, `--platform=${platform}`, `--root=${join(dir, 'state')}`, `--log-fd=${STATUS_FD}`, '--log-format=json', `--panic-log=${join(dir, 'panic')}`]
+    // With a way out, sockets of the job are sockets of the machine's kernel: in the sentry's own namespace, where there is a loopback with the one door and nothing else.
+    const { egress } = job
+    const flagsOf = [...walls, `--network=${egress ? 'host' : 'none'}`, `--platform=${platform}`, `--root=${join(dir, 'state')}`, `--log-fd=${STATUS_FD}`, '--log-format=json', `--panic-log=${join(dir, 'panic')}`]
     const launcher = stage.wrap([
-      unshare as string, '--user', '--keep-caps', '/bin/sh', '-c', `echo ${WAITING} >&${STATUS_FD} && read go <&${STATUS_FD} && exec "$@"`, 'sh',
-      ...(job.vault === undefined ? [] : [inPath('setpriv') as string, '--pdeathsig', 'KILL']), unshare as string, '--net', '--pid', '--fork', '--kill-child', '--mount-proc',
+      unshare as string, '--user', ...(egress ? ['--net'] : []), '--keep-caps', '/bin/sh', '-c', `echo ${WAITING} >&${STATUS_FD} && read go <&${STATUS_FD} && exec "$@"`, 'sh',
+      ...(job.vault === undefined ? [] : [inPath('setpriv') as string, '--pdeathsig', 'KILL']), unshare as string, ...(egress ? [] : ['--net']), '--pid', '--fork', '--kill-child', '--mount-proc',
       runsc, ...flagsOf, ...(extra.restore ? ['restore', `--image-path=${image}`] : ['run']), `--bundle=${dir}`, `--pid-file=${join(dir, 'pid')}`, id,
     ], STATUS_FD, true)
     let seen: Seen = { stood: false, panic: '', starved: false }, launched = 0, ended = false, lost: Verdict | null = null
     const sandbox = supervise({
       ...launcher, env: { PATH: SAFE_PATH }, cwd: '/', limits, cgroup: stage.cgroup, feeds: [], stdin: job.stdin, disk: stage.disk,
-      waits: { pid: (status, child) => (status.split('\n').includes(WAITING) ? child : null), act(pid) { launched = pid; for (const map of ['uid_map', 'gid_map']) writeFileSync(`/proc/${pid}/${map}`, `0 ${uid} 1\n${NOBODY} ${uid - SENTRY_BELOW} 1\n`) } },
+      waits: { pid: (status, child) => (status.split('\n').includes(WAITING) ? child : null), async act(pid) { launched = pid; for (const map of ['uid_map', 'gid_map']) writeFileSync(`/proc/${pid}/${map}`, `0 ${uid} 1\n${NOBODY} ${uid - SENTRY_BELOW} 1\n`); await egress?.attach(pid, { raise: true }) } },
       // The kernel ends whichever of the sandbox's processes it likes, and a sentry that lost one may wait for it for ever (seen with systrap).
       fatal: () => lost ?? (stage.cgroup?.ranOutOfMemory() ? tooMuch(limits.memoryBytes) : null),
       explain: (end) => lost ?? explain(end, seen, limits.memoryBytes),
@@ -133,8 +135,8 @@ export async function createGvisorDriver({ scratch, stages, rootfs, runsc = inPa
         try { return await stage.cleanUp() } finally { await rm(dir, { recursive: true, force: true }) }
       },
     })
-    // A checkpoint would leave the vault in clear.
-    if (nsenter === null || job.vault !== undefined) return sandbox
+    // A checkpoint would leave the vault in clear; and connections cannot be taken along.
+    if (nsenter === null || job.vault !== undefined || egress) return sandbox
     void sandbox.exit.then(() => { ended = true })
     return {
       ...sandbox,
@@ -146,7 +148,7 @@ export async function createGvisorDriver({ scratch, stages, rootfs, runsc = inPa
         signal(inner, 'SIGSTOP')
         const at = (name: string): string => `/proc/${launched}/ns/${name}`
         const says = await done(nsenter, [`--user=${at('user')}`, `--net=${at('net')}`, `--mount=${at('mnt')}`, `--pid=${at('pid_for_children')}`, '--setuid=0', '--setgid=0',
-          runsc, ...walls, `--root=${join(dir, 'state')}`, 'checkpoint', `--image-path=${fresh}`, id])
+          runsc, ...walls, '--network=none', `--root=${join(dir, 'state')}`, 'checkpoint', `--image-path=${fresh}`, id])
         const taken = join(runs, `${id}-image`)
         if (says === null) renameSync(fresh, taken)
         // A sentry that cannot save ends the job as if it had returned 0.
@@ -181,7 +183,7 @@ export async function createGvisorDriver({ scratch, stages, rootfs, runsc = inPa
       for (const name of left) await rm(join(runs, name), { recursive: true, force: true })
       return Math.max(found, left.length)
     },
-    async probe(): Promise<ProbeReport> {
+    async probe(wanted): Promise<ProbeReport> {
       const none = { cpu: 'none', memory: 'none', pids: 'none', disk: 'none', net: 'none', wall: 'none', output: 'none' } as const
       if (lacking !== null) return { usable: false, level, reason: lacking, evidence: { version: String(release) }, limits: none, runtimes: [] }
       // The canaries are written for the very Node that runs the agent, brought in for the probe: it can do all that they try.
@@ -192,7 +194,7 @@ export async function createGvisorDriver({ scratch, stages, rootfs, runsc = inPa
       for (const one of able) {
         platform = one
         report = await probeWith({
-          driver, level, runtimes: runtimesIn(rootfs ?? null), kept: { memory: true, cpu: true, disk: true }, manyProcesses: true,
+          driver, level, runtimes: runtimesIn(rootfs ?? null), kept: { memory: true, cpu: true, disk: true }, manyProcesses: true, egress: wanted?.egress && (inPath('ip') !== null || 'the program ip (iproute2) is not installed'),
           run: (job) => runToEnd({ start: (canary) => start({ ...canary, runtime: 'native', command: [`/opt/${basename(outside)}`, ...canary.command] }, { binds: { [dirname(outside)]: '/opt' } }) }, { ...job, command: ['canary.mjs'] }),
         })
         report = { ...report, evidence: { ...report.evidence, runsc: `${release}, platform ${platform}` } }
@@ -226,7 +228,7 @@ function specOf(job: SandboxSpec, stage: Stage, { root, binds }: { root: string;
       inMemory('/tmp', TMP_BYTES), inMemory('/dev/shm', SHM_BYTES),
       { destination: '/work', type: 'bind', source: stage.disk.dir, options: ['rbind', 'rw', 'nosuid', 'nodev'] },
     ],
-    linux: { namespaces: ['pid', 'network', 'ipc', 'uts', 'mount'].map((type) => ({ type })) },
+    linux: { namespaces: ['pid', ...(job.egress ? [] : ['network']), 'ipc', 'uts', 'mount'].map((type) => ({ type })) },
   }
 }
 

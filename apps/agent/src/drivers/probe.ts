@@ -27,6 +27,8 @@ export type ProbePlan = {
   /** Programs may start others; where they may not, the canary must have been refused the very first. */
   readonly manyProcesses: boolean
   readonly limits?: Partial<SandboxLimits>
+  /** Whether a way out is to be tried; or why there can be none. */
+  readonly egress?: boolean | string | undefined
   /** How many canaries run beside each other; all of them, if it is not said. */
   readonly atOnce?: number
   /** The same canaries in other words, for a sandbox in which no JavaScript runs. */
@@ -113,7 +115,9 @@ export async function probeWith(plan: ProbePlan): Promise<ProbeReport> {
     }
     await Promise.all(Array.from({ length: Math.min(waiting.length, plan.atOnce ?? Infinity) }, runNext))
     const usable = limits.net === 'hard' && limits.wall === 'hard'
-    return { usable, level: plan.level, ...(usable ? {} : { reason: 'a canary reached the network or a file of the machine, or could not be ended' }), evidence, limits, runtimes: plan.runtimes }
+    const lacks = plan.egress === true && usable ? await (await import('../egress/probe-egress.ts')).egressLacks((job) => { const workDir = mkdtempSync(join(dir, 'egress-')); writeFileSync(join(workDir, 'canary.mjs'), job.source); return plan.run({ ...job, workDir }) }) : typeof plan.egress === 'string' ? plan.egress : null
+    if (plan.egress && usable) evidence['egress'] = lacks ?? 'a sandbox reached the one host that was named to it, by the proxy alone'
+    return { usable, level: plan.level, ...(plan.egress ? { egress: usable && lacks === null } : {}), ...(usable ? {} : { reason: 'a canary reached the network or a file of the machine, or could not be ended' }), evidence, limits, runtimes: plan.runtimes }
   } catch (error) {
     return { usable: false, level: plan.level, reason: (error as Error).message, evidence, limits, runtimes: [] }
   } finally {

@@ -225,7 +225,7 @@ export async function createQemuDriver(options: QemuOptions): Promise<IsolationD
 
   const start = async (job: SandboxSpec, restore?: Restore): Promise<Sandbox> => {
     if (job.runtime === 'javascript') throw new Error('the qemu driver runs programs of its image and Python, not JavaScript')
-    if (job.network) throw new Error('a machine of the qemu driver has no network to be joined to')
+    if (job.network || job.egress) throw new Error('a machine of the qemu driver has no network to be joined to')
     const unsaid = unspeakable(job)
     if (unsaid) return endedSandbox(unsaid)
     const { limits } = job
@@ -325,7 +325,7 @@ export async function createQemuDriver(options: QemuOptions): Promise<IsolationD
       return Math.max(found, left.length)
     },
     async close() { await rm(templates, { recursive: true, force: true }) },
-    async probe(): Promise<ProbeReport> {
+    async probe(wanted): Promise<ProbeReport> {
       const none = { cpu: 'none', memory: 'none', pids: 'none', disk: 'none', net: 'none', wall: 'none', output: 'none' } as const
       const tried: Record<string, string> = {}
       const kvm = kvmSuspect()
@@ -335,7 +335,7 @@ export async function createQemuDriver(options: QemuOptions): Promise<IsolationD
         try { await templateFor(CLASS_MIN_MIB) } catch (error) { tried[one] = (error as Error).message; continue }
         tried['boot'] = `${Math.round(performance.now() - from)} ms from nothing to a template`
         const canaries = machineCanaries()
-        const report = await probeWith({ driver, level, runtimes: ['native', 'python'], kept: { memory: true, cpu: true, disk: true }, manyProcesses: true, ...canaries, run: (job) => runToEnd({ start: (canary) => start({ ...canary, runtime: 'native' }) }, job) })
+        const report = await probeWith({ driver, level, runtimes: ['native', 'python'], kept: { memory: true, cpu: true, disk: true }, manyProcesses: true, egress: wanted?.egress && 'a machine has one line to the agent, and no network', ...canaries, run: (job) => runToEnd({ start: (canary) => start({ ...canary, runtime: 'native' }) }, job) })
         return { ...report, evidence: { ...report.evidence, ...(kvm === null ? {} : { kvm }), ...tried, qemu: `${release}, ${accelerator}`, image: imageHash(manifest) } }
       }
       return { usable: false, level, reason: Object.values(tried).join('; '), evidence: tried, limits: none, runtimes: [] }

@@ -13,7 +13,7 @@ import type { PriceOptions } from '../price-options.ts'
 import { stamp } from '../ui/time.ts'
 import { defineOwner, joinPath } from './agent-owner.ts'
 
-type JoinOptions = PriceOptions & { name?: string; data: string; tokenStdin?: boolean; region?: string; label?: string[]; cpus?: string; memory?: string; disk?: string; gpus?: string; gpuModel?: string; gpuMemory?: string; driver?: string[]; guiPort?: string; gangPort?: string; gui: boolean; logLevel?: string }
+type JoinOptions = PriceOptions & { name?: string; data: string; tokenStdin?: boolean; region?: string; label?: string[]; cpus?: string; memory?: string; disk?: string; gpus?: string; gpuModel?: string; gpuMemory?: string; driver?: string[]; guiPort?: string; gangPort?: string; egress?: true; egressLimit?: string; gui: boolean; logLevel?: string }
 
 export function define(command: Command, withContext: WithContext): void {
   command.addHelpText('before', 'Examples:\n  lumaris agent join --cpus 4 --memory 8GiB --cpu-hour 0.02\n  lumaris agent token -q | ssh box lumaris --url https://market.example agent join --token-stdin\n  lumaris agent gui\n  lumaris agent pause --for 1h\n  lumaris agent settings --cpu 50 --hours "mon-fri 22:00-07:00; sat,sun all"\n  lumaris agent stop-all\n')
@@ -27,6 +27,8 @@ export function define(command: Command, withContext: WithContext): void {
     .option('--region <region>', 'where it stands', asIs).option('--label <name=value>', 'to be found by (repeatable)', collect(asIs))
     .addOption(new Option('--driver <driver>', 'only these ways to isolate (repeatable)').choices(DriverId.options).argParser(collect(asIs)))
     .option('--gang-port <port>', 'where agents with parts of the same gang reach this one directly, sealed (all over the market’s relay)', asIs)
+    .option('--egress', 'jobs may connect to the public hosts that they name, from this machine’s address (none may)')
+    .option('--egress-limit <size>', 'the most that one try may move, both ways (10GiB)', asIs)
     .option('--gui-port <port>', 'of the owner’s screen on this machine (any free port)', asIs).option('--no-gui', 'without that screen')
     .addOption(new Option('--log-level <level>', 'how much it tells').choices(['debug', 'info', 'warn', 'error']))
   addPriceOptions(join).action(withContext(runAgent))
@@ -58,6 +60,8 @@ async function runAgent(context: Context, options: JoinOptions): Promise<void> {
   for (const [field, micros] of Object.entries(prices)) flags.push(`--${FLAGS[field] ?? field}`, formatCredits(BigInt(micros)))
   if (spotPercent !== undefined) flags.push('--spot-percent', String(spotPercent))
   if (options.gangPort !== undefined) flags.push('--gang-port', options.gangPort)
+  if (options.egress) flags.push('--egress')
+  if (options.egressLimit !== undefined) flags.push('--egress-limit', options.egressLimit)
   if (options.guiPort !== undefined) flags.push('--gui-port', options.guiPort)
   if (!options.gui) flags.push('--no-gui')
   if (options.logLevel !== undefined) flags.push('--log-level', options.logLevel)

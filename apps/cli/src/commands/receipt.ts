@@ -41,7 +41,7 @@ async function show(context: Context, id: string): Promise<void> {
       ['attempt', terms.attempt], ['job', terms.job], ['node', terms.node], ['driver', `${terms.driver} (${terms.level})`],
       ['reserved', `${terms.resources.cpuMillis / 1000} cores, ${sizeText(terms.resources.memoryBytes)} memory, ${sizeText(terms.resources.diskBytes)} disk${terms.resources.gpus > 0 ? `, ${terms.resources.gpus} GPUs` : ''}`],
       ['prices', PRICE_NAMES.filter((name) => prices[name] !== '0').map((name) => `${name} ${amountOf(prices[name])}`).join(', ') || 'free'],
-      ['ran', usage && durationText(usage.runMs)], ['cpu time', usage && durationText(usage.cpuMs)], ['sent out', usage && sizeText(usage.outBytes)],
+      ['ran', usage && durationText(usage.runMs)], ['cpu time', usage && durationText(usage.cpuMs)], ['sent out', usage && sizeText(usage.outBytes)], ...(usage?.egressInBytes === undefined ? [] : [['connections', `${sizeText(usage.egressInBytes)} in, ${sizeText(usage.egressOutBytes ?? 0)} out; not billed`] as const]),
       ['ticks', `${ticks.length}, ${ticks.filter((one) => one.seal).length} sealed`], ['ended', receipt.cause], ['bill', bill && creditsOf(bill.amount)], ['seller gets', bill && creditsOf(bill.sellerGets)], ['fee', bill && creditsOf(bill.fee)],
       ['at', stamp(receipt.endedAt)],
     ])

@@ -111,7 +111,7 @@ function onDispatch(step: Step, order: JobDispatch): void {
 }
 
 /** For the disk: a restart needs what an order is worth and who gave it, never what is to be run on what. */
-const forgetful = ({ stdout: _stdout, image: _image, ...order }: JobDispatch): JobDispatch => ({ ...order, payload: { command: '', args: [] }, env: {}, inputs: [], outputs: [] })
+const forgetful = ({ stdout: _stdout, image: _image, egress: _egress, ...order }: JobDispatch): JobDispatch => ({ ...order, payload: { command: '', args: [] }, env: {}, inputs: [], outputs: [] })
 
 const statusOf = (order: JobDispatch, status: JobStatusMessage['status'], more: Partial<JobStatusMessage> = {}): JobStatusMessage =>
   ({ type: 'job_status', job_id: order.job_id, attempt_id: order.attempt_id, fence: order.fence, status, ...more })
@@ -148,6 +148,7 @@ function onUsage(step: Step, id: AttemptId, usage: Usage): void {
 const grown = (a: Usage, b: Usage): Usage => ({
   runMs: Math.max(a.runMs, b.runMs), cpuMs: Math.max(a.cpuMs, b.cpuMs), memoryPeakBytes: Math.max(a.memoryPeakBytes, b.memoryPeakBytes),
   diskBytes: Math.max(a.diskBytes, b.diskBytes), outBytes: Math.max(a.outBytes, b.outBytes),
+  ...(a.egressInBytes === undefined && b.egressInBytes === undefined ? {} : { egressInBytes: Math.max(a.egressInBytes ?? 0, b.egressInBytes ?? 0), egressOutBytes: Math.max(a.egressOutBytes ?? 0, b.egressOutBytes ?? 0) }),
 })
 
 /** A tick of its own, at once: what it names is kept from now on. */

@@ -36,7 +36,7 @@ export function dispatchOf(job: JobRow, attempt: AttemptRow): JobDispatch {
     inputs: [...spec.inputs, ...(job.parents?.files ?? []), ...(task.inputs ?? [])], outputs: spec.outputs, ...(spec.stdout === undefined ? {} : { stdout: spec.stdout }), resources: spec.resources, limits: restOf(spec, resumes).limits, prices: attempt.prices,
     attempt_cap: terms.attemptCap, disconnect: spec.disconnect, terms,
     ...(spec.gang ? { gang: { rank: attempt.task, size: job.tasksTotal } } : {}),
-    ...(spec.checkpoint ? { checkpoint: spec.checkpoint } : {}), ...(resumes ? { resume: { ...resumes.saved, ...(resumes.memory ? { memory: { ...resumes.memory, attempt: resumes.attempt } } : {}) } } : {}), ...(spec.placement.encryptedScratch ? { encrypted_scratch: true } : {}),
+    ...(spec.checkpoint ? { checkpoint: spec.checkpoint } : {}), ...(resumes ? { resume: { ...resumes.saved, ...(resumes.memory ? { memory: { ...resumes.memory, attempt: resumes.attempt } } : {}) } } : {}), ...(spec.placement.encryptedScratch ? { encrypted_scratch: true } : {}), ...(spec.network ? { egress: spec.network.egress } : {}),
   }
 }
 /** What torchrun and its like look for, and the addresses of all ranks in their order. */

@@ -123,7 +123,7 @@ export function followTick(turn: Turn, attempt: AttemptRow, tick: Tick, hash: st
   if (tick.seq <= attempt.tickSeq) return null // a repeated one
   if (tick.attempt !== attempt.id || tick.seq !== attempt.tickSeq + 1 || tick.prev !== attempt.tickHash) return 'the metering chain is broken'
   const { usage } = attempt
-  if (tick.usage.runMs < usage.runMs || tick.usage.cpuMs < usage.cpuMs || tick.usage.outBytes < usage.outBytes) return 'the meter ran backwards'
+  if (tick.usage.runMs < usage.runMs || tick.usage.cpuMs < usage.cpuMs || tick.usage.outBytes < usage.outBytes || (tick.usage.egressInBytes ?? 0) < (usage.egressInBytes ?? 0) || (tick.usage.egressOutBytes ?? 0) < (usage.egressOutBytes ?? 0)) return 'the meter ran backwards'
   emit(turn, { kind: 'tick', row: { ...tick, hash } })
   putAttempt(turn, { ...attempt, usage: tick.usage, tickSeq: tick.seq, tickHash: hash })
   return null

@@ -61,8 +61,8 @@ function plan(turn: Turn, attempt: AttemptRow, to: NodeId | null): Plan | Refusa
     driver: attempt.driver, at: now,
   })
 }
-/** The same exclusions as for checkpoints of files; for them the spec is refused before. A memory would lie outside of an encrypted scratch, and of two tries of a task one is thrown away. */
-const mayCarryMemory = (spec: JobSpec): boolean => !spec.placement.encryptedScratch && !spec.speculate && spec.copies === 1 && !spec.assurance && spec.stdout === undefined
+/** The same exclusions as for checkpoints of files; for them the spec is refused before. A memory would lie outside of an encrypted scratch, its connections would end on the way, and of two tries of a task one is thrown away. */
+const mayCarryMemory = (spec: JobSpec): boolean => !spec.placement.encryptedScratch && !spec.network && !spec.speculate && spec.copies === 1 && !spec.assurance && spec.stdout === undefined
 const makerOn = (node: NodeRow | undefined, driver: AttemptRow['driver']): string | undefined => node?.drivers.find(({ id }) => id === driver)?.memory
 const whyNot = (turn: Turn, node: NodeRow, need: Requirement, nowToo: boolean): string | null =>
   neverReason(node, need) ?? (nowToo ? busyReason(turn.state, node, need, turn.now) : node.will === 'open' && node.presence === 'online' ? null : 'not_online') ?? (worstCost(node, need) > need.attemptCap ? 'price' : null)

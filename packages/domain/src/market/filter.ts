@@ -25,6 +25,7 @@ export function pickDriver(node: NodeRow, need: Requirement): DriverOffer | NoRe
     if (need.spec.gang && driver.gang !== true) { reason = 'gang'; continue }
     if (strength(driver.level) < strength(placement.minLevel)) { reason = 'level'; continue }
     if (placement.encryptedScratch && !driver.encryptedScratch) { reason = 'scratch'; continue }
+    if (need.spec.network && !driver.egress) { reason = 'egress'; continue }
     if (need.spec.resources.gpus > 0 && driver.gpus === false) { reason = 'gpu'; continue }
     if (!best || strength(driver.level) < strength(best.level)) best = driver
   }

@@ -73,7 +73,7 @@ function relax(node: NodeRow, need: Requirement, against: readonly NoReason[]): 
         break
       }
       case 'level': case 'driver': {
-        const able = node.drivers.filter((driver) => driver.runtimes.includes(spec.runtime) && (!placement.encryptedScratch || driver.encryptedScratch)).sort((a, b) => strength(b.level) - strength(a.level))[0]
+        const able = node.drivers.filter((driver) => driver.runtimes.includes(spec.runtime) && (!placement.encryptedScratch || driver.encryptedScratch) && (!spec.network || driver.egress)).sort((a, b) => strength(b.level) - strength(a.level))[0]
         if (!able) return null
         const weaker = LEVELS[Math.min(strength(able.level), strength(placement.minLevel))] ?? placement.minLevel
         if (reason === 'level') steps.push({ reason, from: placement.minLevel, to: weaker })

@@ -41,7 +41,7 @@ function books(turn: Turn): Map<string, Book> {
   for (const [key, waiting] of turn.state.spot) {
     const wanted = wantedOf(turn, waiting)
     if (!wanted) { turn.state.spot.delete(key); continue }
-    const { spec } = wanted.need, unit = `${spec.runtime}|${textOf(spec.resources)}|${textOf(spec.placement)}`
+    const { spec } = wanted.need, unit = `${spec.runtime}|${textOf(spec.resources)}|${textOf(spec.placement)}${spec.network ? '|egress' : ''}`
     const bidder = { ...wanted, waiting, max: bidOf(wanted.need) }, book = all.get(unit)
     if (!book) all.set(unit, { bidders: [bidder], best: bidder.max })
     else { book.bidders.push(bidder); if (bidder.max > book.best) book.best = bidder.max }
