@@ -27,8 +27,10 @@ export type EgressLimits = {
   readonly resolveMs: number; readonly connectMs: number
   /** A connection on which nothing moves in either direction. */
   readonly idleMs: number
+  /** The same when one end has said all: most often it is gone, and its other half would take up room. */
+  readonly halfMs: number
 }
-export const EGRESS_LIMITS: EgressLimits = { connections: 64, bytes: 10 * 1024 ** 3, headMs: 10_000, resolveMs: 10_000, connectMs: 10_000, idleMs: 300_000 }
+export const EGRESS_LIMITS: EgressLimits = { connections: 64, bytes: 10 * 1024 ** 3, headMs: 10_000, resolveMs: 10_000, connectMs: 10_000, idleMs: 300_000, halfMs: 30_000 }
 export type EgressMeter = { readonly inBytes: number; readonly outBytes: number; readonly connections: number; readonly refused: number }
 export type EgressOptions = {
   readonly rules: readonly EgressRule[]; readonly limits?: Partial<EgressLimits>
@@ -139,7 +141,10 @@ export function createEgressProxy({ rules, limits: set = {}, reachable = mayReac
     for (const socket of [client, far]) socket.on('data', check)
     client.pipe(far)
     far.pipe(client)
-    for (const [one, other] of [[client, far], [far, client]] as const) one.once('close', () => other.destroy())
+    for (const [one, other] of [[client, far], [far, client]] as const) {
+      one.once('end', () => { for (const each of [one, other]) each.setTimeout(Math.min(limits.halfMs, limits.idleMs)) })
+      one.once('close', () => other.destroy())
+    }
   }
 
   async function forward(request: IncomingMessage, reply: ServerResponse): Promise<void> {
@@ -150,8 +155,10 @@ export function createEgressProxy({ rules, limits: set = {}, reachable = mayReac
       if (reply.destroyed) { far.destroy(); return }
       reply.once('close', () => far.destroy())
       const named = new Set((request.headers.connection ?? '').toLowerCase().split(',').map((name) => name.trim()))
-      const out = requestOf({ method: request.method, path: path.startsWith('?') ? `/${path}` : path || '/', createConnection: () => far, agent: false, setHost: false, insecureHTTPParser: false, maxHeaderSize: HEAD_BYTES_MAX })
-      out.on('error', (error) => { far.destroy(); if (reply.headersSent) reply.destroy(); else refuse(reply, error instanceof No ? error : UNREACHABLE(target)) })
+      // With any `agent`, false too, Node would connect by itself; should it ever, then to a name that is nowhere.
+      const out = requestOf({ host: 'nowhere.invalid', method: request.method, path: path.startsWith('?') ? `/${path}` : path || '/', createConnection: () => far, setHost: false, insecureHTTPParser: false, maxHeaderSize: HEAD_BYTES_MAX })
+      const failed = (): void => { far.destroy(); refuse(reply, new No(502, `${target.host} gave no answer that can be passed on`)) }
+      out.on('error', failed).on('upgrade', failed)
       out.setHeader('Host', target.port === 80 ? target.host : `${target.host}:${target.port}`)
       out.setHeader('Connection', 'close')
       for (const [name, value] of pairsOf(request.rawHeaders)) if (!HOP.has(name.toLowerCase()) && !named.has(name.toLowerCase())) out.appendHeader(name, value)
