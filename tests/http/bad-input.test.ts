@@ -105,6 +105,14 @@ test('a job larger than every node waits and says why; with noWait it is refused
 })
 test('a driver or level no node has', async () => {
   for (const placement of [{ drivers: ['qemu'] }, { minLevel: 'vm' }, { regions: ['mars'] }, { labels: { zone: 'x' } }, { encryptedScratch: true }]) refused(await post('/v1/jobs', { spec: { ...spec, placement }, noWait: true }), 'no_node_fits')
+  refused(await post('/v1/jobs', { spec: { ...spec, network: { egress: [{ host: 'data.example' }] } }, noWait: true }), 'no_node_fits')
+})
+test('hosts to connect to are names, and nothing that could be read as an address', async () => {
+  for (const host of ['', 'localhost', 'org', '127.0.0.1', '2130706433', '0x7f.1', '1.1.1.1', '[::1]', '::1', 'a.example.', '.a.example', 'A.example', 'a_b.example', 'user@a.example', 'a.example:443', 'http://a.example', '*', '*.org', '*.example', 'a.*.example', 'a*.b.example', '**.a.example', 'ä.example', `${'a'.repeat(64)}.example`]) {
+    refused(await post('/v1/quotes', { spec: { ...spec, network: { egress: [{ host }] } } }), 'invalid_request')
+  }
+  for (const rule of [{ host: 'a.example', port: 0 }, { host: 'a.example', port: 25 }, { host: 'a.example', port: 65_536 }, { host: 'a.example', port: '443' }, { host: 'a.example', path: '/' }]) refused(await post('/v1/quotes', { spec: { ...spec, network: { egress: [rule] } } }), 'invalid_request')
+  for (const network of [{}, { egress: [] }, { egress: Array.from({ length: 101 }, (_, i) => ({ host: `a${i}.example` })) }, { egress: [{ host: 'a.example' }], ingress: [] }]) refused(await post('/v1/quotes', { spec: { ...spec, network } }), 'invalid_request')
 })
 test('a request that contradicts itself', async () => {
   refused(await post('/v1/quotes', { spec: { ...spec, inputs: [{ path: 'a', blob: '0'.repeat(64), size: 1 }, { path: 'a', blob: '1'.repeat(64), size: 1 }] } }), 'impossible_request')

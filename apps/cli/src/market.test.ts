@@ -124,6 +124,7 @@ test('a job that no node could ever run fails now, with what was in the way', as
   expect(stderr).toContain('error: No node can ever run this as it is')
   expect(stderr).toMatch(/^hint: .*\nrequest: \S+$/m)
   expect((await shell().cli(['run', '--encrypted-scratch', '--', 'echo', 'x'])).stderr).toContain('error: No node can ever run this as it is')
+  expect((await shell().cli(['run', '--egress', 'data.example', '--', 'echo', 'x'])).stderr).toContain('error: No node can ever run this as it is')
 })
 test('with --queue it waits for a node that can', async () => {
   const { code, stderr } = await shell().cli(['run', '--queue', '--cap', '1', '--gpus', '8', '--', 'echo', 'x'], { onWrite: (text, keys) => { if (text.includes('Looking for a node')) keys.interrupt() } })

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { parseAmount, parseDeadline, parseCores, parseCount, parseDuration, parsePair, parseSize, parseWhere } from './parse.ts'
+import { parseAmount, parseDeadline, parseCores, parseCount, parseDuration, parseEgress, parsePair, parseSize, parseWhere } from './parse.ts'
 
 test.each([['512MiB', 512 * 1024 ** 2], ['512m', 512 * 1024 ** 2], ['2GB', 2e9], ['2GiB', 2 * 1024 ** 3], ['1.5g', 1.5 * 1024 ** 3], ['4096', 4096], ['10 kB', 10_000], ['1TiB', 1024 ** 4], ['0', 0]])('%s is %d bytes', (text, bytes) => expect(parseSize(text)).toBe(bytes))
 test.each(['', '12zz', '-1', '1e9', 'GiB', '1.', '0x10', '1 2', '9999999999TiB', 'NaN'])('%o is no size', (text) => expect(() => parseSize(text)).toThrow(`"${text}" is not a size. Write it such as 512MiB, 2GB or 1.5GiB.`))
@@ -33,4 +33,8 @@ test.each([
   ['zone=a, b', { label: 'zone', op: 'in', values: ['a', 'b'] }], ['zone!=a', { label: 'zone', op: 'not_in', values: ['a'] }], ['disk.gbps>=2.5', { label: 'disk.gbps', op: 'at_least', value: 2.5 }],
   ['ping<=20', { label: 'ping', op: 'at_most', value: 20 }], ['fast', { label: 'fast', op: 'exists' }], ['!shared', { label: 'shared', op: 'absent' }],
 ])('%s is a condition on a label', (text, term) => expect(parseWhere(text)).toEqual(term))
+test.each([
+  ['example.org', { host: 'example.org', port: 443 }], ['*.Example.org:8443', { host: '*.example.org', port: 8443 }], ['münchen.example', { host: 'xn--mnchen-3ya.example', port: 443 }], ['*.bücher.example:80', { host: '*.xn--bcher-kva.example', port: 80 }],
+])('%s is a host to connect to', (text, rule) => expect(parseEgress(text)).toEqual(rule))
+test.each(['', 'localhost', '127.0.0.1', '2130706433', '１２７.0.0.1', '[::1]:80', 'example.org:25', 'example.org:0', 'example.org:', 'https://example.org', 'example.org/x', 'u@example.org', '*.org', '*'])('%o is no host to connect to', (text) => expect(() => parseEgress(text)).toThrow('is not a host to connect to'))
 test.each(['', 'Zone=a', 'a>=', 'a>=x', '!a=b', '=b', 'a b'])('%o is no condition', (text) => expect(() => parseWhere(text)).toThrow('is not a condition'))

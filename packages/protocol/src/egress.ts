@@ -8,7 +8,7 @@ const LABEL = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?'
 const NAME = `(?:${LABEL}\\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?`
 /** A whole name in lower case, as it is asked for: no address, no trailing dot, other alphabets as `xn--…`. */
 export const HOST_NAME = new RegExp(`^(?=.{1,253}$)${NAME}$`)
-const RULE_HOST = new RegExp(`^(?=.{1,253}$)(?:\\*\\.${LABEL}\\.)?${NAME}$`)
+const RULE_HOST = new RegExp(`^(?=.{1,253}$)(?:\\*\\.)?${NAME}$`)
 /** Where programs in the sandbox find the proxy, on the sandbox's own loopback. */
 export const EGRESS_PORT = 3128
 export const EGRESS_RULES_MAX = 100

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { engineSockets } from './container-engine.ts'
-import { cardFindings, examineNode, scratchFinding } from './examine-node.ts'
+import { cardFindings, egressFinding, examineNode, scratchFinding } from './examine-node.ts'
 import { inPath } from './stage.ts'
 
 const isRoot = process.platform === 'linux' && process.getuid?.() === 0
@@ -40,6 +40,12 @@ test.skipIf(!isRoot)('a runtime that is not there is named, with the command tha
   rmSync(dir, { recursive: true })
 })
 
+test('outgoing connections are told in one line: who can, who cannot and why, and that nobody does so unasked', () => {
+  const found = (id: 'bwrap' | 'container', egress: boolean, says: string) => ({ driver: { id } as never, report: { usable: true, egress, evidence: { egress: says } } as never })
+  expect(egressFinding([found('bwrap', true, 'it did'), found('container', false, 'Docker')])).toEqual({ check: 'outgoing connections', state: 'works', says: 'bwrap can let jobs out to the hosts that they name, and nowhere else; offered only by lumaris agent join --egress (not by container: Docker)' })
+  expect(egressFinding([found('container', false, 'Docker')])).toMatchObject({ state: 'absent', hint: expect.stringMatching(/./) })
+  expect(egressFinding([])).toMatchObject({ state: 'absent' })
+})
 test('encrypted scratch and cards are told in a line each, with what stands in their way', () => {
   expect(scratchFinding(null)).toMatchObject({ check: 'encrypted scratch', state: 'works' })
   expect(scratchFinding({ reason: 'swap', hint: 'swapoff -a' })).toEqual({ check: 'encrypted scratch', state: 'absent', says: 'swap', hint: 'swapoff -a' })

@@ -7,6 +7,8 @@ import type { DriverId } from '@lumaris/protocol'
 import type { ContainerSettings } from './container.ts'
 import { findGpus } from '../gpus/find-gpus.ts'
 import type { FoundGpus } from '../gpus/find-gpus.ts'
+import { doorLacks } from '../egress/door.ts'
+import type { FoundDriver } from './find-drivers.ts'
 import type { NoVaults } from './vault.ts'
 import { findDrivers, scratchOf } from './find-drivers.ts'
 
@@ -17,7 +19,7 @@ export async function examineNode(settings: { readonly only?: readonly DriverId[
   const findings: NodeFinding[] = []
   let vaults: NoVaults | null = null, handsOut = false
   try {
-    const found = await findDrivers({ ...settings, dataDir, vaults: (why) => { vaults = why }, absent: (driver, { reason, hint }) => findings.push({ check: `driver ${driver}`, driver, state: 'absent', says: reason, hint }) })
+    const found = await findDrivers({ ...settings, dataDir, egress: true, vaults: (why) => { vaults = why }, absent: (driver, { reason, hint }) => findings.push({ check: `driver ${driver}`, driver, state: 'absent', says: reason, hint }) })
     for (const { driver, report } of found) {
       const by = (proof: string): string => Object.entries(report.limits).filter(([, held]) => held === proof).map(([name]) => name).join(', ')
       const limits = [['held by the kernel', by('hard')], ['watched', by('soft')], ['not limited', by('none')]].filter(([, names]) => names !== '').map(([how, names]) => `${how}: ${names}`).join('; ')
@@ -27,7 +29,7 @@ export async function examineNode(settings: { readonly only?: readonly DriverId[
       await driver.reap()
       await driver.close?.()
     }
-    if (!settings.only) findings.push(scratchFinding(vaults), ...cardFindings(await findGpus(), handsOut))
+    if (!settings.only) findings.push(scratchFinding(vaults), egressFinding(found), ...cardFindings(await findGpus(), handsOut))
   } finally {
     for (const dir of [scratchOf(dataDir), dataDir]) rmSync(dir, { recursive: true, force: true })
   }
@@ -35,6 +37,14 @@ export async function examineNode(settings: { readonly only?: readonly DriverId[
 }
 
 export const scratchFinding = (why: NoVaults | null): NodeFinding => (why ? { check: 'encrypted scratch', state: 'absent', says: why.reason, hint: why.hint } : { check: 'encrypted scratch', state: 'works', says: 'what a job wrote was not to be found on the disk' })
+
+/** Tried, and offered only when the owner says so. */
+export function egressFinding(found: readonly FoundDriver[]): NodeFinding {
+  const usable = found.filter(({ report }) => report.usable), able = usable.filter(({ report }) => report.egress).map(({ driver }) => driver.id)
+  const not = usable.filter(({ report }) => !report.egress).map(({ driver, report }) => `${driver.id}: ${report.evidence['egress'] ?? 'not tried'}`), lacks = doorLacks(), check = 'outgoing connections'
+  if (able.length > 0) return { check, state: 'works', says: `${able.join(', ')} can let jobs out to the hosts that they name, and nowhere else; offered only by lumaris agent join --egress${not.length > 0 ? ` (not by ${not.join('; ')})` : ''}` }
+  return { check, state: 'absent', says: lacks?.reason ?? (not.join('; ') || 'no driver works here'), hint: lacks?.hint ?? 'apt-get install -y bubblewrap iproute2' }
+}
 
 /** One line for all of them, and one for each thing that stands between a card and a job. */
 export function cardFindings({ gpus, problems }: FoundGpus, handsOut: boolean): NodeFinding[] {

@@ -28,13 +28,14 @@ async function job(context: Context, id: string): Promise<void> {
     { title: 'exit', value: (one) => one.exitCode, right: true },
     { title: 'ran', value: (one) => one.usage.runMs, shown: (one) => durationText(one.usage.runMs), right: true },
     { title: 'memory', value: (one) => one.usage.memoryPeakBytes, shown: (one) => sizeText(one.usage.memoryPeakBytes), right: true },
+    ...(attempts.some(({ usage }) => usage.egressInBytes !== undefined) ? [{ title: 'connections', value: ({ usage }: Attempt) => usage.egressInBytes, shown: ({ usage }: Attempt) => (usage.egressInBytes === undefined ? '' : `${sizeText(usage.egressInBytes)} in, ${sizeText(usage.egressOutBytes ?? 0)} out`) }] : []),
     { title: 'billed', value: (one) => (one.billed === undefined ? '' : amountOf(one.billed)), right: true },
   ], attempts, { tty: context.io.stdout.isTTY === true, columns: context.io.stdout.columns, headers: context.flags.headers, colours: context.colours }))
 }
 
 export const jobFacts = (one: Job): readonly (readonly [string, string | number | null | undefined])[] => [
   ['job', one.id], ['name', one.spec.name], ['state', one.paused && one.endedAt === undefined ? `${one.state}, paused` : one.state], ['why', one.cause && CAUSES[one.cause].says], ['detail', one.detail], ['waits for', one.waitsFor?.join(', ')], ['made by', one.schedule], ['exit code', one.exitCode],
-  ['command', one.spec.command.join(' ')], ['tasks', one.tasks.total > 1 ? `${one.tasks.done} of ${one.tasks.total} done, ${one.tasks.running} running, ${one.tasks.failed} failed` : undefined],
+  ['command', one.spec.command.join(' ')], ['connects to', one.spec.network?.egress.map(({ host, port }) => `${host}:${port}`).join(' ')], ['tasks', one.tasks.total > 1 ? `${one.tasks.done} of ${one.tasks.total} done, ${one.tasks.running} running, ${one.tasks.failed} failed` : undefined],
   ['left', one.progress?.etaMs === undefined ? undefined : `about ${durationText(one.progress.etaMs)}`],
   ['done', one.progress && one.tasks.total > 1 ? `${Math.floor((100 * one.progress.done) / one.progress.total)} % of the work${one.progress.perSecond === undefined ? '' : `, ${one.progress.unit === 'bytes' ? `${sizeText(one.progress.perSecond)}/s` : `${(one.progress.perSecond * 60).toFixed(one.progress.perSecond < 1 / 6 ? 1 : 0)} tasks/min`}`}` : undefined],
   ['begun twice', one.progress?.copies],

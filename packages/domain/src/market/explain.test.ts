@@ -40,7 +40,7 @@ test.each<[string, Partial<JobSpecInput>, NoReason[]]>([
   ['what fits', {}, []], ['a GPU', { resources: { gpus: 1 } }, ['gpu']], ['another model', { resources: { gpus: 1, gpuModels: ['nvidia-h200'] } }, ['gpu', 'gpu_model']],
   ['GPU memory', { resources: { gpus: 1, gpuMemoryBytes: 80 * GIB } }, ['gpu', 'gpu_memory']], ['another region', { placement: { regions: ['mars'] } }, ['region']],
   ['data that may not lie here', { placement: { residency: ['mars'] } }, ['residency']], ['everything at once', { resources: { cpuMillis: 900_000, memoryBytes: 900 * GIB }, placement: { labels: { a: 'b' } } }, ['cpu', 'memory', 'label']],
-  ['a stronger wall', { placement: { minLevel: 'vm' } }, ['level']], ['encrypted scratch', { placement: { encryptedScratch: true } }, ['scratch']],
+  ['a stronger wall', { placement: { minLevel: 'vm' } }, ['level']], ['encrypted scratch', { placement: { encryptedScratch: true } }, ['scratch']], ['hosts to connect to', { network: { egress: [{ host: 'data.example' }] } }, ['egress']],
 ])('all that stands against a node is told: %s', (_name, more, reasons) => {
   const { nodes } = marketOf({ north: {} })
   expect(obstacles(nodes['north']!.row(), needOf(more, 2n ** 62n))).toEqual(reasons)

@@ -26,6 +26,29 @@ test('work that asks for cards goes to a driver that hands them out; one that do
   expect(picked([offer('bwrap', 'namespace')], { resources: { gpus: 1 } })).toBe('bwrap')
   expect(picked([offer('bwrap', 'namespace', { gpus: false })], {})).toBe('bwrap')
 })
+test('work that names hosts to connect to goes only where a driver lets it out, and never without', () => {
+  const network = { egress: [{ host: 'data.example' }] }, drivers = [offer('bwrap', 'namespace'), offer('gvisor', 'kernel', { egress: true })]
+  expect(picked(drivers, {})).toBe('bwrap')
+  expect(picked(drivers, { network })).toBe('gvisor')
+  expect(picked(drivers, { network, placement: { drivers: ['bwrap'] } })).toBe('egress')
+  expect(picked([offer('bwrap', 'namespace', { egress: false })], { network })).toBe('egress')
+  const market = aMarket()
+  market.join('north').connect()
+  expect(changesThatHelp(market.state, needOf({ network }), market.now)).toEqual([])
+  expect(changesThatHelp(market.state, needOf({ network, placement: { minLevel: 'vm' } }), market.now)).toEqual([])
+})
+test('a no to work that names hosts puts other work of its kind not to sleep', () => {
+  const market = aMarket(), buyer = aUser('buyer'), node = market.join('north')
+  market.fund(buyer, credits(100))
+  node.connect()
+  const network = { egress: [{ host: 'data.example' }, { host: '*.data.example', port: 80 }] }
+  market.submit(buyer, aSpec({ network }), { cap: credits(10) })
+  market.submit(buyer, aSpec({}), { cap: credits(10) })
+  expect(market.dispatched(node.id).map((order) => order.egress)).toEqual([undefined])
+  const south = market.join('south')
+  market.act({ kind: 'hello', hello: { type: 'hello', protocol: 1, node_id: south.id, boot_id: 'boot-south-1', agent_version: '0.1.0', nonce: 'n', signature: 'x'.repeat(86), capacity: node.row().capacity, drivers: [offer('fake', 'namespace', { egress: true })], attempts: [] } as never })
+  expect(market.dispatched(south.id).map((order) => order.egress)).toEqual([[{ host: 'data.example', port: 443 }, { host: '*.data.example', port: 80 }]])
+})
 test('encrypted scratch is never given up for a better place', () => {
   const market = aMarket()
   market.join('north').connect()

@@ -19,7 +19,10 @@ python.setStdin({ read(bytes) { return Deno.stdin.readSync(bytes) ?? 0 }, isatty
 python.FS.mkdirTree('/work')
 python.mountNodeFS('/work', work)
 python.globals.set('__argv', python.toPy(argv))
-python.globals.set('__env', python.toPy(JSON.parse(Deno.env.get('LUMARIS_ENV'))))
+const env = JSON.parse(Deno.env.get('LUMARIS_ENV'))
+python.globals.set('__env', python.toPy(env))
+// Requests of Python are Deno's: it looks for the way out in its own variables.
+for (const [name, value] of Object.entries(env)) if (/^(https?|all|no)_proxy$/i.test(name)) Deno.env.set(name, value)
 // A restored memory carries the randomness of the day it was made: Python's own generator is seeded afresh before the program sees it. Output goes out as
 // it is written, as with `python -u`: a job's log is followed while it runs.
 python.runPython(`
