@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest'
 import { networkInterfaces } from 'node:os'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
 import { isPublic, mayReach } from './addresses.ts'
+import { addressesOf } from './resolve.ts'
 import { isListed, targetOf } from './hosts.ts'
 
 test('only the public internet may be reached: nothing private, local, shared, special, or of a cloud’s own, in either family', () => {
@@ -21,6 +24,62 @@ test('this machine is not to be reached by its own addresses, whichever they are
   const own = Object.values(networkInterfaces()).flatMap((all) => all ?? []).map(({ address }) => address)
   expect(own.length).toBeGreaterThan(0)
   expect(own.filter((address) => mayReach(address))).toEqual([])
+})
+
+test('nor are its neighbours, where networks have public addresses: they would be reached from inside', () => {
+  const one = (family: 'IPv4' | 'IPv6', cidr: string) => ({ address: cidr.split('/')[0] as string, netmask: '', family, mac: '', internal: false, cidr, ...(family === 'IPv6' ? { scopeid: 0 } : {}) }) as never
+  const here = { eth0: [one('IPv4', '93.184.216.34/24'), one('IPv6', '2a02:8070:1:2::5/64'), one('IPv6', 'fe80::1/64')] }
+  const may = (address: string): boolean => mayReach(address, here)
+  expect(['93.184.216.34', '93.184.216.1', '93.184.216.255', '2a02:8070:1:2::5', '2a02:8070:1:2::99', '2a02:8070:1:ffff::1'].filter(may)).toEqual([])
+  expect(['93.184.217.1', '2a02:8070:2::1', '1.1.1.1'].filter((address) => !may(address))).toEqual([])
+})
+
+/** A name server of the test's: answers what it is told, and to other names that there are none; to `silent.` names nothing. */
+async function nameServer(known: Record<string, string[]>): Promise<{ at: string; asked: string[]; close(): void }> {
+  const socket = createSocket('udp4'), asked: string[] = []
+  socket.on('message', (query, from) => {
+    const labels: string[] = []
+    let at = 12
+    while (query[at]) { labels.push(query.toString('latin1', at + 1, at + 1 + (query[at] as number))); at += 1 + (query[at] as number) }
+    const name = labels.join('.'), type = query.readUInt16BE(at + 1), question = query.subarray(12, at + 5)
+    asked.push(`${name} ${type === 1 ? 'A' : 'AAAA'}`)
+    if (name.startsWith('silent.')) return
+    const answers = (known[name] ?? []).filter((address) => address.includes(':') === (type === 28)).map((address) => {
+      const data = type === 1 ? Buffer.from(address.split('.').map(Number)) : Buffer.from(expand(address), 'hex'), record = Buffer.alloc(12)
+      record.writeUInt16BE(0xc00c, 0); record.writeUInt16BE(type, 2); record.writeUInt16BE(1, 4); record.writeUInt32BE(60, 6); record.writeUInt16BE(data.length, 10)
+      return Buffer.concat([record, data])
+    })
+    const head = Buffer.alloc(12)
+    query.copy(head, 0, 0, 2); head.writeUInt16BE(name in known ? 0x8180 : 0x8183, 2); head.writeUInt16BE(1, 4); head.writeUInt16BE(answers.length, 6)
+    socket.send(Buffer.concat([head, question, ...answers]), from.port, from.address)
+  })
+  socket.bind(0, '127.0.0.1')
+  await once(socket, 'listening')
+  return { at: `127.0.0.1:${socket.address().port}`, asked, close: () => socket.close() }
+}
+function expand(address: string): string {
+  const [left = '', right = ''] = address.split('::'), words = (text: string) => (text === '' ? [] : text.split(':')).map((word) => word.padStart(4, '0'))
+  const [a, b] = [words(left), words(right)]
+  return [...a, ...Array.from({ length: 8 - a.length - b.length }, () => '0000'), ...b].join('')
+}
+test('names are asked of name servers alone, in both families, and for a bounded time', async () => {
+  const server = await nameServer({ 'both.example': ['1.2.3.4', '2600::5'], 'four.example': ['1.2.3.4'] })
+  expect(await addressesOf('both.example', 2_000, [server.at])).toEqual(['1.2.3.4', '2600::5'])
+  expect(await addressesOf('four.example', 2_000, [server.at])).toEqual(['1.2.3.4'])
+  expect(await addressesOf('none.example', 2_000, [server.at])).toEqual([])
+  const from = performance.now()
+  expect(await addressesOf('silent.example', 300, [server.at])).toEqual([])
+  expect(performance.now() - from).toBeLessThan(2_000)
+  expect(server.asked).toEqual(expect.arrayContaining(['both.example A', 'both.example AAAA'])) // and to nobody else, whatever the machine's own list says
+  server.close()
+})
+test('where IPv6 is turned into IPv4 on the way, no address that would be turned is used: each private one has a public spelling there', async () => {
+  const usual = await nameServer({ 'ipv4only.arpa': ['192.0.0.170', '2a00:1:64::c000:aa', '2a00:1:64::c000:ab'], 'turned.example': ['2a00:1:64::a00:1', '2a00:1:64::7f00:1', '2a00:1:65::1'] })
+  expect(await addressesOf('turned.example', 2_000, [usual.at])).toEqual(['2a00:1:65::1'])
+  usual.close()
+  const odd = await nameServer({ 'ipv4only.arpa': ['2a00:1:c000:aa::'], 'turned.example': ['2a00:1:a00:1::', '2a00:2::1'] })
+  expect(await addressesOf('turned.example', 2_000, [odd.at])).toEqual(['2a00:2::1'])
+  odd.close()
 })
 
 test('a target has one spelling; all others are refused', () => {

@@ -168,14 +168,16 @@ test('so many bytes and no more, in both directions together, over all connectio
 })
 test('whoever says nothing, too slowly, or waits for a silent name server or peer, is ended', async () => {
   const host = await tcp(() => undefined)
-  const { port } = await rig({ rules: [['ok.example', host], ['silent.example', host]], open: [host], limits: { headMs: 300, idleMs: 400, resolveMs: 300 }, resolve: (name) => (name === 'silent.example' ? new Promise(() => undefined) : Promise.resolve(['127.0.0.1'])) })
+  const { port } = await rig({ rules: [['ok.example', host], ['silent.example', host]], open: [host], limits: { headMs: 300, resolveMs: 300 }, resolve: (name) => (name === 'silent.example' ? new Promise(() => undefined) : Promise.resolve(['127.0.0.1'])) })
   expect(await say(port, '')).toBe('')
   const slow = connect(port, '127.0.0.1').on('error', () => undefined)
-  const drip = setInterval(() => slow.write('G'), 50)
+  slow.write('GET http://ok.example/')
+  const drip = setInterval(() => slow.write('a'), 50)
   await new Promise((resolve) => slow.once('close', resolve))
   clearInterval(drip)
   expect(statusOf(await say(port, CONNECT(`silent.example:${host}`)))).toBe(502)
-  expect(statusOf(await say(port, CONNECT(`ok.example:${host}`)))).toBe(200) // and then it is ended: `say` waits for that
+  const idle = await rig({ rules: [['ok.example', host]], open: [host], limits: { idleMs: 400 } })
+  expect(statusOf(await say(idle.port, CONNECT(`ok.example:${host}`)))).toBe(200) // and then it is ended: `say` waits for that
 })
 test('a flood that nobody reads stays where it comes from', async () => {
   let poured = 0

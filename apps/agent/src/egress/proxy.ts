@@ -5,7 +5,6 @@
 //
 // Nothing between check and connection can be exchanged, because the name is not looked at again. One request for each connection: there is no second
 // one in which two ends could disagree about where the first one stops.
-import { Resolver } from 'node:dns/promises'
 import { createServer, request as requestOf } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { connect } from 'node:net'
@@ -13,6 +12,7 @@ import type { Server, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { EgressRule } from '@lumaris/protocol'
 import { mayReach } from './addresses.ts'
+import { addressesOf } from './resolve.ts'
 import { isListed, targetOf } from './hosts.ts'
 import type { Target } from './hosts.ts'
 
@@ -62,15 +62,7 @@ class No extends Error {
 const NOT_LISTED = (what: string): No => new No(403, `${what.slice(0, 300)} is not among the hosts that this job named (network.egress)`)
 const UNREACHABLE = ({ host }: Target): No => new No(502, `${host} has no address that can be reached from here`)
 
-/** Asked of the name servers alone, not of the machine's own list of names, and without its thread pool: a name server that is silent holds nobody else up. */
-async function addressesOf(host: string, ms: number): Promise<string[]> {
-  const resolver = new Resolver({ timeout: Math.ceil(ms / 2), tries: 2 })
-  const late = setTimeout(() => resolver.cancel(), ms)
-  const none = (): string[] => []
-  try { return (await Promise.all([resolver.resolve4(host).catch(none), resolver.resolve6(host).catch(none)])).flat() } finally { clearTimeout(late) }
-}
-
-export function createEgressProxy({ rules, limits: set = {}, reachable = mayReach, resolve }: EgressOptions): EgressProxy {
+export function createEgressProxy({ rules, limits: set = {}, reachable = (address) => mayReach(address), resolve }: EgressOptions): EgressProxy {
   const limits = { ...EGRESS_LIMITS, ...set }
   const clients = new Set<Socket>(), outside = new Set<Socket>(), doors = new Set<Server>()
   const gone = new AbortController()
