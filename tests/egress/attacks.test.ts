@@ -1,10 +1,18 @@
 // Jobs that try to get further than the hosts they named, behind each wall that gives a way out. The internet is one port of loopback that the proxy
 // is told of by this test; everything else of loopback belongs to the seller.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { readFileSync, readdirSync, readlinkSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
-import { networkInterfaces } from 'node:os'
+import { networkInterfaces, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { EGRESS_PORT } from '@lumaris/protocol'
+import { createDenoDriver } from '../../apps/agent/src/drivers/deno.ts'
+import { NO_EGRESS } from '../../apps/agent/src/drivers/driver.ts'
+import type { IsolationDriver } from '../../apps/agent/src/drivers/driver.ts'
+import { createStages } from '../../apps/agent/src/drivers/stage.ts'
+import { openDoor } from '../../apps/agent/src/egress/door.ts'
+import { TUN_DEVICE, openTun } from '../../apps/agent/src/mesh/tun.ts'
+import type { Tun } from '../../apps/agent/src/mesh/tun.ts'
 import { NEEDS, configOf, lacks, start, startHost, startRig, startVictim } from './rig.ts'
 import type { EgressDriver, Host, Rig } from './rig.ts'
 
@@ -150,6 +158,40 @@ try { console.log('said', await (await open()).read(new Uint8Array(10)) ?? "b''"
       expect(egress?.meter()).toMatchObject({ connections: 16, refused: 105 })
     })
 
+    if (id === 'deno') test('Python has it too, by the requests of its runtime', { timeout: 90_000 }, async () => {
+      const main = `import asyncio, pyodide.http
+async def main():
+  for to in ('ok.example', 'other.example', '127.0.0.1'):
+    try: print((await (await pyodide.http.pyfetch(f'http://{to}:${host.port}/')).string()))
+    except Exception as e: print(type(e).__name__)
+asyncio.run(main())`
+      const { out, err } = await (await start({ ...rig, runtime: 'python' }, ['main.py'], { files: { 'main.py': main }, rules: [{ host: 'ok.example', port: host.port }], config: configOf({ 'ok.example': ['127.0.0.1'] }, host.port) })).done
+      expect(out.trim().split('\n'), err).toEqual(['hello from outside', 'AbortError', 'AbortError'])
+    })
+    if (id === 'bwrap' && existsSync(TUN_DEVICE)) test('a rank of a gang has both: its private network, and a way out that the other ranks do not get', { timeout: 60_000 }, async () => {
+      let tun: Tun | null = null
+      const packets: Buffer[] = []
+      // A neighbour asks for the door at this rank's address; what comes back is no "yes" (SYN and ACK).
+      const syn = Buffer.from(`450000280000400040060000${'0a630002'}${'0a630001'}1f90${EGRESS_PORT.toString(16).padStart(4, '0')}000000010000000050021000` + '00000000', 'hex')
+      const sum = (bytes: Buffer): number => { let total = 0; for (let at = 0; at < bytes.length; at += 2) total += bytes.readUInt16BE(at); while (total > 0xffff) total = (total & 0xffff) + (total >>> 16); return ~total & 0xffff }
+      syn.writeUInt16BE(sum(syn.subarray(0, 20)), 10)
+      const pseudo = Buffer.concat([syn.subarray(12, 20), Buffer.from([0, 6, 0, 20]), syn.subarray(20)])
+      syn.writeUInt16BE(sum(pseudo), 36)
+      const script = `
+import socket, sys, time, urllib.request
+print([n for _, n in socket.if_nameindex()], urllib.request.urlopen('http://ok.example:${host.port}/').read().decode(), flush=True)
+time.sleep(1)`
+      const held = await start(rig, ['/usr/bin/python3', '-c', script], {
+        rules: [{ host: 'ok.example', port: host.port }], config: configOf({ 'ok.example': ['127.0.0.1'] }, host.port),
+        network: { async attach(pid) { tun = await openTun({ pid, address: '10.99.0.1', mtu: 1500, scratch: `/tmp/lumaris-${rig.owner}/mesh`, onPacket: (packet) => { packets.push(packet) }, onLost: () => undefined }) } },
+      })
+      await expect.poll(held.out, { timeout: 20_000 }).toBe("['lo', 'mesh0'] hello from outside\n")
+      ;(tun as unknown as Tun).write(syn)
+      const answers = () => packets.filter((packet) => packet[9] === 6 && packet.readUInt16BE(20) === EGRESS_PORT).map((packet) => packet[33])
+      await expect.poll(answers, { timeout: 5_000 }).toEqual([0x14]) // RST and ACK: nobody listens there
+      await held.done
+      await (tun as unknown as Tun).close()
+    })
     test('when the way out cannot be made, the program never runs, and the buyer is not to blame', { timeout: 60_000 }, async () => {
       const [command, files] = id === 'deno' ? [['main.mjs'], { 'main.mjs': 'console.log("ran")' }] : [['/usr/bin/python3', '-c', 'print("ran")'], {}]
       const { out, end } = await (await start(rig, command, { files, door: { rules: [{ host: 'ok.example', port: 443 }], attach: async () => { throw new Error('no door today') } } })).done
@@ -178,3 +220,14 @@ s = socket.create_connection(('127.0.0.1', ${EGRESS_PORT})); s.sendall(b'CONNECT
     })
   })
 }
+
+test.skipIf(lacks)('a door is never made in the network of the machine itself', async () => {
+  await expect(openDoor(process.pid)).rejects.toThrow('the sandbox has no network namespace of its own')
+})
+test.skipIf(NEEDS.deno)('Deno without a wall around it refuses: it would connect by itself to whatever a listed name leads to', { timeout: 60_000 }, async () => {
+  const scratch = mkdtempSync(join(tmpdir(), 'lumaris-egress-alone-')), stages = await createStages({ scratch: join(scratch, 'stages'), owner: `egressalone${process.pid}` })
+  const driver = createDenoDriver({ scratch: join(scratch, 'deno'), stages, wall: null }) as IsolationDriver, { done } = await start({ driver, runtime: 'javascript', owner: '', close: async () => undefined }, ['main.mjs'], { files: { 'main.mjs': 'console.log("ran")' }, rules: [{ host: 'ok.example', port: 443 }], config: configOf({}, 1) })
+  expect(await done).toMatchObject({ out: '', end: { cause: 'driver', detail: NO_EGRESS } })
+  await driver.reap()
+  rmSync(scratch, { recursive: true, force: true })
+})

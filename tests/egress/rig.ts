@@ -10,7 +10,7 @@ import { busyboxFiles, pythonFiles, startRegistry } from '@lumaris/testkit'
 import { createBwrapDriver, createWall } from '../../apps/agent/src/drivers/bwrap.ts'
 import { createContainers } from '../../apps/agent/src/drivers/container.ts'
 import { createDenoDriver, findDeno } from '../../apps/agent/src/drivers/deno.ts'
-import type { ExitReport, IsolationDriver, Sandbox, SandboxEgress } from '../../apps/agent/src/drivers/driver.ts'
+import type { ExitReport, IsolationDriver, Sandbox, SandboxEgress, SandboxNetwork } from '../../apps/agent/src/drivers/driver.ts'
 import { createGvisorDriver } from '../../apps/agent/src/drivers/gvisor.ts'
 import { createStages, inPath } from '../../apps/agent/src/drivers/stage.ts'
 import { mayReach } from '../../apps/agent/src/egress/addresses.ts'
@@ -71,12 +71,12 @@ export const configOf = (names: Readonly<Record<string, readonly string[]>>, por
 })
 export type Ran = { readonly end: ExitReport; readonly out: string; readonly err: string }
 export type Running = { readonly sandbox: Sandbox; readonly egress: AttemptEgress | null; /** Its network namespace. */ readonly netns: () => string; readonly out: () => string; readonly done: Promise<Ran> }
-export async function start({ driver, runtime }: Rig, command: string[], { rules, config = {}, files = {}, env = {}, door }: { rules?: readonly EgressRule[]; config?: EgressConfig; files?: Readonly<Record<string, string>>; env?: Readonly<Record<string, string>>; door?: SandboxEgress } = {}): Promise<Running> {
+export async function start({ driver, runtime }: Rig, command: string[], { rules, config = {}, files = {}, env = {}, door, network }: { rules?: readonly EgressRule[]; config?: EgressConfig; files?: Readonly<Record<string, string>>; env?: Readonly<Record<string, string>>; door?: SandboxEgress; network?: SandboxNetwork } = {}): Promise<Running> {
   const workDir = mkdtempSync(join(tmpdir(), 'lumaris-job-')), egress = rules ? openEgress(config, rules) : null
   for (const [path, text] of Object.entries(files)) { mkdirSync(dirname(join(workDir, path)), { recursive: true }); writeFileSync(join(workDir, path), text) }
   let netns = ''
   const inside = door ?? egress?.door
-  const sandbox = await driver.start({ attemptId: 'att_egress', runtime, command, env: { ...egress?.env, ...env }, workDir, limits: LIMITS, ...(inside ? { egress: { ...inside, attach(pid, options) { netns = readlinkSync(`/proc/${pid}/ns/net`); return inside.attach(pid, options) } } } : {}) })
+  const sandbox = await driver.start({ attemptId: 'att_egress', runtime, command, env: { ...egress?.env, ...env }, workDir, limits: LIMITS, ...(network ? { network } : {}), ...(inside ? { egress: { ...inside, attach(pid, options) { netns = readlinkSync(`/proc/${pid}/ns/net`); return inside.attach(pid, options) } } } : {}) })
   let out = '', err = ''
   sandbox.stdout.on('data', (chunk: Buffer) => { out += String(chunk) })
   sandbox.stderr.on('data', (chunk: Buffer) => { err += String(chunk) })

@@ -10,7 +10,9 @@ import type { Engine } from './container-engine.ts'
 import { createImages } from './container-images.ts'
 import type { Images, PullProgress } from './container-images.ts'
 import { MIB, driverContract, runIn, startVictim, systemPython } from './driver.contract.ts'
+import { NO_EGRESS } from './driver.ts'
 import type { IsolationDriver } from './driver.ts'
+import { runToEnd } from './probe.ts'
 import { createStages, inPath } from './stage.ts'
 import type { Stages } from './stage.ts'
 
@@ -70,6 +72,12 @@ function suite(kind: keyof typeof KINDS): void {
       const report = await plain.probe()
       expect(report, JSON.stringify(report)).toMatchObject({ usable: true, level: kind === 'gvisor' ? 'kernel' : 'namespace', runtimes: ['container'], limits: { net: 'hard', wall: 'hard', output: 'hard', memory: 'hard', cpu: 'hard', pids: 'hard' } })
       if (stages.limitsDisk) expect(report.limits.disk).toBe('hard')
+    })
+
+    if (kind !== 'podman') test('without a network before the start there is no way out: it is refused, and the probe says why', async () => {
+      const { end, out } = await runToEnd(driver, { attemptId: 'att_out', runtime: 'container', command: ['/bin/echo', 'ran'], env: {}, workDir: mkdtempSync(join(home, 'work-')), limits: { cpuMillis: 1000, memoryBytes: 256 * MIB, pids: 64, diskBytes: MIB, outputBytes: MIB, wallMs: 20_000, openFiles: 64 }, egress: { rules: [{ host: 'ok.example', port: 443 }], attach: async () => undefined } })
+      expect({ end, out }).toMatchObject({ out: '', end: { cause: 'driver', detail: NO_EGRESS } })
+      expect(await plain.probe({ egress: true })).toMatchObject({ usable: true, egress: false, evidence: { egress: expect.stringMatching(kind === 'docker' ? /podman makes it before/ : /the driver gvisor has/) } })
     })
 
     describe('the order', () => {
