@@ -82,6 +82,8 @@ test.each([
   [['--server', 'http://x', '--container-socket', 'docker.sock'], '--container-socket must be the whole path of a socket, or own, not "docker.sock".'],
   [['--server', 'http://x', '--registry', 'https://docker.io'], '--registry must be a host such as docker.io or registry.example:5000, not "https://docker.io".'],
   [['--server', 'http://x', '--registry-auth', '/no/such/file'], '--registry-auth: there is no file /no/such/file.'],
+  [['--server', 'http://x', '--egress-limit', '1GiB'], '--egress-limit is for --egress'],
+  [['--server', 'http://x', '--egress', '--egress-limit', 'all'], '--egress-limit must be a size such as 512MiB or 4GiB, not "all".'],
   [[], 'Which market?'],
 ])('%j is told what is wrong', (argv, says) => { expect(() => configOf(argv, {})).toThrow(says) })
 
@@ -92,6 +94,12 @@ test('options become a configuration', () => {
   })
 })
 
+test('jobs are let out only when it is said on the command line, and no variable says so', () => {
+  const variables = { LUMARIS_EGRESS: '1', EGRESS: 'true', HTTP_PROXY: 'http://x' }
+  expect(configOf(['--server', 'http://x'], variables)).not.toHaveProperty('egress')
+  expect(configOf(['--server', 'http://x', '--egress'], variables).egress).toEqual({})
+  expect(configOf(['--server', 'http://x', '--egress', '--egress-limit', '1GiB'], {}).egress).toEqual({ limits: { bytes: GIB } })
+})
 test('options of containers become their settings', () => {
   expect(configOf(['--server', 'http://x', '--registry', 'docker.io', '--registry', 'r.example:5000', '--image-cache', '5GiB', '--container-socket', 'own', '--container-runtime', 'crun', '--registry-auth', MAIN], {}).containers)
     .toEqual({ registries: ['docker.io', 'r.example:5000'], imageCacheBytes: 5 * GIB, socket: null, runtime: 'crun', registryAuth: MAIN })

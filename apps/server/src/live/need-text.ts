@@ -9,12 +9,11 @@ export function amountText(what: 'cpu' | 'memory' | 'disk' | 'gpu' | 'gpu_memory
   return what === 'gpu' ? String(value) : bytes(value)
 }
 
-const HOSTS_SHOWN = 5
 export function needText({ resources, placement, runtime, network }: JobSpec): string {
   return [
     amountText('cpu', resources.cpuMillis), bytes(resources.memoryBytes), `${bytes(resources.diskBytes)} disk`,
     ...(resources.gpus > 0 ? [`${resources.gpus} × ${resources.gpuModels?.join('/') ?? 'GPU'}${resources.gpuMemoryBytes === undefined ? '' : ` of ${bytes(resources.gpuMemoryBytes)}`}`] : []),
-    runtime, ...(placement.minLevel === 'language' ? [] : [`at least ${placement.minLevel}`]), ...(placement.encryptedScratch ? ['encrypted scratch'] : []), ...(network ? [`connections to ${network.egress.slice(0, HOSTS_SHOWN).map(({ host, port }) => `${host}:${port}`).join(' ')}${network.egress.length > HOSTS_SHOWN ? ` and ${network.egress.length - HOSTS_SHOWN} more` : ''}`] : []), ...(placement.regions ? [placement.regions.join('/')] : []),
+    runtime, ...(placement.minLevel === 'language' ? [] : [`at least ${placement.minLevel}`]), ...(placement.encryptedScratch ? ['encrypted scratch'] : []), ...(network ? ['outgoing connections'] : []), ...(placement.regions ? [placement.regions.join('/')] : []),
     ...Object.entries(placement.labels).map(([name, value]) => `${name}=${value}`), ...(placement.where ?? []).map((term) => `${term.label} ${term.op}${'values' in term ? ` ${term.values.join('|')}` : 'value' in term ? ` ${term.value}` : ''}`),
   ].join(', ')
 }
