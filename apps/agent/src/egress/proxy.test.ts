@@ -156,6 +156,16 @@ test('so many connections and no more; room comes back when one ends', async () 
   await expect.poll(() => say(port, CONNECT(`ok.example:${host}`), '200')).toContain('200')
   for (const socket of held) socket.destroy()
 })
+test('so many new ones in a second and no more: the others wait, and are served', async () => {
+  const { proxy, port } = await rig({ rules: [['ok.example', 1]], limits: { perSecond: 20 } })
+  const from = performance.now()
+  for (let i = 0; i < 40; i++) expect(statusOf(await say(port, CONNECT('other.example:1')))).toBe(403)
+  expect(performance.now() - from).toBeGreaterThan(900) // twenty at once, and then one each 50 ms
+  expect(proxy.meter().refused).toBe(40)
+  const waits = Array.from({ length: 10 }, () => say(port, CONNECT('other.example:1')))
+  await proxy.close()
+  expect((await Promise.all(waits)).filter((said) => said !== '').length).toBeLessThan(10) // who waits is ended too
+})
 test('so many bytes and no more, in both directions together, over all connections', async () => {
   const host = await tcp((socket) => { const pour = (): void => { while (socket.writable && socket.write('x'.repeat(65_536))); socket.once('drain', pour) }; pour() })
   const { proxy, port } = await rig({ rules: [['ok.example', host]], open: [host], limits: { bytes: 5_000_000 } })

@@ -19,6 +19,8 @@ import type { Target } from './hosts.ts'
 export type EgressLimits = {
   /** At once, of one attempt: more wait for nothing, they are closed. */
   readonly connections: number
+  /** New ones in a second; more wait for their turn, as part of the number above. What a job makes the agent do is not on its bill. */
+  readonly perSecond: number
   /** In both directions together, of one attempt. What is over it ends every connection, and there are no new ones. */
   readonly bytes: number
   /** From the first byte of a connection to the end of its request's head. */
@@ -30,7 +32,7 @@ export type EgressLimits = {
   /** The same when one end has said all: most often it is gone, and its other half would take up room. */
   readonly halfMs: number
 }
-export const EGRESS_LIMITS: EgressLimits = { connections: 64, bytes: 10 * 1024 ** 3, headMs: 10_000, resolveMs: 10_000, connectMs: 10_000, idleMs: 300_000, halfMs: 30_000 }
+export const EGRESS_LIMITS: EgressLimits = { connections: 64, perSecond: 200, bytes: 10 * 1024 ** 3, headMs: 10_000, resolveMs: 10_000, connectMs: 10_000, idleMs: 300_000, halfMs: 30_000 }
 export type EgressMeter = { readonly inBytes: number; readonly outBytes: number; readonly connections: number; readonly refused: number }
 export type EgressOptions = {
   readonly rules: readonly EgressRule[]; readonly limits?: Partial<EgressLimits>
@@ -185,6 +187,7 @@ export function createEgressProxy({ rules, limits: set = {}, reachable = (addres
   http.on('connect', (request, socket, head: Buffer) => { if (first(socket)) tunnel(request, socket as Socket, head).catch(() => socket.destroy()) })
   http.on('clientError', (_error, socket) => { refused++; if (socket.writable && !asked.has(socket)) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n'); else socket.destroy() })
 
+  let turn = -Infinity
   function take(client: Socket): void {
     if (gone.signal.aborted || clients.size >= limits.connections) { refused++; client.destroy(); return }
     clients.add(client)
@@ -192,7 +195,11 @@ export function createEgressProxy({ rules, limits: set = {}, reachable = (addres
     client.on('error', () => undefined) // 'close' follows
     client.once('close', () => { clearTimeout(head); clients.delete(client) })
     client.setTimeout(limits.idleMs, () => client.destroy())
-    http.emit('connection', client)
+    const now = performance.now()
+    turn = Math.max(turn, now - 1000) + 1000 / limits.perSecond
+    if (turn <= now) { http.emit('connection', client); return }
+    const waiting = setTimeout(() => http.emit('connection', client), turn - now)
+    client.once('close', () => clearTimeout(waiting))
   }
 
   return {
