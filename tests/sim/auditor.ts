@@ -4,7 +4,7 @@
 // The invariants have numbers; docs/benchmarks/mutations.md says what each means. I17 (an order book that is never crossed) does not apply: there
 // is no book.
 import { ATTEMPT, JOB, PAYOUT, REVERSAL, SLOT, TASK, busyReason, gangRoom, holdsNode, isLive, isOpen, isPart, partBillOf, isTerminal, neighbours, neverReason, requirementOf, termsOf, worstCost } from '@lumaris/domain'
-import type { AttemptRow, EntryRow, JobRow, MarketState, NodeRow, PayoutRow, ReversalRow, ScheduleRow, SlotRow, TaskRow, TickRow } from '@lumaris/domain'
+import type { AttemptRow, EntryRow, ForfeitRow, JobRow, MarketState, NodeRow, PayoutRow, ReversalRow, ScheduleRow, SlotRow, TaskRow, TickRow } from '@lumaris/domain'
 import { CAUSES, GIB, account, canonical, isExternal, isRefusal, slotId, taskId } from '@lumaris/protocol'
 import type { Capacity, JobEvent, MeshPeer, NodeId } from '@lumaris/protocol'
 import type { Command, Submitted } from '@lumaris/domain'
@@ -56,6 +56,7 @@ export class Auditor {
         case 'lesson': this.#evidence.learned(change.row); break
         case 'event': this.#event(change.row); break
         case 'tick': this.#tick(change.row); break
+        case 'forfeit': this.#forfeit(before as ForfeitRow | undefined, change.row); break
         case 'payout': this.#payout(before as PayoutRow | undefined, change.row); break
         case 'reversal': this.#reversal(before as ReversalRow | undefined, change.row); break
         case 'entry': this.#entry(change.row); for (const { from, to } of change.row.postings) for (const name of [from, to]) if (name.startsWith('escrow:')) jobs.add(name.slice('escrow:'.length)); break
@@ -210,6 +211,21 @@ export class Auditor {
     const held = db.balances.get(account.payout(row.id)) ?? 0n, last = db.payouts.get(row.id), isOpen = last?.state === 'requested' || last?.state === 'sent'
     if (held !== (isOpen ? row.amount : 0n)) fail('I37', `payout ${row.id} is ${last?.state} and holds ${held} of ${row.amount}`, [row.id])
   }
+
+  /** I39: only for a result that three others have outvoted, once, out of what is pending, never what was cleared, and no more than the debt but for one earning. */
+  #forfeit(before: ForfeitRow | undefined, row: ForfeitRow): void {
+    const { fail } = this.#bound, { db } = this.#world, wrong = db.attempts.get(row.attempt), about = [row.attempt, row.job]
+    const against = [...(db.attemptsOfJob.get(row.job) ?? [])].map((id) => db.attempts.get(id)!).filter((one) => one.task === wrong?.task && one.state === 'valid')
+    if (wrong?.state !== 'invalid' || wrong.seller !== row.owner || new Set(against.map(({ seller }) => seller)).size < 3) fail('I39', `${row.owner} owes for ${row.attempt}, which is ${wrong?.state} against ${against.length}`, about)
+    if (before ? before.state !== 'due' || row.state !== 'done' || before.most !== row.most : row.state !== 'due' || row.taken !== 0n) fail('I39', `the debt for ${row.attempt} goes from ${before?.state} to ${row.state}`, about)
+    if (row.state !== 'done') return
+    const earned = row.of.map((id) => { const one = db.attempts.get(id); return one?.seller === row.owner ? (one.billed ?? 0n) - (one.fee ?? 0n) : -1n }), sum = earned.reduce((total, one) => total + one, 0n), largest = earned.reduce((most, one) => (one > most ? one : most), 0n)
+    const entry = db.entries.get(`forfeit:${row.attempt}`), moved = entry?.postings.reduce((total, { amount }) => total + amount, 0n) ?? 0n
+    if (sum !== row.taken || moved !== row.taken || earned.includes(-1n) || row.taken - largest >= row.most || entry?.postings.some(({ from, to }) => from !== account.pending(row.owner) || to !== account.insurance)) fail('I39', `${row.taken} is taken for ${row.attempt}, ${moved} moved, of at most ${row.most}`, about)
+    if (row.of.some((id) => this.#forfeited.has(id) || db.entries.has(`release:${id}`))) fail('I39', `what is taken for ${row.attempt} was taken or cleared before`, about)
+    for (const id of row.of) { this.#forfeited.add(id); this.#takenBack.add(id) }
+  }
+  readonly #forfeited = new Set<string>()
 
   /** Two people, once, and exactly what was moved before. */
   #reversal(before: ReversalRow | undefined, row: ReversalRow): void {

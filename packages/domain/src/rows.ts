@@ -120,6 +120,14 @@ export type ReversalRow = {
   readonly id: ReversalId; readonly entry: string; readonly kind: EntryKind; readonly job: JobId | null; readonly attempt: AttemptId | null; readonly postings: readonly PostingRow[]
   readonly reason: string; readonly state: ReversalState; readonly proposedBy: UserId; readonly proposedAt: Instant; readonly expiresAt: Instant; readonly decidedBy: UserId | null; readonly decidedAt: Instant | null
 }
+/**
+ * Pending earnings that answer for a result that was shown to be wrong, named by its attempt: see ledger/forfeit.ts. `record` is the owner's as it was
+ * then; `of` are the attempts whose earnings were taken.
+ */
+export type ForfeitRow = {
+  readonly attempt: AttemptId; readonly job: JobId; readonly owner: UserId; readonly at: Instant; readonly state: 'due' | 'done'; readonly record: { readonly valid: number; readonly wrong: number }
+  readonly price: Micros; readonly most: Micros; readonly taken: Micros; readonly of: readonly AttemptId[]; readonly endedAt: Instant | null
+}
 export type IncidentRow = Incident
 /** Of a user, what operators decide on. */
 export type PersonRow = { readonly id: UserId; readonly roles: readonly Role[]; readonly suspended: Suspension | null }
@@ -149,6 +157,7 @@ export type Change =
   | { readonly kind: 'entry'; readonly row: EntryRow }
   | { readonly kind: 'payout'; readonly row: PayoutRow }
   | { readonly kind: 'reversal'; readonly row: ReversalRow }
+  | { readonly kind: 'forfeit'; readonly row: ForfeitRow }
   | { readonly kind: 'incident'; readonly row: IncidentRow }
   | { readonly kind: 'person'; readonly row: PersonRow }
   | { readonly kind: 'action'; readonly row: ActionRow }

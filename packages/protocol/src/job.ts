@@ -144,6 +144,8 @@ export const NodeExplanation = z.object({
   node: NodeId, name: z.string(), summary: z.string(), decisions: z.number().int(), chosen: z.number().int(),
   /** `count` of the decisions had this against the node, `alone` of them nothing else. */
   reasons: z.array(z.object({ reason: z.enum([...NO_REASONS, 'dearer']), count: z.number().int(), alone: z.number().int(), says: z.string() })),
+  /** Results of its owner that were shown to be wrong, and what was forfeited for them: what happened and what to do, the newest first. */
+  forfeits: z.array(z.string()).optional(),
   /** Where only the price stood against it: hundredths above the winner, the middle one. */
   medianGapPercent: z.number().optional(),
 }).meta({ id: 'NodeExplanation' })

@@ -5,6 +5,7 @@ import type { Explanation, NoReason, NodeExplanation } from '@lumaris/protocol'
 import { formatCredits } from '@lumaris/protocol'
 import type { App } from '../app.ts'
 import { listAttempts } from '../store/read.ts'
+import { readForfeits } from '../store/read-ledger.ts'
 import { amountText } from './need-text.ts'
 
 const SAYS: Record<NoReason, string> = {
@@ -68,12 +69,13 @@ function changeText({ reason, from, to }: Step): string {
   }
 }
 
-export function explainNode(app: App, node: NodeRow): NodeExplanation {
+export async function explainNode(app: App, node: NodeRow): Promise<NodeExplanation> {
+  const forfeits = (await readForfeits(app.db, node.owner)).slice(0, 3).map(({ says, whatToDo }) => `${says} ${whatToDo}`)
   const { decisions, chosen, reasons, medianGapPercent } = whyNot(app.engine.state, node, app.now())
   const often = reasons[0]
   const summary = decisions === 0 ? 'Nothing has been placed since this market was started.'
     : chosen === decisions ? `It was chosen in all of the last ${decisions} placements.`
       : `It was chosen in ${chosen} of the last ${decisions} placements.${often ? ` Most often against it, as it stands now: it ${saysOf(often.reason)} (${often.count}).` : ''}`
-  return { node: node.id, name: node.name, summary, decisions, chosen, reasons: reasons.map((one) => ({ ...one, says: `it ${saysOf(one.reason)}` })), ...(medianGapPercent === null ? {} : { medianGapPercent }) }
+  return { node: node.id, name: node.name, summary, decisions, chosen, reasons: reasons.map((one) => ({ ...one, says: `it ${saysOf(one.reason)}` })), ...(forfeits.length > 0 ? { forfeits } : {}), ...(medianGapPercent === null ? {} : { medianGapPercent }) }
 }
 const saysOf = (reason: NoReason | 'dearer'): string => (reason === 'dearer' ? 'was dearer in expectation than the node that was chosen' : SAYS[reason])

@@ -1,7 +1,7 @@
 // Jobs with assurance on a whole market: who is asked, who is paid, what is remembered.
 import { expect, test } from 'vitest'
 import type { Assurance, JobDispatch, JobId } from '@lumaris/protocol'
-import { isRefusal } from '@lumaris/protocol'
+import { account, isRefusal } from '@lumaris/protocol'
 import { aMarket, aSpec, aUser, credits, prices, sha256 } from '@lumaris/testkit'
 import type { Submitted } from '../job/submit.ts'
 import { apply } from '../state.ts'
@@ -19,6 +19,8 @@ function marketOf(names: readonly string[], more: { keyed?: (text: string) => st
   const owner = (name: string) => nodes[names.indexOf(name)]!.row().owner
   return {
     market, nodes, nameOf, owner, record: (name: string) => { const { valid, wrong } = recordOf(market.state, owner(name)); return { valid, wrong } },
+    /** What answers for its results: with nothing pending whoever is asked first is always checked. */
+    bond: (name: string, amount: bigint) => market.state.accounts.set(account.pending(owner(name)), amount),
     give: (name: string, valid: number, wrong = 0) => apply(market.state, { kind: 'lesson', row: { what: 'owner', key: owner(name), valid, wrong } }),
     submit: (assurance: Assurance): JobId => (market.submit(buyer, aSpec({ assurance })) as Submitted).job.id,
     orders,
@@ -58,14 +60,27 @@ test('the first result of a newcomer is not enough: two more owners are asked, o
 
 test('who has shown enough is accepted on trust, which confirms nothing; the draw asks for a check, which does', () => {
   for (const [drawn, copies] of [['f', 1], ['0', 2]] as const) {
-    const { market, submit, answer, give, record } = marketOf(['a', 'b', 'c'], { keyed: (text) => (text.startsWith('check ') ? drawn : '0').repeat(64) })
-    for (const name of ['a', 'b', 'c']) give(name, 50)
+    const { market, submit, answer, give, bond, record } = marketOf(['a', 'b', 'c'], { keyed: (text) => (text.startsWith('check ') ? drawn : '0').repeat(64) })
+    for (const name of ['a', 'b', 'c']) { give(name, 50); bond(name, credits(1)) }
     const job = submit('1e-2')
     expect(answer(honest)).toHaveLength(copies)
     expect(market.job(job)?.state).toBe('completed')
     expect(record('a')).toEqual({ valid: copies === 1 ? 50 : 51, wrong: 0 })
     const [first] = market.state.jobs.get(job)!.attempts
     expect(market.state.profiles.get(first!.node)?.reputation.tallies.correctness.well).toBe(copies === 1 ? 0 : 1)
+  }
+})
+
+test('who has nothing to lose is checked, however good its record: the draw asks for as much as the bond lacks', () => {
+  // The draw is one half. The result is worth p: with p/2 pending it is checked in any case, with 4 p in three of ten cases.
+  for (const [pending, copies] of [[0, 2], [0.5, 2], [4, 1]] as const) {
+    const { market, submit, answer, give, bond } = marketOf(['a', 'b', 'c'], { keyed: (text) => (text.startsWith('check ') ? '8' : '0').padEnd(64, '0') })
+    for (const name of ['a', 'b', 'c']) give(name, 500)
+    const price = 278n // one processor for a second at one credit an hour
+    bond('a', BigInt(Math.round(pending * Number(price))))
+    submit('1e-2')
+    expect(answer(honest)).toHaveLength(copies)
+    expect(market.state.accounts.get(account.pending(market.state.nodes.values().next().value!.owner))).toBeGreaterThan(0n)
   }
 })
 
