@@ -123,7 +123,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
       webhooks: createWebhooks({ db, ids, now, random: randomBytes, seal: createSeal(secrets.derive('webhooks'), randomBytes), log, rules: { loopback: config.webhooks?.loopback ?? false }, version: VERSION, timeoutMs: config.webhooks?.timeoutMs }), ids, log, settings, version: VERSION, platformKey: secrets.platformKey, countersignKey: secrets.countersignKey,
       now, random: randomBytes, hash: sha256Hex, disputeMs: config.disputeMs ?? DISPUTE_MS, payOutSoon: () => payOutSoon(),
     } as unknown as App & { gateway: Gateway; metrics: Metrics }
-    Object.assign(app, { gateway: createGateway(app), metrics: createMetrics(() => engine, () => app.gateway.connected) })
+    Object.assign(app, { gateway: createGateway(app, config.trustProxy), metrics: createMetrics(() => engine, () => app.gateway.connected) })
     closing.push(() => app.identity.flush())
     engine.on('effects', (effects) => { app.gateway.release(effects); app.webhooks.outbox.kick() })
     engine.on('reloaded', () => app.gateway.dropAll())

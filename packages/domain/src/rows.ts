@@ -87,6 +87,8 @@ export type NodeRow = {
   readonly bootId: string; readonly oldBoots: readonly string[]
   readonly capacity: Capacity; readonly drivers: readonly DriverOffer[]; readonly prices: PriceSheet; readonly agentVersion: string
   readonly enrolledAt: Instant; readonly lastSeenAt: Instant | null
+  /** The block of addresses that it is connected from, and the one that it was enrolled from. Absent: an address that says nothing, such as one of a private network. */
+  readonly block?: string; readonly enrolledFrom?: string
 }
 
 /** What was learned from endings: about a node, about nodes like it, about how long work of a kind takes. */

@@ -12,6 +12,7 @@ import type { Link } from '@lumaris/link'
 import type { Effect } from '@lumaris/domain'
 import type { App } from '../app.ts'
 import { signText, verifyText } from '../signatures.ts'
+import { blockOf, callerOf, listOf } from './address-block.ts'
 
 /** From the challenge to a signed hello: a round trip, and a slow machine's signature. */
 const HELLO_MS = 5_000
@@ -39,7 +40,8 @@ export type Gateway = {
   tokensForTest(): string[]
 }
 
-export function createGateway(app: App): Gateway {
+export function createGateway(app: App, trustProxy?: string): Gateway {
+  const trusted = trustProxy === undefined ? null : listOf(trustProxy)
   const server = new WebSocketServer({ noServer: true, maxPayload: AGENT_FRAME_BYTES_MAX, perMessageDeflate: false })
   const peers = new Map<NodeId, Peer>()
   const tokens = new Map<string, { node: NodeId; session: number }>()
@@ -51,7 +53,7 @@ export function createGateway(app: App): Gateway {
     socket.close(1008, refusal.refusal)
   }
 
-  function greet(socket: WebSocket): void {
+  function greet(socket: WebSocket, block: string | undefined): void {
     const nonce = app.random(32).toString('base64url')
     let late: NodeJS.Timeout | null = setTimeout(() => socket.close(1008, 'no hello in time'), HELLO_MS)
     opening++
@@ -60,12 +62,12 @@ export function createGateway(app: App): Gateway {
     socket.on('error', () => socket.terminate())
     socket.once('message', (data) => {
       settled()
-      void open(socket, nonce, String(data as Buffer)).catch((error: unknown) => { app.log.error({ err: error }, 'opening a session broke'); socket.close(1011) })
+      void open(socket, nonce, String(data as Buffer), block).catch((error: unknown) => { app.log.error({ err: error }, 'opening a session broke'); socket.close(1011) })
     })
     send(socket, { type: 'challenge', nonce, protocol: PROTOCOL_VERSION, protocol_min: PROTOCOL_VERSION_MIN })
   }
 
-  async function open(socket: WebSocket, nonce: string, text: string): Promise<void> {
+  async function open(socket: WebSocket, nonce: string, text: string, block: string | undefined): Promise<void> {
     let said: unknown
     try { said = JSON.parse(text) } catch { return refuseSocket(socket, refuse('malformed_json')) }
     const version = (said as { protocol?: unknown } | null)?.protocol
@@ -75,7 +77,7 @@ export function createGateway(app: App): Gateway {
     const hello = parsed.data
     const node = app.engine.state.nodes.get(hello.node_id)
     if (!node || hello.nonce !== nonce || !verifyText(node.publicKey, helloText(hello), hello.signature)) return refuseSocket(socket, refuse('bad_signature'))
-    const welcome = await app.engine.act({ kind: 'hello', hello })
+    const welcome = await app.engine.act({ kind: 'hello', hello, block })
     if (isRefusal(welcome)) return refuseSocket(socket, welcome)
     if (socket.readyState !== socket.OPEN) { void app.engine.act({ kind: 'disconnected', node: node.id, session: welcome.node.session }); return }
     const old = peers.get(node.id)
@@ -207,7 +209,7 @@ export function createGateway(app: App): Gateway {
   return {
     upgrade(request, socket, head) {
       if (opening >= OPENING_MAX) { socket.end('HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n\r\n'); return }
-      server.handleUpgrade(request, socket, head, greet)
+      server.handleUpgrade(request, socket, head, (opened) => greet(opened, blockOf(callerOf(request, trusted))))
     },
     authenticate: (token) => tokens.get(token) ?? null,
     release(effects) {

@@ -29,6 +29,7 @@ export const stakeShare = (price: bigint, bond: bigint): number => (price <= 0n 
 /** So many confirmed results until the first is accepted unchecked. */
 export const alwaysChecked = ({ wrong }: OwnerRecord): number => Math.min(ALWAYS_MAX, ALWAYS * 10 ** Math.min(wrong, 3))
 export const isProven = (record: OwnerRecord): boolean => record.valid >= alwaysChecked(record)
+export const isDoubted = (record: OwnerRecord): boolean => record.wrong > 0 && !isProven(record)
 /** The chance that a result is checked although it would be enough. */
 export const checkShare = (record: OwnerRecord): number => (isProven(record) ? Math.max(alwaysChecked(record) / record.valid, FLOOR) : 1)
 
