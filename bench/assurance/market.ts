@@ -50,7 +50,7 @@ export function runMarket({ sellers: count, share, kind, bound, rounds, goodFirs
   const forfeit = (): void => {
     if (market.state.forfeits.size === 0) return
     keepBooks()
-    for (const row of [...market.state.forfeits.values()]) {
+    for (const row of Array.from(market.state.forfeits.values())) {
       const answer = market.act({ kind: 'forfeit', attempt: row.attempt, earnings: [...pending.values()].filter(({ seller }) => seller === row.owner).reverse() }) as { taken: string }
       counts.forfeited += Number(answer.taken) / Number(row.price)
       for (const change of market.log) if (change.kind === 'forfeit') for (const attempt of change.row.of) pending.delete(attempt)

@@ -51,6 +51,8 @@ import { payOutOnce } from './payouts/pay-out-once.ts'
 import { demoProvider } from './payouts/provider.ts'
 import { createSeal } from './sealed.ts'
 import { sha256Hex } from './signatures.ts'
+import { createComparator } from './compare/comparator.ts'
+import type { Comparator } from './compare/comparator.ts'
 import { dueReleases, pendingEarnings, readAttempt } from './store/read.ts'
 import { createWebhooks } from './webhooks/webhooks.ts'
 import type { Webhooks } from './webhooks/webhooks.ts'
@@ -80,6 +82,7 @@ export type App = {
   readonly ids: Ids; readonly metrics: Metrics; readonly log: Log; readonly settings: MarketSettings; readonly version: string
   /** How long earnings wait before they can be paid out. */
   readonly disputeMs: number
+  readonly comparator: Comparator
   /** Begins a pass over the payouts: nobody waits for the next one by the clock. */
   readonly payOutSoon: () => void
   readonly platformKey: string; readonly countersignKey: KeyObject
@@ -123,7 +126,9 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
       webhooks: createWebhooks({ db, ids, now, random: randomBytes, seal: createSeal(secrets.derive('webhooks'), randomBytes), log, rules: { loopback: config.webhooks?.loopback ?? false }, version: VERSION, timeoutMs: config.webhooks?.timeoutMs }), ids, log, settings, version: VERSION, platformKey: secrets.platformKey, countersignKey: secrets.countersignKey,
       now, random: randomBytes, hash: sha256Hex, disputeMs: config.disputeMs ?? DISPUTE_MS, payOutSoon: () => payOutSoon(),
     } as unknown as App & { gateway: Gateway; metrics: Metrics }
-    Object.assign(app, { gateway: createGateway(app, config.trustProxy), metrics: createMetrics(() => engine, () => app.gateway.connected) })
+    const comparator = createComparator({ state: () => engine.state, blobs: app.blobs, log })
+    closing.push(() => comparator.close())
+    Object.assign(app, { comparator, gateway: createGateway(app, config.trustProxy), metrics: createMetrics(() => engine, () => app.gateway.connected) })
     closing.push(() => app.identity.flush())
     engine.on('effects', (effects) => { app.gateway.release(effects); app.webhooks.outbox.kick() })
     engine.on('reloaded', () => app.gateway.dropAll())

@@ -74,6 +74,8 @@ export type AttemptRow = {
   readonly filed?: AttemptRow['saved']
   /** Its node was told to store a checkpoint and end it, so that it goes on elsewhere. */
   readonly moving?: { readonly to: NodeId | null; readonly kind: Saved['kind']; readonly at: Instant }
+  /** Where the buyer has said how to compare: what all results of its task have in common that say the same; found by the server, which reads the files. */
+  readonly alike?: string
   /** Digest of a result that came under an old fence: kept, never paid. */
   readonly evidence: string | null
 }

@@ -62,7 +62,7 @@ function viewForfeit({ attempt, job, at, state, price, most, taken, of }: Forfei
   return {
     attempt, job, at, state, price: price.toString(), most: most.toString(), taken: taken.toString(), attempts: of.length, ...(taken > 0n ? { entry: forfeitEntry(attempt) } : {}),
     says: `Three or more other owners agreed on another result than yours, which would have been paid ${formatCredits(price)} credits; ${took}. Your results are checked each time until you have confirmed ones again.`,
-    whatToDo: `Look for what makes your machine answer differently: memory that fails, a processor that is overclocked, a driver that is out of date. If the program cannot give the same answer twice, ask an operator to reverse ${taken > 0n ? forfeitEntry(attempt) : 'it'}: two of them decide.`,
+    whatToDo: `Look for what makes your machine answer differently: memory that fails, a processor that is overclocked, a driver that is out of date.${taken > 0n ? ` If the program cannot give the same answer twice, ask an operator to reverse ${forfeitEntry(attempt)}: two of them decide.` : ''}`,
   }
 }
 

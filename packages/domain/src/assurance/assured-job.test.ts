@@ -192,6 +192,37 @@ test('the cap covers the most that the bound may take, the quote what it will pr
   expect(BigInt(quoteOf({ assurance: '1e-6' }).cap)).toBe(8n * BigInt(plain.cap))
 })
 
+const RESULT = [{ path: 'out', blob: sha256('right'), size: 5 }], LIE = [{ path: 'out', blob: sha256('lie'), size: 3 }]
+function known(names: readonly string[], files: (name: string) => typeof RESULT, more: { valid?: number } = {}) {
+  const { market, orders, nameOf, record, give, bond } = marketOf(names, { keyed: (text) => (text.startsWith('check ') ? 'f'.repeat(64) : sha256(text)) })
+  for (const name of names) { if (more.valid !== undefined) give(name, more.valid); bond(name, credits(1)) }
+  const { job } = market.submit(buyer, aSpec({ assurance: '1e-2', tasks: [{ known: [{ path: 'out', blob: RESULT[0]!.blob }] }] })) as Submitted, asked: string[] = []
+  for (let sent = orders(); sent.length > 0; sent = orders()) for (const order of sent) { expect(JSON.stringify(order)).not.toContain(RESULT[0]!.blob); asked.push(nameOf(order)); market.now += 1000; market.report(order, { digest: sha256(files(nameOf(order))[0]!.path), files: files(nameOf(order)) }) }
+  return { market, asked, record, job: market.job(job.id) }
+}
+
+test('a result that the buyer knows needs no check, also of a newcomer, and makes nobody a name; the seller is not told', () => {
+  const { asked, job, record } = known(['a', 'b', 'c', 'd'], () => RESULT)
+  expect([asked.length, job?.state]).toEqual([1, 'completed'])
+  expect(record(asked[0]!)).toEqual({ valid: 0, wrong: 0 })
+})
+test('a lie about a known result is always found, however good the record, and is paid for with the bond', () => {
+  const { asked, job, record, market } = known(['a', 'b', 'c', 'd'], (name) => (name === 'a' ? LIE : RESULT), { valid: 5000 })
+  expect([asked.length, job?.state]).toEqual([4, 'completed'])
+  expect(record('a')).toEqual({ valid: 0, wrong: 1 })
+  expect([...market.state.forfeits.values()]).toMatchObject([{ state: 'due', record: { valid: 5000, wrong: 0 } }])
+})
+test('a buyer who is wrong, or lies, blames nobody: three who agree are believed, and paid', () => {
+  const { asked, job, record, market } = known(['a', 'b', 'c', 'd'], () => LIE, { valid: 5000 })
+  expect([asked.length, job?.state]).toEqual([3, 'completed'])
+  for (const name of asked) expect(record(name)).toEqual({ valid: 5001, wrong: 0 })
+  expect(market.state.forfeits.size).toBe(0)
+})
+test('known results without assurance, or with another way to compare, are refused', () => {
+  const { market } = marketOf(['a']), tasks = [{ known: [{ path: 'out', blob: RESULT[0]!.blob }] }]
+  for (const more of [{ tasks }, { tasks, copies: 2 }, { tasks, assurance: '1e-2', compare: { kind: 'json' } }] as const) expect(market.submit(buyer, aSpec(more as never))).toMatchObject({ refusal: 'impossible_request', detail: { reason: expect.stringContaining('known results') } })
+})
+
 test('copies and assurance together are refused, with what to leave out', () => {
   const { market } = marketOf(['a'])
   const answer = market.submit(buyer, aSpec({ assurance: '1e-2', copies: 2 }))

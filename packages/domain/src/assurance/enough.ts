@@ -61,18 +61,19 @@ export function riskOf(group: readonly OwnerRecord[], bound: Assurance): number 
 export type Judgement = 'enough' | 'more' | 'undecided'
 /**
  * `groups`: the records of the owners behind each different result, the group that leads first. `draw`: from 0 to 1, made after the newest result was
- * committed, and only known here. `stake`: the least chance of a check, for the sake of what whoever was asked first has to lose.
+ * committed, and only known here. `stake`: the least chance of a check, for the sake of what whoever was asked first has to lose. `doubted`: the
+ * buyer says that the result which leads is not the one that is known.
  */
-export function enough(groups: readonly (readonly OwnerRecord[])[], bound: Assurance, draw: number, stake = 0): Judgement {
+export function enough(groups: readonly (readonly OwnerRecord[])[], bound: Assurance, draw: number, stake = 0, doubted = false): Judgement {
   const [lead = [], ...others] = groups, asked = groups.reduce((sum, group) => sum + group.length, 0)
-  if (suffices(lead, others, bound, draw, stake)) return 'enough'
+  if (suffices(lead, others, bound, draw, stake, doubted)) return 'enough'
   const left = ASSURED_COPIES_MAX[bound] - asked
-  return left <= 0 || (others.length > 0 && lead.length + left < OUTVOTE) ? 'undecided' : 'more'
+  return left <= 0 || ((others.length > 0 || doubted) && lead.length + left < OUTVOTE) ? 'undecided' : 'more'
 }
-function suffices(lead: readonly OwnerRecord[], others: readonly (readonly OwnerRecord[])[], bound: Assurance, draw: number, stake: number): boolean {
+function suffices(lead: readonly OwnerRecord[], others: readonly (readonly OwnerRecord[])[], bound: Assurance, draw: number, stake: number, doubted: boolean): boolean {
   const [first] = lead
   if (!first || lead.length < LEAST[bound] || riskOf(lead, bound) > BOUND[bound]) return false
-  if (others.length > 0) return lead.length >= OUTVOTE && others.every((other) => other.length < lead.length)
+  if (others.length > 0 || doubted) return lead.length >= OUTVOTE && others.every((other) => other.length < lead.length)
   return lead.length > 1 || (isProven(first) && draw >= Math.max(checkShare(first), stake))
 }
 

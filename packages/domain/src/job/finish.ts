@@ -13,7 +13,7 @@ import { backoffMs } from './retry.ts'
 import { keptOf, settle, settleMemories, settleMemory, settlePart } from '../billing/settle.ts'
 import { payDisplaced, payerOf } from '../billing/pay-displaced.ts'
 import { refundRest } from '../ledger/hold.ts'
-import { agree, groupsOf } from '../assurance/agree.ts'
+import { agree, groupsOf, isKnown } from '../assurance/agree.ts'
 import { drawOf } from '../assurance/draws.ts'
 import { OUTVOTE, confirms, enough, riskOf, stakeShare } from '../assurance/enough.ts'
 import type { OwnerRecord } from '../assurance/enough.ts'
@@ -178,8 +178,11 @@ function judgeAssured(turn: Turn, task: TaskRow, bound: Assurance, reported: rea
   const groups = groupsOf(reported).map((attempts) => ({ attempts, records: recordsOf(attempts) })).sort((a, b) => b.attempts.length - a.attempts.length || riskOf(a.records, bound) - riskOf(b.records, bound))
   const [lead] = groups, first = lead?.attempts[0]
   invariant(lead && first, `nothing was reported for ${task.job}.${task.index}`)
+  const { known } = liveJob(turn, task.job).row.spec.tasks[task.index] ?? {}, isRight = known !== undefined && isKnown(first, known)
+  // The buyer knows that it is right; where others differ, they decide all the same, since somebody will be blamed.
+  if (isRight && groups.length === 1) return conclude(turn, task, lead.attempts, [])
   const stake = reported.length > 1 ? 0 : stakeShare(priceOfResult(turn, first), bondOf(turn.state, first))
-  switch (enough(groups.map(({ records }) => records), bound, drawOf(turn, first), stake)) {
+  switch (enough(groups.map(({ records }) => records), bound, drawOf(turn, first), stake, known !== undefined && !isRight)) {
     case 'enough': return conclude(turn, task, lead.attempts, reported.filter((attempt) => !lead.attempts.includes(attempt)))
     case 'more': putTask(turn, { ...task, slots: [...task.slots, NEW_SLOT] }); return
     case 'undecided':

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import type { AttemptId, JobDispatch, JobId } from '@lumaris/protocol'
 import { account } from '@lumaris/protocol'
 import { aMarket, aSpec, aUser, credits, sha256 } from '@lumaris/testkit'
-import type { EntryRow, ForfeitRow } from '../rows.ts'
+import type { EntryRow, ForfeitRow, ReversalRow } from '../rows.ts'
 import type { Submitted } from '../job/submit.ts'
 import { apply } from '../state.ts'
 import { checkShare } from '../assurance/enough.ts'
@@ -126,7 +126,7 @@ test('two admins give it back, free to be paid out; and what was forfeited is no
   market.state.entries.set(settle.id, settle)
   market.state.entries.set(name, entries().find(({ id }) => id === name)!)
   expect(market.act({ kind: 'proposeReversal', by: aUser('ann'), entry: settle.id, reason: 'x' })).toMatchObject({ refusal: 'already_reversed', detail: { forfeited } })
-  const proposal = market.act({ kind: 'proposeReversal', by: aUser('ann'), entry: name, reason: 'the program reads the clock' }) as { id: never }
+  const proposal = market.act({ kind: 'proposeReversal', by: aUser('ann'), entry: name, reason: 'the program reads the clock' }) as ReversalRow
   market.act({ kind: 'approveReversal', by: aUser('bob'), id: proposal.id, reason: 'so it does' })
   expect([balance(account.insurance), balance(account.earned(owner('a')))]).toEqual([0n, taken])
   market.state.entries.set(`reversal:${name}`, entries().find(({ id }) => id === `reversal:${name}`)!)
