@@ -361,6 +361,8 @@ export class Auditor {
     if (task.state === 'done' && valid.length < job.spec.copies) fail('I13', `task ${job.id}.${task.index} is done with ${valid.length} of ${job.spec.copies} copies`, [job.id])
     if (valid.length === 0) return
     if (valid.length < job.spec.copies || new Set(valid.map((attempt) => attempt.seller)).size < job.spec.copies) fail('I13', `the ${valid.length} results of ${job.id}.${task.index} are not from ${job.spec.copies} owners`, [job.id])
+    const blocks = valid.flatMap(({ node }) => this.#world.db.nodes.get(node)?.block ?? [])
+    if (new Set(blocks).size < blocks.length) fail('I13', `two results of ${job.id}.${task.index} come from ${blocks.join(' and ')}`, [job.id])
     if (job.spec.copies > 1) this.#world.saw(attempts.some((attempt) => attempt.task === task.index && attempt.state === 'invalid') ? 'copies disagreed' : 'copies agreed')
   }
 
@@ -529,8 +531,9 @@ export class Auditor {
         if (room.seats >= room.ranks && state.displacing.size === 0 && live.tasks.every((other) => other.slots[0]!.state === 'pending' && other.slots[0]!.notBefore <= writer.now && !waits.backoff.has(`${live.row.id}.${other.index}.0`))) fail('I14', `the gang ${live.row.id} sleeps while there are ${room.seats} seats for it`, [live.row.id])
         return
       }
-      const owners = live.row.spec.copies === 1 && !live.row.spec.assurance && task.slots.length === 1 ? [] : live.attempts.filter((attempt) => attempt.task === task.index && attempt.slot !== index && (isLive(attempt.state) || attempt.state === 'valid' || attempt.state === 'invalid')).map((attempt) => attempt.seller)
-      const need = requirementOf(live.row, slot, owners, neighbours(state, live.row, task))
+      const others = live.row.spec.copies === 1 && !live.row.spec.assurance && task.slots.length === 1 ? [] : live.attempts.filter((attempt) => attempt.task === task.index && attempt.slot !== index && (isLive(attempt.state) || attempt.state === 'valid' || attempt.state === 'invalid'))
+      const beside = live.row.spec.speculate ? [] : others.flatMap(({ node }) => state.nodes.get(node) ?? [])
+      const need = { ...requirementOf(live.row, slot, others.map((attempt) => attempt.seller), neighbours(state, live.row, task)), beside }
       const kept = new Set([...state.displacing.values()].map(({ node }) => node))
       for (const node of state.nodes.values()) {
         if (kept.has(node.id)) continue // for firm work whose place is being made there
