@@ -22,7 +22,7 @@ export function drawCheckers(turn: Pick<Turn, 'keyed'>, state: MarketState, slot
   for (const node of state.nodes.values()) if (node.will !== 'retired' && node.will !== 'banned') owners.add(node.owner)
   const share = Math.max(DRAWN, DRAWN_LEAST / Math.max(1, owners.size))
   const digest = turn.keyed(`checker ${slot}`), [a, b] = [0, 8].map((from) => Number.parseInt(digest.slice(from, from + 8), 16) | 0) as [number, number]
-  return (owner) => mixed(owner, a, b) < share * (isDoubted(recordOf(state, owner)) ? DOUBTED : 1)
+  return (owner) => { const drawn = mixed(owner, a, b); return drawn < share && (drawn < share * DOUBTED || !isDoubted(recordOf(state, owner))) }
 }
 /** One digest for each owner and slot would cost milliseconds in a large market; the two words that start this are secret, and seen by nobody. */
 function mixed(text: string, a: number, b: number): number {
