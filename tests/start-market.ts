@@ -40,11 +40,11 @@ export async function startMarket(options: { server?: Partial<ServerConfig>; age
     return { status: response.status, body: parsed, headers: response.headers }
   }
 
-  async function join_(name: string, more: { seller?: number; cpuHour?: number; cpuMillis?: number; spotPercent?: number; /** What takes time takes so many times as long on it. */ slowness?: number; /** A network of gangs without packets. */ gang?: boolean } = {}): Promise<RunningAgent> {
-    const key = demo.sellers[more.seller ?? agents.length % demo.sellers.length]?.key ?? ''
+  async function join_(name: string, more: { seller?: number; cpuHour?: number; cpuMillis?: number; spotPercent?: number; /** What takes time takes so many times as long on it. */ slowness?: number; /** A network of gangs without packets. */ gang?: boolean; /** Whose it is, if not one of the demo's sellers. */ key?: string; writes?: (path: string, text: string) => string } = {}): Promise<RunningAgent> {
+    const key = more.key ?? demo.sellers[more.seller ?? agents.length % demo.sellers.length]?.key ?? ''
     const { body } = await call(key, 'POST', '/v1/enrolments', { name })
     const agent = await startAgent({
-      server: server.url, dataDir: join(dir, name), token: body.token, name, prices: { cpuHour: String(Math.round((more.cpuHour ?? 1) * 1_000_000)), ...(more.spotPercent === undefined ? {} : { spotPercent: more.spotPercent }) }, drivers: [createFakeDriver({ gang: more.gang ?? false, slowness: more.slowness ?? 1 })], ...(more.gang ? { network: fakeNetwork } : {}), settings: QUICK_AGENT, stopMs: 1_000,
+      server: server.url, dataDir: join(dir, name), token: body.token, name, prices: { cpuHour: String(Math.round((more.cpuHour ?? 1) * 1_000_000)), ...(more.spotPercent === undefined ? {} : { spotPercent: more.spotPercent }) }, drivers: [createFakeDriver({ gang: more.gang ?? false, slowness: more.slowness ?? 1, writes: more.writes })], ...(more.gang ? { network: fakeNetwork } : {}), settings: QUICK_AGENT, stopMs: 1_000,
       capacity: { cpuMillis: more.cpuMillis ?? 8000, memoryBytes: 16 * GIB, diskBytes: 100 * GIB, gpus: 0 },
     })
     await agent.ready

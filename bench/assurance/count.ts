@@ -5,10 +5,10 @@ export type Counts = {
   /** Per band of what the first owner had delivered: tasks, and results that were asked for. */
   readonly bands: { tasks: number; copies: number }[]
   cheats: number; /** Of the cheats: found out, and so unpaid. */ caught: number
-  /** Earnings of the cheats that were still held when they were caught, in results. */
-  held: number
+  /** Pending earnings that were forfeited for it, in prices of a wrong result; read from the ledger. */
+  forfeited: number
 }
-export const newCounts = (): Counts => ({ tasks: 0, wrong: 0, undecided: 0, bands: BANDS.map(() => ({ tasks: 0, copies: 0 })), cheats: 0, caught: 0, held: 0 })
+export const newCounts = (): Counts => ({ tasks: 0, wrong: 0, undecided: 0, bands: BANDS.map(() => ({ tasks: 0, copies: 0 })), cheats: 0, caught: 0, forfeited: 0 })
 export function countTask(counts: Counts, delivered: number, copies: number, wrong: boolean): void {
   counts.tasks++
   if (wrong) counts.wrong++
@@ -19,7 +19,7 @@ export function countTask(counts: Counts, delivered: number, copies: number, wro
 export function sumOf(all: readonly Counts[]): Counts {
   const sum = newCounts()
   for (const one of all) {
-    for (const key of ['tasks', 'wrong', 'undecided', 'cheats', 'caught', 'held'] as const) sum[key] += one[key]
+    for (const key of ['tasks', 'wrong', 'undecided', 'cheats', 'caught', 'forfeited'] as const) sum[key] += one[key]
     one.bands.forEach(({ tasks, copies }, i) => { const band = sum.bands[i] as { tasks: number; copies: number }; band.tasks += tasks; band.copies += copies })
   }
   return sum

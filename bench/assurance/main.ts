@@ -1,5 +1,5 @@
 // `npm run bench:assurance`: is the bound that was bought kept, what does it cost, and does a cheat pay? Seeded markets with cheating sellers.
-//   node tools/run.mjs bench/assurance/main.ts [--quick] [--out FILE.json]
+//   node tools/run.mjs bench/assurance/main.ts [--quick] [--markets] [--out FILE.json]      --markets: without the tighter bounds, which take most of the time
 // Prints Markdown, writes JSON. Exit code 1 when something broke; a missed target is a figure, no failure.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
@@ -13,7 +13,7 @@ import { runRule } from './rule.ts'
 import { KINDS } from './sellers.ts'
 import type { Kind } from './sellers.ts'
 
-const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, out: { type: 'string' } } })
+const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, markets: { type: 'boolean', default: false }, out: { type: 'string' } } })
 const out = resolve(values.out ?? join(import.meta.dirname, '..', '..', '.lumaris', 'bench', 'assurance.json'))
 const { quick } = values
 
@@ -32,10 +32,10 @@ const wrongOf = ({ wrong, tasks }: Counts): number => wrong / Math.max(1, tasks)
 /** The upper end of 95 %, when so many of so many were wrong: Poisson's, by the normal approximation to its cube root. */
 const upTo = ({ wrong, tasks }: Counts): number => ((wrong + 1) * (1 - 1 / (9 * (wrong + 1)) + 1.6449 / (3 * Math.sqrt(wrong + 1))) ** 3) / Math.max(1, tasks)
 /**
- * What one cheat gains over honest work, in prices of one result. Undetected it is paid and saves the cost; found out it saves the cost and loses the pay. With
- * `forfeit`, what was earned and is still held is lost too.
+ * What one cheat gains over honest work, in prices of one result. Undetected it is paid and saves the cost; found out it saves the cost and loses the pay, and
+ * what was forfeited of its pending earnings (as the ledger has it; `bond: false` leaves that out, for what the bond is worth).
  */
-const gainOf = ({ cheats, caught, held }: Counts, cost: number, forfeit: boolean): number => cost - (caught + (forfeit ? held : 0)) / Math.max(1, cheats)
+const gainOf = ({ cheats, caught, forfeited }: Counts, cost: number, bond: boolean): number => cost - (caught + (bond ? forfeited : 0)) / Math.max(1, cheats)
 const table = (title: string, columns: readonly string[], rows: readonly (readonly (string | number)[])[]): string => [`**${title}**`, '', `| ${columns.join(' | ')} |`, `|${columns.map(() => '---').join('|')}|`, ...rows.map((row) => `| ${row.join(' | ')} |`), ''].join('\n')
 
 const machine = describeMachine(), commit = describeCommit(), at = new Date().toISOString(), begun = performance.now()
@@ -45,7 +45,7 @@ for (const { share, sellers, seeds } of SHARES) for (const kind of KINDS) for (c
   market.push({ share, kind, seed, counts: runMarket({ sellers, share, kind, bound: '1e-2', rounds: ROUNDS, goodFirst, seed }) })
 }
 const rule: (Row & { readonly bound: Assurance })[] = []
-for (const bound of ['1e-4', '1e-6'] as const) for (const { share } of SHARES) for (const kind of KINDS) {
+for (const bound of values.markets ? [] : (['1e-4', '1e-6'] as const)) for (const { share } of SHARES) for (const kind of KINDS) {
   process.stderr.write(`assurance: ${bound}, ${percent(share, 0)} ${kind}\n`)
   const { seed, goodFirst } = SEEDS[1]
   rule.push({ bound, share, kind, seed, counts: runRule({ sellers: 100, share, kind, bound, tasks: TIGHT[bound], goodFirst, seed }) })
@@ -53,23 +53,25 @@ for (const bound of ['1e-4', '1e-6'] as const) for (const { share } of SHARES) f
 
 const grouped = SHARES.flatMap(({ share }) => KINDS.map((kind) => { const rows = market.filter((row) => row.share === share && row.kind === kind); return { share, kind, rows, all: sumOf(rows.map(({ counts }) => counts)) } }))
 const worst = Math.max(...market.map(({ counts }) => wrongOf(counts))), overheads = grouped.map(({ all }) => overheadFrom(all, FROM)), overhead = Math.max(...overheads), meanOverhead = overheads.reduce((sum, one) => sum + one, 0) / overheads.length
-const gains = (cost: number, forfeit: boolean): number => Math.max(...grouped.filter(({ all }) => all.cheats > 0).map(({ all }) => gainOf(all, cost, forfeit)))
+/** Of each kind over all shares, because some groups have a handful of lies: a mean of six says nothing. */
+const byKind = KINDS.map((kind) => sumOf(grouped.filter((group) => group.kind === kind).map(({ all }) => all)))
+const gains = (cost: number, bond: boolean): number => Math.max(...byKind.filter((all) => all.cheats > 0).map((all) => gainOf(all, cost, bond)))
 const tight = (bound: Assurance): Counts => sumOf(rule.filter((row) => row.bound === bound).map(({ counts }) => counts))
 const targets = [
   { what: 'wrong results accepted at 1e-2, worst market', must: '≤ 1 %', measured: percent(worst), met: worst <= 0.01 },
-  { what: 'wrong results accepted at 1e-4, all markets', must: '≤ 0.01 %', measured: `${tight('1e-4').wrong} of ${tight('1e-4').tasks} (95 %: ≤ ${upTo(tight('1e-4')).toExponential(1)})`, met: upTo(tight('1e-4')) <= 1e-4 },
-  { what: 'wrong results accepted at 1e-6, all markets', must: '≤ 0.0001 %', measured: `${tight('1e-6').wrong} of ${tight('1e-6').tasks} (95 %: ≤ ${upTo(tight('1e-6')).toExponential(1)})`, met: upTo(tight('1e-6')) <= 1e-6 },
+  ...(values.markets ? [] : [{ what: 'wrong results accepted at 1e-4, all markets', must: '≤ 0.01 %', measured: `${tight('1e-4').wrong} of ${tight('1e-4').tasks} (95 %: ≤ ${upTo(tight('1e-4')).toExponential(1)})`, met: upTo(tight('1e-4')) <= 1e-4 },
+  { what: 'wrong results accepted at 1e-6, all markets', must: '≤ 0.0001 %', measured: `${tight('1e-6').wrong} of ${tight('1e-6').tasks} (95 %: ≤ ${upTo(tight('1e-6')).toExponential(1)})`, met: upTo(tight('1e-6')) <= 1e-6 }]),
   { what: `results asked for per accepted one at 1e-2, sellers with ${FROM} results or more, dearest kind of market`, must: `≤ ${OVERHEAD_MAX}×`, measured: times(overhead), met: overhead <= OVERHEAD_MAX },
   { what: 'the same, mean of all kinds of markets', must: `≤ ${OVERHEAD_MAX}×`, measured: times(meanOverhead), met: meanOverhead <= OVERHEAD_MAX },
-  ...COSTS.flatMap((cost) => [false, true].map((forfeit) => ({ what: `gain of one cheat over honest work, worst kind; work costs ${percent(cost, 0)} of its price; ${forfeit ? 'held earnings lost' : 'only the wrong result unpaid (as built)'}`, must: '< 0', measured: gains(cost, forfeit).toFixed(2), met: gains(cost, forfeit) < 0 }))),
+  ...COSTS.map((cost) => ({ what: `gain of one cheat over honest work, worst kind over all shares; work costs ${percent(cost, 0)} of its price; as built`, must: '< 0', measured: gains(cost, true).toFixed(2), met: gains(cost, true) < 0 })),
 ]
 const text = [
   `${at.slice(0, 10)}, commit ${commit}, ${machine.cores} cores (${machine.cpu}), Node ${machine.node}, load average ${machine.loadAverage.toFixed(1)} before the run, ${((performance.now() - begun) / 1000).toFixed(0)} s${quick ? ', shortened run: no results' : ''}.`, '',
   table('Targets', ['figure', 'must', 'measured', ''], targets.map(({ what, must, measured, met }) => [what, must, measured, met ? 'met' : '**missed**'])),
   table('Whole markets at 1e-2, sums over seeds', ['cheating sellers', 'kind', 'markets', 'tasks accepted', 'wrong', 'share', 'worst market', 'undecided', 'cheats', 'found out', `asked per accepted, from ${FROM} on`], grouped.map(({ share, kind, rows, all }) => [percent(share, 0), kind, rows.length, all.tasks, all.wrong, percent(wrongOf(all), 3), percent(Math.max(...rows.map(({ counts }) => wrongOf(counts))), 3), all.undecided, all.cheats, all.caught, times(overheadFrom(all, FROM))])),
   table('Results asked for per accepted one at 1e-2, by what the first owner had delivered before', ['cheating sellers', 'kind', ...BANDS.map((from, i) => (BANDS[i + 1] === undefined ? `${from} and more` : `${from} to ${(BANDS[i + 1] as number) - 1}`))], grouped.map(({ share, kind, all }) => [percent(share, 0), kind, ...all.bands.map(({ tasks, copies }) => times(tasks === 0 ? 0 : copies / tasks))])),
-  table('What one cheat gains over honest work at 1e-2, in prices of a result', ['cheating sellers', 'kind', 'cheats', 'found out', 'held when caught, results', ...COSTS.flatMap((cost) => [`work costs ${percent(cost, 0)}, as built`, `${percent(cost, 0)}, held earnings lost`])], grouped.map(({ share, kind, all }) => [percent(share, 0), kind, all.cheats, all.caught, all.caught === 0 ? '–' : (all.held / all.caught).toFixed(1), ...COSTS.flatMap((cost) => [false, true].map((forfeit) => (all.cheats === 0 ? '–' : gainOf(all, cost, forfeit).toFixed(2))))])),
-  table('The rule alone, tighter bounds', ['bound', 'cheating sellers', 'kind', 'tasks accepted', 'wrong', 'undecided or nobody to ask', 'cheats', 'found out', 'asked per accepted'], rule.map(({ bound, share, kind, counts }) => [bound, percent(share, 0), kind, counts.tasks, counts.wrong, counts.undecided, counts.cheats, counts.caught, times(overheadFrom(counts, 0))])),
+  table('What one cheat gains over honest work at 1e-2, in prices of a result', ['cheating sellers', 'kind', 'cheats', 'found out', 'forfeited each time, in prices', ...COSTS.flatMap((cost) => [`work costs ${percent(cost, 0)}, as built`, `${percent(cost, 0)}, were nothing forfeited`])], grouped.map(({ share, kind, all }) => [percent(share, 0), kind, all.cheats, all.caught, all.caught === 0 ? '–' : (all.forfeited / all.caught).toFixed(1), ...COSTS.flatMap((cost) => [true, false].map((bond) => (all.cheats === 0 ? '–' : gainOf(all, cost, bond).toFixed(2))))])),
+  ...(values.markets ? [] : [table('The rule alone, tighter bounds', ['bound', 'cheating sellers', 'kind', 'tasks accepted', 'wrong', 'undecided or nobody to ask', 'cheats', 'found out', 'asked per accepted'], rule.map(({ bound, share, kind, counts }) => [bound, percent(share, 0), kind, counts.tasks, counts.wrong, counts.undecided, counts.cheats, counts.caught, times(overheadFrom(counts, 0))]))]),
 ].join('\n')
 process.stdout.write(`${text}\n`)
 mkdirSync(dirname(out), { recursive: true })

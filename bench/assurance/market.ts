@@ -1,6 +1,7 @@
 // A whole market on the real domain code: jobs are submitted, matched, reported, judged and paid as in production; only the machines and their answers are
 // made up. One node per seller, one place per node; each round asks for fewer tasks than there are places, so that checks find room beside them.
-import type { Assurance, JobDispatch, JobId } from '@lumaris/protocol'
+import { account } from '@lumaris/protocol'
+import type { Assurance, AttemptId, JobDispatch, JobId, UserId } from '@lumaris/protocol'
 import { forgetJob } from '@lumaris/domain'
 import type { NodeRow } from '@lumaris/domain'
 import { aMarket, aSpec, aUser, credits, prices, sha256 } from '../../packages/testkit/src/build.ts'
@@ -12,7 +13,8 @@ import type { Kind, Seller } from './sellers.ts'
 
 const LOAD = 0.6, TASK_MS = 600_000, DISPUTE_MS = 24 * 3_600_000
 export type MarketRun = { readonly sellers: number; readonly share: number; readonly kind: Kind; readonly bound: Assurance; readonly rounds: number; readonly goodFirst: number; readonly seed: number }
-type Known = { readonly seller: Seller; readonly node: NodeRow['id']; readonly paidAt: number[] }
+type Known = { readonly seller: Seller; readonly node: NodeRow['id'] }
+type Earning = { readonly attempt: AttemptId; readonly seller: UserId; readonly amount: bigint; readonly at: number }
 type Task = { readonly number: number; readonly first: number; readonly answers: { seller: Seller; answer: string }[] }
 
 export function runMarket({ sellers: count, share, kind, bound, rounds, goodFirst, seed }: MarketRun): Counts {
@@ -23,7 +25,7 @@ export function runMarket({ sellers: count, share, kind, bound, rounds, goodFirs
   for (const seller of sellersOf(count, share, kind, goodFirst)) {
     const node = market.join(seller.name, { cpuMillis: 1000, cpuHour: 1 + chance.next() * 0.2 })
     node.connect()
-    known.set(node.id, { seller, node: node.id, paidAt: [] })
+    known.set(node.id, { seller, node: node.id })
   }
   const spec = aSpec({ assurance: bound, limits: { runMs: 2 * TASK_MS, queueMs: 30 * 86_400_000 } }), tasks = new Map<JobId, Task>()
   // A third of the prices move each round: nobody is first for ever.
@@ -31,8 +33,28 @@ export function runMarket({ sellers: count, share, kind, bound, rounds, goodFirs
   const orders = (): JobDispatch[] => {
     const sent = market.effects.flatMap((effect) => (effect.kind === 'send' && effect.message.type === 'job_dispatch' ? [effect.message] : []))
     market.effects = []
-    market.log.length = 0
+    keepBooks()
     return sent
+  }
+  // What the server does beside: it clears what has waited long enough, and looks up what pays the debts for wrong results.
+  const pending = new Map<AttemptId, Earning>()
+  const keepBooks = (): void => {
+    for (const change of market.log.splice(0)) if (change.kind === 'entry' && change.row.kind === 'settle' && change.row.attempt) for (const { to, amount } of change.row.postings) if (to !== account.fee) pending.set(change.row.attempt, { attempt: change.row.attempt, seller: to.split(':')[1] as UserId, amount, at: change.row.at })
+  }
+  const clear = (): void => {
+    keepBooks()
+    const due = [...pending.values()].filter(({ at }) => at <= market.now - DISPUTE_MS)
+    if (due.length > 0) market.act({ kind: 'release', due })
+    for (const { attempt } of due) pending.delete(attempt)
+  }
+  const forfeit = (): void => {
+    if (market.state.forfeits.size === 0) return
+    keepBooks()
+    for (const row of Array.from(market.state.forfeits.values())) {
+      const answer = market.act({ kind: 'forfeit', attempt: row.attempt, earnings: [...pending.values()].filter(({ seller }) => seller === row.owner).reverse() }) as { taken: string }
+      counts.forfeited += Number(answer.taken) / Number(row.price)
+      for (const change of market.log) if (change.kind === 'forfeit') for (const attempt of change.row.of) pending.delete(attempt)
+    }
   }
   const finish = (id: JobId, task: Task): void => {
     const live = market.state.jobs.get(id)
@@ -41,13 +63,10 @@ export function runMarket({ sellers: count, share, kind, bound, rounds, goodFirs
     const accepted = live.attempts.find((attempt) => attempt.id === live.tasks[0]?.result)
     for (const attempt of live.attempts) {
       const one = known.get(attempt.node) as Known, { answer } = task.answers.find(({ seller }) => seller === one.seller) as { answer: string }
-      if (attempt.state === 'valid') one.paidAt.push(market.now)
       if (answer === RIGHT) continue
       counts.cheats++
       if (attempt.state !== 'invalid') continue
       counts.caught++
-      counts.held += one.paidAt.filter((at) => at > market.now - DISPUTE_MS).length
-      one.paidAt.length = 0
       caught(one.seller)
     }
     if (accepted) countTask(counts, task.first, live.attempts.length, accepted.digest !== sha256(`${task.number} ${RIGHT}`))
@@ -68,10 +87,12 @@ export function runMarket({ sellers: count, share, kind, bound, rounds, goodFirs
         now.answers.push({ seller, answer })
         tasks.set(order.job_id, now)
         market.report(order, { runMs: TASK_MS, digest: sha256(`${now.number} ${answer}`) })
+        forfeit()
         finish(order.job_id, now)
       }
     }
     market.act({ kind: 'clock' })
+    clear()
     for (const id of market.state.ended) forgetJob(market.state, id)
   }
   return counts

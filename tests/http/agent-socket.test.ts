@@ -15,8 +15,8 @@ afterAll(async () => { await market.stop() })
 
 type Said = { type: string; code?: string; nonce: string; protocol: number; detail?: Record<string, unknown> }
 /** Opens a socket, answers the challenge with what `hello` makes of it, and gives the first answer. */
-async function knock(hello: (challenge: Said) => unknown): Promise<Said | 'closed'> {
-  const socket = new WebSocket(`${market.url.replace('http', 'ws')}/v1/agent`)
+async function knock(hello: (challenge: Said) => unknown, at: { url: string; headers?: Record<string, string> } = market): Promise<Said | 'closed'> {
+  const socket = new WebSocket(`${at.url.replace('http', 'ws')}/v1/agent`, { headers: at.headers ?? {} })
   const next = () => new Promise<Said | 'closed'>((resolve) => { socket.once('message', (data: Buffer) => resolve(JSON.parse(String(data)) as Said)); socket.once('close', () => resolve('closed')) })
   const challenge = await next()
   if (challenge === 'closed') return challenge
@@ -58,4 +58,21 @@ test('the private key never left the agent', () => {
   expect(key).toMatch(/PRIVATE KEY|"d"|priv/i)
   const body = key.replace(/-----[A-Z ]+-----|\s/g, '').slice(0, 40)
   for (const file of readdirSync(join(market.dir, 'server'), { recursive: true, encoding: 'utf8' }).filter((name) => /sqlite/.test(name))) expect(readFileSync(join(market.dir, 'server', file)).includes(body), file).toBe(false)
+})
+
+test('the block of addresses is that of the connection: what a caller writes into the header counts only behind a proxy that is trusted', async () => {
+  for (const [trustProxy, block] of [[undefined, undefined], ['loopback', '203.0.113.0/24']] as const) {
+    const one = await startMarket({ agents: 1, server: { trustProxy } })
+    try {
+      const [agent] = one.agents.splice(0) as [(typeof one.agents)[number]], id = agent.nodeId!
+      expect(one.app.engine.state.nodes.get(id)).not.toHaveProperty('block') // loopback says nothing
+      expect(one.app.engine.state.nodes.get(id)).not.toHaveProperty('enrolledFrom')
+      await agent.stop()
+      await expect.poll(() => one.app.engine.state.links.get(id)?.connected, { timeout: 5_000 }).toBe(false)
+      const identity = await loadIdentity(join(one.dir, 'node-0')), boot_id = randomBytes(8).toString('hex')
+      const answer = await knock((challenge) => helloOf(challenge, { node_id: id, boot_id, signature: identity.sign(helloText({ nonce: challenge.nonce, node_id: id, boot_id })) }), { url: one.url, headers: { 'x-forwarded-for': '192.168.0.1, 203.0.113.9' } })
+      expect(answer).toMatchObject({ type: 'welcome' })
+      expect(one.app.engine.state.nodes.get(id)?.block).toBe(block)
+    } finally { await one.stop() }
+  }
 })

@@ -4,7 +4,7 @@
 // The invariants have numbers; docs/benchmarks/mutations.md says what each means. I17 (an order book that is never crossed) does not apply: there
 // is no book.
 import { ATTEMPT, JOB, PAYOUT, REVERSAL, SLOT, TASK, busyReason, gangRoom, holdsNode, isLive, isOpen, isPart, partBillOf, isTerminal, neighbours, neverReason, requirementOf, termsOf, worstCost } from '@lumaris/domain'
-import type { AttemptRow, EntryRow, JobRow, MarketState, NodeRow, PayoutRow, ReversalRow, ScheduleRow, SlotRow, TaskRow, TickRow } from '@lumaris/domain'
+import type { AttemptRow, EntryRow, ForfeitRow, JobRow, MarketState, NodeRow, PayoutRow, ReversalRow, ScheduleRow, SlotRow, TaskRow, TickRow } from '@lumaris/domain'
 import { CAUSES, GIB, account, canonical, isExternal, isRefusal, slotId, taskId } from '@lumaris/protocol'
 import type { Capacity, JobEvent, MeshPeer, NodeId } from '@lumaris/protocol'
 import type { Command, Submitted } from '@lumaris/domain'
@@ -56,6 +56,7 @@ export class Auditor {
         case 'lesson': this.#evidence.learned(change.row); break
         case 'event': this.#event(change.row); break
         case 'tick': this.#tick(change.row); break
+        case 'forfeit': this.#forfeit(before as ForfeitRow | undefined, change.row); break
         case 'payout': this.#payout(before as PayoutRow | undefined, change.row); break
         case 'reversal': this.#reversal(before as ReversalRow | undefined, change.row); break
         case 'entry': this.#entry(change.row); for (const { from, to } of change.row.postings) for (const name of [from, to]) if (name.startsWith('escrow:')) jobs.add(name.slice('escrow:'.length)); break
@@ -211,6 +212,21 @@ export class Auditor {
     if (held !== (isOpen ? row.amount : 0n)) fail('I37', `payout ${row.id} is ${last?.state} and holds ${held} of ${row.amount}`, [row.id])
   }
 
+  /** I39: only for a result that three others have outvoted, once, out of what is pending, never what was cleared, and no more than the debt but for one earning. */
+  #forfeit(before: ForfeitRow | undefined, row: ForfeitRow): void {
+    const { fail } = this.#bound, { db } = this.#world, wrong = db.attempts.get(row.attempt), about = [row.attempt, row.job]
+    const against = [...(db.attemptsOfJob.get(row.job) ?? [])].map((id) => db.attempts.get(id)!).filter((one) => one.task === wrong?.task && one.state === 'valid')
+    if (wrong?.state !== 'invalid' || wrong.seller !== row.owner || new Set(against.map(({ seller }) => seller)).size < 3) fail('I39', `${row.owner} owes for ${row.attempt}, which is ${wrong?.state} against ${against.length}`, about)
+    if (before ? before.state !== 'due' || row.state !== 'done' || before.most !== row.most : row.state !== 'due' || row.taken !== 0n) fail('I39', `the debt for ${row.attempt} goes from ${before?.state} to ${row.state}`, about)
+    if (row.state !== 'done') return
+    const earned = row.of.map((id) => { const one = db.attempts.get(id); return one?.seller === row.owner ? (one.billed ?? 0n) - (one.fee ?? 0n) : -1n }), sum = earned.reduce((total, one) => total + one, 0n), largest = earned.reduce((most, one) => (one > most ? one : most), 0n)
+    const entry = db.entries.get(`forfeit:${row.attempt}`), moved = entry?.postings.reduce((total, { amount }) => total + amount, 0n) ?? 0n
+    if (sum !== row.taken || moved !== row.taken || earned.includes(-1n) || row.taken - largest >= row.most || entry?.postings.some(({ from, to }) => from !== account.pending(row.owner) || to !== account.insurance)) fail('I39', `${row.taken} is taken for ${row.attempt}, ${moved} moved, of at most ${row.most}`, about)
+    if (row.of.some((id) => this.#forfeited.has(id) || db.entries.has(`release:${id}`))) fail('I39', `what is taken for ${row.attempt} was taken or cleared before`, about)
+    for (const id of row.of) { this.#forfeited.add(id); this.#takenBack.add(id) }
+  }
+  readonly #forfeited = new Set<string>()
+
   /** Two people, once, and exactly what was moved before. */
   #reversal(before: ReversalRow | undefined, row: ReversalRow): void {
     const { fail } = this.#bound, { db } = this.#world
@@ -345,6 +361,8 @@ export class Auditor {
     if (task.state === 'done' && valid.length < job.spec.copies) fail('I13', `task ${job.id}.${task.index} is done with ${valid.length} of ${job.spec.copies} copies`, [job.id])
     if (valid.length === 0) return
     if (valid.length < job.spec.copies || new Set(valid.map((attempt) => attempt.seller)).size < job.spec.copies) fail('I13', `the ${valid.length} results of ${job.id}.${task.index} are not from ${job.spec.copies} owners`, [job.id])
+    const blocks = valid.flatMap(({ node }) => this.#world.db.nodes.get(node)?.block ?? [])
+    if (new Set(blocks).size < blocks.length) fail('I13', `two results of ${job.id}.${task.index} come from ${blocks.join(' and ')}`, [job.id])
     if (job.spec.copies > 1) this.#world.saw(attempts.some((attempt) => attempt.task === task.index && attempt.state === 'invalid') ? 'copies disagreed' : 'copies agreed')
   }
 
@@ -513,8 +531,9 @@ export class Auditor {
         if (room.seats >= room.ranks && state.displacing.size === 0 && live.tasks.every((other) => other.slots[0]!.state === 'pending' && other.slots[0]!.notBefore <= writer.now && !waits.backoff.has(`${live.row.id}.${other.index}.0`))) fail('I14', `the gang ${live.row.id} sleeps while there are ${room.seats} seats for it`, [live.row.id])
         return
       }
-      const owners = live.row.spec.copies === 1 && !live.row.spec.assurance && task.slots.length === 1 ? [] : live.attempts.filter((attempt) => attempt.task === task.index && attempt.slot !== index && (isLive(attempt.state) || attempt.state === 'valid' || attempt.state === 'invalid')).map((attempt) => attempt.seller)
-      const need = requirementOf(live.row, slot, owners, neighbours(state, live.row, task))
+      const others = live.row.spec.copies === 1 && !live.row.spec.assurance && task.slots.length === 1 ? [] : live.attempts.filter((attempt) => attempt.task === task.index && attempt.slot !== index && (isLive(attempt.state) || attempt.state === 'valid' || attempt.state === 'invalid'))
+      const beside = live.row.spec.speculate ? [] : others.flatMap(({ node }) => state.nodes.get(node) ?? [])
+      const need = { ...requirementOf(live.row, slot, others.map((attempt) => attempt.seller), neighbours(state, live.row, task)), beside }
       const kept = new Set([...state.displacing.values()].map(({ node }) => node))
       for (const node of state.nodes.values()) {
         if (kept.has(node.id)) continue // for firm work whose place is being made there

@@ -1,7 +1,7 @@
 // The tables, as the simulator has them: a second applier of Changes that shares no code with the one in memory. It keeps its own ledger
 // (balances folded from postings) and refuses what a database refuses: an old epoch, a second entry under one id, a balance below zero, two live
 // attempts on a slot, two settlements of a slot, an update of what is only ever added. A refused transaction leaves nothing behind.
-import type { ActionRow, Change, AttemptRow, EnrolmentRow, EntryRow, IncidentRow, JobRow, KeyRow, LessonRow, NodeRow, PayoutRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SealRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
+import type { ActionRow, Change, AttemptRow, EnrolmentRow, EntryRow, ForfeitRow, IncidentRow, JobRow, KeyRow, LessonRow, NodeRow, PayoutRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SealRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
 import { CAUSES } from '@lumaris/protocol'
 import type { AccountName, JobEvent } from '@lumaris/protocol'
 
@@ -45,6 +45,7 @@ export class Database {
   readonly seals = new Map<string, SealRow>()
   readonly payouts = new Map<string, PayoutRow>()
   readonly reversals = new Map<string, ReversalRow>()
+  readonly forfeits = new Map<string, ForfeitRow>()
   readonly incidents = new Map<string, IncidentRow>()
   readonly people = new Map<string, PersonRow>()
   readonly actions = new Map<string, ActionRow>()
@@ -141,6 +142,12 @@ export class Database {
       case 'entry': return this.#entry(change.row)
       case 'payout': return this.#set(this.payouts, change.row.id, change.row)
       case 'reversal': return this.#set(this.reversals, change.row.id, change.row)
+      case 'forfeit':
+        for (const attempt of change.row.of) {
+          if (this.released.has(attempt)) throw new DatabaseRefusal('I2', `what ${attempt} earned is forfeited and was gone before`, [attempt])
+          this.#add(this.released, attempt)
+        }
+        return this.#set(this.forfeits, change.row.attempt, change.row)
       case 'incident': return this.#set(this.incidents, change.row.id, change.row)
       case 'person':
         if (!this.people.has(change.row.id)) throw new DatabaseRefusal('rows', `the unknown user ${change.row.id}`)

@@ -17,6 +17,8 @@ export function loadState(db: Database, now: number, settings: MarketSettings, g
   for (const row of db.quotes.values()) if (row.validUntil >= now) apply(state, { kind: 'quote', row })
   for (const row of db.schedules.values()) if (row.state !== 'removed') apply(state, { kind: 'schedule', row })
   for (const row of db.standing.values()) if (row.state === 'open') apply(state, { kind: 'standing', row })
+  for (const row of db.forfeits.values()) apply(state, { kind: 'forfeit', row })
+  for (const [name, balance] of db.balances) if (name.endsWith(':pending') && state.accounts.has(name)) state.accounts.set(name, balance)
   for (const row of db.payouts.values()) if (row.state === 'requested' || row.state === 'sent') apply(state, { kind: 'payout', row })
   for (const row of db.reversals.values()) if (row.state === 'proposed' || row.state === 'done') apply(state, { kind: 'reversal', row })
   for (const row of db.people.values()) if (row.suspended) apply(state, { kind: 'person', row })

@@ -66,6 +66,7 @@ export class Writer {
     this.#reload('starts')
     this.#tick()
     this.#release()
+    this.#forfeit()
     this.#payOut()
   }
 
@@ -126,6 +127,18 @@ export class Writer {
         this.act({ kind: 'release', due }, (answer) => { this.#releasing = false; if (!isRefusal(answer)) this.world.saw('released') })
       }
       this.#release()
+    })
+  }
+
+  /** Looks up what pays the debts for wrong results, once all that was decided before them is in the tables. */
+  #forfeit(): void {
+    this.later(RELEASE_MS, () => {
+      for (const { attempt, owner } of this.ready ? [...this.state.forfeits.values()] : []) this.act({ kind: 'clock' }, (answer) => {
+        if (isRefusal(answer)) return
+        const { db } = this.world, earnings = [...db.attempts.values()].filter((row) => row.seller === owner && (row.billed ?? 0n) > (row.fee ?? 0n) && !db.released.has(row.id)).map((row) => ({ attempt: row.id, amount: row.billed! - row.fee! })).reverse()
+        this.act({ kind: 'forfeit', attempt, earnings }, (paid) => { if (!isRefusal(paid)) this.world.saw((paid as { taken: string }).taken === '0' ? 'nothing to forfeit' : 'forfeited') })
+      })
+      this.#forfeit()
     })
   }
 
@@ -199,6 +212,7 @@ export class Writer {
         const entry = db.entries.get(name) ?? null
         for (const one of [name, `reversal:${name}`, ...(entry?.attempt ? [`release:${entry.attempt}`] : [])]) state.entries.set(one, db.entries.get(one) ?? null)
         if (!entry) continue
+        if (entry.attempt && [...db.forfeits.values()].some(({ of }) => of.includes(entry.attempt!))) state.takenBack.add(entry.attempt)
         if (entry.job && !state.jobs.has(entry.job)) needs.jobs.add(entry.job)
         for (const account of accountsToReverse(entry, entry.job ? db.jobs.get(entry.job)?.buyer : undefined)) if (!state.accounts.has(account)) needs.accounts.add(account)
       }

@@ -142,6 +142,14 @@ test('an error bound is bought with one option: the quote says what it will prob
   expect([both.code === 0, both.stderr]).toEqual([false, expect.stringMatching(/--assurance.*--copies/)])
   expect((await cli(['quote', '--assurance', '1e-3', '--', 'echo', 'x'])).stderr).toContain('1e-2, 1e-4, 1e-6')
 })
+test('how copies are compared is said with one option, and shown with the job', async () => {
+  const { cli } = shell()
+  const id = (await cli(['submit', '--id-only', '--copies', '5', '--compare', 'numbers:1e-6:1e-12', '--', 'echo', 'x'])).stdout.trim()
+  expect((await cli(['job', id])).stdout).toMatch(/compared by\s+numbers, numbers within 0\.000001 of the larger one and 1e-12/)
+  expect((await cli(['cancel', id])).code).toBe(0)
+  for (const wrong of ['xml', 'json:2', 'json:-1', 'numbers:x', 'numbers:1e-6:1:1', 'bytes:1']) expect((await cli(['quote', '--copies', '2', '--compare', wrong, '--', 'echo', 'x'])).stderr).toContain('is no way to compare')
+  expect((await cli(['quote', '--compare', 'json', '--', 'echo', 'x'])).stderr).toContain('ask for copies or assurance')
+})
 test('not enough credits has its own exit code', async () => expect((await shell().cli(['submit', '--cap', '1000000', '--', 'echo', 'x'])).code).toBe(7))
 
 test('a job is submitted, listed, shown, explained, and its receipt verified', async () => {

@@ -1,7 +1,8 @@
 // What people type, as values: sizes, times, cores, credits. A wrong one is answered with what would have been right.
 import { domainToASCII } from 'node:url'
 import { InvalidArgumentError } from 'commander'
-import { EgressRule, LabelTerm, parseCredits } from '@lumaris/protocol'
+import { Compare, EgressRule, LabelTerm, parseCredits } from '@lumaris/protocol'
+import type { JobSpecInput } from '@lumaris/protocol'
 
 const SIZES: Readonly<Record<string, number>> = {
   '': 1, b: 1, k: 1024, kib: 1024, m: 1024 ** 2, mib: 1024 ** 2, g: 1024 ** 3, gib: 1024 ** 3, t: 1024 ** 4, tib: 1024 ** 4,
@@ -61,6 +62,14 @@ export function parseShare(text: string): number {
   if (!/^(0(\.\d{1,6})?|1(\.0{1,6})?)$/.test(text.trim())) throw new InvalidArgumentError(`"${text}" is not a share. Write it such as 0.05; at most 1.`)
   return Number(text)
 }
+
+/** `json`, `numbers:1e-6` with a relative tolerance, `numbers:1e-6:1e-12` with an absolute one too. */
+export function parseCompare(text: string): NonNullable<JobSpecInput['compare']> {
+  const [kind = '', relative, absolute, more] = text.trim().split(':'), parsed = Compare.safeParse({ kind, ...(relative === undefined ? {} : { relative: distance(relative) }), ...(absolute === undefined ? {} : { absolute: distance(absolute) }) })
+  if (!parsed.success || more !== undefined) throw new InvalidArgumentError(`"${text}" is no way to compare. Write bytes, json or numbers, and for the last two a relative tolerance from 0 to 1 and an absolute one: numbers:1e-6:1e-12.`)
+  return parsed.data
+}
+const distance = (text: string): number => (/^\d+(\.\d+)?([eE][+-]?\d{1,3})?$/.test(text) ? Number(text) : Number.NaN)
 
 export function parsePercent(text: string): number {
   if (!/^\d{1,3}$/.test(text.trim()) || Number(text) < 1 || Number(text) > 100) throw new InvalidArgumentError(`"${text}" is not a whole number from 1 to 100.`)

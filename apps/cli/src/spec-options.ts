@@ -10,12 +10,12 @@ import { CliError, EXIT } from './failures.ts'
 import { findInputs } from './inputs.ts'
 import type { LocalFile } from './inputs.ts'
 import type { Parent } from './parse.ts'
-import { asIs, collect, parseAfter, parseAmount, parseDeadline, parseCores, parseCount, parseDuration, parseEgress, parsePair, parseShare, parseSize, parseWhere } from './parse.ts'
+import { asIs, collect, parseAfter, parseAmount, parseCompare, parseDeadline, parseCores, parseCount, parseDuration, parseEgress, parsePair, parseShare, parseSize, parseWhere } from './parse.ts'
 
 export type SpecOptions = {
   spec?: string; template?: string; set?: (readonly [string, string])[]; after?: Parent[]; name?: string; runtime?: string; image?: string; cpus?: number; memory?: number; disk?: number; gpus?: number; time?: number; queueTime?: number; expect?: number
   file?: string[]; auto: boolean; out?: string[]; env?: (readonly [string, string])[]; each?: string[]; region?: string[]; residency?: string[]; where?: LabelTerm[]; gpuModel?: string[]; gpuMemory?: number; label?: (readonly [string, string])[]
-  deadline?: (now: number) => number; checkpoint?: string[]; checkpointEvery?: number; interruptible?: bigint | true; displace?: bigint; spread?: string; trust?: string; level?: string; encryptedScratch?: true; egress?: EgressRule[]; driver?: string[]; copies?: number; assurance?: string; speculate?: number; retries?: number; priority?: number; gang?: number
+  deadline?: (now: number) => number; checkpoint?: string[]; checkpointEvery?: number; interruptible?: bigint | true; displace?: bigint; spread?: string; trust?: string; level?: string; encryptedScratch?: true; egress?: EgressRule[]; driver?: string[]; copies?: number; assurance?: string; compare?: NonNullable<JobSpecInput['compare']>; speculate?: number; retries?: number; priority?: number; gang?: number
 }
 
 export function addSpecOptions(command: Command): Command {
@@ -56,6 +56,7 @@ export function addSpecOptions(command: Command): Command {
     .addOption(new Option('--gang <ranks>', 'run so many at once or none, joined by a private network: RANK, WORLD_SIZE, MASTER_ADDR tell them apart').argParser(parseCount).conflicts(['copies', 'assurance']))
     .option('--copies <count>', 'run on so many nodes of different owners, and compare', parseCount)
     .addOption(new Option('--assurance <share>', 'at most this share of accepted results may be wrong; the market chooses how many nodes are asked').choices(Assurance.options).conflicts('copies'))
+    .option('--compare <how>', 'when copies agree: bytes, json (the same values), numbers (the same text but for numbers); json:1e-9 and numbers:1e-6:1e-12 with a relative, and an absolute, tolerance', parseCompare)
     .option('--speculate <share>', 'begin tasks that are late a second time elsewhere, up to this share of the work, such as 0.05; 0: never', parseShare)
     .option('--retries <count>', 'tries after an end that is not the program’s fault (5)', parseCount)
     .option('--priority <1-10>', '1 is served first (5)', parseCount)
@@ -80,7 +81,7 @@ export async function specOf(context: Context, words: readonly string[], options
   const { resources = {}, limits = {}, placement = {} } = base
   const spec = defined({
     ...base, command, name: options.name ?? base.name, image: options.image ?? base.image, runtime: (options.runtime as Runtime | undefined) ?? base.runtime ?? ((options.image ?? base.image) === undefined ? undefined : 'container'), outputs: options.out ?? base.outputs, copies: options.copies ?? base.copies, assurance: (options.assurance as Assurance | undefined) ?? base.assurance,
-    speculate: options.speculate ?? base.speculate, priority: options.priority ?? base.priority, expectedMs: options.expect ?? base.expectedMs, deadline: options.deadline?.(context.io.now()) ?? base.deadline,
+    compare: options.compare ?? base.compare, speculate: options.speculate ?? base.speculate, priority: options.priority ?? base.priority, expectedMs: options.expect ?? base.expectedMs, deadline: options.deadline?.(context.io.now()) ?? base.deadline,
     checkpoint: options.checkpoint ? defined({ paths: options.checkpoint, everyMs: options.checkpointEvery }) : base.checkpoint,
     interruptible: options.interruptible === undefined ? base.interruptible : options.interruptible === true ? {} : { bidHour: options.interruptible.toString() }, displace: options.displace?.toString() ?? base.displace, env: options.env ? { ...base.env, ...Object.fromEntries(options.env) } : base.env,
     network: options.egress ? { egress: options.egress } : base.network,

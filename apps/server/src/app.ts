@@ -7,7 +7,7 @@ import type { KeyObject } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { isRefusal, refuse } from '@lumaris/protocol'
 import type { AttemptId, NodeId } from '@lumaris/protocol'
-import { DEFAULT_SETTINGS, holdsNode, isLive } from '@lumaris/domain'
+import { DEFAULT_SETTINGS, FORFEIT_LOOKS_MAX, holdsNode, isLive } from '@lumaris/domain'
 import type { MarketSettings, MarketState } from '@lumaris/domain'
 import { createBlobStore } from './blobs/blobs.ts'
 import type { BlobStore } from './blobs/blobs.ts'
@@ -51,7 +51,9 @@ import { payOutOnce } from './payouts/pay-out-once.ts'
 import { demoProvider } from './payouts/provider.ts'
 import { createSeal } from './sealed.ts'
 import { sha256Hex } from './signatures.ts'
-import { dueReleases, readAttempt } from './store/read.ts'
+import { createComparator } from './compare/comparator.ts'
+import type { Comparator } from './compare/comparator.ts'
+import { dueReleases, pendingEarnings, readAttempt } from './store/read.ts'
 import { createWebhooks } from './webhooks/webhooks.ts'
 import type { Webhooks } from './webhooks/webhooks.ts'
 
@@ -80,6 +82,7 @@ export type App = {
   readonly ids: Ids; readonly metrics: Metrics; readonly log: Log; readonly settings: MarketSettings; readonly version: string
   /** How long earnings wait before they can be paid out. */
   readonly disputeMs: number
+  readonly comparator: Comparator
   /** Begins a pass over the payouts: nobody waits for the next one by the clock. */
   readonly payOutSoon: () => void
   readonly platformKey: string; readonly countersignKey: KeyObject
@@ -90,6 +93,8 @@ export type App = {
 const DISPUTE_MS = 24 * 3_600_000
 const RELEASE_EVERY_MS = 60_000, RELEASES_MAX = 500
 const PAY_OUT_EVERY_MS = 30_000
+/** Debts are rare, and found in memory. */
+const FORFEIT_EVERY_MS = 1_000
 const LOG_BYTES_MAX = 64 * 1024 * 1024
 const BLOB_BYTES_MAX = 5 * 1024 ** 3
 /** Where `tools/build-web.ts` leaves the screens. */
@@ -121,7 +126,9 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
       webhooks: createWebhooks({ db, ids, now, random: randomBytes, seal: createSeal(secrets.derive('webhooks'), randomBytes), log, rules: { loopback: config.webhooks?.loopback ?? false }, version: VERSION, timeoutMs: config.webhooks?.timeoutMs }), ids, log, settings, version: VERSION, platformKey: secrets.platformKey, countersignKey: secrets.countersignKey,
       now, random: randomBytes, hash: sha256Hex, disputeMs: config.disputeMs ?? DISPUTE_MS, payOutSoon: () => payOutSoon(),
     } as unknown as App & { gateway: Gateway; metrics: Metrics }
-    Object.assign(app, { gateway: createGateway(app), metrics: createMetrics(() => engine, () => app.gateway.connected) })
+    const comparator = createComparator({ state: () => engine.state, blobs: app.blobs, log })
+    closing.push(() => comparator.close())
+    Object.assign(app, { comparator, gateway: createGateway(app, config.trustProxy), metrics: createMetrics(() => engine, () => app.gateway.connected) })
     closing.push(() => app.identity.flush())
     engine.on('effects', (effects) => { app.gateway.release(effects); app.webhooks.outbox.kick() })
     engine.on('reloaded', () => app.gateway.dropAll())
@@ -130,6 +137,9 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     const payOut = oneAtATime(() => pass(log, 'pay out', () => payOutOnce(app, demoProvider(db, now))))
     payOutSoon = () => void payOut.ask()
     closing.push(() => payOut.idle())
+    const forfeits = oneAtATime(() => pass(log, 'forfeit', () => forfeitOnce(app)))
+    const forfeitSoon = (): void => { if (engine.state.forfeits.size > 0) void forfeits.ask() }
+    closing.push(() => forfeits.idle())
     await app.webhooks.outbox.start()
     closing.push(() => app.webhooks.outbox.stop())
     const http = await httpOf(app, config)
@@ -144,6 +154,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     const url = await http.listen({ host: config.host, port: config.port })
     const timers = [
       setInterval(() => void pass(log, 'release', () => releaseOnce(app, config.disputeMs ?? DISPUTE_MS)), Math.min(RELEASE_EVERY_MS, config.disputeMs ?? RELEASE_EVERY_MS)),
+      setInterval(() => forfeitSoon(), FORFEIT_EVERY_MS),
       setInterval(() => payOutSoon(), PAY_OUT_EVERY_MS),
       setInterval(() => void pass(log, 'sweep', () => app.blobs.sweep(UPLOAD_KEPT_MS, now())), SWEEP_EVERY_MS),
       setInterval(() => void pass(log, 'deliveries', () => app.webhooks.outbox.sweep()), SWEEP_EVERY_MS),
@@ -195,6 +206,19 @@ export async function releaseOnce(app: App, disputeMs: number): Promise<number> 
   if (due.length === 0) return 0
   const answer = await app.engine.act({ kind: 'release', due })
   return isRefusal(answer) ? 0 : answer.released
+}
+
+/** Debts for wrong results are paid out of what is pending. A pass that fails, or a crash, leaves them due. */
+export async function forfeitOnce(app: App): Promise<number> {
+  let paid = 0
+  for (const { attempt, owner } of Array.from(app.engine.state.forfeits.values())) {
+    // What cleared in the turns before the debt was decided must be in the tables, or it would be taken a second time.
+    if (isRefusal(await app.engine.act({ kind: 'clock' }))) return paid
+    // Earned by now, not by when it was decided: what came in between answers for it too.
+    const earnings = await pendingEarnings(app.db, owner, app.now(), FORFEIT_LOOKS_MAX)
+    if (!isRefusal(await app.engine.act({ kind: 'forfeit', attempt, earnings }))) paid++
+  }
+  return paid
 }
 
 /** Who may use the relay for which place: the node that runs this rank of a gang. Another try of the gang is another gang. */

@@ -23,6 +23,8 @@ import { topup } from './ledger/topup.ts'
 import type { TopupCommand } from './ledger/topup.ts'
 import { release } from './ledger/release.ts'
 import type { ReleaseCommand } from './ledger/release.ts'
+import { forfeit } from './ledger/forfeit.ts'
+import type { ForfeitCommand } from './ledger/forfeit.ts'
 import { requestPayout, stepPayout } from './ledger/payout.ts'
 import type { PayoutCommand, PayoutStepCommand } from './ledger/payout.ts'
 import { approveReversal, proposeReversal, rejectReversal } from './ledger/reversal.ts'
@@ -51,12 +53,12 @@ import { followUp } from './job/follow-up.ts'
 import { match } from './market/match.ts'
 
 const COMMANDS = {
-  submit, cancel, pause, recordMerged, quote, createSchedule, changeSchedule, standing: makeStanding, dropStanding, topup, release, enrolment: makeEnrolment, enrol, hello, heartbeat, disconnected, status, tick, checkpoint, move, moveFailed, seal, will: setWill, price: setPrices, clock,
+  submit, cancel, pause, recordMerged, quote, createSchedule, changeSchedule, standing: makeStanding, dropStanding, topup, release, forfeit, enrolment: makeEnrolment, enrol, hello, heartbeat, disconnected, status, tick, checkpoint, move, moveFailed, seal, will: setWill, price: setPrices, clock,
   payout: requestPayout, payoutStep: stepPayout, proposeReversal, approveReversal, rejectReversal, openIncident, updateIncident, resolveIncident, suspend, unsuspend, roles: setRoles,
 } as const
 
 export type Command =
-  | SubmitCommand | CancelCommand | PauseCommand | RecordMergedCommand | QuoteCommand | CreateScheduleCommand | ChangeScheduleCommand | StandingCommand | DropStandingCommand | TopupCommand | ReleaseCommand | EnrolmentCommand | EnrolCommand | HelloCommand | HeartbeatCommand | DisconnectedCommand
+  | SubmitCommand | CancelCommand | PauseCommand | RecordMergedCommand | QuoteCommand | CreateScheduleCommand | ChangeScheduleCommand | StandingCommand | DropStandingCommand | TopupCommand | ReleaseCommand | ForfeitCommand | EnrolmentCommand | EnrolCommand | HelloCommand | HeartbeatCommand | DisconnectedCommand
   | StatusCommand | TickCommand | CheckpointCommand | MoveCommand | MoveFailedCommand | SealCommand | WillCommand | PriceCommand | ClockCommand
   | PayoutCommand | PayoutStepCommand | ProposeReversalCommand | ApproveReversalCommand | RejectReversalCommand | OpenIncidentCommand | UpdateIncidentCommand | ResolveIncidentCommand | SuspendCommand | UnsuspendCommand | RolesCommand
 /** What a command answers: its own result, or a refusal. */

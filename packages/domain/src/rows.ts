@@ -74,6 +74,8 @@ export type AttemptRow = {
   readonly filed?: AttemptRow['saved']
   /** Its node was told to store a checkpoint and end it, so that it goes on elsewhere. */
   readonly moving?: { readonly to: NodeId | null; readonly kind: Saved['kind']; readonly at: Instant }
+  /** Where the buyer has said how to compare: what all results of its task have in common that say the same; found by the server, which reads the files. */
+  readonly alike?: string
   /** Digest of a result that came under an old fence: kept, never paid. */
   readonly evidence: string | null
 }
@@ -87,6 +89,8 @@ export type NodeRow = {
   readonly bootId: string; readonly oldBoots: readonly string[]
   readonly capacity: Capacity; readonly drivers: readonly DriverOffer[]; readonly prices: PriceSheet; readonly agentVersion: string
   readonly enrolledAt: Instant; readonly lastSeenAt: Instant | null
+  /** The block of addresses that it is connected from, and the one that it was enrolled from. Absent: an address that says nothing, such as one of a private network. */
+  readonly block?: string; readonly enrolledFrom?: string
 }
 
 /** What was learned from endings: about a node, about nodes like it, about how long work of a kind takes. */
@@ -120,6 +124,14 @@ export type ReversalRow = {
   readonly id: ReversalId; readonly entry: string; readonly kind: EntryKind; readonly job: JobId | null; readonly attempt: AttemptId | null; readonly postings: readonly PostingRow[]
   readonly reason: string; readonly state: ReversalState; readonly proposedBy: UserId; readonly proposedAt: Instant; readonly expiresAt: Instant; readonly decidedBy: UserId | null; readonly decidedAt: Instant | null
 }
+/**
+ * Pending earnings that answer for a result that was shown to be wrong, named by its attempt: see ledger/forfeit.ts. `record` is the owner's as it was
+ * then; `of` are the attempts whose earnings were taken.
+ */
+export type ForfeitRow = {
+  readonly attempt: AttemptId; readonly job: JobId; readonly owner: UserId; readonly at: Instant; readonly state: 'due' | 'done'; readonly record: { readonly valid: number; readonly wrong: number }
+  readonly price: Micros; readonly most: Micros; readonly taken: Micros; readonly of: readonly AttemptId[]; readonly endedAt: Instant | null
+}
 export type IncidentRow = Incident
 /** Of a user, what operators decide on. */
 export type PersonRow = { readonly id: UserId; readonly roles: readonly Role[]; readonly suspended: Suspension | null }
@@ -149,6 +161,7 @@ export type Change =
   | { readonly kind: 'entry'; readonly row: EntryRow }
   | { readonly kind: 'payout'; readonly row: PayoutRow }
   | { readonly kind: 'reversal'; readonly row: ReversalRow }
+  | { readonly kind: 'forfeit'; readonly row: ForfeitRow }
   | { readonly kind: 'incident'; readonly row: IncidentRow }
   | { readonly kind: 'person'; readonly row: PersonRow }
   | { readonly kind: 'action'; readonly row: ActionRow }

@@ -2,7 +2,7 @@
 // read. `apply` is the only thing that changes it, and it knows nothing but Changes: load(persist(x)) is the same state again.
 import type { AccountName, AttemptId, Capacity, EnrolmentId, Instant, JobId, JobSpec, Micros, IncidentId, NodeId, PayoutId, QuoteId, Resources, ReversalId, ScheduleId, SlotId, StandingId, TaskSpec, UserId } from '@lumaris/protocol'
 import { CAUSES, MIB, account, isExternal, slotId, taskId, workOf } from '@lumaris/protocol'
-import type { AttemptRow, Change, EnrolmentRow, EntryRow, IncidentRow, JobRow, KeyRow, LessonRow, NodeLesson, NodeRow, OwnerLesson, PayoutRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SlotRow, StandingRow, TaskRow } from './rows.ts'
+import type { AttemptRow, Change, EnrolmentRow, EntryRow, ForfeitRow, IncidentRow, JobRow, KeyRow, LessonRow, NodeLesson, NodeRow, OwnerLesson, PayoutRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SlotRow, StandingRow, TaskRow } from './rows.ts'
 import { holdsNode, isLive, isTerminal } from './job/lifecycle.ts'
 import { isHeld, queuedSince } from './job/waiting.ts'
 import { invariant } from './invariant.ts'
@@ -80,15 +80,17 @@ export type MarketState = {
   /** All but those that were removed. */
   readonly schedules: Map<ScheduleId, ScheduleRow>
   readonly keys: Map<string, KeyRow>
-  /** Balances that decisions read: buyers' available money. Escrows follow from their jobs' rows, the rest lives in the tables. */
+  /** Balances that decisions read: buyers' available money, and what is pending for sellers. Escrows follow from their jobs' rows, the rest lives in the tables. */
   readonly accounts: Map<AccountName, Micros>
   /** Balances that a firing will read: to be fetched with the next batch. */
   readonly accountsWanted: Set<AccountName>
   /** What has not come to its end. */
   readonly payouts: Map<PayoutId, PayoutRow>
   readonly reversals: Map<ReversalId, ReversalRow>
+  /** Debts for wrong results whose earnings are not found yet. */
+  readonly forfeits: Map<AttemptId, ForfeitRow>
   readonly incidents: Map<IncidentId, IncidentRow>
-  /** Attempts whose settlement was reversed: what they earned never clears. Few: each took two admins. */
+  /** Attempts whose settlement was reversed, or whose earnings were forfeited: what they earned never clears. Few. */
   readonly takenBack: Set<AttemptId>
   readonly suspended: Set<UserId>
   /** Fetched for the commands of a turn: entries by name (null: there is none), and people whose roles matter. */
@@ -135,7 +137,7 @@ export type MarketState = {
 export function createState(settings: MarketSettings = DEFAULT_SETTINGS, guards: Guards = ALL_GUARDS): MarketState {
   return {
     settings, guards, jobs: new Map(), attempts: new Map(), nodes: new Map(), profiles: new Map(), owners: new Map(), cohorts: new Map(), speeds: new Map(), quotes: new Map(), enrolments: new Map(), standing: new Map(), standingLooks: new Map(), schedules: new Map(), accountsWanted: new Set(), keys: new Map(),
-    accounts: new Map(), payouts: new Map(), reversals: new Map(), incidents: new Map(), takenBack: new Set(), suspended: new Set(), entries: new Map(), people: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), availability: new Availability(), presenceAt: 0, outlooks: new Map(), children: new Map(), waitingByBuyer: new Map(), queue: new FairQueue([0, 0, 0]), spot: new Map(), spotAt: 0, displacing: new Map(), wakeAt: 0, displacedBy: new Map(), offered: [0, 0, 0], gpusInUse: 0, demand: new Demand(), candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
+    accounts: new Map(), payouts: new Map(), reversals: new Map(), forfeits: new Map(), incidents: new Map(), takenBack: new Set(), suspended: new Set(), entries: new Map(), people: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), availability: new Availability(), presenceAt: 0, outlooks: new Map(), children: new Map(), waitingByBuyer: new Map(), queue: new FairQueue([0, 0, 0]), spot: new Map(), spotAt: 0, displacing: new Map(), wakeAt: 0, displacedBy: new Map(), offered: [0, 0, 0], gpusInUse: 0, demand: new Demand(), candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
     ended: new Set(), highestForgotten: '', shapes: new Map(),
   }
 }
@@ -170,6 +172,10 @@ export function apply(state: MarketState, change: Change): void {
     case 'reversal':
       keepWhile(state.reversals, change.row.id, change.row, change.row.state === 'proposed')
       if (change.row.state === 'done' && change.row.attempt) state.takenBack.add(change.row.attempt)
+      return
+    case 'forfeit':
+      keepWhile(state.forfeits, change.row.attempt, change.row, change.row.state === 'due')
+      for (const attempt of change.row.of) state.takenBack.add(attempt)
       return
     case 'incident': keepWhile(state.incidents, change.row.id, change.row, change.row.state === 'open'); return
     case 'person': return applyPerson(state, change.row)
@@ -340,6 +346,8 @@ const NOTHING = [0, 0, 0]
 function applyNode(state: MarketState, row: NodeRow): void {
   const old = state.nodes.get(row.id)
   state.nodes.set(row.id, row)
+  // Its balance is read when the market is loaded; who has none then has earned nothing.
+  if (!old && !state.accounts.has(account.pending(row.owner))) state.accounts.set(account.pending(row.owner), 0n)
   state.candidates.changed(row.id)
   if (old?.capacity !== row.capacity || old.will !== row.will) {
     const counts = (node: NodeRow | undefined): number[] => (node && node.will !== 'retired' && node.will !== 'banned' ? amountsOf(node.capacity) : NOTHING)

@@ -121,6 +121,11 @@ export const TaskSpec = z.strictObject({
   args: z.array(Argument).max(256).optional(),
   env: Env.optional(),
   inputs: z.array(InputFile).max(1000).optional(),
+  /**
+   * The result that the buyer knows already: all its files, by the SHA-256 of their bytes. Only with `assurance`. No seller is told; a result that is this one needs no other check, and one
+   * that is not is checked in any case. It is the buyer's word, and blames nobody: three other owners do.
+   */
+  known: z.array(z.strictObject({ path: RelativePath, blob: Sha256 })).min(1).max(1000).optional(),
 }).meta({ id: 'TaskSpec' })
 export type TaskSpec = z.infer<typeof TaskSpec>
 
@@ -159,6 +164,18 @@ export const Assurance = z.enum(['1e-2', '1e-4', '1e-6']).meta({ id: 'Assurance'
 export type Assurance = z.infer<typeof Assurance>
 /** Nodes that may be asked for one task then: those that agree, and more when some do not. The cap covers them all. */
 export const ASSURED_COPIES_MAX: Readonly<Record<Assurance, number>> = { '1e-2': 6, '1e-4': 6, '1e-6': 8 }
+
+const Distance = z.number().min(0).max(1e300)
+/**
+ * When copies of a task say the same. `bytes` (the default): every byte, and what was printed. `json`: the same values, whatever the order of keys and the spelling of
+ * numbers. `numbers`: the same text, but for numbers in it. Numbers may differ by `absolute` + `relative` × the larger one; by nothing unless it is said. These two look at the
+ * result files alone, and by their bytes where they are no such text, above 8 MiB together or beyond a million values, or where there are none.
+ */
+export const Compare = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('bytes') }),
+  z.strictObject({ kind: z.enum(['json', 'numbers']), absolute: Distance.default(0), relative: z.number().min(0).max(1).default(0) }),
+]).meta({ id: 'Compare' })
+export type Compare = z.infer<typeof Compare>
 
 /** Jobs that one job may come after. */
 export const PARENTS_MAX = 50
@@ -223,6 +240,8 @@ export const JobSpec = z.strictObject({
   copies: z.number().int().min(1).max(5).default(1),
   /** At most this share of the results that are accepted may be wrong. How many nodes are asked follows from what their owners have shown: at first one, then one more of another owner after each result that is not enough. Not together with `copies`. */
   assurance: Assurance.optional(),
+  /** How copies are compared; only with `copies` or `assurance`. */
+  compare: Compare.optional(),
   /**
    * A task that takes far longer than was foreseen is begun a second time on a node of another owner, when no task waits any more: the first result that is good counts, the other try is stopped
    * and its seconds are billed, inside the cap. This share of all work may be done twice at most, so with 0.05 one of twenty equal tasks. Absent or 0: no copies. Not together with `copies`,

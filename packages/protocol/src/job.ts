@@ -32,7 +32,7 @@ export const ScoreTerms = z.object({ price: Money, risk: Money, load: Money, /**
 export type ScoreTerms = z.infer<typeof ScoreTerms>
 
 export const NO_REASONS = ['not_online', 'driver', 'level', 'runtime', 'cpu', 'memory', 'disk', 'gpu', 'cpu_busy', 'memory_busy', 'disk_busy', 'gpu_busy',
-  'gpu_model', 'gpu_memory', 'region', 'residency', 'trust', 'label', 'price', 'same_owner_as_copy', 'failed_here', 'kept_for_overdue', 'deadline', 'spread', 'no_spot', 'bid', 'gang', 'gang_room', 'moved_away', 'scratch', 'egress'] as const
+  'gpu_model', 'gpu_memory', 'region', 'residency', 'trust', 'label', 'price', 'same_owner_as_copy', 'same_network_as_copy', 'failed_here', 'kept_for_overdue', 'deadline', 'spread', 'no_spot', 'bid', 'gang', 'gang_room', 'moved_away', 'scratch', 'egress'] as const
 /** Why a node was not taken. `cpu` means it never has enough, `cpu_busy` that it has not enough just now. */
 export const NoReason = z.enum(NO_REASONS).meta({ id: 'NoReason' })
 export type NoReason = z.infer<typeof NoReason>
@@ -146,6 +146,8 @@ export const NodeExplanation = z.object({
   node: NodeId, name: z.string(), summary: z.string(), decisions: z.number().int(), chosen: z.number().int(),
   /** `count` of the decisions had this against the node, `alone` of them nothing else. */
   reasons: z.array(z.object({ reason: z.enum([...NO_REASONS, 'dearer']), count: z.number().int(), alone: z.number().int(), says: z.string() })),
+  /** Results of its owner that were shown to be wrong, and what was forfeited for them: what happened and what to do, the newest first. */
+  forfeits: z.array(z.string()).optional(),
   /** Where only the price stood against it: hundredths above the winner, the middle one. */
   medianGapPercent: z.number().optional(),
 }).meta({ id: 'NodeExplanation' })

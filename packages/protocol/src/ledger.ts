@@ -18,7 +18,7 @@ export const account = {
 }
 export const isExternal = (name: AccountName): boolean => name.startsWith('external:')
 
-export const EntryKind = z.enum(['topup', 'hold', 'settle', 'displace', 'refund', 'release', 'payout', 'reversal']).meta({ id: 'EntryKind' })
+export const EntryKind = z.enum(['topup', 'hold', 'settle', 'displace', 'refund', 'release', 'payout', 'reversal', 'forfeit']).meta({ id: 'EntryKind' })
 export type EntryKind = z.infer<typeof EntryKind>
 
 /** One movement: `amount` leaves `from` and arrives at `to`. A movement cannot be out of balance, so neither can an entry. */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { Instant, PayoutId, UserId } from './ids.ts'
+import { AttemptId, Instant, JobId, PayoutId, UserId } from './ids.ts'
 import { Amount } from './money.ts'
 
 // Money that leaves the market for its seller. It is set aside when it is asked for, so it cannot be spent or paid twice; it leaves the books when the
@@ -21,11 +21,23 @@ export const Payout = z.object({
 }).meta({ id: 'Payout' })
 export type Payout = z.infer<typeof Payout>
 
+/** Pending earnings that answered for a result that three others showed to be wrong. `at` is when it was decided; `state: due` says that they are being looked up. */
+export const Forfeit = z.object({
+  attempt: AttemptId, job: JobId, at: Instant, state: z.enum(['due', 'done']),
+  /** What the wrong result would have been paid, the most that answers for it, and what was taken of it; from so many attempts. */
+  price: Amount, most: Amount, taken: Amount, attempts: z.number().int(),
+  /** The entry of the ledger, once it is done: the one to name when asking for it to be looked at again. */
+  entry: z.string().optional(), says: z.string(), whatToDo: z.string(),
+}).meta({ id: 'Forfeit' })
+export type Forfeit = z.infer<typeof Forfeit>
+
 export const SellerEarnings = z.object({
   /** Earned and still in the dispute window; free to be paid out; on its way out; arrived. */
   pending: Amount, available: Amount, onTheWay: Amount, paid: Amount,
   /** The earliest of what is pending: when its dispute window ends, and how much it is. */
   nextClearing: z.object({ at: Instant, amount: Amount }).optional(),
+  /** The last ones, newest first. */
+  forfeits: z.array(Forfeit),
   disputeMs: z.number().int(), /** The least that is paid out. */ minimum: Amount,
   /** Who can pay out here; none: nobody just now. */
   providers: z.array(PayoutProvider), at: Instant,

@@ -30,7 +30,7 @@ ENDED.resume()
 const quiet = (): Readable => new Readable({ read() { /* it is pushed when it is printed */ } })
 
 const FILES = new Set(['fake:write', 'fake:cat'])
-export type FakeDriverOptions = { readonly id?: 'fake'; readonly level?: 'language' | 'namespace' | 'kernel' | 'vm'; /** It says that it can join gangs; what it runs has no network all the same. */ readonly gang?: boolean; /** What takes time takes so many times as long: a slow machine. */ readonly slowness?: number }
+export type FakeDriverOptions = { readonly id?: 'fake'; readonly level?: 'language' | 'namespace' | 'kernel' | 'vm'; /** It says that it can join gangs; what it runs has no network all the same. */ readonly gang?: boolean; /** What takes time takes so many times as long: a slow machine. */ readonly slowness?: number; /** What it writes instead of what it should: another spelling, or a lie. */ readonly writes?: ((path: string, text: string) => string) | undefined }
 
 export function createFakeDriver(options: FakeDriverOptions = {}) {
   const level = options.level ?? 'namespace'
@@ -50,7 +50,7 @@ export function createFakeDriver(options: FakeDriverOptions = {}) {
       if (job.command[0] === 'fake:fail-start') throw new Error('the fake driver was told not to start')
       await job.network?.attach(process.pid)
       starts++
-      const sandbox = new FakeSandbox(job, () => live.delete(sandbox), options.slowness)
+      const sandbox = new FakeSandbox(job, () => live.delete(sandbox), options.slowness, options.writes)
       live.add(sandbox)
       sandbox.run()
       return sandbox
@@ -72,6 +72,7 @@ export class FakeSandbox {
   readonly #resolve: (exit: Exit) => void
   readonly #gone: () => void
   readonly #slowness: number
+  readonly #writes: NonNullable<FakeDriverOptions['writes']>
   readonly #startedAt = performance.now()
   #steps: string[][]
   #timers: NodeJS.Timeout[] = []
@@ -81,8 +82,9 @@ export class FakeSandbox {
   #printed = 0
   #wrote = 0
 
-  constructor(job: Spec, gone: () => void, slowness = 1) {
+  constructor(job: Spec, gone: () => void, slowness = 1, writes: FakeDriverOptions['writes'] = (_path, text) => text) {
     this.#slowness = slowness
+    this.#writes = writes
     this.#job = job
     this.#gone = gone
     const { promise, resolve } = Promise.withResolvers<Exit>()
@@ -125,10 +127,10 @@ export class FakeSandbox {
       case 'fake:hang': return false
       case 'fake:sleep': this.#timers.push(setTimeout(() => { if (this.#paused) this.#whenResumed = () => this.run(); else this.run() }, Number(first) * this.#slowness)); return false
       case 'fake:write': {
-        const path = join(this.#job.workDir, first)
+        const path = join(this.#job.workDir, first), text = this.#writes(first, second)
         mkdirSync(dirname(path), { recursive: true })
-        writeFileSync(path, second)
-        this.#wrote += Buffer.byteLength(second)
+        writeFileSync(path, text)
+        this.#wrote += Buffer.byteLength(text)
         return true
       }
       case 'fake:flood':

@@ -33,6 +33,7 @@ async function job(context: Context, id: string): Promise<void> {
   ], attempts, { tty: context.io.stdout.isTTY === true, columns: context.io.stdout.columns, headers: context.flags.headers, colours: context.colours }))
 }
 
+const compareText = (compare: NonNullable<Job['spec']['compare']>): string => compare.kind + (compare.kind === 'bytes' || (compare.relative === 0 && compare.absolute === 0) ? '' : `, numbers within ${compare.relative} of the larger one${compare.absolute === 0 ? '' : ` and ${compare.absolute}`}`)
 export const jobFacts = (one: Job): readonly (readonly [string, string | number | null | undefined])[] => [
   ['job', one.id], ['name', one.spec.name], ['state', one.paused && one.endedAt === undefined ? `${one.state}, paused` : one.state], ['why', one.cause && CAUSES[one.cause].says], ['detail', one.detail], ['waits for', one.waitsFor?.join(', ')], ['made by', one.schedule], ['exit code', one.exitCode],
   ['command', one.spec.command.join(' ')], ['connects to', one.spec.network?.egress.map(({ host, port }) => `${host}:${port}`).join(' ')], ['tasks', one.tasks.total > 1 ? `${one.tasks.done} of ${one.tasks.total} done, ${one.tasks.running} running, ${one.tasks.failed} failed` : undefined],
@@ -40,6 +41,7 @@ export const jobFacts = (one: Job): readonly (readonly [string, string | number 
   ['done', one.progress && one.tasks.total > 1 ? `${Math.floor((100 * one.progress.done) / one.progress.total)} % of the work${one.progress.perSecond === undefined ? '' : `, ${one.progress.unit === 'bytes' ? `${sizeText(one.progress.perSecond)}/s` : `${(one.progress.perSecond * 60).toFixed(one.progress.perSecond < 1 / 6 ? 1 : 0)} tasks/min`}`}` : undefined],
   ['begun twice', one.progress?.copies],
   ['wrong results, at most', one.spec.assurance && `${one.spec.assurance} of those accepted`],
+  ['compared by', one.spec.compare && compareText(one.spec.compare)],
   ['cost', creditsOf(one.cost)], ['of it, for places taken', one.displaced === undefined ? undefined : creditsOf(one.displaced)], ['cap', creditsOf(one.cap)], ['came back', one.endedAt === undefined ? undefined : creditsOf(one.refunded)],
   ['merged', one.merged && `${one.merged.size} bytes, sha256 ${one.merged.sha256}`], ['created', stamp(one.createdAt)], ['started', stamp(one.startedAt)], ['ended', stamp(one.endedAt)],
 ]

@@ -37,6 +37,7 @@ async function explain(context: Context, name: string): Promise<void> {
   const { bold, dim } = context.colours
   const lines = [bold(clean(found.summary))]
   for (const { count, alone, says } of found.reasons) lines.push(`  ${String(count).padStart(3)} × ${clean(says)} ${dim(alone === count ? '(nothing else stood against it)' : alone === 0 ? '(always with something else)' : `(${alone} × nothing else)`)}`)
+  for (const one of found.forfeits ?? []) lines.push('', clean(one))
   if (found.medianGapPercent !== undefined) lines.push('', `Where only the price decided, it was ${found.medianGapPercent} % above the winner (the middle one).`)
   await context.write(`${lines.join('\n')}\n`)
 }

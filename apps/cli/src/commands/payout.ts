@@ -19,6 +19,7 @@ async function show(context: Context): Promise<void> {
   const found = await (await context.client()).api.getEarnings(), next = found.nextClearing
   await context.showThing(found, [
     ['in dispute window', creditsOf(found.pending)], ['next to clear', next && `${creditsOf(next.amount)}, ${stamp(next.at)}`], ['cleared', creditsOf(found.available)], ['on its way', creditsOf(found.onTheWay)], ['paid out', creditsOf(found.paid)],
+    ...found.forfeits.slice(0, 5).map((one): [string, string] => [`forfeited ${stamp(one.at)}`, `${one.says} ${one.whatToDo}`]),
     ['least paid out', creditsOf(found.minimum)], ['providers', found.providers.join(', ') || 'none'],
   ])
 }

@@ -6,12 +6,15 @@ import type { RawData, WebSocket } from 'ws'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { AGENT_FRAME_BYTES_MAX, CHECKPOINT_MANIFEST_BYTES_MAX, CheckpointManifest, FromAgent, Hello, MemoryManifest, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN, canonical, helloText, isRefusal, memoryText, merkleRoot, refuse, sealText } from '@lumaris/protocol'
-import type { AttemptId, FromAgent as Message, HandshakeToAgent, NodeId, Refusal, RefusalCode, Saved, ToAgent } from '@lumaris/protocol'
+import type { AttemptId, FromAgent as Message, HandshakeToAgent, NodeId, Refusal, RefusalCode, ResultFile, Saved, ToAgent } from '@lumaris/protocol'
 import { createLink } from '@lumaris/link'
 import type { Link } from '@lumaris/link'
+import { isLive } from '@lumaris/domain'
 import type { Effect } from '@lumaris/domain'
+import type { Compared } from '../compare/comparator.ts'
 import type { App } from '../app.ts'
 import { signText, verifyText } from '../signatures.ts'
+import { blockOf, callerOf, listOf } from './address-block.ts'
 
 /** From the challenge to a signed hello: a round trip, and a slow machine's signature. */
 const HELLO_MS = 5_000
@@ -39,7 +42,8 @@ export type Gateway = {
   tokensForTest(): string[]
 }
 
-export function createGateway(app: App): Gateway {
+export function createGateway(app: App, trustProxy?: string): Gateway {
+  const trusted = trustProxy === undefined ? null : listOf(trustProxy)
   const server = new WebSocketServer({ noServer: true, maxPayload: AGENT_FRAME_BYTES_MAX, perMessageDeflate: false })
   const peers = new Map<NodeId, Peer>()
   const tokens = new Map<string, { node: NodeId; session: number }>()
@@ -51,7 +55,7 @@ export function createGateway(app: App): Gateway {
     socket.close(1008, refusal.refusal)
   }
 
-  function greet(socket: WebSocket): void {
+  function greet(socket: WebSocket, block: string | undefined): void {
     const nonce = app.random(32).toString('base64url')
     let late: NodeJS.Timeout | null = setTimeout(() => socket.close(1008, 'no hello in time'), HELLO_MS)
     opening++
@@ -60,12 +64,12 @@ export function createGateway(app: App): Gateway {
     socket.on('error', () => socket.terminate())
     socket.once('message', (data) => {
       settled()
-      void open(socket, nonce, String(data as Buffer)).catch((error: unknown) => { app.log.error({ err: error }, 'opening a session broke'); socket.close(1011) })
+      void open(socket, nonce, String(data as Buffer), block).catch((error: unknown) => { app.log.error({ err: error }, 'opening a session broke'); socket.close(1011) })
     })
     send(socket, { type: 'challenge', nonce, protocol: PROTOCOL_VERSION, protocol_min: PROTOCOL_VERSION_MIN })
   }
 
-  async function open(socket: WebSocket, nonce: string, text: string): Promise<void> {
+  async function open(socket: WebSocket, nonce: string, text: string, block: string | undefined): Promise<void> {
     let said: unknown
     try { said = JSON.parse(text) } catch { return refuseSocket(socket, refuse('malformed_json')) }
     const version = (said as { protocol?: unknown } | null)?.protocol
@@ -75,7 +79,7 @@ export function createGateway(app: App): Gateway {
     const hello = parsed.data
     const node = app.engine.state.nodes.get(hello.node_id)
     if (!node || hello.nonce !== nonce || !verifyText(node.publicKey, helloText(hello), hello.signature)) return refuseSocket(socket, refuse('bad_signature'))
-    const welcome = await app.engine.act({ kind: 'hello', hello })
+    const welcome = await app.engine.act({ kind: 'hello', hello, block })
     if (isRefusal(welcome)) return refuseSocket(socket, welcome)
     if (socket.readyState !== socket.OPEN) { void app.engine.act({ kind: 'disconnected', node: node.id, session: welcome.node.session }); return }
     const old = peers.get(node.id)
@@ -170,16 +174,28 @@ export function createGateway(app: App): Gateway {
   }
 
   async function takeEnd(peer: Peer, message: Extract<Message, { type: 'job_status' }>): Promise<unknown> {
-    const { node, session } = peer
-    if (message.files && message.files.length > 0) {
-      const looked = allStored(app, message.files.map((file) => file.blob))
+    const { node, session } = peer, { files = [] } = message
+    let compared: Compared | null = null
+    if (files.length > 0) {
+      const looked = lookAt(peer, message, files)
       peer.before = looked.then(() => { peer.before = null })
+      const { stored, ...found } = await looked
+      compared = found.compared
       // A result whose bytes are not here is none: the node may not claim what nobody can fetch.
-      if (!(await looked)) message = { ...message, status: 'failed', cause: 'driver_failed', detail: 'result files were not stored', files: [] }
+      if (!stored) message = { ...message, status: 'failed', cause: 'driver_failed', detail: 'result files were not stored', files: [] }
     }
+    try { return await tellEnd(node, session, message, compared?.alike) } finally { compared?.leave() }
+  }
+  async function lookAt({ node }: Peer, message: Extract<Message, { type: 'job_status' }>, files: readonly ResultFile[]): Promise<{ stored: boolean; compared: Compared | null }> {
+    const stored = await allStored(app, files)
+    // Whoever speaks of somebody else's attempt is not heard, and nobody waits while its files are read.
+    const attempt = app.engine.state.attempts.get(message.attempt_id), isTheirs = attempt?.node === node && attempt.fence === message.fence && isLive(attempt.state) && attempt.state !== 'reported'
+    return { stored, compared: stored && isTheirs ? await app.comparator.enter(message.attempt_id, message.exit_code ?? null, files) : null }
+  }
+  async function tellEnd(node: NodeId, session: number, message: Extract<Message, { type: 'job_status' }>, alike: string | undefined): Promise<unknown> {
     // Whoever hears that it has ended must find all of its output: what was said before the end is in the file before the end is told.
     await app.logs.settled(message.attempt_id)
-    const answer = await app.engine.act({ kind: 'status', node, session, message })
+    const answer = await app.engine.act({ kind: 'status', node, session, message, alike })
     await app.logs.close(message.attempt_id)
     return answer
   }
@@ -207,7 +223,7 @@ export function createGateway(app: App): Gateway {
   return {
     upgrade(request, socket, head) {
       if (opening >= OPENING_MAX) { socket.end('HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n\r\n'); return }
-      server.handleUpgrade(request, socket, head, greet)
+      server.handleUpgrade(request, socket, head, (opened) => greet(opened, blockOf(callerOf(request, trusted))))
     },
     authenticate: (token) => tokens.get(token) ?? null,
     release(effects) {
@@ -260,7 +276,8 @@ async function isStored(app: App, { node, publicKey }: Pick<Peer, 'node' | 'publ
   for (const file of files) if ((await app.blobs.stat(file.blob))?.size !== file.size) return false
   return true
 }
-async function allStored(app: App, blobs: readonly string[]): Promise<boolean> {
-  for (const blob of new Set(blobs)) if (!(await app.blobs.stat(blob))) return false
+/** Each in the size that is said of it: what is said decides whether it is read into memory. */
+async function allStored(app: App, files: readonly ResultFile[]): Promise<boolean> {
+  for (const { blob, size } of files) if ((await app.blobs.stat(blob))?.size !== size) return false
   return true
 }

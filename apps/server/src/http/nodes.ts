@@ -4,6 +4,7 @@ import type { NodeRow } from '@lumaris/domain'
 import type { App } from '../app.ts'
 import { listNodes, readNode } from '../store/read.ts'
 import { viewNode } from '../store/views.ts'
+import { blockOf } from '../gateway/address-block.ts'
 import { verifyText } from '../signatures.ts'
 import type { Handlers } from './server.ts'
 import { isAdmin, owns } from './policy.ts'
@@ -32,9 +33,9 @@ export function nodeHandlers(app: App): Pick<Handlers, Names> {
       const row = await app.engine.act({ kind: 'enrolment', owner: who.userId, tokenHash: app.hash(token), name: body.name ?? null })
       return isRefusal(row) ? row : { id: row.id, token, expiresAt: row.expiresAt, ...(row.name ? { name: row.name } : {}) }
     },
-    enrolNode: async ({ body }) => {
+    enrolNode: async ({ body, request }) => {
       if (!verifyText(body.publicKey, `lumaris-enrol:${body.token}`, body.proof)) return refuse('bad_signature')
-      const row = await app.engine.act({ kind: 'enrol', tokenHash: app.hash(body.token), body })
+      const row = await app.engine.act({ kind: 'enrol', tokenHash: app.hash(body.token), body, block: blockOf(request.ip) })
       return isRefusal(row) ? row : view(row)
     },
     listNodes: async ({ query, who }) => {

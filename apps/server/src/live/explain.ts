@@ -5,6 +5,7 @@ import type { Explanation, NoReason, NodeExplanation } from '@lumaris/protocol'
 import { formatCredits } from '@lumaris/protocol'
 import type { App } from '../app.ts'
 import { listAttempts } from '../store/read.ts'
+import { readForfeits } from '../store/read-ledger.ts'
 import { amountText } from './need-text.ts'
 
 const SAYS: Record<NoReason, string> = {
@@ -12,7 +13,7 @@ const SAYS: Record<NoReason, string> = {
   cpu: 'has too few cores', memory: 'has too little memory', disk: 'has too little disk', gpu: 'has too few GPUs', cpu_busy: 'has its cores in use', memory_busy: 'has its memory in use',
   disk_busy: 'has its disk in use', gpu_busy: 'has its GPUs in use', gpu_model: 'has other GPUs', gpu_memory: 'has GPUs with too little memory', region: 'is in another region', trust: 'has not shown enough to be trusted so far',
   residency: 'is where the data may not lie', label: 'does not have the labels asked for', price: 'could cost more than the cap allows',
-  same_owner_as_copy: 'belongs to the owner of another copy', failed_here: 'failed this work before', kept_for_overdue: 'is kept for work that has waited longest',
+  same_owner_as_copy: 'belongs to the owner of another copy', same_network_as_copy: 'is in one network with another copy, or was enrolled beside it', failed_here: 'failed this work before', kept_for_overdue: 'is kept for work that has waited longest',
   no_spot: 'takes no interruptible work', bid: 'asks more for interruptible work than the bid', scratch: 'has no encrypted scratch for this work', egress: 'allows no outgoing connections for this work',
   deadline: 'is not expected to be done by the deadline', spread: 'is too near to another task of the job, which asks to be spread',
   gang: 'cannot join the network of a gang', gang_room: 'has no room while the other ranks of the gang have', moved_away: 'is not where it is being moved to',
@@ -68,12 +69,13 @@ function changeText({ reason, from, to }: Step): string {
   }
 }
 
-export function explainNode(app: App, node: NodeRow): NodeExplanation {
+export async function explainNode(app: App, node: NodeRow): Promise<NodeExplanation> {
+  const forfeits = (await readForfeits(app.db, node.owner)).slice(0, 3).map(({ says, whatToDo }) => `${says} ${whatToDo}`)
   const { decisions, chosen, reasons, medianGapPercent } = whyNot(app.engine.state, node, app.now())
   const often = reasons[0]
   const summary = decisions === 0 ? 'Nothing has been placed since this market was started.'
     : chosen === decisions ? `It was chosen in all of the last ${decisions} placements.`
       : `It was chosen in ${chosen} of the last ${decisions} placements.${often ? ` Most often against it, as it stands now: it ${saysOf(often.reason)} (${often.count}).` : ''}`
-  return { node: node.id, name: node.name, summary, decisions, chosen, reasons: reasons.map((one) => ({ ...one, says: `it ${saysOf(one.reason)}` })), ...(medianGapPercent === null ? {} : { medianGapPercent }) }
+  return { node: node.id, name: node.name, summary, decisions, chosen, reasons: reasons.map((one) => ({ ...one, says: `it ${saysOf(one.reason)}` })), ...(forfeits.length > 0 ? { forfeits } : {}), ...(medianGapPercent === null ? {} : { medianGapPercent }) }
 }
 const saysOf = (reason: NoReason | 'dearer'): string => (reason === 'dearer' ? 'was dearer in expectation than the node that was chosen' : SAYS[reason])

@@ -1,8 +1,10 @@
 // Tables → memory: what a writer needs to go on from where the last one was. Ended jobs stay in the tables.
 import { Availability, apply, grantLeases, beginTurn } from '@lumaris/domain'
-import type { AttemptRow, AvailabilityRows, Change, EnrolmentRow, IncidentRow, JobRow, LessonRow, MarketState, NodeRow, PayoutRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, StandingRow, TaskRow } from '@lumaris/domain'
+import type { AttemptRow, AvailabilityRows, Change, EnrolmentRow, ForfeitRow, IncidentRow, JobRow, LessonRow, MarketState, NodeRow, PayoutRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, StandingRow, TaskRow } from '@lumaris/domain'
 import type { Database } from '../database/database.ts'
 
+/** So long after a debt was paid a list of what is due to clear may still be on its way that was made before. */
+const FORFEITS_KNOWN_MS = 24 * 3_600_000
 /** Rows of one page: enough to be quick, few enough that a page of large specs does not fill the memory. */
 const PAGE = 5_000
 
@@ -22,6 +24,10 @@ export function payoutRow(stored: Doc): PayoutRow {
 export function reversalRow(stored: Doc): ReversalRow {
   const doc = JSON.parse(stored.doc) as Omit<ReversalRow, 'postings'> & { postings: { from: string; to: string; amount: string }[] }
   return { ...doc, postings: doc.postings.map((posting) => ({ ...posting, amount: BigInt(posting.amount) })) }
+}
+export function forfeitRow(stored: Doc): ForfeitRow {
+  const doc = JSON.parse(stored.doc) as Omit<ForfeitRow, 'price' | 'most' | 'taken'> & Record<'price' | 'most' | 'taken', string>
+  return { ...doc, price: BigInt(doc.price), most: BigInt(doc.most), taken: BigInt(doc.taken) }
 }
 export const personRow = (stored: { id: string; roles: string; suspended: string | null }): PersonRow => ({ id: stored.id as PersonRow['id'], roles: JSON.parse(stored.roles) as PersonRow['roles'], suspended: stored.suspended === null ? null : (JSON.parse(stored.suspended) as PersonRow['suspended']) })
 export const plainRow = <Row>(stored: Doc): Row => JSON.parse(stored.doc) as Row
@@ -46,6 +52,9 @@ export async function loadState(db: Database, state: MarketState, nowMs: number,
   for (const row of await db.query<Doc>("SELECT doc FROM schedules WHERE state <> 'removed' ORDER BY id")) put({ kind: 'schedule', row: plainRow<ScheduleRow>(row) })
   for (const row of await db.query<Doc>("SELECT doc FROM payouts WHERE state IN ('requested', 'sent') ORDER BY id")) put({ kind: 'payout', row: payoutRow(row) })
   for (const row of await db.query<Doc>("SELECT doc FROM reversals WHERE state = 'proposed' OR (state = 'done' AND attempt IS NOT NULL) ORDER BY id")) put({ kind: 'reversal', row: reversalRow(row) })
+  for (const row of await db.query<Doc>("SELECT doc FROM forfeits WHERE state = 'due' OR at > $1 ORDER BY id", [nowMs - FORFEITS_KNOWN_MS])) put({ kind: 'forfeit', row: forfeitRow(row) })
+  const bonds = db.query<{ id: string; balance: string }>(`SELECT id, CAST(balance AS TEXT) AS balance FROM accounts WHERE id LIKE 'seller:%:pending' AND balance > 0`)
+  for (const { id, balance } of await bonds) if (state.accounts.has(id)) state.accounts.set(id, BigInt(balance))
   for (const row of await db.query<Doc>("SELECT doc FROM incidents WHERE state = 'open' ORDER BY id")) put({ kind: 'incident', row: plainRow<IncidentRow>(row) })
   for (const row of await db.query<Parameters<typeof personRow>[0]>('SELECT id, roles, suspended FROM users WHERE suspended IS NOT NULL')) put({ kind: 'person', row: personRow(row) })
   for (const row of await db.query<Doc>('SELECT doc FROM enrolments WHERE expires_at >= $1', [nowMs])) put({ kind: 'enrolment', row: plainRow<EnrolmentRow>(row) })

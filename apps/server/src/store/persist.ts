@@ -1,7 +1,7 @@
 // Changes → statements of one transaction: a dozen however many jobs it carries. Of several changes to one row only the last is written.
 import type { JobEvent } from '@lumaris/protocol'
 import { isLive, isPart, payerOf } from '@lumaris/domain'
-import type { ActionRow, AttemptRow, AvailabilityRows, Change, EnrolmentRow, EntryRow, IncidentRow, JobRow, KeyRow, LessonRow, NodeRow, PayoutRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SealRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
+import type { ActionRow, AttemptRow, AvailabilityRows, Change, EnrolmentRow, EntryRow, ForfeitRow, IncidentRow, JobRow, KeyRow, LessonRow, NodeRow, PayoutRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SealRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
 import { pack } from '../database/database.ts'
 import type { Database, Statement } from '../database/database.ts'
 
@@ -15,16 +15,17 @@ export function jobDoc(row: JobRow): Json {
 export const attemptDoc = (row: AttemptRow): Json => ({ ...row, billed: wire(row.billed), fee: wire(row.fee) })
 
 export const payoutDoc = (row: PayoutRow): Json => ({ ...row, amount: wire(row.amount) })
+export const forfeitDoc = (row: ForfeitRow): Json => ({ ...row, price: wire(row.price), most: wire(row.most), taken: wire(row.taken) })
 export const reversalDoc = (row: ReversalRow): Json => ({ ...row, postings: row.postings.map((posting) => ({ ...posting, amount: wire(posting.amount) })) })
 
 type Batch = {
-  payouts: Map<string, PayoutRow>; reversals: Map<string, ReversalRow>; incidents: Map<string, IncidentRow>; people: Map<string, PersonRow>; actions: ActionRow[]
+  payouts: Map<string, PayoutRow>; reversals: Map<string, ReversalRow>; forfeits: Map<string, ForfeitRow>; incidents: Map<string, IncidentRow>; people: Map<string, PersonRow>; actions: ActionRow[]
   newJobs: JobRow[]; jobs: Map<string, JobRow>; tasks: Map<string, TaskRow>; attempts: Map<string, AttemptRow>; nodes: Map<string, NodeRow>; lessons: Map<string, LessonRow>; standing: Map<string, StandingRow>; schedules: Map<string, ScheduleRow>; quotes: QuoteRow[]; enrolments: Map<string, EnrolmentRow>
   keys: Map<string, KeyRow>; entries: EntryRow[]; events: Map<string, JobEvent[]>; ticks: Map<string, TickRow>; seals: SealRow[]
 }
 
 function gather(changes: readonly Change[]): Batch {
-  const batch: Batch = { payouts: new Map(), reversals: new Map(), incidents: new Map(), people: new Map(), actions: [], newJobs: [], jobs: new Map(), tasks: new Map(), attempts: new Map(), nodes: new Map(), lessons: new Map(), standing: new Map(), schedules: new Map(), quotes: [], enrolments: new Map(), keys: new Map(), entries: [], events: new Map(), ticks: new Map(), seals: [] }
+  const batch: Batch = { payouts: new Map(), reversals: new Map(), forfeits: new Map(), incidents: new Map(), people: new Map(), actions: [], newJobs: [], jobs: new Map(), tasks: new Map(), attempts: new Map(), nodes: new Map(), lessons: new Map(), standing: new Map(), schedules: new Map(), quotes: [], enrolments: new Map(), keys: new Map(), entries: [], events: new Map(), ticks: new Map(), seals: [] }
   const fresh = new Set<string>()
   for (const change of changes) {
     switch (change.kind) {
@@ -37,6 +38,7 @@ function gather(changes: readonly Change[]): Batch {
       case 'schedule': batch.schedules.set(change.row.id, change.row); break
       case 'payout': batch.payouts.set(change.row.id, change.row); break
       case 'reversal': batch.reversals.set(change.row.id, change.row); break
+      case 'forfeit': batch.forfeits.set(change.row.attempt, change.row); break
       case 'incident': batch.incidents.set(change.row.id, change.row); break
       case 'person': batch.people.set(change.row.id, change.row); break
       case 'action': batch.actions.push(change.row); break
@@ -94,6 +96,7 @@ const WRITES = {
   postings: inserts('postings', [['entry', 'text'], ['line', 'bigint'], ['kind', 'text'], ['at', 'bigint'], ['job', 'text'], ['attempt', 'text'], ['debit', 'text'], ['credit', 'text'], ['amount', 'bigint']]),
   payouts: inserts('payouts', [['id', 'text'], ['user_id', 'text'], ['state', 'text'], ['amount', 'bigint'], ['doc', 'text']], replacing('id', ['state', 'doc'])),
   reversals: inserts('reversals', [['id', 'text'], ['entry', 'text'], ['state', 'text'], ['attempt', 'text'], ['doc', 'text']], replacing('id', ['state', 'doc'])),
+  forfeits: inserts('forfeits', [['id', 'text'], ['owner', 'text'], ['state', 'text'], ['at', 'bigint'], ['doc', 'text']], replacing('id', ['state', 'at', 'doc'])),
   incidents: inserts('incidents', [['id', 'text'], ['state', 'text'], ['doc', 'text']], replacing('id', ['state', 'doc'])),
   people: updates('users', 1, [['id', 'text'], ['roles', 'text'], ['suspended', 'text']]),
   actions: inserts('admin_actions', [['id', 'text'], ['at', 'bigint'], ['by_user', 'text'], ['action', 'text'], ['subject', 'text'], ['doc', 'text']]),
@@ -139,9 +142,12 @@ export function statementsFor(changes: readonly Change[], dialect: Database['dia
   add('keys', [...batch.keys.values()].map((row) => [row.id, row.bodyHash, row.subject, row.at]))
   add('postings', batch.entries.flatMap((row) => row.postings.map((posting, line) => [row.id, line, row.kind, row.at, row.job, row.attempt, posting.from, posting.to, posting.amount])))
   // 1: it cleared; 2: it was taken back, and never clears.
-  add('released', [...new Map(batch.entries.flatMap(({ kind, attempt }) => (attempt && (kind === 'release' || kind === 'reversal') ? [[attempt, kind === 'release' ? 1 : 2] as const] : [])))], true)
+  const cleared = batch.entries.flatMap(({ kind, attempt }) => (attempt && (kind === 'release' || kind === 'reversal') ? [[attempt, kind === 'release' ? 1 : 2] as const] : []))
+  const forfeited = [...batch.forfeits.values()].flatMap(({ of }) => of.map((attempt) => [attempt, 2] as const))
+  add('released', [...new Map([...cleared, ...forfeited])], true)
   add('payouts', [...batch.payouts.values()].map((row) => [row.id, row.user, row.state, row.amount, text(payoutDoc(row))]))
   add('reversals', [...batch.reversals.values()].map((row) => [row.id, row.entry, row.state, row.attempt, text(reversalDoc(row))]))
+  add('forfeits', [...batch.forfeits.values()].map((row) => [row.attempt, row.owner, row.state, row.endedAt ?? row.at, text(forfeitDoc(row))]))
   add('incidents', [...batch.incidents.values()].map((row) => [row.id, row.state, text(row)]))
   add('people', [...batch.people.values()].map((row) => [row.id, text(row.roles), row.suspended ? text(row.suspended) : null]), true)
   add('actions', batch.actions.map((row) => [row.id, row.at, row.by, row.action, row.subject, text(row)]))

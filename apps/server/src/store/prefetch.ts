@@ -1,6 +1,6 @@
 // What the commands of a batch name and memory lacks, fetched in one round before anything is decided.
 import { account } from '@lumaris/protocol'
-import type { AccountName, JobId, UserId } from '@lumaris/protocol'
+import type { AccountName, AttemptId, JobId, UserId } from '@lumaris/protocol'
 import { accountsToReverse, apply, payoutKey, topupEntry } from '@lumaris/domain'
 import type { Command, JobRow, KeyRow, MarketState } from '@lumaris/domain'
 import { readEntries } from './read-ledger.ts'
@@ -81,6 +81,9 @@ async function prefetchEntries(db: Database, state: MarketState, needs: Needs): 
   const names = [...needs.entries].flatMap((name) => [name, `reversal:${name}`]).concat(found.flatMap(({ attempt }) => (attempt ? [`release:${attempt}`] : [])))
   for (const name of names) state.entries.set(name, null)
   for (const entry of [...found, ...await readEntries(db, names.filter((name) => !needs.entries.has(name)))]) state.entries.set(entry.id, entry)
+  // Forfeited: taken back, and not by a reversal.
+  const taken = await db.query<{ id: string }>(`SELECT id FROM attempts WHERE released = 2 AND id IN ${among(db)}`, [json(found.flatMap(({ attempt }) => (attempt ? [attempt] : [])))])
+  for (const { id } of taken) state.takenBack.add(id as AttemptId)
   for (const entry of found) {
     if (entry.job && !state.jobs.has(entry.job)) needs.jobs.add(entry.job)
     for (const name of accountsToReverse(entry, buyers.find(({ id }) => id === entry.job)?.buyer as UserId | undefined)) if (!state.accounts.has(name)) needs.accounts.add(name)

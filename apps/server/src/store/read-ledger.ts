@@ -1,9 +1,10 @@
 // Questions about the ledger and about money on its way out.
-import { account } from '@lumaris/protocol'
-import type { AttemptId, Entry, EntryKind, JobId, SellerEarnings, UserId } from '@lumaris/protocol'
-import type { EntryRow, PayoutRow, ReversalRow } from '@lumaris/domain'
+import { account, formatCredits } from '@lumaris/protocol'
+import { forfeitEntry } from '@lumaris/domain'
+import type { AttemptId, Entry, EntryKind, Forfeit, JobId, SellerEarnings, UserId } from '@lumaris/protocol'
+import type { EntryRow, ForfeitRow, PayoutRow, ReversalRow } from '@lumaris/domain'
 import type { Database } from '../database/database.ts'
-import { payoutRow, reversalRow } from './load.ts'
+import { forfeitRow, payoutRow, reversalRow } from './load.ts'
 import { page } from './read.ts'
 import type { PageOf } from './read.ts'
 
@@ -51,13 +52,27 @@ export async function listPayouts<Shown>(db: Database, user: UserId, limit: numb
   return page(rows.map(payoutRow), limit, shown, (row) => row.id)
 }
 
-export async function readSellerEarnings(db: Database, user: UserId, disputeMs: number): Promise<Pick<SellerEarnings, 'pending' | 'available' | 'onTheWay' | 'paid' | 'nextClearing'>> {
+/** The last ones of a seller are shown. */
+const FORFEITS_SHOWN = 20
+export async function readForfeits(db: Database, owner: UserId): Promise<Forfeit[]> {
+  return (await db.query<Doc>(`SELECT doc FROM forfeits WHERE owner = $1 ORDER BY at DESC LIMIT ${FORFEITS_SHOWN}`, [owner])).map(forfeitRow).map(viewForfeit)
+}
+function viewForfeit({ attempt, job, at, state, price, most, taken, of }: ForfeitRow): Forfeit {
+  const took = state === 'due' ? 'what of your pending earnings answers for it is being looked up' : taken === 0n ? 'nothing of yours was pending, so nothing was taken' : `${formatCredits(taken)} credits of your pending earnings were taken for it`
+  return {
+    attempt, job, at, state, price: price.toString(), most: most.toString(), taken: taken.toString(), attempts: of.length, ...(taken > 0n ? { entry: forfeitEntry(attempt) } : {}),
+    says: `Three or more other owners agreed on another result than yours, which would have been paid ${formatCredits(price)} credits; ${took}. Your results are checked each time until you have confirmed ones again.`,
+    whatToDo: `Look for what makes your machine answer differently: memory that fails, a processor that is overclocked, a driver that is out of date.${taken > 0n ? ` If the program cannot give the same answer twice, ask an operator to reverse ${forfeitEntry(attempt)}: two of them decide.` : ''}`,
+  }
+}
+
+export async function readSellerEarnings(db: Database, user: UserId, disputeMs: number): Promise<Pick<SellerEarnings, 'pending' | 'available' | 'onTheWay' | 'paid' | 'nextClearing' | 'forfeits'>> {
   const balances = await db.query<{ id: string; balance: string }>('SELECT id, CAST(balance AS TEXT) AS balance FROM accounts WHERE id IN ($1, $2)', [account.pending(user), account.earned(user)])
   const of = (name: string): string => balances.find(({ id }) => id === name)?.balance ?? '0'
   const sum = (states: string): string => `CAST(COALESCE(SUM(CASE WHEN state IN (${states}) THEN amount ELSE 0 END), 0) AS TEXT)`
   const [sums] = await db.query<{ way: string; paid: string }>(`SELECT ${sum("'requested', 'sent'")} AS way, ${sum("'paid'")} AS paid FROM payouts WHERE user_id = $1`, [user])
   const [next] = await db.query<{ ended_at: string; amount: string }>('SELECT CAST(ended_at AS TEXT) AS ended_at, CAST(billed - fee AS TEXT) AS amount FROM attempts WHERE seller = $1 AND billed > 0 AND released = 0 AND billed > fee ORDER BY ended_at LIMIT 1', [user])
-  return { pending: of(account.pending(user)), available: of(account.earned(user)), onTheWay: sums?.way ?? '0', paid: sums?.paid ?? '0', ...(next ? { nextClearing: { at: Number(next.ended_at) + disputeMs, amount: next.amount } } : {}) }
+  return { pending: of(account.pending(user)), available: of(account.earned(user)), onTheWay: sums?.way ?? '0', paid: sums?.paid ?? '0', forfeits: await readForfeits(db, user), ...(next ? { nextClearing: { at: Number(next.ended_at) + disputeMs, amount: next.amount } } : {}) }
 }
 
 export async function readReversal(db: Database, id: string): Promise<ReversalRow | null> {

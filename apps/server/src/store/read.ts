@@ -175,6 +175,12 @@ export async function checkLedger(db: Database): Promise<LedgerCheck> {
   }
 }
 
+/** What of a seller is pending and was earned by then, newest first. */
+export async function pendingEarnings(db: Database, seller: UserId, until: number, limit: number): Promise<{ attempt: AttemptId; amount: bigint }[]> {
+  const rows = await db.query<{ id: string; amount: string }>(`SELECT id, CAST(billed - fee AS TEXT) AS amount FROM attempts WHERE seller = $1 AND billed > 0 AND billed > fee AND released = 0 AND ended_at <= $2 ORDER BY ended_at DESC, id DESC LIMIT ${limit}`, [seller, until])
+  return rows.map((row) => ({ attempt: row.id as AttemptId, amount: BigInt(row.amount) }))
+}
+
 /** Settlements whose dispute window is over and whose final tick is sealed. */
 export async function dueReleases(db: Database, endedBefore: number, limit: number): Promise<{ attempt: AttemptId; seller: UserId; amount: bigint }[]> {
   const rows = await db.query<{ id: string; seller: string; amount: string }>(`SELECT a.id, a.seller, CAST(a.billed - a.fee AS TEXT) AS amount FROM attempts a JOIN ticks t ON t.attempt = a.id AND t.seq = a.tick_seq

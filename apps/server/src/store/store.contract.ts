@@ -8,9 +8,10 @@ import { account, canonical } from '@lumaris/protocol'
 import type { Database } from '../database/database.ts'
 import { availabilityStatement, epochStatement, statementsFor } from './persist.ts'
 import { loadState } from './load.ts'
-import { findEntries, listPayouts, listReversals, readSellerEarnings } from './read-ledger.ts'
+import { needsOf, prefetch } from './prefetch.ts'
+import { findEntries, listPayouts, listReversals, readForfeits, readSellerEarnings } from './read-ledger.ts'
 import { listActions, listIncidents, listPeople, readPerson } from './read-operators.ts'
-import { checkLedger, dueReleases, listAttempts, listEntries, listJobs, readEvents, readJob, readTicks, readWallet } from './read.ts'
+import { checkLedger, dueReleases, listAttempts, listEntries, listJobs, pendingEarnings, readEvents, readJob, readTicks, readWallet } from './read.ts'
 import { viewJob } from './views.ts'
 
 const buyer = aUser('buyer')
@@ -190,6 +191,44 @@ export function storeContract(name: string, fresh: () => Promise<Database>): voi
     expect(acts.map(({ action }) => action)).toEqual(['incident.resolve', 'incident.open', 'incident.open', 'user.roles', 'user.unsuspend', 'user.suspend', 'user.suspend', 'reversal.propose', 'reversal.approve', 'reversal.propose'])
     expect((await listActions(db, { by: admins[1], action: 'user.unsuspend' }, 50, undefined)).data).toMatchObject([{ subject: buyer, byName: admins[1], before: { suspended: true }, after: { suspended: false } }])
     expect((await listActions(db, { subject: seller }, 50, undefined)).data).toHaveLength(1)
+    expect(await checkLedger(db)).toMatchObject({ balanced: true, problems: [] })
+    await db.close()
+  })
+
+  test(`${name}: a debt for a wrong result is loaded again, finds what is pending, newest first, and what it takes neither clears nor is reversed a second way`, async () => {
+    const db = await opened(), market = aMarket({ settings: { offerMs: 1e9, suspectMs: 1e12, lostMs: 1e12 } })
+    market.fund(buyer, credits(50))
+    const nodes = ['a', 'b', 'c', 'd'].map((node, i) => market.join(node, { cpuHour: 1 + i }))
+    for (const node of nodes) node.connect()
+    const run = (copies: number, lies: boolean): void => {
+      market.submit(buyer, aSpec({ copies }))
+      for (let sent = nodes.flatMap(({ id }) => market.dispatched(id)); sent.length > 0; sent = nodes.flatMap(({ id }) => market.dispatched(id))) for (const order of sent) { market.now += 10_000; market.report(order, { runMs: 10_000, digest: (lies && order.terms.node === nodes[0]!.id ? 'b' : 'a').repeat(64) }) }
+    }
+    run(4, false)
+    run(4, false)
+    run(3, true)
+    const written = market.log.length
+    await persist(db, market.log)
+    const load = async (): Promise<MarketState> => { const state = createState(market.state.settings); await loadState(db, state, market.now, (row) => row); return state }
+    const loaded = await load(), [debt] = [...loaded.forfeits.values()]
+    expect([...loaded.forfeits]).toEqual([...market.state.forfeits])
+    expect(debt).toMatchObject({ owner: seller, state: 'due' })
+    for (const who of ['a', 'b', 'c', 'd']) { const account_ = account.pending(aUser(`seller of ${who}`)); expect([account_, loaded.accounts.get(account_)]).toEqual([account_, market.state.accounts.get(account_)]) }
+    const found = await pendingEarnings(db, seller, market.now, 10)
+    expect(found).toHaveLength(2)
+    expect(found.map(({ attempt }) => attempt)).toEqual(found.map(({ attempt }) => attempt).toSorted().toReversed())
+    expect((await pendingEarnings(db, seller, market.now, 1))[0]).toEqual(found[0])
+    market.act({ kind: 'forfeit', attempt: debt!.attempt, earnings: found })
+    await persist(db, market.log.slice(written))
+    const after = await pendingEarnings(db, seller, market.now, 10)
+    expect(after.length).toBeLessThan(found.length)
+    expect((await load()).forfeits.size).toBe(0)
+    expect(await readForfeits(db, seller)).toMatchObject([{ attempt: debt!.attempt, state: 'done', entry: `forfeit:${debt!.attempt}`, attempts: found.length - after.length }])
+    expect(await readForfeits(db, aUser('seller of b'))).toEqual([])
+    const taken = found.find(({ attempt }) => !after.some((one) => one.attempt === attempt))!, settle = market.log.flatMap((change) => (change.kind === 'entry' && change.row.kind === 'settle' && change.row.attempt === taken.attempt ? [change.row.id] : []))[0]!
+    const fresh_ = createState(market.state.settings), command = { kind: 'proposeReversal', by: admins[0], entry: settle, reason: 'x' } as const
+    await prefetch(db, fresh_, needsOf(fresh_, [command]))
+    expect([...fresh_.takenBack]).toEqual([taken.attempt]) // also long after, when it is not loaded any more
     expect(await checkLedger(db)).toMatchObject({ balanced: true, problems: [] })
     await db.close()
   })

@@ -22,6 +22,7 @@ export function Earnings() {
           <Figure label="Cleared" hint="free to be paid out"><Credits of={money.available} /></Figure>
           <Figure label="Paid out" hint={money.onTheWay === '0' ? 'nothing on its way' : `${creditsText(money.onTheWay)} on their way`}><Credits of={money.paid} /></Figure>
         </Figures>)}</Loaded>
+      {earnings.data && earnings.data.forfeits.length > 0 && <Forfeits of={earnings.data.forfeits} />}
       <div className="two">
         <Payouts />
         <Panel title="Pay out" id="pay-out"><Loaded query={earnings}>{(money) => <PayOut money={money} />}</Loaded></Panel>
@@ -36,6 +37,16 @@ function Next({ of: { nextClearing } }: { of: SellerEarnings }) {
   const now = useNow(10_000)
   if (!nextClearing) return <>nothing waits</>
   return nextClearing.at > now ? <>next: {credits(nextClearing.amount)}, <Moment at={nextClearing.at} /></> : <>next: {credits(nextClearing.amount)}, about to clear</>
+}
+
+function Forfeits({ of }: { of: SellerEarnings['forfeits'] }) {
+  return (
+    <Panel title="Forfeited" id="forfeits"><Stack gap="sm">{of.map((one) => (
+      <div key={one.attempt}>
+        <Text size="sm"><Moment at={one.at} />: {one.says}</Text>
+        <Text size="sm" c="dimmed">{one.whatToDo} Attempt <code>{one.attempt}</code>.</Text>
+      </div>))}</Stack></Panel>
+  )
 }
 
 function Payouts() {

@@ -110,6 +110,7 @@ function WhyNot({ node }: { node: Node }) {
     <Panel title="Why was it not chosen?" id="why-not"><Loaded query={why}>{(found) => (
       <><Text size="sm">{found.summary}</Text>
         {found.reasons.length > 0 && <ul className="details">{found.reasons.map((one) => <li key={one.reason}>{plural(one.count, 'placement')}: {visible(one.says)}{one.alone > 0 ? `; nothing else in ${one.alone} of them` : ''}</li>)}</ul>}
+        {found.forfeits?.map((one) => <Text key={one} size="sm" mt="xs">{one}</Text>)}
         {found.medianGapPercent !== undefined && <Text size="sm" mt="xs">Where only the price stood against it, it was {found.medianGapPercent} % above the winner (the middle case).</Text>}</>)}</Loaded></Panel>
   )
 }

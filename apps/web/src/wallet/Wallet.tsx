@@ -25,7 +25,7 @@ export function WalletScreen() {
   )
 }
 
-export const KIND: Readonly<Record<Entry['kind'], string>> = { topup: 'Credits added', hold: 'Held for a job', settle: 'An attempt settled', displace: 'Paid for a place taken', refund: 'Came back from a job', release: 'Earnings cleared', payout: 'Paid out', reversal: 'Reversed' }
+export const KIND: Readonly<Record<Entry['kind'], string>> = { topup: 'Credits added', hold: 'Held for a job', settle: 'An attempt settled', displace: 'Paid for a place taken', refund: 'Came back from a job', release: 'Earnings cleared', payout: 'Paid out', reversal: 'Reversed', forfeit: 'Forfeited for a wrong result' }
 /** What an entry did to these accounts. */
 const changeOf = (entry: Entry, mine: readonly string[]): bigint => entry.postings.reduce((sum, posting) => sum + (mine.includes(posting.to) ? BigInt(posting.amount) : 0n) - (mine.includes(posting.from) ? BigInt(posting.amount) : 0n), 0n)
 export const sellerAccounts = (user: UserId): string[] => [account.pending(user), account.earned(user)]

@@ -1,4 +1,5 @@
 // Do the copies of a task agree? Each report votes with what it delivered; `wanted` equal votes from different owners decide.
+import type { TaskSpec } from '@lumaris/protocol'
 import type { AttemptRow } from '../rows.ts'
 
 export type Verdict =
@@ -7,9 +8,9 @@ export type Verdict =
   /** All have reported and no group is large enough: ask one more, if the task may. */
   | { readonly kind: 'split' }
 
-/** What makes two results the same: exit code, digest of the output, and every file by path and hash. */
+/** What makes two results the same: exit code, digest of the output, and every file by path and hash; or what they were found to have in common. */
 const voteOf = (attempt: AttemptRow): string =>
-  JSON.stringify([attempt.exitCode, attempt.digest, [...attempt.files].sort((a, b) => (a.path < b.path ? -1 : 1)).map((file) => [file.path, file.blob])])
+  attempt.alike !== undefined ? `alike ${attempt.exitCode} ${attempt.alike}` : JSON.stringify([attempt.exitCode, attempt.digest, [...attempt.files].sort((a, b) => (a.path < b.path ? -1 : 1)).map((file) => [file.path, file.blob])])
 
 /** Those that gave the same result, together; in the order of their first. */
 export function groupsOf(reported: readonly AttemptRow[]): AttemptRow[][] {
@@ -21,6 +22,10 @@ export function groupsOf(reported: readonly AttemptRow[]): AttemptRow[][] {
   }
   return [...groups.values()]
 }
+
+/** Is it what the buyer says the result is? Nobody but the market compares the two. */
+export const isKnown = ({ exitCode, files }: AttemptRow, known: NonNullable<TaskSpec['known']>): boolean =>
+  exitCode === 0 && files.length === known.length && known.every(({ path, blob }) => files.some((file) => file.path === path && file.blob === blob))
 
 export function agree(reported: readonly AttemptRow[], open: number, wanted: number): Verdict {
   for (const group of groupsOf(reported)) {

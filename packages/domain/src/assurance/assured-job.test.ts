@@ -1,7 +1,7 @@
 // Jobs with assurance on a whole market: who is asked, who is paid, what is remembered.
 import { expect, test } from 'vitest'
 import type { Assurance, JobDispatch, JobId } from '@lumaris/protocol'
-import { isRefusal } from '@lumaris/protocol'
+import { account, isRefusal } from '@lumaris/protocol'
 import { aMarket, aSpec, aUser, credits, prices, sha256 } from '@lumaris/testkit'
 import type { Submitted } from '../job/submit.ts'
 import { apply } from '../state.ts'
@@ -19,6 +19,8 @@ function marketOf(names: readonly string[], more: { keyed?: (text: string) => st
   const owner = (name: string) => nodes[names.indexOf(name)]!.row().owner
   return {
     market, nodes, nameOf, owner, record: (name: string) => { const { valid, wrong } = recordOf(market.state, owner(name)); return { valid, wrong } },
+    /** What answers for its results: with nothing pending whoever is asked first is always checked. */
+    bond: (name: string, amount: bigint) => market.state.accounts.set(account.pending(owner(name)), amount),
     give: (name: string, valid: number, wrong = 0) => apply(market.state, { kind: 'lesson', row: { what: 'owner', key: owner(name), valid, wrong } }),
     submit: (assurance: Assurance): JobId => (market.submit(buyer, aSpec({ assurance })) as Submitted).job.id,
     orders,
@@ -58,14 +60,27 @@ test('the first result of a newcomer is not enough: two more owners are asked, o
 
 test('who has shown enough is accepted on trust, which confirms nothing; the draw asks for a check, which does', () => {
   for (const [drawn, copies] of [['f', 1], ['0', 2]] as const) {
-    const { market, submit, answer, give, record } = marketOf(['a', 'b', 'c'], { keyed: (text) => (text.startsWith('check ') ? drawn : '0').repeat(64) })
-    for (const name of ['a', 'b', 'c']) give(name, 50)
+    const { market, submit, answer, give, bond, record } = marketOf(['a', 'b', 'c'], { keyed: (text) => (text.startsWith('check ') ? drawn : '0').repeat(64) })
+    for (const name of ['a', 'b', 'c']) { give(name, 50); bond(name, credits(1)) }
     const job = submit('1e-2')
     expect(answer(honest)).toHaveLength(copies)
     expect(market.job(job)?.state).toBe('completed')
     expect(record('a')).toEqual({ valid: copies === 1 ? 50 : 51, wrong: 0 })
     const [first] = market.state.jobs.get(job)!.attempts
     expect(market.state.profiles.get(first!.node)?.reputation.tallies.correctness.well).toBe(copies === 1 ? 0 : 1)
+  }
+})
+
+test('who has nothing to lose is checked, however good its record: the draw asks for as much as the bond lacks', () => {
+  // The draw is one half. The result is worth p: with p/2 pending it is checked in any case, with 4 p in three of ten cases.
+  for (const [pending, copies] of [[0, 2], [0.5, 2], [4, 1]] as const) {
+    const { market, submit, answer, give, bond } = marketOf(['a', 'b', 'c'], { keyed: (text) => (text.startsWith('check ') ? '8' : '0').padEnd(64, '0') })
+    for (const name of ['a', 'b', 'c']) give(name, 500)
+    const price = 278n // one processor for a second at one credit an hour
+    bond('a', BigInt(Math.round(pending * Number(price))))
+    submit('1e-2')
+    expect(answer(honest)).toHaveLength(copies)
+    expect(market.state.accounts.get(account.pending(market.state.nodes.values().next().value!.owner))).toBeGreaterThan(0n)
   }
 })
 
@@ -175,6 +190,37 @@ test('the cap covers the most that the bound may take, the quote what it will pr
   expect(BigInt(quoteOf({ assurance: '1e-2' }).p50)).toBe((1100n * BigInt(plain.p50)) / 1000n)
   expect(BigInt(quoteOf({ assurance: '1e-6' }).p90)).toBe(3n * BigInt(plain.p90))
   expect(BigInt(quoteOf({ assurance: '1e-6' }).cap)).toBe(8n * BigInt(plain.cap))
+})
+
+const RESULT = [{ path: 'out', blob: sha256('right'), size: 5 }], LIE = [{ path: 'out', blob: sha256('lie'), size: 3 }]
+function known(names: readonly string[], files: (name: string) => typeof RESULT, more: { valid?: number } = {}) {
+  const { market, orders, nameOf, record, give, bond } = marketOf(names, { keyed: (text) => (text.startsWith('check ') ? 'f'.repeat(64) : sha256(text)) })
+  for (const name of names) { if (more.valid !== undefined) give(name, more.valid); bond(name, credits(1)) }
+  const { job } = market.submit(buyer, aSpec({ assurance: '1e-2', tasks: [{ known: [{ path: 'out', blob: RESULT[0]!.blob }] }] })) as Submitted, asked: string[] = []
+  for (let sent = orders(); sent.length > 0; sent = orders()) for (const order of sent) { expect(JSON.stringify(order)).not.toContain(RESULT[0]!.blob); asked.push(nameOf(order)); market.now += 1000; market.report(order, { digest: sha256(files(nameOf(order))[0]!.path), files: files(nameOf(order)) }) }
+  return { market, asked, record, job: market.job(job.id) }
+}
+
+test('a result that the buyer knows needs no check, also of a newcomer, and makes nobody a name; the seller is not told', () => {
+  const { asked, job, record } = known(['a', 'b', 'c', 'd'], () => RESULT)
+  expect([asked.length, job?.state]).toEqual([1, 'completed'])
+  expect(record(asked[0]!)).toEqual({ valid: 0, wrong: 0 })
+})
+test('a lie about a known result is always found, however good the record, and is paid for with the bond', () => {
+  const { asked, job, record, market } = known(['a', 'b', 'c', 'd'], (name) => (name === 'a' ? LIE : RESULT), { valid: 5000 })
+  expect([asked.length, job?.state]).toEqual([4, 'completed'])
+  expect(record('a')).toEqual({ valid: 0, wrong: 1 })
+  expect([...market.state.forfeits.values()]).toMatchObject([{ state: 'due', record: { valid: 5000, wrong: 0 } }])
+})
+test('a buyer who is wrong, or lies, blames nobody: three who agree are believed, and paid', () => {
+  const { asked, job, record, market } = known(['a', 'b', 'c', 'd'], () => LIE, { valid: 5000 })
+  expect([asked.length, job?.state]).toEqual([3, 'completed'])
+  for (const name of asked) expect(record(name)).toEqual({ valid: 5001, wrong: 0 })
+  expect(market.state.forfeits.size).toBe(0)
+})
+test('known results without assurance, or with another way to compare, are refused', () => {
+  const { market } = marketOf(['a']), tasks = [{ known: [{ path: 'out', blob: RESULT[0]!.blob }] }]
+  for (const more of [{ tasks }, { tasks, copies: 2 }, { tasks, assurance: '1e-2', compare: { kind: 'json' } }] as const) expect(market.submit(buyer, aSpec(more as never))).toMatchObject({ refusal: 'impossible_request', detail: { reason: expect.stringContaining('known results') } })
 })
 
 test('copies and assurance together are refused, with what to leave out', () => {

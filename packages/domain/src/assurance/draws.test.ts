@@ -2,13 +2,26 @@
 import { createHmac } from 'node:crypto'
 import { expect, test } from 'vitest'
 import type { AttemptId } from '@lumaris/protocol'
-import { aMarket } from '@lumaris/testkit'
+import { aMarket, sha256 } from '@lumaris/testkit'
+import { apply } from '../state.ts'
 import { drawCheckers, drawOf } from './draws.ts'
 
 const keyedBy = (key: string) => ({ keyed: (text: string) => createHmac('sha256', key).update(text).digest('hex') })
 const attempt = (i: number) => ({ id: `att_${i}` as AttemptId, digest: 'a'.repeat(64) })
 /** Sum of squared deviations over what is expected: about the number of cells when all are equally likely. */
 const chiSquare = (counts: readonly number[], expected: number): number => counts.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0)
+
+test('owners who were found wrong, and have not made up for it, are drawn an eighth as often; who has is drawn like others', () => {
+  const market = aMarket(), ids = Array.from({ length: 24 }, (_, i) => market.join(`n${i}`).id), owners = ids.map((id) => market.state.nodes.get(id)!.owner)
+  apply(market.state, { kind: 'lesson', row: { what: 'owner', key: owners[0]!, valid: 99, wrong: 1 } })
+  apply(market.state, { kind: 'lesson', row: { what: 'owner', key: owners[1]!, valid: 100, wrong: 1 } })
+  const times = [0, 0, 0]
+  for (let slot = 0; slot < 4000; slot++) { const may = drawCheckers({ keyed: sha256 }, market.state, `slot ${slot}`); for (const i of [0, 1, 2]) if (may(owners[i]!)) times[i]!++ }
+  expect(times[1]! / 4000).toBeCloseTo(1 / 8, 1)
+  expect(times[2]! / 4000).toBeCloseTo(1 / 8, 1)
+  expect(times[0]!).toBeGreaterThan(0)
+  expect(times[0]! / times[2]!).toBeLessThan(0.25)
+})
 
 test('checks are drawn evenly from nothing to one, again the same under one key, and another way under another', () => {
   const cells = Array.from({ length: 20 }, () => 0), key = keyedBy('a'), other = keyedBy('b')

@@ -14,16 +14,22 @@ const BOUND: Readonly<Record<Assurance, number>> = { '1e-2': 1e-2, '1e-4': 1e-4,
 /** A pair can agree on a lie. One in a hundred leaves room for what random checks catch later; the tighter bounds do not: there three owners are the least. */
 const LEAST: Readonly<Record<Assurance, number>> = { '1e-2': 1, '1e-4': 3, '1e-6': 3 }
 /** Where results differ, a pair may be lying: only three who agree outvote it. */
-const OUTVOTE = 3
+export const OUTVOTE = 3
 const CHEATS = 0.2
 /** Confirmed results before one may be accepted on trust: with ten, the belief in an error falls below one in a hundred. Each wrong one asks for ten times as many. */
 const ALWAYS = 10, ALWAYS_MAX = 1000
 /** However good a record is, one in fifty is checked: without it, somebody who has become a cheat is never found. */
 const FLOOR = 0.02
 
+/** How far what a lie loses must lie above what it gains, as they are expected: a check may meet a partner, and a bond may clear before it is needed. */
+export const BOND_MARGIN = 1.5
+/** The chance of a check below which a lie would pay, given what the liar would be paid for it and what it has to lose. */
+export const stakeShare = (price: bigint, bond: bigint): number => (price <= 0n ? 0 : Math.min(1, (BOND_MARGIN * Number(price)) / Number(price + bond)))
+
 /** So many confirmed results until the first is accepted unchecked. */
 export const alwaysChecked = ({ wrong }: OwnerRecord): number => Math.min(ALWAYS_MAX, ALWAYS * 10 ** Math.min(wrong, 3))
 export const isProven = (record: OwnerRecord): boolean => record.valid >= alwaysChecked(record)
+export const isDoubted = (record: OwnerRecord): boolean => record.wrong > 0 && !isProven(record)
 /** The chance that a result is checked although it would be enough. */
 export const checkShare = (record: OwnerRecord): number => (isProven(record) ? Math.max(alwaysChecked(record) / record.valid, FLOOR) : 1)
 
@@ -55,19 +61,20 @@ export function riskOf(group: readonly OwnerRecord[], bound: Assurance): number 
 export type Judgement = 'enough' | 'more' | 'undecided'
 /**
  * `groups`: the records of the owners behind each different result, the group that leads first. `draw`: from 0 to 1, made after the newest result was
- * committed, and only known here.
+ * committed, and only known here. `stake`: the least chance of a check, for the sake of what whoever was asked first has to lose. `doubted`: the
+ * buyer says that the result which leads is not the one that is known.
  */
-export function enough(groups: readonly (readonly OwnerRecord[])[], bound: Assurance, draw: number): Judgement {
+export function enough(groups: readonly (readonly OwnerRecord[])[], bound: Assurance, draw: number, stake = 0, doubted = false): Judgement {
   const [lead = [], ...others] = groups, asked = groups.reduce((sum, group) => sum + group.length, 0)
-  if (suffices(lead, others, bound, draw)) return 'enough'
+  if (suffices(lead, others, bound, draw, stake, doubted)) return 'enough'
   const left = ASSURED_COPIES_MAX[bound] - asked
-  return left <= 0 || (others.length > 0 && lead.length + left < OUTVOTE) ? 'undecided' : 'more'
+  return left <= 0 || ((others.length > 0 || doubted) && lead.length + left < OUTVOTE) ? 'undecided' : 'more'
 }
-function suffices(lead: readonly OwnerRecord[], others: readonly (readonly OwnerRecord[])[], bound: Assurance, draw: number): boolean {
+function suffices(lead: readonly OwnerRecord[], others: readonly (readonly OwnerRecord[])[], bound: Assurance, draw: number, stake: number, doubted: boolean): boolean {
   const [first] = lead
   if (!first || lead.length < LEAST[bound] || riskOf(lead, bound) > BOUND[bound]) return false
-  if (others.length > 0) return lead.length >= OUTVOTE && others.every((other) => other.length < lead.length)
-  return lead.length > 1 || (isProven(first) && draw >= checkShare(first))
+  if (others.length > 0 || doubted) return lead.length >= OUTVOTE && others.every((other) => other.length < lead.length)
+  return lead.length > 1 || (isProven(first) && draw >= Math.max(checkShare(first), stake))
 }
 
 /** Whether the others who gave the same result make it count for an owner's record: two of them, or one who is proven. A pair cannot make a name for itself. */

@@ -15,7 +15,7 @@ export function makeEnrolment(turn: Turn, command: EnrolmentCommand): EnrolmentR
 }
 
 /** The proof (a signature by the new key) was checked by the caller; here the token is used up, in the same commit that makes the node. */
-export type EnrolCommand = { readonly kind: 'enrol'; readonly tokenHash: string; readonly body: EnrolNode }
+export type EnrolCommand = { readonly kind: 'enrol'; readonly tokenHash: string; readonly body: EnrolNode; readonly block?: string | undefined }
 export function enrol(turn: Turn, command: EnrolCommand): NodeRow | Refusal {
   const enrolment = [...turn.state.enrolments.values()].find((row) => row.tokenHash === command.tokenHash)
   if (!enrolment || enrolment.expiresAt < turn.now) return refused('enrolment_invalid')
@@ -30,6 +30,6 @@ export function enrol(turn: Turn, command: EnrolCommand): NodeRow | Refusal {
   emit(turn, { kind: 'enrolment', row: { ...enrolment, usedBy: id } })
   return putNode(turn, {
     id, owner: enrolment.owner, name: enrolment.name ?? body.name, publicKey: body.publicKey, region: body.region, labels: body.labels, presence: 'pending', will: 'open', session: 0, leaseGen: 0,
-    bootId: '', oldBoots: [], capacity: body.capacity, drivers: [], prices: body.prices, agentVersion: body.agentVersion, enrolledAt: turn.now, lastSeenAt: null,
+    bootId: '', oldBoots: [], capacity: body.capacity, drivers: [], prices: body.prices, agentVersion: body.agentVersion, enrolledAt: turn.now, lastSeenAt: null, ...(command.block ? { enrolledFrom: command.block } : {}),
   })
 }

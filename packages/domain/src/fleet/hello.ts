@@ -13,7 +13,7 @@ import { advance } from './report.ts'
 import { sawNode } from './profile/presence.ts'
 
 /** The signature over the challenge was checked by the caller. */
-export type HelloCommand = { readonly kind: 'hello'; readonly hello: Hello }
+export type HelloCommand = { readonly kind: 'hello'; readonly hello: Hello; /** As its connection came from there: what it says itself is not asked. */ readonly block?: string | undefined }
 export type Welcomed = { readonly node: NodeRow; readonly orders: readonly AttemptOrder[]; readonly resumed: boolean }
 /** Starts of an agent that are remembered, to refuse an older process that comes back after a newer one. */
 const OLD_BOOTS_MAX = 8
@@ -29,8 +29,9 @@ export function hello(turn: Turn, command: HelloCommand): Welcomed | Refusal {
     if (node.oldBoots.includes(said.boot_id)) return refused('stale_session')
     if (link?.connected && turn.now - link.lastSeen < turn.state.settings.suspectMs) return refused('node_in_use')
   }
+  const { block: _before, ...rest } = node
   const current = putNode(turn, {
-    ...node, presence: 'online', session: resumed ? node.session : node.session + 1, bootId: said.boot_id,
+    ...rest, ...(command.block ? { block: command.block } : {}), presence: 'online', session: resumed ? node.session : node.session + 1, bootId: said.boot_id,
     // A new connection is a new generation: a dispatch of the last one that arrives late, when its offer may be long over, is not taken up.
     leaseGen: resumed && turn.state.guards.leaseGeneration ? node.leaseGen + 1 : node.leaseGen,
     oldBoots: resumed || node.bootId === '' ? node.oldBoots : [...node.oldBoots, node.bootId].slice(-OLD_BOOTS_MAX),

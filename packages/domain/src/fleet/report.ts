@@ -9,7 +9,7 @@ import { ATTEMPT, isLive, next } from '../job/lifecycle.ts'
 import { endAttempt, reportAttempt, startGang } from '../job/finish.ts'
 import { hasLeft } from '../job/move-job.ts'
 
-export type StatusCommand = { readonly kind: 'status'; readonly node: NodeId; readonly session: number; readonly message: JobStatusMessage }
+export type StatusCommand = { readonly kind: 'status'; readonly node: NodeId; readonly session: number; readonly message: JobStatusMessage; /** See AttemptRow: never the node's own word. */ readonly alike?: string | undefined }
 export type TickCommand = { readonly kind: 'tick'; readonly node: NodeId; readonly session: number; readonly tick: Tick; readonly hash: string }
 
 /** The attempt, if this node may still speak for it. */
@@ -33,7 +33,7 @@ export function status(turn: Turn, command: StatusCommand): void {
     case 'running': return running(turn, attempt)
     // What was taken up cannot be refused any more.
     case 'refused': if (attempt.state === 'offered') endAttempt(turn, attempt.id, 'seller_refused', message.detail ?? null, true); return
-    case 'succeeded': case 'failed': case 'stopped': return over(turn, attempt, message)
+    case 'succeeded': case 'failed': case 'stopped': return over(turn, attempt, message, command.alike)
   }
 }
 
@@ -68,7 +68,7 @@ export function advance(turn: Turn, attempt: AttemptRow, to: 'accepted' | 'runni
 const NODE_MAY_SAY: ReadonlySet<Cause> = new Set(['succeeded', 'buyer_exit', 'buyer_limit', 'input_unavailable', 'seller_offline', 'seller_reclaimed', 'seller_refused', 'driver_failed'])
 
 /** The end, as the node tells it: with the last tick of the chain, which the bill is made from. */
-function over(turn: Turn, attempt: AttemptRow, message: JobStatusMessage): void {
+function over(turn: Turn, attempt: AttemptRow, message: JobStatusMessage, alike: string | undefined): void {
   if (attempt.state === 'reported') return // said twice: the first time counts
   accepted(turn, attempt)
   if (message.final) {
@@ -92,7 +92,7 @@ function over(turn: Turn, attempt: AttemptRow, message: JobStatusMessage): void 
   }
   const reported = putAttempt(turn, {
     ...row, state: next(ATTEMPT, row.state, 'report', row.id), cause, exitCode: message.exit_code ?? null, detail: message.detail ?? null,
-    digest: message.result_digest ?? null, files: message.files ?? [], endedAt: turn.now,
+    digest: message.result_digest ?? null, files: message.files ?? [], endedAt: turn.now, ...(alike === undefined ? {} : { alike }),
   })
   reportAttempt(turn, reported)
 }

@@ -13,11 +13,12 @@ import { backoffMs } from './retry.ts'
 import { keptOf, settle, settleMemories, settleMemory, settlePart } from '../billing/settle.ts'
 import { payDisplaced, payerOf } from '../billing/pay-displaced.ts'
 import { refundRest } from '../ledger/hold.ts'
-import { agree, groupsOf } from '../assurance/agree.ts'
+import { agree, groupsOf, isKnown } from '../assurance/agree.ts'
 import { drawOf } from '../assurance/draws.ts'
-import { confirms, enough, riskOf } from '../assurance/enough.ts'
+import { OUTVOTE, confirms, enough, riskOf, stakeShare } from '../assurance/enough.ts'
 import type { OwnerRecord } from '../assurance/enough.ts'
 import { learnOwner, recordOf } from '../assurance/records.ts'
+import { bondOf, owe, priceOfResult } from '../ledger/forfeit.ts'
 import { learn } from '../fleet/profile/learn.ts'
 import { invariant } from '../invariant.ts'
 
@@ -177,7 +178,11 @@ function judgeAssured(turn: Turn, task: TaskRow, bound: Assurance, reported: rea
   const groups = groupsOf(reported).map((attempts) => ({ attempts, records: recordsOf(attempts) })).sort((a, b) => b.attempts.length - a.attempts.length || riskOf(a.records, bound) - riskOf(b.records, bound))
   const [lead] = groups, first = lead?.attempts[0]
   invariant(lead && first, `nothing was reported for ${task.job}.${task.index}`)
-  switch (enough(groups.map(({ records }) => records), bound, drawOf(turn, first))) {
+  const { known } = liveJob(turn, task.job).row.spec.tasks[task.index] ?? {}, isRight = known !== undefined && isKnown(first, known)
+  // The buyer knows that it is right; where others differ, they decide all the same, since somebody will be blamed.
+  if (isRight && groups.length === 1) return conclude(turn, task, lead.attempts, [])
+  const stake = reported.length > 1 ? 0 : stakeShare(priceOfResult(turn, first), bondOf(turn.state, first))
+  switch (enough(groups.map(({ records }) => records), bound, drawOf(turn, first), stake, known !== undefined && !isRight)) {
     case 'enough': return conclude(turn, task, lead.attempts, reported.filter((attempt) => !lead.attempts.includes(attempt)))
     case 'more': putTask(turn, { ...task, slots: [...task.slots, NEW_SLOT] }); return
     case 'undecided':
@@ -190,7 +195,12 @@ function judgeAssured(turn: Turn, task: TaskRow, bound: Assurance, reported: rea
 /** It is known which results count and which do not: the task ends with the first that does. */
 function conclude(turn: Turn, task: TaskRow, valid: readonly AttemptRow[], invalid: readonly AttemptRow[]): void {
   const records = new Map(valid.map((attempt) => [attempt, recordOf(turn.state, attempt.seller)]))
-  for (const attempt of invalid) { decide(turn, attempt, false); learnOwner(turn, attempt.seller, false) }
+  for (const attempt of invalid) {
+    // Fewer than three may be a pair that lies about somebody honest: that costs the pay and the record, and not the bond.
+    if (valid.length >= OUTVOTE) owe(turn, attempt, recordOf(turn.state, attempt.seller))
+    decide(turn, attempt, false)
+    learnOwner(turn, attempt.seller, false)
+  }
   for (const attempt of valid) {
     decide(turn, attempt, true, valid.length > 1 ? true : null)
     if (confirms(valid.flatMap((other) => (other === attempt ? [] : [records.get(other) as OwnerRecord])))) learnOwner(turn, attempt.seller, true)

@@ -19,7 +19,7 @@ const INSTEAD: Readonly<Partial<Record<EntryKind, string>>> = {
   hold: 'cancel the job: what was not used of its cap comes back', refund: 'what came back to a buyer stays with the buyer; reverse the settlement or the top-up behind it', release: 'reverse the settlement that it cleared',
   payout: 'the provider has the money, or gives it back by itself', reversal: 'what was reversed by two people stays reversed; pay again by a new entry',
 }
-const isReversible = (kind: EntryKind): boolean => kind === 'topup' || kind === 'settle' || kind === 'displace'
+const isReversible = (kind: EntryKind): boolean => kind === 'topup' || kind === 'settle' || kind === 'displace' || kind === 'forfeit'
 
 export type ProposeReversalCommand = { readonly kind: 'proposeReversal'; readonly by: UserId; readonly entry: string; readonly reason: string }
 export type ApproveReversalCommand = { readonly kind: 'approveReversal'; readonly by: UserId; readonly id: ReversalId; readonly reason: string }
@@ -87,10 +87,14 @@ const plain = (postings: readonly PostingRow[]): unknown => postings.map(({ from
 function reverse(state: MarketState, entry: EntryRow): readonly PostingRow[] | Refusal {
   const buyer = entry.job ? state.jobs.get(entry.job)?.row.buyer : undefined
   const cleared = entry.attempt !== null && Boolean(state.entries.get(`release:${entry.attempt}`))
+  // The money is not where it was paid to any more.
+  if (entry.kind !== 'forfeit' && entry.attempt !== null && state.takenBack.has(entry.attempt)) return refused('already_reversed', { forfeited: entry.attempt, instead: 'it was forfeited for a wrong result: reverse the forfeit' })
   const postings: PostingRow[] = []
   for (const { from, to, amount } of entry.postings) {
     const isEscrow = from.startsWith('escrow:')
     if (isEscrow && !buyer) return refused('not_found')
+    // What was forfeited by mistake is the seller's, and its time in the dispute window is over.
+    if (entry.kind === 'forfeit') { postings.push({ from: to, to: from.replace(/:pending$/, ':available'), amount }); continue }
     postings.push({ from: cleared ? to.replace(/:pending$/, ':available') : to, to: isEscrow && buyer ? account.available(buyer) : from, amount })
   }
   const needed = new Map<AccountName, bigint>()

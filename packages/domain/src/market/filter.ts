@@ -136,10 +136,16 @@ export function personalReason(state: MarketState, node: NodeRow, need: Requirem
   if (minTrust && !isTrusted(state, node, minTrust, now)) return 'trust'
   if (need.spec.assurance && !mayServe(recordOf(state, node.owner), need.spec.assurance)) return 'trust'
   if (state.guards.distinctOwners && need.owners.includes(node.owner)) return 'same_owner_as_copy'
+  if (state.guards.distinctOwners && need.beside?.some((other) => isKin(node, other))) return 'same_network_as_copy'
   if (need.move && now < need.move.until && (node.id === need.move.from || (need.move.to !== null && node.id !== need.move.to))) return 'moved_away'
   if (need.near?.some((other) => isNear(node, other, need.spec.placement.spread))) return 'spread'
   return isLate(state, node, need, now) ? 'deadline' : null
 }
+/** Nodes enrolled from one block of addresses within so long are one batch, wherever they are connected from later. */
+const BATCH_MS = 24 * 3_600_000
+/** Perhaps one person's, under two names: in one block of addresses now, or enrolled from one block in one batch. */
+export const isKin = (one: NodeRow, other: NodeRow): boolean =>
+  (one.block !== undefined && one.block === other.block) || (one.enrolledFrom !== undefined && one.enrolledFrom === other.enrolledFrom && Math.abs(one.enrolledAt - other.enrolledAt) <= BATCH_MS)
 export const isNear = (one: NodeRow, other: NodeRow, spread: JobSpec['placement']['spread']): boolean =>
   one.id === other.id || (spread === 'owner' && one.owner === other.owner) || (spread === 'region' && one.region === other.region)
 /** Begun now, it is not expected to be over by its deadline. */

@@ -86,6 +86,8 @@ export function contradiction(spec: JobSpec, now: Instant): Refusal | null {
   }
   if (spec.interruptible && spec.displace !== undefined) return refused('impossible_request', { reason: 'interruptible work cannot take the place of other interruptible work: leave out displace, or interruptible' })
   if (spec.assurance && spec.copies > 1) return refused('impossible_request', { reason: 'with assurance the market chooses how many copies there are: leave out copies, or assurance' })
+  if (spec.compare && spec.copies === 1 && !spec.assurance) return refused('impossible_request', { reason: 'there is nothing to compare with one copy: ask for copies or assurance, or leave out compare' })
+  if (spec.tasks.some((task) => task.known) && (!spec.assurance || (spec.compare && spec.compare.kind !== 'bytes'))) return refused('impossible_request', { reason: 'known results are compared byte by byte, with those of jobs with assurance: leave out known, or name an assurance and no other way to compare' })
   const twice = spec.speculate ? copiesConflict(spec) : null
   if (twice) return refused('impossible_request', { reason: twice })
   if (spec.gang) {

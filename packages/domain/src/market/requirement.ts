@@ -51,6 +51,8 @@ export type Requirement = {
   readonly avoid: readonly NodeId[]
   /** Owners that hold, or held, another copy of the same task. */
   readonly owners: readonly UserId[]
+  /** The nodes of those copies: their neighbours in the network are no second opinion either. */
+  readonly beside?: readonly NodeRow[]
   /** Who was drawn to check a result: they are asked first. */
   readonly drawn?: (owner: UserId) => boolean
   /** Nodes on which it is worth most; others only when none of them has room. */

@@ -60,7 +60,7 @@ function sell(turn: Turn, { bidders }: Book, claims: Claims): number {
   const { state, now } = turn
   // Caps and bids are each bidder's own; asked here is only who could take such a unit at all.
   const first = bidders[0] as Bidder
-  const anyone: Requirement = { ...first.need, spec: { ...first.need.spec, interruptible: {} }, attemptCap: 2n ** 62n, avoid: [], owners: [] }
+  const anyone: Requirement = { ...first.need, spec: { ...first.need.spec, interruptible: {} }, attemptCap: 2n ** 62n, avoid: [], owners: [], beside: [] }
   const rooms = new Map<NodeId, { seen: Seen; left: number; min: Micros }>(), refused: Refusals = {}
   for (const node of state.nodes.values()) {
     const seen = look(state, node, anyone, now), no = seen.no ?? (claims.leave(turn, node, anyone) ? null : 'kept_for_overdue')

@@ -1,6 +1,5 @@
 // What a waiting slot asks for as of now, with what follows from the other attempts of its job.
-import type { UserId } from '@lumaris/protocol'
-import type { JobRow, NodeRow, TaskRow } from '../rows.ts'
+import type { AttemptRow, JobRow, NodeRow, TaskRow } from '../rows.ts'
 import { slotOf } from '../state.ts'
 import type { MarketState, Waiting } from '../state.ts'
 import type { Turn } from '../turn.ts'
@@ -17,7 +16,8 @@ export function wantedOf(turn: Turn, waiting: Waiting): Wanted | null {
   const task = live?.tasks[waiting.task], slot = task?.slots[waiting.slot]
   if (!live || live.row.cancelling || live.row.paused || !task || slot?.state !== 'pending' || slot.fence !== waiting.fence) return null
   if (slot.notBefore > turn.now) return null // its backoff timer will put it back
-  const need = requirementOf(live.row, slot, ownersOfCopies(turn.state, live.row, task, waiting.slot), neighbours(turn.state, live.row, task))
+  const copies = copiesOf(turn.state, live.row, task, waiting.slot), asked = requirementOf(live.row, slot, copies.map(({ seller }) => seller), neighbours(turn.state, live.row, task))
+  const need = copies.length > 0 && !live.row.spec.speculate ? { ...asked, beside: copies.flatMap(({ node }) => turn.state.nodes.get(node) ?? []) } : asked
   if (live.row.spec.speculate && task.slots.length > 1) return { job: live.row, task, need: { ...need, prefers: worthOn(turn.state, live, task, turn.now) } }
   return { job: live.row, task, need: live.row.spec.assurance && waiting.slot > 0 ? { ...need, drawn: checkersOf(turn, live.row, waiting) } : need }
 }
@@ -26,15 +26,15 @@ export function wantedOf(turn: Turn, waiting: Waiting): Wanted | null {
 const checkersOf = (turn: Turn, { spec }: JobRow, waiting: Waiting) =>
   drawCheckers(turn, turn.state, `${slotOf(waiting)}${spec.interruptible ? ` ${Math.floor(turn.now / turn.state.settings.spotEveryMs)}` : ''}`)
 
-/** Owners that hold another copy of this task: a second opinion must not come from the same house. */
-function ownersOfCopies(state: MarketState, job: JobRow, task: TaskRow, slot: number): UserId[] {
+/** The other copies of this task: a second opinion must not come from the same house. */
+function copiesOf(state: MarketState, job: JobRow, task: TaskRow, slot: number): AttemptRow[] {
   if (job.spec.copies === 1 && !job.spec.assurance && task.slots.length === 1) return []
-  const owners: UserId[] = []
+  const copies: AttemptRow[] = []
   for (const attempt of state.jobs.get(job.id)?.attempts ?? []) {
     if (attempt.task !== task.index || attempt.slot === slot) continue
-    if (isLive(attempt.state) || attempt.state === 'valid' || attempt.state === 'invalid') owners.push(attempt.seller)
+    if (isLive(attempt.state) || attempt.state === 'valid' || attempt.state === 'invalid') copies.push(attempt)
   }
-  return owners
+  return copies
 }
 
 /** Nodes where other tasks of a job run that asks to be spread. */

@@ -1,0 +1,13 @@
+// The thread in which strangers' files are looked at: what hangs or bursts here is ended from outside, and the market goes on.
+import { parentPort } from 'node:worker_threads'
+import type { Compare } from '@lumaris/protocol'
+import { areSame } from './same.ts'
+
+export type Question = { readonly id: number; readonly compare: Compare; readonly one: Uint8Array; readonly other: Uint8Array }
+export type Answer = { readonly id: number; readonly same: boolean }
+
+parentPort?.on('message', ({ id, compare, one, other }: Question) => {
+  let same = false
+  try { same = areSame(compare, one, other) } catch { /* what cannot be compared is not the same */ }
+  parentPort?.postMessage({ id, same } satisfies Answer)
+})
