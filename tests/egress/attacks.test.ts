@@ -1,6 +1,6 @@
 // Jobs that try to get further than the hosts they named, behind each wall that gives a way out. The internet is one port of loopback that the proxy
 // is told of by this test; everything else of loopback belongs to the seller.
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { existsSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
@@ -227,7 +227,6 @@ test.skipIf(lacks)('a door is never made in the network of the machine itself', 
 test.skipIf(NEEDS.deno)('Deno without a wall around it refuses: it would connect by itself to whatever a listed name leads to', { timeout: 60_000 }, async () => {
   const scratch = mkdtempSync(join(tmpdir(), 'lumaris-egress-alone-')), stages = await createStages({ scratch: join(scratch, 'stages'), owner: `egressalone${process.pid}` })
   const driver = createDenoDriver({ scratch: join(scratch, 'deno'), stages, wall: null }) as IsolationDriver, { done } = await start({ driver, runtime: 'javascript', owner: '', close: async () => undefined }, ['main.mjs'], { files: { 'main.mjs': 'console.log("ran")' }, rules: [{ host: 'ok.example', port: 443 }], config: configOf({}, 1) })
+  onTestFinished(async () => { await driver.reap(); rmSync(scratch, { recursive: true, force: true }) })
   expect(await done).toMatchObject({ out: '', end: { cause: 'driver', detail: NO_EGRESS } })
-  await driver.reap()
-  rmSync(scratch, { recursive: true, force: true })
 })
