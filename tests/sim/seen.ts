@@ -3,7 +3,7 @@
 export const SEEN = [
   // faults
   'commit aborted', 'commit unknown, applied', 'commit unknown, lost', 'commit unknown, applied late', 'commit slow', 'writer crash', 'writer pause', 'writer paused past take-over', 'rival writer',
-  'zombie refused', 'reload failed once', 'batch dropped behind a failed commit', 'agent crash', 'agent crash between outputs', 'journal wiped', 'agent pause', 'machine suspend', 'clone started', 'machine slow', 'connection reset',
+  'zombie refused', 'read after a successor had written', 'reload failed once', 'batch dropped behind a failed commit', 'agent crash', 'agent crash between outputs', 'journal wiped', 'agent pause', 'machine suspend', 'clone started', 'machine slow', 'connection reset',
   'one-way cut up', 'one-way cut down', 'partition', 'long partition', 'late answers, then silence', 'old message to market', 'old message to agent', 'frame sent again', 'seller pause', 'price change',
   // branches of the market
   'job completed', 'job failed', 'job cancelled', 'job expired', 'submit replayed', 'submit conflict', 'submit refused: funds', 'submit refused: cap', 'submit with quote', 'quote expired', 'topup replayed', 'topup conflict',

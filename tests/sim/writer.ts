@@ -227,6 +227,7 @@ export class Writer {
         if (row && !state.jobs.has(id)) { apply(state, { kind: 'job', row }); this.world.saw('forgotten job asked for') }
       }
       for (const name of needs.accounts) state.accounts.set(name, db.balances.get(name) ?? 0n)
+      if (db.epoch !== this.epoch && !this.world.without('epochCheck')) { this.world.saw('read after a successor had written'); this.#fenced(); return }
       this.#decide(pending, [...needs.keys])
     })
   }

@@ -137,6 +137,9 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     const payOut = oneAtATime(() => pass(log, 'pay out', () => payOutOnce(app, demoProvider(db, now))))
     payOutSoon = () => void payOut.ask()
     closing.push(() => payOut.idle())
+    // A second pass beside the first would find, and clear, the same earnings again.
+    const releases = oneAtATime(() => pass(log, 'release', () => releaseOnce(app, config.disputeMs ?? DISPUTE_MS)))
+    closing.push(() => releases.idle())
     const forfeits = oneAtATime(() => pass(log, 'forfeit', () => forfeitOnce(app)))
     const forfeitSoon = (): void => { if (engine.state.forfeits.size > 0) void forfeits.ask() }
     closing.push(() => forfeits.idle())
@@ -153,7 +156,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     })
     const url = await http.listen({ host: config.host, port: config.port })
     const timers = [
-      setInterval(() => void pass(log, 'release', () => releaseOnce(app, config.disputeMs ?? DISPUTE_MS)), Math.min(RELEASE_EVERY_MS, config.disputeMs ?? RELEASE_EVERY_MS)),
+      setInterval(() => void releases.ask(), Math.min(RELEASE_EVERY_MS, config.disputeMs ?? RELEASE_EVERY_MS)),
       setInterval(() => forfeitSoon(), FORFEIT_EVERY_MS),
       setInterval(() => payOutSoon(), PAY_OUT_EVERY_MS),
       setInterval(() => void pass(log, 'sweep', () => app.blobs.sweep(UPLOAD_KEPT_MS, now())), SWEEP_EVERY_MS),

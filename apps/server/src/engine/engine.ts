@@ -15,7 +15,7 @@ import type { Database } from '../database/database.ts'
 import { availabilityStatement, epochStatement, statementsFor } from '../store/persist.ts'
 import { loadState } from '../store/load.ts'
 import { isNone, mustWait, needsOf, prefetch } from '../store/prefetch.ts'
-import { acquireEpoch } from './epoch.ts'
+import { acquireEpoch, isReplaced } from './epoch.ts'
 import type { Log } from '../log.ts'
 
 /** Commands that wait to be decided: some seconds of the fastest market; over it callers are told to come back. */
@@ -137,7 +137,12 @@ export class Engine extends EventEmitter<EngineEvents> {
     try {
       // A balance read while a commit that moves it is still under way would be out of date for ever.
       if (mustWait(needs)) await this.#inFlight
-      if (!isNone(needs)) await prefetch(this.#ports.db, state, needs)
+      if (!isNone(needs)) {
+        const { db, settings } = this.#ports
+        await prefetch(db, state, needs)
+        // What a successor wrote does not go with this memory; it could not be committed anyway.
+        if (await isReplaced(db, settings.region, this.#epoch)) throw new Error('another has become the writer')
+      }
       if (this.#state !== state) return giveUp(pending)
     } catch (error) {
       giveUp(pending)

@@ -10,6 +10,16 @@ const POLL_MS = 1_000
 type Ports = { db: Database; region: string; holder: string; now: () => number; monotonic: () => number; log: Log; isStopped: () => boolean }
 type Row = { epoch: string; holder: string; beat: string }
 
+/**
+ * Whether another has become the writer since. Asked after a read: no means that nothing that was read is newer than this writer's memory, since a
+ * successor takes the epoch before it writes anything. SQLite's file has one process, so there is nobody.
+ */
+export async function isReplaced(db: Database, region: string, epoch: number): Promise<boolean> {
+  if (db.dialect === 'sqlite') return false
+  const [row] = await db.query<{ epoch: string }>('SELECT CAST(epoch AS TEXT) AS epoch FROM writer WHERE region = $1', [region])
+  return Number(row?.epoch) !== epoch
+}
+
 /** Waits until this process may write, and returns its epoch. */
 export async function acquireEpoch(ports: Ports): Promise<number> {
   const { db, region, holder, now, monotonic, log } = ports
