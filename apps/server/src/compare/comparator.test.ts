@@ -71,6 +71,19 @@ test('what is compared by bytes is not read, and neither is what is too large', 
   expect(reads).toEqual([])
 })
 
+test('a file that is larger than its node says is not read to its end, and is compared by its bytes', async () => {
+  let sent = 0
+  const endless = function* () { for (;;) { sent += 65_536; yield Buffer.alloc(65_536, '[') } }
+  const attempts = [{ id: 'a', job: 'job', task: 0, state: 'reported', alike: 'x', exitCode: 0, files: [{ path: 'out', blob: 'b'.repeat(64), size: 2 }] }, { id: 'b', job: 'job', task: 0, state: 'running' }]
+  const state = { attempts: { get: (id: string) => attempts.find((one) => one.id === id) }, jobs: new Map([['job', { row: { spec: { compare: JSON_RULE } }, attempts }]]) } as unknown as MarketState
+  const comparator = createComparator({ state: () => state, log: createLog('silent', 'test'), blobs: { read: (blob) => (blob.startsWith('b') ? Readable.from([Buffer.from('[]')]) : Readable.from(endless())) } })
+  onTestFinished(() => comparator.close())
+  const found = await comparator.enter('b' as AttemptId, 0, [{ path: 'out' as ResultFile['path'], blob: 'c'.repeat(64) as ResultFile['blob'], size: 100 }])
+  expect(found?.alike).toBeUndefined()
+  expect(sent).toBeLessThan(10_000_000)
+  found?.leave()
+})
+
 test('a comparison that does not end is ended, agrees with nothing, and the next one is heard', async () => {
   const slow = setup(JSON_RULE, 1)
   const first = await slow.settle('a', '[1]')

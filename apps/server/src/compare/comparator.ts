@@ -29,9 +29,14 @@ export function createComparator({ state, blobs, log, pairMs = PAIR_MS }: Ports)
   const thread = createThread(log, pairMs)
   const last = new Map<string, Promise<void>>()
 
-  const bytesOf = async ({ blob }: ResultFile): Promise<Uint8Array> => {
+  /** What a node says of a file's size decides whether it is read; so no more than that is. */
+  const bytesOf = async ({ blob, size }: ResultFile): Promise<Uint8Array> => {
     const chunks: Buffer[] = []
-    for await (const chunk of blobs.read(blob)) chunks.push(chunk as Buffer)
+    let read = 0
+    for await (const chunk of blobs.read(blob)) {
+      if ((read += (chunk as Buffer).length) > size) throw new Error(`${blob} has more than the ${size} bytes that its node says`)
+      chunks.push(chunk as Buffer)
+    }
     return new Uint8Array(Buffer.concat(chunks))
   }
   async function areAlike(compare: Compare, mine: Result, theirs: Result): Promise<boolean> {
