@@ -12,6 +12,7 @@ import { isHeld, queuedSince } from './job/waiting.ts'
 import { endAttempt, failTask, stopAll } from './job/finish.ts'
 import { LATE_BUDGET, copyLate } from './job/copy-late.ts'
 import type { LateBudget } from './job/copy-late.ts'
+import { lookAtPlan, whyLate } from './deadline/follow-course.ts'
 import { watchNodes } from './fleet/liveness.ts'
 import { fireSchedule } from './schedule/schedule.ts'
 import { lookForStanding } from './market/standing.ts'
@@ -42,6 +43,7 @@ function fire(turn: Turn, timer: Timer, budget: LateBudget): void {
     case 'fallback': return stepDown(turn, timer)
     case 'schedule': return fireSchedule(turn, timer.id as ScheduleId)
     case 'late': return copyLate(turn, timer.id as JobId, budget)
+    case 'plan': return lookAtPlan(turn, timer.id as JobId)
     case 'wake': turn.state.queue.wake(); return
     case 'quote': turn.state.quotes.delete(timer.id as QuoteId)
   }
@@ -51,7 +53,7 @@ function isWanted(state: MarketState, timer: Timer): boolean {
   switch (timer.kind) {
     case 'offer': return state.attempts.get(timer.id as AttemptId)?.state === 'offered'
     case 'overrun': case 'cancel': { const attempt = state.attempts.get(timer.id as AttemptId); return attempt !== undefined && holdsNode(attempt.state) }
-    case 'queue': case 'backoff': case 'fallback': { const live = state.jobs.get(timer.id as JobId); return live !== undefined && !isTerminal(live.row.state) }
+    case 'queue': case 'backoff': case 'fallback': case 'plan': { const live = state.jobs.get(timer.id as JobId); return live !== undefined && !isTerminal(live.row.state) }
     case 'schedule': return state.schedules.get(timer.id as ScheduleId)?.state === 'active'
     case 'late': return state.jobs.get(timer.id as JobId)?.look !== undefined
     case 'wake': return true
@@ -94,9 +96,10 @@ function expire(turn: Turn, timer: Timer): void {
   const { deadline = Infinity, limits } = live.row.spec, due = isHeld(live.row) ? Infinity : since + limits.queueMs
   const late = deadline <= turn.now ? live.tasks.filter((task) => waits(live.row, task)) : []
   // Some of it runs, but all of it cannot be had by then any more: so much is billed as was used.
-  if (late.length > 0 && runs) { for (const task of late) if (!isTerminal(liveJob(turn, id).row.state)) failTask(turn, id, task.index, 'queue_timeout'); return }
+  const missed = live.row.spec.plan && late.length > 0 ? { detail: whyLate(turn, live) } : {}
+  if (late.length > 0 && runs) { if (live.row.spec.plan) putJob(turn, { ...live.row, ...missed }); for (const task of late) if (!isTerminal(liveJob(turn, id).row.state)) failTask(turn, id, task.index, 'queue_timeout'); return }
   if (late.length === 0 && due > turn.now) { const at = deadline > turn.now ? Math.min(due, deadline) : due; if (at < Infinity) turn.state.timers.push(at, timer); return }
-  putJob(turn, { ...live.row, cancelling: true, cause: 'queue_timeout' })
+  putJob(turn, { ...live.row, cancelling: true, cause: 'queue_timeout', ...missed })
   record(turn, id, { type: 'cancelling', state: live.row.state, cause: 'queue_timeout' })
   stopAll(turn, id, 'queue_timeout')
 }

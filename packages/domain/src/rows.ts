@@ -6,6 +6,7 @@ import type {
   ActionId, ActionName, Incident, PayoutId, PayoutState, ReversalId, ReversalState, Role, Suspension,
 } from '@lumaris/protocol'
 
+import type { As, Why } from './deadline/course.ts'
 import type { CohortRow, ReputationRow } from './fleet/profile/reputation.ts'
 import type { LogMean, SpeedCellRow } from './fleet/profile/speed.ts'
 
@@ -49,6 +50,8 @@ export type SlotRow = {
   readonly failedOn: readonly NodeId[]
   readonly kept?: KeptRow
   readonly move?: MoveRow
+  /** Of a job with a plan: since when it is firm, and why. */
+  readonly firm?: { readonly at: Instant; readonly why: Why }
 }
 
 export type TaskRow = {
@@ -73,7 +76,9 @@ export type AttemptRow = {
   /** Its last checkpoint of files, behind one of memory that nobody has gone on from yet. */
   readonly filed?: AttemptRow['saved']
   /** Its node was told to store a checkpoint and end it, so that it goes on elsewhere. */
-  readonly moving?: { readonly to: NodeId | null; readonly kind: Saved['kind']; readonly at: Instant }
+  readonly moving?: { readonly to: NodeId | null; readonly kind: Saved['kind']; readonly at: Instant; /** It goes on as that, and may come back. */ readonly as?: As }
+  /** Of a job with a plan: what it was placed as; and it could not be moved to become interruptible again. */
+  readonly as?: As; readonly stays?: true
   /** Where the buyer has said how to compare: what all results of its task have in common that say the same; found by the server, which reads the files. */
   readonly alike?: string
   /** Digest of a result that came under an old fence: kept, never paid. */

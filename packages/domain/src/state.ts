@@ -21,6 +21,8 @@ import type { Requirement } from './market/requirement.ts'
 import { seenRun } from './split/forecast.ts'
 import type { JobPace } from './split/forecast.ts'
 import type { LateLook } from './job/copy-late.ts'
+import { isInterruptible, waitsForSale } from './deadline/as.ts'
+import type { FirmWay } from './deadline/firm-way.ts'
 import { CLEAR_EVERY_MS } from './market/spot/clear.ts'
 
 /** Times and bounds of a market. The defaults are DESIGN's; tests with real processes shorten the times, all by the same factor. */
@@ -32,6 +34,8 @@ export type MarketSettings = {
   readonly waitMs: number
   /** An attempt that should have ended by its own limit is given up so much later: fetching inputs, starting, storing results. */
   readonly overrunMs: number
+  /** Going on elsewhere is reckoned to take so long, from losing a place to working in the next: noticing, stopping, starting, fetching and storing. */
+  readonly changeMs: number
   /** Interruptible work that has just begun is left alone for so long, or it would only ever begin. */
   readonly sliceMs: number
   /** How often what firm work leaves is sold to interruptible work. */
@@ -48,11 +52,11 @@ export type MarketSettings = {
   readonly reversalMs: number
 }
 export const DEFAULT_SETTINGS: MarketSettings = {
-  heartbeatMs: 10_000, suspectMs: 30_000, lostMs: 60_000, offerMs: 20_000, resendMs: 5_000, cancelMs: 15_000, waitMs: 6 * 3_600_000, overrunMs: 120_000, sliceMs: 60_000, spotEveryMs: CLEAR_EVERY_MS,
+  heartbeatMs: 10_000, suspectMs: 30_000, lostMs: 60_000, offerMs: 20_000, resendMs: 5_000, cancelMs: 15_000, waitMs: 6 * 3_600_000, overrunMs: 120_000, changeMs: 120_000, sliceMs: 60_000, spotEveryMs: CLEAR_EVERY_MS,
   retryBackoffMs: 1_000, retryBackoffMaxMs: 60_000, feeBasisPoints: 500, slotsPerBuyerMax: 2_000_000, region: 'local', demoTopupMaxMicros: 1_000_000_000_000n, payoutMinMicros: 1_000_000n, reversalMs: 24 * 3_600_000,
 }
 
-export type LiveJob = { row: JobRow; tasks: TaskRow[]; readonly attempts: AttemptRow[]; /** Slots not yet done or dropped. */ open: number; /** How quick its nodes are at it, from tasks that ended well; of jobs of many tasks. */ pace?: JobPace; /** Nothing of it waits, and what is late is looked for now and then. */ look?: LateLook | undefined }
+export type LiveJob = { row: JobRow; tasks: TaskRow[]; readonly attempts: AttemptRow[]; /** Slots not yet done or dropped. */ open: number; /** How quick its nodes are at it, from tasks that ended well; of jobs of many tasks. */ pace?: JobPace; /** Nothing of it waits, and what is late is looked for now and then. */ look?: LateLook | undefined; /** Of a job with a plan: when it is looked at next, and the firm way as it was a moment ago. */ planAt?: Instant; firmWay?: FirmWay }
 /** What is known of a node's socket and heartbeats; not stored, so a new writer starts everyone with a full lease. */
 export type NodeLink = { connected: boolean; /** The seller lets it take work just now. */ accepting: boolean; lastSeen: Instant; heartbeat: number }
 /** A slot that waits: it counts only while it is still pending under this fence. */
@@ -60,7 +64,7 @@ export type Waiting = { readonly job: JobId; readonly task: number; readonly slo
 export const slotOf = ({ job, task, slot }: Waiting): SlotId => slotId(taskId(job, task), slot)
 /** `total` is the score of the chosen node, in micro-credits. */
 export type Decided = { readonly at: Instant; readonly need: Requirement; readonly node: NodeId; readonly total: number }
-export type Timer = { readonly kind: 'offer' | 'overrun' | 'cancel' | 'queue' | 'backoff' | 'quote' | 'fallback' | 'schedule' | 'late' | 'wake'; readonly id: string; readonly task: number; readonly slot: number }
+export type Timer = { readonly kind: 'offer' | 'overrun' | 'cancel' | 'queue' | 'backoff' | 'quote' | 'fallback' | 'schedule' | 'late' | 'plan' | 'wake'; readonly id: string; readonly task: number; readonly slot: number }
 
 export type MarketState = {
   readonly settings: MarketSettings
@@ -199,10 +203,11 @@ function applyJob(state: MarketState, row: JobRow): void {
     state.jobs.set(row.id, { row, tasks: [], attempts: [], open: 0 })
     armFallback(state, row)
     armQueue(state, row)
+    armPlan(state, row)
   } else {
     const { row: before } = live
     live.row = row
-    if (isHeld(before) && !isHeld(row)) { armFallback(state, row); armQueue(state, row) }
+    if (isHeld(before) && !isHeld(row)) { armFallback(state, row); armQueue(state, row); live.planAt = 0; armPlan(state, row) }
     if (row.rung !== before.rung) { armFallback(state, row); requeue(state, live) }
     else if (before.paused && !isHeld(row)) requeue(state, live) // its entries were dropped when their turn came
   }
@@ -226,6 +231,8 @@ function armQueue(state: MarketState, row: JobRow): void {
   const due = Math.min(isHeld(row) ? Infinity : queuedSince(row) + row.spec.limits.queueMs, row.spec.deadline ?? Infinity)
   if (!isTerminal(row.state) && due < Infinity) state.timers.push(due, { kind: 'queue', id: row.id, task: 0, slot: 0 })
 }
+/** At the next clock: what it is to be is decided by its rows, not here. */
+function armPlan(state: MarketState, row: JobRow): void { if (row.spec.plan && !isTerminal(row.state)) state.timers.push(0, { kind: 'plan', id: row.id, task: 0, slot: 0 }) }
 const awaited = (row: JobRow | undefined): readonly JobId[] => (!row?.parents || isTerminal(row.state) ? NONE : row.parents.left)
 function watchParents(state: MarketState, old: JobRow | undefined, row: JobRow): void {
   const before = awaited(old), left = awaited(row)
@@ -260,6 +267,7 @@ function applyTask(state: MarketState, row: TaskRow): void {
     grown += (slotOpen(slot) ? 1 : 0) - (before && slotOpen(before) ? 1 : 0)
     const waits = slot.state === 'pending' && row.state !== 'waiting' && !(before?.state === 'pending' && before.fence === slot.fence && old?.state !== 'waiting')
     if (waits) enqueue(state, live.row, row, i)
+    else if (slot.state === 'pending' && slot.firm && !before?.firm) { state.spot.delete(slotId(taskId(row.job, row.index), i)); enqueue(state, live.row, row, i) }
   }
   if (grown !== 0) {
     live.open += grown
@@ -281,7 +289,7 @@ export function queueSlot(state: MarketState, job: JobRow, task: TaskRow, slot: 
   const row = task.slots[slot] as SlotRow
   const { spec } = job
   const waiting: Waiting = { job: job.id, task: task.index, slot, fence: row.fence }
-  if (spec.interruptible) { state.spot.set(slotOf(waiting), waiting); return }
+  if (waitsForSale(spec, row)) { state.spot.set(slotOf(waiting), waiting); return }
   // Rank 0 stands in line for its gang, which may have slept because this one was not ready yet.
   if (spec.gang && task.index > 0) return state.queue.wake()
   state.queue.add(classKeyOf(job, task, slot), waiting, {
@@ -316,7 +324,7 @@ function watchDisplaced(state: MarketState, row: AttemptRow, by: JobId, holds: b
 
 /** Its buyer was charged what it was expected to use of the market when it was placed; now with what it used. What the buyer does not bear is given back, but for what a checkpoint has kept. */
 function settleShare(state: MarketState, { buyer, spec }: JobRow, row: AttemptRow): void {
-  if (spec.interruptible) return // it lives on what others leave, and is sold by bids, not by shares
+  if (isInterruptible(spec, row)) return // it lives on what others leave, and is sold by bids, not by shares
   const charged = kindOf({ expectedMs: expectedMs(spec), limitMs: spec.limits.runMs, priority: spec.priority }).expectedMs
   const used = row.cause !== null && CAUSES[row.cause].bears === 'buyer' ? row.usage.runMs : (row.saved?.runMs ?? 0)
   state.queue.correct(buyer, amountsOf(spec.resources), used - charged)

@@ -248,9 +248,14 @@ export const JobSpec = z.strictObject({
    * `assurance`, `gang`, `interruptible`, or `disconnect: exclusive`.
    */
   speculate: z.number().min(0).max(1).optional(),
+  /**
+   * Done by its `deadline` for at most its cap: interruptible as long as there is time for it, firm when its slack runs out (docs/guides/deadlines.md). Asks for `deadline` and `expectedMs`, and for
+   * `checkpoint` where what is done is to count. Not together with `interruptible`, `copies`, `assurance`, `speculate`, `gang`, or `disconnect: wait`.
+   */
+  plan: z.literal('deadline').optional(),
   /** Wanted by then, in milliseconds since 1970. A node that is not expected to be done in time is not taken, and what still waits then is given up; what runs may finish. */
   deadline: z.number().int().min(1).optional(),
-  /** How long one attempt is expected to run; used for the estimate, never for a limit. */
+  /** How long one attempt is expected to run; used for the estimate, and for when a job with a plan becomes firm; never for a limit. */
   expectedMs: z.number().int().min(1).max(7 * 86_400_000).optional(),
   /** What happens to an attempt whose node is cut off: replaced, waited for, or stopped by itself before it is replaced. */
   disconnect: z.enum(['replace', 'wait', 'exclusive']).default('replace'),

@@ -111,7 +111,7 @@ export const Job = z.object({
 export type Job = z.infer<typeof Job>
 
 /** What a line of a job's history can be about. */
-export const JobEventType = z.enum(['submitted', 'ready', 'fallback', 'paused', 'resumed', 'copy', 'task', 'attempt', 'settled', 'displaced', 'moved', 'cancelling', 'ended'])
+export const JobEventType = z.enum(['submitted', 'ready', 'fallback', 'paused', 'resumed', 'copy', 'task', 'attempt', 'settled', 'displaced', 'moved', 'plan', 'cancelling', 'ended'])
 /** One line of a job's history, numbered without gaps; also the body of its event stream. */
 export const JobEvent = z.object({
   job: JobId, version: z.number().int(), at: Instant,

@@ -120,7 +120,7 @@ function Chosen({ job, task, attempts, logs, now }: { job: Job; task: Task; atte
   )
 }
 
-const EVENT: Readonly<Record<JobEvent['type'], string>> = { submitted: 'Submitted', ready: 'Its parents have completed', fallback: 'A wish was given up', paused: 'Paused', resumed: 'Goes on', copy: 'Begun a second time', task: 'Part', attempt: 'Attempt', settled: 'Settled', displaced: 'Paid for a place', moved: 'Move', cancelling: 'Is being cancelled', ended: 'Ended' }
+const EVENT: Readonly<Record<JobEvent['type'], string>> = { submitted: 'Submitted', ready: 'Its parents have completed', fallback: 'A wish was given up', paused: 'Paused', resumed: 'Goes on', copy: 'Begun a second time', task: 'Part', attempt: 'Attempt', settled: 'Settled', displaced: 'Paid for a place', moved: 'Move', plan: 'Plan', cancelling: 'Is being cancelled', ended: 'Ended' }
 /** Rows of a long history that are shown: its latest. */
 const EVENTS_MAX = 1_000
 function History({ job }: { job: Job }) {

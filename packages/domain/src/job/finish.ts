@@ -7,6 +7,7 @@ import { liveAttempt, liveJob, putAttempt, putJob, putTask, record, tell } from 
 import type { Turn } from '../turn.ts'
 import { ATTEMPT, JOB, SLOT, holdsNode, isLive, isOpen, isTerminal, next } from './lifecycle.ts'
 import type { JobEventName } from './lifecycle.ts'
+import { closeCourse, followCourse } from '../deadline/follow-course.ts'
 import { moveTask } from './move.ts'
 import { moveOf } from './move-job.ts'
 import { backoffMs } from './retry.ts'
@@ -117,6 +118,7 @@ function retrySlot(turn: Turn, ended: AttemptRow, task: TaskRow, slot: SlotRow, 
     ...task, retries, slots: task.slots.with(ended.slot, { ...bare, state: next(SLOT, slot.state, 'release', ended.id), attempt: null, notBefore, failedOn, ...(kept ? { kept } : {}), ...(move ? { move } : {}) }),
   })
   requeueIfNoneRuns(turn, waiting)
+  followCourse(turn, ended.job)
 }
 function requeueIfNoneRuns(turn: Turn, task: TaskRow): void {
   if (!task.slots.every((slot) => slot.state === 'pending' || slot.state === 'dropped')) return
@@ -299,6 +301,7 @@ function closeJob(turn: Turn, id: JobId, event: JobEventName): void {
   const done = event === 'complete'
   putJob(turn, { ...row, state: next(JOB, row.state, event, id), refunded: rest, endedAt: turn.now, cause: done ? 'succeeded' : row.cause, exitCode: done ? 0 : row.exitCode })
   refundRest(turn, id, row.buyer, rest)
+  closeCourse(turn, id)
   const closed = liveJob(turn, id).row
   turn.closed.push(id)
   record(turn, id, { type: 'ended', state: closed.state, cause: closed.cause, amount: closed.cost })

@@ -81,11 +81,11 @@ export function tellToLeave(turn: Turn, { id, node, session, fence, moving }: At
 export function moveFailed(turn: Turn, { node, session, message }: MoveFailedCommand): void {
   const mine = speaksFor(turn, node, session, message.attempt_id, message.fence)
   if (!mine?.moving) return
-  const { moving: _over, ...row } = mine
-  record(turn, mine.job, { type: 'moved', state: 'failed', attempt: putAttempt(turn, row) })
+  const { moving, ...row } = mine
+  record(turn, mine.job, { type: 'moved', state: 'failed', attempt: putAttempt(turn, moving.as === 'interruptible' ? { ...row, stays: true } : row) })
 }
 
 /** Its end is a move only when what it had done was stored since it was asked for. */
 export const hasLeft = ({ moving, saved }: AttemptRow): boolean => moving !== undefined && saved !== undefined && saved.at >= moving.at
 /** Where the slot of an attempt that was to be moved may go, however it ended. */
-export const moveOf = (turn: Turn, { moving, node }: AttemptRow, slot: SlotRow): SlotRow['move'] => (moving ? { from: node, to: moving.to, until: turn.now + MOVE_MS } : slot.move)
+export const moveOf = (turn: Turn, { moving, node }: AttemptRow, slot: SlotRow): SlotRow['move'] => (moving && moving.as === undefined ? { from: node, to: moving.to, until: turn.now + MOVE_MS } : slot.move)

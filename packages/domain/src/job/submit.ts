@@ -5,6 +5,8 @@ import type { JobRow, SlotRow } from '../rows.ts'
 import { internSpec } from '../state.ts'
 import { emit, liveJob, putJob, putTask, record, refused } from '../turn.ts'
 import type { Turn } from '../turn.ts'
+import { followCourse } from '../deadline/follow-course.ts'
+import { tooTight } from '../deadline/too-tight.ts'
 import { hold } from '../ledger/hold.ts'
 import { capOf, contradiction, estimate, seatsMax } from '../market/quote.ts'
 import { NEW_SLOT } from './finish.ts'
@@ -39,6 +41,8 @@ export function submit(turn: Turn, command: SubmitCommand): Submitted | Refusal 
   if (isRefusal(parents)) return parents
   const terms = agreeOnCap(turn, command)
   if ('refusal' in terms) return terms
+  const tight = command.spec.plan ? tooTight(state, command.spec, terms.attemptCap, turn.now) : null
+  if (tight) return tight
   const available = state.accounts.get(account.available(command.buyer)) ?? 0n
   if (available < terms.cap) return refused('insufficient_funds', { needed: terms.cap.toString(), available: available.toString() })
   const id = command.id ?? (turn.id('job') as JobId)
@@ -53,6 +57,7 @@ export function submit(turn: Turn, command: SubmitCommand): Submitted | Refusal 
   const first = parents && parents.readyAt === null ? 'waiting' : 'queued'
   const slots: readonly SlotRow[] = spec.copies === 1 || spec.assurance ? ONE_NEW_SLOT : Array.from({ length: spec.copies }, () => NEW_SLOT)
   for (let index = 0; index < spec.tasks.length; index++) putTask(turn, { job: id, index, state: first, slots, retries: 0, exitCode: null, result: null, cause: null })
+  followCourse(turn, id)
   return { job: liveJob(turn, id).row, replayed: false }
 }
 

@@ -8,6 +8,7 @@ import type { MarketState, Waiting } from '../state.ts'
 import { liveAttempt, putAttempt } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 import { hourlyOf, priceOf } from '../billing/price.ts'
+import { isInterruptible } from '../deadline/as.ts'
 import { stopAttempt } from '../job/finish.ts'
 import { restCap, restMs } from '../job/kept.ts'
 import { holdsNode } from '../job/lifecycle.ts'
@@ -96,7 +97,7 @@ function holderOf(state: MarketState, row: AttemptRow, now: Instant): Holder {
   const job = (state.jobs.get(row.job) as { row: JobRow; attempts: AttemptRow[] })
   const { spec } = job.row, since = row.startedAt ?? row.offeredAt
   return {
-    attempt: row.id, holds: amountsOf(spec.resources), interruptible: spec.interruptible !== undefined && row.displaced === undefined, safeUntil: since + state.settings.sliceMs, unsavedMs: Math.max(0, now - (row.saved?.at ?? since)), saveMs: null, restartMs: 0,
+    attempt: row.id, holds: amountsOf(spec.resources), interruptible: isInterruptible(spec, row) && row.displaced === undefined, safeUntil: since + state.settings.sliceMs, unsavedMs: Math.max(0, now - (row.saved?.at ?? since)), saveMs: null, restartMs: 0,
     endsInMs: null, microsPerHour: Number(hourlyOf(row.prices, spec.resources)),
     evictions: job.attempts.filter((other) => other.task === row.task && other.slot === row.slot && other.cause === 'preempted').length,
   }

@@ -28,7 +28,7 @@ export function offer(turn: Turn, { job, task, need }: Wanted, slotIndex: number
       ...copyOf(turn, job, task, slotIndex),
       ...(choice.runnerUp ? { runnerUp: { node: choice.runnerUp.node, total: String(choice.runnerUp.score.total) } } : {}),
     },
-    evidence: null, ...(slot.kept ? { resumes: slot.kept } : {}),
+    evidence: null, ...(job.spec.plan ? { as: slot.firm ? 'firm' as const : 'interruptible' as const } : {}), ...(slot.kept ? { resumes: slot.kept } : {}),
   }
   turn.state.demand.saw(job.spec.resources)
   const terms = termsOf(job, bare)

@@ -10,6 +10,7 @@ import type { Turn } from '../turn.ts'
 import { busyReason, costsOn, neverReason } from './filter.ts'
 import type { Requirement } from './requirement.ts'
 import { hourlyOf, priceOf } from '../billing/price.ts'
+import { planConflict } from '../deadline/too-tight.ts'
 import { roomOn, seatsOn } from './place-gang.ts'
 import { startsInMs } from './start-time.ts'
 import { expectedCopies } from '../assurance/enough.ts'
@@ -90,6 +91,8 @@ export function contradiction(spec: JobSpec, now: Instant): Refusal | null {
   if (spec.tasks.some((task) => task.known) && (!spec.assurance || (spec.compare && spec.compare.kind !== 'bytes'))) return refused('impossible_request', { reason: 'known results are compared byte by byte, with those of jobs with assurance: leave out known, or name an assurance and no other way to compare' })
   const twice = spec.speculate ? copiesConflict(spec) : null
   if (twice) return refused('impossible_request', { reason: twice })
+  const planless = spec.plan ? planConflict(spec) : null
+  if (planless) return refused('impossible_request', { reason: planless })
   if (spec.gang) {
     const wrong = gangConflict(spec)
     if (wrong) return refused('impossible_request', { reason: wrong })

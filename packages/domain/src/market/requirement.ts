@@ -1,5 +1,6 @@
 // What a slot needs, as a key: slots with the same key fit on the same nodes at the same price, so one answer serves them all.
 import type { FallbackStep, JobId, JobSpec, NodeId, UserId } from '@lumaris/protocol'
+import { asPlanned } from '../deadline/as.ts'
 import { restCap, restOf } from '../job/kept.ts'
 import type { JobRow, KeptRow, MoveRow, NodeRow, SlotRow, TaskRow } from '../rows.ts'
 
@@ -62,8 +63,10 @@ export type Requirement = {
   /** It goes on from a checkpoint: what is left of its time and cap is its own. */
   readonly kept?: KeptRow
   readonly move?: MoveRow
+  /** The most that an hour may cost as interruptible work, so that what is left of the cap pays for the firm way. */
+  readonly hourMax?: bigint
 }
 export const requirementOf = (job: JobRow, slot: SlotRow | undefined, owners: readonly UserId[], near: readonly NodeRow[] = []): Requirement =>
-  ({ spec: restOf(wishesOf(job), slot?.kept), attemptCap: restCap(job.attemptCap, slot?.kept), ...(slot?.kept ? { kept: slot.kept } : {}), ...(slot?.move ? { move: slot.move } : {}), job: job.id, avoid: slot?.failedOn ?? NONE, owners, ...(near.length > 0 ? { near } : {}) })
+  ({ spec: restOf(asPlanned(wishesOf(job), slot), slot?.kept), attemptCap: restCap(job.attemptCap, slot?.kept), ...(slot?.kept ? { kept: slot.kept } : {}), ...(slot?.move ? { move: slot.move } : {}), job: job.id, avoid: slot?.failedOn ?? NONE, owners, ...(near.length > 0 ? { near } : {}) })
 /** Its answers follow from the class alone: what was asked for another slot of the class, a moment ago, holds for this one. */
 export const asksAsItsClass = (need: Requirement): boolean => need.spec.copies === 1 && !asksProven(need.spec) && need.owners.length === 0 && need.drawn === undefined && need.prefers === undefined && need.avoid.length === 0 && need.near === undefined && need.kept === undefined && need.move === undefined && need.spec.deadline === undefined

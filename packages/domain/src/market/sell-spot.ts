@@ -51,8 +51,8 @@ function books(turn: Turn): Map<string, Book> {
 
 const HOUR_MS = 3_600_000n
 /** The most an hour may cost: the bid, and what the cap of the attempt allows over its time limit. */
-function bidOf({ spec, attemptCap }: Requirement): Micros {
-  const capped = (attemptCap * HOUR_MS) / BigInt(spec.limits.runMs), bid = spec.interruptible?.bidHour
+function bidOf({ spec, attemptCap, hourMax }: Requirement): Micros {
+  const capped = (attemptCap * HOUR_MS) / BigInt(spec.limits.runMs), bid = spec.interruptible?.bidHour ?? hourMax
   return bid === undefined || BigInt(bid) > capped ? capped : BigInt(bid)
 }
 

@@ -3,6 +3,7 @@ import type { AttemptRow, JobRow, NodeRow, TaskRow } from '../rows.ts'
 import { slotOf } from '../state.ts'
 import type { MarketState, Waiting } from '../state.ts'
 import type { Turn } from '../turn.ts'
+import { firmWayOf } from '../deadline/firm-way.ts'
 import { holdsNode, isLive } from '../job/lifecycle.ts'
 import { drawCheckers } from '../assurance/draws.ts'
 import { worthOn } from '../job/copy-late.ts'
@@ -18,6 +19,7 @@ export function wantedOf(turn: Turn, waiting: Waiting): Wanted | null {
   if (slot.notBefore > turn.now) return null // its backoff timer will put it back
   const copies = copiesOf(turn.state, live.row, task, waiting.slot), asked = requirementOf(live.row, slot, copies.map(({ seller }) => seller), neighbours(turn.state, live.row, task))
   const need = copies.length > 0 && !live.row.spec.speculate ? { ...asked, beside: copies.flatMap(({ node }) => turn.state.nodes.get(node) ?? []) } : asked
+  if (need.spec.interruptible && live.row.spec.plan) { const { leastHour } = firmWayOf(turn.state, live, turn.now); return { job: live.row, task, need: leastHour === null ? need : { ...need, hourMax: leastHour } } }
   if (live.row.spec.speculate && task.slots.length > 1) return { job: live.row, task, need: { ...need, prefers: worthOn(turn.state, live, task, turn.now) } }
   return { job: live.row, task, need: live.row.spec.assurance && waiting.slot > 0 ? { ...need, drawn: checkersOf(turn, live.row, waiting) } : need }
 }

@@ -1,0 +1,79 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { advise, dueBy, noReturnAt } from './course.ts'
+import type { As, Course, Seen } from './course.ts'
+
+const MINUTE = 60_000, HOUR = 60 * MINUTE
+const course = (more: Partial<Course> = {}): Course => ({ from: 0, deadline: 6 * HOUR, workMs: 4 * HOUR, changeMs: 2 * MINUTE, patienceMs: MINUTE, resumable: true, ...more })
+const seen = (more: Partial<Seen> = {}): Seen => ({ now: 0, as: 'interruptible', since: 0, runs: false, doneMs: 0, savedMs: 0, room: () => false, ...more })
+
+test('the course is a straight line from the beginning to the deadline', () => {
+  expect([0, 3, 6, 9].map((hours) => dueBy(course(), hours * HOUR) / HOUR)).toEqual([0, 2, 4, 4])
+  expect(noReturnAt(course(), 0)).toBe(2 * HOUR - 2 * MINUTE)
+  expect(noReturnAt(course(), 3 * HOUR)).toBe(5 * HOUR - 2 * MINUTE)
+})
+
+test('it waits for room, is firm when it is too far behind, and waits longer with more slack', () => {
+  const tight = course({ deadline: 4.5 * HOUR }), loose = course({ deadline: 12 * HOUR })
+  expect(advise(tight, seen())).toMatchObject({ as: 'interruptible', why: 'on_course' })
+  const behind = [tight, loose].map((one) => advise(one, seen()).until as number)
+  expect(advise(tight, seen({ now: behind[0] as number }))).toMatchObject({ as: 'firm', why: 'behind' })
+  expect(behind[1]).toBeGreaterThan(10 * (behind[0] as number))
+  // Room for it is taken also behind the course, and what runs there stays.
+  expect(advise(tight, seen({ now: behind[0] as number, room: () => true }))).toMatchObject({ as: 'interruptible' })
+  expect(advise(tight, seen({ now: behind[0] as number, runs: true }))).toMatchObject({ as: 'interruptible', why: 'cheap_room', until: noReturnAt(tight, 0) })
+})
+
+test('there is a last moment, counted from what is stored, and nothing holds it back', () => {
+  const at = noReturnAt(course(), HOUR)
+  for (const runs of [true, false]) {
+    expect(advise(course(), seen({ now: at - 1, runs, doneMs: 2 * HOUR, savedMs: HOUR, room: () => true })).as).toBe('interruptible')
+    expect(advise(course(), seen({ now: at, runs, doneMs: 2 * HOUR, savedMs: HOUR, room: () => true }))).toMatchObject({ as: 'firm', why: 'no_return' })
+  }
+})
+
+test('firm work goes back only where there is room, slack for both changes, work worth them, and not at once', () => {
+  const firm = (more: Partial<Seen>) => advise(course(), seen({ as: 'firm', now: HOUR, runs: true, doneMs: HOUR, savedMs: HOUR, room: () => true, ...more })).as
+  expect(firm({})).toBe('interruptible')
+  expect(firm({ room: () => false })).toBe('firm')
+  expect(firm({ runs: false })).toBe('firm')
+  expect(firm({ since: HOUR - MINUTE })).toBe('firm')
+  expect(firm({ doneMs: 4 * HOUR - MINUTE })).toBe('firm')
+  expect(firm({ now: 3 * HOUR - 4 * MINUTE })).toBe('firm')
+})
+
+test('without checkpoints a try is interruptible only when a whole firm one still fits behind it', () => {
+  const one = course({ resumable: false, workMs: HOUR, deadline: 3 * HOUR }), last = 3 * HOUR - 2 * (HOUR + 2 * MINUTE)
+  expect(advise(one, seen({ now: last - 1 }))).toEqual({ as: 'interruptible', why: 'on_course', until: last })
+  expect(advise(one, seen({ now: last }))).toMatchObject({ as: 'firm', why: 'no_second_try' })
+  // What began before runs to its end.
+  expect(advise(one, seen({ now: 2 * HOUR - 2 * MINUTE, runs: true, doneMs: 1.2 * HOUR }))).toMatchObject({ as: 'interruptible', why: 'long_overdue' })
+  // Firm once, it stays: what it did would be lost.
+  expect(advise(one, seen({ as: 'firm', now: MINUTE, runs: true, room: () => true })).as).toBe('firm')
+})
+
+/** A world that takes interruptible room away and gives it back as it likes; firm room is always there. Losing it costs what is not stored, every start costs a change. */
+function live(one: Course, downs: readonly number[], saveEvery: number): { endedAt: number; modes: As[] } {
+  const STEP = MINUTE / 2
+  let as: As = 'interruptible', since = 0, starting = -1, done = 0, saved = 0
+  const modes: As[] = []
+  for (let now = 0; now < one.deadline + 24 * HOUR; now += STEP) {
+    const up = downs.filter((at) => at <= now / MINUTE).length % 2 === 0
+    if (as === 'interruptible' && starting >= 0 && !up) { done = saved; starting = -1 }
+    const advice = advise(one, { now, as, since, runs: starting >= 0, doneMs: done, savedMs: saved, room: () => up })
+    if (advice.as !== as) { as = advice.as; since = now; starting = -1; if (one.resumable) saved = done; else done = 0 }
+    if (starting < 0 && (as === 'firm' || up)) starting = now + one.changeMs - STEP
+    if (starting >= 0 && now >= starting) { done += STEP; if (one.resumable && done - saved >= saveEvery) saved = done }
+    modes.push(as)
+    if (done >= one.workMs) return { endedAt: now + STEP, modes }
+  }
+  return { endedAt: Infinity, modes }
+}
+
+test('with firm room whenever it is asked for, it ends in time, whatever becomes of the cheap room', () => {
+  fc.assert(fc.property(fc.boolean(), fc.integer({ min: 10, max: 600 }), fc.integer({ min: 3, max: 900 }), fc.array(fc.integer({ min: 0, max: 1500 }), { maxLength: 40 }), fc.integer({ min: 1, max: 30 }), (resumable, work, slack, downs, save) => {
+    const one = course({ resumable, workMs: work * MINUTE, deadline: (work + slack) * MINUTE })
+    const { endedAt } = live(one, downs.toSorted((a, b) => a - b), save * MINUTE)
+    expect(endedAt).toBeLessThanOrEqual(one.deadline)
+  }), { numRuns: 500, seed: 42 })
+})

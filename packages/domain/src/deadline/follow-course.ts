@@ -1,0 +1,119 @@
+// A job with a plan is looked at when something of it ends, and when its advice says: its slots become firm, or interruptible again, in the very turn, and the matching of that turn places them
+// as what they are then. What runs is never cut: it stores a checkpoint and ends, as for a move, and goes on from there.
+//
+// The money: the cap of an attempt covers the whole firm way on the cheapest node that could take it (too-tight.ts), and an interruptible hour never costs more than a firm one there
+// (`hourMax`). So whatever was spent on the way, what is left pays for the rest of it, firm; prices that rise meanwhile are the one thing it does not cover.
+import type { Instant, JobId } from '@lumaris/protocol'
+import type { AttemptRow, SlotRow, TaskRow } from '../rows.ts'
+import type { LiveJob, MarketState } from '../state.ts'
+import { liveJob, putAttempt, putTask, record } from '../turn.ts'
+import type { Turn } from '../turn.ts'
+import { holdsNode, isTerminal } from '../job/lifecycle.ts'
+import { tellToLeave } from '../job/move-job.ts'
+import { isHeld, queuedSince } from '../job/waiting.ts'
+import { look } from '../market/candidates.ts'
+import { requirementOf } from '../market/requirement.ts'
+import { advise, noReturnAt } from './course.ts'
+import type { Advice, As, Course, Seen } from './course.ts'
+import { firmWayOf } from './firm-way.ts'
+
+/** Nodes come and go, and with them the time that the firm way takes. */
+const LOOK_MAX_MS = 600_000
+
+const isPlanned = ({ row }: LiveJob): boolean => row.spec.plan !== undefined && !isTerminal(row.state) && !row.cancelling && !isHeld(row)
+
+/** A timer's hint: what was looked at since is not due yet. */
+export function lookAtPlan(turn: Turn, id: JobId): void {
+  const live = turn.state.jobs.get(id)
+  if (live && (live.planAt ?? 0) <= turn.now) followCourse(turn, id)
+}
+
+export function followCourse(turn: Turn, id: JobId): void {
+  const { state, now } = turn, live = state.jobs.get(id)
+  if (!live || !isPlanned(live)) return
+  const course = courseOf(state, live, now)
+  let next = now + LOOK_MAX_MS
+  for (const task of Array.from(live.tasks)) {
+    const slot = task.slots[0]
+    if (slot && task.state !== 'waiting' && (slot.state === 'pending' || slot.state === 'assigned')) next = Math.min(next, follow(turn, live, course, task, slot))
+  }
+  const at = Math.max(next, now + 1)
+  if (live.planAt !== undefined && live.planAt > now && live.planAt <= at) return
+  live.planAt = at
+  state.timers.push(at, { kind: 'plan', id, task: 0, slot: 0 })
+}
+
+/** Tasks that find no seat in the first round of the firm way need as much time more. */
+export function courseOf(state: MarketState, live: LiveJob, now: Instant): Course {
+  const { spec, tasksTotal, tasksDone, tasksFailed } = live.row, { slowness, seats } = firmWayOf(state, live, now)
+  const workMs = Math.ceil((spec.expectedMs ?? 0) * slowness), rounds = Math.ceil(Math.max(1, tasksTotal - tasksDone - tasksFailed) / Math.max(1, seats))
+  const { changeMs, lostMs, spotEveryMs } = state.settings
+  return {
+    from: queuedSince(live.row), deadline: (spec.deadline ?? 0) - (seats === 0 ? 0 : rounds - 1) * workMs, workMs, changeMs: changeMs + (spec.disconnect === 'exclusive' ? 2 * lostMs : 0), patienceMs: 2 * spotEveryMs,
+    resumable: spec.checkpoint !== undefined,
+  }
+}
+
+const running = (state: MarketState, slot: SlotRow): AttemptRow | null => { const row = slot.attempt ? state.attempts.get(slot.attempt) : undefined; return row && holdsNode(row.state) ? row : null }
+function seen(state: MarketState, live: LiveJob, task: TaskRow, slot: SlotRow, now: Instant): Seen & { readonly attempt: AttemptRow | null } {
+  const attempt = running(state, slot), { slowness } = firmWayOf(state, live, now), before = attempt?.resumes?.runMs ?? 0
+  const kept = slot.kept?.runMs ?? 0, as: As = attempt?.as ?? (slot.firm ? 'firm' : 'interruptible')
+  return {
+    now, attempt, as, since: (as === 'firm' ? attempt?.offeredAt : undefined) ?? slot.firm?.at ?? queuedSince(live.row), runs: attempt !== null,
+    doneMs: (attempt ? before + attempt.usage.runMs : kept) * slowness, savedMs: Math.max(kept, attempt?.saved ? before + attempt.saved.runMs : 0) * slowness,
+    room: () => hasRoom(state, live, task, slot, now),
+  }
+}
+function hasRoom(state: MarketState, { row }: LiveJob, _task: TaskRow, slot: SlotRow, now: Instant): boolean {
+  const { firm: _firm, ...bare } = slot, need = requirementOf(row, bare, [])
+  for (const node of state.nodes.values()) if (look(state, node, need, now).no === null) return true
+  return false
+}
+
+/** Makes the slot what it should be, and says when to look again. */
+function follow(turn: Turn, live: LiveJob, course: Course, task: TaskRow, slot: SlotRow): Instant {
+  const { state, now } = turn, here = seen(state, live, task, slot, now), { attempt } = here, advice = advise(course, here)
+  if (advice.as === here.as) return advice.until ?? (advice.as === 'firm' && here.runs && course.resumable ? now + course.patienceMs : Infinity)
+  if (attempt) {
+    if (attempt.stays && advice.as === 'interruptible') return Infinity
+    // Not before it runs, and not twice: it is on its way already, or must make place.
+    if (attempt.state !== 'running' || attempt.moving || attempt.displaced || !course.resumable) return now + course.patienceMs
+  }
+  const { firm: _before, ...bare } = slot
+  putTask(turn, { ...task, slots: task.slots.with(0, advice.as === 'firm' ? { ...bare, firm: { at: now, why: advice.why } } : bare) })
+  record(turn, live.row.id, { type: 'plan', state: `${advice.as}: ${advice.why}`, task: task.index })
+  if (!attempt) return Infinity
+  tellToLeave(turn, putAttempt(turn, { ...attempt, moving: { to: null, kind: 'files', at: now, as: advice.as } }))
+  return now + course.patienceMs
+}
+
+export type Planned = Advice & { readonly task: number; readonly noReturnAt: Instant; readonly since: Instant }
+/** For who asks: what each open task is now, why, and when that changes. */
+export function planOf(state: MarketState, live: LiveJob, now: Instant): Planned[] {
+  if (!isPlanned(live)) return []
+  const course = courseOf(state, live, now)
+  return live.tasks.flatMap((task): Planned[] => {
+    const slot = task.slots[0]
+    if (!slot || task.state === 'waiting' || (slot.state !== 'pending' && slot.state !== 'assigned')) return []
+    const here = seen(state, live, task, slot, now), advice = advise(course, here), same = advice.as === here.as
+    return [{ task: task.index, as: here.as, why: here.as === 'firm' && slot.firm ? slot.firm.why : same ? advice.why : 'on_course', until: same ? advice.until : now, since: here.since, noReturnAt: noReturnAt(course, here.savedMs) }]
+  })
+}
+
+/** What kept it from ending in time, as far as its rows tell. */
+export function whyLate(turn: Turn, live: LiveJob): string {
+  const late = live.tasks.find(({ state }) => state === 'queued' || state === 'running') ?? live.tasks[0], slot = late?.slots[0]
+  const at = (time: Instant): string => new Date(time).toISOString()
+  const ends = live.attempts.filter(({ task, cause, endedAt }) => task === late?.index && endedAt !== null && cause !== 'succeeded' && cause !== 'moved')
+  const lost = ends.length > 0 ? `; ${ends.length} of its tries ended before (the last: ${ends.at(-1)?.cause})` : ''
+  if (slot && running(turn.state, slot)) return `it takes longer than the ${live.row.spec.expectedMs} ms that were expected${lost}`
+  if (!slot?.firm) return `it was never firm${lost}`
+  return `firm since ${at(slot.firm.at)} (${slot.firm.why}), and no node that it could pay had room for it${lost}`
+}
+
+/** Whether it was in time is part of its history. */
+export function closeCourse(turn: Turn, id: JobId): void {
+  const { row } = liveJob(turn, id)
+  if (row.spec.plan === undefined || row.state !== 'completed') return
+  record(turn, id, { type: 'plan', state: turn.now <= (row.spec.deadline ?? Infinity) ? 'in time' : `late: ${whyLate(turn, liveJob(turn, id))}` })
+}
