@@ -63,7 +63,7 @@ function resumed(course: Course, { now, as, since, runs, doneMs, savedMs, room }
     if (now >= last) return { as: 'firm', why: 'no_return', until: null }
     if (runs) return { as, why: 'cheap_room', until: last }
     const behind = behindAt(course, doneMs)
-    return now >= behind && !room() ? { as: 'firm', why: 'behind', until: null } : { as, why: 'on_course', until: Math.min(last, Math.max(behind, now + course.patienceMs)) }
+    return now >= behind && !room() ? { as: 'firm', why: 'behind', until: null } : { as, why: 'on_course', until: Math.min(last, now < behind ? behind : now + course.patienceMs) }
   }
   const { deadline, workMs, changeMs, patienceMs } = course, restMs = workMs - doneMs
   const slackMs = deadline - now - restMs - (2 + SPARE_CHANGES) * changeMs - patienceMs
