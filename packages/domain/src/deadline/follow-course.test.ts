@@ -130,6 +130,31 @@ test('taken off for firm work after its last moment it is firm at once, and nobo
   expect(asOf(first)).toBe('interruptible')
 })
 
+test('what its seller takes back is firm in that very turn, when it is behind by then; and only the rest of it must still fit', () => {
+  const world = aMarketOf(1), { market, place, only, told, asOf } = world, id = place({ ...SAVED, deadline: market.now + 2 * HOUR }), agent = running(world, only())
+  market.pass(40 * MINUTE)
+  agent.end('seller_reclaimed', 40 * MINUTE)
+  expect(told(id)).toEqual(['firm: behind'])
+  market.pass(1)
+  const second = only(), other = running(world, second)
+  expect(asOf(second)).toBe('firm')
+  market.pass(10 * MINUTE)
+  other.save(1, 10 * MINUTE)
+  market.pass(25 * MINUTE)
+  other.end('seller_reclaimed', 35 * MINUTE)
+  // Forty-five minutes are left, and fifty more are needed: no node is expected to be done. With a checkpoint of twenty it would be.
+  market.pass(1)
+  expect(world.orders()).toEqual([])
+  const late = aMarketOf(2), job = late.place({ ...SAVED, deadline: late.market.now + 2 * HOUR }), first = running(late, late.only())
+  late.market.pass(40 * MINUTE)
+  first.save(1, 40 * MINUTE)
+  late.market.pass(58 * MINUTE)
+  expect(late.told(job)).toEqual(['firm: no_return'])
+  first.end('seller_reclaimed', 90 * MINUTE)
+  late.market.pass(1)
+  expect(late.asOf(late.only())).toBe('firm')
+})
+
 test('as firm work it cannot be displaced', () => {
   const world = aMarketOf(1), { market, place, other, only } = world
   place({ ...SAVED, deadline: market.now + HOUR + MINUTE })

@@ -55,24 +55,24 @@ export function courseOf(state: MarketState, live: LiveJob, now: Instant): Cours
 }
 
 const running = (state: MarketState, slot: SlotRow): AttemptRow | null => { const row = slot.attempt ? state.attempts.get(slot.attempt) : undefined; return row && holdsNode(row.state) ? row : null }
-function seen(state: MarketState, live: LiveJob, task: TaskRow, slot: SlotRow, now: Instant): Seen & { readonly attempt: AttemptRow | null } {
+function seen(state: MarketState, live: LiveJob, slot: SlotRow, now: Instant): Seen & { readonly attempt: AttemptRow | null } {
   const attempt = running(state, slot), { slowness } = firmWayOf(state, live, now), before = attempt?.resumes?.runMs ?? 0
   const kept = slot.kept?.runMs ?? 0, as: As = attempt?.as ?? (slot.firm ? 'firm' : 'interruptible')
   return {
     now, attempt, as, since: (as === 'firm' ? attempt?.offeredAt : undefined) ?? slot.firm?.at ?? queuedSince(live.row), runs: attempt !== null,
     doneMs: (attempt ? before + attempt.usage.runMs : kept) * slowness, savedMs: Math.max(kept, attempt?.saved ? before + attempt.saved.runMs : 0) * slowness,
-    room: () => hasRoom(state, live, task, slot, now),
+    room: () => hasRoom(state, live, slot, now),
   }
 }
-function hasRoom(state: MarketState, { row }: LiveJob, _task: TaskRow, slot: SlotRow, now: Instant): boolean {
+function hasRoom(state: MarketState, { row }: LiveJob, slot: SlotRow, now: Instant): boolean {
   const { firm: _firm, ...bare } = slot, need = requirementOf(row, bare, [])
-  for (const node of state.nodes.values()) if (look(state, node, need, now).no === null) return true
+  for (const node of state.nodes.values()) if (!need.avoid.includes(node.id) && look(state, node, need, now).no === null) return true
   return false
 }
 
 /** Makes the slot what it should be, and says when to look again. */
 function follow(turn: Turn, live: LiveJob, course: Course, task: TaskRow, slot: SlotRow): Instant {
-  const { state, now } = turn, here = seen(state, live, task, slot, now), { attempt } = here, advice = advise(course, here)
+  const { state, now } = turn, here = seen(state, live, slot, now), { attempt } = here, advice = advise(course, here)
   if (advice.as === here.as) return advice.until ?? (advice.as === 'firm' && here.runs && course.resumable ? now + course.patienceMs : Infinity)
   if (attempt) {
     if (attempt.stays && advice.as === 'interruptible') return Infinity
@@ -95,7 +95,7 @@ export function planOf(state: MarketState, live: LiveJob, now: Instant): Planned
   return live.tasks.flatMap((task): Planned[] => {
     const slot = task.slots[0]
     if (!slot || task.state === 'waiting' || (slot.state !== 'pending' && slot.state !== 'assigned')) return []
-    const here = seen(state, live, task, slot, now), advice = advise(course, here), same = advice.as === here.as
+    const here = seen(state, live, slot, now), advice = advise(course, here), same = advice.as === here.as
     return [{ task: task.index, as: here.as, why: here.as === 'firm' && slot.firm ? slot.firm.why : same ? advice.why : 'on_course', until: same ? advice.until : now, since: here.since, noReturnAt: noReturnAt(course, here.savedMs) }]
   })
 }
