@@ -22,6 +22,7 @@ import { seenRun } from './split/forecast.ts'
 import type { JobPace } from './split/forecast.ts'
 import type { LateLook } from './job/copy-late.ts'
 import { isInterruptible, waitsForSale } from './deadline/as.ts'
+import type { SaleRecord } from './deadline/plan-quote.ts'
 import type { FirmWay } from './deadline/firm-way.ts'
 import { CLEAR_EVERY_MS } from './market/spot/clear.ts'
 
@@ -115,6 +116,7 @@ export type MarketState = {
   /** Interruptible slots that wait for the next sale of room, by slot; and when the last one was. */
   readonly spot: Map<SlotId, Waiting>
   spotAt: Instant
+  readonly sales: SaleRecord
   /** Places that are being made for firm slots, by slot: kept for them while what runs there ends. Not stored: after a restart they wait like others. */
   readonly displacing: Map<SlotId, { readonly waiting: Waiting; readonly node: NodeId; readonly until: Instant }>
   /** When sleepers are woken because interruptible work has had its first slice. */
@@ -141,7 +143,7 @@ export type MarketState = {
 export function createState(settings: MarketSettings = DEFAULT_SETTINGS, guards: Guards = ALL_GUARDS): MarketState {
   return {
     settings, guards, jobs: new Map(), attempts: new Map(), nodes: new Map(), profiles: new Map(), owners: new Map(), cohorts: new Map(), speeds: new Map(), quotes: new Map(), enrolments: new Map(), standing: new Map(), standingLooks: new Map(), schedules: new Map(), accountsWanted: new Set(), keys: new Map(),
-    accounts: new Map(), payouts: new Map(), reversals: new Map(), forfeits: new Map(), incidents: new Map(), takenBack: new Set(), suspended: new Set(), entries: new Map(), people: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), availability: new Availability(), presenceAt: 0, outlooks: new Map(), children: new Map(), waitingByBuyer: new Map(), queue: new FairQueue([0, 0, 0]), spot: new Map(), spotAt: 0, displacing: new Map(), wakeAt: 0, displacedBy: new Map(), offered: [0, 0, 0], gpusInUse: 0, demand: new Demand(), candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
+    accounts: new Map(), payouts: new Map(), reversals: new Map(), forfeits: new Map(), incidents: new Map(), takenBack: new Set(), suspended: new Set(), entries: new Map(), people: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), availability: new Availability(), presenceAt: 0, outlooks: new Map(), children: new Map(), waitingByBuyer: new Map(), queue: new FairQueue([0, 0, 0]), spot: new Map(), spotAt: 0, sales: { asked: 0, served: 0, at: 0 }, displacing: new Map(), wakeAt: 0, displacedBy: new Map(), offered: [0, 0, 0], gpusInUse: 0, demand: new Demand(), candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
     ended: new Set(), highestForgotten: '', shapes: new Map(),
   }
 }

@@ -6,6 +6,19 @@ import { NoReason } from './job.ts'
 /** How long a quote binds: long enough to read it and press a button. */
 export const QUOTE_VALID_MS = 300_000
 
+/** Of a job with a plan, as believed now: nobody promises it. */
+export const PlanForecast = z.object({
+  /** That it ends by its deadline. */
+  chance: z.number().min(0).max(1),
+  /** What it will probably cost, and what it would as firm work from the start. */
+  likely: Amount, firm: Amount,
+  /** Without anything done by then, it is firm from there. */
+  noReturnAt: Instant,
+  /** The chance that there is room for interruptible work when it is looked for. */
+  room: z.number().min(0).max(1),
+}).meta({ id: 'PlanForecast' })
+export type PlanForecast = z.infer<typeof PlanForecast>
+
 export const Quote = z.object({
   id: QuoteId, buyer: UserId, specHash: Sha256,
   /** What the work is likely to cost, and what nine of ten such jobs stay below. */
@@ -18,6 +31,8 @@ export const Quote = z.object({
   nodes: z.number().int(), nodesFree: z.number().int(),
   /** When it could start, in ms from now; absent when no node can run it. */
   startsInMs: z.number().int().optional(),
+  /** Of a job with a plan. */
+  plan: PlanForecast.optional(),
   refused: z.partialRecord(NoReason, z.number().int()),
   validUntil: Instant,
 }).meta({ id: 'Quote' })

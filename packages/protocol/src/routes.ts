@@ -57,6 +57,12 @@ export const SubmitJob = z.strictObject({
   noWait: z.boolean().default(false),
 }).meta({ id: 'SubmitJob' })
 
+export const CreateQuote = z.strictObject({
+  spec: JobSpec,
+  /** The most it may cost, where there is a budget: that is the quote's cap then, and only nodes that it pays for are counted. */
+  cap: Amount.optional(),
+}).meta({ id: 'CreateQuote' })
+
 export const MoveJob = z.strictObject({
   /** Where to; else wherever the market finds room, but not where it is. */
   to: NodeId.optional(),
@@ -98,7 +104,7 @@ export const routes = {
   listDeliveries: route({ id: 'listDeliveries', method: 'GET', path: '/v1/webhooks/:webhook/deliveries', summary: 'What was sent, newest first, and what became of it', who: 'buyer', scope: 'keys:write', owner: 'webhook', params: z.object({ webhook: WebhookId }), query: Page, reply: list(Delivery), refuses: ['not_found'] }),
   resendDelivery: route({ id: 'resendDelivery', method: 'POST', path: '/v1/webhooks/:webhook/deliveries/:delivery/resend', summary: 'Send it again, under the same id', who: 'buyer', scope: 'keys:write', owner: 'webhook', params: z.object({ webhook: WebhookId, delivery: DeliveryId }), reply: Delivery, refuses: ['not_found', 'webhook_disabled'] }),
   // work
-  createQuote: route({ id: 'createQuote', method: 'POST', path: '/v1/quotes', summary: 'What would this cost, and when could it start', who: 'buyer', scope: 'jobs:write', body: z.strictObject({ spec: JobSpec }), reply: Quote, status: 201, refuses: ['impossible_request', 'no_node_fits', 'overloaded'] }),
+  createQuote: route({ id: 'createQuote', method: 'POST', path: '/v1/quotes', summary: 'What would this cost, and when could it start', who: 'buyer', scope: 'jobs:write', body: CreateQuote, reply: Quote, status: 201, refuses: ['impossible_request', 'no_node_fits', 'cap_too_low', 'overloaded'] }),
   getQuote: route({ id: 'getQuote', method: 'GET', path: '/v1/quotes/:quote', summary: 'A quote', who: 'buyer', scope: 'jobs:read', owner: 'quote', params: z.object({ quote: QuoteId }), reply: Quote, refuses: ['not_found'] }),
   submitJob: route({ id: 'submitJob', method: 'POST', path: '/v1/jobs', summary: 'Submit a job and hold its cap', who: 'buyer', scope: 'jobs:write', body: SubmitJob, reply: Job, status: 201, idempotent: true, refuses: ['insufficient_funds', 'cap_too_low', 'quote_expired', 'quote_mismatch', 'blob_missing', 'no_node_fits', 'impossible_request', 'parent_not_found', 'parent_failed', 'parent_cycle', 'parent_files', 'queue_full', 'idempotency_conflict', 'overloaded'] }),
   listJobs: route({ id: 'listJobs', method: 'GET', path: '/v1/jobs', summary: 'My jobs, newest first', who: 'user', scope: 'jobs:read', query: Page.extend({ state: JobState.optional() }), reply: list(Job), refuses: [] }),

@@ -64,7 +64,7 @@ export function jobHandlers(app: App): Pick<Handlers, Names> {
     return isRefusal(answer) ? answer : viewJob(answer)
   }
   return {
-    createQuote: async ({ body, who }) => app.engine.act({ kind: 'quote', buyer: who.userId, spec: body.spec, specHash: app.hash(canonical(body.spec)) }),
+    createQuote: async ({ body, who }) => app.engine.act({ kind: 'quote', buyer: who.userId, spec: body.spec, specHash: app.hash(canonical(body.spec)), cap: body.cap === undefined ? null : BigInt(body.cap) }),
     getQuote: async ({ params, who }) => {
       const quote = await readQuote(app.db, params.quote)
       return quote && owns(who, quote.buyer) ? quote : refuse('not_found')

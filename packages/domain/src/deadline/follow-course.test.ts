@@ -207,7 +207,7 @@ test('an interruptible hour never costs more than a firm one on the cheapest nod
   market.pass(30_000)
   expect(market.dispatched(dear.id)).toEqual([])
   expect(world.orders()).toHaveLength(1)
-  expect(ids.map((id) => market.job(id)?.state).sort()).toEqual(['queued', 'running'])
+  expect(ids.map((id) => market.job(id)?.state).toSorted((a, b) => (String(a) < String(b) ? -1 : 1))).toEqual(['queued', 'running'])
 })
 
 test('what was done in time, and what was not and why, stands in its history', () => {

@@ -8,7 +8,7 @@ import type { Turn } from '../turn.ts'
 import { followCourse } from '../deadline/follow-course.ts'
 import { tooTight } from '../deadline/too-tight.ts'
 import { hold } from '../ledger/hold.ts'
-import { capOf, contradiction, estimate, seatsMax } from '../market/quote.ts'
+import { attemptCapOf, capOf, contradiction, estimate, seatsMax } from '../market/quote.ts'
 import { NEW_SLOT } from './finish.ts'
 import { meetParents } from './meet-parents.ts'
 import type { EndedParent } from './parent-files.ts'
@@ -72,12 +72,6 @@ function earlier(turn: Turn, command: SubmitCommand): Submitted | Refusal | null
   // Somebody else's job under an id that the caller made up: an id is no secret, so this says no more than that it is taken.
   if (job.buyer !== command.buyer || job.bodyHash !== command.bodyHash) return refused('idempotency_conflict')
   return { job, replayed: true }
-}
-
-/** Each seat's share of the cap, less what it may spend on a place; refused where that is nothing. */
-export function attemptCapOf(spec: JobSpec, cap: Micros): Micros | Refusal {
-  const seats = BigInt(seatsMax(spec)), displace = BigInt(spec.displace ?? 0), attemptCap = cap / seats - displace
-  return attemptCap < 0n || (attemptCap === 0n && cap > 0n) ? refused('cap_too_low', { seats: seats.toString(), cap: cap.toString(), ...(displace > 0n ? { displace: displace.toString() } : {}) }) : attemptCap
 }
 
 type Cap = { cap: Micros; attemptCap: Micros }

@@ -1,22 +1,23 @@
 // What will it cost, at most and probably, when could it start, and on how many nodes. A quote binds: the cap it names is the most that will
 // ever be billed, and only nodes that cannot exceed the attempt's cap are taken.
-import { ASSURED_COPIES_MAX, GANG_MAX, EXTRA_COPIES_MAX, QUOTE_VALID_MS, copiesMax, inputBytes } from '@lumaris/protocol'
+import { ASSURED_COPIES_MAX, GANG_MAX, EXTRA_COPIES_MAX, QUOTE_VALID_MS, copiesMax, inputBytes, isRefusal } from '@lumaris/protocol'
 import type { Instant, JobSpec, Micros, NoReason, QuoteId, Refusal, UserId } from '@lumaris/protocol'
 import type { NodeRow, QuoteRow } from '../rows.ts'
 import { freeOn } from '../state.ts'
 import type { MarketState } from '../state.ts'
 import { emit, refused } from '../turn.ts'
 import type { Turn } from '../turn.ts'
-import { busyReason, costsOn, neverReason } from './filter.ts'
+import { busyReason, costsOn, neverReason, worstCost } from './filter.ts'
 import type { Requirement } from './requirement.ts'
 import { hourlyOf, priceOf } from '../billing/price.ts'
-import { planConflict } from '../deadline/too-tight.ts'
+import { planQuote } from '../deadline/plan-quote.ts'
+import { planConflict, tooTight } from '../deadline/too-tight.ts'
 import { roomOn, seatsOn } from './place-gang.ts'
 import { startsInMs } from './start-time.ts'
 import { expectedCopies } from '../assurance/enough.ts'
 import { recordOf } from '../assurance/records.ts'
 
-export type QuoteCommand = { readonly kind: 'quote'; readonly buyer: UserId; readonly spec: JobSpec; readonly specHash: string }
+export type QuoteCommand = { readonly kind: 'quote'; readonly buyer: UserId; readonly spec: JobSpec; readonly specHash: string; /** A budget. */ readonly cap?: Micros | null }
 
 /** Seats a task can come to have, and so be paid for: its copies, and the extra ones when they disagree; or as many as its bound may take. */
 export const slotsMax = (spec: Pick<JobSpec, 'copies' | 'assurance'>): number => (spec.assurance ? ASSURED_COPIES_MAX[spec.assurance] : spec.copies === 1 ? 1 : spec.copies + EXTRA_COPIES_MAX)
@@ -24,6 +25,12 @@ export const slotsMax = (spec: Pick<JobSpec, 'copies' | 'assurance'>): number =>
 export const seatsMax = (spec: JobSpec): number => slotsMax(spec) * spec.tasks.length + copiesMax(spec)
 /** The most a job can cost: every seat of every task at the cap of one attempt. Attempts that fail through no fault of the buyer cost nothing. */
 export const capOf = (spec: JobSpec, attemptCap: Micros): Micros => (attemptCap + BigInt(spec.displace ?? 0)) * BigInt(seatsMax(spec))
+
+/** Each seat's share of the cap, less what it may spend on a place; refused where that is nothing. */
+export function attemptCapOf(spec: JobSpec, cap: Micros): Micros | Refusal {
+  const seats = BigInt(seatsMax(spec)), displace = BigInt(spec.displace ?? 0), attemptCap = cap / seats - displace
+  return attemptCap < 0n || (attemptCap === 0n && cap > 0n) ? refused('cap_too_low', { seats: seats.toString(), cap: cap.toString(), ...(displace > 0n ? { displace: displace.toString() } : {}) }) : attemptCap
+}
 
 /** So many of the cheapest nodes are kept in reach of a quote: enough that one going offline does not strand the job. */
 const NODES_IN_REACH = 10
@@ -41,12 +48,14 @@ function dearestOf(node: NodeRow, { spec }: Requirement): Micros {
 }
 const ceil = (part: Micros, whole: Micros): Micros => (part + whole - 1n) / whole
 
-export function estimate(state: MarketState, spec: JobSpec, now: Instant): Estimate {
+/** `most`: what an attempt may cost, where that is given. */
+export function estimate(state: MarketState, spec: JobSpec, now: Instant, most: Micros | null = null): Estimate {
   const need: Requirement = { spec, attemptCap: 0n, job: '' as Requirement['job'], avoid: [], owners: [] } // no job yet: filters that look at it do not apply
   const refusedBy: Partial<Record<NoReason, number>> = {}
   const fits: Priced[] = [], able: NodeRow[] = []
   for (const node of state.nodes.values()) {
-    const reason = node.presence === 'online' || node.presence === 'suspect' ? neverReason(node, need) : 'not_online'
+    const never = node.presence === 'online' || node.presence === 'suspect' ? neverReason(node, need) : 'not_online'
+    const reason = never ?? (most !== null && worstCost(node, need) > most ? 'price' : null)
     if (reason) { refusedBy[reason] = (refusedBy[reason] ?? 0) + 1; continue }
     const busy = busyReason(state, node, need, now)
     if (busy) refusedBy[busy] = (refusedBy[busy] ?? 0) + 1
@@ -62,7 +71,7 @@ export function estimate(state: MarketState, spec: JobSpec, now: Instant): Estim
   const reach = (fits.length > 0 ? fits : [...state.nodes.values()].filter((node) => node.will !== 'retired' && node.will !== 'banned').map((node) => priced(node, need, false)).sort(byLikely)).slice(0, Math.max(NODES_IN_REACH, ranks))
   const copies = spec.assurance ? expectedCopies([...new Set(reach.map(({ owner }) => owner))].map((owner) => recordOf(state, owner)), spec.assurance) : { mean: spec.copies, most: spec.copies + copiesMax(spec) / spec.tasks.length }
   const likely = (share: number, each: number): Micros => (reach.length === 0 ? 0n : ((reach[Math.min(reach.length - 1, Math.floor(share * reach.length))] as Priced).likely * BigInt(spec.tasks.length) * BigInt(Math.ceil(each * 1000))) / 1000n)
-  const attemptCap = reach.reduce((most, fit) => (fit.worst > most ? fit.worst : most), 0n)
+  const attemptCap = most ?? reach.reduce((dearest, fit) => (fit.worst > dearest ? fit.worst : dearest), 0n)
   return { p50: likely(0.5, copies.mean), p90: likely(0.9, copies.most), attemptCap, nodes: fitsAll ? fits.length : 0, nodesFree: freeForAll ? fits.filter((fit) => fit.free).length : 0, refused: refusedBy }
 }
 
@@ -138,11 +147,16 @@ function soonest(turn: Turn, spec: JobSpec): { startsInMs?: number } {
 export function quote(turn: Turn, command: QuoteCommand): QuoteRow | Refusal {
   const wrong = contradiction(command.spec, turn.now)
   if (wrong) return wrong
-  const found = estimate(turn.state, command.spec, turn.now)
+  const { cap: budget = null } = command, asked = budget === null ? null : attemptCapOf(command.spec, budget)
+  if (isRefusal(asked)) return asked
+  const tight = command.spec.plan ? tooTight(turn.state, command.spec, asked, turn.now) : null
+  if (tight) return tight
+  const found = estimate(turn.state, command.spec, turn.now, asked), plan = command.spec.plan ? planQuote(turn.state, command.spec, found.attemptCap, turn.now) : null
   const cap = capOf(command.spec, found.attemptCap)
   const row: QuoteRow = {
-    id: turn.id('quo') as QuoteId, buyer: command.buyer, specHash: command.specHash as QuoteRow['specHash'], p50: found.p50.toString(), p90: found.p90.toString(), cap: cap.toString(),
+    id: turn.id('quo') as QuoteId, buyer: command.buyer, specHash: command.specHash as QuoteRow['specHash'], p50: plan?.likely ?? found.p50.toString(), p90: found.p90.toString(), cap: cap.toString(),
     attemptCap: found.attemptCap.toString(), nodes: found.nodes, nodesFree: found.nodesFree, refused: found.refused, validUntil: turn.now + QUOTE_VALID_MS,
+    ...(plan ? { plan } : {}),
     // While others wait, when it would be their turn is not known well enough to be said.
     ...(found.nodesFree > 0 ? { startsInMs: 0 } : turn.state.queue.size === 0 && !command.spec.gang ? soonest(turn, command.spec) : {}),
   }

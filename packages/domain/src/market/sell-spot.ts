@@ -7,6 +7,7 @@ import { freeOn, slotOf } from '../state.ts'
 import type { MarketState, Waiting } from '../state.ts'
 import type { Turn } from '../turn.ts'
 import { hourlyOf, priceOf, scaled } from '../billing/price.ts'
+import { sawSale } from '../deadline/plan-quote.ts'
 import { queuedSince } from '../job/waiting.ts'
 import { look } from './candidates.ts'
 import type { Seen } from './candidates.ts'
@@ -29,10 +30,17 @@ type Book = { readonly bidders: Bidder[]; best: Micros }
 export function sellSpot(turn: Turn, claims: Claims): number {
   const { state, now } = turn
   if (state.spot.size === 0 || (now - state.spotAt < state.settings.spotEveryMs && now >= state.spotAt)) return 0
+  const before = state.spotAt
   state.spotAt = now
-  let placed = 0
+  let placed = 0, asked = 0, served = 0
   // What is scarce goes to the book with the dearest bid first; each sale leaves less room for the next.
-  for (const book of [...books(turn).values()].sort((a, b) => (a.best === b.best ? 0 : a.best > b.best ? -1 : 1))) placed += sell(turn, book, claims)
+  for (const book of [...books(turn).values()].sort((a, b) => (a.best === b.best ? 0 : a.best > b.best ? -1 : 1))) {
+    const came = book.bidders.filter(({ job }) => queuedSince(job) >= before)
+    placed += sell(turn, book, claims)
+    asked += came.length
+    served += came.filter(({ waiting }) => !state.spot.has(slotOf(waiting))).length
+  }
+  sawSale(state.sales, asked, served, now)
   return placed
 }
 

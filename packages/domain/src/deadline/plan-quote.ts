@@ -1,0 +1,52 @@
+// What a quote says of a plan: from what is known of the nodes that could take it as interruptible and as firm work, and of how often there was room to be sold.
+import type { Instant, JobSpec, Micros, PlanForecast } from '@lumaris/protocol'
+import type { MarketState } from '../state.ts'
+import { busyReason, costsOn, neverReason, worstCost } from '../market/filter.ts'
+import type { Requirement } from '../market/requirement.ts'
+import { scoreOf } from '../market/score.ts'
+import { halved } from '../fleet/profile/powers.ts'
+import { asPlanned } from './as.ts'
+import { noReturnAt } from './course.ts'
+import type { Course } from './course.ts'
+import { firmWay } from './firm-way.ts'
+import { foresee } from './foresee.ts'
+import type { Belief } from './foresee.ts'
+
+/** How often who came to a sale for the first time was served there, fading. Not stored: a new writer starts with nothing. */
+export type SaleRecord = { asked: number; served: number; at: Instant }
+const HALF_MS = 12 * 3_600_000
+export function sawSale(record: SaleRecord, asked: number, served: number, now: Instant): void {
+  const left = halved(Math.max(0, now - record.at) / HALF_MS)
+  record.asked = record.asked * left + asked
+  record.served = record.served * left + served
+  record.at = now
+}
+
+/** So many of the cheapest nodes speak for all: it will run on one of them. */
+const NODES_ASKED = 10
+
+function beliefIn(state: MarketState, need: Requirement, now: Instant, seen: SaleRecord | null): Belief | null {
+  const able = [...state.nodes.values()].flatMap((node) => {
+    if (node.presence !== 'online' || node.will !== 'open' || neverReason(node, need) !== null || worstCost(node, need) > need.attemptCap) return []
+    const busy = busyReason(state, node, need, now)
+    return busy === 'deadline' ? [] : [{ node, free: busy === null, likely: costsOn(node, need).likelyNumber }]
+  }).sort((a, b) => a.likely - b.likely).slice(0, NODES_ASKED)
+  if (able.length === 0) return null
+  const mean = (of: (one: (typeof able)[number]) => number): number => able.reduce((sum, one) => sum + of(one), 0) / able.length
+  const free = able.filter((one) => one.free).length
+  // By the rule of succession, now being one of the looks; for firm work each of the nodes is one.
+  const room = seen ? (seen.served + (free > 0 ? 1 : 0) + 1) / (seen.asked + 3) : free > 0 ? 1 - 1 / (free + 2) ** 2 : (able.length + 1) / (able.length + 5)
+  return { ends: mean(({ node }) => scoreOf(state, node, need, now).completes), room, cost: mean(({ likely }) => likely) }
+}
+
+export function planQuote(state: MarketState, spec: JobSpec, attemptCap: Micros, now: Instant): PlanForecast {
+  const need = (as: JobSpec): Requirement => ({ spec: as, attemptCap, job: '' as Requirement['job'], avoid: [], owners: [] })
+  const firm = beliefIn(state, need(spec), now, null), cheap = beliefIn(state, need(asPlanned(spec, undefined)), now, state.sales), way = firmWay(state, spec, attemptCap, now)
+  const workMs = Math.ceil((spec.expectedMs ?? 0) * way.slowness), rounds = Math.ceil(spec.tasks.length / Math.max(1, way.seats)), tasks = spec.tasks.length
+  const course: Course = {
+    from: now, deadline: (spec.deadline ?? now) - (rounds - 1) * workMs, workMs, changeMs: state.settings.changeMs + (spec.disconnect === 'exclusive' ? 2 * state.settings.lostMs : 0), patienceMs: 2 * state.settings.spotEveryMs, resumable: spec.checkpoint !== undefined,
+  }
+  const { chance, cost } = foresee(course, spec.checkpoint?.everyMs ?? null, { firm, interruptible: cheap })
+  // Each task has a course of its own; all of them must be met.
+  return { chance: Math.round(1000 * chance ** tasks) / 1000, likely: String(cost * tasks), firm: String(Math.round((firm?.cost ?? 0) * tasks)), noReturnAt: Math.max(now, Math.round(noReturnAt(course, 0))), room: Math.round(1000 * (cheap?.room ?? 0)) / 1000 }
+}
