@@ -4,6 +4,7 @@ import { Amount, Money } from './money.ts'
 import { Cause } from './causes.ts'
 import { DriverId, JobSpec, Level, RelativePath } from './job-spec.ts'
 import { Capacity, PriceSheet } from './node.ts'
+import { PlannedTask } from './plan.ts'
 
 export const JobState = z.enum(['queued', 'running', 'completed', 'failed', 'cancelled', 'expired']).meta({ id: 'JobState' })
 export type JobState = z.infer<typeof JobState>
@@ -129,6 +130,8 @@ export const Explanation = z.object({
   job: JobId, state: JobState, summary: z.string(),
   /** For each attempt: why this node, and what the others lacked. */
   placed: z.array(z.object({ attempt: AttemptId, node: NodeId, nodeName: z.string(), decision: Decision, /** It went on there from a checkpoint. */ resumes: z.object({ attempt: AttemptId, number: z.number().int() }).optional() })),
+  /** Of a job with a plan, for its open tasks. */
+  plan: z.array(PlannedTask).optional(),
   /** For work that waits: every node and its first reason, and what would help. */
   waiting: z.object({
     tasks: z.number().int(), nodes: z.array(z.object({ node: NodeId, name: z.string(), reason: NoReason, says: z.string() })),

@@ -199,7 +199,8 @@ export function createClient(options: TransportOptions) {
     cancel: (job: string, more?: CallOptions): Promise<Job> => api.cancelJob({ params: { job } }, more),
     /** Moves what runs of it to another node, with what it has done; `to` is a node's id. */
     move: (job: string, to: { readonly to?: string; readonly task?: number } = {}, more?: CallOptions): Promise<Job> => api.moveJob({ params: { job }, body: to }, more),
-    quote: (spec: JobSpecInput, more?: CallOptions) => api.createQuote({ body: { spec } }, more),
+    /** With a cap: a budget, and only nodes that it pays for are counted. */
+    quote: (spec: JobSpecInput, { cap, ...more }: CallOptions & { readonly cap?: bigint | undefined } = {}) => api.createQuote({ body: { spec, ...(cap === undefined ? {} : { cap: cap.toString() }) } }, more),
     receipt: (attempt: string, more?: CallOptions) => api.getReceipt({ params: { attempt } }, more),
     explain: (job: string, more?: CallOptions) => api.explainJob({ params: { job } }, more),
     explainNode: (node: string, more?: CallOptions) => api.explainNode({ params: { node } }, more),

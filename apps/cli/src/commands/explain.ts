@@ -3,6 +3,7 @@ import type { WithContext } from '../cli.ts'
 import type { Context } from '../context.ts'
 import { clean } from '../ui/clean.ts'
 import { amountOf, creditsOf } from '../ui/money.ts'
+import { clockText } from '../ui/plan.ts'
 import { durationText } from '../ui/time.ts'
 
 export function define(command: Command, withContext: WithContext): void {
@@ -14,6 +15,7 @@ async function explain(context: Context, id: string): Promise<void> {
   if (context.flags.json || context.flags.jsonLines) return context.showThing(found, [])
   const { bold, dim } = context.colours
   const lines = [bold(clean(found.summary))]
+  for (const task of found.plan ?? []) lines.push(`  task ${task.task}: ${task.as} since ${clockText(task.since)}, because ${task.says}${task.until === undefined ? '' : `; until ${clockText(task.until)}`}; firm from ${clockText(task.noReturnAt)} at the latest`)
   for (const { attempt, nodeName, decision, resumes } of found.placed) {
     const refused = Object.entries(decision.refused).map(([reason, count]) => `${count} × ${reason.replaceAll('_', ' ')}`).join(', ')
     lines.push('', `${clean(nodeName)} ${dim(attempt)}`, ...(resumes ? [`  went on from checkpoint ${resumes.number} of ${resumes.attempt}`] : []),

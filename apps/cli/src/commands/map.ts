@@ -104,8 +104,8 @@ async function map(context: Context, words: string[], options: MapCommandOptions
 
 /** Parts that are late are begun a second time, up to a twentieth of the work, unless somebody says otherwise or asks for what has no copies. */
 const SPECULATE = 0.05
-const speculating = ({ speculate, copies, assurance, gang, interruptible, disconnect, checkpoint }: Partial<JobSpecInput>): { speculate?: number } =>
-  (speculate !== undefined || (copies ?? 1) > 1 || assurance || gang || interruptible || checkpoint || disconnect === 'exclusive' ? {} : { speculate: SPECULATE })
+const speculating = ({ speculate, copies, assurance, gang, interruptible, plan, disconnect, checkpoint }: Partial<JobSpecInput>): { speculate?: number } =>
+  (speculate !== undefined || (copies ?? 1) > 1 || assurance || gang || interruptible || plan || checkpoint || disconnect === 'exclusive' ? {} : { speculate: SPECULATE })
 
 function mergeOf(options: MapCommandOptions): MergeInput {
   const { merge, key, reduce } = options

@@ -17,6 +17,7 @@ import { addSpecOptions, specOf, withInputs } from '../spec-options.ts'
 import type { SpecOptions } from '../spec-options.ts'
 import { clean } from '../ui/clean.ts'
 import { amountOf, creditsOf } from '../ui/money.ts'
+import { planLine } from '../ui/plan.ts'
 import type { Progress } from '../ui/progress.ts'
 import { durationText } from '../ui/time.ts'
 
@@ -32,6 +33,7 @@ export function define(command: Command, withContext: WithContext): void {
     .addHelpText('before', `Examples:
   lumaris run --runtime python -- python3 analyse.py data.csv      files that the command names go along
   lumaris run --cpus 2 --memory 512MiB --file data.csv -- ./crunch data.csv
+  lumaris run --by 18:00 --for 12 --expect 3h --checkpoint state.bin -- ./train     cheap while there is time, firm when there is not
   lumaris run --runtime python --each 2012 --each 2013 -- python3 year.py     a task for each, side by side
 `)
     .addHelpText('after', '\nThe program’s output goes to the same streams, unchanged. Ctrl-C asks whether to cancel the job or to leave it running.')
@@ -65,13 +67,13 @@ async function submit(context: Context, client: Client, spec: JobSpecInput, opti
   const { progress, signal } = more
   progress.phase('Asking the price')
   let quote: Quote | null = null
-  try { quote = await client.quote(spec, { signal }) } catch (error) {
+  try { quote = await client.quote(spec, { signal, cap: options.for }) } catch (error) {
     if (!(isLumarisError(error, 'no_node_fits') && options.queue)) throw error
   }
-  if (quote && !context.flags.quiet) progress.note(context.errorColours.dim(`About ${amountOf(quote.p50)}, at most ${creditsOf(options.cap ?? quote.cap)}; ${quote.nodesFree} of ${quote.nodes} node${quote.nodes === 1 ? '' : 's'} free`))
+  if (quote && !context.flags.quiet) progress.note(context.errorColours.dim(`About ${amountOf(quote.p50)}, at most ${creditsOf(options.cap ?? quote.cap)}; ${quote.nodesFree} of ${quote.nodes} node${quote.nodes === 1 ? '' : 's'} free${planLine(quote)}`))
   progress.phase('Submitting')
   const id = newJobId()
-  return client.submit(spec, { id, key: id, signal, noWait: options.queue !== true, ...(options.cap === undefined ? (quote ? { quote: quote.id } : {}) : { cap: options.cap }) })
+  return client.submit(spec, { id, key: id, signal, noWait: options.queue !== true, ...(options.cap === undefined ? (quote ? { quote: quote.id } : { cap: options.for }) : { cap: options.cap }) })
 }
 
 /** Shows events as progress and output as output. Ctrl-C asks; without a terminal it cancels, as it would end a local program. */

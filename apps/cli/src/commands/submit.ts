@@ -32,7 +32,7 @@ async function submit(context: Context, words: string[], options: SubmitOptions)
     const inputs = await uploadInputs(client, files, { progress, signal })
     progress.clear()
     const id = options.id ?? newJobId()
-    let job = await client.submit(withInputs(spec, inputs), { id, key: id, cap: options.cap, quote: options.quote, noWait: options.fit, signal })
+    let job = await client.submit(withInputs(spec, inputs), { id, key: id, cap: options.cap ?? options.for, quote: options.quote, noWait: options.fit, signal })
     if (options.wait) {
       progress.phase('Waiting for the end of the job')
       ;({ job } = await client.wait(job.id, { signal }))

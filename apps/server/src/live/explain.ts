@@ -1,8 +1,8 @@
 // Why here, why waiting, and what would help. Placed attempts tell what was decided and kept; waiting work is asked about now.
-import { busyReason, changesThatHelp, gangRoom, isTerminal, neighbours, obstacles, requirementOf, waitsForParents, whyNot } from '@lumaris/domain'
+import { busyReason, changesThatHelp, gangRoom, isTerminal, neighbours, obstacles, planOf, requirementOf, waitsForParents, whyNot } from '@lumaris/domain'
 import type { AttemptRow, JobRow, NodeRow, Step } from '@lumaris/domain'
-import type { Explanation, NoReason, NodeExplanation } from '@lumaris/protocol'
-import { formatCredits } from '@lumaris/protocol'
+import type { Explanation, NoReason, NodeExplanation, PlannedTask } from '@lumaris/protocol'
+import { PLAN_WHYS, formatCredits } from '@lumaris/protocol'
 import type { App } from '../app.ts'
 import { listAttempts } from '../store/read.ts'
 import { readForfeits } from '../store/read-ledger.ts'
@@ -23,6 +23,22 @@ const SAYS: Record<NoReason, string> = {
 const PLACED_MAX = 100
 
 export async function explain(app: App, job: JobRow): Promise<Explanation> {
+  const live = app.engine.state.jobs.get(job.id), tasks = live && job.spec.plan ? planOf(app.engine.state, live, app.now()).slice(0, PLACED_MAX) : []
+  const told = await explainPlacement(app, job)
+  if (tasks.length === 0) return told
+  const plan = tasks.map(({ until, ...task }) => ({ ...task, says: PLAN_WHYS[task.why], ...(until === null ? {} : { until: Math.round(until) }), noReturnAt: Math.round(task.noReturnAt) }))
+  return { ...told, plan, summary: `${told.summary} ${planText(plan)}` }
+}
+
+/** The first of its tasks speaks for those that stand as it does. */
+function planText(tasks: readonly PlannedTask[]): string {
+  const { as, says, until, noReturnAt } = tasks[0] as PlannedTask, alike = tasks.filter((task) => task.as === as).length
+  const at = (time: number): string => new Date(time).toISOString().replace(/\.\d+Z$/, 'Z')
+  const last = until !== undefined && until >= noReturnAt ? ` Firm from ${at(until)} at the latest.` : until === undefined ? '' : ` That holds until ${at(until)}, if nothing changes; firm from ${at(noReturnAt)} at the latest.`
+  return `${tasks.length === 1 ? 'It is' : `${alike} of its ${tasks.length} open tasks are`} ${as} now: ${says}.${last}`
+}
+
+async function explainPlacement(app: App, job: JobRow): Promise<Explanation> {
   const { state } = app.engine
   const attempts = (await listAttempts(app.db, job.id, PLACED_MAX, undefined)).data
   const placed = attempts.map((row: AttemptRow) => ({ attempt: row.id, node: row.node, nodeName: state.nodes.get(row.node)?.name ?? '', decision: row.decision, ...(row.resumes ? { resumes: { attempt: row.resumes.attempt, number: row.resumes.saved.number } } : {}) }))
@@ -32,7 +48,7 @@ export async function explain(app: App, job: JobRow): Promise<Explanation> {
   if (job.paused) return { job: job.id, state: job.state, placed, summary: 'It is paused: nothing more of it starts until it is let go on.' }
   if (waitsForParents(job)) return { job: job.id, state: job.state, placed, summary: `It comes after ${job.parents?.left.length === 1 ? 'a job' : `${job.parents?.left.length} jobs`} that ${job.parents?.left.length === 1 ? 'has' : 'have'} not completed yet: ${job.parents?.left.slice(0, 10).join(', ')}.` }
   const live = state.jobs.get(job.id), waiting = live?.tasks.find((task) => task.slots.some((slot) => slot.state === 'pending'))
-  const need = requirementOf(job, undefined, [], waiting ? neighbours(state, job, waiting) : [])
+  const need = requirementOf(job, job.spec.plan ? waiting?.slots[0] : undefined, [], waiting ? neighbours(state, job, waiting) : [])
   const nodes = [...state.nodes.values()].flatMap((node) => { const reason = obstacles(node, need)[0] ?? busyReason(state, node, need, app.now()); return reason ? [{ node: node.id, name: node.name, reason, says: `${node.name} ${SAYS[reason]}` }] : [] })
   const changes = changesThatHelp(state, need, app.now()).map(({ steps, nodes: count, startsInMs, likely, attemptCap }) => ({
     change: steps.map(changeText).join(', and '), steps: [...steps], nodes: count, ...(startsInMs === null ? {} : { startsInMs }), likely: likely.toString(), attemptCap: attemptCap.toString(),

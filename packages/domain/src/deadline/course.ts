@@ -7,9 +7,9 @@
 //   no return                      what is stored, firm and without a break, is only just done in time: firm, whatever there is
 //
 // Without checkpoints nothing is done before all of it is, so there is no line to keep to: a try is interruptible only when after all of it a firm one still fits.
-import type { DurationMs, Instant } from '@lumaris/protocol'
+import type { DurationMs, Instant, PlanAs as As, PlanWhy as Why } from '@lumaris/protocol'
 
-export type As = 'interruptible' | 'firm'
+export type { As, Why }
 export type Course = {
   readonly from: Instant; readonly deadline: Instant
   /** All of the work, on a node that can be had for sure. */
@@ -28,10 +28,6 @@ export type Seen = {
   /** What is done, and what of it is stored. */ readonly doneMs: DurationMs; readonly savedMs: DurationMs
   /** Is there room for interruptible work? Asked only where it decides. */ readonly room: () => boolean
 }
-export const WHYS = ['on_course', 'cheap_room', 'behind', 'no_return', 'no_second_try', 'catching_up', 'long_overdue'] as const
-/** on_course: it waits for room, and can; cheap_room: it runs there, or may go back; behind: too far behind its course; no_return: only just enough time is left; no_second_try: without checkpoints, another try would not leave time for a firm one;
- * catching_up: it is firm and has no reason to go back; long_overdue: without checkpoints, its try has run longer than all of it should take, so that beginning again would not be sooner. */
-export type Why = (typeof WHYS)[number]
 export type Advice = { readonly as: As; readonly why: Why; /** When that changes if nothing else does; null: not by time alone. */ readonly until: Instant | null }
 
 /** Share of the slack that it may lag behind while it waits, per part of the time that is slack; and at most. Chosen on starts that no reported run uses (docs/benchmarks/deadline.md). */
