@@ -118,11 +118,13 @@ export class Auditor {
     if (!before) {
       if (row.state !== 'offered') fail('I11', `${row.id} begins as ${row.state}`, [row.id])
       if (this.#held.has(row.job)) fail('I31', `${row.id} is offered although ${row.job} is held back`, [row.id, row.job])
+      this.#planned(row)
       this.#goesOn(row); return
     }
     if (!moves(ATTEMPT, before.state, row.state)) fail('I11', `${row.id} goes from ${before.state} to ${row.state}`, [row.id])
     if (before.fence !== row.fence || before.node !== row.node || before.job !== row.job || before.slot !== row.slot || before.prices !== row.prices) fail('I11', `${row.id} is another attempt now`, [row.id])
     if (row.session < before.session || row.leaseGen < before.leaseGen || row.tickSeq < before.tickSeq) fail('I9', `${row.id} goes back in session, lease or ticks`, [row.id])
+    if (row.displaced && !before.displaced && row.as === 'firm') fail('I43', `${row.id} is firm and told to make place`, [row.id])
     if (!before.moving && row.moving) world.saw('moved')
     if (before.moving && !row.moving) world.saw('move failed')
     if (before.saved?.number !== row.saved?.number) {
@@ -192,8 +194,11 @@ export class Auditor {
       if (row.state === 'failed' && (world.db.jobs.get(row.job)?.tasksDone ?? 0) > 0 && world.db.jobs.get(row.job)?.spec.onFailure === 'finish') world.saw('the rest finished after a failure')
       if (row.cause === 'parent_failed') world.saw('child ended with its parent')
       if (row.state === 'cancelled') world.saw('job cancelled')
+      const job = world.db.jobs.get(row.job)
+      if (job?.spec.plan && row.state === 'expired' && row.at >= (job.spec.deadline ?? 0) && !job.detail) this.#bound.fail('I43', `${row.job} missed its deadline, and no reason is recorded`, [row.job])
       if (row.state === 'expired') { world.saw('job expired'); if (row.at >= (world.db.jobs.get(row.job)?.spec.deadline ?? Infinity)) world.saw('deadline missed') }
     }
+    if (row.type === 'plan') { world.saw(row.state === 'in time' ? 'plan: in time' : row.state.startsWith('late') ? 'plan: late' : row.state.startsWith('firm') ? 'plan: became firm' : 'plan: interruptible again') }
     if (row.type === 'settled' && row.amount !== '0') {
       const cause = world.db.attempts.get(row.attempt ?? '')?.cause
       if (cause === 'buyer_exit' || cause === 'buyer_limit') world.saw('paid for a failing program')
@@ -512,7 +517,34 @@ export class Auditor {
     }
     for (const [name, balance] of writer.state.accounts) if (balance !== (db.balances.get(name) ?? 0n)) fail('I3', `${name} is ${balance} in memory and ${db.balances.get(name)} in the tables`, [name])
     this.#waiting(writer)
+    this.#overdue(writer)
     this.#ledger()
+  }
+
+  /** I43: what is placed is what its slot is, and firm work of a plan is never told to make place. */
+  #planned(row: AttemptRow): void {
+    const job = this.#world.db.jobs.get(row.job), slot = this.#world.db.tasks.get(row.job)?.[row.task]?.slots[row.slot]
+    if (job?.spec.plan === undefined) { if (row.as) this.#bound.fail('I43', `${row.id} is ${row.as}, and ${row.job} has no plan`, [row.id]); return }
+    if (row.as !== (slot?.firm ? 'firm' : 'interruptible')) this.#bound.fail('I43', `${row.id} is ${row.as}, and its slot ${slot?.firm ? 'is firm' : 'is not firm'}`, [row.id, row.job])
+    this.#world.saw(row.as === 'firm' ? 'plan: firm' : 'plan: interruptible')
+  }
+
+  /** I43: past the moment at which what is stored could only just be done as firm work, it is firm, or on its way; counted here on its own, for nodes as quick as was said. */
+  #overdue(writer: Writer): void {
+    const { settings } = this.#world
+    for (const { row, tasks } of writer.state.jobs.values()) {
+      const { spec } = row
+      if (spec.plan === undefined || row.cancelling || row.paused || isTerminal(row.state)) continue
+      for (const task of tasks) {
+        const slot = task.slots[0], attempt = slot?.attempt ? writer.state.attempts.get(slot.attempt) : undefined
+        if (!slot || task.state === 'waiting' || slot.firm || (slot.state !== 'pending' && slot.state !== 'assigned')) continue
+        const savedMs = spec.checkpoint === undefined ? 0 : Math.max(slot.kept?.runMs ?? 0, attempt?.saved ? (attempt.resumes?.runMs ?? 0) + attempt.saved.runMs : 0)
+        const late = writer.now - ((spec.deadline ?? 0) - Math.max(0, (spec.expectedMs ?? 0) - savedMs) - settings.changeMs) - CLOCK_MS
+        if (slot.state === 'pending' && late > 0) this.#bound.fail('I43', `${row.id}.${task.index} waits as interruptible ${late} ms after its last moment`, [row.id])
+        // What runs is asked again and again; it may be just starting, or making place. Without checkpoints it goes on to its end.
+        if (attempt?.state === 'running' && late > 4 * settings.spotEveryMs && spec.checkpoint && attempt.as === 'interruptible' && !attempt.moving && !attempt.displaced) this.#bound.fail('I43', `${attempt.id} runs as interruptible ${late} ms after its last moment`, [row.id, attempt.id])
+      }
+    }
   }
 
   #waiting(writer: Writer): void {
@@ -522,7 +554,7 @@ export class Auditor {
       if (live.row.spec.gang && task.index > 0) return // rank 0 waits for all of them
       const key = waitKey({ job: live.row.id, task: task.index, slot: index, fence: slot.fence })
       // Sold every half minute: it need not have what is free this moment, but must stand where the next sale looks.
-      const sold = live.row.spec.interruptible !== undefined
+      const sold = live.row.spec.plan ? slot.firm === undefined : live.row.spec.interruptible !== undefined
       const queued = sold ? state.spot.get(slotId(taskId(live.row.id, task.index), index))?.fence === slot.fence : waits.queued.has(key)
       if (!queued && !waits.backoff.has(`${live.row.id}.${task.index}.${index}`)) fail('I14', `slot ${key} waits, and stands neither in the queue nor under a timer`, [live.row.id])
       if (!queued || sold || slot.notBefore > writer.now || writer.now < (slot.move?.until ?? 0) + CLOCK_MS) return // the clock may not have run since

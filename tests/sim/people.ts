@@ -93,6 +93,12 @@ export class Buyer {
       input.speculate = 0.5
       if (input.priority === 10) input.expectedMs = Math.ceil(runMs * 0.4)
     }
+    // Some have a plan: a deadline with more or less slack, with and without checkpoints; some of them say too little of how long it takes.
+    if (input.priority === 1 && input.copies === 1 && !input.assurance && input.disconnect !== 'wait') {
+      const simMs = Number(input.env?.['SIM_MS']), expectedMs = Math.min(runMs, simMs % 5 === 0 ? Math.ceil(simMs / 2) : simMs)
+      if (input.resources?.cpuMillis === 500) delete input.checkpoint
+      return JobSpec.parse({ ...input, plan: 'deadline', expectedMs, deadline: Math.round(1_700_000_000_000 + this.#world.now + expectedMs + (simMs % 7) * 150_000 + 5_000), ...(simMs % 3 === 0 ? { displace: '40000' } : {}) })
+    }
     if (input.priority === 8) return JobSpec.parse({ ...input, deadline: Math.round(1_700_000_000_000 + this.#world.now + runMs * (0.25 + chance.next())) })
     if (input.priority === 9) return JobSpec.parse({ ...input, placement: { spread: chance.pick(['node', 'owner']) } })
     if (input.priority === 6) return JobSpec.parse({ ...input, interruptible: chance.happens(0.5) ? {} : { bidHour: String(chance.between(100_000, 2_000_000)) } })

@@ -30,7 +30,7 @@ export class World {
   readonly trace = new Trace()
   readonly chance
   readonly seen = new Map<Seen, number>()
-  readonly settings: MarketSettings = { ...DEFAULT_SETTINGS, demoTopupMaxMicros: 1_000_000_000n, payoutMinMicros: 100n, reversalMs: 1_200_000 }
+  readonly settings: MarketSettings = { ...DEFAULT_SETTINGS, demoTopupMaxMicros: 1_000_000_000n, payoutMinMicros: 100n, reversalMs: 1_200_000, changeMs: 30_000 }
   readonly guards: Guards
   readonly db: Database
   readonly auditor: Auditor

@@ -11,6 +11,6 @@ export function clockText(at: number, now: number = Date.now()): string {
 export const chanceText = (chance: number): string => (chance >= 0.99 ? 'above 99 %' : chance <= 0.01 ? 'below 1 %' : `about ${Math.round(chance * 100)} %`)
 
 export const planFacts = ({ plan }: Quote): [string, string][] => (plan ? [
-  ['in time', `${chanceText(plan.chance)}, as believed now`], ['as firm work', `about ${creditsOf(plan.firm)} from the start`], ['cheap room', `${chanceText(plan.room)} when it is looked for`], ['firm from', `${clockText(plan.noReturnAt)} at the latest, without anything stored by then`],
+  ['in time', `${chanceText(plan.chance)}, as believed now`], ['as firm work', `about ${creditsOf(plan.firm)} from the start`], ['cheap room', plan.room === 0 ? 'no node takes interruptible work like this' : `${chanceText(plan.room)} when it is looked for`], ['firm from', `${clockText(plan.noReturnAt)} at the latest, without anything stored by then`],
 ] : [])
 export const planLine = ({ plan }: Quote): string => (plan ? `; in time with a chance of ${chanceText(plan.chance)}, firm from ${clockText(plan.noReturnAt)} at the latest` : '')

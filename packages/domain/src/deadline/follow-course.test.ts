@@ -208,6 +208,10 @@ test('an interruptible hour never costs more than a firm one on the cheapest nod
   expect(market.dispatched(dear.id)).toEqual([])
   expect(world.orders()).toHaveLength(1)
   expect(ids.map((id) => market.job(id)?.state).toSorted((a, b) => (String(a) < String(b) ? -1 : 1))).toEqual(['queued', 'running'])
+  // What it cannot buy is no room: it does not wait for it, and there is firm room within its cap.
+  market.pass(108 * MINUTE)
+  expect(ids.flatMap(world.told)).toEqual(['firm: behind'])
+  expect(market.dispatched(dear.id).map(world.asOf)).toEqual(['firm'])
 })
 
 test('what was done in time, and what was not and why, stands in its history', () => {

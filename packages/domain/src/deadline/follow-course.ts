@@ -8,6 +8,7 @@ import type { AttemptRow, SlotRow, TaskRow } from '../rows.ts'
 import type { LiveJob, MarketState } from '../state.ts'
 import { liveJob, putAttempt, putTask, record } from '../turn.ts'
 import type { Turn } from '../turn.ts'
+import { hourlyOf, spotSheet } from '../billing/price.ts'
 import { holdsNode, isTerminal } from '../job/lifecycle.ts'
 import { tellToLeave } from '../job/move-job.ts'
 import { isHeld, queuedSince } from '../job/waiting.ts'
@@ -64,9 +65,10 @@ function seen(state: MarketState, live: LiveJob, slot: SlotRow, now: Instant): S
     room: () => hasRoom(state, live, slot, now),
   }
 }
-function hasRoom(state: MarketState, { row }: LiveJob, slot: SlotRow, now: Instant): boolean {
-  const { firm: _firm, ...bare } = slot, need = requirementOf(row, bare, [])
-  for (const node of state.nodes.values()) if (!need.avoid.includes(node.id) && look(state, node, need, now).no === null) return true
+/** Room that it would be sold: at no more than a firm hour costs on the cheapest node. */
+function hasRoom(state: MarketState, live: LiveJob, slot: SlotRow, now: Instant): boolean {
+  const { firm: _firm, ...bare } = slot, need = requirementOf(live.row, bare, []), { leastHour } = firmWayOf(state, live, now)
+  for (const node of state.nodes.values()) if (!need.avoid.includes(node.id) && (leastHour === null || hourlyOf(spotSheet(node.prices), need.spec.resources) <= leastHour) && look(state, node, need, now).no === null) return true
   return false
 }
 

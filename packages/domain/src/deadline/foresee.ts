@@ -15,6 +15,8 @@ export type Foreseen = { readonly chance: number; readonly cost: number }
 
 /** Runs that are played: a chance in steps of half a hundredth, for about three milliseconds. */
 const RUNS = 200, STEPS = 96
+/** Of what changing over is reckoned to take: what starting takes, and what noticing takes that a place was lost. */
+const START_SHARE = 1 / 16, NOTICE_SHARE = 1 / 2
 /** How long it stays as it was found, with room or without: nothing is recorded of that, so an hour stands for it. */
 const ROOM_KEPT_MS = 3_600_000
 
@@ -47,16 +49,16 @@ function play(course: Course, saveEveryMs: DurationMs | null, beliefs: Readonly<
   const losing = { interruptible: lostIn(beliefs.interruptible), firm: lostIn(beliefs.firm) }
   const priceOf = (kind: As): number => (beliefs[kind]?.cost ?? 0) / Math.max(1, workMs)
   const room = { interruptible: false, firm: false }
-  let as: As = 'interruptible', since = from, runs = false, startingMs = 0, done = 0, saved = 0, cost = 0, askAgain = from
+  let as: As = 'interruptible', since = from, runs = false, startingMs = 0, noticedAt = from, done = 0, saved = 0, cost = 0, askAgain = from
   for (let now = from; now < deadline; now += stepMs) {
     if (now >= askAgain) { for (const kind of ['interruptible', 'firm'] as const) room[kind] = draw() < (beliefs[kind]?.room ?? 0); askAgain = now + ROOM_KEPT_MS }
-    if (runs && draw() < losing[as]) { done = saved; runs = false }
+    if (runs && draw() < losing[as]) { done = saved; runs = false; noticedAt = now + course.changeMs * NOTICE_SHARE }
     const next: As = advise(looked, { now, as, since, runs, doneMs: done, savedMs: saved, room: () => room.interruptible }).as
     if (next !== as) {
       if (course.resumable) { cost += (done - saved) * priceOf(as); saved = done } else { done = 0; saved = 0 }
       as = next; since = now; runs = false
     }
-    if (!runs && room[as]) { runs = true; startingMs = course.changeMs / 2 }
+    if (!runs && room[as]) { runs = true; startingMs = Math.max(0, noticedAt - now) + course.changeMs * START_SHARE }
     if (!runs) continue
     done += Math.min(workMs - done, Math.max(0, stepMs - startingMs))
     startingMs = Math.max(0, startingMs - stepMs)
