@@ -15,7 +15,7 @@ import { asIs, collect, parseAfter, parseAmount, parseCompare, parseDeadline, pa
 export type SpecOptions = {
   spec?: string; template?: string; set?: (readonly [string, string])[]; after?: Parent[]; name?: string; runtime?: string; image?: string; cpus?: number; memory?: number; disk?: number; gpus?: number; time?: number; queueTime?: number; expect?: number
   file?: string[]; auto: boolean; out?: string[]; env?: (readonly [string, string])[]; each?: string[]; region?: string[]; residency?: string[]; where?: LabelTerm[]; gpuModel?: string[]; gpuMemory?: number; label?: (readonly [string, string])[]
-  deadline?: (now: number) => number; by?: (now: number) => number; for?: bigint; checkpoint?: string[]; checkpointEvery?: number; interruptible?: bigint | true; displace?: bigint; spread?: string; trust?: string; level?: string; encryptedScratch?: true; egress?: EgressRule[]; driver?: string[]; copies?: number; assurance?: string; compare?: NonNullable<JobSpecInput['compare']>; speculate?: number; retries?: number; priority?: number; gang?: number
+  deadline?: (now: number) => number; doneBy?: (now: number) => number; checkpoint?: string[]; checkpointEvery?: number; interruptible?: bigint | true; displace?: bigint; spread?: string; trust?: string; level?: string; encryptedScratch?: true; egress?: EgressRule[]; driver?: string[]; copies?: number; assurance?: string; compare?: NonNullable<JobSpecInput['compare']>; speculate?: number; retries?: number; priority?: number; gang?: number
 }
 
 export function addSpecOptions(command: Command): Command {
@@ -35,8 +35,6 @@ export function addSpecOptions(command: Command): Command {
     .option('-t, --time <duration>', 'the longest a try may run, such as 90s or 1h30m (10m)', parseDuration)
     .option('--queue-time <duration>', 'how long it may wait for a node (1d)', parseDuration)
     .option('--deadline <time>', 'wanted by then: 18:00, 2h30m from now, or 2027-01-31T18:00', parseDeadline)
-    .addOption(new Option('--by <time>', 'done by then: interruptible and cheap while there is time, firm when there is not; asks for --expect').argParser(parseDeadline).conflicts(['deadline', 'interruptible']))
-    .addOption(new Option('--for <credits>', 'for at most so much: the cap').argParser(parseAmount).conflicts('cap'))
     .option('--checkpoint <pattern...>', 'keep these files of its directory, so that it goes on from them when it is interrupted or moved')
     .option('--checkpoint-every <duration>', 'how often (5min)', parseDuration)
     .option('--interruptible [credits]', 'cheaper, and firm work may take its place; the most an hour may cost', parseAmount)
@@ -68,6 +66,13 @@ export function addSpecOptions(command: Command): Command {
     .option('--spec <file>', 'a job as JSON, or - for standard input; options go over it')
 }
 
+/** For commands that order one job; `map` and `wait-for` have other words for `by` and `for`. */
+export type PlanOptions = { by?: (now: number) => number; for?: bigint }
+export const addPlanOptions = (command: Command): Command => command
+    .addOption(new Option('--by <time>', 'done by then: interruptible and cheap while there is time, firm when there is not; asks for --expect').argParser(parseDeadline).conflicts(['deadline', 'interruptible']))
+    .addOption(new Option('--for <credits>', 'for at most so much: the cap').argParser(parseAmount).conflicts('cap'))
+export const withPlan = <T extends SpecOptions & PlanOptions>(options: T): T => (options.by ? { ...options, doneBy: options.by } : options)
+
 /** A job with a plan that names no limit may run so many times as long as it is expected to: the cap has to cover that. */
 const PLANNED_LIMIT = 1.5, RUN_MAX_MS = 7 * 86_400_000
 
@@ -84,17 +89,17 @@ export async function specOf(context: Context, words: readonly string[], options
   if (options.gang !== undefined && options.each && options.each.length !== options.gang) throw new CliError(`--each names ${options.each.length} tasks, and the gang has ${options.gang} ranks`, 'Name one for each rank, or leave out --each.', EXIT.usage)
   if (!command || command.length === 0) throw new CliError('There is no program to run', 'Put it after two dashes: lumaris run -- python3 analyse.py', EXIT.usage)
   const { resources = {}, limits = {}, placement = {} } = base, expectedMs = options.expect ?? base.expectedMs
-  if (options.by && expectedMs === undefined) throw new CliError('--by does not know how long it runs', 'Say it by --expect, such as --expect 2h: from that follows when it must become firm.', EXIT.usage)
+  if (options.doneBy && expectedMs === undefined) throw new CliError('--by does not know how long it runs', 'Say it by --expect, such as --expect 2h: from that follows when it must become firm.', EXIT.usage)
   const spec = defined({
     ...base, command, name: options.name ?? base.name, image: options.image ?? base.image, runtime: (options.runtime as Runtime | undefined) ?? base.runtime ?? ((options.image ?? base.image) === undefined ? undefined : 'container'), outputs: options.out ?? base.outputs, copies: options.copies ?? base.copies, assurance: (options.assurance as Assurance | undefined) ?? base.assurance,
-    compare: options.compare ?? base.compare, speculate: options.speculate ?? base.speculate, priority: options.priority ?? base.priority, expectedMs, deadline: (options.by ?? options.deadline)?.(context.io.now()) ?? base.deadline, plan: options.by ? ('deadline' as const) : base.plan,
+    compare: options.compare ?? base.compare, speculate: options.speculate ?? base.speculate, priority: options.priority ?? base.priority, expectedMs, deadline: (options.doneBy ?? options.deadline)?.(context.io.now()) ?? base.deadline, plan: options.doneBy ? ('deadline' as const) : base.plan,
     checkpoint: options.checkpoint ? defined({ paths: options.checkpoint, everyMs: options.checkpointEvery }) : base.checkpoint,
     interruptible: options.interruptible === undefined ? base.interruptible : options.interruptible === true ? {} : { bidHour: options.interruptible.toString() }, displace: options.displace?.toString() ?? base.displace, env: options.env ? { ...base.env, ...Object.fromEntries(options.env) } : base.env,
     network: options.egress ? { egress: options.egress } : base.network,
     after: options.after ? afterOf(options.after) : base.after,
     tasks: options.each?.map((argument) => ({ args: [argument] })) ?? (options.gang === undefined ? base.tasks : Array.from({ length: options.gang }, (_, rank) => base.tasks?.[rank] ?? {})), gang: options.gang === undefined ? base.gang : (true as const),
     resources: defined({ ...resources, cpuMillis: options.cpus ?? resources.cpuMillis, memoryBytes: options.memory ?? resources.memoryBytes, diskBytes: options.disk ?? resources.diskBytes, gpus: options.gpus ?? resources.gpus ?? (options.gpuModel || options.gpuMemory !== undefined ? 1 : undefined), gpuModels: options.gpuModel ?? resources.gpuModels, gpuMemoryBytes: options.gpuMemory ?? resources.gpuMemoryBytes }),
-    limits: defined({ ...limits, runMs: options.time ?? limits.runMs ?? (options.by && expectedMs !== undefined ? Math.min(RUN_MAX_MS, Math.ceil(expectedMs * PLANNED_LIMIT)) : undefined), queueMs: options.queueTime ?? limits.queueMs, retries: options.retries ?? limits.retries }),
+    limits: defined({ ...limits, runMs: options.time ?? limits.runMs ?? (options.doneBy && expectedMs !== undefined ? Math.min(RUN_MAX_MS, Math.ceil(expectedMs * PLANNED_LIMIT)) : undefined), queueMs: options.queueTime ?? limits.queueMs, retries: options.retries ?? limits.retries }),
     placement: defined({
       ...placement, regions: options.region ?? placement.regions, residency: options.residency ?? placement.residency, where: options.where ?? placement.where, minLevel: (options.level as JobSpec['placement']['minLevel'] | undefined) ?? placement.minLevel,
       spread: (options.spread as JobSpec['placement']['spread'] | undefined) ?? placement.spread, minTrust: (options.trust as JobSpec['placement']['minTrust'] | undefined) ?? placement.minTrust,

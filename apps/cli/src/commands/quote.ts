@@ -1,20 +1,20 @@
 import type { Command } from 'commander'
 import type { WithContext } from '../cli.ts'
 import type { Context } from '../context.ts'
-import { addSpecOptions, specOf } from '../spec-options.ts'
-import type { SpecOptions } from '../spec-options.ts'
+import { addPlanOptions, addSpecOptions, specOf, withPlan } from '../spec-options.ts'
+import type { PlanOptions, SpecOptions } from '../spec-options.ts'
 import { creditsOf } from '../ui/money.ts'
 import { durationText, stamp } from '../ui/time.ts'
 import { planFacts } from '../ui/plan.ts'
 
 export function define(command: Command, withContext: WithContext): void {
-  addSpecOptions(command)
+  addPlanOptions(addSpecOptions(command))
     .addHelpText('before', 'Examples:\n  lumaris quote --cpus 4 --memory 8GiB --time 1h -- ./crunch\n  lumaris quote --runtime python --expect 30s -- python3 analyse.py\n  lumaris quote --by 18:00 --for 12 --expect 3h --checkpoint state.bin -- ./train\n')
     .action(withContext(quote))
 }
 
-async function quote(context: Context, words: string[], options: SpecOptions): Promise<void> {
-  const { spec } = await specOf(context, words, options)
+async function quote(context: Context, words: string[], options: SpecOptions & PlanOptions): Promise<void> {
+  const { spec } = await specOf(context, words, withPlan(options))
   const quoted = await (await context.client()).quote(spec, { cap: options.for })
   await context.showThing(quoted, [
     ['quote', quoted.id], ['likely', creditsOf(quoted.p50)], ['nine of ten', `below ${creditsOf(quoted.p90)}`], ['at most', creditsOf(quoted.cap)],

@@ -13,18 +13,18 @@ import { uploadInputs } from '../inputs.ts'
 import { saveResults } from '../outputs.ts'
 import type { Saved } from '../outputs.ts'
 import { asIs, parseAmount } from '../parse.ts'
-import { addSpecOptions, specOf, withInputs } from '../spec-options.ts'
-import type { SpecOptions } from '../spec-options.ts'
+import { addPlanOptions, addSpecOptions, specOf, withInputs, withPlan } from '../spec-options.ts'
+import type { PlanOptions, SpecOptions } from '../spec-options.ts'
 import { clean } from '../ui/clean.ts'
 import { amountOf, creditsOf } from '../ui/money.ts'
 import { planLine } from '../ui/plan.ts'
 import type { Progress } from '../ui/progress.ts'
 import { durationText } from '../ui/time.ts'
 
-type RunOptions = SpecOptions & { output: string; overwrite?: boolean; download: boolean; cap?: bigint; queue?: boolean }
+type RunOptions = SpecOptions & PlanOptions & { output: string; overwrite?: boolean; download: boolean; cap?: bigint; queue?: boolean }
 
 export function define(command: Command, withContext: WithContext): void {
-  addSpecOptions(command)
+  addPlanOptions(addSpecOptions(command))
     .option('--output <folder>', 'where the files of the job go', asIs, '.')
     .option('--overwrite', 'replace files that are there already')
     .option('--no-download', 'leave the files on the market: lumaris results fetches them')
@@ -41,7 +41,7 @@ export function define(command: Command, withContext: WithContext): void {
 }
 
 async function run(context: Context, words: string[], options: RunOptions): Promise<void> {
-  const { spec: local, files } = await specOf(context, words, options)
+  const { spec: local, files } = await specOf(context, words, withPlan(options))
   const client = await context.client()
   const progress = context.progress()
   const before = context.interruptible()

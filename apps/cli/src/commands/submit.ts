@@ -5,15 +5,15 @@ import type { Context } from '../context.ts'
 import { EXIT } from '../failures.ts'
 import { uploadInputs } from '../inputs.ts'
 import { asIs, parseAmount } from '../parse.ts'
-import { addSpecOptions, specOf, withInputs } from '../spec-options.ts'
-import type { SpecOptions } from '../spec-options.ts'
+import { addPlanOptions, addSpecOptions, specOf, withInputs, withPlan } from '../spec-options.ts'
+import type { PlanOptions, SpecOptions } from '../spec-options.ts'
 import { jobFacts } from './job.ts'
 import { costLine } from './run.ts'
 
-type SubmitOptions = SpecOptions & { cap?: bigint; quote?: string; fit: boolean; wait?: boolean; idOnly?: boolean; id?: string }
+type SubmitOptions = SpecOptions & PlanOptions & { cap?: bigint; quote?: string; fit: boolean; wait?: boolean; idOnly?: boolean; id?: string }
 
 export function define(command: Command, withContext: WithContext): void {
-  addSpecOptions(command)
+  addPlanOptions(addSpecOptions(command))
     .option('--cap <credits>', 'the most it may cost (what the market estimates)', parseAmount)
     .option('--quote <quote>', 'a quote made before, for exactly this job', asIs)
     .option('--no-fit', 'queue it even if no node that is there could run it')
@@ -25,7 +25,7 @@ export function define(command: Command, withContext: WithContext): void {
 }
 
 async function submit(context: Context, words: string[], options: SubmitOptions): Promise<void> {
-  const { spec, files } = await specOf(context, words, options)
+  const { spec, files } = await specOf(context, words, withPlan(options))
   const client = await context.client(), progress = context.progress()
   const { signal, stop } = context.interruptible()
   try {
