@@ -198,7 +198,7 @@ export class Auditor {
       if (job?.spec.plan && row.state === 'expired' && row.at >= (job.spec.deadline ?? 0) && !job.detail) this.#bound.fail('I43', `${row.job} missed its deadline, and no reason is recorded`, [row.job])
       if (row.state === 'expired') { world.saw('job expired'); if (row.at >= (world.db.jobs.get(row.job)?.spec.deadline ?? Infinity)) world.saw('deadline missed') }
     }
-    if (row.type === 'plan') { world.saw(row.state === 'in time' ? 'plan: in time' : row.state.startsWith('late') ? 'plan: late' : row.state.startsWith('firm') ? 'plan: became firm' : 'plan: interruptible again') }
+    if (row.type === 'plan') { if (row.state === 'in time') world.saw('plan: in time'); if (row.state.startsWith('late')) world.saw('plan: late'); if (row.state.startsWith('firm')) world.saw('plan: became firm') }
     if (row.type === 'settled' && row.amount !== '0') {
       const cause = world.db.attempts.get(row.attempt ?? '')?.cause
       if (cause === 'buyer_exit' || cause === 'buyer_limit') world.saw('paid for a failing program')

@@ -105,12 +105,11 @@ export function planOf(state: MarketState, live: LiveJob, now: Instant): Planned
 /** What kept it from ending in time, as far as its rows tell. */
 export function whyLate(turn: Turn, live: LiveJob): string {
   const late = live.tasks.find(({ state }) => state === 'queued' || state === 'running') ?? live.tasks[0], slot = late?.slots[0]
-  const at = (time: Instant): string => new Date(time).toISOString()
   const ends = live.attempts.filter(({ task, cause, endedAt }) => task === late?.index && endedAt !== null && cause !== 'succeeded' && cause !== 'moved')
   const lost = ends.length > 0 ? `; ${ends.length} of its tries ended before (the last: ${ends.at(-1)?.cause})` : ''
   if (slot && running(turn.state, slot)) return `it takes longer than the ${live.row.spec.expectedMs} ms that were expected${lost}`
   if (!slot?.firm) return `it was never firm${lost}`
-  return `firm since ${at(slot.firm.at)} (${slot.firm.why}), and no node that it could pay had room for it${lost}`
+  return `firm ${Math.round(((live.row.spec.deadline ?? 0) - slot.firm.at) / 1000)} s before its deadline (${slot.firm.why}), and no node that it could pay had room for it${lost}`
 }
 
 /** Whether it was in time is part of its history. */
