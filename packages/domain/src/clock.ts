@@ -93,7 +93,7 @@ function expire(turn: Turn, timer: Timer): void {
   if (!live || isTerminal(live.row.state) || live.row.cancelling) return
   const runs = live.attempts.some((attempt) => holdsNode(attempt.state))
   const since = live.attempts.reduce((latest, attempt) => Math.max(latest, attempt.endedAt ?? 0), runs ? turn.now : queuedSince(live.row))
-  const { deadline = Infinity, limits } = live.row.spec, due = isHeld(live.row) ? Infinity : since + limits.queueMs
+  const { deadline = Infinity, limits } = live.row.spec, due = isHeld(live.row) || live.row.spec.plan ? Infinity : since + limits.queueMs
   const late = deadline <= turn.now ? live.tasks.filter((task) => waits(live.row, task)) : []
   // Some of it runs, but all of it cannot be had by then any more: so much is billed as was used.
   const missed = live.row.spec.plan && late.length > 0 ? { detail: whyLate(turn, live) } : {}

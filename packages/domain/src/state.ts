@@ -228,9 +228,9 @@ function watchLate(state: MarketState, id: JobId): void {
 }
 
 const NONE: readonly JobId[] = []
-/** What waits for its parents has all the time there is, up to its deadline: the time to find a node counts from when the last of them has completed. */
+/** What waits for its parents, or has a plan, has all the time there is, up to its deadline: the time to find a node counts from when the last of them has completed. */
 function armQueue(state: MarketState, row: JobRow): void {
-  const due = Math.min(isHeld(row) ? Infinity : queuedSince(row) + row.spec.limits.queueMs, row.spec.deadline ?? Infinity)
+  const due = Math.min(isHeld(row) || row.spec.plan ? Infinity : queuedSince(row) + row.spec.limits.queueMs, row.spec.deadline ?? Infinity)
   if (!isTerminal(row.state) && due < Infinity) state.timers.push(due, { kind: 'queue', id: row.id, task: 0, slot: 0 })
 }
 /** At the next clock: what it is to be is decided by its rows, not here. */

@@ -23,7 +23,7 @@ const SAYS: Record<NoReason, string> = {
 const PLACED_MAX = 100
 
 export async function explain(app: App, job: JobRow): Promise<Explanation> {
-  const live = app.engine.state.jobs.get(job.id), tasks = live && job.spec.plan ? planOf(app.engine.state, live, app.now()).slice(0, PLACED_MAX) : []
+  const live = app.engine.state.jobs.get(job.id), tasks = live && job.spec.plan ? planOf(app.engine.state, live, app.now(), PLACED_MAX) : []
   const told = await explainPlacement(app, job)
   if (tasks.length === 0) return told
   const plan = tasks.map(({ until, ...task }) => ({ ...task, says: PLAN_WHYS[task.why], ...(until === null ? {} : { until: Math.round(until) }), noReturnAt: Math.round(task.noReturnAt) }))

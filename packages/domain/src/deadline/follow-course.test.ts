@@ -214,6 +214,15 @@ test('an interruptible hour never costs more than a firm one on the cheapest nod
   expect(market.dispatched(dear.id).map(world.asOf)).toEqual(['firm'])
 })
 
+test('it waits as long as its plan says, whatever its time to find a node', () => {
+  const world = aMarketOf(1, null), { market, place, told } = world, id = place({ ...SAVED, limits: { runMs: 90 * MINUTE, queueMs: 60_000 } })
+  market.pass(90 * MINUTE)
+  expect(market.job(id)?.state).toBe('queued')
+  expect(told(id)).toEqual([])
+  market.pass(18 * MINUTE)
+  expect(told(id)).toEqual(['firm: behind'])
+})
+
 test('what was done in time, and what was not and why, stands in its history', () => {
   const world = aMarketOf(1, null), { market, place, other } = world
   other({ resources: { cpuMillis: 1000 } })

@@ -32,11 +32,11 @@ export function lookAtPlan(turn: Turn, id: JobId): void {
 export function followCourse(turn: Turn, id: JobId): void {
   const { state, now } = turn, live = state.jobs.get(id)
   if (!live || !isPlanned(live)) return
-  const course = courseOf(state, live, now)
+  const course = courseOf(state, live, now), rooms = roomsOf(state, live, now)
   let next = now + LOOK_MAX_MS
   for (const task of Array.from(live.tasks)) {
     const slot = task.slots[0]
-    if (slot && task.state !== 'waiting' && (slot.state === 'pending' || slot.state === 'assigned')) next = Math.min(next, follow(turn, live, course, task, slot))
+    if (slot && task.state !== 'waiting' && (slot.state === 'pending' || slot.state === 'assigned')) next = Math.min(next, follow(turn, live, course, rooms, task, slot))
   }
   const at = Math.max(next, now + 1)
   if (live.planAt !== undefined && live.planAt > now && live.planAt <= at) return
@@ -56,13 +56,24 @@ export function courseOf(state: MarketState, live: LiveJob, now: Instant): Cours
 }
 
 const running = (state: MarketState, slot: SlotRow): AttemptRow | null => { const row = slot.attempt ? state.attempts.get(slot.attempt) : undefined; return row && holdsNode(row.state) ? row : null }
-function seen(state: MarketState, live: LiveJob, slot: SlotRow, now: Instant): Seen & { readonly attempt: AttemptRow | null } {
+function seen(state: MarketState, live: LiveJob, slot: SlotRow, now: Instant, rooms: Rooms): Seen & { readonly attempt: AttemptRow | null } {
   const attempt = running(state, slot), { slowness } = firmWayOf(state, live, now), before = attempt?.resumes?.runMs ?? 0
   const kept = slot.kept?.runMs ?? 0, as: As = attempt?.as ?? (slot.firm ? 'firm' : 'interruptible')
   return {
     now, attempt, as, since: (as === 'firm' ? attempt?.offeredAt : undefined) ?? slot.firm?.at ?? queuedSince(live.row), runs: attempt !== null,
     doneMs: (attempt ? before + attempt.usage.runMs : kept) * slowness, savedMs: Math.max(kept, attempt?.saved ? before + attempt.saved.runMs : 0) * slowness,
-    room: () => hasRoom(state, live, slot, now),
+    room: () => rooms(slot),
+  }
+}
+type Rooms = (slot: SlotRow) => boolean
+/** Slots that are asked about one by one in one look, each at all nodes; those beyond get the answer of one that has not begun. */
+const ASKED_MAX = 20
+/** Tasks that have not begun all ask for the same. */
+function roomsOf(state: MarketState, live: LiveJob, now: Instant): Rooms {
+  let plain: boolean | null = null, asked = 0
+  return (slot) => {
+    if ((slot.kept || slot.failedOn.length > 0 || slot.move) && ++asked <= ASKED_MAX) return hasRoom(state, live, slot, now)
+    return (plain ??= hasRoom(state, live, { ...slot, failedOn: [], kept: undefined, move: undefined } as SlotRow, now))
   }
 }
 /** Room that it would be sold: at no more than a firm hour costs on the cheapest node. */
@@ -73,8 +84,8 @@ function hasRoom(state: MarketState, live: LiveJob, slot: SlotRow, now: Instant)
 }
 
 /** Makes the slot what it should be, and says when to look again. */
-function follow(turn: Turn, live: LiveJob, course: Course, task: TaskRow, slot: SlotRow): Instant {
-  const { state, now } = turn, here = seen(state, live, slot, now), { attempt } = here, advice = advise(course, here)
+function follow(turn: Turn, live: LiveJob, course: Course, rooms: Rooms, task: TaskRow, slot: SlotRow): Instant {
+  const { state, now } = turn, here = seen(state, live, slot, now, rooms), { attempt } = here, advice = advise(course, here)
   if (advice.as === here.as) return advice.until ?? (advice.as === 'firm' && here.runs && course.resumable ? now + course.patienceMs : Infinity)
   if (attempt) {
     if (attempt.stays && advice.as === 'interruptible') return Infinity
@@ -90,15 +101,13 @@ function follow(turn: Turn, live: LiveJob, course: Course, task: TaskRow, slot: 
 }
 
 export type Planned = Advice & { readonly task: number; readonly noReturnAt: Instant; readonly since: Instant }
-/** For who asks: what each open task is now, why, and when that changes. */
-export function planOf(state: MarketState, live: LiveJob, now: Instant): Planned[] {
+/** For who asks: what each open task is now, why, and when that changes; of many, the first. */
+export function planOf(state: MarketState, live: LiveJob, now: Instant, most = 100): Planned[] {
   if (!isPlanned(live)) return []
-  const course = courseOf(state, live, now)
-  return live.tasks.flatMap((task): Planned[] => {
-    const slot = task.slots[0]
-    if (!slot || task.state === 'waiting' || (slot.state !== 'pending' && slot.state !== 'assigned')) return []
-    const here = seen(state, live, slot, now), advice = advise(course, here), same = advice.as === here.as
-    return [{ task: task.index, as: here.as, why: here.as === 'firm' && slot.firm ? slot.firm.why : same ? advice.why : 'on_course', until: same ? advice.until : now, since: here.since, noReturnAt: noReturnAt(course, here.savedMs) }]
+  const course = courseOf(state, live, now), rooms = roomsOf(state, live, now)
+  return live.tasks.filter(({ state: is, slots }) => is !== 'waiting' && (slots[0]?.state === 'pending' || slots[0]?.state === 'assigned')).slice(0, most).map((task): Planned => {
+    const slot = task.slots[0] as SlotRow, here = seen(state, live, slot, now, rooms), advice = advise(course, here), same = advice.as === here.as
+    return { task: task.index, as: here.as, why: here.as === 'firm' && slot.firm ? slot.firm.why : same ? advice.why : 'on_course', until: same ? advice.until : now, since: here.since, noReturnAt: noReturnAt(course, here.savedMs) }
   })
 }
 
