@@ -29,6 +29,12 @@ test('less room costs more, and what goes away keeps fewer deadlines; checkpoint
   expect(of(course({ deadline: 12 * HOUR }), flaky, flaky).chance).toBeGreaterThan(of(course({ deadline: 4.3 * HOUR }), flaky, flaky).chance)
 })
 
+test('short work in a long window is lost no more often than it is tried', () => {
+  const short = (hours: number) => of(course({ workMs: MINUTE, deadline: hours * HOUR, resumable: false }), null, node({ ends: 0.9 }), null).chance
+  expect(short(1)).toBeGreaterThan(0.99)
+  expect(short(24)).toBeGreaterThan(0.99)
+})
+
 test('the same question has the same answer', () => {
   const ask = () => of(course(), node({ ends: 0.5, room: 0.5, cost: 30 }), node({ ends: 0.7 }))
   expect(ask()).toEqual(ask())

@@ -17,8 +17,8 @@ export type Foreseen = { readonly chance: number; readonly cost: number }
 const RUNS = 200, STEPS = 96
 /** Of what changing over is reckoned to take: what starting takes, and what noticing takes that a place was lost. */
 const START_SHARE = 1 / 16, NOTICE_SHARE = 1 / 2
-/** How long it stays as it was found, with room or without: nothing is recorded of that, so an hour stands for it. */
-const ROOM_KEPT_MS = 3_600_000
+/** How long it stays as it was found, with room or without: nothing is recorded of that, so the time of such work stands for it, between a minute and an hour. */
+const roomKeptMs = (workMs: DurationMs): DurationMs => Math.min(3_600_000, Math.max(60_000, workMs))
 
 /** Numbers from 0 to 1 that follow from where they begin (mulberry32). */
 function sequence(from: number): () => number {
@@ -45,13 +45,13 @@ function play(course: Course, saveEveryMs: DurationMs | null, beliefs: Readonly<
   const { from, deadline, workMs } = course, stepMs = Math.max(1, (deadline - from) / STEPS)
   // It looks once a step, so a step is part of what changing over takes.
   const looked: Course = { ...course, changeMs: course.changeMs + (course.resumable ? stepMs : stepMs / 2), patienceMs: Math.max(course.patienceMs, stepMs) }
-  const lostIn = (belief: Belief | null): number => (belief ? 1 - exp((ln(Math.max(1e-6, Math.min(1, belief.ends))) * stepMs) / Math.max(1, workMs)) : 1)
+  const lostIn = (belief: Belief | null): number => (belief ? 1 - exp((ln(Math.max(1e-6, Math.min(1, belief.ends))) * Math.min(stepMs, workMs)) / Math.max(1, workMs)) : 1)
   const losing = { interruptible: lostIn(beliefs.interruptible), firm: lostIn(beliefs.firm) }
   const priceOf = (kind: As): number => (beliefs[kind]?.cost ?? 0) / Math.max(1, workMs)
   const room = { interruptible: false, firm: false }
   let as: As = 'interruptible', since = from, runs = false, startingMs = 0, noticedAt = from, done = 0, saved = 0, cost = 0, askAgain = from
   for (let now = from; now < deadline; now += stepMs) {
-    if (now >= askAgain) { for (const kind of ['interruptible', 'firm'] as const) room[kind] = draw() < (beliefs[kind]?.room ?? 0); askAgain = now + ROOM_KEPT_MS }
+    if (now >= askAgain) { for (const kind of ['interruptible', 'firm'] as const) room[kind] = draw() < (beliefs[kind]?.room ?? 0); askAgain = now + roomKeptMs(workMs) }
     if (runs && draw() < losing[as]) { done = saved; runs = false; noticedAt = now + course.changeMs * NOTICE_SHARE }
     const next: As = advise(looked, { now, as, since, runs, doneMs: done, savedMs: saved, room: () => room.interruptible }).as
     if (next !== as) {
