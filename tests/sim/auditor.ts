@@ -542,7 +542,8 @@ export class Auditor {
         const late = writer.now - ((spec.deadline ?? 0) - Math.max(0, (spec.expectedMs ?? 0) - savedMs) - settings.changeMs) - CLOCK_MS
         if (slot.state === 'pending' && late > 0) this.#bound.fail('I43', `${row.id}.${task.index} waits as interruptible ${late} ms after its last moment`, [row.id])
         // What runs is asked again and again; it may be just starting, or making place. Without checkpoints it goes on to its end.
-        if (attempt?.state === 'running' && late > 4 * settings.spotEveryMs && spec.checkpoint && attempt.as === 'interruptible' && !attempt.moving && !attempt.displaced) this.#bound.fail('I43', `${attempt.id} runs as interruptible ${late} ms after its last moment`, [row.id, attempt.id])
+        const leftMs = (spec.expectedMs ?? 0) - (attempt?.resumes?.runMs ?? 0) - (attempt?.usage.runMs ?? 0), lost = (spec.deadline ?? 0) - writer.now < Math.max(0, leftMs)
+        if (attempt?.state === 'running' && !lost && late > 4 * settings.spotEveryMs && spec.checkpoint && attempt.as === 'interruptible' && !attempt.moving && !attempt.displaced) this.#bound.fail('I43', `${attempt.id} runs as interruptible ${late} ms after its last moment`, [row.id, attempt.id])
       }
     }
   }

@@ -12,6 +12,7 @@ export const PLAN_WHYS = {
   behind: 'there was no cheap room, and it was too far behind its course',
   catching_up: 'it catches up, and there is no cheap room, or too little time to change over for it',
   no_return: 'just enough time is left to do what is not stored yet as firm work',
+  late_anyway: 'no time is left to do the rest in, as firm work either, so it stays where it is',
   no_second_try: 'without checkpoints, after another cheap try there would be no time for a firm one',
   long_overdue: 'its try has run longer than all of it was expected to, so beginning again would not be sooner',
 } as const

@@ -32,6 +32,14 @@ test('there is a last moment, counted from what is stored, and nothing holds it 
   }
 })
 
+test('what runs, and would be late as firm work too, is left where it is', () => {
+  const late = (more: Partial<Seen>) => advise(course(), seen({ runs: true, now: 5 * HOUR, doneMs: 2 * HOUR, savedMs: HOUR, ...more }))
+  expect(late({})).toEqual({ as: 'interruptible', why: 'late_anyway', until: null })
+  expect(late({ doneMs: 3 * HOUR }).as).toBe('firm')
+  expect(late({ now: 7 * HOUR, doneMs: 5 * HOUR }).as).toBe('interruptible')
+  expect(late({ runs: false }).as).toBe('firm')
+})
+
 test('firm work goes back only where there is room, slack for both changes, work worth them, and not at once', () => {
   const firm = (more: Partial<Seen>) => advise(course(), seen({ as: 'firm', now: HOUR, runs: true, doneMs: HOUR, savedMs: HOUR, room: () => true, ...more })).as
   expect(firm({})).toBe('interruptible')

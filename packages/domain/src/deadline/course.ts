@@ -56,6 +56,8 @@ export function advise(course: Course, seen: Seen): Advice {
 function resumed(course: Course, { now, as, since, runs, doneMs, savedMs, room }: Seen): Advice {
   const last = noReturnAt(course, savedMs)
   if (as === 'interruptible') {
+    // A move that was not answered for too long would only make it later.
+    if (runs && course.deadline - now < Math.max(0, course.workMs - doneMs)) return { as, why: 'late_anyway', until: null }
     if (now >= last) return { as: 'firm', why: 'no_return', until: null }
     if (runs) return { as, why: 'cheap_room', until: last }
     const behind = behindAt(course, doneMs)

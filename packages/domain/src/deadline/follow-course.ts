@@ -73,7 +73,8 @@ function roomsOf(state: MarketState, live: LiveJob, now: Instant): Rooms {
   let plain: boolean | null = null, asked = 0
   return (slot) => {
     if ((slot.kept || slot.failedOn.length > 0 || slot.move) && ++asked <= ASKED_MAX) return hasRoom(state, live, slot, now)
-    return (plain ??= hasRoom(state, live, { ...slot, failedOn: [], kept: undefined, move: undefined } as SlotRow, now))
+    const { kept: _kept, move: _move, ...bare } = slot
+    return (plain ??= hasRoom(state, live, { ...bare, failedOn: [] }, now))
   }
 }
 /** Room that it would be sold: at no more than a firm hour costs on the cheapest node. */
