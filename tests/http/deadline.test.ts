@@ -44,7 +44,7 @@ test('a deadline that nobody could keep is missed with its reason', async () => 
   const busy = (await market.submit({ command: ['fake:sleep', '4000'], resources: { cpuMillis: 1000 }, limits: { runMs: 30_000 } })).body.id as Job['id']
   await expect.poll(async () => (await attemptsOf(busy))[0]?.state, { timeout: 5_000 }).toBe('running')
   const job = (await market.submit({ ...ONE, command: ['fake:print', 'x'], expectedMs: 500, deadline: Date.now() + 1_500 })).body.id as Job['id']
-  expect(await market.ended(job)).toMatchObject({ state: 'expired', detail: expect.stringMatching(/^firm \d+ s before its deadline .*, and no node that it could pay had room for it$/) })
+  expect(await market.ended(job)).toMatchObject({ state: 'expired', detail: expect.stringMatching(/^firm \d+ s before its deadline \(.*\); no node that it could pay had room for it then$/) })
   await market.ended(busy)
 }, 30_000)
 

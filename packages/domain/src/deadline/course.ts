@@ -37,8 +37,6 @@ const WORTH_CHANGES = 3, SPARE_CHANGES = 1
 
 /** By then what is stored must go on firm. */
 export const noReturnAt = ({ deadline, workMs, changeMs }: Course, savedMs: DurationMs): Instant => deadline - Math.max(0, workMs - savedMs) - changeMs
-/** How much should be done. */
-export const dueBy = ({ from, deadline, workMs }: Course, at: Instant): DurationMs => (deadline <= from ? workMs : Math.min(workMs, Math.max(0, (workMs * (at - from)) / (deadline - from))))
 function lagMs({ from, deadline, workMs, changeMs, patienceMs }: Course): DurationMs {
   const window = deadline - from, slack = Math.max(0, window - workMs - changeMs)
   return Math.max(patienceMs, slack * Math.min(LAG_SHARE_MAX, (LAG_SHARE * window) / Math.max(1, workMs)))

@@ -230,7 +230,19 @@ test('what was done in time, and what was not and why, stands in its history', (
   market.pass(107 * MINUTE)
   market.pass(73 * MINUTE)
   expect(market.job(id)).toMatchObject({ state: 'expired', cause: 'queue_timeout', cost: 0n })
-  expect(market.job(id)?.detail).toMatch(/^firm \d+ s before its deadline \(behind\), and no node that it could pay had room for it$/)
+  expect(market.job(id)?.detail).toMatch(/^firm \d+ s before its deadline \(behind\); no node that it could pay had room for it then$/)
+})
+
+test('what ends too late says what it took; what is asked twice to store something is told once', () => {
+  const world = aMarketOf(1), { market, place, only, told } = world, id = place({ ...SAVED, deadline: market.now + 2 * HOUR }), order = only(), agent = running(world, order)
+  market.pass(59 * MINUTE)
+  market.act({ kind: 'moveFailed', node: order.terms.node, session: order.session, message: { attempt_id: order.attempt_id, fence: order.fence, detail: 'no disk' } })
+  market.pass(MINUTE)
+  expect(market.attempt(order.attempt_id)?.moving?.as).toBe('firm')
+  expect(told(id)).toEqual(['firm: no_return'])
+  market.pass(71 * MINUTE)
+  agent.end('succeeded', 85 * MINUTE)
+  expect(told(id).slice(1)).toEqual([expect.stringMatching(/^late: firm \d+ s before its deadline \(no_return\); its last try began 7200 s before its deadline and ran 5100000 of the 3600000 ms expected$/)])
 })
 
 test('a restart changes nothing: who was firm stands in the firm line, who was not waits for a sale', async () => {

@@ -95,7 +95,8 @@ function follow(turn: Turn, live: LiveJob, course: Course, rooms: Rooms, task: T
   }
   const { firm: _before, ...bare } = slot
   putTask(turn, { ...task, slots: task.slots.with(0, advice.as === 'firm' ? { ...bare, firm: { at: now, why: advice.why } } : bare) })
-  record(turn, live.row.id, { type: 'plan', state: `${advice.as}: ${advice.why}`, task: task.index })
+  // Asked again, because its node could not store anything the first time, it is no news.
+  if (advice.as !== 'firm' || !slot.firm) record(turn, live.row.id, { type: 'plan', state: `${advice.as}: ${advice.why}`, task: task.index })
   if (!attempt) return Infinity
   tellToLeave(turn, putAttempt(turn, { ...attempt, moving: { to: null, kind: 'files', at: now, as: advice.as } }))
   return now + course.patienceMs
@@ -108,18 +109,21 @@ export function planOf(state: MarketState, live: LiveJob, now: Instant, most = 1
   const course = courseOf(state, live, now), rooms = roomsOf(state, live, now)
   return live.tasks.filter(({ state: is, slots }) => is !== 'waiting' && (slots[0]?.state === 'pending' || slots[0]?.state === 'assigned')).slice(0, most).map((task): Planned => {
     const slot = task.slots[0] as SlotRow, here = seen(state, live, slot, now, rooms), advice = advise(course, here), same = advice.as === here.as
-    return { task: task.index, as: here.as, why: here.as === 'firm' && slot.firm ? slot.firm.why : same ? advice.why : 'on_course', until: same ? advice.until : now, since: here.since, noReturnAt: noReturnAt(course, here.savedMs) }
+    return { task: task.index, as: here.as, why: here.as === 'firm' && slot.firm ? slot.firm.why : advice.why, until: same ? advice.until : now, since: here.since, noReturnAt: noReturnAt(course, here.savedMs) }
   })
 }
 
-/** What kept it from ending in time, as far as its rows tell. */
+/** What kept it from ending in time, as far as its rows tell: of the task that is open, or that ended last. */
 export function whyLate(turn: Turn, live: LiveJob): string {
-  const late = live.tasks.find(({ state }) => state === 'queued' || state === 'running') ?? live.tasks[0], slot = late?.slots[0]
-  const ends = live.attempts.filter(({ task, cause, endedAt }) => task === late?.index && endedAt !== null && cause !== 'succeeded' && cause !== 'moved')
-  const lost = ends.length > 0 ? `; ${ends.length} of its tries ended before (the last: ${ends.at(-1)?.cause})` : ''
-  if (slot && running(turn.state, slot)) return `it takes longer than the ${live.row.spec.expectedMs} ms that were expected${lost}`
-  if (!slot?.firm) return `it was never firm${lost}`
-  return `firm ${Math.round(((live.row.spec.deadline ?? 0) - slot.firm.at) / 1000)} s before its deadline (${slot.firm.why}), and no node that it could pay had room for it${lost}`
+  const { expectedMs, deadline = 0 } = live.row.spec, before = (at: Instant): string => { const s = Math.round((deadline - at) / 1000); return s >= 0 ? `${s} s before its deadline` : `${-s} s after its deadline` }
+  const endOf = (task: TaskRow): Instant => (task.state === 'queued' || task.state === 'running' ? Infinity : Math.max(0, ...live.attempts.flatMap((attempt) => (attempt.task === task.index && attempt.endedAt !== null ? [attempt.endedAt] : []))))
+  const late = live.tasks.reduce((last, task) => (endOf(task) > endOf(last) ? task : last)), slot = late.slots[0], tries = live.attempts.filter(({ task }) => task === late.index), last = tries.at(-1)
+  const lost = tries.filter(({ cause }) => cause !== null && cause !== 'succeeded' && cause !== 'moved')
+  return [
+    slot?.firm ? `firm ${before(slot.firm.at)} (${slot.firm.why})` : 'it was never firm',
+    slot?.state === 'pending' && slot.firm ? 'no node that it could pay had room for it then' : last ? `its last try began ${before(last.startedAt ?? last.offeredAt)} and ran ${(last.resumes?.runMs ?? 0) + last.usage.runMs} of the ${expectedMs} ms expected` : 'it never ran',
+    ...(lost.length > 0 ? [`${lost.length} of its tries were lost (the last: ${lost.at(-1)?.cause})`] : []),
+  ].join('; ')
 }
 
 /** Whether it was in time is part of its history. */
