@@ -9,19 +9,21 @@ let market: TestMarket
 beforeAll(async () => { market = await startMarket({ server: { settings: { ...QUICK, suspectMs: 10_000, lostMs: 20_000, offerMs: 10_000 } } }); await market.join('only', { seller: 0, cpuMillis: 1000, cpuHour: 3600, spotPercent: 50 }) })
 afterAll(() => market.stop())
 const attemptsOf = async (job: string): Promise<Attempt[]> => (await market.call(market.buyer, 'GET', `/v1/jobs/${job}/attempts`)).body.data
+/** Until it runs; on a busy machine an offer may be refused before. */
+const runs = (job: string) => expect.poll(async () => (await attemptsOf(job)).some(({ state }) => state === 'running'), { timeout: 8_000 }).toBe(true)
 const planOf = async (job: string): Promise<string[]> => ((await market.call(market.buyer, 'GET', `/v1/jobs/${job}/events`)).body as JobEvent[]).flatMap(({ type, state }) => (type === 'plan' ? [state] : []))
 const ONE = { plan: 'deadline' as const, resources: { cpuMillis: 1000 }, limits: { runMs: 30_000 } }
 
 test('what runs as interruptible stores a checkpoint at its last moment and goes on firm on the same node, at the whole price', async () => {
-  const { body } = await market.submit({ ...ONE, command: ['fake:write', 'state', 'half', ';', 'fake:exit-if', 'LUMARIS_CHECKPOINT', '1', '0', ';', 'fake:sleep', '20000'], checkpoint: { paths: ['state'], everyMs: 60_000 }, expectedMs: 4_000, deadline: Date.now() + 12_000 })
+  const { body } = await market.submit({ ...ONE, command: ['fake:write', 'state', 'half', ';', 'fake:exit-if', 'LUMARIS_CHECKPOINT', '1', '0', ';', 'fake:sleep', '20000'], checkpoint: { paths: ['state'], everyMs: 60_000 }, expectedMs: 4_000, deadline: Date.now() + 15_000 })
   const job = body.id as Job['id']
-  await expect.poll(async () => (await attemptsOf(job))[0]?.state, { timeout: 5_000 }).toBe('running')
+  await runs(job)
   const why = (await market.call(market.buyer, 'GET', `/v1/jobs/${job}/explain`)).body
   expect(why.plan).toMatchObject([{ task: 0, as: 'interruptible', why: 'cheap_room', until: why.plan[0].noReturnAt }])
   expect(why.summary).toMatch(/It is interruptible now: there is cheap room, .* Firm from \S+Z at the latest\.$/)
-  await expect.poll(async () => (await attemptsOf(job)).length, { timeout: 10_000 }).toBe(2)
+  await expect.poll(async () => (await attemptsOf(job)).some(({ cause }) => cause === 'moved'), { timeout: 15_000 }).toBe(true)
   expect(await market.ended(job)).toMatchObject({ state: 'completed' })
-  const tries = await attemptsOf(job)
+  const tries = (await attemptsOf(job)).filter(({ cause }) => cause !== 'seller_refused')
   expect(tries.map(({ cause, prices }) => [cause, prices.cpuHour])).toEqual([['moved', '1800000000'], ['succeeded', '3600000000']])
   expect(tries[1]?.resumes).toMatchObject({ attempt: tries[0]?.id })
   expect(tries.reduce((sum, { billed }) => sum + BigInt(billed ?? 0), 0n)).toBe(BigInt((await market.call(market.buyer, 'GET', `/v1/jobs/${job}`)).body.cost))
@@ -30,9 +32,9 @@ test('what runs as interruptible stores a checkpoint at its last moment and goes
 }, 30_000)
 
 test('without checkpoints and without cheap room it is firm while a whole try still fits; until then explain says when that will be', async () => {
-  const busy = (await market.submit({ command: ['fake:sleep', '1500'], resources: { cpuMillis: 1000 }, limits: { runMs: 30_000 } })).body.id as Job['id']
-  await expect.poll(async () => (await attemptsOf(busy))[0]?.state, { timeout: 5_000 }).toBe('running')
-  const { body } = await market.submit({ ...ONE, command: ['fake:print', 'x'], expectedMs: 500, deadline: Date.now() + 4_000 })
+  const busy = (await market.submit({ command: ['fake:sleep', '3000'], resources: { cpuMillis: 1000 }, limits: { runMs: 30_000 } })).body.id as Job['id']
+  await runs(busy)
+  const { body } = await market.submit({ ...ONE, command: ['fake:print', 'x'], expectedMs: 500, deadline: Date.now() + 8_000 })
   const job = body.id as Job['id'], why = (await market.call(market.buyer, 'GET', `/v1/jobs/${job}/explain`)).body
   expect(why.plan).toMatchObject([{ as: 'interruptible', why: 'on_course' }])
   expect(why.plan[0].noReturnAt - why.plan[0].until).toBe(1_500)
@@ -42,7 +44,7 @@ test('without checkpoints and without cheap room it is firm while a whole try st
 
 test('a deadline that nobody could keep is missed with its reason', async () => {
   const busy = (await market.submit({ command: ['fake:sleep', '4000'], resources: { cpuMillis: 1000 }, limits: { runMs: 30_000 } })).body.id as Job['id']
-  await expect.poll(async () => (await attemptsOf(busy))[0]?.state, { timeout: 5_000 }).toBe('running')
+  await runs(busy)
   const job = (await market.submit({ ...ONE, command: ['fake:print', 'x'], expectedMs: 500, deadline: Date.now() + 1_500 })).body.id as Job['id']
   expect(await market.ended(job)).toMatchObject({ state: 'expired', detail: expect.stringMatching(/^firm \d+ s before its deadline \(.*\); no node that it could pay had room for it then$/) })
   await market.ended(busy)

@@ -234,7 +234,7 @@ test('what was done in time, and what was not and why, stands in its history', (
 })
 
 test('what ends too late says what it took; what is asked twice to store something is told once', () => {
-  const world = aMarketOf(1), { market, place, only, told } = world, id = place({ ...SAVED, deadline: market.now + 2 * HOUR }), order = only(), agent = running(world, order)
+  const world = aMarketOf(1), { market, place, only, told } = world, id = place({ ...SAVED, limits: { runMs: 3 * HOUR }, deadline: market.now + 2 * HOUR }), order = only(), agent = running(world, order)
   market.pass(59 * MINUTE)
   market.act({ kind: 'moveFailed', node: order.terms.node, session: order.session, message: { attempt_id: order.attempt_id, fence: order.fence, detail: 'no disk' } })
   market.pass(MINUTE)
