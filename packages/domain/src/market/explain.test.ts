@@ -7,6 +7,7 @@ import { aMarket, aSpec, aUser, credits } from '@lumaris/testkit'
 import { isRefusal } from '@lumaris/protocol'
 import { lookAfresh } from './candidates.ts'
 import { cheapest } from './match.ts'
+import { apply } from '../state.ts'
 import { neverReason, obstacles } from './filter.ts'
 import { changesThatHelp } from './relax.ts'
 import { requirementOf } from './requirement.ts'
@@ -126,4 +127,11 @@ test('answers kept for a class are the answers of asking everybody again, whatev
       expect(state.candidates.couldGo(state, key, asked, now)).toBe([...state.nodes.values()].some((row) => obstacles(row, asked).length === 0))
     }
   }), { numRuns: 40 })
+})
+
+test('who is chosen is chosen as it is now: a row that says nothing new to the answers is not an old one to the offer', () => {
+  const { market, nodes } = marketOf({ north: {} }), { state, now } = market, asked = needOf({}), row = nodes['north']!.row()
+  expect(state.candidates.cheapest(state, 'one', asked, now)?.node).toBe(row)
+  apply(state, { kind: 'node', row: { ...row, session: 99 } })
+  expect(state.candidates.cheapest(state, 'one', asked, now)?.node.session).toBe(99)
 })
