@@ -152,7 +152,7 @@ describe.skipIf(missing)(`partitions of a card for containers${missing}`, () => 
   const owner = `testmig${process.pid}`, scratch = join(tmpdir(), `lumaris-${owner}`), partsFile = join(CDI, `lumaris-test-parts-${process.pid}.json`), parts = `lumaris-${process.pid}.test/part`
   /** Their card's file, which all of them are given, and one for each that no other has. */
   const NODES = [[10, 229], [241, 81], [241, 82]] as const
-  let home: string, registry: TestRegistry, stages: Stages, driver: IsolationDriver, image: string, had: boolean
+  let home: string, registry: TestRegistry, stages: Stages, driver: IsolationDriver | undefined, image: string, had: boolean
   const at = (name: string): string => join(home, 'dev', name), file = (i: number): string => (i === 0 ? 'nvidia0' : `nvidia-cap${i}`)
   const entry = (i: number, has: readonly number[]) => ({ name: `0:${i - 1}`, containerEdits: { deviceNodes: has.map((one) => ({ path: `/dev/${file(one)}`, hostPath: at(file(one)) })) } })
   const write = (devices: readonly object[]): void => { writeFileSync(partsFile, JSON.stringify({ cdiVersion: '0.5.0', kind: parts, devices })) }
@@ -172,14 +172,14 @@ describe.skipIf(missing)(`partitions of a card for containers${missing}`, () => 
     if ('reason' in opened) throw new Error(opened.reason)
     driver = opened.driver
     image = registry.add('tools', { layers: [busybox], config: { Env: ['PATH=/usr/bin:/bin'] } })
-    expect(await driver.probe()).toMatchObject({ usable: true, evidence: { gpus: '1 × nvidia-h200/1g.18gb' } })
+    expect(await opened.driver.probe()).toMatchObject({ usable: true, evidence: { gpus: '1 × nvidia-h200/1g.18gb' } })
   }, 60_000)
   afterAll(async () => {
-    await driver.reap(); await driver.close?.(); await stages.reap(); await registry.close()
+    await driver?.reap(); await driver?.close?.(); await stages.reap(); await registry.close()
     for (const path of [partsFile, home, scratch]) rmSync(path, { recursive: true, force: true })
     if (!had && readdirSync(CDI).length === 0) rmSync(CDI, { recursive: true })
   })
-  const look = (gpus: number) => runIn({ ...driver, start: (job) => driver.start({ ...job, image, gpus }) }, { runtime: 'container', command: ['/bin/sh', '-c', 'ls /dev | grep nvidia; mknod /tmp/other c 241 82 2>/dev/null && echo made; exec 4<>/dev/nvidia-cap2 && echo opened'] })
+  const look = (gpus: number) => runIn({ ...(driver as IsolationDriver), start: (job) => (driver as IsolationDriver).start({ ...job, image, gpus }) }, { runtime: 'container', command: ['/bin/sh', '-c', 'ls /dev | grep nvidia; mknod /tmp/other c 241 82 2>/dev/null && echo made; exec 4<>/dev/nvidia-cap2 && echo opened'] })
   test('a job sees its card and its own partition, and none beside it', { timeout: 60_000 }, async () => {
     expect((await look(1)).out).toBe('nvidia-cap1\nnvidia0\n')
     expect((await look(0)).out).toBe('')
