@@ -12,11 +12,12 @@ import { gangs } from './gangs.ts'
 import { lostWork } from './lost-work.ts'
 import { packing } from './packing.ts'
 import type { Part, PartResult, Table } from './part.ts'
+import { path } from './path.ts'
 import { preemption } from './preemption.ts'
 import { queueing } from './queueing.ts'
 import { scale } from './scale.ts'
 
-const PARTS: readonly Part[] = [packing, queueing, fairness, availability, lostWork, preemption, gangs, scale, clearing]
+const PARTS: readonly Part[] = [packing, queueing, fairness, availability, lostWork, preemption, gangs, scale, clearing, path]
 
 const { values } = parseArgs({ options: { traces: { type: 'string' }, only: { type: 'string', multiple: true, default: [] }, quick: { type: 'boolean', default: false }, out: { type: 'string' } } })
 const unknown = values.only.filter((id) => !PARTS.some((part) => part.id === id))

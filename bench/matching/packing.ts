@@ -60,6 +60,7 @@ function targetsOf(rows: readonly Row[], quick: boolean): Target[] {
   const behind = published.filter((row) => mean(at130(row, 'ours')) < ((PUBLISHED[row.list] as readonly number[])[2] as number)).map((row) => row.list)
   const beaten = (policy: PolicyName): string[] => rows.filter((row) => mean(over(row, policy)) < 0).map((row) => row.list)
   const unsure = rows.filter((row) => !(lowerEnd(over(row, 'FGD')) > 0)).map((row) => row.list)
+  const behindAt100 = rows.filter((row) => mean(row.outcomes.ours.map((one, i) => one.at100 - (row.outcomes.FGD[i] as Outcome).at100)) < 0).map((row) => row.list)
   const says = (count: number, all: number, but: readonly string[]): string => `${count} of ${all}${but.length > 0 ? `; not ${but.join(', ')}` : ''}`
   const plain = rows.find((row) => row.list === 'default')
   const targets: Target[] = [
@@ -71,6 +72,7 @@ function targetsOf(rows: readonly Row[], quick: boolean): Target[] {
     { what: 'ours ≥ published FGD', must: 'every list that has a published mean', measured: says(published.length - behind.length, published.length, behind), met: behind.length === 0 },
     { what: 'ours ≥ own FGD, same arrivals', must: 'every list', measured: says(rows.length - beaten('FGD').length, rows.length, beaten('FGD')), met: beaten('FGD').length === 0 },
     { what: 'ours ≥ own FGD with ties to the larger name', must: 'every list', measured: says(rows.length - beaten('FGD, last').length, rows.length, beaten('FGD, last')), met: beaten('FGD, last').length === 0 },
+    { what: 'ours ≥ own FGD when 100 % was asked for, same arrivals', must: 'every list', measured: says(rows.length - behindAt100.length, rows.length, behindAt100), met: behindAt100.length === 0 },
     { what: 'lower 95 % end of ours − FGD above 0', must: '15 of 17', measured: says(rows.length - unsure.length, rows.length, unsure), met: unsure.length * 17 <= rows.length * 2 },
   ]
   if (plain) targets.push({ what: 'allocation on the default list', must: '≥ 95.7 %', measured: `${mean(at130(plain, 'ours')).toFixed(2)} %`, met: mean(at130(plain, 'ours')) >= 95.7 })
@@ -109,7 +111,7 @@ export const packing: Part = {
       notes: [
         'Arrivals are shuffled by another generator than the study’s, so only means compare with the published figures; the differences to own FGD are paired on the same arrivals.',
         'Own FGD stays below the published one on cpu200, cpu250 and gpuspec25, with every rule as the simulator has it. Tried: sums by reason in its order (no change), ties at random (4 to 8 points worse), ties to the larger name. The last reaches all published means within 0.4 points (cpu250 93.40 against 93.41), BestFit does not with it; why is not found. That row is the stronger rival, so ours is held against it as well.',
-        'When only 100 % is asked for, ours is behind FGD on lists where many pods name their GPUs (gpuspec10, gpuspec25), by up to 1.4 points, and ahead at 130 %. Not looked into: a market lives at 100 %, so it deserves to be.',
+        'Hardware that typical work names is kept for it (placement/named.ts). Before that, ours was up to 1.4 points behind FGD on gpuspec10 and gpuspec25 when 100 % was asked for: filling nodes up, it took scarce models for whoever came first. How much is kept was chosen on seeds 1 to 3 and on 42 and 43.',
         'Scores of BestFit and FGD, and the fragmentation of ours, are kept per kind of pod and node until the node changes, so the rates are those of a cached exact search over 1,213 nodes.',
       ],
     }

@@ -29,6 +29,7 @@ const USAGE = `Runs this machine as a node of a market.
   --gpus N             graphics cards to offer                 (those that containers can be given)
   --gpu-model NAME     what they are, such as nvidia-h200      (as found)
   --gpu-memory SIZE    memory of each of them                  (as found)
+  --gpu-kind KIND      which to offer where there are several: nvidia-h200, or of a divided one nvidia-h200/1g.18gb
   --cpu-hour CREDITS   --memory-gib-hour --gpu-hour --disk-gib-hour --out-gib --start: the price sheet, the first time
   --spot-percent 1-100 take interruptible work too, from so many hundredths of these prices
   --driver-module FILE drivers of your own: a module with a default export of a list of them
@@ -47,7 +48,7 @@ const USAGE = `Runs this machine as a node of a market.
 `
 const options = {
   server: { type: 'string' }, token: { type: 'string' }, data: { type: 'string' }, name: { type: 'string' }, region: { type: 'string' }, label: { type: 'string', multiple: true },
-  cpus: { type: 'string' }, memory: { type: 'string' }, disk: { type: 'string' }, gpus: { type: 'string' }, 'gpu-model': { type: 'string' }, 'gpu-memory': { type: 'string' }, driver: { type: 'string', multiple: true }, 'gui-port': { type: 'string' }, 'gang-port': { type: 'string' }, egress: { type: 'boolean' }, 'egress-limit': { type: 'string' }, 'no-gui': { type: 'boolean' }, 'log-level': { type: 'string' }, 'driver-module': { type: 'string' },
+  cpus: { type: 'string' }, memory: { type: 'string' }, disk: { type: 'string' }, gpus: { type: 'string' }, 'gpu-model': { type: 'string' }, 'gpu-memory': { type: 'string' }, 'gpu-kind': { type: 'string' }, driver: { type: 'string', multiple: true }, 'gui-port': { type: 'string' }, 'gang-port': { type: 'string' }, egress: { type: 'boolean' }, 'egress-limit': { type: 'string' }, 'no-gui': { type: 'boolean' }, 'log-level': { type: 'string' }, 'driver-module': { type: 'string' },
   registry: { type: 'string', multiple: true }, 'registry-auth': { type: 'string' }, 'image-cache': { type: 'string' }, 'container-socket': { type: 'string' }, 'container-runtime': { type: 'string' },
   'cpu-hour': { type: 'string' }, 'memory-gib-hour': { type: 'string' }, 'gpu-hour': { type: 'string' }, 'disk-gib-hour': { type: 'string' }, 'out-gib': { type: 'string' }, 'spot-percent': { type: 'string' }, start: { type: 'string' },
   help: { type: 'boolean' }, version: { type: 'boolean' },
@@ -101,7 +102,7 @@ export function configOf(argv: readonly string[], env: NodeJS.ProcessEnv): Agent
 }
 
 function containersOf(values: Values): { containers?: ContainerSettings } {
-  const { registry: registries, 'registry-auth': registryAuth, 'container-socket': socket, 'container-runtime': name } = values
+  const { registry: registries, 'registry-auth': registryAuth, 'container-socket': socket, 'container-runtime': name, 'gpu-kind': gpuKind } = values
   const runtime = RUNTIMES.find((one) => one === name)
   if (name !== undefined && !runtime) throw new AgentStopped(`--container-runtime must be one of ${RUNTIMES.join(', ')}, not "${name}".`)
   const odd = registries?.find((host) => !/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?$/.test(host))
@@ -109,7 +110,7 @@ function containersOf(values: Values): { containers?: ContainerSettings } {
   if (socket !== undefined && socket !== 'own' && !isAbsolute(socket)) throw new AgentStopped(`--container-socket must be the whole path of a socket, or own, not "${socket}".`)
   if (registryAuth !== undefined && !existsSync(registryAuth)) throw new AgentStopped(`--registry-auth: there is no file ${registryAuth}.`)
   const imageCacheBytes = sizeOf('image-cache', values['image-cache'])
-  const containers: ContainerSettings = { ...(registries ? { registries } : {}), ...(registryAuth === undefined ? {} : { registryAuth: resolve(registryAuth) }), ...(imageCacheBytes === undefined ? {} : { imageCacheBytes }), ...(socket === undefined ? {} : { socket: socket === 'own' ? null : socket }), ...(runtime ? { runtime } : {}) }
+  const containers: ContainerSettings = { ...(registries ? { registries } : {}), ...(registryAuth === undefined ? {} : { registryAuth: resolve(registryAuth) }), ...(imageCacheBytes === undefined ? {} : { imageCacheBytes }), ...(socket === undefined ? {} : { socket: socket === 'own' ? null : socket }), ...(runtime ? { runtime } : {}), ...(gpuKind === undefined ? {} : { gpuKind }) }
   return Object.keys(containers).length > 0 ? { containers } : {}
 }
 

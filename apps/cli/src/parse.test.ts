@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { parseAmount, parseDeadline, parseCores, parseCount, parseDuration, parseEgress, parsePair, parseSize, parseWhere } from './parse.ts'
+import { parseAmount, parseDeadline, parseCores, parseCount, parseDuration, parseEgress, parseGpuShare, parsePair, parseSize, parseWhere } from './parse.ts'
 
 test.each([['512MiB', 512 * 1024 ** 2], ['512m', 512 * 1024 ** 2], ['2GB', 2e9], ['2GiB', 2 * 1024 ** 3], ['1.5g', 1.5 * 1024 ** 3], ['4096', 4096], ['10 kB', 10_000], ['1TiB', 1024 ** 4], ['0', 0]])('%s is %d bytes', (text, bytes) => expect(parseSize(text)).toBe(bytes))
 test.each(['', '12zz', '-1', '1e9', 'GiB', '1.', '0x10', '1 2', '9999999999TiB', 'NaN'])('%o is no size', (text) => expect(() => parseSize(text)).toThrow(`"${text}" is not a size. Write it such as 512MiB, 2GB or 1.5GiB.`))
@@ -19,6 +19,9 @@ test('a time to be done by: the next such hour, a while from now, or a date', ()
 test.each([['2', 2000], ['0.5', 500], ['1.125', 1125]])('%s cores are %d thousandths', (text, millis) => expect(parseCores(text)).toBe(millis))
 test.each(['0', '-1', 'two', '1.1234', ''])('%o is no number of cores', (text) => expect(() => parseCores(text)).toThrow('is not a number of cores'))
 test.each(['1.5', '-1', 'x', ''])('%o is no count', (text) => expect(() => parseCount(text)).toThrow('is not a whole number'))
+
+test.each([['1/7', 142], ['3/7', 428], ['0.25', 250], ['1', 1000], ['4/4', 1000]])('%s of a card is %d thousandths', (text, share) => expect(parseGpuShare(text)).toBe(share))
+test.each(['0', '2', '0/7', '8/7', '1/0', '0.1234', 'half', ''])('%o is no share of a card', (text) => expect(() => parseGpuShare(text)).toThrow('is not a share of a card'))
 
 test('credits are read to the micro-credit, and no finer', () => {
   expect([parseAmount('12.5'), parseAmount('0.000001')]).toEqual([12_500_000n, 1n])

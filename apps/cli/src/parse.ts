@@ -71,6 +71,14 @@ export function parseCompare(text: string): NonNullable<JobSpecInput['compare']>
 }
 const distance = (text: string): number => (/^\d+(\.\d+)?([eE][+-]?\d{1,3})?$/.test(text) ? Number(text) : Number.NaN)
 
+/** `1/7`, `0.25`: thousandths of a card, rounded down as those of a partition are. */
+export function parseGpuShare(text: string): number {
+  const [, part, whole] = /^(\d{1,3})\s?\/\s?(\d{1,3})$/.exec(text.trim()) ?? [], decimal = /^(0\.\d{1,3}|1(\.0{1,3})?)$/.test(text.trim()) ? Math.round(Number(text) * 1000) : Number.NaN
+  const share = part === undefined ? decimal : Math.floor((Number(part) * 1000) / Number(whole))
+  if (!(share >= 1 && share <= 1000)) throw new InvalidArgumentError(`"${text}" is not a share of a card. Write it such as 1/7 or 0.25; at most 1.`)
+  return share
+}
+
 export function parsePercent(text: string): number {
   if (!/^\d{1,3}$/.test(text.trim()) || Number(text) < 1 || Number(text) > 100) throw new InvalidArgumentError(`"${text}" is not a whole number from 1 to 100.`)
   return Number(text)

@@ -10,11 +10,11 @@ import { CliError, EXIT } from './failures.ts'
 import { findInputs } from './inputs.ts'
 import type { LocalFile } from './inputs.ts'
 import type { Parent } from './parse.ts'
-import { asIs, collect, parseAfter, parseAmount, parseCompare, parseDeadline, parseCores, parseCount, parseDuration, parseEgress, parsePair, parseShare, parseSize, parseWhere } from './parse.ts'
+import { asIs, collect, parseAfter, parseAmount, parseCompare, parseDeadline, parseCores, parseCount, parseDuration, parseEgress, parseGpuShare, parsePair, parseShare, parseSize, parseWhere } from './parse.ts'
 
 export type SpecOptions = {
   spec?: string; template?: string; set?: (readonly [string, string])[]; after?: Parent[]; name?: string; runtime?: string; image?: string; cpus?: number; memory?: number; disk?: number; gpus?: number; time?: number; queueTime?: number; expect?: number
-  file?: string[]; auto: boolean; out?: string[]; env?: (readonly [string, string])[]; each?: string[]; region?: string[]; residency?: string[]; where?: LabelTerm[]; gpuModel?: string[]; gpuMemory?: number; label?: (readonly [string, string])[]
+  file?: string[]; auto: boolean; out?: string[]; env?: (readonly [string, string])[]; each?: string[]; region?: string[]; residency?: string[]; where?: LabelTerm[]; gpuModel?: string[]; gpuShare?: number; gpuMemory?: number; label?: (readonly [string, string])[]
   deadline?: (now: number) => number; doneBy?: (now: number) => number; checkpoint?: string[]; checkpointEvery?: number; interruptible?: bigint | true; displace?: bigint; spread?: string; trust?: string; level?: string; encryptedScratch?: true; egress?: EgressRule[]; driver?: string[]; copies?: number; assurance?: string; compare?: NonNullable<JobSpecInput['compare']>; speculate?: number; retries?: number; priority?: number; gang?: number
 }
 
@@ -31,6 +31,7 @@ export function addSpecOptions(command: Command): Command {
     .option('--disk <size>', 'such as 1GiB (512MiB)', parseSize)
     .option('--gpus <count>', 'graphics cards (0)', parseCount)
     .option('--gpu-model <model>', 'such as nvidia-h200 (repeatable: any of them)', collect(asIs))
+    .option('--gpu-share <share>', 'a part of a card will do, such as 1/7 or 0.25: at least so much of its processors', parseGpuShare)
     .option('--gpu-memory <size>', 'memory of each graphics card, at least', parseSize)
     .option('-t, --time <duration>', 'the longest a try may run, such as 90s or 1h30m (10m)', parseDuration)
     .option('--queue-time <duration>', 'how long it may wait for a node (1d)', parseDuration)
@@ -98,7 +99,7 @@ export async function specOf(context: Context, words: readonly string[], options
     network: options.egress ? { egress: options.egress } : base.network,
     after: options.after ? afterOf(options.after) : base.after,
     tasks: options.each?.map((argument) => ({ args: [argument] })) ?? (options.gang === undefined ? base.tasks : Array.from({ length: options.gang }, (_, rank) => base.tasks?.[rank] ?? {})), gang: options.gang === undefined ? base.gang : (true as const),
-    resources: defined({ ...resources, cpuMillis: options.cpus ?? resources.cpuMillis, memoryBytes: options.memory ?? resources.memoryBytes, diskBytes: options.disk ?? resources.diskBytes, gpus: options.gpus ?? resources.gpus ?? (options.gpuModel || options.gpuMemory !== undefined ? 1 : undefined), gpuModels: options.gpuModel ?? resources.gpuModels, gpuMemoryBytes: options.gpuMemory ?? resources.gpuMemoryBytes }),
+    resources: defined({ ...resources, cpuMillis: options.cpus ?? resources.cpuMillis, memoryBytes: options.memory ?? resources.memoryBytes, diskBytes: options.disk ?? resources.diskBytes, gpus: options.gpus ?? resources.gpus ?? (options.gpuModel || options.gpuMemory !== undefined || options.gpuShare !== undefined ? 1 : undefined), gpuModels: options.gpuModel ?? resources.gpuModels, gpuShare: options.gpuShare ?? resources.gpuShare, gpuMemoryBytes: options.gpuMemory ?? resources.gpuMemoryBytes }),
     limits: defined({ ...limits, runMs: options.time ?? limits.runMs ?? (options.doneBy && expectedMs !== undefined ? Math.min(RUN_MAX_MS, Math.ceil(expectedMs * PLANNED_LIMIT)) : undefined), queueMs: options.queueTime ?? limits.queueMs, retries: options.retries ?? limits.retries }),
     placement: defined({
       ...placement, regions: options.region ?? placement.regions, residency: options.residency ?? placement.residency, where: options.where ?? placement.where, minLevel: (options.level as JobSpec['placement']['minLevel'] | undefined) ?? placement.minLevel,

@@ -10,6 +10,7 @@ import { ALL_GUARDS } from './guards.ts'
 import type { Guards } from './guards.ts'
 import { Availability } from './fleet/profile/availability.ts'
 import type { Outlook } from './fleet/profile/survival.ts'
+import { FirmUse } from './market/spot/keep-free.ts'
 import { Heap } from './heap.ts'
 import { FairQueue } from './market/order/fair-queue.ts'
 import { kindOf } from './market/order/key.ts'
@@ -41,6 +42,8 @@ export type MarketSettings = {
   readonly sliceMs: number
   /** How often what firm work leaves is sold to interruptible work. */
   readonly spotEveryMs: number
+  /** At most this part of a pool is kept free of interruptible work, for the firm work that comes next. */
+  readonly headroomMost: number
   readonly retryBackoffMs: number; readonly retryBackoffMaxMs: number
   readonly feeBasisPoints: number
   /** Waiting and running slots of one buyer: one buyer cannot fill the market's memory. */
@@ -53,7 +56,7 @@ export type MarketSettings = {
   readonly reversalMs: number
 }
 export const DEFAULT_SETTINGS: MarketSettings = {
-  heartbeatMs: 10_000, suspectMs: 30_000, lostMs: 60_000, offerMs: 20_000, resendMs: 5_000, cancelMs: 15_000, waitMs: 6 * 3_600_000, overrunMs: 120_000, changeMs: 120_000, sliceMs: 60_000, spotEveryMs: CLEAR_EVERY_MS,
+  heartbeatMs: 10_000, suspectMs: 30_000, lostMs: 60_000, offerMs: 20_000, resendMs: 5_000, cancelMs: 15_000, waitMs: 6 * 3_600_000, overrunMs: 120_000, changeMs: 120_000, sliceMs: 60_000, spotEveryMs: CLEAR_EVERY_MS, headroomMost: 0.35,
   retryBackoffMs: 1_000, retryBackoffMaxMs: 60_000, feeBasisPoints: 500, slotsPerBuyerMax: 2_000_000, region: 'local', demoTopupMaxMicros: 1_000_000_000_000n, payoutMinMicros: 1_000_000n, reversalMs: 24 * 3_600_000,
 }
 
@@ -117,6 +120,8 @@ export type MarketState = {
   readonly spot: Map<SlotId, Waiting>
   spotAt: Instant
   readonly sales: SaleRecord
+  /** How firm use of each pool grows: so much room is not sold. Not stored. */
+  readonly firm: FirmUse
   /** Places that are being made for firm slots, by slot: kept for them while what runs there ends. Not stored: after a restart they wait like others. */
   readonly displacing: Map<SlotId, { readonly waiting: Waiting; readonly node: NodeId; readonly until: Instant }>
   /** When sleepers are woken because interruptible work has had its first slice. */
@@ -125,6 +130,7 @@ export type MarketState = {
   readonly displacedBy: Map<JobId, Set<AttemptId>>
   /** What all nodes together have, as `amountsOf` counts it. */
   offered: readonly number[]
+  /** Thousandths of cards. */
   gpusInUse: number
   /** What was asked for lately: how much idle GPUs are worth depends on it. */
   readonly demand: Demand
@@ -143,7 +149,7 @@ export type MarketState = {
 export function createState(settings: MarketSettings = DEFAULT_SETTINGS, guards: Guards = ALL_GUARDS): MarketState {
   return {
     settings, guards, jobs: new Map(), attempts: new Map(), nodes: new Map(), profiles: new Map(), owners: new Map(), cohorts: new Map(), speeds: new Map(), quotes: new Map(), enrolments: new Map(), standing: new Map(), standingLooks: new Map(), schedules: new Map(), accountsWanted: new Set(), keys: new Map(),
-    accounts: new Map(), payouts: new Map(), reversals: new Map(), forfeits: new Map(), incidents: new Map(), takenBack: new Set(), suspended: new Set(), entries: new Map(), people: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), availability: new Availability(), presenceAt: 0, outlooks: new Map(), children: new Map(), waitingByBuyer: new Map(), queue: new FairQueue([0, 0, 0]), spot: new Map(), spotAt: 0, sales: { asked: 0, served: 0, at: 0 }, displacing: new Map(), wakeAt: 0, displacedBy: new Map(), offered: [0, 0, 0], gpusInUse: 0, demand: new Demand(), candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
+    accounts: new Map(), payouts: new Map(), reversals: new Map(), forfeits: new Map(), incidents: new Map(), takenBack: new Set(), suspended: new Set(), entries: new Map(), people: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), availability: new Availability(), presenceAt: 0, outlooks: new Map(), children: new Map(), waitingByBuyer: new Map(), queue: new FairQueue([0, 0, 0]), spot: new Map(), spotAt: 0, firm: new FirmUse(), sales: { asked: 0, served: 0, at: 0 }, displacing: new Map(), wakeAt: 0, displacedBy: new Map(), offered: [0, 0, 0], gpusInUse: 0, demand: new Demand(), candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
     ended: new Set(), highestForgotten: '', shapes: new Map(),
   }
 }
@@ -308,7 +314,10 @@ function applyAttempt(state: MarketState, row: AttemptRow): void {
   if (at >= 0) live.attempts[at] = row
   else live.attempts.push(row)
   const held = old !== undefined && holdsNode(old.state), holds = holdsNode(row.state)
-  if (held !== holds) reserve(state, row.node, live.row.spec.resources, holds ? 1 : -1)
+  if (held !== holds) {
+    reserve(state, row.node, live.row.spec.resources, holds ? 1 : -1)
+    if (!isInterruptible(live.row.spec, row)) state.firm.hold(row.node, state.nodes.get(row.node), live.row.spec.resources, holds ? 1 : -1)
+  }
   const onNode = state.attemptsByNode.get(row.node) ?? new Set()
   if (isLive(row.state)) { onNode.add(row.id); state.attemptsByNode.set(row.node, onNode) }
   else if (onNode.delete(row.id) && onNode.size === 0) state.attemptsByNode.delete(row.node)
@@ -329,11 +338,15 @@ function settleShare(state: MarketState, { buyer, spec }: JobRow, row: AttemptRo
   if (isInterruptible(spec, row)) return // it lives on what others leave, and is sold by bids, not by shares
   const charged = kindOf({ expectedMs: expectedMs(spec), limitMs: spec.limits.runMs, priority: spec.priority }).expectedMs
   const used = row.cause !== null && CAUSES[row.cause].bears === 'buyer' ? row.usage.runMs : (row.saved?.runMs ?? 0)
-  state.queue.correct(buyer, amountsOf(spec.resources), used - charged)
+  const given = state.nodes.get(row.node)?.capacity.gpuShare ?? WHOLE, asked = spec.resources.gpuShare ?? WHOLE
+  if (spec.resources.gpus === 0 || given === asked) return state.queue.correct(buyer, amountsOf(spec.resources), used - charged)
+  // It was charged for the part that it asked for, and may have been given a larger one.
+  state.queue.correct(buyer, amountsOf(spec.resources), -charged)
+  state.queue.correct(buyer, amountsOf({ ...spec.resources, gpuShare: given }), used)
 }
 
-function reserve(state: MarketState, node: NodeId, resources: Resources, sign: 1 | -1): void {
-  state.gpusInUse += sign * resources.gpus
+export function reserve(state: MarketState, node: NodeId, resources: Resources, sign: 1 | -1): void {
+  state.gpusInUse += sign * resources.gpus * (state.nodes.get(node)?.capacity.gpuShare ?? WHOLE)
   state.reserved.set(node, plus(state.reserved.get(node) ?? EMPTY_CAPACITY, resources, sign))
   state.candidates.changed(node)
   if (sign < 0) state.queue.wake()
@@ -349,21 +362,28 @@ function armAttempt(state: MarketState, { row: job, tasks }: LiveJob, old: Attem
   if (row.state === 'accepted' || row.state === 'running') timer('overrun', (row.startedAt ?? row.offeredAt) + job.spec.limits.runMs + state.settings.overrunMs)
 }
 
-/** Processors, memory in MiB, GPUs: what shares of the market are counted in. */
-const amountsOf = ({ cpuMillis, memoryBytes, gpus }: Pick<Capacity, 'cpuMillis' | 'memoryBytes' | 'gpus'>): number[] => [cpuMillis, Math.ceil(memoryBytes / MIB), gpus]
+/** Thousandths of a card that is not a partition. */
+const WHOLE = 1000
+/** Processors, memory in MiB, thousandths of GPUs: what shares of the market are counted in. */
+const amountsOf = ({ cpuMillis, memoryBytes, gpus, gpuShare = WHOLE }: Pick<Capacity, 'cpuMillis' | 'memoryBytes' | 'gpus' | 'gpuShare'>): number[] => [cpuMillis, Math.ceil(memoryBytes / MIB), gpus * gpuShare]
 const NOTHING = [0, 0, 0]
 
+/** In what a decision reads of the row itself: that it was seen again is no news. */
+const isOther = (old: NodeRow | undefined, row: NodeRow): boolean =>
+  !old || old.capacity !== row.capacity || old.prices !== row.prices || old.drivers !== row.drivers || old.will !== row.will || old.labels !== row.labels || old.region !== row.region || old.owner !== row.owner
 function applyNode(state: MarketState, row: NodeRow): void {
   const old = state.nodes.get(row.id)
   state.nodes.set(row.id, row)
   // Its balance is read when the market is loaded; who has none then has earned nothing.
   if (!old && !state.accounts.has(account.pending(row.owner))) state.accounts.set(account.pending(row.owner), 0n)
-  state.candidates.changed(row.id)
+  if (isOther(old, row)) state.candidates.changed(row.id, true)
+  else if (old?.presence !== row.presence) state.candidates.changed(row.id)
   if (old?.capacity !== row.capacity || old.will !== row.will) {
     const counts = (node: NodeRow | undefined): number[] => (node && node.will !== 'retired' && node.will !== 'banned' ? amountsOf(node.capacity) : NOTHING)
     const before = counts(old), after = counts(row)
     state.offered = state.offered.map((all, i) => all - (before[i] as number) + (after[i] as number))
     state.queue.resize(state.offered)
+    state.gpusInUse += (state.reserved.get(row.id)?.gpus ?? 0) * ((row.capacity.gpuShare ?? WHOLE) - (old?.capacity.gpuShare ?? WHOLE))
   }
   if (!state.links.has(row.id)) setLink(state, row.id, { connected: false, accepting: true, lastSeen: 0, heartbeat: 0 })
   if (!old || old.presence !== row.presence || old.will !== row.will || old.prices !== row.prices || old.capacity !== row.capacity || old.drivers !== row.drivers) state.queue.wake()

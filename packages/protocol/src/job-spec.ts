@@ -53,6 +53,8 @@ const EnvName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/)
 const Env = z.record(EnvName, z.string().max(8 * KIB)).refine((env) => Object.keys(env).length <= 200, 'at most 200 variables')
 const Argument = z.string().max(32 * KIB).refine((text) => !text.includes('\u0000'), 'no NUL characters')
 
+/** How a maker calls a kind of partition: `1g.18gb`. */
+export const GpuProfile = z.string().min(1).max(30).regex(/^[a-z0-9][a-z0-9._+-]*$/, 'lower case, as 1g.18gb')
 export const GpuModel = z.string().min(1).max(60).regex(/^[a-z0-9][a-z0-9._-]*$/, 'lower case, as nvidia-h200')
 /** Reserved for the attempt, billed while it runs. CPU in thousandths of a core, sizes in bytes. */
 export const Resources = z.strictObject({
@@ -60,6 +62,8 @@ export const Resources = z.strictObject({
   memoryBytes: z.number().int().min(16 * MIB).max(16_384 * GIB).default(512 * MIB),
   diskBytes: z.number().int().min(1 * MIB).max(65_536 * GIB).default(512 * MIB),
   gpus: z.number().int().min(0).max(64).default(0),
+  /** Each may be a part of a card, if it is at least so many thousandths of one and the hardware holds it apart from the rest. Absent: whole cards. */
+  gpuShare: z.number().int().min(1).max(1000).optional(),
   /** Any of these models, as nodes name them; and the least memory of each. */
   gpuModels: z.array(GpuModel).min(1).max(20).optional(),
   gpuMemoryBytes: z.number().int().min(1).max(2 ** 45).optional(),

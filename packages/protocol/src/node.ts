@@ -1,13 +1,14 @@
 import { z } from 'zod'
 import { EnrolmentId, Instant, NodeId, UserId } from './ids.ts'
 import { Amount } from './money.ts'
-import { DriverId, GpuModel, LabelName, Level, Runtime } from './job-spec.ts'
+import { DriverId, GpuModel, GpuProfile, LabelName, Level, Runtime } from './job-spec.ts'
 
 /** What a node charges, in micro-credits. Reserved resources are charged for the time an attempt runs; rounded once, down, for the buyer. */
 export const PriceSheet = z.strictObject({
   start: Amount.default('0'),
   cpuHour: Amount.default('0'),
   memoryGibHour: Amount.default('0'),
+  /** For a whole card; a partition costs its share of this. */
   gpuHour: Amount.default('0'),
   diskGibHour: Amount.default('0'),
   outGib: Amount.default('0'),
@@ -24,6 +25,8 @@ export const Capacity = z.strictObject({
   gpus: z.number().int().min(0).max(1024),
   /** All GPUs of a node are alike; a machine with two kinds joins as two nodes. */
   gpuModel: GpuModel.optional(), gpuMemoryBytes: z.number().int().min(0).max(2 ** 45).optional(),
+  /** Its GPUs are partitions of this kind, each so many thousandths of a card of that model. Absent: whole cards. */
+  gpuShare: z.number().int().min(1).max(1000).optional(), gpuProfile: GpuProfile.optional(),
 }).meta({ id: 'Capacity' })
 export type Capacity = z.infer<typeof Capacity>
 

@@ -54,7 +54,7 @@ export function aMarket(options: { settings?: Partial<MarketSettings>; guards?: 
     join(name: string, more: { owner?: UserId; cpuHour?: number; spotPercent?: number; region?: string; labels?: Record<string, string>; /** Its driver cannot join the network of a gang. */ alone?: boolean; /** Of addresses: where it connects from, and where it was enrolled from. */ block?: string; enrolledFrom?: string } & Partial<Capacity> = {}) {
       const tokenHash = sha256(`token ${name}`)
       market.act({ kind: 'enrolment', owner: more.owner ?? aUser(`seller of ${name}`), tokenHash, name })
-      const capacity = { cpuMillis: more.cpuMillis ?? 4000, memoryBytes: more.memoryBytes ?? 8 * GIB, diskBytes: more.diskBytes ?? 100 * GIB, gpus: more.gpus ?? 0, ...(more.gpuModel ? { gpuModel: more.gpuModel } : {}), ...(more.gpuMemoryBytes ? { gpuMemoryBytes: more.gpuMemoryBytes } : {}) }
+      const capacity = { cpuMillis: more.cpuMillis ?? 4000, memoryBytes: more.memoryBytes ?? 8 * GIB, diskBytes: more.diskBytes ?? 100 * GIB, gpus: more.gpus ?? 0, ...(more.gpuModel ? { gpuModel: more.gpuModel } : {}), ...(more.gpuShare ? { gpuShare: more.gpuShare, gpuProfile: '1g.18gb' } : {}), ...(more.gpuMemoryBytes ? { gpuMemoryBytes: more.gpuMemoryBytes } : {}) }
       const row = market.act({
         kind: 'enrol', tokenHash, block: more.enrolledFrom, body: {
           token: 'x'.repeat(20), publicKey: sha256(name).slice(0, 43), proof: 'x'.repeat(86), name, region: more.region ?? 'local', labels: more.labels ?? {}, capacity, prices: { ...prices(more.cpuHour ?? 1), ...(more.spotPercent === undefined ? {} : { spotPercent: more.spotPercent }) }, agentVersion: '0.1.0',

@@ -148,6 +148,52 @@ describe.skipIf(missing)(`graphics cards for containers${missing}`, () => {
   })
 })
 
+describe.skipIf(missing)(`partitions of a card for containers${missing}`, () => {
+  const owner = `testmig${process.pid}`, scratch = join(tmpdir(), `lumaris-${owner}`), partsFile = join(CDI, `lumaris-test-parts-${process.pid}.json`), parts = `lumaris-${process.pid}.test/part`
+  /** Their card's file, which all of them are given, and one for each that no other has. */
+  const NODES = [[10, 229], [241, 81], [241, 82]] as const
+  let home: string, registry: TestRegistry, stages: Stages, driver: IsolationDriver | undefined, image: string, had: boolean
+  const at = (name: string): string => join(home, 'dev', name), file = (i: number): string => (i === 0 ? 'nvidia0' : `nvidia-cap${i}`)
+  const entry = (i: number, has: readonly number[]) => ({ name: `0:${i - 1}`, containerEdits: { deviceNodes: has.map((one) => ({ path: `/dev/${file(one)}`, hostPath: at(file(one)) })) } })
+  const write = (devices: readonly object[]): void => { writeFileSync(partsFile, JSON.stringify({ cdiVersion: '0.5.0', kind: parts, devices })) }
+  const part = (i: number) => ({
+    vendor: 'nvidia' as const, pci: '0000:01:00.0', model: 'nvidia-h200', memoryBytes: null, node: at('nvidia0'), part: { profile: '1g.18gb', share: 142, nodes: [at(file(i))] },
+    cdi: { name: `${parts}=0:${i - 1}`, own: [{ path: '/dev/nvidia0', hostPath: at('nvidia0') }, { path: `/dev/${file(i)}`, hostPath: at(file(i)) }], shared: [], mounts: [] },
+  })
+  beforeAll(async () => {
+    had = existsSync(CDI)
+    home = mkdtempSync(join(tmpdir(), 'lumaris-test-parts-'))
+    for (const dir of [CDI, join(home, 'dev')]) mkdirSync(dir, { recursive: true })
+    NODES.forEach(([major, minor], i) => spawnSync('mknod', ['-m', '666', at(file(i)), 'c', String(major), String(minor)]))
+    write([entry(1, [0, 1]), entry(2, [0, 2])])
+    registry = await startRegistry()
+    stages = await createStages({ scratch: join(scratch, 'stages'), owner })
+    const opened = await createContainers({ dataDir: join(home, 'data'), runDir: join(scratch, 'engine'), stages, owner, socket: null, runtime: 'runc', registries: [registry.host], findGpus: () => Promise.resolve({ gpus: [part(1)], others: [part(2)], problems: [] }) })
+    if ('reason' in opened) throw new Error(opened.reason)
+    driver = opened.driver
+    image = registry.add('tools', { layers: [busybox], config: { Env: ['PATH=/usr/bin:/bin'] } })
+    expect(await opened.driver.probe()).toMatchObject({ usable: true, evidence: { gpus: '1 × nvidia-h200/1g.18gb' } })
+  }, 60_000)
+  afterAll(async () => {
+    await driver?.reap(); await driver?.close?.(); await stages.reap(); await registry.close()
+    for (const path of [partsFile, home, scratch]) rmSync(path, { recursive: true, force: true })
+    if (!had && readdirSync(CDI).length === 0) rmSync(CDI, { recursive: true })
+  })
+  const look = (gpus: number) => runIn({ ...(driver as IsolationDriver), start: (job) => (driver as IsolationDriver).start({ ...job, image, gpus }) }, { runtime: 'container', command: ['/bin/sh', '-c', 'ls /dev | grep nvidia; mknod /tmp/other c 241 82 2>/dev/null && echo made; exec 4<>/dev/nvidia-cap2 && echo opened'] })
+  test('a job sees its card and its own partition, and none beside it', { timeout: 60_000 }, async () => {
+    expect((await look(1)).out).toBe('nvidia-cap1\nnvidia0\n')
+    expect((await look(0)).out).toBe('')
+    expect((await look(2)).end).toMatchObject({ cause: 'driver', detail: '2 graphics cards are wanted, and 1 are free' })
+  })
+  test('an entry that would show a neighbour, even one that is not handed out here, ends the attempt before its program begins', { timeout: 60_000 }, async () => {
+    try {
+      write([entry(1, [0, 1, 2]), entry(2, [0, 2])])
+      expect(await look(1)).toMatchObject({ out: '', end: { cause: 'driver', detail: `the container sees ${parts}=0:1, which was not given to it` } })
+    } finally { write([entry(1, [0, 1]), entry(2, [0, 2])]) }
+    expect((await look(1)).out).toBe('nvidia-cap1\nnvidia0\n')
+  })
+})
+
 const AGENT = `const { startAgent } = await import(process.argv[1] + 'agent.ts'), { findGpus } = await import(process.argv[1] + 'gpus/find-gpus.ts')
 const [, , server, dataDir, home, registry, token] = process.argv
 const agent = await startAgent({ server, dataDir, name: 'north', ...(token ? { token } : {}), driverIds: ['container'], containers: { socket: null, runtime: 'runc', registries: [registry], findGpus: () => findGpus({ proc: home + '/proc', sys: home + '/sys', dev: home + '/dev', cdi: ['${CDI}'], nvidiaSmi: home + '/no-smi' }) } })

@@ -16,7 +16,7 @@ import { ImageFailed, ImageRefused, REGISTRIES, createImages } from './container
 import type { HeldImage, Images, PullProgress } from './container-images.ts'
 import { createGpuPool, wrongDevices } from '../gpus/hand-out.ts'
 import type { HeldGpus } from '../gpus/hand-out.ts'
-import { findGpus } from '../gpus/find-gpus.ts'
+import { findGpus, kindOf } from '../gpus/find-gpus.ts'
 import type { FoundGpus } from '../gpus/find-gpus.ts'
 import { containerSeccomp } from './container-seccomp.ts'
 import { NO_EGRESS, NO_NETWORK } from './driver.ts'
@@ -48,6 +48,8 @@ export type ContainerSettings = {
   readonly runtime?: ContainerRuntime
   readonly registries?: readonly string[]; readonly registryAuth?: string; readonly imageCacheBytes?: number
   readonly progress?: (progress: PullProgress) => void
+  /** Which cards to hand out where there are several kinds: `nvidia-h200`, or of a divided one `nvidia-h200/1g.18gb`. */
+  readonly gpuKind?: string
   /** Looks for the cards of this machine; null: hands out none. */
   readonly findGpus?: (() => Promise<FoundGpus>) | null
 }
@@ -59,7 +61,7 @@ export async function createContainers({ dataDir, runDir, stages, owner, ...set 
   if ('reason' in engine) return engine
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
   const images = createImages({ engine, indexFile: join(dataDir, 'images.json'), registries, ...(set.registryAuth === undefined ? {} : { authFile: set.registryAuth }), ...(set.imageCacheBytes === undefined ? {} : { bytesMax: set.imageCacheBytes }), ...(set.progress ? { progress: set.progress } : {}) })
-  const driver = createContainerDriver({ engine, images, stages, scratch: `${runDir}-driver`, owner, cards: await (set.findGpus === undefined ? findGpus() : (set.findGpus?.() ?? { gpus: [], problems: [] })) })
+  const driver = createContainerDriver({ engine, images, stages, scratch: `${runDir}-driver`, owner, cards: await (set.findGpus === undefined ? findGpus(undefined, set.gpuKind) : (set.findGpus?.() ?? { gpus: [], problems: [] })) })
   if (driver) return { driver, images, engine }
   await engine.close()
   return { reason: `system calls of ${process.arch} cannot be filtered here`, hint: 'use a machine with x86-64 or arm64' }
@@ -123,7 +125,7 @@ export function createContainerDriver({ engine, images, stages, scratch, owner, 
       }
       container = held.gpus.length === 0 ? await docker.createContainer(order) : docker.getContainer(await createWithCards(engine.socket, order, job.egress ? egressFile : seccompFile, held.gpus.map(({ cdi }) => cdi)))
       const stream = await engine.attach(container.id, job.stdin !== undefined)
-      return await runContainer({ container, stream, limits, disk: stage.disk, stdin: job.stdin, cleanUp, ...(pool.gpus.length === 0 && !job.egress ? {} : { async ready(pid: number) { if (job.egress) { if (pid === 0) throw new Error('the engine made no network before the start'); await job.egress.attach(pid) } if (pool.gpus.length === 0) return; if (pid === 0) { if (held.gpus.length > 0) throw new Error('the engine does not show what the container sees'); return } const wrong = wrongDevices(`/proc/${pid}/root`, held.gpus, pool.gpus); if (wrong !== null) throw new WrongDevices(wrong) } }) })
+      return await runContainer({ container, stream, limits, disk: stage.disk, stdin: job.stdin, cleanUp, ...(pool.gpus.length === 0 && !job.egress ? {} : { async ready(pid: number) { if (job.egress) { if (pid === 0) throw new Error('the engine made no network before the start'); await job.egress.attach(pid) } if (pool.gpus.length === 0) return; if (pid === 0) { if (held.gpus.length > 0) throw new Error('the engine does not show what the container sees'); return } const wrong = wrongDevices(`/proc/${pid}/root`, held.gpus, [...pool.gpus, ...(cards?.others ?? [])]); if (wrong !== null) throw new WrongDevices(wrong) } }) })
     } catch (error) {
       const says = (error as Error).message
       const verdict = error instanceof WrongDevices ? { cause: 'driver' as const, detail: says } : (container && await searchFor(container, argv[0] ?? '', job.env['PATH'] ?? searchPath)) ?? notStarted(says, argv[0] ?? '')
@@ -201,7 +203,7 @@ export function createContainerDriver({ engine, images, stages, scratch, owner, 
         })
         const cardless = report.usable && pool.gpus.length > 0 ? await tryCards(canary) : null
         if (report.usable && pool.gpus.length > 0 && cardless === null) driver.gpus = pool.gpus
-        return { ...report, evidence: { ...report.evidence, ...(pool.gpus.length > 0 ? { gpus: cardless ?? `${pool.gpus.length} × ${pool.gpus[0]?.model}` } : {}), engine: `${engine.kind} ${engine.version}${engine.own ? ', the agent’s own' : ` at ${engine.socket}`}${engine.runtime ? `, ${engine.runtime}` : ''}` } }
+        return { ...report, evidence: { ...report.evidence, ...(pool.gpus.length > 0 ? { gpus: cardless ?? `${pool.gpus.length} × ${pool.gpus[0] && kindOf(pool.gpus[0])}` } : {}), engine: `${engine.kind} ${engine.version}${engine.own ? ', the agent’s own' : ` at ${engine.socket}`}${engine.runtime ? `, ${engine.runtime}` : ''}` } }
       } catch (error) {
         return { usable: false, level, reason: (error as Error).message, evidence: {}, limits: { cpu: 'none', memory: 'none', pids: 'none', disk: 'none', net: 'none', wall: 'none', output: 'none' }, runtimes: [] }
       } finally {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { DriverId } from '@lumaris/protocol'
 import type { ContainerSettings } from './container.ts'
-import { findGpus } from '../gpus/find-gpus.ts'
+import { findGpus, kindOf } from '../gpus/find-gpus.ts'
 import type { FoundGpus } from '../gpus/find-gpus.ts'
 import { doorLacks } from '../egress/door.ts'
 import type { FoundDriver } from './find-drivers.ts'
@@ -29,7 +29,7 @@ export async function examineNode(settings: { readonly only?: readonly DriverId[
       await driver.reap()
       await driver.close?.()
     }
-    if (!settings.only) findings.push(scratchFinding(vaults), egressFinding(found), ...cardFindings(await findGpus(), handsOut))
+    if (!settings.only) findings.push(scratchFinding(vaults), egressFinding(found), ...cardFindings(await findGpus(undefined, settings.containers?.gpuKind), handsOut))
   } finally {
     for (const dir of [scratchOf(dataDir), dataDir]) rmSync(dir, { recursive: true, force: true })
   }
@@ -50,8 +50,9 @@ export function egressFinding(found: readonly FoundDriver[]): NodeFinding {
 export function cardFindings({ gpus, problems }: FoundGpus, handsOut: boolean): NodeFinding[] {
   const check = 'graphics cards', [first] = gpus
   const memory = first?.memoryBytes ? ` of ${Math.round(first.memoryBytes / 2 ** 30)} GiB` : ''
+  const what = first && `${kindOf(first)}${first.part ? ` (${first.part.share} thousandths of a card each)` : ''}`
   const found: NodeFinding[] = !first ? (problems.length > 0 ? [] : [{ check, state: 'absent', says: 'there are none' }])
-    : handsOut ? [{ check, state: 'works', says: `${gpus.length} × ${first.model}${memory}, seen inside a container (${gpus.map(({ cdi }) => cdi.name).join(', ')})` }]
-      : [{ check, state: 'absent', says: `${gpus.length} × ${first.model}${memory} are here, and no container of this node sees them: cards are given to jobs by podman with runc or crun`, hint: 'apt-get install -y --no-install-recommends podman runc, and start the agent with --container-socket own' }]
+    : handsOut ? [{ check, state: 'works', says: `${gpus.length} × ${what}${memory}, seen inside a container (${gpus.map(({ cdi }) => cdi.name).join(', ')})` }]
+      : [{ check, state: 'absent', says: `${gpus.length} × ${what}${memory} are here, and no container of this node sees them: cards are given to jobs by podman with runc or crun`, hint: 'apt-get install -y --no-install-recommends podman runc, and start the agent with --container-socket own' }]
   return [...found, ...problems.map(({ says, hint }): NodeFinding => ({ check, state: 'absent', says, hint }))]
 }

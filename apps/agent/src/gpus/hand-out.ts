@@ -1,4 +1,4 @@
-// Cards are given to one attempt each, whole. Who holds which is known to the agent alone and forgotten with it: before a new one gives any away, it has
+// Cards, or partitions of cards, are given to one attempt each, whole. Who holds which is known to the agent alone and forgotten with it: before a new one gives any away, it has
 // ended what an earlier one left running.
 import { existsSync, lstatSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -49,7 +49,9 @@ export function wrongDevices(root: string, given: readonly Gpu[], all: readonly 
     const lost = cdi.mounts.find((path) => !existsSync(join(root, path)))
     if (lost !== undefined) return `the container does not see ${lost} of ${cdi.name}`
   }
-  const others = new Map(all.filter((gpu) => !given.includes(gpu)).map((gpu) => [numbers(gpu.node), gpu.cdi.name]))
+  // A partition's entry names its card, and so do those of its neighbours: what belongs to what was given is no sign of another.
+  const mine = new Set(given.flatMap(({ cdi }) => [...cdi.own, ...cdi.shared].map(({ hostPath }) => numbers(hostPath)))), others = new Map<number, string>()
+  for (const { node, part, cdi } of all.filter((gpu) => !given.includes(gpu))) for (const path of [node, ...(part?.nodes ?? [])]) { const rdev = numbers(path); if (rdev !== null && !mine.has(rdev)) others.set(rdev, cdi.name) }
   const seen = devicesBelow(join(root, 'dev')).find(({ rdev }) => others.has(rdev))
   return seen ? `the container sees ${others.get(seen.rdev)}, which was not given to it` : null
 }

@@ -13,7 +13,7 @@ import type { PriceOptions } from '../price-options.ts'
 import { stamp } from '../ui/time.ts'
 import { defineOwner, joinPath } from './agent-owner.ts'
 
-type JoinOptions = PriceOptions & { name?: string; data: string; tokenStdin?: boolean; region?: string; label?: string[]; cpus?: string; memory?: string; disk?: string; gpus?: string; gpuModel?: string; gpuMemory?: string; driver?: string[]; guiPort?: string; gangPort?: string; egress?: true; egressLimit?: string; gui: boolean; logLevel?: string }
+type JoinOptions = PriceOptions & { name?: string; data: string; tokenStdin?: boolean; region?: string; label?: string[]; cpus?: string; memory?: string; disk?: string; gpus?: string; gpuModel?: string; gpuMemory?: string; gpuKind?: string; driver?: string[]; guiPort?: string; gangPort?: string; egress?: true; egressLimit?: string; gui: boolean; logLevel?: string }
 
 export function define(command: Command, withContext: WithContext): void {
   command.addHelpText('before', 'Examples:\n  lumaris agent join --cpus 4 --memory 8GiB --cpu-hour 0.02\n  lumaris agent token -q | ssh box lumaris --url https://market.example agent join --token-stdin\n  lumaris agent gui\n  lumaris agent pause --for 1h\n  lumaris agent settings --cpu 50 --hours "mon-fri 22:00-07:00; sat,sun all"\n  lumaris agent stop-all\n')
@@ -24,6 +24,7 @@ export function define(command: Command, withContext: WithContext): void {
     .option('--token-stdin', 'read the join token from standard input (else one is made for you)')
     .option('--cpus <cores>', 'cores to offer (all)', asIs).option('--memory <size>', 'memory to offer (7/8)', asIs).option('--disk <size>', 'disk to offer (9/10 of what is free)', asIs).option('--gpus <count>', 'graphics cards to offer (those that containers can be given)', asIs)
     .option('--gpu-model <model>', 'what they are, such as nvidia-h200 (as found)', asIs).option('--gpu-memory <size>', 'memory of each of them (as found)', asIs)
+    .option('--gpu-kind <kind>', 'which of them where there are several, such as nvidia-h200 or nvidia-h200/1g.18gb', asIs)
     .option('--region <region>', 'where it stands', asIs).option('--label <name=value>', 'to be found by (repeatable)', collect(asIs))
     .addOption(new Option('--driver <driver>', 'only these ways to isolate (repeatable)').choices(DriverId.options).argParser(collect(asIs)))
     .option('--gang-port <port>', 'where agents with parts of the same gang reach this one directly, sealed (all over the market’s relay)', asIs)
@@ -54,6 +55,7 @@ async function runAgent(context: Context, options: JoinOptions): Promise<void> {
   for (const name of ['name', 'cpus', 'memory', 'disk', 'gpus', 'region'] as const) if (options[name] !== undefined) flags.push(`--${name}`, options[name])
   if (options.gpuModel !== undefined) flags.push('--gpu-model', options.gpuModel)
   if (options.gpuMemory !== undefined) flags.push('--gpu-memory', options.gpuMemory)
+  if (options.gpuKind !== undefined) flags.push('--gpu-kind', options.gpuKind)
   for (const label of options.label ?? []) flags.push('--label', label)
   for (const driver of options.driver ?? []) flags.push('--driver', driver)
   const { spotPercent, ...prices } = pricesOf(options)

@@ -17,7 +17,7 @@ async function table(context: Context): Promise<void> {
     { title: 'name', value: (node) => node.name, shrinks: true }, { title: 'state', value: (node) => node.state, state: true }, { title: 'region', value: (node) => node.region }, { title: 'level', value: (node) => node.level ?? '' },
     { title: 'cores free', value: (node) => `${node.free.cpuMillis / 1000}/${node.capacity.cpuMillis / 1000}`, right: true },
     { title: 'memory free', value: (node) => `${node.free.memoryBytes}/${node.capacity.memoryBytes}`, shown: (node) => `${sizeText(node.free.memoryBytes)}/${sizeText(node.capacity.memoryBytes)}`, right: true },
-    { title: 'gpus free', value: (node) => `${node.free.gpus}/${node.capacity.gpus}${node.capacity.gpuModel ? ` ${node.capacity.gpuModel}` : ''}`, right: true },
+    { title: 'gpus free', value: (node) => `${node.free.gpus}/${node.capacity.gpus}${node.capacity.gpuModel ? ` ${[node.capacity.gpuModel, node.capacity.gpuProfile].filter(Boolean).join(' ')}` : ''}`, right: true },
     { title: 'core-hour', value: (node) => amountOf(node.cpuHour), right: true }, { title: 'reliable', value: (node) => `${(node.reliability * 100).toFixed(1)} %`, right: true }, { title: 'running', value: (node) => node.running, right: true },
   ], 'No node has joined.')
   await context.showTable('Waiting', found.lines, [

@@ -56,7 +56,7 @@ const show = (context: Context, node: Node): Promise<void> => context.showThing(
   ['node', node.id], ['name', node.name], ['state', node.state], ['region', node.region], ['drivers', node.drivers.map((driver) => `${driver.id} (${driver.level})`).join(', ')],
   ['lets jobs out', node.drivers.filter((driver) => driver.egress).map((driver) => driver.id).join(', ') || undefined],
   ['cores', `${node.reserved.cpuMillis / 1000} of ${node.capacity.cpuMillis / 1000} in use`], ['memory', `${sizeText(node.reserved.memoryBytes)} of ${sizeText(node.capacity.memoryBytes)} in use`],
-  ['disk', sizeText(node.capacity.diskBytes)], ['gpus', node.capacity.gpus || undefined], ['running', node.running], ['ended well', node.succeeded], ['its own failures', node.failed], ['reliability', `${(node.reliability * 100).toFixed(1)} %`],
+  ['disk', sizeText(node.capacity.diskBytes)], ['gpus', node.capacity.gpus ? [node.capacity.gpus, node.capacity.gpuModel, node.capacity.gpuProfile].filter(Boolean).join(' ') : undefined], ['running', node.running], ['ended well', node.succeeded], ['its own failures', node.failed], ['reliability', `${(node.reliability * 100).toFixed(1)} %`],
   ...PRICE_NAMES.filter((what) => node.prices[what] !== '0').map((what) => [`price ${what}`, creditsOf(node.prices[what])] as const),
   ['interruptible work', node.prices.spotPercent === undefined ? 'not taken' : `from ${node.prices.spotPercent} % of these`],
   ['agent', node.agentVersion], ['last seen', stamp(node.lastSeenAt)], ['joined', stamp(node.enrolledAt)],

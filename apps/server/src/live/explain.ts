@@ -11,9 +11,9 @@ import { amountText } from './need-text.ts'
 const SAYS: Record<NoReason, string> = {
   not_online: 'is not online, or takes no work now', driver: 'offers none of the drivers asked for', level: 'cannot isolate strongly enough', runtime: 'cannot run this runtime',
   cpu: 'has too few cores', memory: 'has too little memory', disk: 'has too little disk', gpu: 'has too few GPUs', cpu_busy: 'has its cores in use', memory_busy: 'has its memory in use',
-  disk_busy: 'has its disk in use', gpu_busy: 'has its GPUs in use', gpu_model: 'has other GPUs', gpu_memory: 'has GPUs with too little memory', region: 'is in another region', trust: 'has not shown enough to be trusted so far',
+  disk_busy: 'has its disk in use', gpu_busy: 'has its GPUs in use', gpu_model: 'has other GPUs', gpu_share: 'has only parts of GPUs, which are smaller than what was asked for', gpu_memory: 'has GPUs with too little memory', region: 'is in another region', trust: 'has not shown enough to be trusted so far',
   residency: 'is where the data may not lie', label: 'does not have the labels asked for', price: 'could cost more than the cap allows',
-  same_owner_as_copy: 'belongs to the owner of another copy', same_network_as_copy: 'is in one network with another copy, or was enrolled beside it', failed_here: 'failed this work before', kept_for_overdue: 'is kept for work that has waited longest',
+  same_owner_as_copy: 'belongs to the owner of another copy', same_network_as_copy: 'is in one network with another copy, or was enrolled beside it', failed_here: 'failed this work before', kept_for_overdue: 'is kept for work that has waited longest', kept_for_firm: 'keeps its room free for firm work that comes next',
   no_spot: 'takes no interruptible work', bid: 'asks more for interruptible work than the bid', scratch: 'has no encrypted scratch for this work', egress: 'allows no outgoing connections for this work',
   deadline: 'is not expected to be done by the deadline', spread: 'is too near to another task of the job, which asks to be spread',
   gang: 'cannot join the network of a gang', gang_room: 'has no room while the other ranks of the gang have', moved_away: 'is not where it is being moved to',
@@ -76,6 +76,7 @@ function changeText({ reason, from, to }: Step): string {
     case 'cpu': return `ask for ${amountText('cpu', to)} instead of ${amountText('cpu', from)}`
     case 'memory': case 'disk': case 'gpu': case 'gpu_memory': return `ask for ${amountText(reason, to)} of ${reason === 'gpu_memory' ? 'GPU memory' : reason === 'gpu' ? 'GPUs' : reason} instead of ${amountText(reason, from)}`
     case 'gpu_model': return `accept a ${to} too, not only ${from}`
+    case 'gpu_share': return Number(from) === 1000 ? `accept ${to} thousandths of a card in place of each` : `accept ${to} thousandths of a card instead of ${from}`
     case 'region': return `accept the region ${to} too, not only ${from}`
     case 'label': return `ask for no labels (now: ${from})`
     case 'level': return `accept the isolation level ${to} instead of ${from}`

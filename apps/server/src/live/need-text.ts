@@ -12,7 +12,7 @@ export function amountText(what: 'cpu' | 'memory' | 'disk' | 'gpu' | 'gpu_memory
 export function needText({ resources, placement, runtime, network }: JobSpec): string {
   return [
     amountText('cpu', resources.cpuMillis), bytes(resources.memoryBytes), `${bytes(resources.diskBytes)} disk`,
-    ...(resources.gpus > 0 ? [`${resources.gpus} × ${resources.gpuModels?.join('/') ?? 'GPU'}${resources.gpuMemoryBytes === undefined ? '' : ` of ${bytes(resources.gpuMemoryBytes)}`}`] : []),
+    ...(resources.gpus > 0 ? [`${resources.gpus} × ${resources.gpuShare === undefined ? '' : `${resources.gpuShare}/1000 `}${resources.gpuModels?.join('/') ?? 'GPU'}${resources.gpuMemoryBytes === undefined ? '' : ` of ${bytes(resources.gpuMemoryBytes)}`}`] : []),
     runtime, ...(placement.minLevel === 'language' ? [] : [`at least ${placement.minLevel}`]), ...(placement.encryptedScratch ? ['encrypted scratch'] : []), ...(network ? ['outgoing connections'] : []), ...(placement.regions ? [placement.regions.join('/')] : []),
     ...Object.entries(placement.labels).map(([name, value]) => `${name}=${value}`), ...(placement.where ?? []).map((term) => `${term.label} ${term.op}${'values' in term ? ` ${term.values.join('|')}` : 'value' in term ? ` ${term.value}` : ''}`),
   ].join(', ')

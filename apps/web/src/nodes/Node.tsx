@@ -39,7 +39,7 @@ function Shown({ node }: { node: Node }) {
         <Stack>
           <Panel title="Sold of what it offers" id="capacity"><Stack gap="sm">
             <Use what="Cores" used={node.reserved.cpuMillis} of={node.capacity.cpuMillis} text={cores} /><Use what="Memory" used={node.reserved.memoryBytes} of={node.capacity.memoryBytes} text={size} /><Use what="Disk" used={node.reserved.diskBytes} of={node.capacity.diskBytes} text={size} />
-            {node.capacity.gpus > 0 && <Use what={`GPUs${node.capacity.gpuModel ? ` (${visible(node.capacity.gpuModel)})` : ''}`} used={node.reserved.gpus} of={node.capacity.gpus} text={String} />}
+            {node.capacity.gpus > 0 && <Use what={`GPUs${node.capacity.gpuModel ? ` (${visible([node.capacity.gpuModel, node.capacity.gpuProfile].filter(Boolean).join(' '))})` : ''}`} used={node.reserved.gpus} of={node.capacity.gpus} text={String} />}
             <Text size="sm" c="dimmed">Reserved for work that runs here now. What the machine does besides is not known here.</Text>
           </Stack></Panel>
           <Prices key={JSON.stringify(node.prices)} node={node} changed={fresh} />

@@ -1,4 +1,4 @@
-import type { Micros, PriceSheet, Resources, Usage } from '@lumaris/protocol'
+import type { Capacity, Micros, PriceSheet, Resources, Usage } from '@lumaris/protocol'
 import { GIB } from '@lumaris/protocol'
 
 const HOUR_MS = 3_600_000n
@@ -28,6 +28,16 @@ export const hourlyOf = (prices: PriceSheet, reserved: Resources): Micros => pri
 export function scaled(prices: PriceSheet, part: Micros, whole: Micros): PriceSheet {
   const of = (price: string): string => (whole === 0n ? price : ((BigInt(price) * part) / whole).toString())
   return { start: of(prices.start), cpuHour: of(prices.cpuHour), memoryGibHour: of(prices.memoryGibHour), gpuHour: of(prices.gpuHour), diskGibHour: of(prices.diskGibHour), outGib: of(prices.outGib) }
+}
+const parts = new WeakMap<PriceSheet, { readonly share: number; readonly sheet: PriceSheet }>()
+/** What a GPU of this node costs: the seller's ask is for a whole card, and a partition is its share of one, rounded down. */
+export function sheetOf({ prices, capacity: { gpuShare } }: { readonly prices: PriceSheet; readonly capacity: Pick<Capacity, 'gpuShare'> }): PriceSheet {
+  if (gpuShare === undefined) return prices
+  const known = parts.get(prices)
+  if (known?.share === gpuShare) return known.sheet
+  const sheet = { ...prices, gpuHour: ((BigInt(prices.gpuHour) * BigInt(gpuShare)) / 1000n).toString() }
+  parts.set(prices, { share: gpuShare, sheet })
+  return sheet
 }
 const spots = new WeakMap<PriceSheet, PriceSheet>()
 /** The lowest prices at which interruptible work is taken. */

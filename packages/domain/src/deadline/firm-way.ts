@@ -1,6 +1,6 @@
 // The firm way to the end: which nodes could be had for it whatever they run now, what it costs there at most, how slow they are, and how many rounds they need.
 import type { Instant, JobSpec, Micros } from '@lumaris/protocol'
-import { hourlyOf } from '../billing/price.ts'
+import { hourlyOf, sheetOf } from '../billing/price.ts'
 import { speedOf } from '../fleet/profile/learn.ts'
 import { neverReason, worstCost } from '../market/filter.ts'
 import { wishesOf } from '../market/requirement.ts'
@@ -28,7 +28,7 @@ export function firmWay(state: MarketState, spec: JobSpec, attemptCap: Micros | 
     const worst = worstCost(node, need)
     if (leastWorst === null || worst < leastWorst) leastWorst = worst
     if (attemptCap !== null && worst > attemptCap) continue
-    const { capacity } = node, { resources } = spec, hour = hourlyOf(node.prices, resources)
+    const { capacity } = node, { resources } = spec, hour = hourlyOf(sheetOf(node), resources)
     if (leastHour === null || hour < leastHour) leastHour = hour
     seats += Math.min(...(['cpuMillis', 'memoryBytes', 'diskBytes', 'gpus'] as const).map((kind) => (resources[kind] > 0 ? Math.floor(capacity[kind] / resources[kind]) : Infinity)))
     factors.push(spec.expectedMs === undefined ? 1 : speedOf(state, node, spec).factor)

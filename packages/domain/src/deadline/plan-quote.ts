@@ -29,7 +29,7 @@ function beliefIn(state: MarketState, need: Requirement, now: Instant, seen: Sal
   const able = [...state.nodes.values()].flatMap((node) => {
     if (node.presence !== 'online' || node.will !== 'open' || neverReason(node, need) !== null || worstCost(node, need) > need.attemptCap) return []
     const busy = busyReason(state, node, need, now)
-    return busy === 'deadline' ? [] : [{ node, free: busy === null, likely: costsOn(node, need).likelyNumber }]
+    return busy === 'deadline' ? [] : [{ node, free: busy === null, likely: Number(costsOn(node, need).likely) }]
   }).sort((a, b) => a.likely - b.likely).slice(0, NODES_ASKED)
   if (able.length === 0) return null
   const mean = (of: (one: (typeof able)[number]) => number): number => able.reduce((sum, one) => sum + of(one), 0) / able.length

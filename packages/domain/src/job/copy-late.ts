@@ -76,7 +76,7 @@ function begin(turn: Turn, live: LiveJob, look: LateLook, most: number, budget: 
     running.delete(late)
     budget.left -= state.nodes.size
     const need = requirementOf(live.row, undefined, [attempt.seller], neighbours(state, live.row, task)), there = worth(foreseen, late, now)
-    const choice = choose(state, need, '', now, (node) => !taken.has(node.id) && there(node))
+    const choice = choose(state, need, '', now, { nodes: state.nodes.keys(), mayTake: (node) => !taken.has(node.id) && there(node) })
     if (!choice) { misses++; continue }
     taken.add(choice.node.id)
     look.copies++

@@ -17,6 +17,7 @@ type Now = { readonly state: MarketState; readonly now: Instant }
 export class Claims {
   #ofNode = new Map<NodeId, Claim[]>()
   get size(): number { return this.#ofNode.size }
+  nodes(): Iterable<NodeId> { return this.#ofNode.keys() }
   has(node: NodeId): boolean { return this.#ofNode.has(node) }
 
   /** May this be placed there, so many times, without delaying whoever the node is kept for? */

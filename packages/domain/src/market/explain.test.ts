@@ -6,6 +6,8 @@ import type { JobSpecInput, LabelTerm, NoReason } from '@lumaris/protocol'
 import { aMarket, aSpec, aUser, credits } from '@lumaris/testkit'
 import { isRefusal } from '@lumaris/protocol'
 import { lookAfresh } from './candidates.ts'
+import { cheapest } from './match.ts'
+import { apply } from '../state.ts'
 import { neverReason, obstacles } from './filter.ts'
 import { changesThatHelp } from './relax.ts'
 import { requirementOf } from './requirement.ts'
@@ -117,7 +119,19 @@ test('answers kept for a class are the answers of asking everybody again, whatev
       if (what === 'leave') market.act({ kind: 'disconnected', node: node.id, session: node.row().session })
       if (what === 'join') { const fresh = market.join(`n${all.length}`); fresh.connect(); all.push(fresh) }
       const need = requirementOf({ ...(market.submit(buyer, JobSpec.parse({ command: ['x'], resources: { cpuMillis: size, memoryBytes: 900 * GIB } }), { cap: credits(9) }) as Submitted).job }, undefined, [])
-      expect(market.state.candidates.of(market.state, `asked for ${size}`, { ...need, spec: aSpec({ resources: { cpuMillis: size } }) }, market.now)).toEqual(lookAfresh(market.state, { ...need, spec: aSpec({ resources: { cpuMillis: size } }) }, market.now))
+      const asked = { ...need, spec: aSpec({ resources: { cpuMillis: size } }) }, { state, now } = market, key = `asked for ${size}`
+      expect(state.candidates.of(state, key, asked, now)).toEqual(lookAfresh(state, asked, now))
+      // And so is whom they choose, with some nodes kept from it and with none; what is kept from it is not remembered.
+      const free = (odd: boolean) => (row: { id: string }): boolean => odd || Number.parseInt(row.id.slice(-1), 36) % 2 === 0
+      for (const odd of [false, true]) expect(state.candidates.cheapest(state, key, asked, now, { nodes: state.nodes.keys(), mayTake: free(odd) })).toEqual(cheapest(lookAfresh(state, asked, now), [], free(odd)))
+      expect(state.candidates.couldGo(state, key, asked, now)).toBe([...state.nodes.values()].some((row) => obstacles(row, asked).length === 0))
     }
   }), { numRuns: 40 })
+})
+
+test('who is chosen is chosen as it is now: a row that says nothing new to the answers is not an old one to the offer', () => {
+  const { market, nodes } = marketOf({ north: {} }), { state, now } = market, asked = needOf({}), row = nodes['north']!.row()
+  expect(state.candidates.cheapest(state, 'one', asked, now)?.node).toBe(row)
+  apply(state, { kind: 'node', row: { ...row, session: 99 } })
+  expect(state.candidates.cheapest(state, 'one', asked, now)?.node.session).toBe(99)
 })

@@ -1,12 +1,12 @@
 // The hard filters: may this node take this work at all? The answer is a reason or null, the first that applies, cheapest test first.
 // `…_busy` reasons pass with time, the others do not.
-import { LEVELS } from '@lumaris/protocol'
+import { GIB, LEVELS } from '@lumaris/protocol'
 import type { DriverOffer, Instant, JobSpec, LabelTerm, NoReason, PriceSheet, Resources } from '@lumaris/protocol'
 import type { NodeRow } from '../rows.ts'
 import { freeOn } from '../state.ts'
 import type { MarketState } from '../state.ts'
 import type { Requirement } from './requirement.ts'
-import { hourlyOf, priceOf, spotSheet } from '../billing/price.ts'
+import { hourlyOf, priceOf, sheetOf, spotSheet } from '../billing/price.ts'
 import { isTrusted, speedOf } from '../fleet/profile/learn.ts'
 import { mayServe } from '../assurance/enough.ts'
 import { recordOf } from '../assurance/records.ts'
@@ -33,33 +33,58 @@ export function pickDriver(node: NodeRow, need: Requirement): DriverOffer | NoRe
 }
 
 /** The prices that count for it: for interruptible work, those it can be had at. */
-export const sheetFor = (node: Pick<NodeRow, 'prices'>, spec: Pick<JobSpec, 'interruptible'>): PriceSheet => (spec.interruptible ? spotSheet(node.prices) : node.prices)
+export const sheetFor = (node: Pick<NodeRow, 'prices' | 'capacity'>, spec: Pick<JobSpec, 'interruptible'>): PriceSheet => (spec.interruptible ? spotSheet(sheetOf(node)) : sheetOf(node))
 
 /**
  * What an attempt costs on a node at worst (its whole time limit, and all the output it may write) and in expectation. The same question is asked
- * of every node for every slot, so the answers are kept with the price sheet and the resources they follow from: both are shared objects that
+ * of every node for every slot, so the last answers are kept with the price sheet and the resources they follow from: both are shared objects that
  * never change (a new price is a new sheet, specs are interned).
  */
-export type Costs = { readonly runMs: number; readonly expectedMs: number; readonly worst: bigint; readonly likely: bigint; readonly likelyNumber: number }
-const known = new WeakMap<PriceSheet, WeakMap<Resources, Costs>>()
+export type Costs = { readonly runMs: number; readonly expectedMs: number; readonly worst: bigint; readonly likely: bigint }
+const known = new WeakMap<PriceSheet, Map<Resources, Costs>>()
+/** Of one sheet: as many sheets as nodes, times as many shapes as classes, would be more than a market's memory. */
+const COSTS_KEPT = 16
 export function costsOn(node: NodeRow, need: Requirement): Costs {
   const { resources, limits } = need.spec
   const sheet = sheetFor(node, need.spec)
   let perSheet = known.get(sheet)
-  if (!perSheet) known.set(sheet, (perSheet = new WeakMap()))
+  if (!perSheet) known.set(sheet, (perSheet = new Map()))
   const expected = expectedMs(need.spec)
   const kept = perSheet.get(resources)
   if (kept && kept.runMs === limits.runMs && kept.expectedMs === expected) return kept
-  const likely = priceOf(sheet, resources, { runMs: expected, outBytes: 0 })
   const costs: Costs = {
-    runMs: limits.runMs, expectedMs: expected, worst: priceOf(sheet, resources, { runMs: limits.runMs, outBytes: resources.diskBytes }), likely,
-    // Whole below 2^53 micro-credits (nine thousand million credits); above it scores are rounded, and wireable all the same.
-    likelyNumber: Math.min(Number(likely), Number.MAX_SAFE_INTEGER / 8),
+    runMs: limits.runMs, expectedMs: expected, worst: priceOf(sheet, resources, { runMs: limits.runMs, outBytes: resources.diskBytes }), likely: priceOf(sheet, resources, { runMs: expected, outBytes: 0 }),
   }
+  if (perSheet.size >= COSTS_KEPT) perSheet.clear()
   perSheet.set(resources, costs)
   return costs
 }
 export const worstCost = (node: NodeRow, need: Requirement): bigint => costsOn(node, need).worst
+/** Is it dearer there than its cap, at worst? In plain numbers where they leave no doubt. */
+export function isAboveCap(node: NodeRow, need: Requirement): boolean {
+  const { resources, limits } = need.spec, rates = ratesOf(sheetFor(node, need.spec)), cap = Number(need.attemptCap)
+  const about = rates.start + hourAbout(rates, resources) * (limits.runMs / HOUR_MS) + (rates.outGib * resources.diskBytes) / GIB
+  return about < cap * (1 - DOUBT) - 1 ? false : worstCost(node, need) > need.attemptCap
+}
+const HOUR_MS = 3_600_000
+/** Many times what sums of a few such numbers can be wrong by. */
+const DOUBT = 1e-9
+
+/** A price sheet as plain numbers, in micro-credits: for scores, which only compare. */
+export type Rates = { readonly start: number; readonly cpuHour: number; readonly memoryGibHour: number; readonly gpuHour: number; readonly diskGibHour: number; readonly outGib: number }
+const rated = new WeakMap<PriceSheet, Rates>()
+export function ratesOf(sheet: PriceSheet): Rates {
+  let rates = rated.get(sheet)
+  if (!rates) rated.set(sheet, (rates = { start: Number(sheet.start), cpuHour: Number(sheet.cpuHour), memoryGibHour: Number(sheet.memoryGibHour), gpuHour: Number(sheet.gpuHour), diskGibHour: Number(sheet.diskGibHour), outGib: Number(sheet.outGib) }))
+  return rates
+}
+export const hourAbout = (rates: Rates, { cpuMillis, memoryBytes, gpus, diskBytes }: Resources): number =>
+  (rates.cpuHour * cpuMillis) / 1000 + (rates.memoryGibHour * memoryBytes) / GIB + rates.gpuHour * gpus + (rates.diskGibHour * diskBytes) / GIB
+/** What so long a run is expected to cost, start fee included: `priceOf`, to the micro-credit for all that people pay. */
+export const likelyAbout = (rates: Rates, { resources }: Pick<JobSpec, 'resources'>, ms: number): number =>
+  Math.min(Math.floor(rates.start + hourAbout(rates, resources) * (ms / HOUR_MS) + ROUNDING), Number.MAX_SAFE_INTEGER / 8)
+/** A sum that is whole may come out a hair below itself. */
+const ROUNDING = 1e-6
 
 /** Without a hint, a job is expected to use a fifth of its time limit: limits are guesses upwards. */
 export const expectedMs = (spec: Pick<JobSpec, 'expectedMs' | 'limits'>): number => spec.expectedMs ?? Math.ceil(spec.limits.runMs / 5)
@@ -72,12 +97,14 @@ const TESTS: readonly Test[] = [
   ['disk', ({ capacity }, { resources }) => capacity.diskBytes < resources.diskBytes],
   ['gpu', ({ capacity }, { resources }) => capacity.gpus < resources.gpus],
   ['gpu_model', ({ capacity }, { resources }) => resources.gpuModels !== undefined && !resources.gpuModels.includes(capacity.gpuModel ?? '')],
+  // A partition serves who asked for one; whole cards serve everybody.
+  ['gpu_share', ({ capacity: { gpuShare } }, { resources }) => resources.gpus > 0 && gpuShare !== undefined && (resources.gpuShare === undefined || gpuShare < resources.gpuShare)],
   ['gpu_memory', ({ capacity }, { resources }) => resources.gpuMemoryBytes !== undefined && (capacity.gpuMemoryBytes ?? 0) < resources.gpuMemoryBytes],
   ['residency', ({ region }, { placement }) => placement.residency !== undefined && !placement.residency.includes(region)],
   ['region', ({ region }, { placement }) => placement.regions !== undefined && !placement.regions.includes(region)],
   ['label', ({ labels }, { placement }) => !fits(labels, placement)],
   ['no_spot', ({ prices }, { interruptible }) => interruptible !== undefined && prices.spotPercent === undefined],
-  ['bid', ({ prices }, { interruptible, resources }) => interruptible?.bidHour !== undefined && hourlyOf(spotSheet(prices), resources) > BigInt(interruptible.bidHour)],
+  ['bid', (node, { interruptible, resources }) => interruptible?.bidHour !== undefined && hourlyOf(spotSheet(sheetOf(node)), resources) > BigInt(interruptible.bidHour)],
 ]
 
 /** Why this node can never run it, however free it is; null when it can. */
@@ -93,7 +120,7 @@ export function obstacles(node: NodeRow, need: Requirement): NoReason[] {
   const all = TESTS.filter(([, stands]) => stands(node, need.spec)).map(([reason]) => reason)
   const driver = pickDriver(node, need)
   if (typeof driver === 'string') all.unshift(driver)
-  if (overPriced(node, need) || worstCost(node, need) > need.attemptCap) all.push('price')
+  if (overPriced(node, need) || isAboveCap(node, need)) all.push('price')
   return all
 }
 const overPriced = (node: NodeRow, need: Requirement): boolean => { const most = need.spec.placement.maxAttemptCost; return most !== undefined && worstCost(node, need) > BigInt(most) }

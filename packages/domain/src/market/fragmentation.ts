@@ -14,6 +14,11 @@ import type { Requirement } from './requirement.ts'
 /** Placements that count as lately; and after how many the value is made anew. */
 const LATELY = 1_000, RENEW_EVERY = 100
 const HOUR_MS = 3_600_000
+/** Sizes that are told apart: value.ts knows 64 of them, and buyers may ask for a thousand. */
+const SIZE_STEP = 20
+const sizeOf = (share: number): number => Math.max(1, Math.min(PART_MAX, Math.floor(share / SIZE_STEP) * SIZE_STEP))
+/** A partition is never taken for a whole card, however large it is. */
+const PART_MAX = DEVICE_MILLIS - 1
 /** A step of loss is 40 milli-GPUs (value.ts). */
 const GPUS_PER_STEP = 0.04
 
@@ -27,14 +32,14 @@ export class Demand {
   #value: FragmentationValue | null = null
   #withGpus = 0
 
-  saw({ cpuMillis, gpus, gpuModels }: Resources): void {
-    const key = `${cpuMillis}.${gpus}.${gpuModels?.join() ?? ''}`
+  saw({ cpuMillis, gpus, gpuModels, gpuShare }: Resources): void {
+    const key = `${cpuMillis}.${gpus}.${gpuShare === undefined ? '' : sizeOf(gpuShare)}.${gpuModels?.join() ?? ''}`
     this.#forget(this.#last[this.#next])
     this.#last[this.#next] = key
     this.#next = (this.#next + 1) % LATELY
     const known = this.#counts.get(key)
     if (known) known.count++
-    else this.#counts.set(key, { typical: { cpuMillis, gpus, gpuMillis: DEVICE_MILLIS, hardware: (gpuModels ?? []).reduce((mask, model) => mask | (1 << this.hardwareOf(model)), 0) }, count: 1 })
+    else this.#counts.set(key, { typical: { cpuMillis, gpus, gpuMillis: gpuShare === undefined ? DEVICE_MILLIS : sizeOf(gpuShare), hardware: (gpuModels ?? []).reduce((mask, model) => mask | (1 << this.hardwareOf(model)), 0) }, count: 1 })
     if (gpus > 0) this.#withGpus++
     if (!known || ++this.#sinceRenewed >= RENEW_EVERY) this.#value = null
   }
@@ -56,7 +61,7 @@ export class Demand {
   get value(): FragmentationValue | null {
     if (this.#withGpus === 0) return null
     if (!this.#value) {
-      this.#value = new FragmentationValue([...this.#counts.values()].map(({ typical, count }) => ({ ...typical, share: count })))
+      this.#value = new FragmentationValue([...this.#counts.values()].map(({ typical, count }) => ({ ...typical, share: count })), false)
       this.#sinceRenewed = 0
     }
     return this.#value
@@ -72,9 +77,10 @@ export function fragmentationOf(state: MarketState, node: NodeRow, { spec }: Req
   if (!value) return 0
   const { gpus: free, cpuMillis: cpu } = freeOn(state, node)
   if (free <= 0 && resources.gpus === 0) return 0
-  for (let d = 0; d < DEVICES_MAX; d++) before[d] = d >= DEVICES_MAX - free ? DEVICE_MILLIS : 0
+  const device = capacity.gpuShare === undefined ? DEVICE_MILLIS : Math.min(PART_MAX, capacity.gpuShare)
+  for (let d = 0; d < DEVICES_MAX; d++) before[d] = d >= DEVICES_MAX - free ? device : 0
   const hardware = state.demand.hardwareOf(capacity.gpuModel), now = value.value(hardware, Math.max(0, cpu), before)
-  if (resources.gpus > 0) { if (!takeTightest(before, after, resources.gpus, DEVICE_MILLIS)) return 0 } else after.set(before)
+  if (resources.gpus > 0) { if (!takeTightest(before, after, resources.gpus, device)) return 0 } else after.set(before)
   const steps = lossSteps((value.value(hardware, Math.max(0, cpu - resources.cpuMillis), after) - now) / V_UNIT)
   const scarcity = scarcityOf(state.gpusInUse, state.offered[2] ?? 0, POLICY)
   return Math.round(steps * GPUS_PER_STEP * POLICY.shadow * scarcity * Number(node.prices.gpuHour) * (expectedMs(spec) / HOUR_MS))

@@ -11,7 +11,7 @@ import { offer } from './offer.ts'
 import { placeGang } from './place-gang.ts'
 import type { Choice } from './offer.ts'
 import type { Answer, Lane } from './order/fair-queue.ts'
-import type { Seen } from './candidates.ts'
+import type { Kept, Seen } from './candidates.ts'
 import { asksAsItsClass, classKeyOf } from './requirement.ts'
 import type { Requirement } from './requirement.ts'
 import { sellSpot } from './sell-spot.ts'
@@ -36,24 +36,32 @@ function place(turn: Turn, waiting: Waiting, classKey: string, lane: Lane, claim
   const { job, task, need } = wanted
   // Left behind in the line of what it asked for before its last concession.
   if (job.rung > 0 && classKeyOf(job, task, waiting.slot) !== classKey) return 'gone'
-  const choice = choose(turn.state, need, classKey, turn.now, claims.size === 0 ? null : (node) => claims.leave(turn, node, need))
+  const choice = choose(turn.state, need, classKey, turn.now, claims.size === 0 ? null : { nodes: claims.nodes(), mayTake: (node) => claims.leave(turn, node, need) })
   if (choice) { offer(turn, wanted, waiting.slot, choice); return 'placed' }
-  if (![...turn.state.nodes.values()].some((node) => obstacles(node, need).length === 0)) return 'never'
+  if (!couldGo(turn.state, need, classKey, turn.now)) return 'never'
   displace(turn, job, waiting, need, claims)
   if (lane === 'overdue') claims.make(turn, need)
   return 'no_room'
 }
 
+/** Is there a node that could take it if it were empty? */
+function couldGo(state: MarketState, need: Requirement, classKey: string, now: Instant): boolean {
+  if (asksAsItsClass(need)) return state.candidates.couldGo(state, classKey, need, now)
+  for (const node of state.nodes.values()) if (obstacles(node, need).length === 0) return true
+  return false
+}
+
 /** The cheapest node in expectation that may take it; ties go to the smaller id, so that a replay decides the same. */
-export function choose(state: MarketState, need: Requirement, classKey: string, now: Instant, mayTake: MayTake | null = null): Choice | null {
+export function choose(state: MarketState, need: Requirement, classKey: string, now: Instant, kept: Kept | null = null): Choice | null {
   // A slot with copies, or one that failed somewhere, has wishes of its own, and asks for itself; so does one that the clock decides on.
-  if (asksAsItsClass(need)) return cheapest(state.candidates.of(state, classKey, need, now), [], mayTake)
-  const seen = lookAfresh(state, need, now), { drawn, prefers } = need
+  if (asksAsItsClass(need)) return state.candidates.cheapest(state, classKey, need, now, kept)
+  const seen = lookAfresh(state, need, now), { drawn, prefers } = need, mayTake = kept?.mayTake ?? null
   return (prefers && cheapest(seen.filter(({ node }) => prefers(node)), need.avoid, mayTake)) ?? (drawn && cheapest(seen.filter(({ node }) => drawn(node.owner)), need.avoid, mayTake)) ?? cheapest(seen, need.avoid, mayTake) ?? (need.avoid.length > 0 ? cheapest(seen, [], mayTake) : null)
 }
 type MayTake = (node: NodeRow) => boolean
 
-function cheapest(seen: readonly Seen[], avoid: readonly NodeId[], mayTake: MayTake | null): Choice | null {
+/** Of answers that were just given: what `Candidates` says of kept ones. */
+export function cheapest(seen: readonly Seen[], avoid: readonly NodeId[], mayTake: MayTake | null): Choice | null {
   const refused: Refusals = {}
   let best: Seen | null = null, second: Seen | null = null
   let candidates = 0

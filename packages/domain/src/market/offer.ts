@@ -8,6 +8,7 @@ import type { Turn } from '../turn.ts'
 import { SLOT, next } from '../job/lifecycle.ts'
 import { foresee } from '../job/copy-late.ts'
 import { moveTask } from '../job/move.ts'
+import { sheetOf } from '../billing/price.ts'
 import { dispatch, termsOf } from '../fleet/dispatch.ts'
 import { wireScore } from './score.ts'
 import type { Refusals, Score } from './score.ts'
@@ -15,7 +16,7 @@ import type { Wanted } from './wanted.ts'
 
 export type Choice = { node: NodeRow; driver: DriverOffer; score: Score; candidates: number; refused: Refusals; runnerUp: { node: NodeId; score: Score } | null }
 
-export function offer(turn: Turn, { job, task, need }: Wanted, slotIndex: number, choice: Choice, prices: PriceSheet = choice.node.prices): void {
+export function offer(turn: Turn, { job, task, need }: Wanted, slotIndex: number, choice: Choice, prices: PriceSheet = sheetOf(choice.node)): void {
   const slot = task.slots[slotIndex] as SlotRow
   const fence = slot.fence + 1
   const { node, driver } = choice

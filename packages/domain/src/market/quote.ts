@@ -9,7 +9,7 @@ import { emit, refused } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 import { busyReason, costsOn, neverReason, worstCost } from './filter.ts'
 import type { Requirement } from './requirement.ts'
-import { hourlyOf, priceOf } from '../billing/price.ts'
+import { hourlyOf, priceOf, sheetOf } from '../billing/price.ts'
 import { planQuote } from '../deadline/plan-quote.ts'
 import { planConflict, tooTight } from '../deadline/too-tight.ts'
 import { roomOn, seatsOn } from './place-gang.ts'
@@ -43,7 +43,7 @@ const priced = (node: NodeRow, need: Requirement, free: boolean): Priced =>
   ({ worst: need.spec.interruptible ? dearestOf(node, need) : costsOn(node, need).worst, likely: costsOn(node, need).likely, free, owner: node.owner })
 /** Interruptible work pays what its sale comes to, up to its bid, and never more than firm work. */
 function dearestOf(node: NodeRow, { spec }: Requirement): Micros {
-  const posted = priceOf(node.prices, spec.resources, { runMs: spec.limits.runMs, outBytes: spec.resources.diskBytes }), hourly = hourlyOf(node.prices, spec.resources), bid = spec.interruptible?.bidHour
+  const prices = sheetOf(node), posted = priceOf(prices, spec.resources, { runMs: spec.limits.runMs, outBytes: spec.resources.diskBytes }), hourly = hourlyOf(prices, spec.resources), bid = spec.interruptible?.bidHour
   return bid === undefined || BigInt(bid) >= hourly ? posted : ceil(posted * BigInt(bid), hourly)
 }
 const ceil = (part: Micros, whole: Micros): Micros => (part + whole - 1n) / whole
@@ -89,7 +89,7 @@ export function contradiction(spec: JobSpec, now: Instant): Refusal | null {
   if (bytes > spec.resources.diskBytes) return refused('impossible_request', { reason: 'the inputs are larger than the disk asked for', inputBytes: bytes, diskBytes: spec.resources.diskBytes })
   const { resources, placement } = spec
   if ((spec.runtime === 'container') !== (spec.image !== undefined)) return refused('impossible_request', { reason: spec.image === undefined ? 'the runtime container needs an image: name one by its digest' : `an image is named, but the runtime is ${spec.runtime}: ask for the runtime container` })
-  if (resources.gpus === 0 && (resources.gpuModels || resources.gpuMemoryBytes !== undefined)) return refused('impossible_request', { reason: 'a model or memory of GPUs is asked for, but no GPU: ask for at least one' })
+  if (resources.gpus === 0 && (resources.gpuModels || resources.gpuMemoryBytes !== undefined || resources.gpuShare !== undefined)) return refused('impossible_request', { reason: 'a model, share or memory of GPUs is asked for, but no GPU: ask for at least one' })
   if (placement.residency && placement.regions && !placement.regions.some((region) => placement.residency?.includes(region))) return refused('impossible_request', { reason: 'none of the regions asked for is one where the data may lie' })
   if (spec.deadline !== undefined && spec.deadline < now + (spec.expectedMs ?? 0)) {
     return refused('impossible_request', { reason: spec.deadline <= now ? 'the deadline is over' : 'the deadline comes sooner than the work is expected to take', deadline: spec.deadline, now, ...(spec.expectedMs === undefined ? {} : { expectedMs: spec.expectedMs }) })

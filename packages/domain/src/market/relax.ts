@@ -64,6 +64,7 @@ function relax(node: NodeRow, need: Requirement, against: readonly NoReason[]): 
       case 'disk': steps.push({ reason, from: resources.diskBytes, to: capacity.diskBytes }); spec = { ...spec, resources: { ...resources, diskBytes: capacity.diskBytes } }; break
       case 'gpu': steps.push({ reason, from: resources.gpus, to: capacity.gpus }); spec = { ...spec, resources: { ...resources, gpus: capacity.gpus } }; break
       case 'gpu_model': if (capacity.gpuModel === undefined) return null; steps.push({ reason, from: (resources.gpuModels ?? []).join(' or '), to: capacity.gpuModel }); spec = { ...spec, resources: { ...resources, gpuModels: [...(resources.gpuModels ?? []), capacity.gpuModel] } }; break
+      case 'gpu_share': if (!capacity.gpuShare) return null; steps.push({ reason, from: resources.gpuShare ?? 1000, to: capacity.gpuShare }); spec = { ...spec, resources: { ...resources, gpuShare: capacity.gpuShare } }; break
       case 'gpu_memory': if (!capacity.gpuMemoryBytes) return null; steps.push({ reason, from: resources.gpuMemoryBytes ?? 0, to: capacity.gpuMemoryBytes }); spec = { ...spec, resources: { ...resources, gpuMemoryBytes: capacity.gpuMemoryBytes } }; break
       case 'region': steps.push({ reason, from: (placement.regions ?? []).join(' or '), to: node.region }); spec = { ...spec, placement: { ...placement, regions: [...(placement.regions ?? []), node.region] } }; break
       case 'label': {

@@ -6,7 +6,7 @@ import type { NodeRow } from '../rows.ts'
 import { freeOn, slotOf } from '../state.ts'
 import type { MarketState, Waiting } from '../state.ts'
 import type { Turn } from '../turn.ts'
-import { hourlyOf, priceOf, scaled } from '../billing/price.ts'
+import { hourlyOf, priceOf, scaled, sheetOf } from '../billing/price.ts'
 import { sawSale } from '../deadline/plan-quote.ts'
 import { queuedSince } from '../job/waiting.ts'
 import { look } from './candidates.ts'
@@ -15,6 +15,7 @@ import type { Claims } from './claims.ts'
 import { offer } from './offer.ts'
 import type { Choice } from './offer.ts'
 import { textOf } from './requirement.ts'
+import { isOpen } from './filter.ts'
 import type { Requirement } from './requirement.ts'
 import type { Refusals } from './score.ts'
 import { clear } from './spot/clear.ts'
@@ -29,6 +30,7 @@ type Book = { readonly bidders: Bidder[]; best: Micros }
 /** Returns how many were placed. */
 export function sellSpot(turn: Turn, claims: Claims): number {
   const { state, now } = turn
+  state.firm.saw(now)
   if (state.spot.size === 0 || (now - state.spotAt < state.settings.spotEveryMs && now >= state.spotAt)) return 0
   const before = state.spotAt
   state.spotAt = now
@@ -70,11 +72,20 @@ function sell(turn: Turn, { bidders }: Book, claims: Claims): number {
   const first = bidders[0] as Bidder
   const anyone: Requirement = { ...first.need, spec: { ...first.need.spec, interruptible: {} }, attemptCap: 2n ** 62n, avoid: [], owners: [], beside: [] }
   const rooms = new Map<NodeId, { seen: Seen; left: number; min: Micros }>(), refused: Refusals = {}
+  const open = [...state.nodes.values()].filter((node) => isOpen(state, node)), { resources } = anyone.spec
+  const sellable = state.firm.sellable(open.map((node) => ({ node, free: freeOn(state, node) })), state.settings.headroomMost)
   for (const node of state.nodes.values()) {
     const seen = look(state, node, anyone, now), no = seen.no ?? (claims.leave(turn, node, anyone) ? null : 'kept_for_overdue')
     if (no !== null) { refused[no] = (refused[no] ?? 0) + 1; continue }
     const { spotPercent = 100 } = node.prices
-    rooms.set(node.id, { seen, left: Math.min(unitsOn(state, node, anyone), bidders.length), min: (hourlyOf(node.prices, anyone.spec.resources) * BigInt(spotPercent)) / 100n })
+    rooms.set(node.id, { seen, left: Math.min(unitsOn(state, node, anyone), bidders.length), min: (hourlyOf(sheetOf(node), anyone.spec.resources) * BigInt(spotPercent)) / 100n })
+  }
+  // What is kept free is kept on the dearest nodes of a pool.
+  for (const [node, room] of [...rooms].sort(([a, one], [b, other]) => (one.min < other.min ? -1 : one.min > other.min ? 1 : a < b ? -1 : 1))) {
+    const units = Math.min(room.left, sellable.units(room.seen.node, resources))
+    if (units === 0) { rooms.delete(node); refused.kept_for_firm = (refused.kept_for_firm ?? 0) + 1; continue }
+    room.left = units
+    sellable.take(room.seen.node, resources, units)
   }
   const asks = [...rooms].map(([node, { left, min }]): Ask => ({ node, units: left, min }))
   const bids = bidders.map(({ waiting, max, job }): Bid => ({ slot: slotOf(waiting), max, since: queuedSince(job), held: null }))
@@ -107,8 +118,8 @@ function suits(node: NodeRow, { need }: Bidder, pays: Micros): boolean {
 }
 /** The node's prices, all by one factor, so that an hour costs so much; never more than firm work pays there. */
 function sheetAt(node: NodeRow, { spec: { resources } }: Requirement, pays: Micros): NodeRow['prices'] {
-  const posted = hourlyOf(node.prices, resources)
-  return scaled(node.prices, pays < posted ? pays : posted, posted)
+  const prices = sheetOf(node), posted = hourlyOf(prices, resources)
+  return scaled(prices, pays < posted ? pays : posted, posted)
 }
 
 function give(turn: Turn, bidder: Bidder, { node, driver, score }: Seen, pays: Micros, seen: Pick<Choice, 'candidates' | 'refused'>): void {

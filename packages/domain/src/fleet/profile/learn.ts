@@ -5,7 +5,7 @@ import type { AttemptRow, NodeLesson, NodeRow } from '../../rows.ts'
 import type { MarketState } from '../../state.ts'
 import { emit, liveJob } from '../../turn.ts'
 import type { Turn } from '../../turn.ts'
-import { newCohort, newReputation, recordCohort, recordEnding, reputationOf, verdictOf } from './reputation.ts'
+import { completionOf, newCohort, newReputation, recordCohort, recordEnding, reputationOf, verdictOf } from './reputation.ts'
 import type { Ending, Reputation } from './reputation.ts'
 import { UNSEEN, forecastSpeed, learnSpeed } from './speed.ts'
 import type { SpeedForecast } from './speed.ts'
@@ -15,7 +15,7 @@ const LATE = 1.25
 /** Cells of speed that are kept; a market of odd programs stops learning about new ones rather than grow. */
 const CELLS_MAX = 10_000
 
-export const hardwareOf = (node: Pick<NodeRow, 'capacity' | 'labels'>): string => node.labels['hardware'] ?? node.capacity.gpuModel ?? 'cpu'
+export const hardwareOf = (node: Pick<NodeRow, 'capacity' | 'labels'>): string => node.labels['hardware'] ?? (node.capacity.gpuProfile === undefined ? node.capacity.gpuModel : `${node.capacity.gpuModel ?? ''} ${node.capacity.gpuProfile}`) ?? 'cpu'
 const cohortOf = (node: NodeRow): string => `${hardwareOf(node)}|${node.region}|${node.owner}`
 /** Programs of one name under one runtime are taken for work of one kind: its first two words, the interpreter's and the script's. */
 export const jobClassOf = ({ runtime, command }: { readonly runtime: string; readonly command: readonly string[] }): string => `${runtime}|${command.slice(0, 2).join(' ').slice(0, 80)}`
@@ -26,6 +26,11 @@ export const profileOf = (state: MarketState, node: NodeRow): NodeLesson =>
 export function reputationNow(state: MarketState, node: NodeRow, now: Instant): Reputation {
   const { reputation } = profileOf(state, node)
   return reputationOf(reputation, state.cohorts.get(reputation.cohort)?.row ?? null, now)
+}
+/** Only the mean chance that it ends what it takes: what every score asks. */
+export function completionNow(state: MarketState, node: NodeRow, now: Instant): number {
+  const { reputation } = profileOf(state, node)
+  return completionOf(reputation, state.cohorts.get(reputation.cohort)?.row ?? null, now)
 }
 export function speedOf(state: MarketState, node: NodeRow, work: Parameters<typeof jobClassOf>[0]): SpeedForecast {
   const hardware = hardwareOf(node), job = jobClassOf(work)

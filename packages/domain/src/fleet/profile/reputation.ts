@@ -109,3 +109,8 @@ export function reputationOf(row: ReputationRow, cohort: CohortRow | null, now: 
   const about = (aspect: Aspect): Belief => believe(faded(row.tallies[aspect], now, FORGET_MS), usual(cohort, aspect, now))
   return { completion: about('completion'), correctness: about('correctness'), timeliness: about('timeliness') }
 }
+/** Of all that, the mean of completion alone. */
+export function completionOf({ tallies: { completion } }: ReputationRow, cohort: CohortRow | null, now: Instant): number {
+  const { well, ill } = faded(completion, now, FORGET_MS)
+  return (well + PRIOR_STRENGTH * usual(cohort, 'completion', now)) / (well + ill + PRIOR_STRENGTH)
+}

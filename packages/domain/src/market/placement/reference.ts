@@ -1,5 +1,6 @@
 // The same answers, slowly: every node asked every time, everything computed anew from what was put and granted. Nothing is shared with the engine but the
 // types, the table of steps and the constants, so that the two can only agree by both being right.
+import { HARDWARE_MAX, namedOf } from './named.ts'
 import { lossSteps, NEXT, NOW, SHARES, sharesOf } from './value.ts'
 import { DEVICE_MILLIS, POLICY } from './view.ts'
 import type { Grant, Need, NodeView, Policy, Terms, Typical } from './view.ts'
@@ -92,9 +93,14 @@ export class Reference {
       if (steps < least) { least = steps; devices = mask }
     }
     const idle = free.devices.reduce((sum, one) => sum + Math.max(0, one), 0) - need.gpus * need.gpuMillis
-    const units = 128_000 * least + 32 * idle + (free.cpu - need.cpuMillis)
+    const units = 128_000 * least + 32 * idle + (free.cpu - need.cpuMillis) + this.#named(view.hardware) * need.gpus * need.gpuMillis
     const fragmentation = (policy.shadow * 0.04 * (need.expectedMs / 3_600_000) * Math.max(1, view.prices.gpuHour) * scarcity * units) / 128_000
     return { terms: { price, risk, load: 0, fragmentation, total: price + risk + 0 + fragmentation }, devices }
+  }
+  #named(hardware: number): number {
+    const supply = new Float64Array(HARDWARE_MAX)
+    for (const { view } of this.#nodes.values()) supply[view.hardware] = (supply[view.hardware] as number) + view.gpus
+    return namedOf(this.#typical, supply)[hardware] as number
   }
   /** A share of one device may go on any that has it, the fullest first; more go on the fullest that have it. */
   #choices(devices: readonly number[], need: Need): number[] {

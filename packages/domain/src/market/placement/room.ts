@@ -5,6 +5,7 @@ import { keyOf, NeedClass } from './classes.ts'
 import { enter, leave, Pools } from './grid.ts'
 import type { Pool } from './grid.ts'
 import { FREE_CPU, FREE_DISK, FREE_MEMORY, HOT, devicesAt, larger, NodeColumns } from './nodes.ts'
+import { HARDWARE_MAX, namedOf } from './named.ts'
 import { GpuFragmentation, scarcityOf, worstOn } from './score.ts'
 import { FragmentationValue } from './value.ts'
 import { DEVICES_MAX, DEVICE_MILLIS, REASONS } from './view.ts'
@@ -28,10 +29,15 @@ export class Room {
   /** Per region, nodes without GPUs and with: thousandths in use and offered by open nodes. */
   readonly #used = new Float64Array(64)
   readonly #offered = new Float64Array(64)
+  /** GPUs by hardware, and whether what is named of them must be counted again. */
+  readonly #supply = new Float64Array(HARDWARE_MAX)
+  #typical: readonly Typical[]
+  #stale = true
   readonly #sorted = new Int32Array(DEVICES_MAX)
 
   constructor(policy: Policy, typical: readonly Typical[]) {
     this.policy = policy
+    this.#typical = typical
     this.fragmentation = new GpuFragmentation(this.nodes, new FragmentationValue(typical))
   }
 
@@ -52,7 +58,20 @@ export class Room {
   /** What work is typical has changed: everything that was computed of it is void. */
   setTypical(typical: readonly Typical[]): void {
     this.fragmentation.value = new FragmentationValue(typical)
+    this.#typical = typical
+    this.#stale = true
     for (let node = 0; node < this.nodes.top; node++) if (this.nodes.has(node)) { this.#revalue(node); this.nodes.version[node] = (this.nodes.version[node] as number) + 1 }
+  }
+  /** To be called before nodes are compared. */
+  refresh(): void {
+    if (!this.#stale) return
+    this.#stale = false
+    this.fragmentation.named = namedOf(this.#typical, this.#supply)
+  }
+  #supplies(node: number, sign: 1 | -1): void {
+    const { hardware } = this.pools.all[this.nodes.pool[node] as number] as Pool
+    this.#supply[hardware] = (this.#supply[hardware] as number) + sign * (this.nodes.gpus[node] as number)
+    this.#stale = true
   }
   scarcity(pool: Pool): number {
     const at = pool.region * 2 + (pool.gpu ? 1 : 0)
@@ -61,12 +80,13 @@ export class Room {
 
   put(view: NodeView): void {
     const { nodes } = this, { id: node } = view
-    if (nodes.has(node)) this.#leave(node)
+    if (nodes.has(node)) { this.#leave(node); this.#supplies(node, -1) }
     else nodes.count++
     nodes.write(view)
     const before = this.pools.all.length
     const pool = this.pools.of(view)
     nodes.pool[node] = pool.index
+    this.#supplies(node, 1)
     this.#revalue(node)
     // A pool that nobody has looked into yet: who sleeps waits here too.
     if (this.pools.all.length > before) for (const one of this.classes) if (one.asleep && one.admits(pool.region, pool.hardware, pool.traits, pool.gpu)) one.shutUnseen(pool)
@@ -77,6 +97,7 @@ export class Room {
   remove(node: number): void {
     if (!this.nodes.has(node)) return
     this.#leave(node)
+    this.#supplies(node, -1)
     this.nodes.pool[node] = -1
     this.nodes.count--
   }

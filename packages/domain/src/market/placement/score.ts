@@ -3,6 +3,7 @@
 import type { NeedClass } from './classes.ts'
 import { CPU_HOUR, DISK_GIB_HOUR, FREE_CPU, GPU_HOUR, MEMORY_GIB_HOUR, START, HOT } from './nodes.ts'
 import type { NodeColumns } from './nodes.ts'
+import { HARDWARE_MAX } from './named.ts'
 import { DEVICES_MAX } from './view.ts'
 import type { Policy, Terms } from './view.ts'
 import { lossSteps, takeTightest, V_UNIT } from './value.ts'
@@ -37,6 +38,11 @@ export class GpuFragmentation {
   picked = 0
 
   constructor(nodes: NodeColumns, value: FragmentationValue) { this.#nodes = nodes; this.value = value }
+
+  /** Thousandths of each hardware that typical work asks for by name (named.ts); room.ts keeps it. */
+  named: Int32Array = new Int32Array(HARDWARE_MAX)
+  /** In the same units: what is taken of hardware that others name. */
+  takes(hardware: number, need: NeedClass['need']): number { return (this.named[hardware] as number) * need.gpus * need.gpuMillis }
 
   valueNow(hardware: number, node: number): number {
     this.#nodes.sorted(node, this.#before)

@@ -51,6 +51,7 @@ export class Search {
   scan(need: NeedClass): Decision | null {
     const { nodes, pools } = this.#room
     this.#clear()
+    this.#room.refresh()
     for (let node = 0; node < nodes.top; node++) {
       if ((nodes.cell[node] as number) < 0) continue
       const pool = pools.all[nodes.pool[node] as number] as Pool
@@ -63,6 +64,7 @@ export class Search {
     const { policy, nodes, pools } = this.#room
     this.#clear()
     need.refresh(pools)
+    this.#room.refresh()
     const all = nodes.open <= policy.lookAllBelow
     if (all || need.need.gpus > 0) this.#visit(need, avoid, owners, all, 'every')
     else {
@@ -144,7 +146,7 @@ export class Search {
     if (price + risk - back > this.#total) return false
     this.#scored++
     let load = 0, fragmentation: number
-    if (pool.gpu) fragmentation = (need.stepPrice * Math.max(1, nodes.hot[node * HOT + GPU_HOUR] as number) * scarcity * this.#units(node, pool, need)) / STEP
+    if (pool.gpu) fragmentation = (need.stepPrice * Math.max(1, nodes.hot[node * HOT + GPU_HOUR] as number) * scarcity * (this.#units(node, pool, need) + room.fragmentation.takes(pool.hardware, need.need))) / STEP
     else {
       const cpu = ((nodes.hot[node * HOT + FREE_CPU] as number) - need.need.cpuMillis) / Math.max(1, nodes.hot[node * HOT + CPU] as number)
       const memory = ((nodes.hot[node * HOT + FREE_MEMORY] as number) - need.need.memoryMib) / Math.max(1, nodes.hot[node * HOT + MEMORY] as number)

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import fc from 'fast-check'
 import { Reference } from './reference.ts'
-import { FragmentationValue, lossSteps, SHARES, sharesOf, takeTightest, V_UNIT } from './value.ts'
+import { FragmentationValue, lossSteps, SHARES, sharesOf, takeTightest, takeWhole, V_UNIT } from './value.ts'
 import type { Typical } from './view.ts'
 
 const TYPICAL: readonly Typical[] = [
@@ -27,6 +27,17 @@ test('taking from the fullest devices leaves what sorting would leave', () => {
     expect(takeTightest(list, left, gpus, milli)).toBe(fit.length >= gpus)
     if (fit.length >= gpus) expect([...left]).toEqual(right.sort((a, b) => a - b))
   }))
+})
+
+test('where devices are not divided, nothing is left of the smallest that would do', () => {
+  fc.assert(fc.property(devices, fc.integer({ min: 1, max: 8 }), fc.constantFrom(100, 300, 450, 1000), (list, gpus, milli) => {
+    const left = new Int32Array(8), first = list.findIndex((one) => one >= milli), fits = first >= 0 && list.length - first >= gpus
+    expect(takeWhole(list, left, gpus, milli)).toBe(fits)
+    if (fits) expect([...left]).toEqual([...list].map((one, i) => (i >= first && i < first + gpus ? 0 : one)).sort((a, b) => a - b))
+  }))
+  // Half of the work asks for a part, half for a whole: a part of a divided card is lost to the latter only, and one of an undivided card would be lost to nobody.
+  const typical: Typical[] = [{ cpuMillis: 0, gpus: 1, gpuMillis: 140, hardware: 0, share: 1 }, { cpuMillis: 0, gpus: 1, gpuMillis: 1000, hardware: 0, share: 1 }], value = new FragmentationValue(typical, false)
+  expect([142, 1000].map((device) => value.value(0, 0, Int32Array.of(0, 0, 0, 0, 0, 0, 0, device)) / V_UNIT)).toEqual([0.1 * 71 + 0.9 * 0.5 * 71, 0])
 })
 
 test('steps of loss are the whole hundredths that a sigmoid falls below one half', () => {

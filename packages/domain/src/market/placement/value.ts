@@ -28,6 +28,7 @@ type Kind = { readonly cpu: number; readonly need: number; readonly milli: numbe
 /** Devices are given ascending in eight places; places without a device hold zero, and a zero is no loss to anybody. */
 export class FragmentationValue {
   readonly #typical: readonly Typical[]
+  readonly #divisible: boolean
   readonly #weights: readonly number[]
   #kinds: (readonly Kind[])[] = []
   #millis: number[] = []
@@ -40,8 +41,10 @@ export class FragmentationValue {
   readonly #count = new Int32Array(64)
   readonly #after = new Int32Array(DEVICES_MAX)
 
-  constructor(typical: readonly Typical[]) {
+  /** `divisible`: what work leaves of a device serves others. Where it is not, a device is taken whole, whatever was asked of it. */
+  constructor(typical: readonly Typical[], divisible = true) {
     this.#typical = typical
+    this.#divisible = divisible
     this.#weights = sharesOf(typical)
     this.#millis = [...new Set(typical.filter((one) => one.gpus > 0).map((one) => one.gpuMillis))].sort((a, b) => a - b)
     if (this.#millis.length > 64) throw new RangeError('more than 64 sizes of GPU shares in the typical work')
@@ -121,8 +124,8 @@ export class FragmentationValue {
     let next = 0
     for (const kind of kinds) {
       if (kind.need === 0) { next += kind.weight * (cpu >= kind.cpu ? this.#lost(kinds, cpu - kind.cpu, devices, idle) : now); continue }
-      if (!kind.usable || cpu < kind.cpu || !takeTightest(devices, after, kind.need, kind.milli)) { next += kind.weight * now; continue }
-      next += kind.weight * this.#lost(kinds, cpu - kind.cpu, after, idle - kind.need * kind.milli)
+      if (!kind.usable || cpu < kind.cpu || !(this.#divisible ? takeTightest : takeWhole)(devices, after, kind.need, kind.milli)) { next += kind.weight * now; continue }
+      next += kind.weight * this.#lost(kinds, cpu - kind.cpu, after, this.#divisible ? idle - kind.need * kind.milli : total(after))
     }
     return NOW * SHARES * now + NEXT * next
   }
@@ -162,6 +165,16 @@ export function takeTightest(from: Int32Array, to: Int32Array, need: number, mil
     const other = rest < DEVICES_MAX ? (from[rest] as number) : DEVICE_MILLIS + 1
     if (left <= other && taken < end) { to[at++] = left; taken++ } else { to[at++] = other; rest++ }
   }
+  return true
+}
+
+/** The same where devices are not divided: nothing is left of those that were taken. */
+export function takeWhole(from: Int32Array, to: Int32Array, need: number, milli: number): boolean {
+  let first = 0
+  while (first < DEVICES_MAX && (from[first] as number) < milli) first++
+  if (DEVICES_MAX - first < need) return false
+  to.fill(0, 0, need)
+  for (let d = 0; d < DEVICES_MAX - need; d++) to[d + need] = from[d < first ? d : d + need] as number
   return true
 }
 
