@@ -3,17 +3,18 @@ import { spawn, spawnSync } from 'node:child_process'
 import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { testImages } from '../images/test-images.ts'
 import { MIB, driverContract, namesIn, runIn, startVictim, systemPython } from './driver.contract.ts'
 import type { Checkpoint, IsolationDriver, Sandbox, SandboxSpec } from './driver.ts'
 import { createQemuDriver } from './qemu.ts'
 import { createStages } from './stage.ts'
 
-// Made once, with: node tools/run.mjs apps/cli/src/main.ts images build --into .lumaris/images
-const images = process.env['LUMARIS_IMAGES'] ?? join(import.meta.dirname, '../../../../.lumaris/images')
+const kept = await testImages()
+const images = 'reason' in kept ? '' : kept.images
 const scratch = join(tmpdir(), `lumaris-test-qemu-${process.pid}`)
 const owner = `testq${process.pid}`
 const stages = await createStages({ scratch: join(scratch, 'stages'), owner })
-const found = await createQemuDriver({ scratch: join(scratch, 'qemu'), stages, images, accelerators: ['kvm', 'tcg'] })
+const found = 'reason' in kept ? { ...kept, hint: 'apt-get install -y qemu-system-x86' } : await createQemuDriver({ scratch: join(scratch, 'qemu'), stages, images, accelerators: ['kvm', 'tcg'] })
 const clear = async (): Promise<void> => { await stages.reap(); rmSync(scratch, { recursive: true, force: true }) }
 afterAll(clear)
 if ('reason' in found) await clear() // where every test is skipped, nothing is called afterwards

@@ -1,4 +1,4 @@
-// The machine that the `qemu` driver boots: a kernel, a first root in memory that loads the drivers of its disks, and a root file system which nobody can write, all of
+// The machine that the drivers `qemu` and `firecracker` boot: a kernel, a first root in memory that loads the drivers of its disks, and a root file system which nobody can write, all of
 // Debian packages. The same packages give the same bytes: times, ids and the order of files are fixed. What it was made of, and the hashes of what came out,
 // stand in `manifest.json` beside it; `like` builds the same again from such a list, and refuses anything else.
 import { createHash } from 'node:crypto'
@@ -33,7 +33,7 @@ const ImageManifest = z.strictObject({
 })
 export type ImageManifest = z.infer<typeof ImageManifest>
 export const IMAGE_FILES = { kernel: 'vmlinuz', initrd: 'initrd', root: 'root.ext4' } as const
-export type BuildOptions = { readonly into: string; readonly like?: string; readonly say?: (line: string) => void }
+export type BuildOptions = { readonly into: string; /** Where packages are kept; beside the image, if it is not said. */ readonly packages?: string; readonly like?: string; readonly say?: (line: string) => void }
 
 export function readManifest(path: string): ImageManifest {
   let read: unknown
@@ -53,10 +53,10 @@ export async function findImages(folder: string): Promise<{ readonly manifest: I
     return { manifest, folder }
   } catch (error) { return { reason: (error as Error).message } }
 }
-const guestHash = (): string => { const hash = createHash('sha256'); for (const name of ['init', 'agent.py']) hash.update(readFileSync(join(GUEST, name))).update('\0'); return hash.digest('hex') }
+export const guestHash = (): string => { const hash = createHash('sha256'); for (const name of ['init', 'agent.py']) hash.update(readFileSync(join(GUEST, name))).update('\0'); return hash.digest('hex') }
 
 /** Into a folder, which is replaced only when everything is made. */
-export async function buildImages({ into, like, say = () => undefined }: BuildOptions): Promise<ImageManifest> {
+export async function buildImages({ into, like, packages: kept = join(into, 'packages'), say = () => undefined }: BuildOptions): Promise<ImageManifest> {
   if (process.platform !== 'linux' || process.arch !== 'x64') throw new ImagesRefused(`images are made on Linux on x86-64 for the same; this is ${process.platform} on ${process.arch}`)
   needTools()
   const wanted = like === undefined ? null : readManifest(like)
@@ -64,7 +64,7 @@ export async function buildImages({ into, like, say = () => undefined }: BuildOp
   mkdirSync(into, { recursive: true, mode: 0o755 })
   const packages = wanted?.packages ?? await resolve()
   say(`${packages.length} packages`)
-  const debs = await fetchPackages(packages, join(into, 'packages'))
+  const debs = await fetchPackages(packages, kept)
   const staging = mkdtempSync(join(tmpdir(), 'lumaris-images-')), fresh = mkdtempSync(join(into, 'fresh-'))
   try {
     chmodSync(staging, 0o755)
