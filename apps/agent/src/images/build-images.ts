@@ -16,7 +16,9 @@ const KERNEL = 'linux-image-cloud-amd64'
 const BUSYBOX = 'busybox-static'
 /** What a program finds in it, besides what these need. */
 const USERLAND = ['bash', 'coreutils', 'dash', 'diffutils', 'findutils', 'grep', 'gzip', 'libc-bin', 'mawk', 'python3', 'sed', 'tar', 'util-linux']
-const MODULES = ['virtio_pci', 'virtio_blk', 'virtio_console']
+const MODULES = ['virtio_pci', 'virtio_mmio', 'virtio_blk', 'virtio_console']
+/** Only where the line is a socket; without those that are in the first list already. */
+const SOCKET_MODULES = ['vmw_vsock_virtio_transport']
 /** Of no use to a program. */
 const LEFT_OUT = /^(?:usr\/share\/(?:doc|man|locale|info|lintian|bash-completion|bug|menu|pixmaps|applications|zsh|polkit-1|initramfs-tools)|var|boot|etc\/(?:init\.d|cron\.[a-z]+|apt|kernel|logrotate\.d|pam\.d)|lib\/systemd|usr\/lib\/systemd|usr\/lib\/python3\.\d+\/(?:test|idlelib|tkinter|turtledemo|lib2to3\/tests|unittest\/test))(?:\/|$)/
 /** Of a file system: one and the same in every build. */
@@ -108,18 +110,22 @@ async function firstRoot(kernel: string, busybox: Buffer): Promise<CpioEntry[]> 
   const take = async (name: string): Promise<void> => {
     const path = found.get(name)
     if (modules.has(name)) return
-    if (path === undefined) { if (MODULES.includes(name)) throw new ImagesRefused(`the kernel has no module ${name}`); return }
+    if (path === undefined) { if ([...MODULES, ...SOCKET_MODULES].includes(name)) throw new ImagesRefused(`the kernel has no module ${name}`); return }
     const bytes = path.endsWith('.xz') ? Buffer.from(await run('sh', ['-c', 'xz -dc "$1" | base64 -w0', 'sh', path]), 'base64') : readFileSync(path)
     for (const needed of /\0depends=([^\0]*)\0/.exec(bytes.toString('latin1'))?.[1]?.split(',').filter(Boolean) ?? []) await take(needed.replaceAll('-', '_'))
     modules.set(name, bytes)
   }
   for (const name of MODULES) await take(name)
-  const applets = ['mount', 'insmod', 'switch_root', 'poweroff', 'sh', 'cat']
+  const always = modules.size
+  for (const name of SOCKET_MODULES) await take(name)
+  const order = (names: string[]): Buffer => Buffer.from(names.map((name) => `${name}\n`).join(''))
+  const applets = ['mount', 'umount', 'insmod', 'switch_root', 'poweroff', 'sh', 'cat', 'grep']
   return [
-    ...['bin', 'dev', 'modules', 'root'].map((path): CpioEntry => ({ path, kind: 'dir' })),
+    ...['bin', 'dev', 'modules', 'root', 'sys'].map((path): CpioEntry => ({ path, kind: 'dir' })),
     { path: 'bin/busybox', kind: 'file', mode: 0o755, bytes: busybox }, ...applets.map((name): CpioEntry => ({ path: `bin/${name}`, kind: 'link', to: 'busybox' })),
     { path: 'init', kind: 'file', mode: 0o755, bytes: readFileSync(join(GUEST, 'init')) },
-    { path: 'modules/order', kind: 'file', mode: 0o644, bytes: Buffer.from([...modules.keys()].map((name) => `${name}\n`).join('')) },
+    { path: 'modules/order', kind: 'file', mode: 0o644, bytes: order([...modules.keys()].slice(0, always)) },
+    { path: 'modules/socket', kind: 'file', mode: 0o644, bytes: order([...modules.keys()].slice(always)) },
     ...[...modules].map(([name, bytes]): CpioEntry => ({ path: `modules/${name}`, kind: 'file', mode: 0o644, bytes })),
   ]
 }
