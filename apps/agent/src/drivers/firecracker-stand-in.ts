@@ -31,6 +31,9 @@ mkdirSync(root, { recursive: true })
 copyFileSync(execFile, at(basename(execFile)))
 chownSync(root, uid, gid)
 
+/** The sockets are the machine's user's from the first moment, as they are where he made them. */
+function listenAs(listen: () => void): void { process.setegid?.(gid); process.seteuid?.(uid); listen(); process.seteuid?.(0); process.setegid?.(0) }
+
 type Drive = z.infer<typeof REQUESTS.root.body>
 const Config = z.object({ size: REQUESTS.size.body.optional(), kernel: REQUESTS.kernel.body.optional(), drives: z.array(REQUESTS.root.body), line: REQUESTS.line.body.optional() })
 let config: z.infer<typeof Config> = { drives: [] }
@@ -61,8 +64,7 @@ async function run(incoming: string | null): Promise<void> {
       serial.pipe(caller)
     })
   })
-  await new Promise<void>((resolve) => uds.listen(at(line.uds_path), () => resolve()))
-  chownSync(at(line.uds_path), uid, gid)
+  listenAs(() => uds.listen(at(line.uds_path)))
   monitor = openMonitor(machine.stdio[4] as unknown as Duplex)
   await monitor.up
   if (incoming !== null) await migrated('migrate-incoming', `exec:cat ${at(incoming)}`)
@@ -110,4 +112,4 @@ const server = createHttpServer((asked, answer) => {
     void (async () => { try { await (acts[name] as (body: unknown) => void | Promise<void>)(parsed); say(204) } catch (error) { fault((error as Error).message) } })()
   })
 })
-server.listen(at(apiSock), () => chownSync(at(apiSock), uid, gid))
+listenAs(() => server.listen(at(apiSock)))

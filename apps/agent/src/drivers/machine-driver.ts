@@ -18,7 +18,7 @@ import { IMAGE_FILES } from '../images/build-images.ts'
 import type { ImageManifest } from '../images/build-images.ts'
 import { argvOf } from './bwrap.ts'
 import { collectOutputs } from './collect-outputs.ts'
-import type { Checkpoint, IsolationDriver, ProbeReport, Sandbox, SandboxLimits, SandboxSpec } from './driver.ts'
+import type { Checkpoint, ExitReport, IsolationDriver, ProbeReport, Sandbox, SandboxLimits, SandboxSpec } from './driver.ts'
 import { bringImage } from './gvisor.ts'
 import type { Restore } from './gvisor.ts'
 import { machineCanaries } from './machine-canaries.ts'
@@ -80,6 +80,8 @@ export type Hypervisor = {
   vcpus(available: number): number
   /** Below the machine's own directory. */
   readonly inside: string
+  /** That directory may lie on a file system of its own. */
+  readonly inVault: boolean
   /** Who can restore what this takes, without the size. */
   maker(): string
   /** Ways to run a machine, best first; the first that works is kept. */
@@ -111,8 +113,8 @@ export function createMachineDriver({ scratch, stages, manifest, hypervisor }: M
 
   const maker = (memoryMib: number): string => `${hypervisor.maker()}, image ${imageHash(manifest)}, ${memoryMib} MiB, ${vcpus} processors`
   /** What is in `inside` the machine sees. It is ours: the program around it may write its disk, and make nothing beside it. */
-  const newDir = (): string => {
-    const dir = join(runs, `job-${process.pid}-${made++}`)
+  const newDir = (below = runs): string => {
+    const dir = join(below, `job-${process.pid}-${made++}`)
     let path = dir
     mkdirSync(path, { mode: 0o711 })
     for (const name of hypervisor.inside.split('/')) { path = join(path, name); mkdirSync(path); chmodSync(path, 0o711) }
@@ -200,6 +202,7 @@ export function createMachineDriver({ scratch, stages, manifest, hypervisor }: M
   const start = async (job: SandboxSpec, restore?: Restore): Promise<Sandbox> => {
     if (job.runtime === 'javascript') throw new Error(`the ${id} driver runs programs of its image and Python, not JavaScript`)
     if (job.network || job.egress) throw new Error(`a machine of the ${id} driver has no network to be joined to`)
+    if (job.vault !== undefined && !hypervisor.inVault) throw new Error(`the ${id} driver has no encrypted scratch`)
     const unsaid = unspeakable(job)
     if (unsaid) return endedSandbox(unsaid)
     const { limits } = job
@@ -208,7 +211,7 @@ export function createMachineDriver({ scratch, stages, manifest, hypervisor }: M
     let dir = ''
     const host = { ...limits, pids: HOST_THREADS, openFiles: HOST_FILES }
     const opened = await stages.open(job, host, async () => {
-      dir = newDir()
+      dir = newDir(job.vault)
       const disk = join(insideOf(dir), 'disk')
       try { if (!restore) await createWorkImage({ workDir: job.workDir, image: disk, bytes: limits.diskBytes, uid: NOBODY }) } catch (error) { rmSync(dir, { recursive: true, force: true }); throw error }
       return imageDisk(dir, disk)
@@ -247,9 +250,14 @@ export function createMachineDriver({ scratch, stages, manifest, hypervisor }: M
       await controls.goOn().catch(() => undefined /* it has ended */)
       wake() // its clock stood still too
     }
-    return {
-      ...sandbox, resume,
+    const exit = sandbox.exit.then((end): ExitReport => (lost !== null ? { ...end, cause: 'driver', detail: lost } : end.cause === 'killed' && end.detail === unwoken ? { ...end, cause: 'driver' } : end))
+    const hands = {
+      ...sandbox, resume, exit,
       async pause() { if (ended) return; await awake; await controls.halt().catch(() => undefined /* it has ended */); await sandbox.pause() },
+    }
+    // A checkpoint would leave the vault in clear.
+    return job.vault !== undefined ? hands : {
+      ...hands,
       async checkpoint(into) {
         if (ended) throw new Error('its memory could not be taken: it has ended')
         await awake
@@ -276,7 +284,6 @@ export function createMachineDriver({ scratch, stages, manifest, hypervisor }: M
           return { driver: id, maker: maker(memoryMib), files }
         } finally { await rm(kept, { recursive: true, force: true }) }
       },
-      exit: sandbox.exit.then((end) => (lost !== null ? { ...end, cause: 'driver', detail: lost } : end.cause === 'killed' && end.detail === unwoken ? { ...end, cause: 'driver' } : end)),
     }
   }
 

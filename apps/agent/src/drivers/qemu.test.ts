@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from 'vitest'
 import { spawn, spawnSync } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { testImages } from '../images/test-images.ts'
@@ -9,6 +9,8 @@ import type { IsolationDriver, ProbeReport } from './driver.ts'
 import { MACHINE_LIMITS as LIMITS, machineContract, machineHands } from './machine.contract.ts'
 import { createQemuDriver } from './qemu.ts'
 import { createStages } from './stage.ts'
+import { createVaults, findInFile } from './vault.ts'
+import { vaultBytes } from './work-disk.ts'
 
 const kept = await testImages()
 const images = 'reason' in kept ? '' : kept.images
@@ -21,7 +23,7 @@ afterAll(clear)
 if ('reason' in found) await clear() // where every test is skipped, nothing is called afterwards
 
 if ('reason' in found) test.skip(`qemu: ${found.reason} (${found.hint})`, () => undefined)
-else describe('qemu', () => {
+else describe('qemu', async () => {
   const driver: IsolationDriver = found
   let report: Promise<ProbeReport> | null = null
   const probed = (): Promise<ProbeReport> => (report ??= driver.probe())
@@ -104,6 +106,36 @@ for text in monitor.makefile():
     expect((await run('sys.exit()')).end).toMatchObject({ cause: 'exit', code: 134, detail: expect.stringContaining('ended before its program') })
     expect((await run('import time; time.sleep(60)', { wallMs: 1_500 })).end).toMatchObject({ cause: 'wall' })
     expect(pidsIn()).toEqual([])
+  })
+  const vaults = await createVaults({ dir: stages.vaultsDir })
+  const noVaults = 'reason' in vaults ? ` (${vaults.reason})` : ''
+  test.skipIf(noVaults)(`the disk of an encrypted job lies in its vault and nowhere else, and no checkpoint leaves it; a plain job's lies in clear${noVaults}`, async () => {
+    if ('reason' in vaults) return
+    const hidden = 'a-word-in-a-hidden-input', open = 'a-word-in-an-open-input', made = 'made-in-halves'
+    const words = async (): Promise<string[]> => {
+      spawnSync('sync', ['-f', scratch])
+      const found = new Set<string>()
+      for (const entry of readdirSync(scratch, { recursive: true, withFileTypes: true })) if (entry.isFile() && !entry.parentPath.includes('/v/')) for (const one of await findInFile(join(entry.parentPath, entry.name), [hidden, open, made])) found.add(one)
+      return [...found].sort()
+    }
+    const vault = await vaults.open('att_hidden', vaultBytes(LIMITS.diskBytes, 0)), workDir = join(vault.dir, 'files'), plain = mkdtempSync(join(tmpdir(), 'lumaris-job-'))
+    mkdirSync(workDir)
+    for (const [dir, word] of [[workDir, hidden], [plain, open]] as const) writeFileSync(join(dir, 'in'), `${word}\n`.repeat(3000))
+    const script = ['/bin/sh', '-c', 'head -n 1 in; a=made-in; yes "$a-halves" | head -n 3000 > out; sync; echo up; exec sleep 60']
+    const one = await inFlight(script, { workDir, vault: vault.dir })
+    await one.line(2)
+    expect(one.lines).toEqual([hidden, 'up'])
+    expect(one.sandbox.checkpoint).toBeUndefined()
+    expect(namesIn(join(scratch, 'qemu', 'run'))).toEqual([])
+    expect(await words()).toEqual([])
+    await one.sandbox.kill('seen')
+    expect(await words()).toEqual([])
+    await vault.close()
+    const two = await inFlight(script, { workDir: plain })
+    await two.line(2)
+    expect(await words()).toEqual([open, made].sort()) // or the search would find nothing anywhere
+    await two.sandbox.kill('seen')
+    for (const dir of [plain, one.job.workDir]) rmSync(dir, { recursive: true, force: true })
   })
   test('what an agent that was killed had running ends with it, and the next one clears away what is left', { timeout: 120_000 }, async () => {
     const place = join(tmpdir(), `lumaris-test-qemu-crash-${process.pid}`), its = `${owner}x`

@@ -82,7 +82,7 @@ export async function createQemuDriver(options: QemuOptions): Promise<IsolationD
   return createMachineDriver({
     scratch, stages, manifest: found.manifest,
     hypervisor: {
-      id: 'qemu', stateFiles: ['memory'], vcpus: (available) => Math.min(available, VCPUS_MAX), inside: 'machine',
+      id: 'qemu', stateFiles: ['memory'], vcpus: (available) => Math.min(available, VCPUS_MAX), inside: 'machine', inVault: true,
       maker: () => `qemu ${release} ${accelerator}${accelerator === 'kvm' ? ` ${cpuName()}` : ''}`,
       ways: (options.accelerators ?? (kvm === null ? ['kvm', 'tcg'] as const : ['tcg'] as const)).map((name) => ({ name, bootMs: BOOT_MS[name], use() { accelerator = name } })),
       evidence: () => ({ ...(kvm === null ? {} : { kvm }), qemu: `${release}, ${accelerator}` }), plan,
