@@ -53,10 +53,10 @@ function readDescription(text: string): { definition(name: string): { required: 
   }
 }
 test.skipIf(missing)(`every request in the table is one that Firecracker describes, with bodies that it allows${missing}`, () => {
-  const { definition, bodyOf } = readDescription(readFileSync(openApiFile, 'utf8'))
+  const description = readDescription(readFileSync(openApiFile, 'utf8'))
   const wrong: string[] = []
   const compare = (where: string, ours: Shape, name: string): void => {
-    const theirs = definition(name)
+    const theirs = description.definition(name)
     for (const needed of theirs.required) if (!ours.required?.includes(needed)) wrong.push(`${where}: ${needed} is required`)
     for (const [property, shape] of Object.entries(ours.properties ?? {})) {
       const other = theirs.properties.get(property), words = shape.enum ?? (shape.const === undefined ? [] : [shape.const])
@@ -70,7 +70,7 @@ test.skipIf(missing)(`every request in the table is one that Firecracker describ
     }
   }
   for (const [name, { method, path, body }] of Object.entries(REQUESTS)) {
-    const found = bodyOf(method, path.replace(/^\/drives\/\w+$/, '/drives/{drive_id}'))
+    const found = description.bodyOf(method, path.replace(/^\/drives\/\w+$/, '/drives/{drive_id}'))
     if (found === null) wrong.push(`${name}: ${method} ${path} is not described`)
     else compare(name, z.toJSONSchema(body) as Shape, found)
   }

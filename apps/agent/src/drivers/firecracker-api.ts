@@ -26,6 +26,8 @@ export type RequestName = keyof typeof REQUESTS
 /** GET / */
 export const InstanceInfo = z.object({ id: z.string().max(64), state: z.enum(['Not started', 'Running', 'Paused']), vmm_version: z.string().max(100), app_name: z.string().max(100) })
 
+const Fault = z.object({ fault_message: z.string() })
+
 const ANSWER_MAX = 64 * 1024, WORDS_MAX = 300
 const O_PATH = 0o10000000
 
@@ -83,7 +85,7 @@ export function openApi(socketPath: string, uid: number, over: AbortSignal): Api
       const { status, text } = await send(method, path, shape.parse(body), ms)
       if (status === 204) return
       let fault = ''
-      try { fault = String((JSON.parse(text) as { fault_message?: unknown }).fault_message ?? '') } catch { /* not in its own words */ }
+      try { fault = Fault.parse(JSON.parse(text)).fault_message } catch { /* not in its own words */ }
       throw new Error(`Firecracker answered ${status} to ${method} ${path}${fault ? `: ${fault.slice(0, WORDS_MAX)}` : ''}`)
     },
     close() { socket?.close(); socket = null },
