@@ -253,6 +253,8 @@ export function createMachineDriver({ scratch, stages, manifest, hypervisor }: M
     const exit = sandbox.exit.then((end): ExitReport => (lost !== null ? { ...end, cause: 'driver', detail: lost } : end.cause === 'killed' && end.detail === unwoken ? { ...end, cause: 'driver' } : end))
     const hands = {
       ...sandbox, resume, exit,
+      // Nowhere on this side: a checkpoint of files fails by this, and must not take the machine's own ones for the job's.
+      dir: join(dir, 'inside-of-the-machine'),
       async pause() { if (ended) return; await awake; await controls.halt().catch(() => undefined /* it has ended */); await sandbox.pause() },
     }
     // A checkpoint would leave the vault in clear.

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { stageFiles } from '../checkpoints.ts'
 import { MIB, namesIn, runIn, startVictim } from './driver.contract.ts'
 import type { Checkpoint, IsolationDriver, ProbeReport, Sandbox, SandboxSpec } from './driver.ts'
 import type { Stages } from './stage.ts'
@@ -79,6 +80,16 @@ for line in open('/proc/self/status'):
     expect(Math.abs(offs())).toBeLessThan(1.5)
     await sandbox.kill('seen')
     rmSync(job.workDir, { recursive: true, force: true })
+  })
+  test('the machine’s own files are not taken for the job’s: a checkpoint of files is refused, and the program runs on', async () => {
+    const { job, sandbox, line, lines } = await inFlight(['/bin/sh', '-c', 'echo kept > kept; echo up; read word; echo "$word"; exec sleep 60'], { stdin: Buffer.from('on\n') })
+    await line(1)
+    const staging = mkdtempSync(join(tmpdir(), 'lumaris-staging-'))
+    await expect(stageFiles(sandbox.dir ?? job.workDir, join(staging, 'now'), { paths: ['**'], everyMs: 1000 }, new Map(), { bytesMax: 100 * MIB, until: new AbortController().signal })).rejects.toThrow()
+    await line(2)
+    expect(lines).toEqual(['up', 'on'])
+    await sandbox.kill('seen')
+    for (const dir of [staging, job.workDir]) rmSync(dir, { recursive: true, force: true })
   })
   test('a program that is not there is the order\'s fault', async () => {
     expect((await runIn(driver, { runtime: 'native', command: ['/no/such/program'] })).end).toMatchObject({ cause: 'exit', code: 127, detail: expect.stringContaining('could not be started') })

@@ -7,7 +7,7 @@ import { cpioOf } from './cpio.ts'
 import { ImagesRefused, needTools } from './packages.ts'
 import { testImages } from './test-images.ts'
 
-const kept = await testImages([])
+const kept = await testImages()
 const missing = 'reason' in kept ? kept.reason : null
 const { images, packages } = 'reason' in kept ? { images: '', packages: '' } : kept
 const fresh = (): string => mkdtempSync(join(tmpdir(), 'lumaris-images-test-'))
