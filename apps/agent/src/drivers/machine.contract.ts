@@ -98,8 +98,8 @@ for line in open('/proc/self/status'):
   test('too little memory for a machine is refused with what to change', async () => {
     expect((await sh('echo ran', { memoryBytes: 64 * MIB })).end).toMatchObject({ cause: 'memory', detail: expect.stringMatching(/needs \d+ bytes of memory at least/) })
   })
-  test('a job that needs more gets a larger machine, and may use what it was promised', { timeout: 180_000 }, async () => {
-    const { end, out } = await py("b = [bytearray(b'x' * 1048576) for _ in range(780)]\nprint(len(b))", { memoryBytes: 1024 * MIB })
+  test('a job that needs more gets a larger machine, and may use what it was promised', { timeout: 240_000 }, async () => {
+    const { end, out } = await py("b = [bytearray(b'x' * 1048576) for _ in range(780)]\nprint(len(b))", { memoryBytes: 1024 * MIB, wallMs: 120_000 })
     expect({ out, end }).toMatchObject({ out: '780\n', end: { cause: 'exit', code: 0 } })
     expect(namesIn(templates).filter((name) => name.endsWith('-1024')).length).toBe(1)
   })

@@ -107,15 +107,19 @@ for text in monitor.makefile():
     expect((await run('import time; time.sleep(60)', { wallMs: 1_500 })).end).toMatchObject({ cause: 'wall' })
     expect(pidsIn()).toEqual([])
   })
-  const vaults = await createVaults({ dir: stages.vaultsDir })
+  // Beside what is looked through at the end: their guard lives as long as this process.
+  const beside = mkdtempSync(join(tmpdir(), 'lumaris-test-vaults-'))
+  chmodSync(beside, 0o711)
+  afterAll(() => { rmSync(beside, { recursive: true, force: true }) })
+  const vaults = await createVaults({ dir: beside })
   const noVaults = 'reason' in vaults ? ` (${vaults.reason})` : ''
   test.skipIf(noVaults)(`the disk of an encrypted job lies in its vault and nowhere else, and no checkpoint leaves it; a plain job's lies in clear${noVaults}`, async () => {
     if ('reason' in vaults) return
     const hidden = 'a-word-in-a-hidden-input', open = 'a-word-in-an-open-input', made = 'made-in-halves'
     const words = async (): Promise<string[]> => {
-      spawnSync('sync', ['-f', scratch])
+      for (const dir of [scratch, beside]) spawnSync('sync', ['-f', dir])
       const found = new Set<string>()
-      for (const entry of readdirSync(scratch, { recursive: true, withFileTypes: true })) if (entry.isFile() && !entry.parentPath.includes('/v/')) for (const one of await findInFile(join(entry.parentPath, entry.name), [hidden, open, made])) found.add(one)
+      for (const entry of [scratch, beside].flatMap((dir) => readdirSync(dir, { recursive: true, withFileTypes: true }))) if (entry.isFile() && !entry.parentPath.includes('/v/')) for (const one of await findInFile(join(entry.parentPath, entry.name), [hidden, open, made])) found.add(one)
       return [...found].sort()
     }
     const vault = await vaults.open('att_hidden', vaultBytes(LIMITS.diskBytes, 0)), workDir = join(vault.dir, 'files'), plain = mkdtempSync(join(tmpdir(), 'lumaris-job-'))
