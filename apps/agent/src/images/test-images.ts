@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { inPath } from '../drivers/stage.ts'
 import { lockDataDir } from '../lock.ts'
 import { buildImages, findImages, guestHash } from './build-images.ts'
-import { ImagesRefused, needTools } from './packages.ts'
+import { ImagesRefused, needTools, run } from './packages.ts'
 
 /** A build takes ten seconds on two quiet cores; another process may be at it already. */
 const WAIT_MS = 240_000
@@ -16,7 +16,7 @@ const KEPT = 3
 
 export type TestImages = { readonly images: string; readonly packages: string } | { readonly reason: string }
 
-/** The folder, or why the tests that need it are skipped. CI promises this image: where all tools for it are there and it cannot be made, that is a failure. */
+/** The folder, or why the tests that need it are skipped. In CI the lists of packages are fetched again, should they be missing or old; and a build that had all it needs and fails is a failure. */
 export async function testImages(): Promise<TestImages> {
   const given = process.env['LUMARIS_IMAGES']
   if (given !== undefined) { const found = await findImages(given); return 'reason' in found ? found : { images: given, packages: join(given, 'packages') } }
@@ -31,14 +31,19 @@ export async function testImages(): Promise<TestImages> {
   try {
     if (!await isThere()) {
       process.stderr.write('The image of a machine is made for the tests (once; ten seconds)...\n')
-      await buildImages({ into: images, packages })
+      await buildImages({ into: images, packages }).catch(async (error: unknown) => {
+        if (!(error instanceof ImagesRefused) || !process.env['CI'] || process.getuid?.() !== 0) throw error
+        await run('apt-get', ['update', '-qq']).catch(() => '') // without a network: what stood in the way is said below
+        await buildImages({ into: images, packages })
+      })
     }
     const old = readdirSync(cache).filter((name) => /^[0-9a-f]{16}$/.test(name)).map((name) => join(cache, name)).sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs)
     for (const folder of old.slice(KEPT)) if (folder !== images) rmSync(folder, { recursive: true, force: true })
     return { images, packages }
   } catch (error) {
+    if (error instanceof ImagesRefused) return { reason: error.message }
     if (process.env['CI']) throw error
-    return { reason: error instanceof ImagesRefused ? error.message : `no image could be made: ${(error as Error).message}` }
+    return { reason: `no image could be made: ${(error as Error).message}` }
   } finally { lock.release() }
 }
 
