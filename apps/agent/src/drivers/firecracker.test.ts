@@ -92,6 +92,14 @@ else describe('firecracker', () => {
     expect(await why({ firecracker: program(old, 'firecracker', '1.7.0'), jailer: program(old, 'jailer', '1.7.0') })).toContain('older than 1.8')
     expect(await why({ images: scratch })).toBe('no image of a machine is there yet')
   })
+  test('what cannot be laid out is the driver’s fault, and nothing of it is left', async () => {
+    const place = join(scratch, 'torn'), torn = await make({ scratch: place })
+    if ('reason' in torn) throw new Error(torn.reason)
+    rmSync(join(place, 'image', 'vmlinux'))
+    expect(await torn.prepare?.({ attemptId: 'att_x', runtime: 'native', command: ['x'], env: {}, workDir: scratch, limits: LIMITS }, new AbortController().signal)).toMatchObject({ cause: 'driver', detail: expect.stringContaining('ENOENT') })
+    expect(namesIn(join(place, 'run'))).toEqual([])
+    expect(namesIn(hands.group).filter((name) => name.startsWith('template'))).toEqual([])
+  })
   test('a machine that does not come up in its time is no driver', { timeout: 60_000 }, async () => {
     const silent = await make({ scratch: join(scratch, 'silent'), jailer: program(join(scratch, 'silent-bin'), 'jailer', '1.17.0', 'exec sleep 60'), bootMs: 1_000 })
     if ('reason' in silent) throw new Error(silent.reason)

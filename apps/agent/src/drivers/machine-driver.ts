@@ -124,7 +124,7 @@ export function createMachineDriver({ scratch, stages, manifest, hypervisor }: M
 
   const launch = async ({ dir, into, stdin, ...how }: Launching): Promise<Machine> => {
     const { stage, limits } = how
-    const plan = await hypervisor.plan({ ...how, inside: insideOf(dir), vcpus })
+    const plan = await hypervisor.plan({ ...how, inside: insideOf(dir), vcpus }).catch(async (error: Error) => { await stage.cleanUp(); await stage.cgroup?.remove(); throw error })
     let machine: Omit<Machine, 'sandbox'> | null = null, said = '', isBegun = false, starved = false, giving: NodeJS.Timeout | null = null
     const sandbox = supervise({
       ...plan.launcher, env: { PATH: SAFE_PATH }, cwd: '/', limits, cgroup: stage.cgroup, feeds: plan.feeds, stdin, disk: stage.disk,
@@ -219,15 +219,14 @@ export function createMachineDriver({ scratch, stages, manifest, hypervisor }: M
     if (opened instanceof DiskTooSmall) return endedSandbox({ cause: 'disk', detail: opened.message })
     if (opened instanceof Error) throw opened
     const stage = opened, uid = stage.uid as number, disk = join(insideOf(dir), 'disk'), taken = join(dir, 'taken')
-    let machine: Machine
     try {
       if (restore) {
         await bringImage(restore, taken, uid)
         renameSync(join(taken, 'disk'), disk)
       }
       chownSync(disk, uid, uid); chmodSync(disk, 0o600)
-      machine = await launch({ stage, dir, limits, memoryMib, disk: true, from: template ?? taken, into: job.workDir, stdin: restore ? undefined : job.stdin })
     } catch (error) { await stage.cleanUp(); await stage.cgroup?.remove(); throw error }
+    const machine = await launch({ stage, dir, limits, memoryMib, disk: true, from: template ?? taken, into: job.workDir, stdin: restore ? undefined : job.stdin })
     const { sandbox, channel, controls } = machine
     let ended = false, lost: string | null = null, unwoken: string | null = null
     void sandbox.exit.then(() => { ended = true })
@@ -253,8 +252,7 @@ export function createMachineDriver({ scratch, stages, manifest, hypervisor }: M
     const exit = sandbox.exit.then((end): ExitReport => (lost !== null ? { ...end, cause: 'driver', detail: lost } : end.cause === 'killed' && end.detail === unwoken ? { ...end, cause: 'driver' } : end))
     const hands = {
       ...sandbox, resume, exit,
-      // Nowhere on this side: a checkpoint of files fails by this, and must not take the machine's own ones for the job's.
-      dir: join(dir, 'inside-of-the-machine'),
+      dir: null, // in the machine
       async pause() { if (ended) return; await awake; await controls.halt().catch(() => undefined /* it has ended */); await sandbox.pause() },
     }
     // A checkpoint would leave the vault in clear.

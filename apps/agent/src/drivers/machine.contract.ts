@@ -4,7 +4,6 @@ import { spawnSync } from 'node:child_process'
 import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { stageFiles } from '../checkpoints.ts'
 import { MIB, namesIn, runIn, startVictim } from './driver.contract.ts'
 import type { Checkpoint, IsolationDriver, ProbeReport, Sandbox, SandboxSpec } from './driver.ts'
 import type { Stages } from './stage.ts'
@@ -81,15 +80,11 @@ for line in open('/proc/self/status'):
     await sandbox.kill('seen')
     rmSync(job.workDir, { recursive: true, force: true })
   })
-  test('the machine’s own files are not taken for the job’s: a checkpoint of files is refused, and the program runs on', async () => {
-    const { job, sandbox, line, lines } = await inFlight(['/bin/sh', '-c', 'echo kept > kept; echo up; read word; echo "$word"; exec sleep 60'], { stdin: Buffer.from('on\n') })
-    await line(1)
-    const staging = mkdtempSync(join(tmpdir(), 'lumaris-staging-'))
-    await expect(stageFiles(sandbox.dir ?? job.workDir, join(staging, 'now'), { paths: ['**'], everyMs: 1000 }, new Map(), { bytesMax: 100 * MIB, until: new AbortController().signal })).rejects.toThrow()
-    await line(2)
-    expect(lines).toEqual(['up', 'on'])
+  test('its files are nowhere outside while it runs: the machine’s own must not be taken for them, nor must there seem to be none', async () => {
+    const { job, sandbox } = await inFlight(['/bin/sleep', '60'])
+    expect(sandbox.dir).toBeNull()
     await sandbox.kill('seen')
-    for (const dir of [staging, job.workDir]) rmSync(dir, { recursive: true, force: true })
+    rmSync(job.workDir, { recursive: true, force: true })
   })
   test('a program that is not there is the order\'s fault', async () => {
     expect((await runIn(driver, { runtime: 'native', command: ['/no/such/program'] })).end).toMatchObject({ cause: 'exit', code: 127, detail: expect.stringContaining('could not be started') })
@@ -104,7 +99,7 @@ for line in open('/proc/self/status'):
     expect(namesIn(templates).filter((name) => name.endsWith('-1024')).length).toBe(1)
   })
   test('memory that runs out ends the job as that, and not at the end of its time', async () => {
-    expect((await py("b = []\nwhile True: b.append(bytearray(b'x' * 1048576))")).end).toMatchObject({ cause: 'memory' })
+    expect((await py("b = []\nwhile True: b.append(bytearray(b'x' * 1048576))", { wallMs: 50_000 })).end).toMatchObject({ cause: 'memory' })
   })
   test('processes and open files are counted, and one too many is refused inside; a fork bomb stays there', async () => {
     const { out } = await py('import os, time\nn = 0\ntry:\n  while n < 200:\n    if os.fork() == 0: time.sleep(30); os._exit(0)\n    n += 1\nexcept OSError as e: print(n, e.errno, flush=True)\nf = 0\ntry:\n  while f < 300: os.open("/dev/null", 0); f += 1\nexcept OSError as e: print(f, e.errno, flush=True)', { pids: 40, openFiles: 64 })
