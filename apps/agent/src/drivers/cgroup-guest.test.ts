@@ -48,7 +48,7 @@ beforeAll(async () => {
   const disk = (file: string, name: string): string[] => ['-blockdev', `driver=file,filename=${file},node-name=${name},read-only=on`, '-device', `virtio-blk-pci,drive=${name}`]
   const machine = spawn(inPath('qemu-system-x86_64') as string, [
     '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-accel', 'tcg,tb-size=128', '-cpu', 'max', '-m', '768', '-smp', '2', '-M', 'q35,sata=off,smbus=off,i8042=off,vmport=off,hpet=off',
-    '-kernel', join(kept.images, IMAGE_FILES.kernel), '-initrd', join(dir, 'initrd'), '-append', 'console=ttyS0 quiet reboot=t panic=-1 nokaslr mitigations=off nopti random.trust_cpu=on audit=0 lsm=',
+    '-kernel', join(kept.images, IMAGE_FILES.kernel), '-initrd', join(dir, 'initrd'), '-append', 'console=ttyS0 quiet reboot=t panic=-1 nokaslr mitigations=off nopti random.trust_cpu=on audit=0 no_timer_check lsm=',
     ...disk(join(kept.images, IMAGE_FILES.root), 'root'), ...disk(join(dir, 'disk'), 'work'), '-serial', 'stdio',
   ], { stdio: ['ignore', 'pipe', 'pipe'] })
   for (const stream of [machine.stdout, machine.stderr]) stream.on('data', (chunk) => { said += String(chunk) })

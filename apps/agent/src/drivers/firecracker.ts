@@ -35,7 +35,7 @@ const VCPUS_MAX = 32
 const PORT = 1024, KNOCK_MS = 20
 /** 0 to 2 have meanings of their own. */
 const CID = 3
-const BOOT_ARGS = 'console=ttyS0 quiet reboot=k panic=-1 nokaslr init_on_alloc=0 random.trust_cpu=on rcupdate.rcu_expedited=1 8250.nr_uarts=1 i8042.noaux i8042.nomux i8042.dumbkbd audit=0 lsm='
+const BOOT_ARGS = 'console=ttyS0 quiet reboot=k panic=-1 nokaslr init_on_alloc=0 random.trust_cpu=on rcupdate.rcu_expedited=1 8250.nr_uarts=1 i8042.noaux i8042.nomux i8042.dumbkbd audit=0 no_timer_check lsm='
 
 export type FirecrackerOptions = {
   readonly scratch: string; readonly stages: Stages; readonly images: string
