@@ -270,6 +270,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     try {
       const { stageFiles, storeFiles } = await import('./checkpoints.ts')
       if (!order.checkpoint) throw new Error('the job names no files to keep')
+      if (sandbox.dir === null) throw new Error('the files of a machine cannot be looked at while it runs')
       attempt.holding = true
       await settle(attempt)
       const { runMs } = meterOf(attempt), stoodAt = attempt.pausedAt

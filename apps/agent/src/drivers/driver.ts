@@ -75,8 +75,8 @@ export type Checkpoint = { readonly driver: DriverId; /** Only the same can rest
 export interface Sandbox {
   readonly stdout: Readable
   readonly stderr: Readable
-  /** Where its files are while it runs, as its program may have left them; absent: in the work directory. */
-  readonly dir?: string
+  /** Where its files are while it runs, as its program may have left them; absent: in the work directory; null: where nobody outside can look. */
+  readonly dir?: string | null
   stats(): Promise<SandboxUsage>
   pause(): Promise<void>
   resume(): Promise<void>

@@ -23,7 +23,7 @@ export async function examineNode(settings: { readonly only?: readonly DriverId[
     for (const { driver, report } of found) {
       const by = (proof: string): string => Object.entries(report.limits).filter(([, held]) => held === proof).map(([name]) => name).join(', ')
       const limits = [['held by the kernel', by('hard')], ['watched', by('soft')], ['not limited', by('none')]].filter(([, names]) => names !== '').map(([how, names]) => `${how}: ${names}`).join('; ')
-      const means = report.evidence['engine'] ?? report.evidence['walls'] ?? report.evidence['qemu']
+      const means = report.evidence['engine'] ?? report.evidence['walls'] ?? report.evidence['qemu'] ?? report.evidence['firecracker']
       handsOut ||= driver.gpus !== undefined
       findings.push(report.usable ? { check: `driver ${driver.id}`, driver: driver.id, state: 'works', says: `level ${report.level}, runs ${report.runtimes.join(', ')}${means === undefined ? '' : ` (${means})`}; ${limits}` } : { check: `driver ${driver.id}`, driver: driver.id, state: 'fails', says: report.reason ?? 'its canaries were not stopped', hint: report.reason?.includes('crun:') ? 'apt-get install -y runc' : `start the agent with --driver ${driver.id} --log-level debug: its log says more` })
       await driver.reap()

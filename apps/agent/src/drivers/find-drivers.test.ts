@@ -57,3 +57,9 @@ test('without an image of a machine nothing is started for qemu, and the one com
   expect(said.length).toBe(1)
   expect(said[0]).toMatch(/^qemu: (QEMU is not installed: apt-get install -y qemu-system-x86 bubblewrap|bubblewrap is not installed: .*|a machine needs .*: run the agent as root|machines are for Linux .*|no image of a machine is there yet: lumaris images build --into \S+\/images)$/)
 })
+test('without Firecracker, its jailer or a KVM that works nothing is started for it either', async () => {
+  const said: string[] = []
+  expect(await find({ only: ['firecracker'], absent: (id, { reason, hint }) => said.push(`${id}: ${reason}: ${hint}`) })).toEqual([])
+  expect(said.length).toBe(1)
+  expect(said[0]).toMatch(/^firecracker: (Firecracker|its jailer|util-linux|machines are for Linux|there is no \/dev\/kvm|the processor does not show|a machine needs|no image of a machine).*: \S+/)
+})

@@ -10,6 +10,7 @@ import { createContainers } from './container.ts'
 import type { ContainerSettings } from './container.ts'
 import { createDenoDriver } from './deno.ts'
 import type { IsolationDriver, ProbeReport } from './driver.ts'
+import { createFirecrackerDriver } from './firecracker.ts'
 import { createGvisorDriver } from './gvisor.ts'
 import { createQemuDriver } from './qemu.ts'
 import { createStages } from './stage.ts'
@@ -26,7 +27,7 @@ export type DriverConfig = {
   readonly containers?: ContainerSettings
   /** Told whether attempts can have encrypted scratch here; and if not, why. */
   readonly vaults?: (why: NoVaults | null) => void
-  /** Where the machine for `qemu` is kept: below the data directory, unless it is said otherwise. */
+  /** Where the machine for `qemu` and `firecracker` is kept: below the data directory, unless it is said otherwise. */
   readonly images?: string
   /** Try outgoing connections too: only where the owner wants to offer them. */
   readonly egress?: boolean
@@ -51,9 +52,10 @@ export async function findDrivers(config: DriverConfig): Promise<FoundDriver[]> 
     return report
   }
   // A machine takes seconds to start, and its canaries as many; all of it has an end of its own. Who has built no image waits for nothing here.
-  if (wanted('qemu')) {
-    const machines = await createQemuDriver({ scratch: join(scratch, 'qemu'), stages, images: config.images ?? join(config.dataDir, 'images') })
-    if ('reason' in machines) config.absent?.('qemu', machines); else { const report = await add(machines); if (!report?.usable) await machines.close?.() }
+  for (const [id, create] of [['firecracker', createFirecrackerDriver], ['qemu', createQemuDriver]] as const) {
+    if (!wanted(id)) continue
+    const machines = await create({ scratch: join(scratch, id), stages, images: config.images ?? join(config.dataDir, 'images') })
+    if ('reason' in machines) config.absent?.(id, machines); else { const report = await add(machines, id === 'qemu'); if (!report?.usable) await machines.close?.() }
   }
   if (wanted('gvisor')) await add(await createGvisorDriver({ scratch: join(scratch, 'gvisor'), stages, ...rootfs }))
   if (wall && wanted('bwrap')) await add(createBwrapDriver(wall))

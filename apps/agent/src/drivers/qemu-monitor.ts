@@ -1,6 +1,7 @@
 // QEMU's monitor (QMP) over a socket: one question at a time, and the events that somebody waits for. QEMU itself is trusted no more than the machine in it
 // once that runs, so its words are only compared, never used.
 import type { Duplex } from 'node:stream'
+import { GONE } from './machine-channel.ts'
 
 const LINE_MAX = 1024 * 1024
 type Said = { readonly return?: unknown; readonly error?: { readonly desc?: string }; readonly event?: string; readonly data?: { readonly status?: string }; readonly QMP?: unknown }
@@ -20,7 +21,7 @@ export function openMonitor(socket: Duplex): Monitor {
   const greeting = Promise.withResolvers<void>()
   const over = (): void => {
     isOver = true
-    const gone = new Error('the machine ended')
+    const gone = new Error(GONE)
     greeting.reject(gone)
     for (const one of answers.splice(0)) one.reject(gone)
     for (const one of waiting) one.reject(gone)
@@ -42,7 +43,7 @@ export function openMonitor(socket: Duplex): Monitor {
   socket.once('end', over).once('close', over)
   const ask = (command: string, args?: object): Promise<unknown> => {
     const answer = Promise.withResolvers<unknown>()
-    if (isOver || !socket.writable) return Promise.reject(new Error('the machine ended'))
+    if (isOver || !socket.writable) return Promise.reject(new Error(GONE))
     answers.push(answer)
     socket.write(`${JSON.stringify({ execute: command, ...(args ? { arguments: args } : {}) })}\n`)
     return answer.promise
@@ -52,7 +53,7 @@ export function openMonitor(socket: Duplex): Monitor {
   return {
     up, ask,
     next(event, fits = () => true) {
-      const found = new Promise<Said['data']>((resolve, reject) => { if (isOver) reject(new Error('the machine ended')); else waiting.add({ event, fits, resolve, reject }) })
+      const found = new Promise<Said['data']>((resolve, reject) => { if (isOver) reject(new Error(GONE)); else waiting.add({ event, fits, resolve, reject }) })
       found.catch(() => undefined /* as above */)
       return found
     },

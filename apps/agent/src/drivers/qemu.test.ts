@@ -1,79 +1,47 @@
 import { afterAll, describe, expect, test } from 'vitest'
 import { spawn, spawnSync } from 'node:child_process'
-import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { MIB, driverContract, namesIn, runIn, startVictim, systemPython } from './driver.contract.ts'
-import type { Checkpoint, IsolationDriver, Sandbox, SandboxSpec } from './driver.ts'
+import { testImages } from '../images/test-images.ts'
+import { driverContract, namesIn, runIn, systemPython } from './driver.contract.ts'
+import type { IsolationDriver, ProbeReport } from './driver.ts'
+import { MACHINE_LIMITS as LIMITS, machineContract, machineHands } from './machine.contract.ts'
 import { createQemuDriver } from './qemu.ts'
 import { createStages } from './stage.ts'
+import { createVaults, findInFile } from './vault.ts'
+import { vaultBytes } from './work-disk.ts'
 
-// Made once, with: node tools/run.mjs apps/cli/src/main.ts images build --into .lumaris/images
-const images = process.env['LUMARIS_IMAGES'] ?? join(import.meta.dirname, '../../../../.lumaris/images')
+const kept = await testImages()
+const images = 'reason' in kept ? '' : kept.images
 const scratch = join(tmpdir(), `lumaris-test-qemu-${process.pid}`)
 const owner = `testq${process.pid}`
 const stages = await createStages({ scratch: join(scratch, 'stages'), owner })
-const found = await createQemuDriver({ scratch: join(scratch, 'qemu'), stages, images, accelerators: ['kvm', 'tcg'] })
+const found = 'reason' in kept ? { ...kept, hint: 'apt-get install -y qemu-system-x86' } : await createQemuDriver({ scratch: join(scratch, 'qemu'), stages, images, accelerators: ['kvm', 'tcg'] })
 const clear = async (): Promise<void> => { await stages.reap(); rmSync(scratch, { recursive: true, force: true }) }
 afterAll(clear)
 if ('reason' in found) await clear() // where every test is skipped, nothing is called afterwards
 
-const LIMITS = { cpuMillis: 1000, memoryBytes: 256 * MIB, pids: 16, diskBytes: 2 * MIB, outputBytes: 100_000, wallMs: 60_000, openFiles: 64 }
 if ('reason' in found) test.skip(`qemu: ${found.reason} (${found.hint})`, () => undefined)
-else describe('qemu', () => {
+else describe('qemu', async () => {
   const driver: IsolationDriver = found
+  let report: Promise<ProbeReport> | null = null
+  const probed = (): Promise<ProbeReport> => (report ??= driver.probe())
   // One start of a machine for all of them; the first to need it would else pay for it with its own time.
   test('a machine starts, and its memory is kept as a template', { timeout: 120_000 }, async () => {
     expect(await driver.prepare?.({ attemptId: 'att_first', runtime: 'native', command: ['x'], env: {}, workDir: scratch, limits: LIMITS }, new AbortController().signal)).toBe(null)
     expect(namesIn(join(scratch, 'qemu', 'templates'))).toEqual(['tcg-512'])
   })
   driverContract('qemu', () => driver, systemPython)
-  const sh = (script: string, limits = {}) => runIn(driver, { runtime: 'native', command: ['/bin/sh', '-c', script], limits })
-  const py = (source: string, limits = {}) => runIn(driver, { runtime: 'native', command: ['/usr/bin/python3', '-c', source], limits })
-  const follow = (sandbox: Sandbox): { sandbox: Sandbox; lines: string[]; line: (count: number) => Promise<void> } => {
-    const lines: string[] = []
-    let rest = ''
-    sandbox.stderr.resume()
-    sandbox.stdout.setEncoding('utf8').on('data', (text: string) => { const all = (rest + text).split('\n'); rest = all.pop() ?? ''; lines.push(...all) })
-    return { sandbox, lines, line: (count) => expect.poll(() => lines.length, { timeout: 30_000 }).toBeGreaterThanOrEqual(count) }
-  }
-  const jobOf = (command: readonly string[], more: Partial<SandboxSpec> = {}): SandboxSpec => ({ attemptId: 'att_flight', runtime: 'native', command, env: {}, workDir: mkdtempSync(join(tmpdir(), 'lumaris-job-')), limits: LIMITS, ...more })
-  const inFlight = async (command: readonly string[], more: Partial<SandboxSpec> = {}) => { const job = jobOf(command, more); return { job, ...follow(await driver.start(job)) } }
-  const able = <T>(value: T | undefined): T => { if (value === undefined) throw new Error('this driver takes no checkpoints here'); return value }
-  const take = async (sandbox: Sandbox, into: string): Promise<Checkpoint> => able(await sandbox.checkpoint?.(into))
-  const goOn = async (job: SandboxSpec, from: string, checkpoint: Checkpoint): Promise<Sandbox> => able(await driver.restore?.(job, from, checkpoint))
-  const group = `/sys/fs/cgroup/${stages.cgroups?.version === 1 ? 'pids/' : ''}lumaris-${owner}`
-  const pidsIn = (): string[] => namesIn(group).filter((name) => name.startsWith('att')).flatMap((name) => readFileSync(join(group, name, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean))
-  const ofPid = (pid: string, name: string): string => { try { return readFileSync(`/proc/${pid}/${name}`, 'utf8') } catch { return '' /* gone */ } }
+  const hands = machineHands({ driver, stages, owner })
+  const { inFlight, pidsIn, ofPid, group } = hands
 
-  test('the probe shows every limit held on this machine', { timeout: 120_000 }, async () => {
-    const report = await driver.probe()
-    expect(report, JSON.stringify(report)).toMatchObject({ usable: true, level: 'vm', runtimes: ['native', 'python'], limits: { cpu: 'hard', memory: 'hard', pids: 'hard', disk: 'hard', net: 'hard', wall: 'hard', output: 'hard' } })
-    // KVM is believed only when a machine has started with it in time: here it is tried first, whatever the processor shows.
-    expect(report.evidence['qemu']).toMatch(/^\d+\.\d+\.\d+, (kvm|tcg)$/)
-    if (report.evidence['qemu']?.endsWith('tcg')) expect(report.evidence['kvm']).toContain('no machine could be started with kvm')
+  test('KVM is tried first here, whatever the processor shows, and believed only when a machine has started with it in time', { timeout: 180_000 }, async () => {
+    const { evidence } = await probed()
+    expect(evidence['qemu']).toMatch(/^\d+\.\d+\.\d+, (kvm|tcg)$/)
+    if (evidence['qemu']?.endsWith('tcg')) expect(evidence['kvm']).toMatch(/^no machine could be (started|woken) with kvm/)
   })
-  test('another kernel answers the job: no rights, no device, no network, no way to the host', async () => {
-    const { out } = await py(`
-import os, ctypes, socket
-print(os.uname().release)
-libc = ctypes.CDLL(None, use_errno=True)
-for name, args in {'bpf': (321, 0, 0, 0), 'mount': (165, 0, 0, 0, 0, 0), 'init_module': (175, 0, 0, 0), 'reboot': (169, 0xfee1dead, 0x28121969, 0x01234567, 0), 'settime': (227, 0, 0)}.items():
-    print(name, 'done' if libc.syscall(*[ctypes.c_long(a) for a in args]) >= 0 else 'refused')
-for path in ('/proc/kcore', '/proc/sys/kernel/core_pattern', '/dev/vda', '/dev/vdb', '/dev/vport1p1', '/dev/vport2p1', '/dev/vport3p1', '/dev/mem', '/dev/ttyS0', '/sys/fs/cgroup/job/memory.max', '/usr/lib/lumaris/agent.py', '/etc/passwd'):
-    print(path, os.path.exists(path) and os.access(path, os.W_OK))
-print(sorted(os.listdir('/sys/class/net')), os.getuid(), os.getgroups())
-for cid in (0, 1, 2):
-    try: s = socket.socket(40, socket.SOCK_STREAM); s.settimeout(1); s.connect((cid, 1)); print('vsock True')
-    except OSError: pass
-print([p for p in os.listdir('/proc') if p.isdigit()] == [str(os.getpid())], sorted(int(n) for n in os.listdir('/proc/self/fd')))
-for line in open('/proc/self/status'):
-    if line.startswith(('CapEff', 'CapPrm', 'NoNewPrivs')): print(line.split()[1])
-`)
-    expect(out.split('\n')[0]).not.toBe(spawnSync('uname', ['-r'], { encoding: 'utf8' }).stdout.trim())
-    expect(out).not.toMatch(/done|\/\S+ True|vsock/)
-    expect(out).toContain("['lo'] 65534 []\nTrue [0, 1, 2, 3]\n0000000000000000\n0000000000000000\n1")
-  })
+  machineContract(hands, { probed, templates: join(scratch, 'qemu', 'templates'), files: ['disk', 'memory'] })
   test('QEMU sees its own files, the image and one directory; it is nobody, has no network, and is filtered', async () => {
     process.env['LUMARIS_SECRET_OF_THE_AGENT'] = 'hidden'
     const { job, sandbox, line } = await inFlight(['/bin/sh', '-c', 'echo up; exec sleep 60 # a-word-of-the-buyer'], { env: { TOKEN: 'a-secret-of-the-buyer' } })
@@ -98,67 +66,6 @@ for line in open('/proc/self/status'):
     expect(pidsIn()).toEqual([])
     rmSync(job.workDir, { recursive: true, force: true })
   })
-  test('copies of one machine draw different numbers, and know what time it is', async () => {
-    const source = 'import os, time, random, uuid\nprint(os.urandom(16).hex(), random.getrandbits(64), uuid.uuid4(), time.time(), sep=chr(10))'
-    const [one, two] = await Promise.all([py(source), py(source)])
-    const a = one.out.trim().split('\n'), b = two.out.trim().split('\n')
-    expect(a.length).toBe(4)
-    for (const i of [0, 1, 2]) expect(a[i]).not.toBe(b[i])
-    for (const one of [a, b]) expect(Math.abs(Date.now() / 1000 - Number(one[3]))).toBeLessThan(30)
-  })
-  test('the clock goes right while it runs and after it stood still', async () => {
-    const { job, sandbox, lines, line } = await inFlight(['/usr/bin/python3', '-c', 'import time\nwhile True: print(time.time(), flush=True); time.sleep(0.1)'])
-    const offs = (): number => Date.now() / 1000 - Number(lines.at(-1))
-    await line(3)
-    await sandbox.pause()
-    const before = lines.length
-    await new Promise((resolve) => setTimeout(resolve, 2_000)) // the thing measured is a clock that stands still for this time
-    await sandbox.resume()
-    await line(before + 20)
-    expect(Math.abs(offs())).toBeLessThan(1.5)
-    await sandbox.kill('seen')
-    rmSync(job.workDir, { recursive: true, force: true })
-  })
-  test('a program that is not there is the order\'s fault', async () => {
-    expect((await runIn(driver, { runtime: 'native', command: ['/no/such/program'] })).end).toMatchObject({ cause: 'exit', code: 127, detail: expect.stringContaining('could not be started') })
-    expect((await runIn(driver, { runtime: 'native', command: ['/etc/passwd'] })).end).toMatchObject({ cause: 'exit', code: 126 })
-  })
-  test('too little memory for a machine is refused with what to change', async () => {
-    expect((await sh('echo ran', { memoryBytes: 64 * MIB })).end).toMatchObject({ cause: 'memory', detail: expect.stringMatching(/needs \d+ bytes of memory at least/) })
-  })
-  test('a job that needs more gets a larger machine, and may use what it was promised', { timeout: 180_000 }, async () => {
-    const { end, out } = await py("b = [bytearray(b'x' * 1048576) for _ in range(780)]\nprint(len(b))", { memoryBytes: 1024 * MIB })
-    expect({ out, end }).toMatchObject({ out: '780\n', end: { cause: 'exit', code: 0 } })
-    expect(namesIn(join(scratch, 'qemu', 'templates')).filter((name) => name.endsWith('-1024')).length).toBe(1)
-  })
-  test('memory that runs out ends the job as that, and not at the end of its time', async () => {
-    expect((await py("b = []\nwhile True: b.append(bytearray(b'x' * 1048576))")).end).toMatchObject({ cause: 'memory' })
-  })
-  test('processes and open files are counted, and one too many is refused inside; a fork bomb stays there', async () => {
-    const { out } = await py('import os, time\nn = 0\ntry:\n  while n < 200:\n    if os.fork() == 0: time.sleep(30); os._exit(0)\n    n += 1\nexcept OSError as e: print(n, e.errno, flush=True)\nf = 0\ntry:\n  while f < 300: os.open("/dev/null", 0); f += 1\nexcept OSError as e: print(f, e.errno, flush=True)', { pids: 40, openFiles: 64 })
-    expect(out).toMatch(/^3\d 11\n[56]\d 24\n$/)
-    expect(['wall', 'exit']).toContain((await sh('f() { f | f & }; f; sleep 1; f; sleep 5', { pids: 48, wallMs: 3_000 })).end.cause)
-    expect(pidsIn()).toEqual([])
-  })
-  test('a program whose time is over still gives out what it had written', async () => {
-    const { end, files } = await sh('echo half > half; exec sleep 60', { wallMs: 5_000 })
-    expect(end).toMatchObject({ cause: 'wall', code: null })
-    expect(files).toEqual({ half: 'half\n' })
-  })
-  test('a daemon that detaches itself ends with the job, and processes of the host cannot be signalled', async () => {
-    const victim = startVictim()
-    const { end, out } = await sh(`kill -9 ${victim.pid} && echo killed; kill -9 -1; setsid sleep 600 >/dev/null 2>&1 & sleep 0.1; exit 0`)
-    expect(end).toMatchObject({ cause: 'exit' })
-    expect(out).not.toContain('killed')
-    expect(victim.alive()).toBe(true)
-    victim.stop()
-  })
-  test('links, pipes, second names and holes in the work directory lead nowhere', async () => {
-    const { out, files } = await sh('ln -s /etc/shadow link; ln -s / slash; cat link slash/root/.bashrc 2>/dev/null; echo mine > mine; ln mine twice; mkfifo pipe; mkdir d; ln -s .. d/up; echo x > "$(printf "new\\nline")"; echo kept > d/kept')
-    expect(out).toBe('')
-    expect(files).toEqual({ 'd/kept': 'kept\n' })
-  })
-
   /** In QEMU's place a program that wakes as QEMU does, and then says something else on the line. */
   const fake = async (says: string, act: (driver: IsolationDriver) => Promise<void>): Promise<void> => {
     const dir = mkdtempSync(join(tmpdir(), 'lumaris-fake-')), qemu = join(dir, 'qemu')
@@ -200,52 +107,39 @@ for text in monitor.makefile():
     expect((await run('import time; time.sleep(60)', { wallMs: 1_500 })).end).toMatchObject({ cause: 'wall' })
     expect(pidsIn()).toEqual([])
   })
-  // A secret drawn in memory and a counter: neither is in any file, so whoever says them again has that memory.
-  const COUNTER = ['/usr/bin/python3', '-c', `
-import os, time
-secret, n = os.urandom(16).hex(), 0
-log, kept = open('log.txt', 'a'), open('/tmp/kept', 'w+')
-gone = open('gone', 'w+'); os.remove('gone'); gone.write(secret); gone.flush()
-kept.write(secret); kept.flush()
-while n < 24:
-    kept.seek(0); gone.seek(0)
-    print(n, secret, kept.read() == secret == gone.read(), flush=True); log.write(f'{n}\\n'); log.flush()
-    n += 1; time.sleep(0.05)`]
-  // CHECKPOINTS=10 asks for more rounds.
-  test('a job whose memory was taken in one sandbox goes on in another, with its secret and where it had counted to', { timeout: 300_000 }, async () => {
-    for (let round = 0; round < Number(process.env['CHECKPOINTS'] ?? 2); round++) {
-      const into = mkdtempSync(join(tmpdir(), 'lumaris-checkpoint-'))
-      const first = await inFlight(COUNTER)
-      await first.line(5)
-      if (round % 2 === 1) await first.sandbox.pause() // taken all the same
-      const checkpoint = await take(first.sandbox, into)
-      expect(await first.sandbox.exit).toMatchObject({ cause: 'killed', code: null })
-      expect(pidsIn()).toEqual([])
-      const second = follow(await goOn(first.job, into, checkpoint))
-      expect(await second.sandbox.exit).toMatchObject({ cause: 'exit', code: 0 })
-      await second.line(1)
-      const all = [...first.lines, ...second.lines].map((one) => one.split(' '))
-      expect(all.map(([n]) => Number(n))).toEqual(Array.from({ length: 24 }, (_one, i) => i)) // none lost, none twice
-      expect(new Set(all.map(([, secret]) => secret)).size).toBe(1)
-      expect(all.every(([, , same]) => same === 'True')).toBe(true)
-      expect(readFileSync(join(first.job.workDir, 'log.txt'), 'utf8').trim().split('\n').length).toBe(24)
-      for (const dir of [into, first.job.workDir]) rmSync(dir, { recursive: true, force: true })
+  // Beside what is looked through at the end: their guard lives as long as this process.
+  const beside = mkdtempSync(join(tmpdir(), 'lumaris-test-vaults-'))
+  chmodSync(beside, 0o711)
+  afterAll(() => { rmSync(beside, { recursive: true, force: true }) })
+  const vaults = await createVaults({ dir: beside })
+  const noVaults = 'reason' in vaults ? ` (${vaults.reason})` : ''
+  test.skipIf(noVaults)(`the disk of an encrypted job lies in its vault and nowhere else, and no checkpoint leaves it; a plain job's lies in clear${noVaults}`, async () => {
+    if ('reason' in vaults) return
+    const hidden = 'a-word-in-a-hidden-input', open = 'a-word-in-an-open-input', made = 'made-in-halves'
+    const words = async (): Promise<string[]> => {
+      for (const dir of [scratch, beside]) spawnSync('sync', ['-f', dir])
+      const found = new Set<string>()
+      for (const entry of [scratch, beside].flatMap((dir) => readdirSync(dir, { recursive: true, withFileTypes: true }))) if (entry.isFile() && !entry.parentPath.includes('/v/')) for (const one of await findInFile(join(entry.parentPath, entry.name), [hidden, open, made])) found.add(one)
+      return [...found].sort()
     }
-  })
-  test('a checkpoint that was changed, is not whole, or comes from another machine is not restored', async () => {
-    const into = mkdtempSync(join(tmpdir(), 'lumaris-checkpoint-'))
-    const { job, sandbox, line } = await inFlight(COUNTER)
-    await line(1)
-    const checkpoint = await take(sandbox, into)
-    expect(checkpoint.files.map((one) => one.path)).toEqual(['disk', 'memory'])
-    await expect(goOn(job, into, { ...checkpoint, maker: 'qemu 1 kvm' })).rejects.toThrow('can be restored only by that')
-    appendFileSync(join(into, 'memory'), 'x')
-    await expect(goOn(job, into, checkpoint)).rejects.toThrow('differs or is missing')
-    rmSync(join(into, 'memory'))
-    await expect(goOn(job, into, checkpoint)).rejects.toThrow('differs or is missing')
-    await expect(sandbox.checkpoint?.(into)).rejects.toThrow('it has ended')
-    expect(namesIn(group).filter((name) => name.startsWith('att'))).toEqual([])
-    for (const dir of [into, job.workDir]) rmSync(dir, { recursive: true, force: true })
+    const vault = await vaults.open('att_hidden', vaultBytes(LIMITS.diskBytes, 0)), workDir = join(vault.dir, 'files'), plain = mkdtempSync(join(tmpdir(), 'lumaris-job-'))
+    mkdirSync(workDir)
+    for (const [dir, word] of [[workDir, hidden], [plain, open]] as const) writeFileSync(join(dir, 'in'), `${word}\n`.repeat(3000))
+    const script = ['/bin/sh', '-c', 'head -n 1 in; a=made-in; yes "$a-halves" | head -n 3000 > out; sync; echo up; exec sleep 60']
+    const one = await inFlight(script, { workDir, vault: vault.dir })
+    await one.line(2)
+    expect(one.lines).toEqual([hidden, 'up'])
+    expect('checkpoint' in one.sandbox).toBe(false)
+    expect(namesIn(join(scratch, 'qemu', 'run'))).toEqual([])
+    expect(await words()).toEqual([])
+    await one.sandbox.kill('seen')
+    expect(await words()).toEqual([])
+    await vault.close()
+    const two = await inFlight(script, { workDir: plain })
+    await two.line(2)
+    expect(await words()).toEqual([open, made].sort()) // or the search would find nothing anywhere
+    await two.sandbox.kill('seen')
+    for (const dir of [plain, one.job.workDir]) rmSync(dir, { recursive: true, force: true })
   })
   test('what an agent that was killed had running ends with it, and the next one clears away what is left', { timeout: 120_000 }, async () => {
     const place = join(tmpdir(), `lumaris-test-qemu-crash-${process.pid}`), its = `${owner}x`

@@ -25,9 +25,10 @@ export type Stage = {
   /**
    * The program and arguments that become `argv` under the limits of the stage. What runs first is a shell of ours; no word of the buyer's is in its
    * text. It says `up` on `statusFd` when its own part is done, so that a failure of its own is never taken for the job's; what it becomes has that
-   * descriptor only when it is bubblewrap, which goes on speaking there and keeps it from the job.
+   * descriptor only when it is bubblewrap, which goes on speaking there and keeps it from the job. `staysRoot` is for a program that takes on the
+   * stage's user id itself, when it has built what only root can.
    */
-  wrap(argv: readonly string[], statusFd: number, passOn: boolean): { program: string; args: readonly string[] }
+  wrap(argv: readonly string[], statusFd: number, passOn: boolean, staysRoot?: boolean): { program: string; args: readonly string[] }
   cleanUp(): Promise<Verdict | null>
 }
 export type MakeDisk = (place: { readonly id: string; readonly uid: number | null }) => Promise<WorkDisk>
@@ -86,7 +87,7 @@ export async function createStages(options: StagesOptions): Promise<Stages> {
       }
       return {
         uid, disk, cgroup,
-        wrap(argv, statusFd, passOn) {
+        wrap(argv, statusFd, passOn, staysRoot = false) {
           if (process.platform === 'win32') return { program: argv[0] as string, args: argv.slice(1) }
           // dash knows `-p` where others say `-u`; descriptors are never raised above what the agent itself may have.
           const lines = [...(cgroup?.joinFiles ?? []).map((file) => `echo $$ > '${file}'`), 'ulimit -c 0', `{ ulimit -n ${limits.openFiles} 2>/dev/null || :; }`,
@@ -96,7 +97,7 @@ export async function createStages(options: StagesOptions): Promise<Stages> {
             // grows faster than it looks, with room for what a runtime sets aside and never touches.
             ...(cgroup || process.platform !== 'linux' ? [] : [`ulimit -d ${Math.ceil((limits.memoryBytes + RESERVED_BYTES) / 1024)}`]),
             ...strays.filter((fd) => fd > statusFd).map((fd) => `exec ${fd}>&-`), `echo up >&${statusFd}`]
-          const drop = uid === null ? [] : [setpriv as string, `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--no-new-privs']
+          const drop = uid === null || staysRoot ? [] : [setpriv as string, `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--no-new-privs']
           return { program: shell, args: [...(shell === '/bin/sh' ? [] : ['--norc', '--noprofile', '--posix']), '-c', `${lines.join(' && ')} && exec "$@"${passOn ? '' : ` ${statusFd}>&-`}`, 'sh', ...drop, ...argv] }
         },
         async cleanUp() { try { return (await (disk as WorkDisk).finish()) ? null : { cause: 'disk', detail: diskLimit(limits) } } finally { free() } },

@@ -1,5 +1,5 @@
 // The job's working directory with a size that the kernel keeps. As root on Linux: a file system of its own in a file (ext4 on a loop device, made
-// in about twenty milliseconds), with the inputs copied in and the results copied out afterwards, file by file as collect-outputs allows. The job
+// in a few milliseconds: empty-disk.ts), with the inputs copied in and the results copied out afterwards, file by file as collect-outputs allows. The job
 // never writes the image itself, only files in it, so the host mounts nothing a stranger made. Elsewhere the plain directory, and a watch that is a
 // moment late.
 //
@@ -7,10 +7,12 @@
 // So sizes are counted as they would arrive, and a job that left more than its limit keeps nothing.
 import { execFile } from 'node:child_process'
 import { createWriteStream, existsSync, lstatSync, mkdirSync, readFileSync, rmSync, statfsSync } from 'node:fs'
-import { chown, cp, lstat, mkdir, opendir, readdir, rm } from 'node:fs/promises'
+import { chown, copyFile, cp, lstat, mkdir, opendir, readdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { ENTRIES_MAX, OutputsRefused, plainFiles, sizeBelow } from './collect-outputs.ts'
+import { makeDisk, makeEmptyDisk } from './empty-disk.ts'
+import type { DiskShape } from './empty-disk.ts'
 
 const MIB = 1024 * 1024
 /** What ext4 itself takes of a small image: inode tables and bitmaps. */
@@ -37,26 +39,45 @@ export async function canLimitDisk(scratch: string): Promise<boolean> {
   const source = join(scratch, 'probe'), image = join(scratch, 'probe.img'), place = join(scratch, 'probe-mount')
   try {
     mkdirSync(source, { recursive: true })
-    await mountImage({ image, source, place, bytes: MIB, entries: 1, uid: 0 })
+    await mountImage({ image, inputs: { source, bytes: 0, entries: 0 }, place, bytes: MIB, uid: 0 })
     await unmount(image, place)
     return true
   } catch { return false /* no mke2fs, no loop device, no right to mount: then it is watched instead */ } finally { rmSync(source, { recursive: true, force: true }) }
 }
 
-/** A file system in a file, with these inputs in it. */
-async function makeImage({ image, source, bytes, entries, uid }: { image: string; source: string; bytes: number; entries: number; uid: number }): Promise<{ ok: boolean; says: string }> {
+/** Inputs up to here are copied by ourselves; a program that does nothing else is faster with more. */
+const COPIED_BYTES = MIB, COPIED_ENTRIES = 64
+
+const shapeOf = (bytes: number, entries: number, uid: number): DiskShape => {
   // Room for as many files as the walk home allows, fewer on a small disk: an inode is a quarter of a KiB.
   const inodes = Math.min(ENTRIES_MAX, Math.max(1024, Math.ceil(bytes / 8192), entries * 2))
-  const kib = Math.ceil((bytes + overhead(bytes, inodes)) / 1024)
-  return run('mke2fs', ['-q', '-F', '-t', 'ext4', '-O', '^has_journal', '-m', '0', '-N', String(inodes), '-E', `root_owner=${uid}:${uid},lazy_itable_init=1`, '-d', source, image, `${kib}k`])
+  return { kib: Math.ceil((bytes + overhead(bytes, inodes)) / 1024), inodes, uid }
 }
-async function mountImage(how: { image: string; source: string; place: string; bytes: number; entries: number; uid: number }): Promise<void> {
-  const { image, place } = how
+type Inputs = { readonly source: string; readonly bytes: number; readonly entries: number }
+async function mountImage({ image, inputs, place, bytes, uid }: { image: string; inputs: Inputs; place: string; bytes: number; uid: number }): Promise<void> {
   await mkdir(place, { recursive: true, mode: 0o700 })
-  const made = await makeImage(how)
-  const mounted = made.ok ? await run('mount', ['-t', 'ext4', '-o', 'loop,nosuid,nodev,noatime', image, place]) : made
-  if (!mounted.ok) { rmSync(image, { force: true }); rmSync(place, { recursive: true, force: true }); throw new Error(`no disk of its own could be made for the job: ${mounted.says}`) }
-  rmSync(join(place, 'lost+found'), { recursive: true, force: true })
+  try {
+    const few = inputs.bytes <= COPIED_BYTES && inputs.entries <= COPIED_ENTRIES
+    // Its root is ours, so that one kept copy does for every user id; it is given away below.
+    if (few) await makeEmptyDisk(image, shapeOf(bytes, inputs.entries, 0))
+    else {
+      await chownTree(inputs.source, uid)
+      try { await makeDisk(image, shapeOf(bytes, inputs.entries, uid), inputs.source) } finally { await chownTree(inputs.source, 0) }
+    }
+    const mounted = await run('mount', ['-t', 'ext4', '-o', 'loop,nosuid,nodev,noatime', image, place])
+    if (!mounted.ok) throw new Error(mounted.says)
+    rmSync(join(place, 'lost+found'), { recursive: true, force: true })
+    if (few) try { await copyIn(inputs.source, place, uid) } catch (error) { await unmount(image, place); throw error }
+  } catch (error) { rmSync(image, { force: true }); rmSync(place, { recursive: true, force: true }); throw new Error(`no disk of its own could be made for the job: ${(error as Error).message}`, { cause: error }) }
+}
+/** The tree is the agent's own: only directories and plain files are in it. */
+async function copyIn(from: string, to: string, uid: number): Promise<void> {
+  for (const entry of await readdir(from, { withFileTypes: true })) {
+    const path = join(to, entry.name)
+    if (entry.isDirectory()) { await mkdir(path); await copyIn(join(from, entry.name), path, uid) }
+    else if (entry.isFile()) { await copyFile(join(from, entry.name), path); await chown(path, uid, uid) }
+  }
+  await chown(to, uid, uid)
 }
 async function unmount(image: string, place: string): Promise<void> {
   // Lazily as a last resort: every process that could hold it has been ended.
@@ -76,11 +97,8 @@ export async function createWorkDisk(options: { workDir: string; scratch: string
   }
   mkdirSync(scratch, { recursive: true, mode: 0o711 })
   const image = join(vault ?? scratch, `${id}.img`), place = vault === undefined ? join(scratch, id) : `${dirname(vault)}.job`
-  if (limit) {
-    let entries = 0
-    if (uid !== null) entries = await chownTree(workDir, uid)
-    try { await mountImage({ image, source: workDir, place, bytes, entries, uid: uid ?? 0 }) } finally { if (uid !== null) await chownTree(workDir, 0) }
-  } else {
+  if (limit) await mountImage({ image, inputs: await inputsOf(workDir, inputs), place, bytes, uid: uid ?? 0 })
+  else {
     await cp(workDir, place, { recursive: true })
     if (uid !== null) await chownTree(place, uid)
   }
@@ -112,25 +130,27 @@ export async function createWorkImage(options: { workDir: string; image: string;
   const { workDir, image, bytes, uid } = options
   const inputs = await sizeBelow(workDir)
   if (inputs > bytes) throw new DiskTooSmall(`the inputs alone take more than ${bytes} bytes`)
-  const entries = await chownTree(workDir, uid)
+  const { entries } = await inputsOf(workDir, inputs), shape = shapeOf(bytes, entries, uid)
   try {
-    const made = await makeImage({ image, source: workDir, bytes, entries, uid })
-    if (!made.ok) throw new Error(`no disk of its own could be made for the job: ${made.says}`)
-  } finally { await chownTree(workDir, 0) }
+    if (entries === 0) await makeEmptyDisk(image, shape)
+    else {
+      await chownTree(workDir, uid)
+      try { await makeDisk(image, shape, workDir) } finally { await chownTree(workDir, 0) }
+    }
+  } catch (error) { throw new Error(`no disk of its own could be made for the job: ${(error as Error).message}`, { cause: error }) }
 }
+const inputsOf = async (source: string, bytes: number): Promise<Inputs> => ({ source, bytes, entries: (await readdir(source, { recursive: true })).length })
 
 async function empty(dir: string): Promise<void> { for (const name of await readdir(dir)) await rm(join(dir, name), { recursive: true, force: true }) }
 
-/** How many there were. The tree is the agent's own: only directories and plain files are in it. */
-async function chownTree(dir: string, uid: number): Promise<number> {
-  let count = 1
+/** As above: the agent's own. */
+async function chownTree(dir: string, uid: number): Promise<void> {
   for await (const entry of await opendir(dir)) {
     const path = join(dir, entry.name)
-    if (entry.isDirectory()) count += await chownTree(path, uid)
-    else if (entry.isFile() && (await lstat(path)).nlink === 1) { await chown(path, uid, uid); count++ }
+    if (entry.isDirectory()) await chownTree(path, uid)
+    else if (entry.isFile() && (await lstat(path)).nlink === 1) await chown(path, uid, uid)
   }
   await chown(dir, uid, uid)
-  return count
 }
 
 /** Takes down the disks of an earlier agent: how many there were. */

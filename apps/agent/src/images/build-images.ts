@@ -1,4 +1,4 @@
-// The machine that the `qemu` driver boots: a kernel, a first root in memory that loads the drivers of its disks, and a root file system which nobody can write, all of
+// The machine that the drivers `qemu` and `firecracker` boot: a kernel, a first root in memory that loads the drivers of its disks, and a root file system which nobody can write, all of
 // Debian packages. The same packages give the same bytes: times, ids and the order of files are fixed. What it was made of, and the hashes of what came out,
 // stand in `manifest.json` beside it; `like` builds the same again from such a list, and refuses anything else.
 import { createHash } from 'node:crypto'
@@ -16,7 +16,9 @@ const KERNEL = 'linux-image-cloud-amd64'
 const BUSYBOX = 'busybox-static'
 /** What a program finds in it, besides what these need. */
 const USERLAND = ['bash', 'coreutils', 'dash', 'diffutils', 'findutils', 'grep', 'gzip', 'libc-bin', 'mawk', 'python3', 'sed', 'tar', 'util-linux']
-const MODULES = ['virtio_pci', 'virtio_blk', 'virtio_console']
+const MODULES = ['virtio_pci', 'virtio_mmio', 'virtio_blk', 'virtio_console']
+/** Only where the line is a socket; without those that are in the first list already. */
+const SOCKET_MODULES = ['vmw_vsock_virtio_transport']
 /** Of no use to a program. */
 const LEFT_OUT = /^(?:usr\/share\/(?:doc|man|locale|info|lintian|bash-completion|bug|menu|pixmaps|applications|zsh|polkit-1|initramfs-tools)|var|boot|etc\/(?:init\.d|cron\.[a-z]+|apt|kernel|logrotate\.d|pam\.d)|lib\/systemd|usr\/lib\/systemd|usr\/lib\/python3\.\d+\/(?:test|idlelib|tkinter|turtledemo|lib2to3\/tests|unittest\/test))(?:\/|$)/
 /** Of a file system: one and the same in every build. */
@@ -33,7 +35,7 @@ const ImageManifest = z.strictObject({
 })
 export type ImageManifest = z.infer<typeof ImageManifest>
 export const IMAGE_FILES = { kernel: 'vmlinuz', initrd: 'initrd', root: 'root.ext4' } as const
-export type BuildOptions = { readonly into: string; readonly like?: string; readonly say?: (line: string) => void }
+export type BuildOptions = { readonly into: string; /** Where packages are kept; beside the image, if it is not said. */ readonly packages?: string; readonly like?: string; readonly say?: (line: string) => void }
 
 export function readManifest(path: string): ImageManifest {
   let read: unknown
@@ -53,10 +55,10 @@ export async function findImages(folder: string): Promise<{ readonly manifest: I
     return { manifest, folder }
   } catch (error) { return { reason: (error as Error).message } }
 }
-const guestHash = (): string => { const hash = createHash('sha256'); for (const name of ['init', 'agent.py']) hash.update(readFileSync(join(GUEST, name))).update('\0'); return hash.digest('hex') }
+export const guestHash = (): string => { const hash = createHash('sha256'); for (const name of ['init', 'agent.py']) hash.update(readFileSync(join(GUEST, name))).update('\0'); return hash.digest('hex') }
 
 /** Into a folder, which is replaced only when everything is made. */
-export async function buildImages({ into, like, say = () => undefined }: BuildOptions): Promise<ImageManifest> {
+export async function buildImages({ into, like, packages: kept = join(into, 'packages'), say = () => undefined }: BuildOptions): Promise<ImageManifest> {
   if (process.platform !== 'linux' || process.arch !== 'x64') throw new ImagesRefused(`images are made on Linux on x86-64 for the same; this is ${process.platform} on ${process.arch}`)
   needTools()
   const wanted = like === undefined ? null : readManifest(like)
@@ -64,7 +66,7 @@ export async function buildImages({ into, like, say = () => undefined }: BuildOp
   mkdirSync(into, { recursive: true, mode: 0o755 })
   const packages = wanted?.packages ?? await resolve()
   say(`${packages.length} packages`)
-  const debs = await fetchPackages(packages, join(into, 'packages'))
+  const debs = await fetchPackages(packages, kept)
   const staging = mkdtempSync(join(tmpdir(), 'lumaris-images-')), fresh = mkdtempSync(join(into, 'fresh-'))
   try {
     chmodSync(staging, 0o755)
@@ -108,18 +110,22 @@ async function firstRoot(kernel: string, busybox: Buffer): Promise<CpioEntry[]> 
   const take = async (name: string): Promise<void> => {
     const path = found.get(name)
     if (modules.has(name)) return
-    if (path === undefined) { if (MODULES.includes(name)) throw new ImagesRefused(`the kernel has no module ${name}`); return }
+    if (path === undefined) { if ([...MODULES, ...SOCKET_MODULES].includes(name)) throw new ImagesRefused(`the kernel has no module ${name}`); return }
     const bytes = path.endsWith('.xz') ? Buffer.from(await run('sh', ['-c', 'xz -dc "$1" | base64 -w0', 'sh', path]), 'base64') : readFileSync(path)
     for (const needed of /\0depends=([^\0]*)\0/.exec(bytes.toString('latin1'))?.[1]?.split(',').filter(Boolean) ?? []) await take(needed.replaceAll('-', '_'))
     modules.set(name, bytes)
   }
   for (const name of MODULES) await take(name)
-  const applets = ['mount', 'insmod', 'switch_root', 'poweroff', 'sh', 'cat']
+  const always = modules.size
+  for (const name of SOCKET_MODULES) await take(name)
+  const order = (names: string[]): Buffer => Buffer.from(names.map((name) => `${name}\n`).join(''))
+  const applets = ['mount', 'umount', 'insmod', 'switch_root', 'poweroff', 'sh', 'cat', 'grep']
   return [
-    ...['bin', 'dev', 'modules', 'root'].map((path): CpioEntry => ({ path, kind: 'dir' })),
+    ...['bin', 'dev', 'modules', 'root', 'sys'].map((path): CpioEntry => ({ path, kind: 'dir' })),
     { path: 'bin/busybox', kind: 'file', mode: 0o755, bytes: busybox }, ...applets.map((name): CpioEntry => ({ path: `bin/${name}`, kind: 'link', to: 'busybox' })),
     { path: 'init', kind: 'file', mode: 0o755, bytes: readFileSync(join(GUEST, 'init')) },
-    { path: 'modules/order', kind: 'file', mode: 0o644, bytes: Buffer.from([...modules.keys()].map((name) => `${name}\n`).join('')) },
+    { path: 'modules/order', kind: 'file', mode: 0o644, bytes: order([...modules.keys()].slice(0, always)) },
+    { path: 'modules/socket', kind: 'file', mode: 0o644, bytes: order([...modules.keys()].slice(always)) },
     ...[...modules].map(([name, bytes]): CpioEntry => ({ path: `modules/${name}`, kind: 'file', mode: 0o644, bytes })),
   ]
 }

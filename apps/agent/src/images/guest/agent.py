@@ -1,4 +1,4 @@
-# Process 1 of the machine that a job runs in. It speaks over one line (a virtio serial port) with the agent of the node, starts one program as nobody,
+# Process 1 of the machine that a job runs in. It speaks over one line (a virtio serial port, or a socket where there is none) with the agent of the node, starts one program as nobody,
 # passes its output on, and at the end gives its files out. Outside, nothing that is said here is believed: the machine belongs to the job.
 #
 # A frame is: a letter, the length of what follows (4 bytes, little-endian), what follows. Told to us:
@@ -9,10 +9,11 @@
 # Told by us:
 #   R  ready      O, E  output and errors      N  the program could not be started (errno, words)      X  its end (code, memory, JSON)
 #   F  a file: size (8 bytes) and path      D  a piece of it      T  too many names      Z  that was all      p  answer to P
-import ctypes, errno, fcntl, gc, glob, json, mmap, os, resource, select, signal, stat, struct, time, traceback
+import ctypes, errno, fcntl, gc, glob, json, mmap, os, resource, select, signal, socket, stat, struct, time, traceback
 
 PORT, DISK, WORK, JOB = '/dev/vport*p1', '/dev/vdb', '/work', '/sys/fs/cgroup/job'
 NOBODY = 65534
+DOOR_PORT, DOOR_DEVICE, HOST = 1024, '/sys/bus/virtio/drivers/vmw_vsock_virtio_transport/virtio*', 2
 WINDOW = 256 * 1024      # of output that may be under way: a slow reader slows the program down
 PIECE = 32 * 1024
 ENTRIES_MAX = 100_000
@@ -36,20 +37,39 @@ def read_of(path):
 
 
 class Line:
-    """The serial port. Writing waits until the host has taken it; reading never waits."""
+    """The serial port, or whom the outside has let in last. Writing waits until the host has taken it; reading never waits."""
     def __init__(self):
-        while not glob.glob(PORT): time.sleep(0.01)
-        self.fd = os.open(glob.glob(PORT)[0], os.O_RDWR)
-        self.rest = bytearray()
+        self.rest, self.door = bytearray(), None
+        while not glob.glob(PORT):
+            self.door = open_door()
+            if self.door: break
+            time.sleep(0.01)
+        self.fd = self.door.fileno() if self.door else os.open(glob.glob(PORT)[0], os.O_RDWR)
+
+    def let_in(self):
+        """Who knocks from outside; a program in here may not speak for the host."""
+        caller, (cid, _port) = self.door.accept()
+        if cid != HOST: caller.close()
+        else: self.fd, self.rest = caller.detach(), bytearray()
+
+    def hang_up(self):
+        os.close(self.fd)
+        self.fd = self.door.fileno()
 
     def say(self, letter, payload=b''):
+        while self.door and self.fd == self.door.fileno(): self.let_in()
         data = memoryview(letter + struct.pack('<I', len(payload)) + payload)
         while data: data = data[os.write(self.fd, data):]
 
     def frames(self):
         """What has arrived; called when there is something."""
+        if self.door and self.fd == self.door.fileno(): return self.let_in()
         try: data = os.read(self.fd, 256 * 1024)
         except BlockingIOError: data = b''
+        except ConnectionError:
+            if not self.door: raise
+            data = b''
+        if not data and self.door: return self.hang_up() # taken elsewhere: whoever goes on with it calls again
         if not data: time.sleep(0.01) # nobody holds the other end at the moment
         self.rest += data
         while len(self.rest) >= 5:
@@ -58,6 +78,15 @@ class Line:
             frame = bytes(self.rest[:1]), bytes(self.rest[5:5 + size])
             del self.rest[:5 + size]
             yield frame
+
+
+def open_door():
+    """The socket to the outside, when its device is there."""
+    if not glob.glob(DOOR_DEVICE): return None
+    door = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
+    door.bind((socket.VMADDR_CID_ANY, DOOR_PORT))
+    door.listen(4)
+    return door
 
 
 def wake(payload, random):

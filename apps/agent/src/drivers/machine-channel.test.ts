@@ -4,8 +4,8 @@ import { connect, createServer } from 'node:net'
 import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openChannel } from './qemu-channel.ts'
-import type { Channel } from './qemu-channel.ts'
+import { openChannel } from './machine-channel.ts'
+import type { Channel } from './machine-channel.ts'
 
 const frame = (letter: string, payload: Uint8Array | string = ''): Buffer => { const body = Buffer.from(payload as string), header = Buffer.alloc(5); header.write(letter); header.writeUInt32LE(body.length, 1); return Buffer.concat([header, body]) }
 const file = (path: string | Uint8Array, size: number | bigint): Buffer => { const header = Buffer.alloc(8); header.writeBigUInt64LE(BigInt(size)); return frame('F', Buffer.concat([header, Buffer.from(path as string)])) }

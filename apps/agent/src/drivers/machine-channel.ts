@@ -20,6 +20,9 @@ const PIECE = 60 * 1024
 const EXIT = z.object({ code: z.number().int().min(0).max(255), starved: z.boolean() })
 const UNSTARTED = z.object({ errno: z.string().max(40), says: z.string().max(500) })
 
+/** What everybody who waits for a machine is told when there is none any more. */
+export const GONE = 'the machine ended'
+
 export type ChannelEnd = { readonly code: number; readonly starved: boolean }
 export type Channel = {
   readonly stdout: Readable; readonly stderr: Readable; readonly stdin: Writable
@@ -121,7 +124,7 @@ export function openChannel(socket: Duplex, { into, bytesMax, broke, tooLarge, e
   const close = (): void => {
     if (!stdout.readableEnded) stdout.push(null)
     if (!stderr.readableEnded) stderr.push(null)
-    const gone = new Error('the machine ended')
+    const gone = new Error(GONE)
     up.reject(gone); held.waiting?.reject(gone)
     files.abandon()
   }
