@@ -8,6 +8,7 @@ import { hasRole, useClient, useSession } from '../session/use-session.ts'
 import { cores, credits, creditsText, duration, plural, size, visible } from '../ui/format.ts'
 import { Command, Confirm, Facts, Id, Loaded, Moment, Page, Panel, Refusal, Status, useNow } from '../ui/parts.tsx'
 import { useGathered } from '../ui/use-gathered.ts'
+import { useWork } from '../ui/use-work.ts'
 import { ATTEMPT, JOB, TASK, bearsText, causeText } from '../ui/states.ts'
 import { Cost } from './Cost.tsx'
 import { jobName } from './JobRows.tsx'
@@ -31,8 +32,8 @@ export function JobScreen() {
 function Shown({ job }: { job: Job }) {
   const { client, user } = useSession(), queries = useQueryClient()
   const { tab, part } = route.useSearch(), navigate = route.useNavigate()
-  const [cancelling, setCancelling] = useState(false), [error, setError] = useState<unknown>(null)
-  const hold = async (paused: boolean): Promise<void> => { setError(null); try { queries.setQueryData(['job', job.id], await (paused ? client.pause(job.id) : client.resume(job.id))) } catch (failure) { setError(failure) } }
+  const [cancelling, setCancelling] = useState(false), { error, run } = useWork()
+  const hold = (paused: boolean): Promise<void> => run(async () => queries.setQueryData(['job', job.id], await (paused ? client.pause(job.id) : client.resume(job.id))))
   const live = job.state === 'queued' || job.state === 'running'
   const tasks = useQuery(tasksQuery(client, job.id, live)), attempts = useQuery(attemptsQuery(client, job.id, live))
   const now = useNow(1_000, live)

@@ -1,5 +1,4 @@
 import { useState } from 'react'
-import type { FormEvent } from 'react'
 import { Button, Group, NumberInput, Stack, Text, TextInput } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
@@ -11,6 +10,7 @@ import { errorsBy } from '../ui/field-errors.ts'
 import { cores, creditsText, duration, percent, plural, size, visible } from '../ui/format.ts'
 import { Bar, Command, Confirm, Facts, Id, Loaded, Moment, Page, Panel, Refusal, Status } from '../ui/parts.tsx'
 import { NODE } from '../ui/states.ts'
+import { useWork } from '../ui/use-work.ts'
 import { Estimate } from './Estimate.tsx'
 
 const route = getRouteApi('/inside/nodes/$node')
@@ -24,9 +24,9 @@ export function NodeScreen() {
 
 function Shown({ node }: { node: Node }) {
   const client = useClient(), queries = useQueryClient()
-  const [pausing, setPausing] = useState(false), [error, setError] = useState<unknown>(null)
+  const [pausing, setPausing] = useState(false), { error, run } = useWork()
   const fresh = (now: Node): void => { queries.setQueryData(['node', node.id], now); void queries.invalidateQueries({ queryKey: ['nodes'] }) }
-  const resume = async (): Promise<void> => { setError(null); try { fresh(await client.api.resumeNode({ params: { node: node.id } })) } catch (failure) { setError(failure) } }
+  const resume = (): Promise<void> => run(async () => fresh(await client.api.resumeNode({ params: { node: node.id } })))
   const isPaused = node.state === 'paused', canPause = node.state === 'online' || node.state === 'suspect' || node.state === 'lost' || node.state === 'pending'
   return (
     <Page title={visible(node.name)} intro={<Id id={node.id} what="node id" />} actions={isPaused ? <Button onClick={() => void resume()}>Resume</Button> : <Button variant="default" disabled={!canPause} title={canPause ? undefined : `It is ${NODE[node.state].word.toLowerCase()}`} onClick={() => setPausing(true)}>Pause…</Button>}>
@@ -61,21 +61,18 @@ function Prices({ node, changed }: { node: Node; changed: (node: Node) => void }
   const market = useQuery(marketQuery)
   const [sheet, setSheet] = useState(() => Object.fromEntries(FIELDS.map(([field]) => [field, formatCredits(BigInt(node.prices[field]))])) as Record<PriceName, string>)
   const [spot, setSpot] = useState<number | string>(node.prices.spotPercent ?? '')
-  const [busy, setBusy] = useState(false), [error, setError] = useState<unknown>(null)
+  const { busy, error, submit } = useWork()
   const median = market.data?.prices.find((line) => line.region === node.region && node.drivers.some((driver) => driver.level === line.level))
   const wrong = FIELDS.filter(([field]) => parseCredits(sheet[field].trim()) === null).map(([field]) => field)
   const isSame = FIELDS.every(([field]) => parseCredits(sheet[field].trim()) === BigInt(node.prices[field])) && spot === (node.prices.spotPercent ?? '')
-  const submit = async (event: FormEvent): Promise<void> => {
-    event.preventDefault()
-    if (busy || wrong.length > 0) return
-    setBusy(true)
-    setError(null)
-    try { changed(await client.api.priceNode({ params: { node: node.id }, body: { ...Object.fromEntries(FIELDS.map(([field]) => [field, String(parseCredits(sheet[field].trim()))])), ...(typeof spot === 'number' ? { spotPercent: spot } : {}) } })) } catch (failure) { setError(failure) } finally { setBusy(false) }
+  const price = async (): Promise<void> => {
+    if (wrong.length > 0) return
+    changed(await client.api.priceNode({ params: { node: node.id }, body: { ...Object.fromEntries(FIELDS.map(([field]) => [field, String(parseCredits(sheet[field].trim()))])), ...(typeof spot === 'number' ? { spotPercent: spot } : {}) } }))
   }
   const fields = errorsBy(error)
   return (
     <Panel title="Prices, in credits" id="prices">
-      <form onSubmit={(event) => void submit(event)} noValidate><Stack gap="sm">
+      <form onSubmit={(event) => submit(event, price)} noValidate><Stack gap="sm">
         <Group grow preventGrowOverflow={false} align="flex-start">{FIELDS.filter(([field]) => field !== 'gpuHour' || node.capacity.gpus > 0).map(([field, label]) => <TextInput key={field} label={label} inputMode="decimal" miw={130} value={sheet[field]} onChange={(event) => { const { value } = event.currentTarget; setSheet((now) => ({ ...now, [field]: value })) }} error={wrong.includes(field) ? 'An amount such as 0.2' : fields.get(`/${field}`)} />)}</Group>
         <NumberInput label="Interruptible work, from so many % of these prices" description="Sold what would stand empty, to the highest bids; firm work may take its place, and pays you for what had run. Empty: none is taken." min={1} max={100} allowDecimal={false} clampBehavior="strict" maw={430} value={spot} onChange={setSpot} error={fields.get('/spotPercent')} />
         {median && <Text size="sm" c="dimmed">Median of {plural(median.nodes, 'node')} like it: {creditsText(median.cpuHour.median)} for a core, {creditsText(median.memoryGibHour.median)} for a GiB of memory.</Text>}
