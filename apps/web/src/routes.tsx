@@ -34,7 +34,7 @@ const screens = [
   createRoute({ getParentRoute: () => inside, path: '/device', validateSearch: z.object({ code: z.string().max(20).optional().catch(undefined) }), component: lazyRouteComponent(() => import('./account/Device.tsx'), 'Device') }),
   createRoute({ getParentRoute: () => inside, path: '/nodes', validateSearch: z.object({ q: text }), component: lazyRouteComponent(() => import('./nodes/Nodes.tsx'), 'Nodes') }),
   createRoute({ getParentRoute: () => inside, path: '/nodes/join', component: lazyRouteComponent(() => import('./nodes/Join.tsx'), 'Join') }),
-  createRoute({ getParentRoute: () => inside, path: '/nodes/$node', component: lazyRouteComponent(() => import('./nodes/Node.tsx'), 'NodeScreen') }),
+  createRoute({ getParentRoute: () => inside, path: '/nodes/$node', validateSearch: z.object({ span: z.enum(['minutes', 'day', 'week']).optional().catch(undefined) }), component: lazyRouteComponent(() => import('./nodes/Node.tsx'), 'NodeScreen') }),
   createRoute({ getParentRoute: () => inside, path: '/earnings', component: lazyRouteComponent(() => import('./earnings/Earnings.tsx'), 'Earnings') }),
   createRoute({ getParentRoute: () => inside, path: '/market', component: lazyRouteComponent(() => import('./admin/Market.tsx'), 'Market') }),
   createRoute({ getParentRoute: () => inside, path: '/ledger', validateSearch: z.object({ account: text, job: text }), component: lazyRouteComponent(() => import('./admin/Ledger.tsx'), 'Ledger') }),

@@ -17,11 +17,11 @@ const OUTLINES = ['red', 'green', 'blue', 'indigo', 'yellow', 'orange', 'gray', 
 export const cssVariables: CSSVariablesResolver = () => ({
   variables: {},
   light: {
-    '--mantine-color-dimmed': '#4f5963', '--mantine-color-placeholder': '#5c6670', '--mantine-color-error': '#c01c28', '--mantine-color-anchor': '#2f4ac0', '--mantine-color-body': '#ffffff', '--page-quiet': '#f5f6f8', '--page-line': '#d9dde2',
+    '--mantine-color-dimmed': '#4f5963', '--mantine-color-placeholder': '#5c6670', '--mantine-color-error': '#c01c28', '--mantine-color-anchor': '#2f4ac0', '--mantine-color-body': '#ffffff', '--page-quiet': '#f5f6f8', '--page-line': '#d9dde2', '--plot-one': '#2f4ac0', '--plot-two': '#b4530a',
     ...Object.fromEntries(OUTLINES.map((name) => [`--mantine-color-${name}-outline`, `color-mix(in srgb, var(--mantine-color-${name}-9) 82%, black)`])),
   },
   dark: {
-    '--mantine-color-dimmed': '#b3bac2', '--mantine-color-placeholder': '#a4acb5', '--mantine-color-error': '#ff9d9d', '--mantine-color-anchor': '#a5b8ff', '--mantine-color-body': '#15181c', '--page-quiet': '#1d2126', '--page-line': '#3a4149',
+    '--mantine-color-dimmed': '#b3bac2', '--mantine-color-placeholder': '#a4acb5', '--mantine-color-error': '#ff9d9d', '--mantine-color-anchor': '#a5b8ff', '--mantine-color-body': '#15181c', '--page-quiet': '#1d2126', '--page-line': '#3a4149', '--plot-one': '#a5b8ff', '--plot-two': '#ffb066',
     ...Object.fromEntries(OUTLINES.map((name) => [`--mantine-color-${name}-outline`, `var(--mantine-color-${name}-3)`])),
   },
 })

@@ -1,4 +1,4 @@
-import { useState } from 'react'
+import { Suspense, lazy, useState } from 'react'
 import { Button, Group, NumberInput, Stack, Text, TextInput } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
@@ -12,6 +12,10 @@ import { Bar, Command, Confirm, Facts, Id, Loaded, Moment, Page, Panel, Refusal,
 import { NODE } from '../ui/states.ts'
 import { useWork } from '../ui/use-work.ts'
 import { Estimate } from './Estimate.tsx'
+import { Hours } from './Hours.tsx'
+
+/** It brings what draws the plots. */
+const Machine = lazy(async () => ({ default: (await import('./Machine.tsx')).Machine }))
 
 const route = getRouteApi('/inside/nodes/$node')
 export function NodeScreen() {
@@ -23,6 +27,7 @@ export function NodeScreen() {
 }
 
 function Shown({ node }: { node: Node }) {
+  const { span = 'hour' } = route.useSearch(), navigate = route.useNavigate()
   const client = useClient(), queries = useQueryClient()
   const [pausing, setPausing] = useState(false), { error, run } = useWork()
   const fresh = (now: Node): void => { queries.setQueryData(['node', node.id], now); void queries.invalidateQueries({ queryKey: ['nodes'] }) }
@@ -35,18 +40,19 @@ function Shown({ node }: { node: Node }) {
         <Group gap="sm"><Status look={NODE[node.state]} /><Text size="sm" role="status">{NODE[node.state].says}</Text></Group>
         <Facts wide of={[['Last heartbeat', node.lastSeenAt === undefined ? 'never' : <Moment at={node.lastSeenAt} />], ['Connected', node.connected ? 'yes' : 'no'], ['Runs now', plural(node.running, 'part')], ['Region', visible(node.region)], ['Agent', `version ${visible(node.agentVersion)}, start number ${node.session}`], ['Joined', <Moment at={node.enrolledAt} />], ['Labels', Object.entries(node.labels).map(([name, value]) => visible(`${name}=${value}`)).join(', ')]]} />
       </Stack></Panel>
+      <Suspense fallback={<Panel title="The machine"><div className="waiting" aria-busy="true" /></Panel>}><Machine key={node.id} node={node} span={span} choose={(to) => void navigate({ search: (before) => ({ ...before, span: to === 'hour' ? undefined : to }), replace: true })} /></Suspense>
       <div className="two">
         <Stack>
           <Panel title="Sold of what it offers" id="capacity"><Stack gap="sm">
             <Use what="Cores" used={node.reserved.cpuMillis} of={node.capacity.cpuMillis} text={cores} /><Use what="Memory" used={node.reserved.memoryBytes} of={node.capacity.memoryBytes} text={size} /><Use what="Disk" used={node.reserved.diskBytes} of={node.capacity.diskBytes} text={size} />
             {node.capacity.gpus > 0 && <Use what={`GPUs${node.capacity.gpuModel ? ` (${visible(node.capacity.gpuModel)})` : ''}`} used={node.reserved.gpus} of={node.capacity.gpus} text={String} />}
-            <Text size="sm" c="dimmed">Reserved for work that runs here now. What the machine does besides is not known here.</Text>
+            <Text size="sm" c="dimmed">Reserved for work that runs here now.</Text>
           </Stack></Panel>
           <Prices key={JSON.stringify(node.prices)} node={node} changed={fresh} />
           <Estimate key={node.id} node={node} />
           <Walls node={node} />
         </Stack>
-        <Stack><Reputation node={node} /><WhyNot node={node} /></Stack>
+        <Stack><Hours node={node} /><Reputation node={node} /><WhyNot node={node} /></Stack>
       </div>
       <Command line={`npx lumaris node show ${node.id}`} />
       <Confirm opened={pausing} close={() => setPausing(false)} title={`Pause ${visible(node.name)}?`} yes="Pause" act={async () => fresh(await client.api.pauseNode({ params: { node: node.id } }))}><Text size="sm">It gets no new work from now on, and earns nothing new. {node.running > 0 ? `The ${plural(node.running, 'part')} that run${node.running === 1 ? 's' : ''} there go${node.running === 1 ? 'es' : ''} on to the end and are paid.` : 'Nothing runs there just now.'} You can resume it at any time.</Text></Confirm>
