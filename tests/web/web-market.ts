@@ -7,7 +7,7 @@ import { findDrivers, startAgent } from '@lumaris/agent'
 import type { AgentDriver, RunningAgent } from '@lumaris/agent'
 import type { ServerConfig } from '@lumaris/server'
 import { GIB } from '@lumaris/protocol'
-import type { JobId, JobSpecInput, OwnerSettingsInput, Role, UserId } from '@lumaris/protocol'
+import type { JobId, JobSpec, JobSpecInput, OwnerSettingsInput, Role, UserId } from '@lumaris/protocol'
 import { releaseOnce } from '@lumaris/server'
 import { createClient } from '@lumaris/sdk'
 import { startHookReceiver } from '@lumaris/testkit'
@@ -79,6 +79,11 @@ export async function fill(market: WebMarket): Promise<Shown> {
   const large = { name: 'Needs a large machine', runtime: 'javascript' as const, command: ['main.ts'], resources: { cpuMillis: 64_000, memoryBytes: 64 * GIB } }
   await buyer.api.createStanding({ body: { spec: large } })
   const waiting = await buyer.submit(large)
+  const nightly = await program('Nightly report', 'console.log("done")')
+  await buyer.api.createSchedule({ body: { name: 'Nightly report', cron: '30 3 * * *', timeZone: 'Europe/Berlin', spec: nightly as JobSpec, cap: '250000', budget: '5000000' } }, { key: 'nightly' })
+  const soon = await buyer.api.createSchedule({ body: { name: 'Every hour', cron: '@hourly', timeZone: 'UTC', spec: nightly as JobSpec, cap: '250000' } }, { key: 'hourly' })
+  await buyer.api.pauseSchedule({ params: { schedule: soon.id } })
+  await buyer.api.putTemplate({ params: { template: 'train' }, body: { spec: { ...nightly, name: 'Train at {{rate}}', command: ['main.ts', '--rate={{rate}}', '{{data}}'] } as JobSpec, parameters: { rate: { type: 'number', default: '0.1', says: 'How fast it learns' }, data: { type: 'text', choices: ['small.csv', 'big.csv'] } } } })
   const extra = await market.addNode(market.demo.sellers[0]?.key ?? '', 'node-attic', '150000', { hours: { timeZone: 'Europe/Berlin', week: { ...Object.fromEntries(['mon', 'tue', 'wed', 'thu', 'fri'].map((day) => [day, ['00:00-07:30', '22:00-24:00']])), sat: ['00:00-24:00'], sun: ['00:00-12:00'] } }, pauseWhen: { inUse: false } })
   await seller.api.pauseNode({ params: { node: extra.nodeId } })
   const [node] = (await seller.api.listNodes()).data

@@ -45,6 +45,9 @@ export const tasksQuery = (client: Client, job: string, live: boolean) => queryO
 export const attemptsQuery = (client: Client, job: string, live: boolean) => queryOptions({ queryKey: ['job', job, 'attempts'], queryFn: ({ signal }) => some(client.attempts(job, { signal }), 2 * PARTS_MAX), refetchInterval: live ? JOB_MS : false })
 export const explainQuery = (client: Client, job: string, live: boolean) => queryOptions({ queryKey: ['job', job, 'explain'], queryFn: ({ signal }) => client.explain(job, { signal }), refetchInterval: live ? JOB_MS : false })
 export const resultsQuery = (client: Client, job: string) => queryOptions({ queryKey: ['job', job, 'results'], queryFn: ({ signal }) => client.results(job, { signal }) })
+export const schedulesQuery = (client: Client) => queryOptions({ queryKey: ['schedules'], queryFn: ({ signal }) => some(client.schedules({ signal }), 200), refetchInterval: 10_000 })
+export const templatesQuery = (client: Client) => queryOptions({ queryKey: ['templates'], queryFn: ({ signal }) => some(client.templates({ signal }), 200) })
+export const templateQuery = (client: Client, template: string) => queryOptions({ queryKey: ['templates', template], queryFn: ({ signal }) => client.api.getTemplate({ params: { template } }, { signal }) })
 export const nodesQuery = (client: Client) => queryOptions({ queryKey: ['nodes'], queryFn: ({ signal }) => some(client.nodes({ signal }), 2_000), refetchInterval: NODES_MS })
 export const nodeQuery = (client: Client, node: string) => queryOptions({ queryKey: ['node', node], queryFn: ({ signal }) => client.api.getNode({ params: { node } }, { signal }), refetchInterval: NODES_MS })
 /** Heartbeats come every ten seconds. */

@@ -26,11 +26,10 @@ function Week({ hours: { timeZone, week } }: { hours: HoursSaid }) {
   return (
     <div className="scroll-box" tabIndex={0} role="region" aria-label="Hours of the week"><table className="week">
       <caption className="for-readers">When work may run, {visible(timeZone)} time</caption>
-      <thead><tr><th><span className="for-readers">Day</span></th><th aria-hidden><div className="week-cells head">{[0, 6, 12, 18].map((hour) => <span key={hour}>{String(hour).padStart(2, '0')}</span>)}</div></th><th><span className="for-readers">Open</span></th></tr></thead>
+      <thead><tr><th><span className="for-readers">Day</span></th><th><span className="for-readers">Open</span><div className="week-cells head" aria-hidden>{[0, 6, 12, 18].map((hour) => <span key={hour}>{String(hour).padStart(2, '0')}</span>)}</div></th></tr></thead>
       <tbody>{DAYS.map((day) => (
         <tr key={day}><th scope="row" aria-label={NAME[day]}>{NAME[day].slice(0, 3)}</th>
-          <td aria-hidden><div className="week-cells">{openShares(week[day]).map((share, hour) => <span key={hour} className={share >= 1 ? 'open' : share > 0 ? 'partly' : undefined} />)}</div></td>
-          <td className="number">{rangesText(week[day])}</td></tr>))}</tbody>
+          <td><div className="week-cells" aria-hidden>{openShares(week[day]).map((share, hour) => <span key={hour} className={share >= 1 ? 'open' : share > 0 ? 'partly' : undefined} />)}</div>{rangesText(week[day])}</td></tr>))}</tbody>
     </table><Text size="sm" c="dimmed">{visible(timeZone)} time.</Text></div>
   )
 }
