@@ -4,7 +4,7 @@ import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { NO_BROWSER, chromiumPath, openBrowser, visit } from './browser.ts'
 import { enterAs, typeIn } from './screens.ts'
-import { PASSWORD, startWebMarket } from './web-market.ts'
+import { PASSWORD, someone, startWebMarket } from './web-market.ts'
 import type { WebMarket } from './web-market.ts'
 
 describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 'an account', () => {
@@ -164,6 +164,53 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await page.keyboard.press('Escape')
     await expect.poll(() => page.getByRole('dialog').count()).toBe(0)
     expect(complaints).toEqual([])
+    await close()
+  })
+  test('an admin whose sign-in is old is asked for the password over what was being done, and it goes on by itself', async () => {
+    let later = 0
+    const old = await startWebMarket({ nodes: 0, now: () => Date.now() + later }), { context, page, complaints } = await visit(browser, old.url)
+    try {
+      const ann = await someone(old, 'Ann', ['admin'])
+      await page.goto('/sign-in')
+      await typeIn(page, { email: 'ann@example.test', password: PASSWORD })
+      await page.waitForURL('**/market')
+      later = 16 * 60_000
+      await page.goto(`/users/${old.demo.buyer.id}`)
+      await page.getByRole('button', { name: 'Suspend…' }).click()
+      await page.getByLabel('Reason').fill('A stolen card')
+      await page.getByRole('dialog').getByRole('button', { name: 'Suspend' }).click()
+      const again = page.getByRole('dialog', { name: 'Is it still you?' })
+      // Leaving it changes nothing, and what was typed stays.
+      await again.getByRole('button', { name: 'Leave it' }).click()
+      await page.getByText('It is long since you signed in').waitFor()
+      expect(await page.getByLabel('Reason').inputValue()).toBe('A stolen card')
+      await page.getByRole('dialog').getByRole('button', { name: 'Suspend' }).click()
+      await again.getByRole('textbox', { name: 'Your password' }).fill('a guess')
+      await again.getByRole('button', { name: 'It is me' }).click()
+      await again.getByText('E-mail or password is wrong').waitFor()
+      await again.getByRole('textbox', { name: 'Your password' }).fill(PASSWORD)
+      await again.getByRole('button', { name: 'It is me' }).click()
+      await page.getByText('A stolen card').waitFor()
+      await expect.poll(() => page.getByRole('dialog').count()).toBe(0)
+      expect((await old.call(old.buyer, 'GET', '/v1/wallet')).body.code).toBe('account_suspended')
+      // Not asked again so soon.
+      await page.getByRole('button', { name: 'End the suspension' }).click()
+      await page.getByLabel('Reason').fill('It was his own')
+      await page.getByRole('button', { name: 'End it' }).click()
+      await page.getByRole('button', { name: 'Suspend…' }).waitFor()
+      expect([complaints, ann.id.startsWith('usr_')]).toEqual([[], true])
+    } finally { await context.close(); await old.stop() }
+  })
+  test('a second press before the page has drawn the first one is none', async () => {
+    const { page, close } = await newPage()
+    await enterAs(page, market.buyer)
+    await page.goto('/wallet')
+    await page.getByLabel('Demo credits to add').fill('3')
+    let asked = 0
+    page.on('request', (request) => { if (request.url().endsWith('/v1/topups')) asked++ })
+    await page.getByRole('button', { name: 'Add credits' }).evaluate((button) => { const press = button as unknown as { click(): void }; press.click(); press.click(); press.click() })
+    await page.getByText('3.00 credits were added.').waitFor()
+    expect(asked).toBe(1)
     await close()
   })
   test('who asks too often is told so in words, and when to come back', async () => {

@@ -1,6 +1,7 @@
 // The seller's story, with the very line that the page gives; and what the operator sees of it.
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -49,6 +50,13 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await page.getByRole('link', { name: 'Open sams-box' }).click()
     await page.getByText('Connected and taking work.').waitFor()
     expect(await page.getByLabel('Core, 1 hour').inputValue()).toBe('0.25')
+    // How the machine is, with its first heartbeat; and the hours that its owner sets there, in the file that the owner's screen writes too.
+    await page.getByRole('img', { name: /^Processor\. The whole machine: \d+ % at last/ }).waitFor()
+    await page.getByText('It takes work at all hours.').waitFor()
+    writeFileSync(join(market.dir, 'home-of-sam', '.lumaris', 'sams-box', 'owner.json'), JSON.stringify({ hours: { timeZone: 'UTC', week: Object.fromEntries(['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'].map((day) => [day, ['00:00-23:30', '23:45-24:00']])) }, pauseWhen: { inUse: false } }))
+    await expect.poll(() => page.getByRole('row', { name: /^Wednesday 00:00 to 23:30, 23:45 to 24:00/ }).count(), { timeout: 30_000 }).toBe(1)
+    writeFileSync(join(market.dir, 'home-of-sam', '.lumaris', 'sams-box', 'owner.json'), JSON.stringify({ pauseWhen: { inUse: false } }))
+    await page.getByText('It takes work at all hours.').waitFor()
 
     const buyer = market.client(market.buyer)
     const { blob, size } = await buyer.upload(new TextEncoder().encode('const until = Date.now() + 1500\nwhile (Date.now() < until);\nconsole.log("done")\n'))

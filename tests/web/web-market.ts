@@ -7,7 +7,7 @@ import { findDrivers, startAgent } from '@lumaris/agent'
 import type { AgentDriver, RunningAgent } from '@lumaris/agent'
 import type { ServerConfig } from '@lumaris/server'
 import { GIB } from '@lumaris/protocol'
-import type { JobId, JobSpecInput, Role, UserId } from '@lumaris/protocol'
+import type { JobId, JobSpec, JobSpecInput, OwnerSettingsInput, Role, UserId } from '@lumaris/protocol'
 import { releaseOnce } from '@lumaris/server'
 import { createClient } from '@lumaris/sdk'
 import { startHookReceiver } from '@lumaris/testkit'
@@ -20,18 +20,18 @@ export const PASSWORD = 'seven green bottles'
 export const removeScratch = (dataDir: string): void => rmSync(join(tmpdir(), `lumaris-${createHash('sha256').update(dataDir).digest('hex').slice(0, 12)}`), { recursive: true, force: true })
 export type WebMarket = Awaited<ReturnType<typeof startWebMarket>>
 
-export async function startWebMarket(options: { nodes?: number; rates?: Exclude<ServerConfig['rates'], undefined | false> } = {}) {
+export async function startWebMarket(options: { nodes?: number; /** Of tests about what only time brings; with nodes it would lose them. */ now?: () => number; rates?: Exclude<ServerConfig['rates'], undefined | false> } = {}) {
   // The market's own times: a busy machine that draws pages must not look like a lost node.
-  const market = await startMarket({ server: { settings: { demoTopupMaxMicros: 1_000_000_000_000n, payoutMinMicros: 1n }, webhooks: { loopback: true }, ...(options.rates ? { rates: options.rates } : {}) } })
+  const market = await startMarket({ server: { settings: { demoTopupMaxMicros: 1_000_000_000_000n, payoutMinMicros: 1n }, webhooks: { loopback: true }, ...(options.rates ? { rates: options.rates } : {}), ...(options.now ? { now: options.now } : {}) } })
   const receiver = await startHookReceiver()
   // One look at the machine for all nodes, and none for a market without any: the Python of the sandbox takes some seconds to try.
   let drivers: Promise<AgentDriver[]> | null = null
   const findOnce = (): Promise<AgentDriver[]> => (drivers ??= findDrivers({ dataDir: join(market.dir, 'drivers'), only: ['deno'], denoInsideBwrap: false })
     .then((found) => found.filter(({ report }) => report.usable).map(({ driver, report }) => ({ ...driver, probe: async () => report, reap: async () => 0 }))))
   const agents: RunningAgent[] = []
-  async function addNode(key: string, name: string, cpuHour: string): Promise<RunningAgent> {
+  async function addNode(key: string, name: string, cpuHour: string, owner?: OwnerSettingsInput): Promise<RunningAgent> {
     const { token } = await createClient({ url: market.url, token: key }).api.createEnrolment({ body: { name } })
-    const agent = await startAgent({ server: market.url, dataDir: join(market.dir, name), token, name, prices: { cpuHour, memoryGibHour: '40000' }, drivers: await findOnce(), settings: { tickMs: 500, sealMs: 20 }, stopMs: 2_000, capacity: { cpuMillis: 4_000, memoryBytes: 8 * GIB, diskBytes: 20 * GIB, gpus: 0 } })
+    const agent = await startAgent({ server: market.url, dataDir: join(market.dir, name), token, name, prices: { cpuHour, memoryGibHour: '40000' }, drivers: await findOnce(), settings: { tickMs: 500, sealMs: 20 }, stopMs: 2_000, capacity: { cpuMillis: 4_000, memoryBytes: 8 * GIB, diskBytes: 20 * GIB, gpus: 0 }, ...(owner ? { owner: { defaults: owner } } : {}) })
     await agent.ready
     agents.push(agent)
     return agent
@@ -50,7 +50,7 @@ export async function startWebMarket(options: { nodes?: number; rates?: Exclude<
   }
 }
 
-export type Shown = { readonly done: JobId; readonly picture: JobId; readonly failed: JobId; readonly waiting: JobId; readonly node: string; readonly suspended: string; readonly secondAdmin: string; readonly hook: string; readonly device: string }
+export type Shown = { readonly done: JobId; readonly picture: JobId; readonly failed: JobId; readonly waiting: JobId; readonly node: string; /** Its owner has set hours. */ readonly attic: string; readonly suspended: string; readonly secondAdmin: string; readonly hook: string; readonly device: string }
 /** Somebody who signs in with a password, and somebody whose account asks for a code too. */
 export const ANN = { email: 'ann@screens.test', password: PASSWORD, name: 'Ann' }, CARL = { email: 'carl@screens.test', password: PASSWORD, name: 'Carl' }
 /** Turns a second factor on, as a person with an app would. */
@@ -79,11 +79,16 @@ export async function fill(market: WebMarket): Promise<Shown> {
   const large = { name: 'Needs a large machine', runtime: 'javascript' as const, command: ['main.ts'], resources: { cpuMillis: 64_000, memoryBytes: 64 * GIB } }
   await buyer.api.createStanding({ body: { spec: large } })
   const waiting = await buyer.submit(large)
-  const extra = await market.addNode(market.demo.sellers[0]?.key ?? '', 'node-attic', '150000')
+  const nightly = await program('Nightly report', 'console.log("done")')
+  await buyer.api.createSchedule({ body: { name: 'Nightly report', cron: '30 3 * * *', timeZone: 'Europe/Berlin', spec: nightly as JobSpec, cap: '250000', budget: '5000000' } }, { key: 'nightly' })
+  const soon = await buyer.api.createSchedule({ body: { name: 'Every hour', cron: '@hourly', timeZone: 'UTC', spec: nightly as JobSpec, cap: '250000' } }, { key: 'hourly' })
+  await buyer.api.pauseSchedule({ params: { schedule: soon.id } })
+  await buyer.api.putTemplate({ params: { template: 'train' }, body: { spec: { ...nightly, name: 'Train at {{rate}}', command: ['main.ts', '--rate={{rate}}', '{{data}}'] } as JobSpec, parameters: { rate: { type: 'number', default: '0.1', says: 'How fast it learns' }, data: { type: 'text', choices: ['small.csv', 'big.csv'] } } } })
+  const extra = await market.addNode(market.demo.sellers[0]?.key ?? '', 'node-attic', '150000', { hours: { timeZone: 'Europe/Berlin', week: { ...Object.fromEntries(['mon', 'tue', 'wed', 'thu', 'fri'].map((day) => [day, ['00:00-07:30', '22:00-24:00']])), sat: ['00:00-24:00'], sun: ['00:00-12:00'] } }, pauseWhen: { inUse: false } })
   await seller.api.pauseNode({ params: { node: extra.nodeId } })
   const [node] = (await seller.api.listNodes()).data
   const { suspended, secondAdmin } = await operate(market, done.job.id)
-  return { suspended, secondAdmin, done: done.job.id, picture: picture.job.id, failed: failed.job.id, waiting: waiting.id, node: node?.id ?? '', hook: hook.id, device: device.userCode }
+  return { suspended, secondAdmin, done: done.job.id, picture: picture.job.id, failed: failed.job.id, waiting: waiting.id, node: node?.id ?? '', attic: extra.nodeId, hook: hook.id, device: device.userCode }
 }
 /** Somebody with these roles, and a key. */
 export async function someone(market: WebMarket, name: string, roles: Role[]): Promise<{ id: UserId; key: string }> {

@@ -271,6 +271,15 @@ test('a market that has forgotten the link hears again what it had not confirmed
   await market.until(() => market.market.job(next)?.state === 'completed')
 })
 
+test('one checkpoint after the other is taken: the first does not leave it unable to stand still', async () => {
+  const { market, start } = await setup({ settings: { tickMs: 100 } })
+  const agent = await start()
+  await agent.ready
+  const job = market.submit({ command: ['fake:write', 'state.txt', 'x', ';', 'fake:hang'], outputs: [], checkpoint: { paths: ['state.txt'], everyMs: 1_000 } })
+  await market.until(() => market.received.filter((message) => message.type === 'checkpoint').length >= 3)
+  expect(market.attemptOf(job)?.state).toBe('running')
+})
+
 test('a pause is told to the market, and no work comes until it is over', async () => {
   const { market, start, driver } = await setup({ settings: { heartbeatMs: 200 } })
   const agent = await start()

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { DEFAULT_AGENT_SETTINGS, createAgentState, listAttempts, nextClockMs, restoreAgent, shareOf } from '@lumaris/domain'
 import type { AgentSettings, AgentState, JournalRecord } from '@lumaris/domain'
 import { NodeName } from '@lumaris/protocol'
-import type { AttemptId, Capacity, DriverId, DriverOffer, JobDispatch, NodeId, OwnerSettingsInput, OwnerStatus, PriceSheet } from '@lumaris/protocol'
+import type { AttemptId, AvailabilityUpdate, Capacity, DriverId, DriverOffer, JobDispatch, NodeId, OwnerSettingsInput, OwnerStatus, PriceSheet } from '@lumaris/protocol'
 import { createRankNetworks } from './mesh/rank-network.ts'
 import { createAttempts } from './attempts.ts'
 import type { AgentDriver, AttemptPorts, Attempts } from './attempts.ts'
@@ -24,7 +24,7 @@ import type { Enrolled } from './enrol.ts'
 import { removeTree } from './files.ts'
 import { loadIdentity } from './identity.ts'
 import type { Identity } from './identity.ts'
-import { createLoadMeter, findCapacity } from './inventory.ts'
+import { findCapacity } from './inventory.ts'
 import { memoryJournal, openJournal } from './journal.ts'
 import type { Journal } from './journal.ts'
 import { lockDataDir } from './lock.ts'
@@ -32,8 +32,10 @@ import { AgentStopped, saysOf, silent } from './log.ts'
 import type { Log } from './log.ts'
 import type { Owner } from './owner/owner.ts'
 import { readOwnerFiles } from './owner/files.ts'
+import { MACHINE } from './owner/sense.ts'
 import type { SenseRoots } from './owner/sense.ts'
 import { tapLog } from './gui/recent-log.ts'
+import { createMachine } from './machine.ts'
 import { createRunner } from './runner.ts'
 import type { Act, Runner } from './runner.ts'
 import { sealOf, sha256 } from './seal.ts'
@@ -151,7 +153,6 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
   const events = new EventEmitter<AgentEvents>()
   const ready = Promise.withResolvers<void>(), ended = Promise.withResolvers<string | null>()
   const leaving = new AbortController()
-  const load = createLoadMeter()
   const full = state.capacity
   let httpToken = ''
   let pausedByOwner = false, pausedByGuard = false, stopping = false
@@ -199,6 +200,7 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
       settings.heartbeatMs = config.settings?.heartbeatMs ?? welcome.heartbeat_ms
       log.info({ session: welcome.session }, 'connected to the market')
       owner?.earnings.stir()
+      hoursTold = null
       runner.input({ kind: 'welcome', welcome, helloSentAt })
       events.emit('welcome', welcome.session)
       ready.resolve()
@@ -209,9 +211,19 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
     stop(says) { log.error({}, says); void end(says, null) },
   })
 
+  const machine = createMachine({ roots: { ...MACHINE, ...config.owner?.roots }, dataDir: config.dataDir, now: () => clock.now(), jobsMs: () => attempts.cpuMs })
+  /** What was told of the owner's hours in this connection. */
+  let hoursTold: string | null = null
+  /** How the machine is stands in each heartbeat; its owner's hours only where the market does not know them yet. */
+  function withMachine(heartbeat: AvailabilityUpdate): AvailabilityUpdate {
+    const now = machine.read(), hours = owner?.status.now.settings.hours
+    const isNew = hours !== undefined && JSON.stringify(hours) !== hoursTold
+    if (isNew) hoursTold = JSON.stringify(hours)
+    return { ...heartbeat, cpu_percent: now.cpu_percent, machine: now, ...(isNew ? { hours } : {}) }
+  }
   function act(output: Act): void {
     switch (output.kind) {
-      case 'send': return connection.send(output.message.type === 'availability_update' ? { ...output.message, cpu_percent: load() } : output.message)
+      case 'send': return connection.send(output.message.type === 'availability_update' ? withMachine(output.message) : output.message)
       case 'seal': return connection.send(sealOf(identity, { node: state.node, session: state.session, number: output.number }, output.leaves))
       case 'start': return attempts.start(output.order)
       case 'join': return attempts.join(output.attempt, output.peers)

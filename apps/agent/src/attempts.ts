@@ -388,23 +388,25 @@ export function createAttempts(ports: AttemptPorts): Attempts {
 
   /** Brings a sandbox to what is wanted now, however often that changes on the way. The meter stops when the program has, and starts after it. */
   function settle(attempt: Attempt): Promise<void> {
-    return (attempt.settling ??= (async () => {
-      try {
-        while (attempt.sandbox && !attempt.killed && (attempt.pausedAt !== null) !== (frozen !== null || attempt.holding)) {
-          if (frozen || attempt.holding) {
-            await attempt.sandbox.pause()
-            attempt.pausedAt = ports.clock.now()
-          } else {
-            await attempt.sandbox.resume()
-            attempt.pausedMs = frozenMsOf(attempt)
-            attempt.pausedAt = null
-          }
+    // Cleared after it is kept, not inside: where nothing is to be done the work ends before the promise is kept, and would stand there for ever.
+    return (attempt.settling ??= bringAbout(attempt).finally(() => { attempt.settling = null }))
+  }
+  async function bringAbout(attempt: Attempt): Promise<void> {
+    try {
+      while (attempt.sandbox && !attempt.killed && (attempt.pausedAt !== null) !== (frozen !== null || attempt.holding)) {
+        if (frozen || attempt.holding) {
+          await attempt.sandbox.pause()
+          attempt.pausedAt = ports.clock.now()
+        } else {
+          await attempt.sandbox.resume()
+          attempt.pausedMs = frozenMsOf(attempt)
+          attempt.pausedAt = null
         }
-      } catch (error) {
-        ports.log.error({ attempt: attempt.order.attempt_id, error }, 'a sandbox could not be made to stand still or go on; it is given back')
-        ports.input({ kind: 'reclaim', attempts: [attempt.order.attempt_id] })
-      } finally { attempt.settling = null }
-    })())
+      }
+    } catch (error) {
+      ports.log.error({ attempt: attempt.order.attempt_id, error }, 'a sandbox could not be made to stand still or go on; it is given back')
+      ports.input({ kind: 'reclaim', attempts: [attempt.order.attempt_id] })
+    }
   }
 
   async function read(attempt: Attempt, sandbox: Sandbox): Promise<void> {

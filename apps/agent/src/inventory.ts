@@ -1,5 +1,5 @@
-// What this machine has to offer, and how busy it is. A container's own bounds count where there are some: Node knows them for CPU and memory.
-import { availableParallelism, cpus, totalmem } from 'node:os'
+// What this machine has to offer. A container's own bounds count where there are some: Node knows them for CPU and memory.
+import { availableParallelism, totalmem } from 'node:os'
 import { statfs } from 'node:fs/promises'
 import type { Capacity } from '@lumaris/protocol'
 import { MIB } from '@lumaris/protocol'
@@ -33,23 +33,3 @@ function gpusOf(given: Partial<Capacity>, cards: readonly Pick<Card, 'model' | '
   return { gpus, ...(gpuModel === undefined ? {} : { gpuModel }), ...(gpuMemoryBytes === undefined ? {} : { gpuMemoryBytes }), ...(part ? { gpuShare: part.share, gpuProfile: part.profile } : {}) }
 }
 const wholeMib = (bytes: number): number => Math.floor(bytes / MIB) * MIB
-
-/** The share of all cores that was busy since the last call, 0 to 100. */
-export function createLoadMeter(): () => number {
-  let last = times()
-  return () => {
-    const now = times()
-    const busy = now.busy - last.busy, all = now.all - last.all
-    if (all <= 0) return 0
-    last = now
-    return Math.min(100, Math.max(0, Math.round((busy / all) * 1000) / 10))
-  }
-}
-function times(): { busy: number; all: number } {
-  let busy = 0, all = 0
-  for (const { times: { user, nice, sys, irq, idle } } of cpus()) {
-    busy += user + nice + sys + irq
-    all += user + nice + sys + irq + idle
-  }
-  return { busy, all }
-}

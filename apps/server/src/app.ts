@@ -44,6 +44,8 @@ import { createHub } from './live/hub.ts'
 import type { Hub } from './live/hub.ts'
 import { createLogStore } from './live/log-segments.ts'
 import type { LogStore } from './live/log-segments.ts'
+import { createReadings } from './live/readings.ts'
+import type { Readings } from './live/readings.ts'
 import type { Log } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import type { Metrics } from './metrics.ts'
@@ -78,7 +80,7 @@ export type ServerConfig = {
 }
 
 export type App = {
-  readonly db: Database; readonly engine: Engine; readonly gateway: Gateway; readonly blobs: BlobStore; readonly logs: LogStore; readonly hub: Hub; readonly identity: Identity; readonly webhooks: Webhooks
+  readonly db: Database; readonly engine: Engine; readonly gateway: Gateway; readonly blobs: BlobStore; readonly logs: LogStore; readonly hub: Hub; readonly readings: Readings; readonly identity: Identity; readonly webhooks: Webhooks
   readonly ids: Ids; readonly metrics: Metrics; readonly log: Log; readonly settings: MarketSettings; readonly version: string
   /** How long earnings wait before they can be paid out. */
   readonly disputeMs: number
@@ -121,7 +123,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     let payOutSoon = (): void => undefined
     // The parts that need one another see the whole through this one object; nothing runs before it is complete.
     const app = {
-      db, engine, blobs: await createBlobStore({ dir: join(config.dataDir, 'blobs'), maxBytes: config.blobBytesMax ?? BLOB_BYTES_MAX }), logs, hub: createHub(),
+      db, engine, blobs: await createBlobStore({ dir: join(config.dataDir, 'blobs'), maxBytes: config.blobBytesMax ?? BLOB_BYTES_MAX }), logs, hub: createHub(), readings: createReadings(now, settings.heartbeatMs),
       identity: createIdentity({ db, ids, now, random: randomBytes, secrets }),
       webhooks: createWebhooks({ db, ids, now, random: randomBytes, seal: createSeal(secrets.derive('webhooks'), randomBytes), log, rules: { loopback: config.webhooks?.loopback ?? false }, version: VERSION, timeoutMs: config.webhooks?.timeoutMs }), ids, log, settings, version: VERSION, platformKey: secrets.platformKey, countersignKey: secrets.countersignKey,
       now, random: randomBytes, hash: sha256Hex, disputeMs: config.disputeMs ?? DISPUTE_MS, payOutSoon: () => payOutSoon(),
@@ -198,7 +200,7 @@ function httpOf(app: App, config: ServerConfig): Promise<FastifyInstance> {
   }
   return buildHttp({
     handlers: { ...identityHandlers(app), ...browserSessionHandlers(app), ...jobHandlers(app), ...blobHandlers(app), ...nodeHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app), ...scheduleHandlers(app), ...payoutHandlers(app), ...operatorHandlers(app), ...webhookHandlers(app), ...templateHandlers(app) },
-    authenticate, log: app.log, newRequestId: () => app.ids.make('req'), onDone: (route, status, ms) => app.metrics.request(route, status, ms), web: createWeb(config.webDir ?? WEB_DIR),
+    authenticate, log: app.log, now: app.now, newRequestId: () => app.ids.make('req'), onDone: (route, status, ms) => app.metrics.request(route, status, ms), web: createWeb(config.webDir ?? WEB_DIR),
     rates: config.rates === false ? null : { ...RATES, ...config.rates }, trustProxy: config.trustProxy,
   })
 }

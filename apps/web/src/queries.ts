@@ -1,7 +1,7 @@
 // What the screens ask, under which names it is kept, and how often it is asked again where no stream tells of changes.
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query'
 import type { Client } from '@lumaris/sdk'
-import type { ActionName, JobId, JobState, UserId } from '@lumaris/protocol'
+import type { ActionName, JobId, JobState, ReadingSpan, UserId } from '@lumaris/protocol'
 import { anonymous } from './session/session.ts'
 
 /** Nodes and the market as a whole have no stream: they are asked, only while the tab is seen. */
@@ -45,8 +45,13 @@ export const tasksQuery = (client: Client, job: string, live: boolean) => queryO
 export const attemptsQuery = (client: Client, job: string, live: boolean) => queryOptions({ queryKey: ['job', job, 'attempts'], queryFn: ({ signal }) => some(client.attempts(job, { signal }), 2 * PARTS_MAX), refetchInterval: live ? JOB_MS : false })
 export const explainQuery = (client: Client, job: string, live: boolean) => queryOptions({ queryKey: ['job', job, 'explain'], queryFn: ({ signal }) => client.explain(job, { signal }), refetchInterval: live ? JOB_MS : false })
 export const resultsQuery = (client: Client, job: string) => queryOptions({ queryKey: ['job', job, 'results'], queryFn: ({ signal }) => client.results(job, { signal }) })
+export const schedulesQuery = (client: Client) => queryOptions({ queryKey: ['schedules'], queryFn: ({ signal }) => some(client.schedules({ signal }), 200), refetchInterval: 10_000 })
+export const templatesQuery = (client: Client) => queryOptions({ queryKey: ['templates'], queryFn: ({ signal }) => some(client.templates({ signal }), 200) })
+export const templateQuery = (client: Client, template: string) => queryOptions({ queryKey: ['templates', template], queryFn: ({ signal }) => client.api.getTemplate({ params: { template } }, { signal }) })
 export const nodesQuery = (client: Client) => queryOptions({ queryKey: ['nodes'], queryFn: ({ signal }) => some(client.nodes({ signal }), 2_000), refetchInterval: NODES_MS })
 export const nodeQuery = (client: Client, node: string) => queryOptions({ queryKey: ['node', node], queryFn: ({ signal }) => client.api.getNode({ params: { node } }, { signal }), refetchInterval: NODES_MS })
+/** Heartbeats come every ten seconds. */
+export const readingsQuery = (client: Client, node: string, span: ReadingSpan) => queryOptions({ queryKey: ['node', node, 'readings', span], placeholderData: keepPreviousData, queryFn: ({ signal }) => client.api.nodeReadings({ params: { node }, query: { span } }, { signal }) })
 export const nodeWhyQuery = (client: Client, node: string) => queryOptions({ queryKey: ['node', node, 'explain'], queryFn: ({ signal }) => client.explainNode(node, { signal }), refetchInterval: 4 * NODES_MS })
 export const tableQuery = (client: Client) => queryOptions({ queryKey: ['admin', 'market'], queryFn: ({ signal }) => client.marketTable({ signal }), refetchInterval: NODES_MS })
 export const ledgerQuery = (client: Client) => queryOptions({ queryKey: ['admin', 'ledger'], queryFn: ({ signal }) => client.api.checkLedger({}, { signal }), refetchInterval: 30_000 })

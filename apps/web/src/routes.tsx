@@ -24,9 +24,11 @@ const inside = createRoute({
 })
 const screens = [
   createRoute({ getParentRoute: () => inside, path: '/home', component: lazyRouteComponent(() => import('./home/Home.tsx'), 'Home') }),
-  createRoute({ getParentRoute: () => inside, path: '/submit', validateSearch: z.object({ from: z.string().max(100).optional().catch(undefined), template: z.string().max(40).optional().catch(undefined) }), component: lazyRouteComponent(() => import('./submit/Submit.tsx'), 'Submit') }),
+  createRoute({ getParentRoute: () => inside, path: '/submit', validateSearch: z.object({ from: z.string().max(100).optional().catch(undefined), template: z.string().max(40).optional().catch(undefined), saved: z.string().max(60).optional().catch(undefined) }), component: lazyRouteComponent(() => import('./submit/Submit.tsx'), 'Submit') }),
   createRoute({ getParentRoute: () => inside, path: '/jobs', validateSearch: z.object({ state: JobState.optional().catch(undefined), q: text }), component: lazyRouteComponent(() => import('./jobs/Jobs.tsx'), 'Jobs') }),
   createRoute({ getParentRoute: () => inside, path: '/jobs/$job', validateSearch: z.object({ tab: z.enum(JOB_TABS).optional().catch(undefined), part: z.number().int().min(0).optional().catch(undefined) }), component: lazyRouteComponent(() => import('./jobs/Job.tsx'), 'JobScreen') }),
+  createRoute({ getParentRoute: () => inside, path: '/schedules', validateSearch: z.object({ from: z.string().max(100).optional().catch(undefined) }), component: lazyRouteComponent(() => import('./schedules/Schedules.tsx'), 'Schedules') }),
+  createRoute({ getParentRoute: () => inside, path: '/templates', validateSearch: z.object({ q: text }), component: lazyRouteComponent(() => import('./templates/Templates.tsx'), 'Templates') }),
   createRoute({ getParentRoute: () => inside, path: '/wallet', validateSearch: z.object({ days: z.union([z.literal(7), z.literal(90), z.literal(365)]).optional().catch(undefined), by: z.literal('name').optional().catch(undefined) }), component: lazyRouteComponent(() => import('./wallet/Wallet.tsx'), 'WalletScreen') }),
   createRoute({ getParentRoute: () => inside, path: '/keys', component: lazyRouteComponent(() => import('./keys/Keys.tsx'), 'Keys') }),
   createRoute({ getParentRoute: () => inside, path: '/webhooks', validateSearch: z.object({ hook: z.string().max(40).optional().catch(undefined) }), component: lazyRouteComponent(() => import('./webhooks/Webhooks.tsx'), 'Webhooks') }),
@@ -34,7 +36,7 @@ const screens = [
   createRoute({ getParentRoute: () => inside, path: '/device', validateSearch: z.object({ code: z.string().max(20).optional().catch(undefined) }), component: lazyRouteComponent(() => import('./account/Device.tsx'), 'Device') }),
   createRoute({ getParentRoute: () => inside, path: '/nodes', validateSearch: z.object({ q: text }), component: lazyRouteComponent(() => import('./nodes/Nodes.tsx'), 'Nodes') }),
   createRoute({ getParentRoute: () => inside, path: '/nodes/join', component: lazyRouteComponent(() => import('./nodes/Join.tsx'), 'Join') }),
-  createRoute({ getParentRoute: () => inside, path: '/nodes/$node', component: lazyRouteComponent(() => import('./nodes/Node.tsx'), 'NodeScreen') }),
+  createRoute({ getParentRoute: () => inside, path: '/nodes/$node', validateSearch: z.object({ span: z.enum(['minutes', 'day', 'week']).optional().catch(undefined) }), component: lazyRouteComponent(() => import('./nodes/Node.tsx'), 'NodeScreen') }),
   createRoute({ getParentRoute: () => inside, path: '/earnings', component: lazyRouteComponent(() => import('./earnings/Earnings.tsx'), 'Earnings') }),
   createRoute({ getParentRoute: () => inside, path: '/market', component: lazyRouteComponent(() => import('./admin/Market.tsx'), 'Market') }),
   createRoute({ getParentRoute: () => inside, path: '/ledger', validateSearch: z.object({ account: text, job: text }), component: lazyRouteComponent(() => import('./admin/Ledger.tsx'), 'Ledger') }),

@@ -6,6 +6,7 @@ import { EgressRule } from './egress.ts'
 import { GangPlace, MeshOffer, MeshPeer } from './gang.ts'
 import { Capacity, DriverOffer, PriceSheet } from './node.ts'
 import { ResultFile, Saved, Usage } from './job.ts'
+import { HoursSaid, MachineNow } from './machine.ts'
 import { Seal, Signature, Terms, Tick } from './receipt.ts'
 import { Money } from './money.ts'
 import { REFUSAL_CODES } from './refusals.ts'
@@ -58,6 +59,9 @@ export const AvailabilityUpdate = z.object({
   type: z.literal('availability_update'), node_id: NodeId, cpu_available: z.number(), mem_available: z.number(), status: z.enum(['ready', 'busy', 'paused', 'draining']),
   heartbeat: z.number().int().min(1), attempts: z.array(AttemptReport).max(10_000),
   cpu_percent: z.number().min(0).max(100).optional(),
+  machine: MachineNow.optional(),
+  /** Told once in a connection, and again when they change. Null: at all hours. */
+  hours: HoursSaid.nullable().optional(),
 })
 export type AvailabilityUpdate = z.infer<typeof AvailabilityUpdate>
 

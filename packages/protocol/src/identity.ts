@@ -35,6 +35,10 @@ export const NewSecondFactor = z.object({ secret: z.string(), uri: z.string() })
 export type NewSecondFactor = z.infer<typeof NewSecondFactor>
 export const ConfirmSecondFactor = z.strictObject({ code: SecondCode }).meta({ id: 'ConfirmSecondFactor' })
 export const ProveBoth = z.strictObject({ password: z.string().min(1).max(200), code: SecondCode }).meta({ id: 'ProveBoth' })
+/** As at a sign-in: the code only where the account has a second factor. */
+export const ProveSession = z.strictObject({ password: z.string().min(1).max(200), code: SecondCode.optional() }).meta({ id: 'ProveSession' })
+export const Proved = z.object({ freshUntil: Instant }).meta({ id: 'Proved' })
+export type Proved = z.infer<typeof Proved>
 /** Shown once: only hashes are kept. Each works once, in the place of a code. */
 export const RecoveryCodes = z.object({ recoveryCodes: z.array(z.string()) }).meta({ id: 'RecoveryCodes' })
 export type RecoveryCodes = z.infer<typeof RecoveryCodes>

@@ -4,7 +4,7 @@ import { Amount } from './money.ts'
 import { DriverOffer } from './node.ts'
 
 // What the owner of a machine wants of its agent, and what the agent shows of itself on that machine. The first is a file that owners may edit; the
-// second goes to the owner's screen (lumaris agent gui, lumaris top) and never to the market.
+// second goes to the owner's screen (lumaris agent gui, lumaris top) and not to the market, which hears no more than machine.ts says.
 
 export const DAYS = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const
 export type Day = (typeof DAYS)[number]

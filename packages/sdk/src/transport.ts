@@ -27,6 +27,8 @@ export type TransportOptions = {
   readonly retry?: Partial<RetryOptions> | undefined
   /** Called once per request that fails because the access token expired; gives a new one. */
   readonly renew?: (() => Promise<string | undefined>) | undefined
+  /** Asked once per request whose sign-in is too old for it (`fresh_sign_in_needed`); true: it was shown again, and the request is sent once more. */
+  readonly prove?: (() => Promise<boolean>) | undefined
   /** Told of every request: for `--verbose`. */
   readonly onRequest?: ((seen: Seen) => void) | undefined
 }
@@ -109,10 +111,13 @@ export function createTransport(options: TransportOptions): Transport {
   return {
     origin: base.origin, retry, backoff,
     async send(request, read) {
+      let proved = false
       for (let attempt = 1; ; attempt++) {
         try {
           return await limited(request, attempt, read)
         } catch (error) {
+          // Refused, and so not done: whatever it is, it may be sent again.
+          if (!proved && options.prove && error instanceof LumarisError && error.code === 'fresh_sign_in_needed' && await options.prove()) { proved = true; continue }
           if (!request.safe || attempt >= retry.attempts || !(error instanceof LumarisError && error.retry)) throw error
           const ms = backoff(attempt, error)
           if (ms > retry.patienceMs) throw error

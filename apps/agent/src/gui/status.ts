@@ -1,8 +1,8 @@
 // What the owner's screen shows, put together once a second from what the agent knows: one word for the whole, jobs, problems with what to do about
 // them, and an hour of samples.
-import { availableParallelism, freemem, totalmem } from 'node:os'
-import { readFileSync, statfsSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { availableParallelism } from 'node:os'
+import { statfsSync } from 'node:fs'
+import { basename } from 'node:path'
 import { GIB, PAUSE_REASONS } from '@lumaris/protocol'
 import type { AttemptId, Capacity, DriverOffer, OwnerJob, OwnerProblem, OwnerStatus, Sample } from '@lumaris/protocol'
 import { priceOf } from '@lumaris/domain'
@@ -12,6 +12,7 @@ import type { Clock } from '../clock.ts'
 import type { Connection } from '../connection.ts'
 import { AGENT_VERSION } from '../enrol.ts'
 import type { Journal } from '../journal.ts'
+import { memoryOf } from '../machine.ts'
 import type { Guard } from '../owner/guard.ts'
 import type { Sense } from '../owner/sense.ts'
 import type { EarningsWatch } from './earnings.ts'
@@ -97,12 +98,4 @@ let disk = { at: -Infinity, dir: '', free: Infinity }
 function freeBytes(dir: string): number {
   if (performance.now() - disk.at > 30_000 || disk.dir !== dir) { const { bavail, bsize } = statfsSync(dir); disk = { at: performance.now(), dir, free: bavail * bsize } }
   return disk.free
-}
-/** What programs could still get counts as free, also where files are cached in it. */
-function memoryOf(proc: string): { used: number; all: number } {
-  let text = ''
-  try { text = readFileSync(join(proc, 'meminfo'), 'utf8') } catch { /* not Linux */ }
-  const kib = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0) * 1024
-  const all = kib('MemTotal') || totalmem()
-  return { all, used: all - (kib('MemAvailable') || freemem()) }
 }

@@ -142,7 +142,7 @@ export function createGateway(app: App, trustProxy?: string): Gateway {
   function handle(peer: Peer, message: Message): Promise<unknown> {
     const { node, session } = peer
     switch (message.type) {
-      case 'availability_update': return app.engine.act({ kind: 'heartbeat', node, session, message })
+      case 'availability_update': app.readings.heard(node, message); return app.engine.act({ kind: 'heartbeat', node, session, message })
       case 'tick': {
         if (app.hash(canonical(message.tick)) !== message.hash) return Promise.reject(new Error('a tick does not have its hash'))
         return app.engine.act({ kind: 'tick', node, session, tick: message.tick, hash: message.hash })

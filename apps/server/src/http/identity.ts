@@ -1,11 +1,12 @@
-import { refuse } from '@lumaris/protocol'
+import { isRefusal, refuse } from '@lumaris/protocol'
 import type { Refusal } from '@lumaris/protocol'
 import type { App } from '../app.ts'
 import type { Handlers } from './server.ts'
+import { FRESH_MS, notFresh } from './policy.ts'
 import type { UserPrincipal } from './policy.ts'
 
 type Names = 'register' | 'login' | 'refresh' | 'logout' | 'me' | 'createKey' | 'listKeys' | 'revokeKey'
-  | 'listSessions' | 'endSession' | 'endOtherSessions' | 'getSecondFactor' | 'startSecondFactor' | 'confirmSecondFactor' | 'renewRecoveryCodes' | 'stopSecondFactor' | 'startDeviceLogin' | 'deviceToken' | 'lookAtDevice' | 'decideDevice'
+  | 'listSessions' | 'proveSession' | 'endSession' | 'endOtherSessions' | 'getSecondFactor' | 'startSecondFactor' | 'confirmSecondFactor' | 'renewRecoveryCodes' | 'stopSecondFactor' | 'startDeviceLogin' | 'deviceToken' | 'lookAtDevice' | 'decideDevice'
 
 /** What guards the account itself is for somebody who signed in as a person: a key, however much it may do, must not grow out of its own bounds. */
 const inPerson = async <Answer>(who: UserPrincipal, act: (session: string) => Promise<Answer | Refusal>): Promise<Answer | Refusal> => (who.sessionId === undefined ? refuse('session_needed') : act(who.sessionId))
@@ -20,6 +21,7 @@ export function identityHandlers(app: App): Pick<Handlers, Names> {
     listSessions: ({ who }) => inPerson(who, async (session) => ({ data: await identity.listSessions(who.userId, session), nextCursor: null })),
     endSession: ({ params, who }) => inPerson(who, async () => ((await identity.endSession(who.userId, params.session)) ? undefined : refuse('not_found'))),
     endOtherSessions: ({ who }) => inPerson(who, async (session) => ({ ended: await identity.endOtherSessions(who.userId, session) })),
+    proveSession: ({ body, who, request }) => inPerson(who, async (session) => { const at = await identity.proveSession(who.userId, session, body, request.ip); return isRefusal(at) ? at : { freshUntil: at + FRESH_MS } }),
     getSecondFactor: ({ who }) => inPerson(who, () => identity.secondFactor(who.userId)),
     startSecondFactor: ({ body, who, request }) => inPerson(who, () => identity.startSecondFactor(who.userId, body.password, request.ip)),
     confirmSecondFactor: ({ body, who, request }) => inPerson(who, () => identity.confirmSecondFactor(who.userId, body.code, request.ip)),
@@ -28,9 +30,10 @@ export function identityHandlers(app: App): Pick<Handlers, Names> {
     startDeviceLogin: ({ body, request }) => identity.startDeviceLogin(body.client, request.ip),
     deviceToken: ({ body }) => identity.deviceToken(body.deviceCode),
     lookAtDevice: ({ body, who, request }) => inPerson(who, () => identity.lookAtDevice(who.userId, body.userCode, request.ip)),
-    decideDevice: ({ body, who, request }) => inPerson(who, async () => (await identity.decideDevice(who.userId, body.userCode, body.approve, request.ip)) ?? undefined),
+    decideDevice: ({ body, who, request }) => inPerson(who, async () => (body.approve && who.roles.includes('admin') ? notFresh(who, app.now()) : null) ?? (await identity.decideDevice(who.userId, body.userCode, body.approve, request.ip)) ?? undefined),
     me: async ({ who }) => (await identity.user(who.userId)) ?? refuse('not_found'),
-    createKey: ({ body, who }) => identity.createKey(who, body),
+    // Both make something that may do what an admin may, without being asked again: a key, and the session of a program (above).
+    createKey: async ({ body, who }) => (body.scopes.includes('admin') ? notFresh(who, app.now()) : null) ?? identity.createKey(who, body),
     listKeys: async ({ who }) => ({ data: await identity.listKeys(who.userId), nextCursor: null }),
     revokeKey: async ({ params, who }) => ((await identity.revokeKey(who.userId, params.key)) ? undefined : refuse('not_found')),
   }

@@ -7,8 +7,8 @@ import type { App } from '../app.ts'
 import { listAttempts, listJobs, listTasks, readAttempt, readEvents, readJob, readNode, readQuote, readResults, readSeal, readTicks } from '../store/read.ts'
 import { viewAttempt, viewJob, viewTask } from '../store/views.ts'
 import type { Handlers } from './server.ts'
-import { isAdmin, owns } from './policy.ts'
-import type { Principal } from './policy.ts'
+import { isAdmin, notFreshFor, owns } from './policy.ts'
+import type { Principal, UserPrincipal } from './policy.ts'
 import { lastEventId, sendEvents, wantsStream } from './sse.ts'
 import { followBuyer, followJob } from '../live/follow-job.ts'
 import { explain } from '../live/explain.ts'
@@ -56,10 +56,12 @@ async function endedParents(app: App, buyer: JobRow['buyer'], spec: JobRow['spec
 }
 
 export function jobHandlers(app: App): Pick<Handlers, Names> {
-  /** Asks the engine for a change of a job that is the caller's. */
-  const change = async (who: Principal, id: JobId, act: (job: JobRow) => Promise<JobRow | Refusal>): Promise<Job | Refusal> => {
+  /** Asks the engine for a change of a job that is the caller's; an admin who changes somebody else's must have signed in lately. */
+  const change = async (who: UserPrincipal, id: JobId, act: (job: JobRow) => Promise<JobRow | Refusal>): Promise<Job | Refusal> => {
     const job = await mine(app, who, id)
     if (isRefusal(job)) return job
+    const old = notFreshFor(who, job.buyer, app.now())
+    if (old) return old
     const answer = await act(job)
     return isRefusal(answer) ? answer : viewJob(answer)
   }

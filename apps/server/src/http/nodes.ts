@@ -7,11 +7,11 @@ import { viewNode } from '../store/views.ts'
 import { blockOf } from '../gateway/address-block.ts'
 import { verifyText } from '../signatures.ts'
 import type { Handlers } from './server.ts'
-import { isAdmin, owns } from './policy.ts'
+import { isAdmin, notFreshFor, owns } from './policy.ts'
 import { explainNode } from '../live/explain.ts'
-import type { Principal } from './policy.ts'
+import type { Principal, UserPrincipal } from './policy.ts'
 
-type Names = 'createEnrolment' | 'enrolNode' | 'listNodes' | 'getNode' | 'explainNode' | 'pauseNode' | 'drainNode' | 'resumeNode' | 'priceNode'
+type Names = 'createEnrolment' | 'enrolNode' | 'listNodes' | 'getNode' | 'explainNode' | 'nodeReadings' | 'pauseNode' | 'drainNode' | 'resumeNode' | 'priceNode'
 
 async function mine(app: App, who: Principal, id: NodeId): Promise<NodeRow | Refusal> {
   const node = await readNode(app.db, id)
@@ -21,10 +21,12 @@ async function mine(app: App, who: Principal, id: NodeId): Promise<NodeRow | Ref
 export function nodeHandlers(app: App): Pick<Handlers, Names> {
   const view = (row: NodeRow): Node => viewNode(row, app.engine.state, app.now())
   /** Asks the engine for a change of a node that is the caller's. */
-  const change = async (who: Principal, id: NodeId, act: (admin: { admin?: UserId }) => Promise<NodeRow | Refusal>): Promise<Node | Refusal> => {
+  const change = async (who: UserPrincipal, id: NodeId, act: (admin: { admin?: UserId }) => Promise<NodeRow | Refusal>): Promise<Node | Refusal> => {
     const found = await mine(app, who, id)
     if (isRefusal(found)) return found
-    const answer = await act(who.kind === 'user' && who.userId !== found.owner ? { admin: who.userId } : {})
+    const old = notFreshFor(who, found.owner, app.now())
+    if (old) return old
+    const answer = await act(who.userId !== found.owner ? { admin: who.userId } : {})
     return isRefusal(answer) ? answer : view(answer)
   }
   return {
@@ -49,6 +51,10 @@ export function nodeHandlers(app: App): Pick<Handlers, Names> {
     explainNode: async ({ params, who }) => {
       const row = await mine(app, who, params.node)
       return isRefusal(row) ? row : explainNode(app, row)
+    },
+    nodeReadings: async ({ params, query, who }) => {
+      const row = await mine(app, who, params.node)
+      return isRefusal(row) ? row : app.readings.of(row.id, query.span)
     },
     pauseNode: ({ params, who }) => change(who, params.node, (admin) => app.engine.act({ kind: 'will', node: params.node, will: 'paused', ...admin })),
     drainNode: ({ params, who }) => change(who, params.node, (admin) => app.engine.act({ kind: 'will', node: params.node, will: 'draining', ...admin })),

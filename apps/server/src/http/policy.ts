@@ -4,14 +4,21 @@ import type { NodeId, Refusal, Route, Scope, UserId } from '@lumaris/protocol'
 
 export type Principal =
   | { readonly kind: 'anyone' }
-  | { readonly kind: 'user'; readonly userId: UserId; readonly roles: readonly ('buyer' | 'seller' | 'admin')[]; readonly scopes: readonly Scope[] | 'all'; readonly sessionId?: string; readonly keyId?: string }
+  | { readonly kind: 'user'; readonly userId: UserId; readonly roles: readonly ('buyer' | 'seller' | 'admin')[]; readonly scopes: readonly Scope[] | 'all'; readonly sessionId?: string; readonly keyId?: string; /** When the session last showed a password. */ readonly provedAt?: number }
   | { readonly kind: 'agent'; readonly node: NodeId; readonly session: number }
 export type UserPrincipal = Extract<Principal, { kind: 'user' }>
 
 export const isAdmin = (who: UserPrincipal): boolean => who.roles.includes('admin') && (who.scopes === 'all' || who.scopes.includes('admin'))
 
+/** So long a sign-in is fresh: time for a round of work, and not for a page that was left open. */
+export const FRESH_MS = 15 * 60_000
+/** Null when this caller has shown lately who he is. A key shows it with every request, and was made by somebody who had (ADR 24). */
+export const notFresh = (who: UserPrincipal, now: number): Refusal | null => (who.sessionId === undefined || now - (who.provedAt ?? 0) < FRESH_MS ? null : refuse('fresh_sign_in_needed', { withinMs: FRESH_MS }))
+/** The same, for what its owner may always do and an admin does to somebody else. */
+export const notFreshFor = (who: UserPrincipal, owner: UserId, now: number): Refusal | null => (who.userId === owner ? null : notFresh(who, now))
+
 /** Null when this caller may use this route at all; whose object it is comes after (`owns`). */
-export function mayCall(route: Pick<Route, 'who' | 'scope'>, who: Principal): Refusal | null {
+export function mayCall(route: Pick<Route, 'who' | 'scope' | 'fresh'>, who: Principal, now: number): Refusal | null {
   if (route.who === 'anyone') return null
   if (who.kind === 'anyone') return refuse('unauthenticated')
   if (who.kind === 'agent') return route.who === 'agent' || route.who === 'user-or-agent' ? null : refuse('forbidden')
@@ -19,7 +26,7 @@ export function mayCall(route: Pick<Route, 'who' | 'scope'>, who: Principal): Re
   const role = route.who === 'buyer' || route.who === 'seller' || route.who === 'admin' ? route.who : null
   if (role && !who.roles.includes(role)) return refuse('forbidden', { needsRole: role })
   if (route.scope && who.scopes !== 'all' && !who.scopes.includes(route.scope)) return refuse('scope_missing', { needsScope: route.scope })
-  return null
+  return route.fresh ? notFresh(who, now) : null
 }
 
 export const owns = (who: Principal, owner: UserId): boolean => who.kind === 'user' && (who.userId === owner || isAdmin(who))

@@ -29,7 +29,7 @@ export type Call<R> = {
 export type Handler<R> = (call: Call<R>) => Promise<Reply<R> | Refusal | null | undefined>
 export type Handlers = { readonly [Name in RouteName]: Handler<Routes[Name]> }
 
-export type HttpPorts = { readonly handlers: Handlers; readonly authenticate: (header: string | undefined) => Promise<Principal | Refusal> | Principal | Refusal; readonly log: Log; readonly newRequestId: () => string; readonly onDone?: (route: string, status: number, ms: number) => void; readonly web?: Web
+export type HttpPorts = { readonly handlers: Handlers; readonly authenticate: (header: string | undefined) => Promise<Principal | Refusal> | Principal | Refusal; readonly log: Log; readonly now: () => number; readonly newRequestId: () => string; readonly onDone?: (route: string, status: number, ms: number) => void; readonly web?: Web
   /** Null: nobody is counted. */
   readonly rates: Rates | null
   /** Proxies whose word counts for where a request comes from; without any, it is whoever opened the connection. */
@@ -86,7 +86,7 @@ function register(app: FastifyInstance, ports: HttpPorts, name: RouteName, route
       const who = await callerOf(ports, request)
       // A bad token is a no everywhere, also where none is needed: whoever sends one believes to be signed in.
       if (isRefusal(who)) return sendRefusal(reply, who)
-      const forbidden = mayCall(route, who)
+      const forbidden = mayCall(route, who, ports.now())
       if (forbidden) return sendRefusal(reply, forbidden)
       const key = request.headers['idempotency-key']
       if (key !== undefined && (typeof key !== 'string' || !KEY.test(key))) return sendRefusal(reply, refuse('invalid_request'), [{ pointer: '/headers/idempotency-key', message: '1 to 200 visible ASCII characters' }])

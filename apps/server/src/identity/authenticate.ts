@@ -39,8 +39,8 @@ export function createAuthenticate(parts: IdentityParts): Authenticate {
 async function recogniseToken({ db, accessTokens, now }: IdentityParts, token: string): Promise<Recognised> {
   const claims = accessTokens.read(token, now())
   if (isRefusal(claims)) return claims
-  const [row] = await db.query<{ roles: string; revoked_at: number | null; suspended: string | null }>('SELECT u.roles, u.suspended, s.revoked_at FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1 AND s.user_id = $2', [claims.sid, claims.sub])
+  const [row] = await db.query<{ roles: string; revoked_at: number | null; suspended: string | null; proved_at: number }>('SELECT u.roles, u.suspended, s.revoked_at, s.proved_at FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1 AND s.user_id = $2', [claims.sid, claims.sub])
   if (!row || row.revoked_at !== null) return refuse('token_revoked')
   if (row.suspended !== null) return refuse('account_suspended')
-  return { principal: { kind: 'user', userId: claims.sub, roles: parseRoles(row.roles), scopes: 'all', sessionId: claims.sid }, until: claims.exp * 1000 }
+  return { principal: { kind: 'user', userId: claims.sub, roles: parseRoles(row.roles), scopes: 'all', sessionId: claims.sid, provedAt: row.proved_at }, until: claims.exp * 1000 }
 }

@@ -80,7 +80,7 @@ export function identityContract(name: string, fresh: () => Promise<Database>): 
     const { db, identity, ann, login } = await setup()
     const tokens = await login()
     expect(tokens).toMatchObject({ user: ann.id, expiresInMs: 600_000 })
-    expect(await identity.authenticate(tokens.accessToken)).toEqual({ kind: 'user', userId: ann.id, roles: ['buyer'], scopes: 'all', sessionId: expect.stringMatching(/^ses_/) as string })
+    expect(await identity.authenticate(tokens.accessToken)).toEqual({ kind: 'user', userId: ann.id, roles: ['buyer'], scopes: 'all', sessionId: expect.stringMatching(/^ses_/) as string, provedAt: expect.any(Number) as number })
     await db.close()
   })
 

@@ -27,7 +27,7 @@ import type { RotatedFrom } from './refresh.ts'
 import { createRefreshTokens } from './refresh-tokens.ts'
 import type { RefreshTokens } from './refresh-tokens.ts'
 import { register } from './register.ts'
-import { confirmSecondFactor, renewRecoveryCodes, secondFactorOf, startSecondFactor, stopSecondFactor } from './second-factor.ts'
+import { confirmSecondFactor, proveSession, renewRecoveryCodes, secondFactorOf, startSecondFactor, stopSecondFactor } from './second-factor.ts'
 import { endOneSession, endOtherSessions, listSessions } from './sessions.ts'
 import type { Secrets } from './secrets.ts'
 import { findUser, plainEmail, viewUser } from './users.ts'
@@ -55,6 +55,8 @@ export type Identity = {
   secondFactor(user: UserId): Promise<SecondFactor>
   startSecondFactor(user: UserId, password: string, from: string): Promise<NewSecondFactor | Refusal>
   confirmSecondFactor(user: UserId, code: string, from: string): Promise<RecoveryCodes | Refusal>
+  /** When it was shown. */
+  proveSession(user: UserId, session: string, proof: { password: string; code?: string | undefined }, from: string): Promise<number | Refusal>
   renewRecoveryCodes(user: UserId, proof: { password: string; code: string }, from: string): Promise<RecoveryCodes | Refusal>
   stopSecondFactor(user: UserId, proof: { password: string; code: string }, from: string): Promise<Refusal | null>
   startDeviceLogin(client: string, from: string): Promise<DeviceLogin | Refusal>
@@ -92,6 +94,7 @@ export function createIdentity({ db, ids, now, random, secrets, passwordCost }: 
     secondFactor: (user) => secondFactorOf(parts, user),
     startSecondFactor: (user, password, from) => startSecondFactor(parts, user, password, from),
     confirmSecondFactor: (user, code, from) => confirmSecondFactor(parts, user, code, from),
+    proveSession: (user, session, proof, from) => proveSession(parts, user, session, proof, from),
     renewRecoveryCodes: (user, { password, code }, from) => renewRecoveryCodes(parts, user, password, code, from),
     stopSecondFactor: (user, { password, code }, from) => stopSecondFactor(parts, user, password, code, from),
     startDeviceLogin: (client, from) => startDeviceLogin(parts, client, from),

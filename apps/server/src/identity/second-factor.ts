@@ -121,6 +121,14 @@ export async function stopSecondFactor(parts: Parts, user: UserId, password: str
   await parts.db.transact([{ sql: 'DELETE FROM recovery_codes WHERE user_id = $1', params: [user] }, { sql: 'DELETE FROM second_factors WHERE user_id = $1', params: [user] }])
   return null
 }
+/** The password again, and a code where there is a second factor: what `login` asks for, for a session that stands. */
+export async function proveSession(parts: IdentityParts, user: UserId, session: string, { password, code }: { password: string; code?: string | undefined }, from: string): Promise<number | Refusal> {
+  const no = await prove(parts, user, password, from, () => checkSecondFactor(parts, user, code))
+  if (no) return no
+  const at = parts.now()
+  try { await parts.db.transact([{ sql: 'UPDATE sessions SET proved_at = $2 WHERE id = $1 AND revoked_at IS NULL', params: [session, at] }]) } finally { parts.known.forget(session) }
+  return at
+}
 async function proveBoth(parts: Parts, user: UserId, password: string, code: string, from: string): Promise<Refusal | null> {
   const factor = await factorOf(parts, user)
   if (!factor || factor.confirmed_at === null) return refuse('second_factor_off')

@@ -1,26 +1,20 @@
 import { useState } from 'react'
-import type { FormEvent } from 'react'
 import { Alert, Button, Group, Stack, Text, TextInput } from '@mantine/core'
 import { getRouteApi } from '@tanstack/react-router'
 import type { WaitingDevice } from '@lumaris/protocol'
 import { useSession } from '../session/use-session.ts'
 import { visible } from '../ui/format.ts'
 import { Facts, Moment, Page, Panel, Refusal } from '../ui/parts.tsx'
+import { useWork } from '../ui/use-work.ts'
 
 const route = getRouteApi('/inside/device')
 /** Somebody looks at who asks, and says yes or no. Nothing happens by opening the address alone. */
 export function Device() {
   const { client, user, byKey } = useSession(), { code: given = '' } = route.useSearch()
   const [code, setCode] = useState(given), [found, setFound] = useState<WaitingDevice | null>(null), [over, setOver] = useState<'approved' | 'refused' | null>(null)
-  const [busy, setBusy] = useState(false), [error, setError] = useState<unknown>(null)
-  const doing = async (act: () => Promise<void>): Promise<void> => {
-    if (busy) return
-    setBusy(true)
-    setError(null)
-    try { await act() } catch (failure) { setError(failure) } finally { setBusy(false) }
-  }
-  const look = (event: FormEvent): void => { event.preventDefault(); void doing(async () => setFound(await client.api.lookAtDevice({ body: { userCode: code } }))) }
-  const decide = (approve: boolean): void => void doing(async () => { await client.api.decideDevice({ body: { userCode: found?.userCode ?? code, approve } }); setOver(approve ? 'approved' : 'refused') })
+  const { busy, error, run, submit } = useWork()
+  const look = async (): Promise<void> => setFound(await client.api.lookAtDevice({ body: { userCode: code } }))
+  const decide = (approve: boolean): void => void run(async () => { await client.api.decideDevice({ body: { userCode: found?.userCode ?? code, approve } }); setOver(approve ? 'approved' : 'refused') })
   return (
     <Page title="Sign in a program" intro="A program shows a code and waits until you say yes here.">
       <Stack maw={480} w="100%">
@@ -28,7 +22,7 @@ export function Device() {
         {over === null ? <>
           {error !== null && <Refusal error={error} />}
           {found === null ? (
-            <form onSubmit={look}><Stack>
+            <form onSubmit={(event) => submit(event, look)}><Stack>
               <TextInput label="Code" description="As the program shows it, such as BCDF-GHJK" autoComplete="off" autoCapitalize="characters" required minLength={8} maxLength={20} value={code} onChange={(event) => setCode(event.currentTarget.value)} />
               <div><Button type="submit" loading={busy} disabled={byKey} title={byKey ? 'Not with a key' : undefined}>Look who asks</Button></div>
             </Stack></form>

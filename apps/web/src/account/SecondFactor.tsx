@@ -1,22 +1,16 @@
 import { useMemo, useState } from 'react'
-import type { FormEvent, ReactNode } from 'react'
+import type { ReactNode } from 'react'
 import { Button, Group, PasswordInput, Stack, Text, TextInput } from '@mantine/core'
 import { encode } from 'uqr'
 import type { NewSecondFactor } from '@lumaris/protocol'
 import { useSession } from '../session/use-session.ts'
 import { Copy, Refusal } from '../ui/parts.tsx'
+import { useWork } from '../ui/use-work.ts'
 
 function Form({ children, yes, danger, close, act }: { children: ReactNode; yes: string; danger?: boolean | undefined; close: () => void; act: () => Promise<void> }) {
-  const [busy, setBusy] = useState(false), [error, setError] = useState<unknown>(null)
-  const submit = async (event: FormEvent): Promise<void> => {
-    event.preventDefault()
-    if (busy) return
-    setBusy(true)
-    setError(null)
-    try { await act() } catch (failure) { setError(failure) } finally { setBusy(false) }
-  }
+  const { busy, error, submit } = useWork()
   return (
-    <form onSubmit={(event) => void submit(event)}><Stack maw={420}>
+    <form onSubmit={(event) => submit(event, act)}><Stack maw={420}>
       {children}
       {error !== null && <Refusal error={error} />}
       <Group><Button type="submit" loading={busy} {...(danger ? { color: 'red' } : {})}>{yes}</Button><Button variant="default" onClick={close}>Leave it</Button></Group>

@@ -1,5 +1,4 @@
 import { useState } from 'react'
-import type { FormEvent } from 'react'
 import { Button, Group, Modal, NativeSelect, Stack, TagsInput, Text, TextInput, Textarea } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import type { Incident, NodeId, Severity } from '@lumaris/protocol'
@@ -10,6 +9,7 @@ import { errorsBy } from '../ui/field-errors.ts'
 import { visible } from '../ui/format.ts'
 import { Command, Empty, Loaded, Page, Panel, Refusal } from '../ui/parts.tsx'
 import { SEVERITIES, SEVERITY } from '../ui/states.ts'
+import { useWork } from '../ui/use-work.ts'
 import { TextLink } from '../shell/links.tsx'
 import { WithReason } from './WithReason.tsx'
 
@@ -48,17 +48,11 @@ function Open({ close, made }: { close: () => void; made: () => void }) {
   const client = useClient()
   const market = useQuery(marketQuery)
   const [title, setTitle] = useState(''), [severity, setSeverity] = useState<Severity>('minor'), [text, setText] = useState(''), [regions, setRegions] = useState<string[]>([]), [nodes, setNodes] = useState<string[]>([])
-  const [busy, setBusy] = useState(false), [error, setError] = useState<unknown>(null)
-  const submit = async (event: FormEvent): Promise<void> => {
-    event.preventDefault()
-    if (busy) return
-    setBusy(true)
-    setError(null)
-    try { await client.api.openIncident({ body: { title: title.trim(), severity, text: text.trim(), regions, nodes: nodes as NodeId[] } }); made(); close() } catch (failure) { setError(failure) } finally { setBusy(false) }
-  }
+  const { busy, error, submit } = useWork()
+  const open = async (): Promise<void> => { await client.api.openIncident({ body: { title: title.trim(), severity, text: text.trim(), regions, nodes: nodes as NodeId[] } }); made(); close() }
   const fields = errorsBy(error), node = [...fields].find(([pointer]) => pointer.startsWith('/nodes'))?.[1]
   return (
-    <form onSubmit={(event) => void submit(event)} noValidate><Stack>
+    <form onSubmit={(event) => submit(event, open)} noValidate><Stack>
       <TextInput label="Title" data-autofocus value={title} onChange={(event) => setTitle(event.currentTarget.value)} error={fields.get('/title')} />
       <NativeSelect label="Severity" description={SEVERITY[severity].says} value={severity} onChange={(event) => setSeverity(event.currentTarget.value as Severity)} data={SEVERITIES.map((value) => ({ value, label: SEVERITY[value].word }))} />
       <Textarea label="What is known" autosize minRows={3} value={text} onChange={(event) => setText(event.currentTarget.value)} error={fields.get('/text')} />

@@ -1,26 +1,20 @@
 // Whatever an admin does to others needs a reason, which stands in the log for ever. A failure keeps the dialog open.
 import { useState } from 'react'
-import type { FormEvent, ReactNode } from 'react'
+import type { ReactNode } from 'react'
 import { Button, Group, Modal, Stack, Text, Textarea } from '@mantine/core'
 import { errorsBy } from '../ui/field-errors.ts'
 import { Refusal } from '../ui/parts.tsx'
+import { useWork } from '../ui/use-work.ts'
 
 type Asked = { title: string; children?: ReactNode; yes: string; label?: string; dangerous?: boolean; act: (reason: string) => Promise<unknown> }
 export function WithReason({ opened, close, ...asked }: Asked & { opened: boolean; close: () => void }) {
   return <Modal opened={opened} onClose={close} title={asked.title}>{opened && <Form close={close} {...asked} />}</Modal>
 }
 function Form({ close, children, yes, label = 'Reason', dangerous, act }: Asked & { close: () => void }) {
-  const [reason, setReason] = useState(''), [busy, setBusy] = useState(false), [error, setError] = useState<unknown>(null)
-  const submit = async (event: FormEvent): Promise<void> => {
-    event.preventDefault()
-    if (busy) return
-    setBusy(true)
-    setError(null)
-    try { await act(reason.trim()); close() } catch (failure) { setError(failure) } finally { setBusy(false) }
-  }
+  const [reason, setReason] = useState(''), { busy, error, submit } = useWork()
   const fields = errorsBy(error), own = fields.get('/reason') ?? fields.get('/text')
   return (
-    <form onSubmit={(event) => void submit(event)} noValidate><Stack>
+    <form onSubmit={(event) => submit(event, async () => { await act(reason.trim()); close() })} noValidate><Stack>
       {children && <Text size="sm" component="div">{children}</Text>}
       <Textarea label={label} description={label === 'Reason' ? 'It stands in the log of admin actions, with your name' : 'Everybody sees it'} autosize minRows={2} data-autofocus value={reason} onChange={(event) => setReason(event.currentTarget.value)} error={own} />
       {error !== null && !own && <Refusal error={error} />}

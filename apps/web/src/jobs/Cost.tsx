@@ -8,6 +8,7 @@ import { useClient } from '../session/use-session.ts'
 import { credits, creditsText, duration, plural, visible } from '../ui/format.ts'
 import { Command, Empty, Facts, Refusal } from '../ui/parts.tsx'
 import { bearsText, causeText } from '../ui/states.ts'
+import { useWork } from '../ui/use-work.ts'
 import { saveAs } from './save.ts'
 
 type Checked = { readonly verdict: Verdict } | { readonly error: unknown }
@@ -43,10 +44,8 @@ export function Cost({ job, attempts }: { job: Job; attempts: readonly Attempt[]
   )
 }
 function Row({ attempt, client, checked }: { attempt: Attempt; client: Client; checked: Checked | undefined }) {
-  const [error, setError] = useState<unknown>(null)
-  const save = async (): Promise<void> => {
-    try { saveAs(new Blob([JSON.stringify(await client.receipt(attempt.id), null, 2)], { type: 'application/json' }), `receipt-${attempt.id}.json`) } catch (failure) { setError(failure) }
-  }
+  const { error, run } = useWork()
+  const save = (): Promise<void> => run(async () => saveAs(new Blob([JSON.stringify(await client.receipt(attempt.id), null, 2)], { type: 'application/json' }), `receipt-${attempt.id}.json`))
   const part = Number(attempt.task.split('.')[1]) + 1
   return (
     <tr>

@@ -1,4 +1,4 @@
-import { useState } from 'react'
+import { Suspense, lazy, useState } from 'react'
 import { Button, Group, Progress, Stack, Tabs, Text } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
@@ -8,6 +8,7 @@ import { hasRole, useClient, useSession } from '../session/use-session.ts'
 import { cores, credits, creditsText, duration, plural, size, visible } from '../ui/format.ts'
 import { Command, Confirm, Facts, Id, Loaded, Moment, Page, Panel, Refusal, Status, useNow } from '../ui/parts.tsx'
 import { useGathered } from '../ui/use-gathered.ts'
+import { useWork } from '../ui/use-work.ts'
 import { ATTEMPT, JOB, TASK, bearsText, causeText } from '../ui/states.ts'
 import { Cost } from './Cost.tsx'
 import { jobName } from './JobRows.tsx'
@@ -18,6 +19,9 @@ import { Use } from './Use.tsx'
 import { ResultFiles } from './ResultFiles.tsx'
 import { Why } from './Why.tsx'
 import { ButtonLink, TextLink } from '../shell/links.tsx'
+
+/** Asked for by few. */
+const JobDoings = lazy(async () => ({ default: (await import('./JobDoings.tsx')).JobDoings }))
 
 const route = getRouteApi('/inside/jobs/$job')
 export function JobScreen() {
@@ -31,8 +35,8 @@ export function JobScreen() {
 function Shown({ job }: { job: Job }) {
   const { client, user } = useSession(), queries = useQueryClient()
   const { tab, part } = route.useSearch(), navigate = route.useNavigate()
-  const [cancelling, setCancelling] = useState(false), [error, setError] = useState<unknown>(null)
-  const hold = async (paused: boolean): Promise<void> => { setError(null); try { queries.setQueryData(['job', job.id], await (paused ? client.pause(job.id) : client.resume(job.id))) } catch (failure) { setError(failure) } }
+  const [cancelling, setCancelling] = useState(false), [doing, setDoing] = useState<'move' | 'keep' | null>(null), { error, run } = useWork()
+  const hold = (paused: boolean): Promise<void> => run(async () => queries.setQueryData(['job', job.id], await (paused ? client.pause(job.id) : client.resume(job.id))))
   const live = job.state === 'queued' || job.state === 'running'
   const tasks = useQuery(tasksQuery(client, job.id, live)), attempts = useQuery(attemptsQuery(client, job.id, live))
   const now = useNow(1_000, live)
@@ -41,6 +45,8 @@ function Shown({ job }: { job: Job }) {
   return (
     <Page title={jobName(job)} intro={<Id id={job.id} what="job id" />} actions={<>
       {hasRole(user, 'buyer') && <ButtonLink variant="default" to="/submit" search={{ from: job.id }}>Run again…</ButtonLink>}
+      {hasRole(user, 'buyer') && <><ButtonLink variant="default" to="/schedules" search={{ from: job.id }}>Repeat…</ButtonLink><Button variant="default" onClick={() => setDoing('keep')}>Keep as a template…</Button></>}
+      {live && <Button variant="default" disabled={!(attempts.data ?? []).some((one) => one.state === 'running')} title={(attempts.data ?? []).some((one) => one.state === 'running') ? 'To another node, with what it has done' : 'Nothing of it runs just now'} onClick={() => setDoing('move')}>Move…</Button>}
       {live && <Button variant="default" title={job.paused ? undefined : 'Nothing more of it starts; what runs may finish'} onClick={() => void hold(job.paused !== true)}>{job.paused ? 'Go on' : 'Pause'}</Button>}
       <Button variant="default" color="red" disabled={!live} title={live ? undefined : 'It has already ended'} onClick={() => setCancelling(true)}>Cancel</Button>
     </>}>
@@ -65,6 +71,7 @@ function Shown({ job }: { job: Job }) {
           <Tabs.Panel value="spec"><Stack><pre className="preview" tabIndex={0} aria-label="The request">{visible(JSON.stringify(job.spec, null, 2))}</pre><Command line={`npx lumaris job ${job.id}`} /></Stack></Tabs.Panel>
         </div>
       </Tabs>
+      {doing && <Suspense><JobDoings doing={doing} job={job} attempts={attempts.data ?? []} close={() => setDoing(null)} /></Suspense>}
       <Confirm opened={cancelling} close={() => setCancelling(false)} title={`Cancel “${jobName(job)}”?`} yes="Cancel the job" act={async () => { await client.cancel(job.id) }}>
         <Text size="sm">What runs is stopped. What ran until then is billed; the rest of the {creditsText(job.cap)} comes back. It cannot be taken back, but the job can be run again.</Text>
       </Confirm>
@@ -108,7 +115,7 @@ function Chosen({ job, task, attempts, logs, now }: { job: Job; task: Task; atte
           <thead><tr><th>Node</th><th>State</th><th>Behind</th><th className="right">Ran</th><th className="right">CPU time</th><th className="right">Memory, most</th></tr></thead>
           <tbody>{attempts.map((attempt) => (
             <tr key={attempt.id}>
-              <td>{visible(attempt.nodeName)}</td>
+              <td>{visible(attempt.nodeName)}{attempt.resumes && <Text size="sm" c="dimmed">went on from checkpoint {attempt.resumes.number}</Text>}{attempt.saved && <Text size="sm" c="dimmed">checkpoint {attempt.saved.number} at {duration(attempt.saved.runMs)}: {attempt.saved.kind === 'memory' ? 'its memory' : 'its files'}, {size(attempt.saved.size)}</Text>}</td>
               <td><Status look={ATTEMPT[attempt.state]} />{attempt.cause && <Text size="sm">{causeText(attempt.cause)}; {bearsText(attempt.cause)}</Text>}{attempt.detail && <Text size="sm" c="dimmed">{visible(attempt.detail)}</Text>}</td>
               <td>{attempt.driver} ({attempt.level})</td>
               <td className="right number">{attempt.endedAt === undefined && attempt.startedAt !== undefined ? duration(now - attempt.startedAt) : duration(attempt.usage.runMs)}</td>
@@ -125,11 +132,11 @@ const EVENT: Readonly<Record<JobEvent['type'], string>> = { submitted: 'Submitte
 const EVENTS_MAX = 1_000
 function History({ job }: { job: Job }) {
   const client = useClient()
-  const { items, error } = useGathered((signal) => client.watch(job.id, { signal }), [client, job.id])
+  const { items, error, again } = useGathered((signal) => client.watch(job.id, { signal }), [client, job.id])
   const shown = items.slice(-EVENTS_MAX).toReversed()
   return (
     <Stack>
-      {error !== null && <Refusal error={error} />}
+      {error !== null && <Refusal error={error} retry={again} />}
       {items.length > EVENTS_MAX && <Text size="sm" c="dimmed">The latest {EVENTS_MAX.toLocaleString('en')} of {items.length.toLocaleString('en')} lines.</Text>}
       <div className="scroll-box" tabIndex={0} role="region" aria-label="History"><table className="table">
         <thead><tr><th>When</th><th>What</th><th>Part</th><th>Node</th><th>State</th><th className="right">Credits</th></tr></thead>

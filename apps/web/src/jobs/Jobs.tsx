@@ -1,4 +1,4 @@
-import { useMemo, useState } from 'react'
+import { useDeferredValue, useMemo, useState } from 'react'
 import { Button, Checkbox, Group, NativeSelect, Text, TextInput } from '@mantine/core'
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
@@ -15,18 +15,30 @@ import { JobCells, JobHead, canCancel, jobName } from './JobRows.tsx'
 import { saveCsv } from './save.ts'
 import { ButtonLink } from '../shell/links.tsx'
 
+/** Each name is made plain once, however often it is looked through. */
+const names = new WeakMap<Job, string>()
+function plainName(job: Job): string {
+  let name = names.get(job)
+  if (name === undefined) names.set(job, name = jobName(job).toLowerCase())
+  return name
+}
+
 const route = getRouteApi('/inside/jobs')
 export function Jobs() {
   const { client, user } = useSession()
   const { state, q = '' } = route.useSearch(), navigate = route.useNavigate()
   const jobs = useInfiniteQuery(jobsQuery(client, state))
   const loaded = useMemo(() => jobs.data?.pages.flatMap((page) => page.data) ?? [], [jobs.data])
-  const shown = useMemo(() => { const wanted = q.toLowerCase(); return wanted === '' ? loaded : loaded.filter((job) => job.id.includes(wanted) || jobName(job).toLowerCase().includes(wanted)) }, [loaded, q])
+  // The letter first, then the list: a hundred thousand jobs are not looked through between two keys.
+  const sought = useDeferredValue(q)
+  const shown = useMemo(() => { const wanted = sought.toLowerCase(); return wanted === '' ? loaded : loaded.filter((job) => job.id.includes(wanted) || plainName(job).includes(wanted)) }, [loaded, sought])
   const more = jobs.hasNextPage && !jobs.isFetchingNextPage ? () => void jobs.fetchNextPage() : undefined
   // Chosen by id, with the job as it was then: a list that moves under one's hands does not change what was meant.
   const [chosen, setChosen] = useState<ReadonlyMap<string, Job>>(new Map()), [asking, setAsking] = useState<readonly Job[] | null>(null)
-  const choose = (job: Job, on: boolean): void => setChosen((now) => { const next = new Map(now); if (on) next.set(job.id, job); else next.delete(job.id); return next })
-  const open = shown.filter(canCancel), all = open.length > 0 && open.every((job) => chosen.has(job.id))
+  const chooseAll = (jobs: readonly Job[], on: boolean): void => setChosen((now) => { const next = new Map(now); for (const job of jobs) if (on) next.set(job.id, job); else next.delete(job.id); return next })
+  const choose = (job: Job, on: boolean): void => chooseAll([job], on)
+  const open = useMemo(() => shown.filter(canCancel), [shown]), all = useMemo(() => open.length > 0 && open.every((job) => chosen.has(job.id)), [open, chosen]), some = useMemo(() => chosen.size > 0 && open.some((job) => chosen.has(job.id)), [open, chosen])
+  const ids = useMemo(() => new Set(chosen.keys()), [chosen])
   return (
     <Page title="Jobs" actions={<><Act label="As CSV" says={state ? `All ${JOB[state].word.toLowerCase()} jobs, for a spreadsheet` : 'All jobs, for a spreadsheet'} act={() => saveCsv(client.csv('jobs', { state }), 'lumaris-jobs.csv')} />{hasRole(user, 'buyer') && <ButtonLink to="/submit">New job</ButtonLink>}</>}>
       <Group align="flex-end">
@@ -37,7 +49,7 @@ export function Jobs() {
       {chosen.size > 0 && <Group gap="xs"><Button color="red" variant="outline" size="sm" onClick={() => setAsking([...chosen.values()])}>Cancel {plural(chosen.size, 'job')}</Button><Button variant="default" size="sm" onClick={() => setChosen(new Map())}>Choose none</Button></Group>}
       <Loaded query={jobs} lines={8}>{() => (shown.length === 0
         ? <Empty title={state || q ? 'No job fits this filter' : 'No jobs yet'}>{state || q ? <Button variant="default" size="xs" onClick={() => void navigate({ search: {} })}>Show all</Button> : hasRole(user, 'buyer') ? 'They stand here from the moment you submit one.' : 'Nobody has submitted one.'}</Empty>
-        : <VirtualRows rows={shown} keyOf={(job) => job.id} columns={6} label="Jobs" head={<JobHead all={<Checkbox size="sm" aria-label="Choose all that can be cancelled" checked={all} indeterminate={!all && open.some((job) => chosen.has(job.id))} disabled={open.length === 0} title={open.length === 0 ? 'All of these have ended' : undefined} onChange={(event) => { const on = event.currentTarget.checked; for (const job of open) choose(job, on) }} />} />} row={(job) => <JobCells job={job} choice={{ chosen: new Set(chosen.keys()), choose }} />} more={more} />)}</Loaded>
+        : <VirtualRows rows={shown} keyOf={(job) => job.id} columns={6} label="Jobs" head={<JobHead all={<Checkbox size="sm" aria-label="Choose all that can be cancelled" checked={all} indeterminate={!all && some} disabled={open.length === 0} title={open.length === 0 ? 'All of these have ended' : undefined} onChange={(event) => { const on = event.currentTarget.checked; chooseAll(open, on) }} />} />} row={(job) => <JobCells job={job} choice={{ chosen: ids, choose }} />} more={more} />)}</Loaded>
       {asking && <CancelSeveral jobs={asking} close={() => { setAsking(null); setChosen(new Map()) }} />}
     </Page>
   )

@@ -8,6 +8,7 @@ import { resultsQuery } from '../queries.ts'
 import { useClient } from '../session/use-session.ts'
 import { plural, size, visible } from '../ui/format.ts'
 import { Command, Copy, Empty, Loaded, Refusal } from '../ui/parts.tsx'
+import { useWork } from '../ui/use-work.ts'
 import { saveAs } from './save.ts'
 
 /** What is shown in the page; larger files are for the download. */
@@ -45,20 +46,15 @@ async function fetchWhole(client: Client, file: ResultFile): Promise<Blob> {
   return new Blob(pieces)
 }
 function File({ client, file }: { client: Client; file: ResultFile }) {
-  const [open, setOpen] = useState(false), [busy, setBusy] = useState(false), [error, setError] = useState<unknown>(null)
+  const [open, setOpen] = useState(false), { busy, error, run } = useWork()
   const name = file.path.split('/').at(-1) ?? 'file'
-  const save = async (): Promise<void> => {
-    setBusy(true)
-    setError(null)
-    try { saveAs(await fetchWhole(client, file), name) } catch (failure) { setError(failure) } finally { setBusy(false) }
-  }
   return (
     <div className="panel file">
       <Group justify="space-between" gap="xs">
         <div className="file-name"><Text fw={600}>{visible(file.path)}</Text><Text size="sm" c="dimmed">{size(file.size)} · <code title={file.blob}>{file.blob.slice(0, 12)}…</code><Copy text={file.blob} what="SHA-256" /></Text></div>
         <Group gap="xs">
           <Button variant="default" size="xs" aria-expanded={open} disabled={file.size > PREVIEW_MAX} title={file.size > PREVIEW_MAX ? `Larger than ${size(PREVIEW_MAX)}: download it` : undefined} onClick={() => setOpen(!open)}>{open ? 'Hide' : 'Show'}<span className="for-readers"> {visible(file.path)}</span></Button>
-          <Button variant="default" size="xs" loading={busy} onClick={() => void save()}>Download<span className="for-readers"> {visible(file.path)}</span></Button>
+          <Button variant="default" size="xs" loading={busy} onClick={() => void run(async () => saveAs(await fetchWhole(client, file), name))}>Download<span className="for-readers"> {visible(file.path)}</span></Button>
         </Group>
       </Group>
       {error !== null && <Refusal error={error} />}

@@ -1,5 +1,4 @@
 import { useState } from 'react'
-import type { FormEvent } from 'react'
 import { Alert, Badge, Button, Checkbox, Group, Modal, NativeSelect, Stack, Text, TextInput } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import type { Key, NewKey, Scope, User } from '@lumaris/protocol'
@@ -8,6 +7,7 @@ import { hasRole, useSession } from '../session/use-session.ts'
 import { errorsBy } from '../ui/field-errors.ts'
 import { visible } from '../ui/format.ts'
 import { Command, Confirm, Empty, Loaded, Moment, Page, Panel, Refusal } from '../ui/parts.tsx'
+import { useWork } from '../ui/use-work.ts'
 
 const SCOPES: Readonly<Record<Scope, string>> = { 'jobs:read': 'See jobs, output and results', 'jobs:write': 'Submit and cancel jobs', 'wallet:read': 'See the wallet', 'wallet:write': 'Add credits', 'nodes:read': 'See nodes', 'nodes:write': 'Add, pause and price nodes', 'keys:write': 'Manage API keys', admin: 'Run the market' }
 const scopesFor = (user: User): Scope[] => [...(hasRole(user, 'buyer') ? (['jobs:read', 'jobs:write', 'wallet:read', 'wallet:write'] as const) : (['wallet:read'] as const)), ...(hasRole(user, 'seller') || hasRole(user, 'admin') ? (['nodes:read', 'nodes:write'] as const) : []), 'keys:write', ...(hasRole(user, 'admin') ? (['admin'] as const) : [])]
@@ -40,17 +40,11 @@ export function Keys() {
 function Make({ close, made }: { close: () => void; made: (key: NewKey) => void }) {
   const { client, user } = useSession()
   const [label, setLabel] = useState(''), [scopes, setScopes] = useState<string[]>(['jobs:read', 'jobs:write'].filter((scope) => scopesFor(user).includes(scope as Scope))), [days, setDays] = useState('90')
-  const [busy, setBusy] = useState(false), [error, setError] = useState<unknown>(null)
-  const submit = async (event: FormEvent): Promise<void> => {
-    event.preventDefault()
-    if (busy) return
-    setBusy(true)
-    setError(null)
-    try { made(await client.api.createKey({ body: { label, scopes: scopes as Scope[], ...(days === '' ? {} : { expiresInMs: Number(days) * DAY }) } })) } catch (failure) { setError(failure) } finally { setBusy(false) }
-  }
+  const { busy, error, submit } = useWork()
+  const make = async (): Promise<void> => made(await client.api.createKey({ body: { label, scopes: scopes as Scope[], ...(days === '' ? {} : { expiresInMs: Number(days) * DAY }) } }))
   const fields = errorsBy(error)
   return (
-    <form onSubmit={(event) => void submit(event)} noValidate><Stack>
+    <form onSubmit={(event) => submit(event, make)} noValidate><Stack>
       <TextInput label="Name" description="Where it will be used" data-autofocus value={label} onChange={(event) => setLabel(event.currentTarget.value)} error={fields.get('/label')} />
       <Checkbox.Group label="It may" value={scopes} onChange={setScopes} error={fields.get('/scopes')}><Stack gap={8} mt={6}>{scopesFor(user).map((scope) => <Checkbox key={scope} value={scope} label={SCOPES[scope]} />)}</Stack></Checkbox.Group>
       <NativeSelect label="It ends" value={days} onChange={(event) => setDays(event.currentTarget.value)} data={[{ value: '7', label: 'after a week' }, { value: '90', label: 'after 90 days' }, { value: '365', label: 'after a year' }, { value: '', label: 'never' }]} error={fields.get('/expiresInMs')} />

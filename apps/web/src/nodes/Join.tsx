@@ -1,6 +1,5 @@
 // A machine becomes a node: one line to run there, and this page sees it arrive.
 import { useEffect, useState } from 'react'
-import type { FormEvent } from 'react'
 import { Alert, Anchor, Button, Group, Stack, Text, TextInput } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { parseCredits } from '@lumaris/protocol'
@@ -10,6 +9,7 @@ import { useClient } from '../session/use-session.ts'
 import { errorsBy } from '../ui/field-errors.ts'
 import { credits, creditsText, duration, visible } from '../ui/format.ts'
 import { Command, Page, Panel, Refusal, useNow } from '../ui/parts.tsx'
+import { useWork } from '../ui/use-work.ts'
 import { joinWords } from '../submit/words.ts'
 import { capacityLine } from './Nodes.tsx'
 import { ButtonLink } from '../shell/links.tsx'
@@ -22,20 +22,15 @@ const LOOK_MS = 1_000
 export function Join() {
   const client = useClient()
   const market = useQuery(marketQuery)
-  const [name, setName] = useState('my-node'), [price, setPrice] = useState(''), [busy, setBusy] = useState(false), [error, setError] = useState<unknown>(null)
+  const [name, setName] = useState('my-node'), [price, setPrice] = useState(''), { busy, error, submit } = useWork()
   const [made, setMade] = useState<{ enrolment: Enrolment; known: readonly string[]; at: number; price: string } | null>(null)
   const median = market.data?.prices[0]?.cpuHour.median
   const asked = price.trim() === '' ? (median === undefined ? '0.2' : credits(median)) : price.trim()
-  const submit = async (event: FormEvent): Promise<void> => {
-    event.preventDefault()
-    if (busy || parseCredits(asked) === null) return
-    setBusy(true)
-    setError(null)
-    try {
-      const known: string[] = []
-      for await (const node of client.nodes()) known.push(node.id)
-      setMade({ enrolment: await client.api.createEnrolment({ body: { name } }), known, at: Date.now(), price: asked })
-    } catch (failure) { setError(failure) } finally { setBusy(false) }
+  const make = async (): Promise<void> => {
+    if (parseCredits(asked) === null) return
+    const known: string[] = []
+    for await (const node of client.nodes()) known.push(node.id)
+    setMade({ enrolment: await client.api.createEnrolment({ body: { name } }), known, at: Date.now(), price: asked })
   }
   const fields = errorsBy(error)
   return (
@@ -43,7 +38,7 @@ export function Join() {
       <div className="two">
         <Stack>
           <Panel title="1. Its name and price" id="name">
-            <form onSubmit={(event) => void submit(event)} noValidate><Stack>
+            <form onSubmit={(event) => submit(event, make)} noValidate><Stack>
               <TextInput label="Name of the node" description="Lower-case letters, digits and dashes" value={name} onChange={(event) => setName(event.currentTarget.value)} error={fields.get('/name')} />
               <TextInput label="Credits for a core hour" inputMode="decimal" placeholder={asked} description={median === undefined ? 'You can change it at any time' : `The median on this market is ${creditsText(median)}. You can change yours at any time`} value={price} onChange={(event) => setPrice(event.currentTarget.value)} error={parseCredits(asked) === null ? 'An amount such as 0.2' : undefined} />
               {error !== null && fields.size === 0 && <Refusal error={error} />}

@@ -1,5 +1,4 @@
-import { useState } from 'react'
-import type { FormEvent } from 'react'
+import { Suspense, lazy, useState } from 'react'
 import { Button, Group, NumberInput, Stack, Text, TextInput } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
@@ -11,7 +10,12 @@ import { errorsBy } from '../ui/field-errors.ts'
 import { cores, creditsText, duration, percent, plural, size, visible } from '../ui/format.ts'
 import { Bar, Command, Confirm, Facts, Id, Loaded, Moment, Page, Panel, Refusal, Status } from '../ui/parts.tsx'
 import { NODE } from '../ui/states.ts'
+import { useWork } from '../ui/use-work.ts'
 import { Estimate } from './Estimate.tsx'
+import { Hours } from './Hours.tsx'
+
+/** It brings what draws the plots. */
+const Machine = lazy(async () => ({ default: (await import('./Machine.tsx')).Machine }))
 
 const route = getRouteApi('/inside/nodes/$node')
 export function NodeScreen() {
@@ -23,10 +27,11 @@ export function NodeScreen() {
 }
 
 function Shown({ node }: { node: Node }) {
+  const { span = 'hour' } = route.useSearch(), navigate = route.useNavigate()
   const client = useClient(), queries = useQueryClient()
-  const [pausing, setPausing] = useState(false), [error, setError] = useState<unknown>(null)
+  const [pausing, setPausing] = useState(false), { error, run } = useWork()
   const fresh = (now: Node): void => { queries.setQueryData(['node', node.id], now); void queries.invalidateQueries({ queryKey: ['nodes'] }) }
-  const resume = async (): Promise<void> => { setError(null); try { fresh(await client.api.resumeNode({ params: { node: node.id } })) } catch (failure) { setError(failure) } }
+  const resume = (): Promise<void> => run(async () => fresh(await client.api.resumeNode({ params: { node: node.id } })))
   const isPaused = node.state === 'paused', canPause = node.state === 'online' || node.state === 'suspect' || node.state === 'lost' || node.state === 'pending'
   return (
     <Page title={visible(node.name)} intro={<Id id={node.id} what="node id" />} actions={isPaused ? <Button onClick={() => void resume()}>Resume</Button> : <Button variant="default" disabled={!canPause} title={canPause ? undefined : `It is ${NODE[node.state].word.toLowerCase()}`} onClick={() => setPausing(true)}>Pause…</Button>}>
@@ -35,18 +40,19 @@ function Shown({ node }: { node: Node }) {
         <Group gap="sm"><Status look={NODE[node.state]} /><Text size="sm" role="status">{NODE[node.state].says}</Text></Group>
         <Facts wide of={[['Last heartbeat', node.lastSeenAt === undefined ? 'never' : <Moment at={node.lastSeenAt} />], ['Connected', node.connected ? 'yes' : 'no'], ['Runs now', plural(node.running, 'part')], ['Region', visible(node.region)], ['Agent', `version ${visible(node.agentVersion)}, start number ${node.session}`], ['Joined', <Moment at={node.enrolledAt} />], ['Labels', Object.entries(node.labels).map(([name, value]) => visible(`${name}=${value}`)).join(', ')]]} />
       </Stack></Panel>
+      <Suspense fallback={<Panel title="The machine"><div className="waiting" aria-busy="true" /></Panel>}><Machine key={node.id} node={node} span={span} choose={(to) => void navigate({ search: (before) => ({ ...before, span: to === 'hour' ? undefined : to }), replace: true })} /></Suspense>
       <div className="two">
         <Stack>
           <Panel title="Sold of what it offers" id="capacity"><Stack gap="sm">
             <Use what="Cores" used={node.reserved.cpuMillis} of={node.capacity.cpuMillis} text={cores} /><Use what="Memory" used={node.reserved.memoryBytes} of={node.capacity.memoryBytes} text={size} /><Use what="Disk" used={node.reserved.diskBytes} of={node.capacity.diskBytes} text={size} />
             {node.capacity.gpus > 0 && <Use what={`GPUs${node.capacity.gpuModel ? ` (${visible([node.capacity.gpuModel, node.capacity.gpuProfile].filter(Boolean).join(' '))})` : ''}`} used={node.reserved.gpus} of={node.capacity.gpus} text={String} />}
-            <Text size="sm" c="dimmed">Reserved for work that runs here now. What the machine does besides is not known here.</Text>
+            <Text size="sm" c="dimmed">Reserved for work that runs here now.</Text>
           </Stack></Panel>
           <Prices key={JSON.stringify(node.prices)} node={node} changed={fresh} />
           <Estimate key={node.id} node={node} />
           <Walls node={node} />
         </Stack>
-        <Stack><Reputation node={node} /><WhyNot node={node} /></Stack>
+        <Stack><Hours node={node} /><Reputation node={node} /><WhyNot node={node} /></Stack>
       </div>
       <Command line={`npx lumaris node show ${node.id}`} />
       <Confirm opened={pausing} close={() => setPausing(false)} title={`Pause ${visible(node.name)}?`} yes="Pause" act={async () => fresh(await client.api.pauseNode({ params: { node: node.id } }))}><Text size="sm">It gets no new work from now on, and earns nothing new. {node.running > 0 ? `The ${plural(node.running, 'part')} that run${node.running === 1 ? 's' : ''} there go${node.running === 1 ? 'es' : ''} on to the end and are paid.` : 'Nothing runs there just now.'} You can resume it at any time.</Text></Confirm>
@@ -61,21 +67,18 @@ function Prices({ node, changed }: { node: Node; changed: (node: Node) => void }
   const market = useQuery(marketQuery)
   const [sheet, setSheet] = useState(() => Object.fromEntries(FIELDS.map(([field]) => [field, formatCredits(BigInt(node.prices[field]))])) as Record<PriceName, string>)
   const [spot, setSpot] = useState<number | string>(node.prices.spotPercent ?? '')
-  const [busy, setBusy] = useState(false), [error, setError] = useState<unknown>(null)
+  const { busy, error, submit } = useWork()
   const median = market.data?.prices.find((line) => line.region === node.region && node.drivers.some((driver) => driver.level === line.level))
   const wrong = FIELDS.filter(([field]) => parseCredits(sheet[field].trim()) === null).map(([field]) => field)
   const isSame = FIELDS.every(([field]) => parseCredits(sheet[field].trim()) === BigInt(node.prices[field])) && spot === (node.prices.spotPercent ?? '')
-  const submit = async (event: FormEvent): Promise<void> => {
-    event.preventDefault()
-    if (busy || wrong.length > 0) return
-    setBusy(true)
-    setError(null)
-    try { changed(await client.api.priceNode({ params: { node: node.id }, body: { ...Object.fromEntries(FIELDS.map(([field]) => [field, String(parseCredits(sheet[field].trim()))])), ...(typeof spot === 'number' ? { spotPercent: spot } : {}) } })) } catch (failure) { setError(failure) } finally { setBusy(false) }
+  const price = async (): Promise<void> => {
+    if (wrong.length > 0) return
+    changed(await client.api.priceNode({ params: { node: node.id }, body: { ...Object.fromEntries(FIELDS.map(([field]) => [field, String(parseCredits(sheet[field].trim()))])), ...(typeof spot === 'number' ? { spotPercent: spot } : {}) } }))
   }
   const fields = errorsBy(error)
   return (
     <Panel title="Prices, in credits" id="prices">
-      <form onSubmit={(event) => void submit(event)} noValidate><Stack gap="sm">
+      <form onSubmit={(event) => submit(event, price)} noValidate><Stack gap="sm">
         <Group grow preventGrowOverflow={false} align="flex-start">{FIELDS.filter(([field]) => field !== 'gpuHour' || node.capacity.gpus > 0).map(([field, label]) => <TextInput key={field} label={label} inputMode="decimal" miw={130} value={sheet[field]} onChange={(event) => { const { value } = event.currentTarget; setSheet((now) => ({ ...now, [field]: value })) }} error={wrong.includes(field) ? 'An amount such as 0.2' : fields.get(`/${field}`)} />)}</Group>
         <NumberInput label="Interruptible work, from so many % of these prices" description="Sold what would stand empty, to the highest bids; firm work may take its place, and pays you for what had run. Empty: none is taken." min={1} max={100} allowDecimal={false} clampBehavior="strict" maw={430} value={spot} onChange={setSpot} error={fields.get('/spotPercent')} />
         {median && <Text size="sm" c="dimmed">Median of {plural(median.nodes, 'node')} like it: {creditsText(median.cpuHour.median)} for a core, {creditsText(median.memoryGibHour.median)} for a GiB of memory.</Text>}

@@ -1,4 +1,3 @@
-import { useState } from 'react'
 import { Alert, Button, Group, Text, TextInput } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
@@ -8,6 +7,7 @@ import { hasRole, useSession } from '../session/use-session.ts'
 import { cores, credits, percent, plural, size, visible } from '../ui/format.ts'
 import { Empty, Loaded, Moment, Page, Refusal, Status } from '../ui/parts.tsx'
 import { NODE } from '../ui/states.ts'
+import { useWork } from '../ui/use-work.ts'
 import { VirtualRows } from '../ui/VirtualRows.tsx'
 import { ButtonLink, TextLink } from '../shell/links.tsx'
 
@@ -16,12 +16,11 @@ export function Nodes() {
   const { client, user } = useSession()
   const { q = '' } = route.useSearch(), navigate = route.useNavigate()
   const nodes = useQuery(nodesQuery(client)), queries = useQueryClient()
-  const [error, setError] = useState<unknown>(null)
+  const { error, run } = useWork()
   const seller = hasRole(user, 'seller')
-  const all = async (what: 'pauseNode' | 'resumeNode', which: readonly Node[]): Promise<void> => {
-    setError(null)
-    try { for (const node of which) await client.api[what]({ params: { node: node.id } }) } catch (failure) { setError(failure) } finally { void queries.invalidateQueries({ queryKey: ['nodes'] }) }
-  }
+  const all = (what: 'pauseNode' | 'resumeNode', which: readonly Node[]): Promise<void> => run(async () => {
+    try { for (const node of which) await client.api[what]({ params: { node: node.id } }) } finally { void queries.invalidateQueries({ queryKey: ['nodes'] }) }
+  })
   const wanted = q.toLowerCase(), shown = (nodes.data ?? []).filter((node) => wanted === '' || node.name.includes(wanted) || node.state === wanted || node.region.includes(wanted))
   const open = shown.filter((node) => node.state === 'online' || node.state === 'suspect'), paused = shown.filter((node) => node.state === 'paused')
   return (

@@ -1,10 +1,10 @@
 import { useEffect, useState } from 'react'
-import type { FormEvent } from 'react'
 import { Alert, Button, PasswordInput, Stack, Tabs, Text, TextInput } from '@mantine/core'
 import { getRouteApi, useRouter } from '@tanstack/react-router'
 import { isLumarisError } from '@lumaris/sdk'
 import { startOf } from '../shell/Shell.tsx'
 import { Page, Refusal } from '../ui/parts.tsx'
+import { useWork } from '../ui/use-work.ts'
 import { session, signIn, signInWithKey } from './session.ts'
 import { useSessionState } from './use-session.ts'
 import { TextLink } from '../shell/links.tsx'
@@ -15,21 +15,17 @@ export function SignIn() {
   const router = useRouter()
   const state = useSessionState()
   const [email, setEmail] = useState(''), [password, setPassword] = useState(''), [key, setKey] = useState('')
-  const [busy, setBusy] = useState(false), [error, setError] = useState<unknown>(null)
+  const { busy, error, run, submit, forget } = useWork()
   // Asked for only when the market says that this account has one.
   const [code, setCode] = useState<string | null>(null)
-  async function enter(how: () => Promise<void>): Promise<void> {
-    setBusy(true)
-    setError(null)
-    try {
-      await how()
-      const now = session.get()
-      if (now.kind === 'in') await router.navigate({ href: next ?? startOf(now.user), replace: true })
-    } catch (failure) {
-      if (isLumarisError(failure, 'second_factor_needed')) { setCode((now) => now ?? ''); return }
+  const enter = (how: () => Promise<void>) => async (): Promise<void> => {
+    try { await how() } catch (failure) {
+      if (isLumarisError(failure, 'second_factor_needed')) return setCode((now) => now ?? '')
       setCode((now) => (now === null ? null : ''))
-      setError(failure)
-    } finally { setBusy(false) }
+      throw failure
+    }
+    const now = session.get()
+    if (now.kind === 'in') await router.navigate({ href: next ?? startOf(now.user), replace: true })
   }
   // `npm start` prints addresses that carry a key of the demo behind the #, which never leaves the browser. It is taken out of the address at once, and
   // used only where the market is on this very machine: elsewhere such a link would be a way to put somebody into a stranger's account unseen.
@@ -37,9 +33,8 @@ export function SignIn() {
     const given = /^#key=([\x21-\x7e]{10,300})$/.exec(location.hash)?.[1]
     if (given === undefined) return
     history.replaceState(history.state, '', location.pathname + location.search)
-    if (/^(?:127\.0\.0\.1|localhost|\[::1\])$/.test(location.hostname)) void enter(() => signInWithKey(given))
+    if (/^(?:127\.0\.0\.1|localhost|\[::1\])$/.test(location.hostname)) void run(enter(() => signInWithKey(given)))
   }, [])
-  const submit = (how: () => Promise<void>) => (event: FormEvent): void => { event.preventDefault(); if (!busy) void enter(how) }
   return (
     <Page title="Sign in">
       <Stack maw={420} w="100%">
@@ -49,20 +44,20 @@ export function SignIn() {
           <Tabs.List mb="md" aria-label="How to sign in"><Tabs.Tab value="password">E-mail and password</Tabs.Tab><Tabs.Tab value="key">API key</Tabs.Tab></Tabs.List>
           <Tabs.Panel value="password">
             {code !== null && (
-              <form onSubmit={submit(() => signIn(email, password, code))}><Stack>
+              <form onSubmit={(event) => submit(event, enter(() => signIn(email, password, code)))}><Stack>
                 <Text role="status">This account has a second factor.</Text>
                 <TextInput label="Code" description="The six digits that your app shows now, or one of your recovery codes" name="code" autoComplete="one-time-code" inputMode="text" autoFocus required minLength={6} value={code} onChange={(event) => setCode(event.currentTarget.value)} />
                 <Button type="submit" loading={busy}>Sign in</Button>
-                <Button variant="default" onClick={() => { setCode(null); setError(null) }}>Back</Button>
+                <Button variant="default" onClick={() => { setCode(null); forget() }}>Back</Button>
               </Stack></form>)}
-            {code === null && <form onSubmit={submit(() => signIn(email, password))}><Stack>
+            {code === null && <form onSubmit={(event) => submit(event, enter(() => signIn(email, password)))}><Stack>
               <TextInput label="E-mail" type="email" name="email" autoComplete="username" required value={email} onChange={(event) => setEmail(event.currentTarget.value)} />
               <PasswordInput label="Password" name="password" autoComplete="current-password" required value={password} onChange={(event) => setPassword(event.currentTarget.value)} visibilityToggleButtonProps={{ 'aria-label': 'Show the password', tabIndex: 0 }} />
               <Button type="submit" loading={busy}>Sign in</Button>
             </Stack></form>}
           </Tabs.Panel>
           <Tabs.Panel value="key">
-            <form onSubmit={submit(() => signInWithKey(key.trim()))}><Stack>
+            <form onSubmit={(event) => submit(event, enter(() => signInWithKey(key.trim())))}><Stack>
               <PasswordInput label="API key" description="For this tab only. What the key may not do, the screens may not do either." autoComplete="off" required value={key} onChange={(event) => setKey(event.currentTarget.value)} visibilityToggleButtonProps={{ 'aria-label': 'Show the key', tabIndex: 0 }} />
               <Button type="submit" loading={busy}>Sign in</Button>
             </Stack></form>

@@ -1,11 +1,11 @@
 import { useState } from 'react'
-import type { FormEvent } from 'react'
 import { Button, Checkbox, PasswordInput, Stack, Text, TextInput } from '@mantine/core'
 import { getRouteApi, useRouter } from '@tanstack/react-router'
 import { isLumarisError } from '@lumaris/sdk'
 import { startOf } from '../shell/Shell.tsx'
 import { errorsBy } from '../ui/field-errors.ts'
 import { Page, Refusal } from '../ui/parts.tsx'
+import { useWork } from '../ui/use-work.ts'
 import { session, signUp } from './session.ts'
 import { TextLink } from '../shell/links.tsx'
 
@@ -14,24 +14,18 @@ export function SignUp() {
   const { next } = route.useSearch()
   const router = useRouter()
   const [form, setForm] = useState({ name: '', email: '', password: '' }), [roles, setRoles] = useState<string[]>(['buyer'])
-  const [busy, setBusy] = useState(false), [error, setError] = useState<unknown>(null)
+  const { busy, error, submit } = useWork()
   const set = (field: keyof typeof form) => (event: { currentTarget: HTMLInputElement }): void => { const { value } = event.currentTarget; setForm((now) => ({ ...now, [field]: value })) }
-  async function submit(event: FormEvent): Promise<void> {
-    event.preventDefault()
-    if (busy) return
-    setBusy(true)
-    setError(null)
-    try {
-      await signUp({ ...form, roles: roles as ('buyer' | 'seller')[] })
-      const now = session.get()
-      if (now.kind === 'in') await router.navigate({ href: next ?? startOf(now.user), replace: true })
-    } catch (failure) { setError(failure) } finally { setBusy(false) }
+  async function join(): Promise<void> {
+    await signUp({ ...form, roles: roles as ('buyer' | 'seller')[] })
+    const now = session.get()
+    if (now.kind === 'in') await router.navigate({ href: next ?? startOf(now.user), replace: true })
   }
   const fields = errorsBy(error), code = isLumarisError(error) ? error.code : null
   const beside = code === 'weak_password' || code === 'email_taken'
   return (
     <Page title="Sign up">
-      <form onSubmit={(event) => void submit(event)} noValidate><Stack maw={420} w="100%">
+      <form onSubmit={(event) => submit(event, join)} noValidate><Stack maw={420} w="100%">
         {error !== null && !beside && fields.size === 0 && <Refusal error={error} />}
         <TextInput label="Name" autoComplete="name" required value={form.name} onChange={set('name')} error={fields.get('/name')} />
         <TextInput label="E-mail" type="email" autoComplete="username" required value={form.email} onChange={set('email')} error={fields.get('/email') ?? (code === 'email_taken' && isLumarisError(error) ? `${error.message}. ${error.hint}` : undefined)} />

@@ -52,7 +52,22 @@ async function keep(asked: Promise<BrowserTokens>): Promise<string> {
 }
 
 async function enter(client: Client, byKey: boolean): Promise<void> { become({ kind: 'in', user: await client.api.me(), client, byKey }) }
-const enterByCookie = (): Promise<void> => enter(createClient({ url: location.origin, token: () => token, renew, onRequest: heard }), false)
+const enterByCookie = (): Promise<void> => enter(createClient({ url: location.origin, token: () => token, renew, prove: askToProve, onRequest: heard }), false)
+
+// What admins change asks for a sign-in that is not long ago. Whichever screen asked, the page asks for the password in one place (shell/ProveAgain.tsx) and
+// then sends the same request again; requests that come meanwhile wait for the same answer.
+let asking: { readonly answered: Promise<boolean>; readonly answer: (proved: boolean) => void } | null = null
+const askListeners = new Set<() => void>()
+const tellAsked = (): void => { for (const listener of askListeners) listener() }
+export const proving = {
+  get: (): boolean => asking !== null,
+  subscribe: (listener: () => void): (() => void) => { askListeners.add(listener); return () => { askListeners.delete(listener) } },
+  answer(proved: boolean): void { asking?.answer(proved); asking = null; tellAsked() },
+}
+function askToProve(): Promise<boolean> {
+  if (!asking) { const { promise, resolve } = Promise.withResolvers<boolean>(); asking = { answered: promise, answer: resolve }; tellAsked() }
+  return asking.answered
+}
 
 // Tabs of one browser share the cookie, so they share who is signed in.
 const tabs = typeof BroadcastChannel === 'undefined' ? null : new BroadcastChannel('lumaris-session')
@@ -82,6 +97,7 @@ export async function signOut(): Promise<void> {
 /** The server said that whoever we are, we are not signed in any more. */
 export const ended = (): void => { if (state.kind === 'in') forget(ENDED) }
 function forget(because?: string): void {
+  proving.answer(false)
   token = undefined
   sessionStorage.removeItem(KEY)
   localStorage.removeItem(HINT)

@@ -1,9 +1,10 @@
-import { Suspense, lazy, useEffect, useState } from 'react'
+import { Suspense, lazy, useEffect, useState, useSyncExternalStore } from 'react'
 import type { ComponentType, ReactNode } from 'react'
 import { ActionIcon, Button, Drawer, Kbd, useComputedColorScheme, useMantineColorScheme } from '@mantine/core'
 import { Link, Outlet, useLocation } from '@tanstack/react-router'
 import type { User } from '@lumaris/protocol'
 import { useLive } from '../live.ts'
+import { proving } from '../session/session.ts'
 import { hasRole, useReach, useSession, useSessionState } from '../session/use-session.ts'
 import { ago } from '../ui/format.ts'
 import { Icon } from '../ui/Icon.tsx'
@@ -18,9 +19,12 @@ const IncidentBanner = lazy(async () => ({ default: (await import('./IncidentBan
 /** What makes menus float is large, and nobody needs it before he is signed in. */
 const AccountMenu = lazy(() => import('./AccountMenu.tsx').then(({ AccountMenu: default_ }) => ({ default: default_ })))
 
-export type Place = { readonly to: '/home' | '/submit' | '/jobs' | '/wallet' | '/keys' | '/webhooks' | '/account' | '/nodes' | '/nodes/join' | '/earnings' | '/market' | '/ledger' | '/users' | '/incidents' | '/actions'; readonly name: string }
+/** Asked of few, and seldom. */
+const ProveAgain = lazy(async () => ({ default: (await import('./ProveAgain.tsx')).ProveAgain }))
+
+export type Place = { readonly to: '/home' | '/submit' | '/templates' | '/jobs' | '/schedules' | '/wallet' | '/keys' | '/webhooks' | '/account' | '/nodes' | '/nodes/join' | '/earnings' | '/market' | '/ledger' | '/users' | '/incidents' | '/actions'; readonly name: string }
 const places = (user: User): readonly (readonly [string, readonly Place[]])[] => [
-  ...(hasRole(user, 'buyer') ? [['Buy', [{ to: '/home', name: 'Home' }, { to: '/submit', name: 'New job' }, { to: '/jobs', name: 'Jobs' }, { to: '/wallet', name: 'Wallet' }]] as const] : []),
+  ...(hasRole(user, 'buyer') ? [['Buy', [{ to: '/home', name: 'Home' }, { to: '/submit', name: 'New job' }, { to: '/templates', name: 'Templates' }, { to: '/jobs', name: 'Jobs' }, { to: '/schedules', name: 'Schedules' }, { to: '/wallet', name: 'Wallet' }]] as const] : []),
   ...(hasRole(user, 'seller') ? [['Sell', [{ to: '/nodes', name: 'Nodes' }, { to: '/nodes/join', name: 'Add a node' }, { to: '/earnings', name: 'Earnings' }]] as const] : []),
   ...(hasRole(user, 'admin') ? [['Run the market', [{ to: '/market', name: 'Overview' }, ...(hasRole(user, 'seller') ? [] : [{ to: '/nodes', name: 'Nodes' } as const]), ...(hasRole(user, 'buyer') ? [] : [{ to: '/jobs', name: 'Jobs' } as const]), { to: '/ledger', name: 'Ledger' }, { to: '/users', name: 'Users' }, { to: '/incidents', name: 'Incidents' }, { to: '/actions', name: 'Log' }]] as const] : []),
   ['Account', [{ to: '/account', name: 'Sign-in' }, { to: '/keys', name: 'API keys' }, ...(hasRole(user, 'buyer') ? [{ to: '/webhooks', name: 'Webhooks' } as const] : [])]],
@@ -54,7 +58,8 @@ export function Shell() {
 function Inside() {
   const { user } = useSession()
   useLive()
-  return <Shortcuts user={user} />
+  const isAsked = useSyncExternalStore(proving.subscribe, proving.get)
+  return <><Shortcuts user={user} />{isAsked && <Suspense><ProveAgain /></Suspense>}</>
 }
 
 /** What finds screens and jobs by their names. It comes when it is first wanted. */

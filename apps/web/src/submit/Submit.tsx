@@ -2,10 +2,10 @@ import { useEffect, useMemo, useRef, useState } from 'react'
 import { Alert, Button, Group, Modal, NativeSelect, NumberInput, SegmentedControl, Stack, Text, TextInput, Textarea } from '@mantine/core'
 import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-query'
 import { getRouteApi, useRouter } from '@tanstack/react-router'
-import type { Job, JobSpecInput, NoReason, Quote } from '@lumaris/protocol'
+import type { Job, JobSpec, JobSpecInput, NoReason, Quote, Template } from '@lumaris/protocol'
 import { isLumarisError, newJobId } from '@lumaris/sdk'
 import type { Client } from '@lumaris/sdk'
-import { walletQuery } from '../queries.ts'
+import { templateQuery, walletQuery } from '../queries.ts'
 import { useClient } from '../session/use-session.ts'
 import { cores as coresText, credits, creditsText, duration, plural, size, visible } from '../ui/format.ts'
 import { errorsBy } from '../ui/field-errors.ts'
@@ -17,6 +17,8 @@ import type { Draft, Plan } from './draft.ts'
 import { askFor, sendJob } from './send.ts'
 import type { Sent } from './send.ts'
 import { TellMe } from './TellMe.tsx'
+import { FillIn } from '../templates/FillIn.tsx'
+import { TextLink } from '../shell/links.tsx'
 import { TEMPLATES } from './templates.ts'
 
 const route = getRouteApi('/inside/submit')
@@ -26,18 +28,25 @@ const PAUSE_MS = 300
 const FRESH_MS = 30_000
 
 export function Submit() {
-  const { from, template } = route.useSearch()
+  const { from, template, saved } = route.useSearch()
   const client = useClient()
   const copied = useQuery({ queryKey: ['job', from ?? '', 'draft'], enabled: from !== undefined, staleTime: Number.POSITIVE_INFINITY, queryFn: () => draftFrom(client, from as string) })
-  const start = from === undefined ? { ...EMPTY, ...TEMPLATES.find((one) => one.id === template)?.draft } : null
+  const kept = useQuery({ ...templateQuery(client, saved ?? ''), enabled: saved !== undefined })
+  const start = from === undefined && saved === undefined ? { ...EMPTY, ...TEMPLATES.find((one) => one.id === template)?.draft } : null
   return (
-    <Page title="New job" intro={from === undefined ? 'What to run, where it may run, and what it may cost. Nothing is charged before you agree to a price.' : 'Filled in with an earlier job; change what you like.'}>
-      {start ? <Form key={template ?? 'empty'} start={start} template={template} /> : <Loaded query={copied}>{(draft) => <Form key={from} start={draft} template={undefined} />}</Loaded>}
+    <Page title="New job" intro={saved !== undefined ? 'Filled in with a template of yours; change what you like.' : from === undefined ? 'What to run, where it may run, and what it may cost. Nothing is charged before you agree to a price.' : 'Filled in with an earlier job; change what you like.'}>
+      {start ? <Form key={template ?? 'empty'} start={start} template={template} /> : saved !== undefined ? <Loaded query={kept}>{(one) => <FromTemplate key={saved} template={one} />}</Loaded> : <Loaded query={copied}>{(draft) => <Form key={from} start={draft} template={undefined} />}</Loaded>}
     </Page>
   )
 }
-async function draftFrom(client: Client, id: string): Promise<Draft> {
-  const { spec } = await client.job(id)
+/** Its parameters first, where it has some. */
+function FromTemplate({ template }: { template: Template }) {
+  const client = useClient(), [spec, setSpec] = useState<JobSpec | null>(Object.keys(template.parameters).length === 0 ? template.spec : null)
+  const draft = useQuery({ queryKey: ['templates', template.name, 'draft', spec], enabled: spec !== null, staleTime: Number.POSITIVE_INFINITY, queryFn: () => draftOfSpec(client, spec as JobSpec) })
+  return spec === null ? <FillIn template={template} done={setSpec} /> : <Loaded query={draft}>{(start) => <Form start={start} template={undefined} />}</Loaded>
+}
+const draftFrom = async (client: Client, id: string): Promise<Draft> => draftOfSpec(client, (await client.job(id)).spec)
+async function draftOfSpec(client: Client, spec: JobSpec): Promise<Draft> {
   const file = codeFileOf(spec)
   let code: string | null = null
   if (file && file.size <= CODE_MAX) {
@@ -78,6 +87,7 @@ function Form({ start, template }: { start: Draft; template: string | undefined 
       <section aria-label="Templates" className="cards">
         {TEMPLATES.map((one) => <button key={one.id} type="button" className="panel card-button" aria-pressed={template === one.id} onClick={() => void router.navigate({ to: '/submit', search: { template: one.id } })}><Text fw={600}>{one.name}</Text><Text size="sm" c="dimmed">{one.says}</Text></button>)}
       </section>
+      <Text size="sm"><TextLink to="/templates" size="sm">All templates, and yours</TextLink></Text>
       <div className="two">
         <form id="job" onSubmit={(event) => { event.preventDefault(); if (!stale && quote.isSuccess) setReviewing(true) }} noValidate>
           <Stack>

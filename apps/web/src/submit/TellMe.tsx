@@ -7,18 +7,15 @@ import { standingQuery } from '../queries.ts'
 import { useClient } from '../session/use-session.ts'
 import { cores, plural, size, visible } from '../ui/format.ts'
 import { Moment, Panel, Refusal } from '../ui/parts.tsx'
+import { useWork } from '../ui/use-work.ts'
 
 export function TellMe({ spec }: { spec: JobSpecInput }) {
   const client = useClient(), queries = useQueryClient()
-  const [state, setState] = useState<'no' | 'busy' | 'asked'>('no'), [error, setError] = useState<unknown>(null)
-  const ask = async (): Promise<void> => {
-    setState('busy')
-    setError(null)
-    try { await client.api.createStanding({ body: { spec } }); setState('asked'); void queries.invalidateQueries({ queryKey: ['standing'] }) } catch (failure) { setState('no'); setError(failure) }
-  }
+  const [asked, setAsked] = useState(false), { busy, error, run } = useWork()
+  const ask = (): Promise<void> => run(async () => { await client.api.createStanding({ body: { spec } }); setAsked(true); void queries.invalidateQueries({ queryKey: ['standing'] }) })
   return (
     <>
-      <Button mt="xs" size="xs" variant="default" loading={state === 'busy'} disabled={state === 'asked'} onClick={() => void ask()}>{state === 'asked' ? 'It will stand on your home screen' : 'Tell me when a node has room for it'}</Button>
+      <Button mt="xs" size="xs" variant="default" loading={busy} disabled={asked} onClick={() => void ask()}>{asked ? 'It will stand on your home screen' : 'Tell me when a node has room for it'}</Button>
       {error !== null && <Refusal error={error} />}
     </>
   )
@@ -29,10 +26,10 @@ const STATE: Readonly<Record<Standing['state'], readonly [word: string, colour: 
 export function Told() {
   const client = useClient(), queries = useQueryClient()
   const wishes = useQuery(standingQuery(client))
-  const [error, setError] = useState<unknown>(null)
+  const { error, run } = useWork()
   const shown = (wishes.data ?? []).filter((one) => one.state === 'open' || one.state === 'met')
   if (shown.length === 0) return null
-  const drop = async (standing: string): Promise<void> => { setError(null); try { await client.api.dropStanding({ params: { standing } }) } catch (failure) { setError(failure) } finally { void queries.invalidateQueries({ queryKey: ['standing'] }) } }
+  const drop = (standing: string): Promise<void> => run(async () => { try { await client.api.dropStanding({ params: { standing } }) } finally { void queries.invalidateQueries({ queryKey: ['standing'] }) } })
   return (
     <Panel title="You asked to be told" id="told">
       {error !== null && <Refusal error={error} />}

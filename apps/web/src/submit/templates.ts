@@ -1,7 +1,7 @@
 // Jobs to begin with. Each is a whole program that does what its card says; what it prints and writes is its own work.
 import type { Draft } from './draft.ts'
 
-export type Template = { readonly id: string; readonly name: string; readonly says: string; readonly draft: Partial<Draft> }
+export type Template = { readonly id: string; readonly name: string; readonly says: string; /** Words by which it is found, besides those above. */ readonly tags: readonly string[]; readonly draft: Partial<Draft> }
 
 const PI = `// Throws darts at a square and counts those inside the circle.
 const [part = '1', seed = part] = Deno.args
@@ -50,8 +50,8 @@ for (let y = 0; y < height; y++) {
 Deno.writeTextFileSync('mandelbrot.svg', \`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \${width} \${height}" shape-rendering="crispEdges">\${rows.join('')}</svg>\`)
 `
 export const TEMPLATES: readonly Template[] = [
-  { id: 'pi', name: 'Estimate π', says: 'JavaScript, four parts side by side, each throwing 200 million darts. Leaves a JSON file per part.', draft: { name: 'Estimate pi', runtime: 'javascript', code: PI, args: '', parts: '1 101\n2 202\n3 303\n4 404', cores: 0.5, memoryMib: 256 } },
-  { id: 'fractal', name: 'Draw a fractal', says: 'JavaScript, one part. Leaves a picture to look at.', draft: { name: 'Mandelbrot', runtime: 'javascript', code: FRACTAL, args: '', parts: '', cores: 0.5, memoryMib: 256 } },
-  { id: 'primes', name: 'Count primes', says: 'Python, one part. Counts the primes up to a number that you give as its argument.', draft: { name: 'Count primes', runtime: 'python', code: PRIMES, args: '2000000', parts: '', cores: 0.5, memoryMib: 768 } },
-  { id: 'program', name: 'A program of the node', says: 'Runs a program that the node has, behind bubblewrap: here the one that tells which system it is.', draft: { name: 'Which system', runtime: 'native', code: '', args: 'uname -a', parts: '', cores: 0.5, memoryMib: 256 } },
+  { id: 'pi', name: 'Estimate π', says: 'JavaScript, four parts side by side, each throwing 200 million darts. Leaves a JSON file per part.', tags: ['parallel', 'pi', 'Monte Carlo', 'random', 'simulation'], draft: { name: 'Estimate pi', runtime: 'javascript', code: PI, args: '', parts: '1 101\n2 202\n3 303\n4 404', cores: 0.5, memoryMib: 256 } },
+  { id: 'fractal', name: 'Draw a fractal', says: 'JavaScript, one part. Leaves a picture to look at.', tags: ['Mandelbrot', 'image', 'SVG', 'graphics'], draft: { name: 'Mandelbrot', runtime: 'javascript', code: FRACTAL, args: '', parts: '', cores: 0.5, memoryMib: 256 } },
+  { id: 'primes', name: 'Count primes', says: 'Python, one part. Counts the primes up to a number that you give as its argument.', tags: ['numbers', 'sieve', 'mathematics'], draft: { name: 'Count primes', runtime: 'python', code: PRIMES, args: '2000000', parts: '', cores: 0.5, memoryMib: 768 } },
+  { id: 'program', name: 'A program of the node', says: 'Runs a program that the node has, behind bubblewrap: here the one that tells which system it is.', tags: ['native', 'shell', 'Linux', 'command'], draft: { name: 'Which system', runtime: 'native', code: '', args: 'uname -a', parts: '', cores: 0.5, memoryMib: 256 } },
 ]

@@ -7,6 +7,7 @@ import { isLumarisError } from '@lumaris/sdk'
 import { ago, credits, duration, visible } from './format.ts'
 import { Icon } from './Icon.tsx'
 import type { Look } from './states.ts'
+import { useWork } from './use-work.ts'
 
 /** The head of a screen. On a change of screens the focus goes to its title, so that whoever does not see the change hears it. */
 let shownBefore = false
@@ -105,18 +106,13 @@ export const Empty = ({ title, children }: { title: string; children?: ReactNode
 
 /** Asks before something that cannot be taken back. A failure keeps it open. */
 export function Confirm({ opened, close, title, children, yes, act }: { opened: boolean; close: () => void; title: string; children: ReactNode; yes: string; act: () => Promise<unknown> }) {
-  const [busy, setBusy] = useState(false), [error, setError] = useState<unknown>(null)
-  const go = async (): Promise<void> => {
-    setBusy(true)
-    setError(null)
-    try { await act(); close() } catch (failure) { setError(failure) } finally { setBusy(false) }
-  }
+  const { busy, error, run } = useWork()
   return (
     <Modal opened={opened} onClose={close} title={title}>
       <Stack>
         <div>{children}</div>
         {error !== null && <Refusal error={error} />}
-        <Group justify="flex-end"><Button variant="default" onClick={close}>Leave it</Button><Button color="red" loading={busy} onClick={() => void go()}>{yes}</Button></Group>
+        <Group justify="flex-end"><Button variant="default" onClick={close}>Leave it</Button><Button color="red" loading={busy} onClick={() => void run(async () => { await act(); close() })}>{yes}</Button></Group>
       </Stack>
     </Modal>
   )
@@ -126,11 +122,6 @@ export const Bar = ({ share, says }: { share: number; says: string }) => <div><d
 
 /** A button whose work may fail, and says so under itself. */
 export function Act({ act, label, says }: { act: () => Promise<unknown>; label: ReactNode; says?: string }) {
-  const [busy, setBusy] = useState(false), [error, setError] = useState<unknown>(null)
-  const go = async (): Promise<void> => {
-    setBusy(true)
-    setError(null)
-    try { await act() } catch (failure) { setError(failure) } finally { setBusy(false) }
-  }
-  return <><Button variant="default" loading={busy} title={says} onClick={() => void go()}>{label}</Button>{error !== null && <Refusal error={error} />}</>
+  const { busy, error, run } = useWork()
+  return <><Button variant="default" loading={busy} title={says} onClick={() => void run(act)}>{label}</Button>{error !== null && <Refusal error={error} />}</>
 }

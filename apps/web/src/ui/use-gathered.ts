@@ -3,9 +3,10 @@ import { useEffect, useState } from 'react'
 /** What a stream brings becomes a change of the screen at most this often. */
 const GATHER_MS = 120
 
-/** A stream, gathered. It ends with the component. */
-export function useGathered<T>(open: (signal: AbortSignal) => AsyncIterable<T>, deps: readonly unknown[]): { items: readonly T[]; error: unknown; over: boolean } {
+/** A stream, gathered. It ends with the component; one that failed can be begun again. */
+export function useGathered<T>(open: (signal: AbortSignal) => AsyncIterable<T>, deps: readonly unknown[]): { items: readonly T[]; error: unknown; over: boolean; again: () => void } {
   const [state, setState] = useState<{ items: readonly T[]; error: unknown; over: boolean }>({ items: [], error: null, over: false })
+  const [tries, setTries] = useState(0)
   useEffect(() => {
     setState({ items: [], error: null, over: false })
     const leaving = new AbortController()
@@ -19,6 +20,6 @@ export function useGathered<T>(open: (signal: AbortSignal) => AsyncIterable<T>, 
     }
     void read()
     return () => { leaving.abort(); clearTimeout(timer) }
-  }, deps)
-  return state
+  }, [...deps, tries])
+  return { ...state, again: () => setTries((now) => now + 1) }
 }

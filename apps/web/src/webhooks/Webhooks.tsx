@@ -1,5 +1,4 @@
 import { useState } from 'react'
-import type { FormEvent } from 'react'
 import { Alert, Badge, Button, Checkbox, Group, Modal, Stack, Text, TextInput } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
@@ -11,6 +10,7 @@ import { errorsBy } from '../ui/field-errors.ts'
 import { ago, plural, visible } from '../ui/format.ts'
 import { Command, Confirm, Empty, Id, Loaded, Moment, Page, Panel, Refusal, Status, useNow } from '../ui/parts.tsx'
 import type { Look } from '../ui/states.ts'
+import { useWork } from '../ui/use-work.ts'
 import { TextLink } from '../shell/links.tsx'
 
 const EVENTS: Readonly<Record<WebhookEvent, string>> = {
@@ -42,13 +42,8 @@ export function Webhooks() {
 
 function One({ hook, opened, toggle, remove, again }: { hook: Webhook; opened: boolean; toggle: () => void; remove: () => void; again: () => void }) {
   const { client } = useSession(), params = { webhook: hook.id }, now = useNow(10_000)
-  const [busy, setBusy] = useState(false), [error, setError] = useState<unknown>(null), [said, setSaid] = useState('')
-  const doing = async (act: () => Promise<unknown>, says: string): Promise<void> => {
-    if (busy) return
-    setBusy(true)
-    setError(null)
-    try { await act(); setSaid(says); again() } catch (failure) { setError(failure) } finally { setBusy(false) }
-  }
+  const { busy, error, run } = useWork(), [said, setSaid] = useState('')
+  const doing = (act: () => Promise<unknown>, says: string): void => void run(async () => { await act(); setSaid(says); again() })
   const off = hook.disabledAt !== undefined
   return (
     <Panel title={<span className="hook-url">{visible(hook.url)}</span>} id={hook.id} actions={<Badge color={off ? 'red' : 'green'} leftSection={<span aria-hidden>{off ? '⊘' : '●'}</span>}>{off ? 'Off' : 'On'}</Badge>}>
@@ -57,8 +52,8 @@ function One({ hook, opened, toggle, remove, again }: { hook: Webhook; opened: b
         <Group gap={4}>{hook.events.map((event) => <Badge key={event} size="sm" color="gray" title={EVENTS[event]}>{event}</Badge>)}</Group>
         <Text size="sm" c="dimmed">{hook.waiting > 0 ? `${plural(hook.waiting, 'message')} waiting. ` : ''}{hook.lastDeliveredAt === undefined ? 'Nothing was delivered yet.' : `Last delivered ${ago(hook.lastDeliveredAt, now)}.`}</Text>
         <Group gap="xs">
-          <Button size="xs" variant="default" loading={busy} disabled={off} title={off ? 'It is off: turn it on first' : undefined} onClick={() => void doing(() => client.api.testWebhook({ params }), 'A ping is on its way.')}>Send a test<span className="for-readers"> to {visible(hook.url)}</span></Button>
-          {off && <Button size="xs" loading={busy} onClick={() => void doing(() => client.api.enableWebhook({ params }), 'It is on.')}>Turn on</Button>}
+          <Button size="xs" variant="default" loading={busy} disabled={off} title={off ? 'It is off: turn it on first' : undefined} onClick={() => doing(() => client.api.testWebhook({ params }), 'A ping is on its way.')}>Send a test<span className="for-readers"> to {visible(hook.url)}</span></Button>
+          {off && <Button size="xs" loading={busy} onClick={() => doing(() => client.api.enableWebhook({ params }), 'It is on.')}>Turn on</Button>}
           <Button size="xs" variant="default" aria-expanded={opened} onClick={toggle}>{opened ? 'Hide' : 'Show'} what was sent<span className="for-readers"> to {visible(hook.url)}</span></Button>
           <Button size="xs" variant="default" onClick={remove}>Remove<span className="for-readers"> {visible(hook.url)}</span></Button>
         </Group>
@@ -73,12 +68,12 @@ function One({ hook, opened, toggle, remove, again }: { hook: Webhook; opened: b
 
 function Sent({ hook }: { hook: Webhook }) {
   const { client } = useSession(), queries = useQueryClient(), sent = useQuery(deliveriesQuery(client, hook.id))
-  const [busy, setBusy] = useState<string | null>(null), [error, setError] = useState<unknown>(null), off = hook.disabledAt !== undefined
-  const resend = async (delivery: string): Promise<void> => {
-    setBusy(delivery)
-    setError(null)
-    try { await client.api.resendDelivery({ params: { webhook: hook.id, delivery } }); await queries.invalidateQueries({ queryKey: ['webhooks'] }) } catch (failure) { setError(failure) } finally { setBusy(null) }
-  }
+  const { busy, error, run } = useWork(), [which, setWhich] = useState(''), off = hook.disabledAt !== undefined
+  const resend = (delivery: string): void => void run(async () => {
+    setWhich(delivery)
+    await client.api.resendDelivery({ params: { webhook: hook.id, delivery } })
+    await queries.invalidateQueries({ queryKey: ['webhooks'] })
+  })
   return (
     <Loaded query={sent}>{({ data, nextCursor }) => (data.length === 0 ? <Empty title="Nothing was sent yet">Send a test to see what comes.</Empty> : <>
       {error !== null && <Refusal error={error} />}
@@ -87,7 +82,7 @@ function Sent({ hook }: { hook: Webhook }) {
         <tbody>{data.map((one) => (
           <tr key={one.id}><td>{one.type}</td><td>{one.subject.startsWith('job_') ? <TextLink to="/jobs/$job" params={{ job: one.subject }} size="sm"><code>…{one.subject.slice(-8)}</code><span className="for-readers"> job</span></TextLink> : one.type === 'ping' ? 'a test' : <code>…{one.subject.slice(-8)}</code>}</td>
             <td><Status look={STATE[one.state]} /></td><td className="right number">{one.tries}</td><td>{one.problem === undefined ? (one.status ?? '') : visible(one.problem)}{one.nextTryAt !== undefined && <Text size="sm" c="dimmed">again <Moment at={one.nextTryAt} /></Text>}</td>
-            <td><Moment at={one.lastTryAt ?? one.createdAt} /></td><td className="right"><Button size="compact-sm" variant="default" loading={busy === one.id} disabled={off} title={off ? 'It is off: turn it on first' : 'Under the same id, so that whoever has it already can tell'} onClick={() => void resend(one.id)}>Send again<span className="for-readers"> {one.type} {one.subject.slice(-8)}</span></Button></td></tr>))}</tbody>
+            <td><Moment at={one.lastTryAt ?? one.createdAt} /></td><td className="right"><Button size="compact-sm" variant="default" loading={busy && which === one.id} disabled={off} title={off ? 'It is off: turn it on first' : 'Under the same id, so that whoever has it already can tell'} onClick={() => resend(one.id)}>Send again<span className="for-readers"> {one.type} {one.subject.slice(-8)}</span></Button></td></tr>))}</tbody>
       </table></div>
       {nextCursor !== null && <Text size="sm" c="dimmed" mt="xs">The newest {data.length}. All of them: <code>npx lumaris webhook deliveries {hook.id} -n 200</code></Text>}
     </>)}</Loaded>
@@ -97,17 +92,11 @@ function Sent({ hook }: { hook: Webhook }) {
 function Make({ close, made }: { close: () => void; made: (hook: NewWebhook) => void }) {
   const { client } = useSession()
   const [url, setUrl] = useState(''), [events, setEvents] = useState<string[]>(['job.ended'])
-  const [busy, setBusy] = useState(false), [error, setError] = useState<unknown>(null)
-  const submit = async (event: FormEvent): Promise<void> => {
-    event.preventDefault()
-    if (busy) return
-    setBusy(true)
-    setError(null)
-    try { made(await client.api.createWebhook({ body: { url: url.trim(), events: events as WebhookEvent[] } })) } catch (failure) { setError(failure) } finally { setBusy(false) }
-  }
+  const { busy, error, submit } = useWork()
+  const make = async (): Promise<void> => made(await client.api.createWebhook({ body: { url: url.trim(), events: events as WebhookEvent[] } }))
   const fields = errorsBy(error), beside = isLumarisError(error, 'webhook_url_not_allowed') ? error : null
   return (
-    <form onSubmit={(event) => void submit(event)} noValidate><Stack>
+    <form onSubmit={(event) => submit(event, make)} noValidate><Stack>
       <TextInput label="Address" description="It begins with https:// and is reached from the internet" placeholder="https://ci.example.org/lumaris" type="url" data-autofocus value={url} onChange={(event) => setUrl(event.currentTarget.value)} error={fields.get('/url') ?? (beside ? `${beside.message}: ${typeof beside.detail?.['reason'] === 'string' ? beside.detail['reason'] : beside.hint}` : undefined)} />
       <Checkbox.Group label="Tell it when" value={events} onChange={setEvents} error={fields.get('/events')}><Stack gap={8} mt={6}>{(Object.keys(EVENTS) as WebhookEvent[]).map((event) => <Checkbox key={event} value={event} label={EVENTS[event]} />)}</Stack></Checkbox.Group>
       {error !== null && fields.size === 0 && !beside && <Refusal error={error} />}

@@ -1,0 +1,76 @@
+// How nodes' machines were, as their heartbeats told: kept in memory, for pages to draw. It is no record: a market that is started again begins anew, and
+// nothing is decided by it. Bounded twice, by rings of fixed sizes and by the number of nodes.
+import type { AvailabilityUpdate, HoursSaid, MachineNow, NodeId, NodeReadings, ReadingSpan } from '@lumaris/protocol'
+
+const CHANNELS = ['cpu', 'jobsCpu', 'memory', 'disk', 'inBytesS', 'outBytesS', 'celsius'] as const
+type Channel = (typeof CHANNELS)[number]
+const channelsOf = (now: MachineNow): Record<Channel, number | undefined> => ({ cpu: now.cpu_percent, jobsCpu: now.jobs_cpu_percent, memory: now.memory_percent, disk: now.disk_percent, inBytesS: now.in_bytes_s, outBytesS: now.out_bytes_s, celsius: now.celsius })
+/** Means over `stepMs` (0: each heartbeat as it is), so many of them: an hour of heartbeats of ten seconds, a day, a week. */
+const RINGS: Readonly<Record<ReadingSpan, { readonly stepMs: number; readonly size: number }>> = { hour: { stepMs: 0, size: 360 }, day: { stepMs: 300_000, size: 288 }, week: { stepMs: 1_800_000, size: 336 } }
+/** 35 kB each when full: 70 MB. Over it, the node that was heard the longest ago is forgotten. */
+export const NODES_MAX = 2_000
+
+export interface Readings { heard(node: NodeId, said: AvailabilityUpdate): void; of(node: NodeId, span: ReadingSpan): NodeReadings; readonly nodes: number }
+
+export function createReadings(now: () => number, heartbeatMs: number, nodesMax = NODES_MAX): Readings {
+  const nodes = new Map<NodeId, { last: MachineNow | null; hours: HoursSaid | null | undefined; readonly rings: Record<ReadingSpan, Ring> }>()
+  return {
+    get nodes() { return nodes.size },
+    heard(node, { machine, hours }) {
+      if (machine === undefined && hours === undefined) return
+      const known = nodes.get(node) ?? { last: null, hours: undefined, rings: { hour: new Ring(RINGS.hour), day: new Ring(RINGS.day), week: new Ring(RINGS.week) } }
+      nodes.delete(node) // to the end: the first one is the one heard the longest ago
+      nodes.set(node, known)
+      for (const oldest of nodes.keys()) { if (nodes.size <= nodesMax) break; nodes.delete(oldest) }
+      if (hours !== undefined) known.hours = hours
+      if (!machine) return
+      known.last = machine
+      const at = now(), values = channelsOf(machine)
+      for (const ring of Object.values(known.rings)) ring.add(at, values)
+    },
+    of(node, span) {
+      const known = nodes.get(node), last = known?.last ?? null
+      return {
+        everyMs: last && (RINGS[span].stepMs || heartbeatMs), machine: last && { cores: last.cores, memoryBytes: last.memory_bytes, diskBytes: last.disk_bytes ?? null },
+        ...(known?.hours === undefined ? {} : { hours: known.hours }), ...(known?.rings[span] ?? EMPTY).columns(),
+      }
+    },
+  }
+}
+
+class Ring {
+  readonly #stepMs: number
+  readonly #size: number
+  readonly #at: number[] = []
+  readonly #values: Record<Channel, Float32Array>
+  #next = 0
+  /** What is not yet a mean: sums and counts since `from`. */
+  #open: { from: number; readonly sums: Record<Channel, { sum: number; count: number }> } | null = null
+  constructor({ stepMs, size }: { stepMs: number; size: number }) {
+    this.#stepMs = stepMs
+    this.#size = size
+    this.#values = Object.fromEntries(CHANNELS.map((name) => [name, new Float32Array(size)])) as Record<Channel, Float32Array>
+  }
+  add(at: number, values: Record<Channel, number | undefined>): void {
+    if (this.#stepMs === 0) return this.#push(at, values)
+    const from = Math.floor(at / this.#stepMs) * this.#stepMs
+    if (this.#open && this.#open.from !== from) { this.#push(this.#open.from + this.#stepMs / 2, meansOf(this.#open.sums)); this.#open = null }
+    this.#open ??= { from, sums: Object.fromEntries(CHANNELS.map((name) => [name, { sum: 0, count: 0 }])) as Record<Channel, { sum: number; count: number }> }
+    for (const name of CHANNELS) { const value = values[name]; if (value !== undefined) { this.#open.sums[name].sum += value; this.#open.sums[name].count++ } }
+  }
+  #push(at: number, values: Record<Channel, number | undefined>): void {
+    this.#at[this.#next] = at
+    for (const name of CHANNELS) this.#values[name][this.#next] = values[name] ?? Number.NaN
+    this.#next = (this.#next + 1) % this.#size
+  }
+  /** Also what is not a whole step yet: who looks now wants to see now. */
+  columns(): Pick<NodeReadings, 'at' | Channel> {
+    const order = [...this.#at.keys()].map((_, i) => (this.#at.length < this.#size ? i : (this.#next + i) % this.#size)), open = this.#open
+    const means = open && meansOf(open.sums)
+    const column = (name: Channel): (number | null)[] => [...order.map((i) => tidy(this.#values[name][i])), ...(means ? [tidy(means[name])] : [])]
+    return { at: [...order.map((i) => this.#at[i] as number), ...(open ? [open.from + this.#stepMs / 2] : [])], ...(Object.fromEntries(CHANNELS.map((name) => [name, column(name)])) as Record<Channel, (number | null)[]>) }
+  }
+}
+const EMPTY = new Ring({ stepMs: 0, size: 0 })
+const meansOf = (sums: Record<Channel, { sum: number; count: number }>): Record<Channel, number | undefined> => Object.fromEntries(CHANNELS.map((name) => [name, sums[name].count === 0 ? undefined : sums[name].sum / sums[name].count])) as Record<Channel, number | undefined>
+const tidy = (value: number | undefined): number | null => (value === undefined || Number.isNaN(value) ? null : Math.round(value * 10) / 10)

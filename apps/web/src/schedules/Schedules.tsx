@@ -1,0 +1,72 @@
+// Jobs at the times of a clock: when they come next, what became of the last ones, and what they may still cost.
+import { useState } from 'react'
+import { Badge, Button, Group, Modal, Stack, Text } from '@mantine/core'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { getRouteApi } from '@tanstack/react-router'
+import type { Firing, Schedule } from '@lumaris/protocol'
+import { jobQuery, schedulesQuery } from '../queries.ts'
+import { useClient } from '../session/use-session.ts'
+import { credits, creditsText, visible } from '../ui/format.ts'
+import { Bar, Command, Confirm, Empty, Facts, Id, Loaded, Moment, Page, Panel, Refusal, Status } from '../ui/parts.tsx'
+import { JOB } from '../ui/states.ts'
+import type { Look } from '../ui/states.ts'
+import { useWork } from '../ui/use-work.ts'
+import { TextLink } from '../shell/links.tsx'
+import { MakeSchedule } from './MakeSchedule.tsx'
+
+const route = getRouteApi('/inside/schedules')
+const STATE: Readonly<Record<Schedule['state'], Look>> = {
+  active: { word: 'Active', colour: 'green', sign: '●', says: 'It submits a job at each of its times.' }, paused: { word: 'Paused', colour: 'orange', sign: '‖', says: 'Its times pass, and nothing is submitted.' }, removed: { word: 'Ended', colour: 'gray', sign: '⊘', says: 'It submits nothing more.' },
+}
+const nameOf = (one: Schedule): string => visible(one.name ?? one.spec.command.join(' '))
+
+export function Schedules() {
+  const client = useClient(), { from } = route.useSearch(), navigate = route.useNavigate()
+  const schedules = useQuery(schedulesQuery(client)), queries = useQueryClient()
+  const [removing, setRemoving] = useState<Schedule | null>(null)
+  const again = (): void => void queries.invalidateQueries({ queryKey: ['schedules'] })
+  const close = (): void => void navigate({ search: {}, replace: true })
+  return (
+    <Page title="Schedules" intro="A job again and again, at the times you set. The market’s clock fires them; nothing of yours has to run.">
+      <Loaded query={schedules} lines={6}>{(list) => (list.length === 0
+        ? <Panel><Empty title="No schedules yet">Open a job that does what you want and press “Repeat…”: <TextLink to="/jobs">your jobs</TextLink>.</Empty></Panel>
+        : <>{list.map((one) => <One key={one.id} schedule={one} again={again} remove={() => setRemoving(one)} />)}</>)}</Loaded>
+      <Command line="npx lumaris schedule list" />
+      <Modal opened={from !== undefined} onClose={close} title="Repeat this job" size="lg">{from !== undefined && <Repeat job={from} close={close} made={() => { again(); close() }} />}</Modal>
+      <Confirm opened={removing !== null} close={() => setRemoving(null)} title={`End “${removing ? nameOf(removing) : ''}”?`} yes="End the schedule" act={async () => { if (removing) await client.api.removeSchedule({ params: { schedule: removing.id } }); again() }}><Text size="sm">Nothing more is submitted by it. Jobs that it has made go on. It cannot be taken back, but made anew.</Text></Confirm>
+    </Page>
+  )
+}
+function Repeat({ job, close, made }: { job: string; close: () => void; made: () => void }) {
+  const found = useQuery(jobQuery(useClient(), job))
+  return <Loaded query={found}>{(one) => <MakeSchedule job={one} close={close} made={made} />}</Loaded>
+}
+
+function One({ schedule, again, remove }: { schedule: Schedule; again: () => void; remove: () => void }) {
+  const client = useClient(), params = { schedule: schedule.id }, { busy, error, run } = useWork()
+  const hold = (): void => void run(async () => { await (schedule.state === 'paused' ? client.api.resumeSchedule({ params }) : client.api.pauseSchedule({ params })); again() })
+  const isOver = schedule.state === 'removed', name = nameOf(schedule)
+  return (
+    <Panel title={name} id={schedule.id} actions={<Group gap="xs">
+      <Button size="xs" variant="default" loading={busy} disabled={isOver} title={isOver ? 'It has ended' : undefined} onClick={hold}>{schedule.state === 'paused' ? 'Go on' : 'Pause'}<span className="for-readers"> {name}</span></Button>
+      <Button size="xs" variant="default" disabled={isOver} title={isOver ? 'It has ended' : undefined} onClick={remove}>End…<span className="for-readers"> {name}</span></Button>
+    </Group>}>
+      <Stack gap="sm">
+        <Group gap="sm"><Status look={STATE[schedule.state]} /><Text size="sm">{STATE[schedule.state].says}</Text></Group>
+        <Facts wide of={[['Times', <><code>{schedule.cron}</code> <Badge color="gray" size="sm">{visible(schedule.timeZone)}</Badge></>], ['Next', schedule.nextAt === undefined ? null : <Moment at={schedule.nextAt} />], ['Each at most', creditsText(schedule.cap)], ['While one runs', schedule.overlap === 'skip' ? 'the next is left out' : 'the next runs beside it'], ['Running now', schedule.running.length === 0 ? null : schedule.running.map((job) => <ToJob key={job} job={job} />)]]} />
+        {schedule.budget === undefined ? <Text size="sm">Spent and held so far: {creditsText(schedule.committed)}. It has no bound but your wallet.</Text>
+          : <Bar share={Number(BigInt(schedule.committed) * 1000n / (BigInt(schedule.budget) || 1n)) / 1000} says={`${credits(schedule.committed)} of ${creditsText(schedule.budget)} spent or held`} />}
+        {error !== null && <Refusal error={error} />}
+        {schedule.firings.length === 0 ? <Text size="sm" c="dimmed">It has not fired yet.</Text> : <Firings of={schedule.firings} name={name} />}
+        <Id id={schedule.id} what="schedule id" />
+      </Stack>
+    </Panel>
+  )
+}
+const ToJob = ({ job }: { job: string }) => <TextLink to="/jobs/$job" params={{ job }} size="sm"><code>…{job.slice(-8)}</code><span className="for-readers"> job</span></TextLink>
+const Firings = ({ of, name }: { of: readonly Firing[]; name: string }) => (
+  <div className="scroll-box" tabIndex={0} role="region" aria-label={`Last firings of ${name}`}><table className="table">
+    <thead><tr><th>Due</th><th>What became of it</th><th>Job</th><th className="right">Cost, credits</th></tr></thead>
+    <tbody>{of.slice(0, 10).map((one) => <tr key={one.due}><td><Moment at={one.due} /></td><td>{one.outcome === 'skipped' ? 'Left out: the one before still ran' : one.outcome === 'refused' ? `Refused: ${visible(one.detail ?? one.refused ?? '')}` : one.state ? JOB[one.state].word : 'Under way'}</td><td>{one.job && <ToJob job={one.job} />}</td><td className="right number">{one.cost === undefined ? '' : credits(one.cost)}</td></tr>)}</tbody>
+  </table></div>
+)

@@ -1,0 +1,36 @@
+import { useState } from 'react'
+import { Button, Group, Modal, PasswordInput, Stack, Text, TextInput } from '@mantine/core'
+import { useQuery } from '@tanstack/react-query'
+import { isLumarisError } from '@lumaris/sdk'
+import { factorQuery } from '../queries.ts'
+import { proving } from '../session/session.ts'
+import { useClient } from '../session/use-session.ts'
+import { Refusal } from '../ui/parts.tsx'
+import { useWork } from '../ui/use-work.ts'
+
+/** Over whatever was being done; what was typed there stays, and goes on by itself afterwards. */
+export function ProveAgain() {
+  return <Modal opened onClose={() => proving.answer(false)} title="Is it still you?" zIndex={400}><Form /></Modal>
+}
+function Form() {
+  const client = useClient(), factor = useQuery(factorQuery(client))
+  const [password, setPassword] = useState(''), [code, setCode] = useState(''), [wanted, setWanted] = useState(false), { busy, error, submit } = useWork()
+  const asksCode = wanted || factor.data?.on === true
+  const prove = async (): Promise<void> => {
+    try { await client.api.proveSession({ body: { password, ...(asksCode ? { code } : {}) } }) } catch (failure) {
+      if (isLumarisError(failure, 'second_factor_needed')) return setWanted(true)
+      setCode('')
+      throw failure
+    }
+    proving.answer(true)
+  }
+  return (
+    <form onSubmit={(event) => submit(event, prove)}><Stack>
+      <Text size="sm">It is a while since you signed in, and this changes something of others. After this you are not asked for a quarter of an hour.</Text>
+      <PasswordInput label="Your password" autoComplete="current-password" data-autofocus required value={password} onChange={(event) => setPassword(event.currentTarget.value)} visibilityToggleButtonProps={{ 'aria-label': 'Show the password', tabIndex: 0 }} />
+      {asksCode && <TextInput label="Code" description="The six digits that your app shows now, or one of your recovery codes" autoComplete="one-time-code" required minLength={6} value={code} onChange={(event) => setCode(event.currentTarget.value)} />}
+      {error !== null && <Refusal error={error} />}
+      <Group justify="flex-end"><Button variant="default" onClick={() => proving.answer(false)}>Leave it</Button><Button type="submit" loading={busy}>It is me</Button></Group>
+    </Stack></form>
+  )
+}
