@@ -4,6 +4,7 @@
 //   --hours H           hours of storm (2)              --steps N            stop a seed after so many events
 //   --mutate GUARD,…    without these guards            --json FILE          all outcomes as JSON
 //   --machines N --buyers N                             --survivors          many seeds without a guard: stop at the first that is caught
+//   --divided           all jobs are cut while they run
 import { fork } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -66,16 +67,17 @@ function reportAll(summary: Summary, hours: number): void {
 async function main(): Promise<number> {
   const { values } = parseArgs({ options: {
     seed: { type: 'string' }, seeds: { type: 'string' }, from: { type: 'string', default: '1' }, hours: { type: 'string', default: '2' }, steps: { type: 'string' }, mutate: { type: 'string' },
-    json: { type: 'string' }, machines: { type: 'string' }, buyers: { type: 'string' }, survivors: { type: 'boolean', default: false },
+    json: { type: 'string' }, machines: { type: 'string' }, buyers: { type: 'string' }, survivors: { type: 'boolean', default: false }, divided: { type: 'boolean', default: false },
   } })
   const without = (values.mutate?.split(',') ?? []) as GuardName[]
   const unknown = without.filter((name) => !GUARD_NAMES.includes(name))
   if (unknown.length > 0) { process.stderr.write(`no such guard: ${unknown.join(', ')}; there are ${GUARD_NAMES.join(', ')}\n`); return 2 }
   const hours = Number(values.hours)
   const options = {
-    hours, without, ...(values.steps ? { stepsMax: Number(values.steps) } : {}), ...(values.machines ? { machines: Number(values.machines) } : {}), ...(values.buyers ? { buyers: Number(values.buyers) } : {}),
+    hours, without, ...(values.divided ? { divided: true } : {}), ...(values.steps ? { stepsMax: Number(values.steps) } : {}), ...(values.machines ? { machines: Number(values.machines) } : {}), ...(values.buyers ? { buyers: Number(values.buyers) } : {}),
   }
   const more = (['hours', 'mutate', 'machines', 'buyers'] as const).flatMap((name) => (values[name] !== undefined && !(name === 'hours' && hours === 2) ? [`--${name} ${values[name]}`] : []))
+  if (values.divided) more.push('--divided')
   const command = ['npm run sim --', ...more].join(' ')
   const startedAt = performance.now()
   const summary = values.seeds === undefined
