@@ -103,12 +103,12 @@ export class Buyer {
       if (input.priority === 10) input.expectedMs = Math.ceil(runMs * 0.4)
     }
     // Some of one task are cut while they run; a failing one of them fails at one byte of its input.
-    if (this.#world.options.divided) input.tasks = [{}]
-    if (input.tasks?.length === 1 && (this.#world.options.divided || ((input.resources?.cpuMillis ?? 0) !== 2000 && input.priority !== 8 && input.priority !== 2))) {
+    if (this.#world.options.divided) { input.tasks = [{}]; if (input.priority === 6) input.priority = 5 }
+    if (input.tasks?.length === 1 && (this.#world.options.divided || ((input.resources?.cpuMillis ?? 0) !== 2000 && input.priority !== 8 && input.priority !== 2 && input.priority !== 6))) {
       input.tasks = [{ inputs: [anInput() as never] }]
       input.divide = { most: 2 + ((runMs / 20_000 + (input.priority ?? 0)) % 11), targetMs: runMs / 5 }
       input.env = { ...input.env, SIM_MS: String(CUT_TIMES * Number(input.env?.['SIM_MS'])) }
-      if (input.copies === 1 && !input.assurance && input.disconnect !== 'exclusive' && !input.checkpoint && input.priority !== 6) input.speculate = 0.5
+      if (input.copies === 1 && !input.assurance && input.disconnect !== 'exclusive' && !input.checkpoint) input.speculate = 0.5
       delete input.expectedMs
     }
     if (input.priority === 8) return JobSpec.parse({ ...input, deadline: Math.round(1_700_000_000_000 + this.#world.now + runMs * (0.25 + chance.next())) })

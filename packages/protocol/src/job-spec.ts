@@ -223,7 +223,7 @@ export const JobSpec = z.strictObject({
   tasks: z.array(TaskSpec).min(1).max(TASKS_MAX).default([{}]),
   /**
    * The tasks may be cut while the job runs, at the pieces of their input (each has one input with `pieces`): whoever takes one gets as much of it as its node is believed to do in `targetMs`, by what it has
-   * shown at this job, never more than a share of what is left, and the rest waits as a task of its own. There come to be `most` tasks at most; the cap has a seat for each of them.
+   * shown at this job, never more than a share of what is left, and the rest waits as a task of its own. There come to be `most` tasks at most; the cap has a seat for each of them. Not together with `expectedMs`, `gang` or `interruptible`.
    */
   divide: z.strictObject({ targetMs: z.number().int().min(1000).max(86_400_000).default(60_000), most: z.number().int().min(1).max(TASKS_MAX) }).optional(),
   /** When a task has failed for good: stop the others (the default), or finish them and fail at the end. */

@@ -114,13 +114,14 @@ function copiesConflict({ copies, assurance, gang, interruptible, disconnect, ch
   return disconnect === 'exclusive' ? 'exclusive work never runs twice at one time: leave out speculate, or disconnect' : null
 }
 
-function divideConflict({ divide, tasks, inputs, gang, expectedMs: named }: JobSpec): string | null {
+function divideConflict({ divide, tasks, inputs, gang, interruptible, expectedMs: named }: JobSpec): string | null {
   const pieces = tasks.map((task) => (task.inputs ?? []).filter((file) => file.pieces).length)
   if (inputs.some((file) => file.pieces) || (!divide && pieces.some((count) => count > 0))) return 'an input has pieces, and nothing says that it may be cut: give it one hash, or name divide; an input of all tasks is never cut'
   if (!divide) return null
   if (pieces.some((count) => count !== 1)) return 'each task of a job that may be cut has one input with pieces: name them, or leave out divide'
   if (tasks.length > divide.most) return `there are ${tasks.length} tasks already, more than the ${divide.most} that there may come to be`
   if (gang) return 'ranks of a gang are what they are: leave out divide, or gang'
+  if (interruptible) return 'room is sold to interruptible work every half minute, one part of a task at a time: plan its parts and leave out divide, or leave out interruptible'
   return named === undefined ? null : 'how long a part lasts is chosen when it is cut: name divide.targetMs, and leave out expectedMs'
 }
 

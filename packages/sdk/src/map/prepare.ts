@@ -26,7 +26,7 @@ export type MapOptions = Shared & {
   readonly chunkSize?: number | undefined
   /**
    * Whether the market cuts the parts while the map runs, so that each lasts `targetMs` on the node that takes it (the default for a file that is cut at records or bytes, without `chunks`, `chunkSize`,
-   * `expectedMs` or `gang`, whose parts are merged); or all of them are planned before (false). There come to be `most` parts at most, and the cap has room for each.
+   * `expectedMs`, `gang` or `interruptible`, whose parts are merged); or all of them are planned before (false). There come to be `most` parts at most, and the cap has room for each.
    */
   readonly divide?: boolean | { readonly targetMs?: number | undefined; readonly most?: number | undefined } | undefined
   /** The most that all of it may cost, in micro-credits. */
@@ -81,7 +81,7 @@ export async function prepareMap(options: MapOptions, ports: { readonly workers:
       about = { bytes: plan.size, records: plan.records, notUtf8At: plan.notUtf8At, longest: plan.longest, capped }
     }
   }
-  if (divide && !divided) throw new SplitError('bad_request', 'Only a file can be cut while a map runs, at records or bytes', 'Leave divide out; or chunks, chunkSize, expectedMs and gang.')
+  if (divide && !divided) throw new SplitError('bad_request', 'Only a file can be cut while a map runs, at records or bytes', 'Leave divide out; or chunks, chunkSize, expectedMs, gang and interruptible.')
   const parts = Math.max(filled.args.length, files.length)
   const spec: JobSpecInput = {
     ...shared, command: filled.command, outputs: result === undefined ? [] : [result], ...(result === undefined ? { stdout: RESULT, limits: { outputBytes: 1024 ** 3, ...shared.limits } } : {}),
@@ -100,8 +100,8 @@ const PARTS_MIN = 16
 const PIECES_PER_WORKER = 256, PIECE_BYTES_MIN = 1024
 const piecesOf = (bytes: number, workers: number): number => Math.max(1, Math.min(PIECES_MAX, PIECES_PER_WORKER * workers, Math.floor(bytes / PIECE_BYTES_MIN)))
 /** By default where nobody looks at the parts themselves: their number, or each result. */
-function mayDivide({ divide, chunks, chunkSize, expectedMs, gang, merge }: MapOptions): boolean {
-  if (divide === false || chunks !== undefined || chunkSize !== undefined || expectedMs !== undefined || gang) return false
+function mayDivide({ divide, chunks, chunkSize, expectedMs, gang, interruptible, merge }: MapOptions): boolean {
+  if (divide === false || chunks !== undefined || chunkSize !== undefined || expectedMs !== undefined || gang || interruptible) return false
   return divide !== undefined || merge?.kind !== 'none'
 }
 
