@@ -43,7 +43,7 @@ export function define(command: Command, withContext: WithContext): void {
     .option('--chunks <count>', 'so many parts, as equal as can be', parseCount)
     .option('--chunk-size <size>', 'parts of so many bytes, items or numbers (large ones first, smaller ones towards the end)', parseSize)
     .option('--target-time <time>', 'each part lasts about so long on the node that takes it: cut while it runs (1m)', parseDuration)
-    .option('--parts-max <count>', 'so many parts at most, each with its share of the cap (32 for each node)', parseCount)
+    .option('--parts-max <count>', 'so many parts at most, each with its share of the cap (24 for each node)', parseCount)
     .option('--no-divide', 'all parts are planned before anything runs, large ones first')
     .option('--result <file>', 'the file that the program leaves as its result (what it prints)', asIs)
     .addOption(new Option('--merge <how>', 'how the results become one').choices(MERGES))

@@ -304,7 +304,7 @@ test('work that makes place keeps its checkpoint: who takes the place pays for a
 })
 
 test('what goes on from a checkpoint is not cut again: it goes on with the same part of its input', () => {
-  const { market, place, only, orders } = aMarketOfTwo()
+  const { market, place, orders } = aMarketOfTwo()
   const blob = sha256('input'), pieces = Array.from({ length: 1000 }, (_one, i) => ({ to: i + 1, hash: sha256(`piece ${i}`) }))
   const id = place({ tasks: [{ inputs: [{ path: 'part', blob, size: 1000, from: 0, to: 1000, pieces } as never] }], divide: { most: 250, targetMs: MINUTE }, limits: { runMs: 20 * MINUTE } }), [first, other] = orders() as [JobDispatch, JobDispatch]
   const one = running(market, first), two = running(market, other)

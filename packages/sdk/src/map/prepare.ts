@@ -93,8 +93,8 @@ export async function prepareMap(options: MapOptions, ports: { readonly workers:
   return { spec, parts: divided?.most ?? parts, divided: divided !== undefined, ...about }
 }
 
-/** Seats for parts: in an hour's map over a hundred nodes that differ by ten, half of them are used. */
-export const PARTS_PER_WORKER = 32
+/** Seats for parts: as many as planned sizes come to, so that the cap is no higher for being cut later. */
+export const PARTS_PER_WORKER = 24
 const PARTS_MIN = 16
 /** Points at which it may be cut: so many that the last parts of the slowest worker are short too, and none so small that its hash is most of it. */
 const PIECES_PER_WORKER = 256, PIECE_BYTES_MIN = 1024

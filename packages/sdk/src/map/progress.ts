@@ -74,7 +74,7 @@ export function createMapProgress(work: readonly number[] | { readonly total: nu
 
   return {
     take,
-    at(now: number): MapProgress {
+    at: (now: number): MapProgress => {
       const runs = new Set([...running.values()].map(({ part }) => part)).size, ended = done.size + failed.size
       const over = fixed ? ended === fixed.length : [...failed].reduce((sum, part) => sum + sizeOf(part), workDone) >= total
       return {
