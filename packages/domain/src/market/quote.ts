@@ -121,6 +121,7 @@ function divideConflict({ divide, tasks, inputs, gang, interruptible, expectedMs
   if (pieces.some((count) => count !== 1)) return 'each task of a job that may be cut has one input with pieces: name them, or leave out divide'
   if (tasks.length > divide.most) return `there are ${tasks.length} tasks already, more than the ${divide.most} that there may come to be`
   if (gang) return 'ranks of a gang are what they are: leave out divide, or gang'
+  if (tasks.some((task) => task.known)) return 'a result that is known is that of a whole task: leave out divide, or known'
   if (interruptible) return 'room is sold to interruptible work every half minute, one part of a task at a time: plan its parts and leave out divide, or leave out interruptible'
   return named === undefined ? null : 'how long a part lasts is chosen when it is cut: name divide.targetMs, and leave out expectedMs'
 }

@@ -164,6 +164,7 @@ test('what cannot be cut is refused before anything is spent', () => {
   expect(says({ ...aDivided(), tasks: [{ inputs: [whole as never] }] } as never)).toContain('one input with pieces')
   expect(says({ ...aDivided(), expectedMs: 1000 } as never)).toContain('targetMs')
   expect(says({ ...aDivided({ divide: { most: 2, targetMs: 1000 } }), tasks: [0, 1, 2].map(() => ({ inputs: [anInput() as never] })), gang: true } as never)).toContain('more than the 2')
+  expect(says({ ...aDivided(), assurance: '1e-2', tasks: [{ inputs: [anInput() as never], known: [{ path: 'out', blob: sha256('known') }] }] } as never)).toContain('a whole task')
   expect(says({ ...aDivided(), interruptible: {} } as never)).toContain('plan its parts')
   expect(says({ ...aDivided(), inputs: [{ ...anInput(), path: 'other' } as never] } as never)).toContain('never cut')
   for (const pieces of [[{ to: 50, hash: hashOf(1) }], [{ to: 60, hash: hashOf(1) }, { to: 60, hash: hashOf(1) }, { to: BYTES, hash: hashOf(1) }], []]) expect(() => aDivided({ tasks: [{ inputs: [{ ...anInput(), pieces } as never] }] })).toThrow()
