@@ -18,7 +18,7 @@ test(`${SEEDS} markets live through two hours of faults, keep every promise, and
   expect(never).toEqual([])
 })
 
-/** Ten thousand of them, by hand: docs/benchmarks/split.md. */
+/** Thousands of them, by hand: docs/benchmarks/split.md. */
 test('a hundred short markets where every job is cut while it runs: at every commit the parts are the input, and what is merged has every byte once, paid once', { timeout: 120_000 }, async () => {
   const { outcomes, seen } = await simulateMany({ hours: 0.05, divided: true, from: 1, seeds: 100 })
   expect(outcomes.flatMap(({ seed, violation }) => (violation ? [`npm run sim -- --divided --hours 0.05 --seed ${seed}: ${violation.message}\n${violation.trace.join('\n')}`] : []))).toEqual([])
