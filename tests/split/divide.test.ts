@@ -43,7 +43,10 @@ test('the client sends one task with the points where it may be cut; the market 
   expect(first).toBe(`id,word\n${table.subarray(parts[3]!.range!.from, parts[3]!.range!.to).toString()}`)
   expect(job).toMatchObject({ state: 'completed', tasks: { total: tasks.length, done: tasks.length } })
   expect(BigInt(job.cost) + BigInt(job.refunded)).toBe(BigInt(job.cap))
-  for (const attempt of attempts.slice(0, 3)) {
+  // Those whose results count: what was lost on the way has no tick, and so nothing that hangs on its terms.
+  const counted = attempts.filter(({ state }) => state === 'valid').slice(0, 3)
+  expect(counted).toHaveLength(3)
+  for (const attempt of counted) {
     const receipt = await client().receipt(attempt.id), verdict = await verifyReceipt(receipt)
     expect(verdict.checks.filter(({ ok, name }) => !ok && name !== 'sealed')).toEqual([])
     expect(receipt.terms.range).toEqual(attempt.range)
