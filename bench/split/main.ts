@@ -1,20 +1,21 @@
 // `npm run bench:split`: one job over a hundred nodes of unequal speed that fail, shared out in several ways, in virtual time; and a gigabyte over four real agents.
-//   node tools/run.mjs bench/split/main.ts [--quick] [--no-virtual] [--no-real] [--bytes N] [--out FILE.json]
+//   node tools/run.mjs bench/split/main.ts [--quick] [--seeds N] [--no-virtual] [--no-real] [--bytes N] [--out FILE.json]
 // Exit code 1 when a part broke or a merged result was wrong; a missed target is a figure, no failure.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { describeCommit, describeMachine } from '../peers/report.ts'
-import { equalSplit, mapAsItIs, measured, planned, selfScheduling, staticPartitions } from './policies.ts'
+import { equalSplit, measured, planned, plannedMap, selfScheduling, staticPartitions } from './policies.ts'
+import { wholeMarket } from './whole-market.ts'
 import { real } from './real.ts'
 import { simulate } from './simulate.ts'
 import type { Failures, MakePolicy, Outcome, WorldOptions } from './simulate.ts'
 
-const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, virtual: { type: 'boolean', default: true }, real: { type: 'boolean', default: true }, bytes: { type: 'string', default: String(1024 ** 3) }, out: { type: 'string' } }, allowNegative: true })
-const SEEDS = values.quick ? 10 : 100, NODES = 100, SPREAD = 10, SHARE = 0.05
+const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, virtual: { type: 'boolean', default: true }, real: { type: 'boolean', default: true }, bytes: { type: 'string', default: String(1024 ** 3) }, seeds: { type: 'string' }, out: { type: 'string' } }, allowNegative: true })
+const SEEDS = Number(values.seeds ?? (values.quick ? 10 : 100)), NODES = 100, SPREAD = 10, SHARE = 0.05
 const POLICIES: readonly [name: string, make: MakePolicy][] = [
   ['equal split: a chunk for each node', equalSplit], ['static partitions, 10 per node (as Bacalhau: numbered, bound at the start)', staticPartitions(10)], ['equal chunks in one queue, 10 per node', selfScheduling(10)],
-  ['factoring by halves (Hummel 1992)', planned(2, 32)], ['planned by eighths, without copies (`--speculate 0`)', planned(8, 64)], ['**`lumaris map` as it is**: planned by eighths, copies of what is late', mapAsItIs(0.05)], ['measured speeds', measured({ copies: false })], ['measured speeds and copies of what is late', measured({ copies: true })],
+  ['factoring by halves (Hummel 1992)', planned(2, 32)], ['planned by eighths, without copies (`--no-divide --speculate 0`)', planned(8, 64)], ['planned by eighths, copies of what is late (`--no-divide`)', plannedMap(0.05)], ['**`lumaris map` as it is**: cut while it runs, copies of what is late', wholeMarket({ speculate: 0.05 })], ['cut while it runs, without copies (`--speculate 0`)', wholeMarket({ speculate: 0 })], ['measured speeds', measured({ copies: false })], ['measured speeds and copies of what is late', measured({ copies: true })],
 ]
 const WORLDS: readonly [name: string, failures: Failures, idealMs: number][] = [
   ['nothing fails, ideal 1 h', 'none', 3_600_000], ['5 % of nodes die without a word, ideal 1 h', 'nodes', 3_600_000], ['5 % of attempts fail, ideal 1 h', 'attempts', 3_600_000], ['5 % of nodes become 20 times slower, ideal 1 h', 'slow', 3_600_000],
@@ -65,8 +66,9 @@ for (const [title, failures, idealMs] of values.virtual ? WORLDS : []) {
   }
   text += `**${title}**\n\n${table(['policy', 'makespan', 'wasted', 'overhead', 'chunks', 'copies', 'error of the time left (9 in 10)', 'targets'], rows)}\n`
 }
-text += `“Measured speeds” (\`packages/domain/src/split/chunk.ts\`) is a library that only this bench runs: the market's tasks are fixed when a job is submitted. What \`lumaris map\` does is the row in bold; its copies, at most 5 % of the work, are decided by the functions that the market's clock calls.
-The error of the time left is that of \`packages/domain/src/split/time-left.ts\`, what \`GET /v1/jobs/{job}\` shows, asked at a quarter, half and three quarters of the way, as a share of the whole.
+text += `The two rows “cut while it runs” are whole markets (\`bench/split/whole-market.ts\`): the job is submitted as \`lumaris map\` submits it, and matched, cut, copied and settled by the domain's own turns, on made-up machines. The others are policies; the two
+of planned sizes decide copies by the functions that the market's clock calls. “Measured speeds” is \`packages/domain/src/split/chunk.ts\` as it was before it came into the market: any number of parts, cut anywhere, by a clock that sees every start and end at once.
+The error of the time left is that of what \`GET /v1/jobs/{job}\` shows (\`packages/domain/src/split/time-left.ts\`), asked at a quarter, half and three quarters of the way, as a share of the whole.
 
 `
 if (values.real) {

@@ -80,8 +80,8 @@ export const measured = (options: { readonly copies: boolean }): MakePolicy => (
   }
 }
 
-/** What `lumaris map` and the market do: sizes planned by eighths; and when nothing waits, copies of what is late, at most so much of the work, by the very functions of the market's clock. */
-export const mapAsItIs = (speculate: number): MakePolicy => (world) => {
+/** What `lumaris map --no-divide` and the market do: sizes planned by eighths; and when nothing waits, copies of what is late, at most so much of the work, by the very functions of the market's clock. */
+export const plannedMap = (speculate: number): MakePolicy => (world) => {
   const grains = 10_000_000, { total, nodes } = world
   const waiting = factoring(grains, { workers: nodes, divisor: DIVISOR, least: Math.ceil(grains / (TAIL * nodes)) }).map((size) => world.chunk((size / grains) * total))
   const most = Math.ceil(speculate * waiting.length), running = new Map<number, { chunk: Chunk; tries: Map<number, number>; twice: boolean }>(), started = new Map<number, number>()

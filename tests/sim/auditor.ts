@@ -11,7 +11,7 @@ import type { Command, Submitted } from '@lumaris/domain'
 import { slotKey } from './database.ts'
 import type { Written } from './database.ts'
 import { loadState } from './load.ts'
-import { copiesOf, seatsOf } from './people.ts'
+import { INPUT_BYTES, copiesOf, seatsOf, tasksOf } from './people.ts'
 import { Evidence } from './evidence.ts'
 import { waitKey } from './waiting.ts'
 import { sha256 } from './world.ts'
@@ -84,6 +84,7 @@ export class Auditor {
   #task(before: TaskRow | undefined, row: TaskRow): void {
     const { fail } = this.#bound
     if (!before) return
+    if (before.piece && (row.piece?.of !== before.piece.of || row.piece.from !== before.piece.from || row.piece.to > before.piece.to || (row.piece.to < before.piece.to && !before.slots.every(({ state }) => state === 'pending')))) fail('I41', `${row.job}.${row.index} was ${before.piece.from}-${before.piece.to} (${before.slots.map(({ state }) => state).join()}) and is ${row.piece?.from}-${row.piece?.to}`, [row.job])
     if (!moves(TASK, before.state, row.state)) fail('I11', `task ${row.job}.${row.index} goes from ${before.state} to ${row.state}`, [row.job])
     row.slots.forEach((slot, i) => {
       const old = before.slots[i]
@@ -169,6 +170,7 @@ export class Auditor {
     const newest = earlier.filter(({ saved }) => saved).sort((a, b) => b.fence - a.fence)[0], { resumes } = row
     if (newest?.id !== resumes?.attempt) return fail('I33', `${row.id} goes on from ${resumes?.attempt}, the newest checkpoint is of ${newest?.id}`, [row.id])
     if (!resumes || !newest) return
+    if (newest.piece?.from !== row.piece?.from || newest.piece?.to !== row.piece?.to) fail('I41', `${row.id} of ${row.piece?.from}-${row.piece?.to} goes on from what ${newest.id} has done of ${newest.piece?.from}-${newest.piece?.to}`, [row.id])
     if (newest.fence >= row.fence || newest.saved?.number !== resumes.saved.number || newest.saved.manifest !== resumes.saved.manifest) fail('I33', `${row.id} under fence ${row.fence} goes on from checkpoint ${resumes.saved.number} of fence ${newest.fence}`, [row.id, newest.id])
     // The memory it goes on from is paid when it has; till then it is set aside.
     const aside = resumes.memory && newest.billed === null ? partBillOf(db.jobs.get(row.job)!, newest) : 0n
@@ -296,6 +298,7 @@ export class Auditor {
     if (job.spec.gang) this.#gang(job, tasks, attempts)
     for (const task of tasks) this.#copies(job, task, attempts)
     this.#late(job, tasks, attempts)
+    this.#pieces(job, tasks, attempts)
     this.#spread(job, attempts)
     this.#cost(job, attempts)
   }
@@ -356,7 +359,7 @@ export class Auditor {
   #cost(job: JobRow, attempts: readonly AttemptRow[]): void {
     const own = attempts.reduce((sum, attempt) => sum + (attempt.cause === 'preempted' ? 0n : attempt.billed ?? 0n), 0n)
     if (job.cost !== own + job.displaced) this.#bound.fail('I27', `${job.id} costs ${job.cost}: ${own} for its attempts, ${job.displaced} for places`, [job.id])
-    if (job.displaced > BigInt(job.spec.displace ?? 0) * BigInt(seatsOf(job.spec) * job.tasksTotal + copiesOf(job.spec))) this.#bound.fail('I27', `${job.id} paid ${job.displaced} for places, above its ${job.spec.displace} each`, [job.id])
+    if (job.displaced > BigInt(job.spec.displace ?? 0) * BigInt(seatsOf(job.spec) * tasksOf(job.spec) + copiesOf(job.spec))) this.#bound.fail('I27', `${job.id} paid ${job.displaced} for places, above its ${job.spec.displace} each`, [job.id])
     if (job.spec.interruptible && attempts.some(({ state }) => state === 'valid')) this.#world.saw('interruptible work ended well')
   }
 
@@ -406,6 +409,33 @@ export class Auditor {
     const ranks = peers.map((peer) => peer.rank)
     if (ranks.length !== order.gang?.size || ranks.some((rank, i) => rank !== i) || peers[order.gang.rank]?.attempt_id !== order.attempt_id) this.#bound.fail('I29', `${order.attempt_id} begins with ${ranks.join()} of ${order.gang?.size} ranks`, [order.attempt_id])
     for (const { attempt_id: id } of peers) if (!this.#world.db.attempts.get(id)?.mesh) this.#bound.fail('I29', `${order.attempt_id} begins before it is stored that ${id} is ready`, [id])
+  }
+
+  /** The parts of its input touch each other and cover it, at every commit; a result is of the part that its task is; and what is merged in the end has every byte once, each paid once. */
+  #pieces(job: JobRow, tasks: readonly TaskRow[], attempts: readonly AttemptRow[]): void {
+    const { fail } = this.#bound, { spec } = job
+    if (!spec.divide) { if (tasks.some(({ piece }) => piece) || tasks.length !== spec.tasks.length) fail('I41', `${job.id} is not to be cut and was`, [job.id]); return }
+    if (tasks.length > tasksOf(spec) || tasks.length !== job.tasksTotal) fail('I41', `${job.id} has ${tasks.length} tasks, says ${job.tasksTotal}, and may have ${tasksOf(spec)}`, [job.id])
+    const ends = new Set([0, ...(spec.tasks[0]?.inputs?.[0]?.pieces ?? []).map(({ to }) => to)])
+    let at = 0
+    for (const { piece, index } of tasks.toSorted((a, b) => (a.piece?.from ?? 0) - (b.piece?.from ?? 0))) {
+      if (piece?.from !== at || piece.to <= at || !ends.has(piece.to)) return fail('I41', `${job.id}.${index} begins at ${piece?.from} and ends at ${piece?.to}, the one before it ends at ${at}`, [job.id])
+      at = piece.to
+    }
+    if (at !== INPUT_BYTES) fail('I41', `the parts of ${job.id} end at ${at} of ${INPUT_BYTES}`, [job.id])
+    for (const { id, task, piece, state } of attempts) {
+      const now = tasks[task]?.piece
+      if ((isLive(state) || state === 'valid') && (piece?.from !== now?.from || piece?.to !== now?.to)) fail('I41', `${id} is of ${piece?.from}-${piece?.to}, its task ${job.id}.${task} is ${now?.from}-${now?.to} by now`, [job.id, id])
+      if (piece && now && piece.to > now.to) this.#world.saw('part cut anew')
+    }
+    if (job.state !== 'completed') return
+    const merged = tasks.map(({ result }) => attempts.find(({ id }) => id === result)?.piece).toSorted((a, b) => (a?.from ?? 0) - (b?.from ?? 0))
+    if (merged.some((piece, i) => piece?.from !== (i === 0 ? 0 : merged[i - 1]?.to)) || merged.at(-1)?.to !== INPUT_BYTES) fail('I41', `the results of ${job.id}, merged, are not its input`, [job.id])
+    if (spec.copies === 1 && !spec.assurance) {
+      const paid = attempts.reduce((sum, { piece, state, billed }) => sum + (state === 'valid' && (billed ?? 0n) > 0n && piece ? piece.to - piece.from : 0), 0)
+      if (paid > INPUT_BYTES) fail('I41', `${job.id} pays for ${paid} of ${INPUT_BYTES} bytes`, [job.id])
+    }
+    if (tasks.length > 1) this.#world.saw(tasks.length === tasksOf(spec) ? 'cut into as many parts as may be' : 'cut while it ran')
   }
 
   #spread(job: JobRow, attempts: readonly AttemptRow[]): void {
@@ -468,6 +498,8 @@ export class Auditor {
     const endedAt = this.#endedAt.get(order.attempt_id)
     if (endedAt !== undefined && this.#world.now - endedAt > 60_000) fail('I25', `${order.attempt_id} starts on ${node} ${Math.round((this.#world.now - endedAt) / 1000)} s after it ended`, [order.attempt_id, node])
     if (!process.disk.some((record) => record.type === 'accept' && record.order.attempt_id === order.attempt_id)) fail('I22', `${order.attempt_id} runs on ${node} and is not in its journal`, [order.attempt_id, node])
+    const file = order.inputs.find(({ pieces }) => pieces)
+    if (order.terms.range?.from !== file?.from || order.terms.range?.to !== file?.to || (file && file.pieces?.at(-1)?.to !== file.to)) fail('I41', `${order.attempt_id} gets ${file?.from}-${file?.to} and agreed on ${order.terms.range?.from}-${order.terms.range?.to}`, [order.attempt_id])
     if (order.resume) {
       const taken = this.#taken.get(order.resume.manifest)
       this.#world.saw('went on from a checkpoint')
@@ -631,7 +663,7 @@ const isNone = (capacity: Capacity): boolean => capacity.cpuMillis === 0 && capa
 function outlineOf(state: MarketState, now: number): Record<string, string> {
   const live = [...state.jobs.values()].filter((job) => !isTerminal(job.row.state))
   return {
-    jobs: sorted(live.map((job) => `${text(job.row)} open ${job.open}`)),
+    jobs: sorted(live.map((job) => `${text(job.row)} open ${job.open} left ${job.left}`)),
     tasks: sorted(live.flatMap((job) => job.tasks.map(text))),
     attempts: sorted(live.flatMap((job) => job.attempts.map(text))),
     attemptsById: sorted(live.flatMap((job) => job.attempts.map((attempt) => text(state.attempts.get(attempt.id) ?? `${attempt.id} is missing`)))),

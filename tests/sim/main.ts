@@ -4,6 +4,7 @@
 //   --hours H           hours of storm (2)              --steps N            stop a seed after so many events
 //   --mutate GUARD,…    without these guards            --json FILE          all outcomes as JSON
 //   --machines N --buyers N                             --survivors          many seeds without a guard: stop at the first that is caught
+//   --divided           all jobs are cut while they run
 import { fork } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -66,16 +67,17 @@ function reportAll(summary: Summary, hours: number): void {
 async function main(): Promise<number> {
   const { values } = parseArgs({ options: {
     seed: { type: 'string' }, seeds: { type: 'string' }, from: { type: 'string', default: '1' }, hours: { type: 'string', default: '2' }, steps: { type: 'string' }, mutate: { type: 'string' },
-    json: { type: 'string' }, machines: { type: 'string' }, buyers: { type: 'string' }, survivors: { type: 'boolean', default: false },
+    json: { type: 'string' }, machines: { type: 'string' }, buyers: { type: 'string' }, survivors: { type: 'boolean', default: false }, divided: { type: 'boolean', default: false },
   } })
   const without = (values.mutate?.split(',') ?? []) as GuardName[]
   const unknown = without.filter((name) => !GUARD_NAMES.includes(name))
   if (unknown.length > 0) { process.stderr.write(`no such guard: ${unknown.join(', ')}; there are ${GUARD_NAMES.join(', ')}\n`); return 2 }
   const hours = Number(values.hours)
   const options = {
-    hours, without, ...(values.steps ? { stepsMax: Number(values.steps) } : {}), ...(values.machines ? { machines: Number(values.machines) } : {}), ...(values.buyers ? { buyers: Number(values.buyers) } : {}),
+    hours, without, ...(values.divided ? { divided: true } : {}), ...(values.steps ? { stepsMax: Number(values.steps) } : {}), ...(values.machines ? { machines: Number(values.machines) } : {}), ...(values.buyers ? { buyers: Number(values.buyers) } : {}),
   }
   const more = (['hours', 'mutate', 'machines', 'buyers'] as const).flatMap((name) => (values[name] !== undefined && !(name === 'hours' && hours === 2) ? [`--${name} ${values[name]}`] : []))
+  if (values.divided) more.push('--divided')
   const command = ['npm run sim --', ...more].join(' ')
   const startedAt = performance.now()
   const summary = values.seeds === undefined
@@ -83,10 +85,11 @@ async function main(): Promise<number> {
     : await simulateMany({ ...options, from: Number(values.from), seeds: Number(values.seeds) }, (outcome) => values.survivors && outcome.violation !== null)
   const broken = summary.outcomes.filter((outcome) => outcome.violation !== null)
   for (const outcome of broken.slice(0, 3)) report(outcome, command)
-  reportAll(summary, hours)
+  reportAll(values.divided ? { ...summary, never: [] } : summary, hours)
   if (broken.length > 0) process.stdout.write(`broken: ${broken.map((outcome) => `${outcome.seed} (${outcome.violation?.invariant})`).join(', ')}\n`)
   if (values.json) writeFileSync(values.json, JSON.stringify(summary, null, 1))
-  return broken.length > 0 || summary.never.length > 0 ? 1 : 0
+  // Where every job is of one kind, much is not met.
+  return broken.length > 0 || (summary.never.length > 0 && !values.divided) ? 1 : 0
 }
 
 if (process.env.LUMARIS_SIM_WORKER === '1' && process.send) process.on('message', (options: Options) => process.send?.(simulate(options)))

@@ -13,8 +13,17 @@ import type { World } from './world.ts'
 /** The most seats a task may come to have, counted here on its own. */
 export const seatsOf = ({ copies, assurance }: JobSpec): number => (assurance ? { '1e-2': 6, '1e-4': 6, '1e-6': 8 }[assurance] : copies === 1 ? 1 : copies + 2)
 
-/** Tasks that may be run twice, counted here on its own: the smallest that fit into the share, here all alike. */
-export const copiesOf = ({ speculate = 0, tasks }: JobSpec): number => Math.floor(speculate * tasks.length)
+/** Tasks that there may come to be. */
+export const tasksOf = ({ divide, tasks }: JobSpec): number => divide?.most ?? tasks.length
+/** Tasks that may be run twice, counted here on its own: the smallest that fit into the share, here all alike; of tasks that are yet to be cut, that share of them. */
+export const copiesOf = ({ speculate = 0, tasks, divide }: JobSpec): number => (divide ? Math.ceil(speculate * divide.most) : Math.floor(speculate * tasks.length))
+
+/** An input that may be cut, in pieces that are not alike. What one takes is in proportion to its bytes. */
+export const INPUT_BYTES = 1000
+const PIECES = Array.from({ length: 40 }, (_one, i) => ({ to: 25 * (i + 1) - (i < 39 ? i % 7 : 0), hash: sha256(`piece ${i}`) }))
+const anInput = () => ({ path: 'part', blob: sha256('an input'), size: INPUT_BYTES, from: 0, to: INPUT_BYTES, pieces: PIECES })
+/** Times as long as one of them that is not cut. */
+const CUT_TIMES = 4
 
 type Submit = Extract<Command, { kind: 'submit' }>
 
@@ -93,6 +102,15 @@ export class Buyer {
       input.speculate = 0.5
       if (input.priority === 10) input.expectedMs = Math.ceil(runMs * 0.4)
     }
+    // Some of one task are cut while they run; a failing one of them fails at one byte of its input.
+    if (this.#world.options.divided) { input.tasks = [{}]; if (input.priority === 6) input.priority = 5 }
+    if (input.tasks?.length === 1 && (this.#world.options.divided || ((input.resources?.cpuMillis ?? 0) !== 2000 && input.priority !== 8 && input.priority !== 2 && input.priority !== 6))) {
+      input.tasks = [{ inputs: [anInput() as never] }]
+      input.divide = { most: 2 + ((runMs / 20_000 + (input.priority ?? 0)) % 11), targetMs: runMs / 5 }
+      input.env = { ...input.env, SIM_MS: String(CUT_TIMES * Number(input.env?.['SIM_MS'])) }
+      if (input.copies === 1 && !input.assurance && input.disconnect !== 'exclusive' && !input.checkpoint) input.speculate = 0.5
+      delete input.expectedMs
+    }
     // Some have a plan: a deadline with more or less slack, with and without checkpoints; some of them say too little of how long it takes.
     if (input.priority === 1 && input.copies === 1 && !input.assurance && input.disconnect !== 'wait') {
       const simMs = Number(input.env?.['SIM_MS']), expectedMs = Math.min(runMs, simMs % 5 === 0 ? Math.ceil(simMs / 2) : simMs)
@@ -117,7 +135,7 @@ export class Buyer {
     const specHash = sha256(canonical(spec))
     const byKey = chance.happens(0.4)
     const cap = quote === null ? chance.weighted({ none: 60, fair: 25, low: 8, tiny: 7 }) : 'none'
-    const amount = cap === 'none' ? null : cap === 'tiny' ? BigInt(spec.tasks.length * seatsOf(spec) + copiesOf(spec) - 1) : cap === 'low' ? 500n : BigInt(chance.between(200_000, 1_000_000))
+    const amount = cap === 'none' ? null : cap === 'tiny' ? BigInt(tasksOf(spec) * seatsOf(spec) + copiesOf(spec) - 1) : cap === 'low' ? 500n : BigInt(chance.between(200_000, 1_000_000))
     const sent: Submit = {
       kind: 'submit', buyer: this.#user, id: byKey ? null : (this.#world.id(`job_${this.#user.slice(4)}`) as JobId), key: byKey ? `submit:${this.#user}:${n}` : null,
       bodyHash: sha256(`${specHash} ${quote} ${amount}`), spec, specHash, quote, cap: amount, noWait: chance.happens(0.1),

@@ -20,7 +20,7 @@ export type SimGuard = (typeof SIM_GUARDS)[number]
 export type GuardName = keyof Guards | SimGuard
 export const GUARD_NAMES: readonly GuardName[] = [...(Object.keys(ALL_GUARDS) as (keyof Guards)[]), ...SIM_GUARDS]
 
-export type Options = { seed: number; hours: number; without?: readonly GuardName[]; machines?: number; buyers?: number; stepsMax?: number }
+export type Options = { seed: number; hours: number; without?: readonly GuardName[]; machines?: number; buyers?: number; stepsMax?: number; /** All jobs are cut while they run. */ divided?: boolean }
 
 export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
 

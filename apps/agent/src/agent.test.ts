@@ -142,6 +142,31 @@ test('a range of a blob is fetched with the header in front of it, and nothing e
   expect(market.attemptOf(job)?.files).toEqual([]) // an input that came back unchanged
   expect(market.ranges).toEqual(['bytes=0-4', 'bytes=9-12'])
 })
+/** Pieces as a buyer names them: each with the hash of the header and itself. */
+const piecesOf = (text: string, header: number, ...ends: number[]) => ends.map((to, i) => ({ to, hash: hashOf(text.slice(0, header) + text.slice(i === 0 ? header : ends[i - 1], to)) }))
+test('a range of pieces is checked piece by piece, header and all, also when it breaks off within one; unchanged it is no result', async () => {
+  const { market, start } = await setup()
+  await start()
+  const text = 'head\none\ntwo\nthree\n', blob = market.put(text), pieces = piecesOf(text, 5, 9, 13, 19)
+  market.faults.push({ times: 1, match: (request) => request.headers.range === 'bytes=5-18', act: (_, reply) => { reply.writeHead(206, { 'content-range': 'bytes 5-18/19', 'content-length': '14' }); reply.write(text.slice(5, 11), () => reply.destroy()) } })
+  const job = market.submit({ command: ['fake:cat', 'part'], tasks: [{ inputs: [{ path: 'part', ...blob, from: 5, to: 19, header: { from: 0, to: 5 }, pieces }] }], divide: { most: 1 }, outputs: ['**'] })
+  await market.until(() => market.market.job(job)?.state === 'completed')
+  expect(market.logOf(market.attemptOf(job)?.id)).toBe(text)
+  expect(market.attemptOf(job)?.files).toEqual([])
+  expect(market.ranges).toEqual(['bytes=0-4', 'bytes=5-18', 'bytes=11-18'])
+})
+test.each([['a piece', 12, 'x'], ['the header', 1, 'X'], ['the end of the last piece', 18, '!']] as const)('bytes that were changed on the way, in %s, never reach the program', async (_where, at, wrong) => {
+  const { market, start } = await setup()
+  await start()
+  const text = 'head\none\ntwo\nthree\n', blob = market.put(text), pieces = piecesOf(text, 5, 9, 13, 19), lie = text.slice(0, at) + wrong + text.slice(at + 1)
+  market.faults.push({ times: 100, match: (request) => request.method === 'GET' && request.headers.range !== undefined, act: (request, reply) => {
+    const [, from, to] = /(\d+)-(\d+)/.exec(request.headers.range as string) as unknown as [string, string, string]
+    reply.writeHead(206, { 'content-range': `bytes ${from}-${to}/19` }).end(lie.slice(Number(from), Number(to) + 1))
+  } })
+  const job = market.submit({ command: ['fake:cat', 'part'], tasks: [{ inputs: [{ path: 'part', ...blob, from: 5, to: 19, header: { from: 0, to: 5 }, pieces }] }], divide: { most: 1 }, outputs: [] })
+  await market.until(() => market.market.job(job)?.state === 'failed')
+  expect(market.attemptOf(job)).toMatchObject({ cause: 'input_unavailable', detail: expect.stringContaining('promised SHA-256') })
+})
 test('a range that breaks off goes on after the last byte that came', async () => {
   const { market, start } = await setup()
   await start()

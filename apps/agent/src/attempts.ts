@@ -86,6 +86,8 @@ type Attempt = {
   startedAt: number; pausedAt: number | null; pausedMs: number; polling: boolean; settling: Promise<void> | null; cpuMs: number; memoryBytes: number
   /** Checkpoints: it stands still for one, when the next is due, what the last one had. */
   holding: boolean; saveAt: number; saving: Promise<void> | null; saved: number; readonly known: Known
+  /** Inputs as they were brought here: path, SHA-256. */
+  readonly came: Map<string, string>
 }
 /** Files fetched or stored at the same time, for one attempt. */
 const TRANSFERS_MAX = 4
@@ -244,13 +246,14 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     await each(order.inputs, async (input) => {
       const path = join(root, input.path)
       await mkdir(dirname(path), { recursive: true })
-      await ports.blobs.fetchTo({ sha256: input.blob, size: input.size, path, part: partOf(input) }, attempt.stop.signal).catch((error: unknown) => {
+      const came = await ports.blobs.fetchTo({ sha256: input.blob, size: input.size, path, part: partOf(input) }, attempt.stop.signal).catch((error: unknown) => {
         if (attempt.killed) throw new Stopped()
         if (error instanceof BlobMissing) throw new Ended('input_unavailable', `${input.path}: ${error.message}`)
         // Not the buyer's doing: this machine's disk, or its way to the market.
         ports.log.error({ attempt: order.attempt_id, input: input.path, error: saysOf(error) }, 'an input could not be brought here')
         throw new Ended('driver_failed', `the input ${input.path} could not be brought to the node`)
       })
+      attempt.came.set(input.path, came)
     })
     if (!order.resume) return
     const { layOver } = await import('./checkpoints.ts')
@@ -344,7 +347,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     const stdout = order.stdout === undefined ? null : { path: order.stdout, pipe: attempt.pipes?.stdout as Capture }
     if (stdout?.pipe.failed()) throw new Ended('driver_failed', 'the output of the program could not be written to the disk of the node')
     if (order.outputs.length === 0 && !stdout) return []
-    const given = new Map(order.inputs.map((input) => [input.path, inputHash(input)]))
+    const given = new Map(order.inputs.map((input) => [input.path, inputHash(input) ?? attempt.came.get(input.path)]))
     const files: (ResultFile & Pick<FoundFile, 'open'>)[] = []
     let nameBytes = 0
     if (stdout) files.push({ path: stdout.path, blob: stdout.pipe.digest() as Sha256, size: stdout.pipe.bytes(), open: (from = 0) => createReadStream(stdoutOf(attempt), { start: from }) })
@@ -430,7 +433,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
 
   return {
     start(order) {
-      const attempt: Attempt = { order, stop: new AbortController(), over: new AbortController(), peers: Promise.withResolvers(), network: null, egress: null, vault: null, killed: null, sandbox: null, pipes: null, startedAt: -Infinity, pausedAt: null, pausedMs: 0, polling: false, settling: null, cpuMs: 0, memoryBytes: 0, holding: false, saveAt: Infinity, saving: null, saved: order.resume?.number ?? 0, known: new Map() }
+      const attempt: Attempt = { order, stop: new AbortController(), over: new AbortController(), peers: Promise.withResolvers(), network: null, egress: null, vault: null, killed: null, sandbox: null, pipes: null, startedAt: -Infinity, pausedAt: null, pausedMs: 0, polling: false, settling: null, cpuMs: 0, memoryBytes: 0, holding: false, saveAt: Infinity, saving: null, saved: order.resume?.number ?? 0, known: new Map(), came: new Map() }
       attempts.set(order.attempt_id, attempt)
       ports.log.debug({ attempt: order.attempt_id, job: order.job_id, driver: order.driver }, 'attempt accepted')
       track(run(attempt))
@@ -509,7 +512,10 @@ function usageOf(stats: ExitReport['usage'] | undefined, runMs: number, outBytes
   const moved = egress?.meter()
   return { ...(moved ? { egressInBytes: moved.inBytes, egressOutBytes: moved.outBytes } : {}), runMs, cpuMs: whole(stats?.cpuMs), memoryPeakBytes: whole(stats?.memoryPeakBytes), diskBytes: whole(stats?.diskBytes), outBytes }
 }
-const partOf = ({ from, to, header, hash }: InputFile): Part | undefined => (from === undefined || to === undefined || hash === undefined ? undefined : { ranges: [...(header ? [header] : []), { from, to }], sha256: hash })
+function partOf({ from, to, header, hash, pieces }: InputFile): Part | undefined {
+  const check = pieces ? { pieces } : hash === undefined ? null : { sha256: hash }
+  return from === undefined || to === undefined || check === null ? undefined : { header, range: { from, to }, check }
+}
 const whole = (value = 0): number => (Number.isFinite(value) && value > 0 ? Math.floor(value) : 0)
 
 /** A pipe that waits for the market to take more may take its time; one that nobody ends may not. */

@@ -6,15 +6,15 @@ import { open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { ByteRange, Sha256 } from '@lumaris/protocol'
+import type { ByteRange, InputPiece, Sha256 } from '@lumaris/protocol'
 import { saysOf, silent } from './log.ts'
 import type { Log } from './log.ts'
 
-/** Ranges of a blob, one after the other, and the SHA-256 of what they make. */
-export type Part = { readonly ranges: readonly ByteRange[]; readonly sha256: string }
+/** A range of a blob behind a header, and the SHA-256 of what they make; or of the header with each of the pieces that the range consists of. */
+export type Part = { readonly header: ByteRange | undefined; readonly range: ByteRange; readonly check: { readonly sha256: string } | { readonly pieces: readonly InputPiece[] } }
 export interface Blobs {
-  /** Writes the blob, or a part of it, to a new file. Throws BlobMissing when the market has no such blob, or not the promised one. */
-  fetchTo(blob: { readonly sha256: Sha256; readonly size: number; readonly path: string; readonly part?: Part | undefined }, until: AbortSignal): Promise<void>
+  /** Writes the blob, or a part of it, to a new file, and says its SHA-256. Throws BlobMissing when the market has no such blob, or not the promised one. */
+  fetchTo(blob: { readonly sha256: Sha256; readonly size: number; readonly path: string; readonly part?: Part | undefined }, until: AbortSignal): Promise<string>
   /** Resolves when the market has all of it. Throws BlobRefused when it will never take it. */
   store(blob: { readonly sha256: Sha256; readonly size: number; open: (from: number) => Readable | Promise<Readable> }, until: AbortSignal): Promise<void>
 }
@@ -53,17 +53,24 @@ export function createBlobs(options: BlobOptions): Blobs {
   }
 
   /** Goes on after what `got` has. Wrong bytes are thrown away: which of them were wrong, nobody can say. */
-  async function fetchOnce({ sha256, size, path, part }: Parameters<Blobs['fetchTo']>[0], got: Got, until: AbortSignal): Promise<void> {
+  async function fetchOnce({ sha256, size, path, part }: Parameters<Blobs['fetchTo']>[0], got: Got, until: AbortSignal): Promise<string> {
+    if (part && 'pieces' in part.check) got.pieces ??= piecesCheck(part, part.check.pieces)
     const file = await here(open(path, got.bytes === 0 ? 'w' : 'r+', INPUT_MODE))
     try {
       let before = 0
-      for (const { from, to } of part?.ranges ?? [{ from: 0, to: size }]) {
+      for (const { from, to } of part ? [...(part.header ? [part.header] : []), part.range] : [{ from: 0, to: size }]) {
         const start = from + Math.max(0, got.bytes - before)
         if (start < to || (!part && size === 0)) await fetchRange(sha256, { from: start, to, whole: !part && start === 0 }, file, got, until)
         before += to - from
       }
       if (got.bytes !== before) throw new WrongBytes(`${got.bytes} of ${before} bytes arrived`)
-      if (got.hash.copy().digest('hex') !== (part?.sha256 ?? sha256)) { Object.assign(got, nothing()); throw new WrongBytes('the bytes do not have the promised SHA-256') }
+      const hash = got.hash.copy().digest('hex')
+      // Pieces were checked as they came.
+      if (!got.pieces && hash !== (part && 'sha256' in part.check ? part.check.sha256 : sha256)) throw new OtherBytes('the bytes do not have the promised SHA-256')
+      return hash
+    } catch (error) {
+      if (error instanceof OtherBytes) Object.assign(got, nothing())
+      throw error
     } finally { await file.close() }
   }
 
@@ -86,6 +93,7 @@ export function createBlobs(options: BlobOptions): Blobs {
       const bytes = fresh.subarray(0, left)
       for (let at = 0; at < bytes.length;) at += (await here(file.write(bytes, at, bytes.length - at, got.bytes + at))).bytesWritten
       got.hash.update(bytes)
+      got.pieces?.(bytes)
       got.bytes += bytes.length
       left -= bytes.length
       if (left === 0 && !whole) return
@@ -132,9 +140,32 @@ export function createBlobs(options: BlobOptions): Blobs {
 }
 
 /** What has come of a file, over all tries. */
-type Got = { bytes: number; hash: Hash }
-const nothing = (): Got => ({ bytes: 0, hash: createHash('sha256') })
-class WrongBytes extends Error { override readonly name = 'WrongBytes' }
+type Got = { bytes: number; hash: Hash; /** Takes what comes, in order. */ pieces: ((bytes: Uint8Array) => void) | undefined }
+const nothing = (): Got => ({ bytes: 0, hash: createHash('sha256'), pieces: undefined })
+class WrongBytes extends Error { override readonly name: string = 'WrongBytes' }
+/** All of what came is thrown away. */
+class OtherBytes extends WrongBytes { override readonly name = 'OtherBytes' }
+
+/** Each piece has the hash of the header and itself, as if it had been cut alone: so the header is checked with every one of them. */
+function piecesCheck({ header, range }: Part, pieces: readonly InputPiece[]): (bytes: Uint8Array) => void {
+  const front = createHash('sha256')
+  let inFront = header ? header.to - header.from : 0, at = range.from, next = 0, piece: Hash | null = null
+  return (bytes) => {
+    const taken = Math.min(inFront, bytes.length)
+    if (taken > 0) { front.update(bytes.subarray(0, taken)); inFront -= taken }
+    for (let done = taken; done < bytes.length;) {
+      const { to, hash } = pieces[next] as InputPiece, part = bytes.subarray(done, done + to - at)
+      piece ??= front.copy()
+      piece.update(part)
+      done += part.length
+      at += part.length
+      if (at < to) continue
+      if (piece.digest('hex') !== hash) throw new OtherBytes(`the bytes up to ${to} do not have the promised SHA-256`)
+      piece = null
+      next++
+    }
+  }
+}
 /** This machine's own disk: nothing to retry, and not the buyer's doing. */
 class LocalFault extends Error { override readonly name = 'LocalFault' }
 const here = <T>(work: Promise<T>): Promise<T> => work.catch((error: unknown) => { throw new LocalFault(`an input cannot be written here: ${saysOf(error)}`, { cause: error }) })

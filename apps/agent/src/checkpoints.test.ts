@@ -16,7 +16,7 @@ function setup() {
   onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
   mkdirSync(root)
   const store: Blobs = {
-    async fetchTo({ sha256, size, path }) { const bytes = blobs.get(sha256); if (bytes?.length !== size) throw new Error('no such blob'); await writeFile(path, bytes) },
+    async fetchTo({ sha256, size, path }) { const bytes = blobs.get(sha256); if (bytes?.length !== size) throw new Error('no such blob'); await writeFile(path, bytes); return sha256 },
     async store({ sha256, open }) { const parts: Buffer[] = []; for await (const part of await open(0)) parts.push(part as Buffer); blobs.set(sha256, Buffer.concat(parts)); stored.push(sha256) },
   }
   const known: Known = new Map()

@@ -18,7 +18,7 @@ type Resume = NonNullable<JobDispatch['resume']>
 function aStore() {
   const blobs = new Map<string, Buffer>()
   const store: Blobs = {
-    async fetchTo({ sha256, path }) { const bytes = blobs.get(sha256); if (!bytes) throw new Error('no such blob'); await writeFile(path, bytes) },
+    async fetchTo({ sha256, path }) { const bytes = blobs.get(sha256); if (!bytes) throw new Error('no such blob'); await writeFile(path, bytes); return sha256 },
     async store({ sha256, open }) { const parts: Buffer[] = []; for await (const part of await open(0)) parts.push(part as Buffer); blobs.set(sha256, Buffer.concat(parts)) },
   }
   return { blobs, store }

@@ -130,3 +130,22 @@ test('lumaris job says of one that runs how far it is and how long it still take
   expect(stdout).toMatch(/^done\s+50 % of the work, [\d.]+ tasks\/min$/m)
   expect((await cli(['cancel', id])).code).toBe(0)
 })
+test('a file is cut while the map runs, as it was told; retry repeats what is missing of it; with --no-divide all parts are planned', async () => {
+  const { cli, cwd } = shell(), lines = Array.from({ length: 3000 }, (_one, i) => `${i}\n`).join('')
+  writeFileSync(join(cwd, 'in.txt'), lines)
+  const specOf = async (id: string) => JSON.parse((await cli(['job', id, '--json'])).stdout).spec
+  // The third part fails in the first job; the job that repeats it has two at most.
+  const ran = await cli(['map', '--input', 'in.txt', '--by', 'lines', '--target-time', '5s', '--parts-max', '3', '--keep-going', '--', 'fake:exit-if', 'LUMARIS_TASK', '2', '7', ';', 'fake:cat'])
+  expect([ran.code, ran.stderr]).toEqual([9, expect.stringContaining('1 of 3 parts have no result')])
+  expect(ran.stderr).toMatch(/up to 3 parts of 3000 records/)
+  const id = /--resume (job_\w+)/.exec(ran.stderr)?.[1] as string
+  expect((await specOf(id)).divide).toEqual({ targetMs: 5000, most: 3 })
+  const again = await cli(['retry', id])
+  expect([again.code, again.stderr]).toEqual([0, expect.stringContaining('repeats 1 of 3 parts')])
+  expect(readFileSync(join(cwd, 'merged.txt'), 'utf8')).toBe(lines)
+  const planned = await cli(['map', '--input', 'in.txt', '--by', 'lines', '--no-divide', '--overwrite', '--', 'fake:cat'])
+  expect([planned.code, planned.stderr]).toEqual([0, expect.stringMatching(/^(?!.*up to \d+ parts)/s)])
+  expect((await specOf(/--resume (job_\w+)/.exec(planned.stderr)?.[1] as string)).divide).toBeUndefined()
+  const both = await cli(['map', '--input', 'in.txt', '--by', 'lines', '--no-divide', '--target-time', '5s', '--overwrite', '--', 'fake:cat'])
+  expect([both.code, both.stderr]).toEqual([2, expect.stringContaining('Leave --no-divide out')])
+})

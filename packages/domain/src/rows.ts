@@ -54,9 +54,14 @@ export type SlotRow = {
   readonly firm?: { readonly at: Instant; readonly why: Why }
 }
 
+/** Of a job that is cut while it runs: bytes of the input of one task of the spec. */
+export type PieceRow = { readonly of: number; readonly from: number; readonly to: number }
+
 export type TaskRow = {
   readonly job: JobId; readonly index: number; readonly state: TaskState; readonly slots: readonly SlotRow[]; readonly retries: number
   readonly exitCode: number | null; readonly result: AttemptId | null; readonly cause: Cause | null
+  /** What it is of the input. While it waits it may become less; the rest is then a task of its own. */
+  readonly piece?: PieceRow
 }
 
 export type AttemptRow = {
@@ -81,6 +86,8 @@ export type AttemptRow = {
   readonly as?: As; readonly stays?: true
   /** Where the buyer has said how to compare: what all results of its task have in common that say the same; found by the server, which reads the files. */
   readonly alike?: string
+  /** What its task was when it was offered. */
+  readonly piece?: PieceRow
   /** Digest of a result that came under an old fence: kept, never paid. */
   readonly evidence: string | null
 }

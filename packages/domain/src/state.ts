@@ -1,7 +1,7 @@
 // The live market in memory: what is queued, running or recently touched. The tables are the truth to restart from; this is what decisions
 // read. `apply` is the only thing that changes it, and it knows nothing but Changes: load(persist(x)) is the same state again.
 import type { AccountName, AttemptId, Capacity, EnrolmentId, Instant, JobId, JobSpec, Micros, IncidentId, NodeId, PayoutId, QuoteId, Resources, ReversalId, ScheduleId, SlotId, StandingId, TaskSpec, UserId } from '@lumaris/protocol'
-import { CAUSES, MIB, account, isExternal, slotId, taskId, workOf } from '@lumaris/protocol'
+import { CAUSES, MIB, account, isExternal, slotId, taskId } from '@lumaris/protocol'
 import type { AttemptRow, Change, EnrolmentRow, EntryRow, ForfeitRow, IncidentRow, JobRow, KeyRow, LessonRow, NodeLesson, NodeRow, OwnerLesson, PayoutRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SlotRow, StandingRow, TaskRow } from './rows.ts'
 import { holdsNode, isLive, isTerminal } from './job/lifecycle.ts'
 import { isHeld, queuedSince } from './job/waiting.ts'
@@ -20,6 +20,7 @@ import { Demand } from './market/fragmentation.ts'
 import { classKeyOf } from './market/requirement.ts'
 import type { Requirement } from './market/requirement.ts'
 import { seenRun } from './split/forecast.ts'
+import { workIn } from './split/pieces.ts'
 import type { JobPace } from './split/forecast.ts'
 import type { LateLook } from './job/copy-late.ts'
 import { isInterruptible, waitsForSale } from './deadline/as.ts'
@@ -60,7 +61,7 @@ export const DEFAULT_SETTINGS: MarketSettings = {
   retryBackoffMs: 1_000, retryBackoffMaxMs: 60_000, feeBasisPoints: 500, slotsPerBuyerMax: 2_000_000, region: 'local', demoTopupMaxMicros: 1_000_000_000_000n, payoutMinMicros: 1_000_000n, reversalMs: 24 * 3_600_000,
 }
 
-export type LiveJob = { row: JobRow; tasks: TaskRow[]; readonly attempts: AttemptRow[]; /** Slots not yet done or dropped. */ open: number; /** How quick its nodes are at it, from tasks that ended well; of jobs of many tasks. */ pace?: JobPace; /** Nothing of it waits, and what is late is looked for now and then. */ look?: LateLook | undefined; /** Of a job with a plan: when it is looked at next, and the firm way as it was a moment ago. */ planAt?: Instant; firmWay?: FirmWay }
+export type LiveJob = { row: JobRow; tasks: TaskRow[]; readonly attempts: AttemptRow[]; /** Slots not yet done or dropped. */ open: number; /** Bytes of input of its tasks that wait for a node; of jobs that are cut while they run. */ left: number; /** How quick its nodes are at it, from tasks that ended well; of jobs of many tasks. */ pace?: JobPace; /** Nothing of it waits, and what is late is looked for now and then. */ look?: LateLook | undefined; /** Of a job with a plan: when it is looked at next, and the firm way as it was a moment ago. */ planAt?: Instant; firmWay?: FirmWay }
 /** What is known of a node's socket and heartbeats; not stored, so a new writer starts everyone with a full lease. */
 export type NodeLink = { connected: boolean; /** The seller lets it take work just now. */ accepting: boolean; lastSeen: Instant; heartbeat: number }
 /** A slot that waits: it counts only while it is still pending under this fence. */
@@ -208,7 +209,7 @@ function applySchedule(state: MarketState, row: ScheduleRow): void {
 function applyJob(state: MarketState, row: JobRow): void {
   const live = state.jobs.get(row.id), old = live?.row
   if (!live) {
-    state.jobs.set(row.id, { row, tasks: [], attempts: [], open: 0 })
+    state.jobs.set(row.id, { row, tasks: [], attempts: [], open: 0, left: 0 })
     armFallback(state, row)
     armQueue(state, row)
     armPlan(state, row)
@@ -269,6 +270,7 @@ function applyTask(state: MarketState, row: TaskRow): void {
   // The first one makes an array of just its size: one that is written to grows to room for sixteen, for each of a million waiting jobs.
   if (row.index === 0 && live.tasks.length === 0 && live.row.tasksTotal === 1) live.tasks = [row]
   else live.tasks[row.index] = row
+  live.left += bytesWaiting(row) - bytesWaiting(old)
   let grown = 0
   for (let i = 0; i < row.slots.length; i++) {
     const slot = row.slots[i] as SlotRow, before = old?.slots[i]
@@ -284,6 +286,8 @@ function applyTask(state: MarketState, row: TaskRow): void {
     else state.slotsByBuyer.delete(live.row.buyer)
   }
 }
+
+const bytesWaiting = (task: TaskRow | undefined): number => (task?.piece && task.state === 'queued' ? task.piece.to - task.piece.from : 0)
 
 /** A slot that waits for a node stands in the queue or has an armed timer, always (I14). */
 function enqueue(state: MarketState, job: JobRow, task: TaskRow, slot: number): void {
@@ -322,7 +326,7 @@ function applyAttempt(state: MarketState, row: AttemptRow): void {
   if (isLive(row.state)) { onNode.add(row.id); state.attemptsByNode.set(row.node, onNode) }
   else if (onNode.delete(row.id) && onNode.size === 0) state.attemptsByNode.delete(row.node)
   armAttempt(state, live, old, row)
-  if (row.state === 'valid' && old?.state !== 'valid' && row.cause === 'succeeded' && live.row.tasksTotal > 1) live.pace = seenRun(live.pace, row, workOf(live.row.spec.tasks)[row.task] ?? 1)
+  if (row.state === 'valid' && old?.state !== 'valid' && row.cause === 'succeeded' && (row.piece || live.row.tasksTotal > 1)) live.pace = seenRun(live.pace, row, workIn(live.row.spec, row.task, row.piece))
   if (row.displaced) watchDisplaced(state, row, row.displaced.by, holds)
   if (old && isLive(old.state) && !isLive(row.state)) settleShare(state, live.row, row)
 }

@@ -58,13 +58,14 @@ export function record(turn: Turn, jobId: JobId, body: EventBody): void {
   const live = liveJob(turn, jobId)
   const version = live.row.version + 1
   putJob(turn, { ...live.row, version })
-  const attempt = body.attempt
+  const attempt = body.attempt, piece = attempt?.piece ?? (body.task === undefined ? undefined : live.tasks[body.task]?.piece)
   const event: JobEvent = {
     job: jobId, version, at: turn.now, type: body.type, state: body.state,
     ...(body.task !== undefined ? { task: body.task } : {}),
     ...(attempt ? { attempt: attempt.id, node: attempt.node, task: attempt.task, nodeName: turn.state.nodes.get(attempt.node)?.name ?? '' } : {}),
     ...(body.cause ? { cause: body.cause } : {}),
     ...(body.amount !== undefined ? { amount: body.amount.toString() } : {}),
+    ...(piece ? { range: { from: piece.from, to: piece.to } } : {}),
   }
   emit(turn, { kind: 'event', row: event })
   effect(turn, { kind: 'event', event, buyer: live.row.buyer })

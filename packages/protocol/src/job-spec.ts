@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { JobNetwork } from './egress.ts'
 import { JobId, Sha256 } from './ids.ts'
 import { Amount } from './money.ts'
+import { PIECES_MAX } from './pieces.ts'
 
 const KIB = 1024
 export const MIB = KIB * 1024
@@ -33,20 +34,28 @@ const Offset = z.number().int().min(0)
 /** Bytes of a blob, `to` not among them. */
 export const ByteRange = z.strictObject({ from: Offset, to: Offset }).refine((range) => range.from <= range.to, 'from must not lie behind to').meta({ id: 'ByteRange' })
 export type ByteRange = z.infer<typeof ByteRange>
+/** From the end of the one before it up to `to`; the SHA-256 of the header, if there is one, and these bytes. */
+export const InputPiece = z.strictObject({ to: Offset, hash: Sha256 }).meta({ id: 'InputPiece' })
+export type InputPiece = z.infer<typeof InputPiece>
 /**
  * A file of the job: where it lies in the working directory, and which blob it is, or which range of it (`from`, `to`), with the bytes of `header` in
  * front. `size` is that of the whole blob. Whoever fetches a range cannot check it by the blob's name, so a range brings a `hash`: the SHA-256 of
- * the file as it will lie there, header and all, computed by whoever cut it.
+ * the file as it will lie there, header and all, computed by whoever cut it. Or it brings `pieces`, each with its own: what may be cut between any two of them.
  */
-export const InputFile = z.strictObject({ path: RelativePath, blob: Sha256, size: Offset, from: Offset.optional(), to: Offset.optional(), header: ByteRange.optional(), hash: Sha256.optional() })
-  .refine((file) => [file.from, file.to, file.hash].every((part) => (part === undefined) === (file.from === undefined)), 'from, to and hash go together')
+export const InputFile = z.strictObject({ path: RelativePath, blob: Sha256, size: Offset, from: Offset.optional(), to: Offset.optional(), header: ByteRange.optional(), hash: Sha256.optional(), pieces: z.array(InputPiece).min(1).max(PIECES_MAX).optional() })
+  .refine((file) => [file.from, file.to, file.hash ?? file.pieces].every((part) => (part === undefined) === (file.from === undefined)), 'from, to and hash (or pieces) go together')
+  .refine((file) => file.hash === undefined || file.pieces === undefined, 'a range has one hash, or pieces that have their own')
+  .refine((file) => !file.pieces || (file.pieces.at(-1)?.to === file.to && file.pieces.every((piece, i) => piece.to > (file.pieces?.[i - 1]?.to ?? file.from ?? 0))), 'pieces follow one another from from to to, and none is empty')
   .refine((file) => file.header === undefined || file.from !== undefined, 'a header goes with from and to')
   .refine((file) => (file.from ?? 0) <= (file.to ?? 0) && Math.max(file.to ?? 0, file.header?.to ?? 0) <= file.size, 'the range lies outside of the blob')
   .meta({ id: 'InputFile' })
 /** Of the file in the working directory. */
 export const inputBytes = ({ size, from, to, header }: Pick<InputFile, 'size' | 'from' | 'to' | 'header'>): number => (from === undefined || to === undefined ? size : to - from + (header ? header.to - header.from : 0))
-/** The SHA-256 of the file in the working directory. */
-export const inputHash = ({ blob, hash }: Pick<InputFile, 'blob' | 'hash'>): Sha256 => hash ?? blob
+/** Of the smallest file that may become of it: that of its largest piece. */
+export const leastInputBytes = (file: Pick<InputFile, 'size' | 'from' | 'to' | 'header' | 'pieces'>): number =>
+  (file.pieces ? Math.max(...file.pieces.map(({ to }, i) => to - (file.pieces?.[i - 1]?.to ?? file.from ?? 0))) + (file.header ? file.header.to - file.header.from : 0) : inputBytes(file))
+/** The SHA-256 of the file in the working directory; null when only its pieces have one. */
+export const inputHash = ({ blob, hash, pieces }: Pick<InputFile, 'blob' | 'hash' | 'pieces'>): Sha256 | null => (pieces ? null : hash ?? blob)
 export type InputFile = z.infer<typeof InputFile>
 
 const EnvName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/)
@@ -216,6 +225,11 @@ export const JobSpec = z.strictObject({
   /** Standard output becomes this result file instead of a log, as `>` does: it may be large, and is whole when the task is done. */
   stdout: RelativePath.optional(),
   tasks: z.array(TaskSpec).min(1).max(TASKS_MAX).default([{}]),
+  /**
+   * The tasks may be cut while the job runs, at the pieces of their input (each has one input with `pieces`): whoever takes one gets as much of it as its node is believed to do in `targetMs`, by what it has
+   * shown at this job, never more than a share of what is left, and the rest waits as a task of its own. There come to be `most` tasks at most; the cap has a seat for each of them. Not together with `expectedMs`, `gang` or `interruptible`.
+   */
+  divide: z.strictObject({ targetMs: z.number().int().min(1000).max(86_400_000).default(60_000), most: z.number().int().min(1).max(TASKS_MAX) }).optional(),
   /** When a task has failed for good: stop the others (the default), or finish them and fail at the end. */
   onFailure: z.enum(['stop', 'finish']).optional(),
   map: MapPlan.optional(),

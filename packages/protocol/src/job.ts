@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { AttemptId, Instant, JobId, NodeId, QuoteId, ScheduleId, Sha256, SlotId, TaskId, UserId } from './ids.ts'
 import { Amount, Money } from './money.ts'
 import { Cause } from './causes.ts'
-import { DriverId, JobSpec, Level, RelativePath } from './job-spec.ts'
+import { ByteRange, DriverId, JobSpec, Level, RelativePath } from './job-spec.ts'
 import { Capacity, PriceSheet } from './node.ts'
 import { PlannedTask } from './plan.ts'
 
@@ -62,6 +62,8 @@ export const Attempt = z.object({
   billed: Amount.optional(), decision: Decision,
   /** Its last checkpoint, and the attempt whose checkpoint it went on from. */
   saved: Saved.optional(), resumes: z.object({ attempt: AttemptId, number: z.number().int() }).optional(),
+  /** Of a job that is cut while it runs: the part of its input that it had. */
+  range: ByteRange.optional(),
 }).meta({ id: 'Attempt' })
 export type Attempt = z.infer<typeof Attempt>
 
@@ -71,6 +73,8 @@ export type Slot = z.infer<typeof Slot>
 export const Task = z.object({
   id: TaskId, job: JobId, index: z.number().int(), state: TaskState, retries: z.number().int(), slots: z.array(Slot),
   exitCode: z.number().int().nullable(), result: AttemptId.optional(), cause: Cause.optional(),
+  /** Of a job that is cut while it runs: which part of its input this is. While the task waits, it may still become less. */
+  range: ByteRange.optional(),
 }).meta({ id: 'Task' })
 export type Task = z.infer<typeof Task>
 
@@ -119,10 +123,12 @@ export const JobEvent = z.object({
   type: JobEventType,
   task: z.number().int().optional(), attempt: AttemptId.optional(), node: NodeId.optional(), nodeName: z.string().optional(),
   state: z.string(), cause: Cause.optional(), amount: Money.optional(),
+  /** Of a job that is cut while it runs: the part of its input that it is about. */
+  range: ByteRange.optional(),
 }).meta({ id: 'JobEvent' })
 export type JobEvent = z.infer<typeof JobEvent>
 
-export const ResultEntry = z.object({ task: z.number().int(), attempt: AttemptId, exitCode: z.number().int().nullable(), files: z.array(ResultFile) }).meta({ id: 'ResultEntry' })
+export const ResultEntry = z.object({ task: z.number().int(), attempt: AttemptId, exitCode: z.number().int().nullable(), files: z.array(ResultFile), range: ByteRange.optional() }).meta({ id: 'ResultEntry' })
 export const Results = z.object({ job: JobId, tasks: z.array(ResultEntry) }).meta({ id: 'Results' })
 export type Results = z.infer<typeof Results>
 

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { AttemptId, Instant, JobId, NodeId, Sha256, SlotId, TaskId } from './ids.ts'
 import { Amount } from './money.ts'
 import { Cause } from './causes.ts'
-import { DriverId, Level, Resources } from './job-spec.ts'
+import { ByteRange, DriverId, Level, Resources } from './job-spec.ts'
 import { Saved, Usage } from './job.ts'
 import { PriceSheet } from './node.ts'
 
@@ -18,6 +18,8 @@ export const PublicKey = z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'an Ed25519 pub
 export const Terms = z.object({
   attempt: AttemptId, job: JobId, task: TaskId, slot: SlotId, fence: z.number().int(), node: NodeId, driver: DriverId, level: Level,
   resources: Resources, prices: PriceSheet, attemptCap: Amount,
+  /** Of a job that is cut while it runs: the part of its input that this attempt is for. */
+  range: ByteRange.optional(),
 }).meta({ id: 'Terms' })
 export type Terms = z.infer<typeof Terms>
 

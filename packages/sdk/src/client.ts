@@ -1,5 +1,5 @@
 // The client: a method for every route of the protocol (`api`), and over them the few things people do.
-import { EXTRA_COPIES_MAX, copiesMax, parseCredits, routes } from '@lumaris/protocol'
+import { EXTRA_COPIES_MAX, copiesMax, parseCredits, partsMax, routes } from '@lumaris/protocol'
 import type { Attempt, BodyInput, Entry, Job, JobEvent, JobSpec, JobSpecInput, JobState, MapPlan, Node, Params, Query, Reply, Results, Route, RouteName, Routes, Schedule, Standing, Task, Template, Wallet } from '@lumaris/protocol'
 import { download, readBlob, upload } from './blobs.ts'
 import type { DownloadTarget, TransferOptions, Uploaded, UploadSource } from './blobs.ts'
@@ -99,7 +99,7 @@ export function createClient(options: TransportOptions) {
 
   /** Under a cap only nodes are taken that cannot exceed a part's share of it: where there is none, the job would wait for ever. */
   async function mustFit(spec: JobSpecInput, cap: bigint, more: CallOptions): Promise<void> {
-    const copies = spec.copies ?? 1, tasks = spec.tasks ?? [{}], seats = BigInt(tasks.length) * BigInt(copies === 1 ? 1 : copies + EXTRA_COPIES_MAX) + BigInt(copiesMax({ speculate: spec.speculate, tasks: tasks as JobSpec['tasks'] }))
+    const copies = spec.copies ?? 1, tasks = spec.tasks ?? [{}], cut = { speculate: spec.speculate, tasks: tasks as JobSpec['tasks'], divide: spec.divide as JobSpec['divide'] }, seats = BigInt(partsMax(cut)) * BigInt(copies === 1 ? 1 : copies + EXTRA_COPIES_MAX) + BigInt(copiesMax(cut))
     const share = { ...spec, placement: { ...spec.placement, maxAttemptCost: (cap / seats).toString() } }
     const fits = await api.createQuote({ body: { spec: share } }, more).then((quote) => quote.nodes > 0, (error: unknown) => { if (isLumarisError(error, 'no_node_fits')) return false; throw error })
     if (fits) return
@@ -135,7 +135,7 @@ export function createClient(options: TransportOptions) {
     upload: (source, { sha256, onProgress }) => upload(transport, source, { signal: more.signal, onProgress, ...(sha256 === undefined ? {} : { sha256 }) }),
     // As many as could take a part, so that large chunks come first and small ones last; where that is not known, a few.
     workers: async () => {
-      const { input: _input, command, result: _result, merge: _merge, chunks: _chunks, chunkSize: _size, cap: _cap, id: _id, signal, onPhase: _phase, inputs: _inputs, ...spec } = more
+      const { input: _input, command, result: _result, merge: _merge, chunks: _chunks, chunkSize: _size, divide: _divide, cap: _cap, id: _id, signal, onPhase: _phase, inputs: _inputs, ...spec } = more
       const nodes = await api.createQuote({ body: { spec: { ...spec, command: [...command] } } }, { signal }).then((quote) => quote.nodes, (error: unknown) => { if (isLumarisError(error, 'no_node_fits')) return 0; throw error })
       return nodes || 4
     },

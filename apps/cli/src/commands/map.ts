@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { Option } from 'commander'
 import type { Job, JobSpecInput, MergeInput } from '@lumaris/protocol'
-import { inputBytes } from '@lumaris/protocol'
+import { isInBytes, workOf } from '@lumaris/protocol'
 import { createMapProgress, newJobId } from '@lumaris/sdk'
 import type { Client, MapOptions, MapRun } from '@lumaris/sdk'
 import type { WithContext } from '../cli.ts'
@@ -14,7 +14,7 @@ import { findInputs, uploadInputs } from '../inputs.ts'
 import { BY, mapInputOf } from '../map-input.ts'
 import type { InputOptions } from '../map-input.ts'
 import { saveResults } from '../outputs.ts'
-import { asIs, collect, parseAmount, parseCount, parseSize } from '../parse.ts'
+import { asIs, collect, parseAmount, parseCount, parseDuration, parseSize } from '../parse.ts'
 import { addSpecOptions, specOf, withInputs } from '../spec-options.ts'
 import type { SpecOptions } from '../spec-options.ts'
 import { clean } from '../ui/clean.ts'
@@ -25,7 +25,7 @@ import { splitWords } from '../words.ts'
 
 const MERGES = ['lines', 'concat', 'csv', 'json', 'sum', 'min', 'max', 'count', 'sort', 'none'] as const
 type MapCommandOptions = SpecOptions & InputOptions & FinishOptions & {
-  chunks?: number; chunkSize?: number; merge?: (typeof MERGES)[number]; key?: string[]; numeric?: boolean; reverse?: boolean; reduce?: string[]; fanIn?: number; result?: string; cap?: bigint; keepGoing?: boolean; resume?: string; detach?: boolean
+  chunks?: number; chunkSize?: number; targetTime?: number; partsMax?: number; divide?: boolean; merge?: (typeof MERGES)[number]; key?: string[]; numeric?: boolean; reverse?: boolean; reduce?: string[]; fanIn?: number; result?: string; cap?: bigint; keepGoing?: boolean; resume?: string; detach?: boolean
 }
 export type FinishOptions = { output?: string; overwrite?: boolean }
 
@@ -42,6 +42,9 @@ export function define(command: Command, withContext: WithContext): void {
     .option('--grid <axis>', 'a part for each combination: lr=0.1,0.01 or seed=1..5; {lr} in the command (repeatable)', collect(asIs))
     .option('--chunks <count>', 'so many parts, as equal as can be', parseCount)
     .option('--chunk-size <size>', 'parts of so many bytes, items or numbers (large ones first, smaller ones towards the end)', parseSize)
+    .option('--target-time <time>', 'each part lasts about so long on the node that takes it: cut while it runs (1m)', parseDuration)
+    .option('--parts-max <count>', 'so many parts at most, each with its share of the cap (24 for each node)', parseCount)
+    .option('--no-divide', 'all parts are planned before anything runs, large ones first')
     .option('--result <file>', 'the file that the program leaves as its result (what it prints)', asIs)
     .addOption(new Option('--merge <how>', 'how the results become one').choices(MERGES))
     .option('-k, --key <column>', 'for sum, min, max and count: the columns that name a row (repeatable)', collect(asIs))
@@ -83,7 +86,7 @@ async function map(context: Context, words: string[], options: MapCommandOptions
     const request: MapOptions = {
       ...shared, ...speculating(shared), input, command: local.command, signal, merge: merge.kind === 'reduce' ? { ...merge, inputs: reduceInputs } : merge,
       ...(options.result === undefined ? {} : { result: options.result }), ...(options.chunks === undefined ? {} : { chunks: options.chunks }), ...(options.chunkSize === undefined ? {} : { chunkSize: options.chunkSize }),
-      ...(options.cap === undefined ? {} : { cap: options.cap }), ...(options.keepGoing ? { onFailure: 'finish' } : {}),
+      ...dividing(options), ...(options.cap === undefined ? {} : { cap: options.cap }), ...(options.keepGoing ? { onFailure: 'finish' } : {}),
       onPhase: (phase, done, total) => { progress.phase(phase === 'reading' ? 'Looking for the borders of records' : phase === 'uploading' ? 'Uploading the input' : 'Submitting'); if (phase !== 'submitting') progress.at(done, total) },
     }
     const { spec, ...about } = await client.prepareMap(request)
@@ -92,7 +95,7 @@ async function map(context: Context, words: string[], options: MapCommandOptions
     progress.phase('Asking the price')
     const quote = await client.quote(spec, { signal })
     const what = about.records === null ? (about.bytes === null ? '' : ` of ${sizeText(about.bytes)}`) : ` of ${about.records} records`
-    progress.note(context.errorColours.dim(`${about.parts} parts${what}; about ${amountOf(quote.p50)}, at most ${creditsOf(options.cap ?? quote.cap)}${merge.kind === 'reduce' && options.cap === undefined ? ' and the reducing' : ''}; ${quote.nodesFree} of ${quote.nodes} node${quote.nodes === 1 ? '' : 's'} free`))
+    progress.note(context.errorColours.dim(`${about.divided ? 'up to ' : ''}${about.parts} parts${what}; about ${amountOf(quote.p50)}, at most ${creditsOf(options.cap ?? quote.cap)}${merge.kind === 'reduce' && options.cap === undefined ? ' and the reducing' : ''}; ${quote.nodesFree} of ${quote.nodes} node${quote.nodes === 1 ? '' : 's'} free`))
     const id = newJobId()
     const job = await client.submit(spec, { id, key: id, signal, noWait: true, ...(options.cap === undefined ? { quote: quote.id } : { cap: options.cap }) })
     run = await client.openMap(job.id)
@@ -106,6 +109,12 @@ async function map(context: Context, words: string[], options: MapCommandOptions
 const SPECULATE = 0.05
 const speculating = ({ speculate, copies, assurance, gang, interruptible, plan, disconnect, checkpoint }: Partial<JobSpecInput>): { speculate?: number } =>
   (speculate !== undefined || (copies ?? 1) > 1 || assurance || gang || interruptible || plan || checkpoint || disconnect === 'exclusive' ? {} : { speculate: SPECULATE })
+
+function dividing({ divide, targetTime, partsMax }: MapCommandOptions): Pick<MapOptions, 'divide'> {
+  if (divide !== false) return targetTime === undefined && partsMax === undefined ? {} : { divide: { targetMs: targetTime, most: partsMax } }
+  if (targetTime !== undefined || partsMax !== undefined) throw new CliError('--target-time and --parts-max are for parts that are cut while the map runs', 'Leave --no-divide out, or them.', EXIT.usage)
+  return { divide: false }
+}
 
 function mergeOf(options: MapCommandOptions): MergeInput {
   const { merge, key, reduce } = options
@@ -170,8 +179,8 @@ export async function finishMap(context: Context, client: Client, run: MapRun, o
 const capOf = async (run: MapRun, signal: AbortSignal): Promise<bigint> => (await run.jobs({ signal })).reduce((sum, job) => sum + BigInt(job.cap), 0n)
 
 async function follow(context: Context, client: Client, run: MapRun, progress: Progress, json: boolean, signal: AbortSignal): Promise<void> {
-  const work = run.job.spec.tasks.map((task) => (task.inputs ?? []).reduce((sum, file) => sum + inputBytes(file), 0)), bytes = work.every((one) => one > 0)
-  const state = createMapProgress(bytes ? work : work.map(() => 1)), tty = context.io.stderr.isTTY === true
+  const divided = run.job.spec.divide !== undefined, work = workOf(run.job.spec.tasks), bytes = isInBytes(run.job.spec.tasks)
+  const state = createMapProgress(divided ? { total: work.reduce((sum, one) => sum + one, 0) } : work), tty = context.io.stderr.isTTY === true
   const cap = run.plan.cap ?? run.job.cap
   let said = -1
   // The market knows more of its nodes than their events say (docs/benchmarks/split.md); where it cannot be asked, or knows nothing yet, the events have to do.
@@ -184,11 +193,11 @@ async function follow(context: Context, client: Client, run: MapRun, progress: P
     asking = false
   }
   const tell = (now: number): void => {
-    const { done, failed, running, parts, perMs, etaMs: own, cost } = state.at(now), etaMs = own === 0 || told === null ? own : Math.max(0, told.etaMs - (context.io.now() - told.at))
+    const { done, failed, running, parts, perMs, etaMs: own, cost, work: all, workDone } = state.at(now), etaMs = own === 0 || told === null ? own : Math.max(0, told.etaMs - (context.io.now() - told.at))
     // On a terminal a line that moves; elsewhere one for each tenth, not one for each part.
-    if (!tty) { const tenth = Math.floor((done / parts) * 10); if (tenth === said) return; said = tenth }
+    if (!tty) { const tenth = Math.floor((divided ? workDone / all : done / parts) * 10); if (tenth === said) return; said = tenth }
     const rate = perMs === null ? '' : bytes ? ` · ${sizeText(perMs * 1000)}/s` : ` · ${(perMs * 60_000).toFixed(perMs * 60_000 < 10 ? 1 : 0)} parts/min`
-    progress.phase(`${tty ? `${bar(done, parts)} ` : ''}${done} of ${parts} parts${running > 0 ? `, ${running} running` : ''}${failed > 0 ? `, ${failed} failed` : ''}${rate}${etaMs === null || etaMs === 0 ? '' : ` · ${durationText(etaMs)} left`} · ${amountOf(cost)} of at most ${creditsOf(cap)}`)
+    progress.phase(`${tty ? `${divided ? bar(workDone, all) : bar(done, parts)} ` : ''}${divided ? `${Math.floor((100 * workDone) / all)} % in ${done} parts` : `${done} of ${parts} parts`}${running > 0 ? `, ${running} running` : ''}${failed > 0 ? `, ${failed} failed` : ''}${rate}${etaMs === null || etaMs === 0 ? '' : ` · ${durationText(etaMs)} left`} · ${amountOf(cost)} of at most ${creditsOf(cap)}`)
   }
   // What is left is told anew also while nothing happens. The events carry the market's clock, so ours only counts on from the last one.
   let last = run.job.createdAt, seen = context.io.now()

@@ -1,6 +1,6 @@
 import { INPUTS_MAX, canonical, isRefusal, refuse } from '@lumaris/protocol'
 import type { Attempt, Explanation, Job, JobId, Receipt, Refusal, SealedTick } from '@lumaris/protocol'
-import { filesFrom, isTerminal, newSearch, progressOf, termsOf } from '@lumaris/domain'
+import { filesFrom, isTerminal, newSearch, progressOf, rangeOf, termsOf } from '@lumaris/domain'
 import type { AttemptRow, EndedParent, JobRow, Submitted } from '@lumaris/domain'
 import { merklePath } from '@lumaris/protocol'
 import type { App } from '../app.ts'
@@ -162,7 +162,7 @@ export function jobHandlers(app: App): Pick<Handlers, Names> {
         for (const task of page.data) {
           if (!task.result) continue
           const attempt = await readAttempt(app.db, task.result)
-          if (attempt) tasks.push({ task: task.index, attempt: attempt.id, exitCode: attempt.exitCode, files: [...attempt.files] })
+          if (attempt) tasks.push({ task: task.index, attempt: attempt.id, exitCode: attempt.exitCode, files: [...attempt.files], ...rangeOf(attempt.piece) })
         }
         if (page.nextCursor === null) break
         cursor = page.nextCursor

@@ -18,7 +18,7 @@ const buyer = aUser('buyer')
 const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value, (_key, inner: unknown) => (typeof inner === 'bigint' ? `${inner}n` : inner)))
 /** Everything a decision can see of live work, without what heartbeats fill in. */
 const seen = (state: MarketState): unknown => ({
-  jobs: [...state.jobs.values()].filter((job) => job.row.state === 'queued' || job.row.state === 'running').map((job) => plain({ row: job.row, tasks: job.tasks, open: job.open, attempts: [...job.attempts].sort((a, b) => (a.id < b.id ? -1 : 1)) })).sort((a, b) => (canonical(a) < canonical(b) ? -1 : 1)),
+  jobs: [...state.jobs.values()].filter((job) => job.row.state === 'queued' || job.row.state === 'running').map((job) => plain({ row: job.row, tasks: job.tasks, open: job.open, left: job.left, attempts: [...job.attempts].sort((a, b) => (a.id < b.id ? -1 : 1)) })).sort((a, b) => (canonical(a) < canonical(b) ? -1 : 1)),
   nodes: plain([...state.nodes.values()].sort((a, b) => (a.id < b.id ? -1 : 1))), quotes: plain([...state.quotes.values()]), enrolments: plain([...state.enrolments.values()]),
   payouts: plain([...state.payouts.values()]), reversals: plain([...state.reversals.values()]), incidents: plain([...state.incidents.values()]), takenBack: [...state.takenBack], suspended: [...state.suspended],
   lessons: plain([state.profiles, state.owners, state.cohorts, state.speeds].map((lessons) => [...lessons.values()].sort((a, b) => (a.key < b.key ? -1 : 1)))),
@@ -73,6 +73,9 @@ async function busyMarket() {
   market.submit(buyer, aSpec({ after: [{ job: child.job.id }] }))
   const waiting = market.submit(buyer, aSpec({ resources: { cpuMillis: 900_000 } }), { cap: 1_000_000n }) as { job: { id: JobId } }
   market.submit(buyer, aSpec({ after: [{ job: done.job.id, inputs: [{ from: 'out', to: 'in' }] }, { job: waiting.job.id }] }))
+  // One that is cut as it is offered: its parts, and the ranges that its attempts had.
+  const pieces = Array.from({ length: 600 }, (_one, i) => ({ to: 10 * (i + 1), hash: 'c'.repeat(64) }))
+  const cut = market.submit(buyer, aSpec({ tasks: [{ inputs: [{ path: 'part', blob: 'd'.repeat(64), size: 6000, from: 0, to: 6000, pieces } as never] }], divide: { most: 12 }, resources: { cpuMillis: 500 } })) as { job: { id: JobId } }
   const schedule = (more: object = {}) => market.act({ kind: 'createSchedule', buyer, key: 'schedule', bodyHash: 'x', name: 'nightly', cron: '* * * * *', timeZone: 'Europe/Berlin', spec: aSpec(), cap: 1_000_000n, budget: 5_000_000n, overlap: 'allow', ...more } as never) as { id: ScheduleId }
   schedule()
   market.act({ kind: 'changeSchedule', id: schedule({ key: 'second' }).id, to: 'paused' })
@@ -86,7 +89,7 @@ async function busyMarket() {
   market.pass(0) // the schedule's minute has come
   const settled = market.log.flatMap((change) => (change.kind === 'entry' && change.row.kind === 'settle' ? [change.row] : []))
   operate(market, settled)
-  return { market, done: done.job.id, orders }
+  return { market, done: done.job.id, cut: cut.job.id, orders }
 }
 
 export function storeContract(name: string, fresh: () => Promise<Database>): void {
@@ -95,15 +98,18 @@ export function storeContract(name: string, fresh: () => Promise<Database>): voi
 
   test(`${name}: what is persisted and loaded again is what memory held`, async () => {
     const db = await opened()
-    const { market } = await busyMarket()
+    const { market, cut } = await busyMarket()
     const shown: Change = { kind: 'lesson', row: { what: 'owner', key: aUser('seller of a'), valid: 12, wrong: 1 } }
     apply(market.state, shown)
     market.log.push(shown)
+    expect(market.state.jobs.get(cut)!.tasks.length).toBeGreaterThan(2)
     // In several commits, as the engine would: rows are inserted, then updated.
     for (let i = 0; i < market.log.length; i += 7) await persist(db, market.log.slice(i, i + 7))
     const loaded = createState(market.state.settings)
     await loadState(db, loaded, market.now, (row) => ({ ...row, spec: internSpec(loaded, row.spec) }))
     expect(seen(loaded)).toEqual(seen(market.state))
+    expect(loaded.jobs.get(cut)).toMatchObject({ left: market.state.jobs.get(cut)!.left, row: { spec: { divide: { most: 12 } } } })
+    expect(loaded.jobs.get(cut)!.attempts.map(({ task, piece }) => [task, piece])).toEqual(loaded.jobs.get(cut)!.tasks.filter(({ state }) => state === 'running').map(({ index, piece }) => [index, piece]))
     expect(loaded.children.size).toBe(1)
     expect([...loaded.schedules.values()]).toMatchObject([{ state: 'active', firings: [{ outcome: 'submitted' }], running: [expect.any(String)] }, { state: 'paused', nextAt: null }])
     expect(recordOf(loaded, aUser('seller of a'))).toMatchObject({ valid: 12, wrong: 1 })
@@ -153,8 +159,8 @@ export function storeContract(name: string, fresh: () => Promise<Database>): voi
       if (page.nextCursor === null) break
       cursor = page.nextCursor
     }
-    expect(new Set(ids).size).toBe(10)
-    expect(ids).toHaveLength(10)
+    expect(new Set(ids).size).toBe(11)
+    expect(ids).toHaveLength(11)
     const entries: string[] = []
     for (let cursor: string | undefined; ;) {
       const page = await listEntries(db, buyer, 3, cursor)
@@ -163,7 +169,7 @@ export function storeContract(name: string, fresh: () => Promise<Database>): voi
       cursor = page.nextCursor
     }
     expect(entries).toHaveLength(new Set(entries).size)
-    expect(entries.filter((id) => id.startsWith('hold:'))).toHaveLength(10)
+    expect(entries.filter((id) => id.startsWith('hold:'))).toHaveLength(11)
     await db.close()
   })
 

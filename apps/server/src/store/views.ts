@@ -1,7 +1,7 @@
 // Rows → what the API shows.
 import { Saved, slotId, taskId } from '@lumaris/protocol'
 import type { Attempt, Job, Node, NodeState, Slot, Task } from '@lumaris/protocol'
-import { EMPTY_CAPACITY, isTerminal, outlookOf, payerOf, profileOf, reputationNow } from '@lumaris/domain'
+import { EMPTY_CAPACITY, isTerminal, outlookOf, payerOf, profileOf, rangeOf, reputationNow } from '@lumaris/domain'
 import type { AttemptRow, JobRow, MarketState, NodeRow, TaskRow } from '@lumaris/domain'
 
 export const given = <Key extends string, Value>(key: Key, value: Value | null | undefined): { [K in Key]?: Value } =>
@@ -19,7 +19,7 @@ export function viewJob(row: JobRow): Job {
 export function viewTask(row: TaskRow): Task {
   const id = taskId(row.job, row.index)
   const slots: Slot[] = row.slots.map((slot, index) => ({ id: slotId(id, index), state: slot.state, fence: slot.fence, paid: slot.paid, ...given('attempt', slot.attempt) }))
-  return { id, job: row.job, index: row.index, state: row.state, retries: row.retries, slots, exitCode: row.exitCode, ...given('result', row.result), ...given('cause', row.cause) }
+  return { id, job: row.job, index: row.index, state: row.state, retries: row.retries, slots, exitCode: row.exitCode, ...given('result', row.result), ...given('cause', row.cause), ...rangeOf(row.piece) }
 }
 
 export function viewAttempt(row: AttemptRow, nodeName: string): Attempt {
@@ -28,7 +28,7 @@ export function viewAttempt(row: AttemptRow, nodeName: string): Attempt {
     id: row.id, job: row.job, task, slot: slotId(task, row.slot), node: row.node, nodeName, driver: row.driver, level: row.level, state: row.state, fence: row.fence, prices: row.prices,
     usage: row.usage, exitCode: row.exitCode, files: [...row.files], offeredAt: row.offeredAt, decision: row.decision,
     ...given('cause', row.cause), ...given('detail', row.detail), ...given('resultDigest', row.digest as Attempt['resultDigest'] | null),
-    ...given('startedAt', row.startedAt), ...given('endedAt', row.endedAt), ...(row.saved ? { saved: Saved.parse(row.saved) } : {}), ...(row.resumes ? { resumes: { attempt: row.resumes.attempt, number: row.resumes.saved.number } } : {}), ...given('billed', payerOf(row) ? '0' : row.billed?.toString()),
+    ...given('startedAt', row.startedAt), ...given('endedAt', row.endedAt), ...(row.saved ? { saved: Saved.parse(row.saved) } : {}), ...(row.resumes ? { resumes: { attempt: row.resumes.attempt, number: row.resumes.saved.number } } : {}), ...given('billed', payerOf(row) ? '0' : row.billed?.toString()), ...rangeOf(row.piece),
   }
 }
 

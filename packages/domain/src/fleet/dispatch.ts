@@ -6,6 +6,7 @@ import type { AttemptRow, JobRow } from '../rows.ts'
 import { liveJob, tell } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 import { restCap, restOf } from '../job/kept.ts'
+import { rangeOf, taskSpecOf } from '../split/pieces.ts'
 import { invariant } from '../invariant.ts'
 
 /** What buyer and seller agree on when an attempt is offered; its hash starts the chain of ticks. */
@@ -13,14 +14,13 @@ export function termsOf(job: JobRow, attempt: AttemptRow): Terms {
   const task = taskId(job.id, attempt.task)
   return {
     attempt: attempt.id, job: job.id, task, slot: slotId(task, attempt.slot), fence: attempt.fence, node: attempt.node, driver: attempt.driver, level: attempt.level,
-    resources: job.spec.resources, prices: attempt.prices, attemptCap: restCap(job.attemptCap, attempt.resumes).toString(),
+    resources: job.spec.resources, prices: attempt.prices, attemptCap: restCap(job.attemptCap, attempt.resumes).toString(), ...rangeOf(attempt.piece),
   }
 }
 
 export function dispatchOf(job: JobRow, attempt: AttemptRow): JobDispatch {
   const { spec } = job, { resumes } = attempt
-  const task = spec.tasks[attempt.task]
-  invariant(task, `job ${job.id} has no task ${attempt.task}`)
+  const task = taskSpecOf(spec, attempt.task, attempt.piece)
   const terms = termsOf(job, attempt)
   const [command, ...args] = [...spec.command, ...(task.args ?? [])]
   return {
@@ -28,7 +28,7 @@ export function dispatchOf(job: JobRow, attempt: AttemptRow): JobDispatch {
     requirements: { cpu_cores: spec.resources.cpuMillis / 1000, memory_mb: Math.ceil(spec.resources.memoryBytes / MIB), expected_duration_sec: (spec.expectedMs ?? spec.limits.runMs) / 1000 },
     payload: { command: command as string, args }, driver: attempt.driver, level: attempt.level, runtime: spec.runtime, ...(spec.image === undefined ? {} : { image: spec.image }),
     env: {
-      ...spec.env, ...task.env, LUMARIS_JOB: job.id, LUMARIS_ATTEMPT: attempt.id, LUMARIS_TASK: String(attempt.task), LUMARIS_TASKS: String(job.tasksTotal),
+      ...spec.env, ...task.env, LUMARIS_JOB: job.id, LUMARIS_ATTEMPT: attempt.id, LUMARIS_TASK: String(attempt.task), ...(spec.divide ? {} : { LUMARIS_TASKS: String(job.tasksTotal) }), // how many there come to be is not known yet
       // Work with effects outside can pass this on: whoever receives it refuses a smaller one.
       LUMARIS_FENCE: String(attempt.fence),
       ...(spec.gang ? gangEnvOf(attempt.task, job.tasksTotal) : {}), ...(spec.checkpoint || resumes ? { LUMARIS_CHECKPOINT: String(resumes?.saved.number ?? 0) } : {}),

@@ -302,3 +302,26 @@ test('work that makes place keeps its checkpoint: who takes the place pays for a
   expect(third).toMatchObject({ job_id: id, resume: { number: 1 }, limits: { runMs: 52 * MINUTE } })
   expect(BigInt(third?.attempt_cap ?? 0)).toBe(BigInt(first.attempt_cap))
 })
+
+test('what goes on from a checkpoint is not cut again: it goes on with the same part of its input', () => {
+  const { market, place, orders } = aMarketOfTwo()
+  const blob = sha256('input'), pieces = Array.from({ length: 1000 }, (_one, i) => ({ to: i + 1, hash: sha256(`piece ${i}`) }))
+  const id = place({ tasks: [{ inputs: [{ path: 'part', blob, size: 1000, from: 0, to: 1000, pieces } as never] }], divide: { most: 250, targetMs: MINUTE }, limits: { runMs: 20 * MINUTE } }), [first, other] = orders() as [JobDispatch, JobDispatch]
+  const one = running(market, first), two = running(market, other)
+  market.pass(10 * MINUTE)
+  one.save(1, 6 * MINUTE)
+  two.end('succeeded', 10 * MINUTE)
+  let others = orders().map((order) => running(market, order)), again: JobDispatch | undefined
+  one.end('seller_reclaimed', 7 * MINUTE)
+  for (let i = 0; i < 300 && !again; i++) {
+    market.pass(MINUTE)
+    for (const run of others) run.end('succeeded', MINUTE)
+    const fresh = orders()
+    again = fresh.find(({ task_id }) => task_id === first.task_id)
+    others = fresh.filter((order) => order !== again).map((order) => running(market, order))
+  }
+  expect(again?.resume).toMatchObject({ number: 1 })
+  expect(again?.terms.range).toEqual(first.terms.range)
+  expect(first.terms.range!.to - first.terms.range!.from).toBeGreaterThan(1)
+  void id
+})

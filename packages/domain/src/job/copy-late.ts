@@ -14,6 +14,7 @@ import { neighbours } from '../market/wanted.ts'
 import { requirementOf } from '../market/requirement.ts'
 import { speedOf } from '../fleet/profile/learn.ts'
 import { forecastOf } from '../split/forecast.ts'
+import { workIn } from '../split/pieces.ts'
 import { isWorth, pickStraggler } from '../split/speculate.ts'
 import type { Running } from '../split/speculate.ts'
 
@@ -32,7 +33,7 @@ export function foresee(state: MarketState, { row: { spec }, pace }: LiveJob): F
   const work = workOf(spec.tasks), total = work.reduce((sum, one) => sum + one, 0)
   const factorOf = (id: NodeId): number => { const node = state.nodes.get(id); return node && spec.expectedMs !== undefined ? speedOf(state, node, spec).factor : 1 }
   const forecast = forecastOf(pace, spec.expectedMs === undefined ? null : { work: total / work.length, ms: spec.expectedMs }, factorOf)
-  return { ...forecast, msOf: ({ node, task }) => { const on = forecast.paceOn(node); return on === null ? null : forecast.overheadMs + (work[task] ?? 1) / on } }
+  return { ...forecast, msOf: ({ node, task, piece }) => { const on = forecast.paceOn(node); return on === null ? null : forecast.overheadMs + workIn(spec, task, piece) / on } }
 }
 const runOf = ({ task, offeredAt }: AttemptRow, work: number, expectedMs: DurationMs): Running => ({ chunk: task, work, startedAt: offeredAt, expectedMs, copies: 0 })
 
@@ -53,9 +54,9 @@ export function copyLate(turn: Turn, id: JobId, budget: LateBudget): void {
 }
 
 function listOnce(live: LiveJob, look: LateLook): number[] {
-  const work = workOf(live.row.spec.tasks), once: number[] = []
+  const once: number[] = []
   for (const task of live.tasks) {
-    if (task.slots.length > 1) { look.copies++; look.extra += work[task.index] ?? 1 } else if (task.state === 'running') once.push(task.index)
+    if (task.slots.length > 1) { look.copies++; look.extra += workIn(live.row.spec, task.index, task.piece) } else if (task.state === 'running') once.push(task.index)
   }
   return once
 }
@@ -66,7 +67,7 @@ function begin(turn: Turn, live: LiveJob, look: LateLook, most: number, budget: 
   const running = new Map<Running, AttemptRow>(), overheadMs = foreseen.overheadMs
   for (const index of look.tasks ?? []) {
     const at = live.tasks[index]?.slots[0]?.attempt, attempt = at ? state.attempts.get(at) : undefined, ms = attempt ? foreseen.msOf(attempt) : null
-    if (attempt && ms !== null && holdsNode(attempt.state) && now - attempt.offeredAt >= lookMs(state)) running.set(runOf(attempt, work[index] ?? 1, ms), attempt)
+    if (attempt && ms !== null && holdsNode(attempt.state) && now - attempt.offeredAt >= lookMs(state)) running.set(runOf(attempt, workIn(spec, index, attempt.piece), ms), attempt)
   }
   const total = work.reduce((sum, one) => sum + one, 0), taken = new Set<NodeId>()
   for (let begun = 0, misses = 0; begun < COPIES_PER_LOOK && misses < MISSES_MAX && look.copies < most && (begun === 0 || budget.left > 0);) {
@@ -91,5 +92,5 @@ const worth = ({ overheadMs, mean, paceOn }: Foreseen, late: Running, now: numbe
 /** Nodes for a copy that waits for one; any, when the first try is gone. */
 export function worthOn(state: MarketState, live: LiveJob, task: TaskRow, now: number): (node: NodeRow) => boolean {
   const first = task.slots.find((slot) => slot.state === 'assigned')?.attempt, attempt = first ? state.attempts.get(first) : undefined, foreseen = foresee(state, live), ms = attempt ? foreseen.msOf(attempt) : null
-  return attempt && ms !== null ? worth(foreseen, runOf(attempt, workOf(live.row.spec.tasks)[task.index] ?? 1, ms), now) : () => true
+  return attempt && ms !== null ? worth(foreseen, runOf(attempt, workIn(live.row.spec, task.index, task.piece), ms), now) : () => true
 }

@@ -1,6 +1,6 @@
 // A job names the jobs it comes after. All of them exist and are the same buyer's when it is submitted, so no circle of jobs can ever be made: of any
 // circle one would have had to name another before that one was there. The shortest, a job after itself, is refused by name.
-import { INPUTS_MAX, refuse } from '@lumaris/protocol'
+import { INPUTS_MAX, partsMax, refuse } from '@lumaris/protocol'
 import type { InputFile, JobId, JobSpec, Refusal, UserId } from '@lumaris/protocol'
 import type { JobRow } from '../rows.ts'
 import type { Turn } from '../turn.ts'
@@ -34,7 +34,7 @@ export function meetParents(turn: Turn, { buyer, id, spec, ended = [] }: Asked):
     const live = turn.state.jobs.get(job)
     const parent = live && isTerminal(live.row.state) ? endedParent(turn.state, live) ?? ended.find((one) => one.job === job) : live ? null : ended.find((one) => one.job === job)
     if (parent === undefined || (live?.row.buyer ?? parent?.buyer) !== buyer) return refuse('parent_not_found', { job })
-    if (after.inputs && (tasks += parent?.tasks ?? live?.row.tasksTotal ?? 0) > INPUTS_MAX) return refuse('parent_files', { reason: `the parents whose files are taken have more than ${INPUTS_MAX} tasks together: merge their results first` })
+    if (after.inputs && (tasks += parent?.tasks ?? (live ? partsMax(live.row.spec) : 0)) > INPUTS_MAX) return refuse('parent_files', { reason: `the parents whose files are taken have more than ${INPUTS_MAX} tasks together: merge their results first` })
     if (parent === null) {
       if (after.inputs && takers(turn, job) >= TAKERS_MAX) return refuse('queue_full', { max: TAKERS_MAX, reason: `so many jobs wait for files of ${job}: submit more when it has completed` })
       left.push(job)

@@ -1,7 +1,7 @@
 // A job is taken: its cap is known and held, its rows exist, all in one commit. Nothing else in the market can make a job.
 import type { JobId, JobSpec, Micros, QuoteId, Refusal, ScheduleId, UserId } from '@lumaris/protocol'
 import { account, isRefusal } from '@lumaris/protocol'
-import type { JobRow, SlotRow } from '../rows.ts'
+import type { JobRow, SlotRow, TaskRow } from '../rows.ts'
 import { internSpec } from '../state.ts'
 import { emit, liveJob, putJob, putTask, record, refused } from '../turn.ts'
 import type { Turn } from '../turn.ts'
@@ -10,11 +10,14 @@ import { tooTight } from '../deadline/too-tight.ts'
 import { hold } from '../ledger/hold.ts'
 import { attemptCapOf, capOf, contradiction, estimate, seatsMax } from '../market/quote.ts'
 import { NEW_SLOT } from './finish.ts'
+import { pieceOf } from '../split/pieces.ts'
 import { meetParents } from './meet-parents.ts'
 import type { EndedParent } from './parent-files.ts'
 
 /** Shared by all that wait: rows never change in place. */
 const ONE_NEW_SLOT: readonly SlotRow[] = [NEW_SLOT]
+
+const given = (piece: TaskRow['piece']): Pick<TaskRow, 'piece'> => (piece ? { piece } : {})
 
 export type SubmitCommand = {
   readonly kind: 'submit'; readonly buyer: UserId; readonly id: JobId | null
@@ -56,7 +59,7 @@ export function submit(turn: Turn, command: SubmitCommand): Submitted | Refusal 
   record(turn, id, { type: 'submitted', state: 'queued' })
   const first = parents && parents.readyAt === null ? 'waiting' : 'queued'
   const slots: readonly SlotRow[] = spec.copies === 1 || spec.assurance ? ONE_NEW_SLOT : Array.from({ length: spec.copies }, () => NEW_SLOT)
-  for (let index = 0; index < spec.tasks.length; index++) putTask(turn, { job: id, index, state: first, slots, retries: 0, exitCode: null, result: null, cause: null })
+  for (let index = 0; index < spec.tasks.length; index++) putTask(turn, { job: id, index, state: first, slots, retries: 0, exitCode: null, result: null, cause: null, ...given(pieceOf(spec, index)) })
   followCourse(turn, id)
   return { job: liveJob(turn, id).row, replayed: false }
 }

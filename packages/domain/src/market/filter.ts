@@ -86,8 +86,8 @@ export const likelyAbout = (rates: Rates, { resources }: Pick<JobSpec, 'resource
 /** A sum that is whole may come out a hair below itself. */
 const ROUNDING = 1e-6
 
-/** Without a hint, a job is expected to use a fifth of its time limit: limits are guesses upwards. */
-export const expectedMs = (spec: Pick<JobSpec, 'expectedMs' | 'limits'>): number => spec.expectedMs ?? Math.ceil(spec.limits.runMs / 5)
+/** Without a hint, a job is expected to use a fifth of its time limit: limits are guesses upwards. What is cut to last a time is expected to last so long. */
+export const expectedMs = (spec: Pick<JobSpec, 'expectedMs' | 'limits' | 'divide'>): number => spec.expectedMs ?? Math.min(spec.divide?.targetMs ?? Infinity, Math.ceil(spec.limits.runMs / 5))
 
 type Test = readonly [reason: NoReason, stands: (node: NodeRow, spec: JobSpec) => boolean]
 /** What can stand against a node besides its drivers, cheapest first. Each test says whether it does. */

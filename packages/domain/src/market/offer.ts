@@ -9,6 +9,7 @@ import { SLOT, next } from '../job/lifecycle.ts'
 import { foresee } from '../job/copy-late.ts'
 import { moveTask } from '../job/move.ts'
 import { sheetOf } from '../billing/price.ts'
+import { takePiece } from '../split/pieces.ts'
 import { dispatch, termsOf } from '../fleet/dispatch.ts'
 import { wireScore } from './score.ts'
 import type { Refusals, Score } from './score.ts'
@@ -16,7 +17,8 @@ import type { Wanted } from './wanted.ts'
 
 export type Choice = { node: NodeRow; driver: DriverOffer; score: Score; candidates: number; refused: Refusals; runnerUp: { node: NodeId; score: Score } | null }
 
-export function offer(turn: Turn, { job, task, need }: Wanted, slotIndex: number, choice: Choice, prices: PriceSheet = sheetOf(choice.node)): void {
+export function offer(turn: Turn, wanted: Wanted, slotIndex: number, choice: Choice, prices: PriceSheet = sheetOf(choice.node)): void {
+  const { need } = wanted, { job, task } = takePiece(turn, wanted.job, wanted.task, choice.node.id, choice.candidates)
   const slot = task.slots[slotIndex] as SlotRow
   const fence = slot.fence + 1
   const { node, driver } = choice
@@ -29,7 +31,7 @@ export function offer(turn: Turn, { job, task, need }: Wanted, slotIndex: number
       ...copyOf(turn, job, task, slotIndex),
       ...(choice.runnerUp ? { runnerUp: { node: choice.runnerUp.node, total: String(choice.runnerUp.score.total) } } : {}),
     },
-    evidence: null, ...(job.spec.plan ? { as: slot.firm ? 'firm' as const : 'interruptible' as const } : {}), ...(slot.kept ? { resumes: slot.kept } : {}),
+    evidence: null, ...(job.spec.plan ? { as: slot.firm ? 'firm' as const : 'interruptible' as const } : {}), ...(slot.kept ? { resumes: slot.kept } : {}), ...(task.piece ? { piece: task.piece } : {}),
   }
   turn.state.demand.saw(job.spec.resources)
   const terms = termsOf(job, bare)

@@ -1,6 +1,6 @@
 // What will it cost, at most and probably, when could it start, and on how many nodes. A quote binds: the cap it names is the most that will
 // ever be billed, and only nodes that cannot exceed the attempt's cap are taken.
-import { ASSURED_COPIES_MAX, GANG_MAX, EXTRA_COPIES_MAX, QUOTE_VALID_MS, copiesMax, inputBytes, isRefusal } from '@lumaris/protocol'
+import { ASSURED_COPIES_MAX, GANG_MAX, EXTRA_COPIES_MAX, QUOTE_VALID_MS, copiesMax, isRefusal, leastInputBytes, partsMax } from '@lumaris/protocol'
 import type { Instant, JobSpec, Micros, NoReason, QuoteId, Refusal, UserId } from '@lumaris/protocol'
 import type { NodeRow, QuoteRow } from '../rows.ts'
 import { freeOn } from '../state.ts'
@@ -22,7 +22,7 @@ export type QuoteCommand = { readonly kind: 'quote'; readonly buyer: UserId; rea
 /** Seats a task can come to have, and so be paid for: its copies, and the extra ones when they disagree; or as many as its bound may take. */
 export const slotsMax = (spec: Pick<JobSpec, 'copies' | 'assurance'>): number => (spec.assurance ? ASSURED_COPIES_MAX[spec.assurance] : spec.copies === 1 ? 1 : spec.copies + EXTRA_COPIES_MAX)
 /** Seats of all its tasks, and of the copies of what is late. */
-export const seatsMax = (spec: JobSpec): number => slotsMax(spec) * spec.tasks.length + copiesMax(spec)
+export const seatsMax = (spec: JobSpec): number => slotsMax(spec) * partsMax(spec) + copiesMax(spec)
 /** The most a job can cost: every seat of every task at the cap of one attempt. Attempts that fail through no fault of the buyer cost nothing. */
 export const capOf = (spec: JobSpec, attemptCap: Micros): Micros => (attemptCap + BigInt(spec.displace ?? 0)) * BigInt(seatsMax(spec))
 
@@ -69,8 +69,8 @@ export function estimate(state: MarketState, spec: JobSpec, now: Instant, most: 
   if (!fitsAll && able.length > 0) refusedBy.gang_room = able.length
   // When nobody can run it, the same request at everybody's prices still tells what it may cost: so it can wait for a node under a fair cap.
   const reach = (fits.length > 0 ? fits : [...state.nodes.values()].filter((node) => node.will !== 'retired' && node.will !== 'banned').map((node) => priced(node, need, false)).sort(byLikely)).slice(0, Math.max(NODES_IN_REACH, ranks))
-  const copies = spec.assurance ? expectedCopies([...new Set(reach.map(({ owner }) => owner))].map((owner) => recordOf(state, owner)), spec.assurance) : { mean: spec.copies, most: spec.copies + copiesMax(spec) / spec.tasks.length }
-  const likely = (share: number, each: number): Micros => (reach.length === 0 ? 0n : ((reach[Math.min(reach.length - 1, Math.floor(share * reach.length))] as Priced).likely * BigInt(spec.tasks.length) * BigInt(Math.ceil(each * 1000))) / 1000n)
+  const copies = spec.assurance ? expectedCopies([...new Set(reach.map(({ owner }) => owner))].map((owner) => recordOf(state, owner)), spec.assurance) : { mean: spec.copies, most: spec.copies + copiesMax(spec) / partsMax(spec) }
+  const likely = (share: number, each: number): Micros => (reach.length === 0 ? 0n : ((reach[Math.min(reach.length - 1, Math.floor(share * reach.length))] as Priced).likely * BigInt(partsMax(spec)) * BigInt(Math.ceil(each * 1000))) / 1000n)
   const attemptCap = most ?? reach.reduce((dearest, fit) => (fit.worst > dearest ? fit.worst : dearest), 0n)
   return { p50: likely(0.5, copies.mean), p90: likely(0.9, copies.most), attemptCap, nodes: fitsAll ? fits.length : 0, nodesFree: freeForAll ? fits.filter((fit) => fit.free).length : 0, refused: refusedBy }
 }
@@ -85,7 +85,7 @@ export function contradiction(spec: JobSpec, now: Instant): Refusal | null {
   }
   const clash = paths.find((path) => shared.has(path))
   if (clash) return refused('impossible_request', { reason: `a task and the job both have an input at ${clash}` })
-  const bytes = spec.inputs.reduce((sum, file) => sum + inputBytes(file), 0) + spec.tasks.reduce((most, task) => Math.max(most, (task.inputs ?? []).reduce((sum, file) => sum + inputBytes(file), 0)), 0)
+  const bytes = spec.inputs.reduce((sum, file) => sum + leastInputBytes(file), 0) + spec.tasks.reduce((most, task) => Math.max(most, (task.inputs ?? []).reduce((sum, file) => sum + leastInputBytes(file), 0)), 0)
   if (bytes > spec.resources.diskBytes) return refused('impossible_request', { reason: 'the inputs are larger than the disk asked for', inputBytes: bytes, diskBytes: spec.resources.diskBytes })
   const { resources, placement } = spec
   if ((spec.runtime === 'container') !== (spec.image !== undefined)) return refused('impossible_request', { reason: spec.image === undefined ? 'the runtime container needs an image: name one by its digest' : `an image is named, but the runtime is ${spec.runtime}: ask for the runtime container` })
@@ -102,6 +102,8 @@ export function contradiction(spec: JobSpec, now: Instant): Refusal | null {
   if (twice) return refused('impossible_request', { reason: twice })
   const planless = spec.plan ? planConflict(spec) : null
   if (planless) return refused('impossible_request', { reason: planless })
+  const uncut = divideConflict(spec)
+  if (uncut) return refused('impossible_request', { reason: uncut })
   if (spec.gang) {
     const wrong = gangConflict(spec)
     if (wrong) return refused('impossible_request', { reason: wrong })
@@ -122,6 +124,18 @@ function copiesConflict({ copies, assurance, gang, interruptible, disconnect, ch
   if (checkpoint) return 'what a late try has kept would be paid for and thrown away when its copy wins: leave out speculate, or checkpoint'
   if (interruptible) return 'interruptible work waits for the next sale of room, so a copy of it is no help when it is late: leave out speculate, or interruptible'
   return disconnect === 'exclusive' ? 'exclusive work never runs twice at one time: leave out speculate, or disconnect' : null
+}
+
+function divideConflict({ divide, tasks, inputs, gang, interruptible, expectedMs: named }: JobSpec): string | null {
+  const pieces = tasks.map((task) => (task.inputs ?? []).filter((file) => file.pieces).length)
+  if (inputs.some((file) => file.pieces) || (!divide && pieces.some((count) => count > 0))) return 'an input has pieces, and nothing says that it may be cut: give it one hash, or name divide; an input of all tasks is never cut'
+  if (!divide) return null
+  if (pieces.some((count) => count !== 1)) return 'each task of a job that may be cut has one input with pieces: name them, or leave out divide'
+  if (tasks.length > divide.most) return `there are ${tasks.length} tasks already, more than the ${divide.most} that there may come to be`
+  if (gang) return 'ranks of a gang are what they are: leave out divide, or gang'
+  if (tasks.some((task) => task.known)) return 'a result that is known is that of a whole task: leave out divide, or known'
+  if (interruptible) return 'room is sold to interruptible work every half minute, one part of a task at a time: plan its parts and leave out divide, or leave out interruptible'
+  return named === undefined ? null : 'how long a part lasts is chosen when it is cut: name divide.targetMs, and leave out expectedMs'
 }
 
 function gangConflict({ tasks, runtime, copies, assurance, interruptible, displace, onFailure, disconnect, checkpoint }: JobSpec): string | null {

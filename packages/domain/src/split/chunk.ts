@@ -19,6 +19,8 @@ export type ChunkSettings = {
   readonly overheadMs: DurationMs
   /** Chances of losing a chunk, per millisecond of its run. */
   readonly hazardPerMs: number
+  /** How long a chunk should last, where somebody says so. */
+  readonly targetMs?: DurationMs | undefined
   /** Until the result is wanted, where it is. */
   readonly slackMs?: DurationMs | undefined
 }
@@ -31,10 +33,10 @@ const DIVISOR = 2
  * How long a chunk should take: not so short that dispatching it is a cost, not so long that losing it is one. Young's square root balances the two as it does for
  * checkpoints: what is lost with a chunk is half of it, as often as its length.
  */
-export function chunkBounds({ overheadMs, hazardPerMs, slackMs }: ChunkSettings): { readonly leastMs: DurationMs; readonly mostMs: DurationMs } {
-  const leastMs = OVERHEADS * overheadMs
+export function chunkBounds({ overheadMs, hazardPerMs, targetMs, slackMs }: ChunkSettings): { readonly leastMs: DurationMs; readonly mostMs: DurationMs } {
+  const leastMs = Math.min(OVERHEADS * overheadMs, targetMs ?? Number.POSITIVE_INFINITY)
   const young = hazardPerMs > 0 ? Math.sqrt((2 * overheadMs) / hazardPerMs) : Number.POSITIVE_INFINITY
-  return { leastMs, mostMs: Math.max(leastMs, Math.min(Math.max(USUAL_LEAST_MS, young), slackMs === undefined ? Number.POSITIVE_INFINITY : slackMs / 4)) }
+  return { leastMs, mostMs: Math.max(leastMs, Math.min(targetMs ?? Math.max(USUAL_LEAST_MS, young), slackMs === undefined ? Number.POSITIVE_INFINITY : slackMs / 4)) }
 }
 
 export type ChunkQuestion = {

@@ -5,11 +5,11 @@ import type { Pace } from './chunk.ts'
 
 /** What was seen at one job. `waitMs`: from offers to starts, all together. */
 export type JobPace = { readonly all: Pace; readonly nodes: ReadonlyMap<NodeId, Pace>; readonly waitMs: DurationMs }
-type Run = { readonly node: NodeId; readonly offeredAt: Instant; readonly startedAt: Instant | null; readonly endedAt: Instant | null }
+type Run = { readonly node: NodeId; readonly offeredAt: Instant; readonly startedAt: Instant | null; readonly endedAt: Instant | null; readonly usage?: { readonly runMs: DurationMs } }
 
-/** The map grows in place: a job of ten thousand tasks would copy it ten thousand times. */
-export function seenRun(pace: JobPace | undefined, { node, offeredAt, startedAt, endedAt }: Run, work: number): JobPace {
-  const nodes = (pace?.nodes ?? new Map()) as Map<NodeId, Pace>, from = startedAt ?? offeredAt, ms = Math.max(1, (endedAt ?? from) - from)
+/** What its node has metered counts where it is more than the market saw: start and end may come in one frame, behind a wire that was cut. The map grows in place: a job of ten thousand tasks would copy it ten thousand times. */
+export function seenRun(pace: JobPace | undefined, { node, offeredAt, startedAt, endedAt, usage }: Run, work: number): JobPace {
+  const nodes = (pace?.nodes ?? new Map()) as Map<NodeId, Pace>, from = startedAt ?? offeredAt, ms = Math.max(1, (endedAt ?? from) - from, usage?.runMs ?? 0)
   nodes.set(node, seenPace(nodes.get(node) ?? UNSEEN_PACE, work, ms))
   return { all: seenPace(pace?.all ?? UNSEEN_PACE, work, ms), nodes, waitMs: (pace?.waitMs ?? 0) + Math.max(0, from - offeredAt) }
 }

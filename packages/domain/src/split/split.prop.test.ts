@@ -1,6 +1,10 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import type { NodeId } from '@lumaris/protocol'
 import { UNSEEN_PACE, chunkBounds, nextChunk, paceOf, seenPace } from './chunk.ts'
+import { seenRun } from './forecast.ts'
+import type { JobPace } from './forecast.ts'
+import { portionOf } from './pieces.ts'
 import { isWorth, pickStraggler, remainingMs } from './speculate.ts'
 
 const settings = { overheadMs: 1000, hazardPerMs: 1e-7 }
@@ -65,4 +69,21 @@ test('a copy waits for a node as quick as the others, unless a slow one saves ve
   const ask = (elapsed: number, pace: number) => isWorth(run({ expectedMs: 10_000 }), { now: elapsed, pace, mean: 0.01, overheadMs: 0 }) // fresh: 10 s on a mean node, 20 s at half its pace
   expect([ask(19_000, 0.01), ask(21_000, 0.01), ask(21_000, 0.0095)]).toEqual([false, true, false])
   expect([ask(22_000, 0.0095), ask(150_000, 0.005), ask(170_000, 0.005)]).toEqual([true, false, true])
+})
+test('what a node gets of what waits: more than nothing, no more than half while there are seats, and seats never run out before the work: whoever asks, in whatever order, at whatever speed', () => {
+  fc.assert(fc.property(fc.integer({ min: 1, max: 1e9 }), fc.integer({ min: 1, max: 60 }), fc.integer({ min: 1, max: 300 }), fc.array(fc.tuple(fc.integer({ min: 0, max: 20 }), fc.integer({ min: 1, max: 1e6 })), { minLength: 1, maxLength: 40 }), fc.integer({ min: 1000, max: 1e6 }), (total, lanes, most, asks, targetMs) => {
+    let left = total, parts = 0, pace: JobPace | undefined
+    for (let i = 0; left > 0; i++) {
+      const [number, ms] = asks[i % asks.length] as [number, number], node = `nod_${number}` as NodeId, seats = most - parts
+      expect(seats).toBeGreaterThan(0)
+      const portion = portionOf({ left, pace, node, lanes, seats, targetMs })
+      expect(portion).toBeGreaterThan(0)
+      if (seats > 8 * lanes) expect(portion).toBeLessThanOrEqual(Math.max(1, left / 2))
+      const taken = seats === 1 ? left : Math.min(left, Math.max(1, Math.floor(portion)))
+      left -= taken
+      parts++
+      pace = seenRun(pace, { node, offeredAt: 0, startedAt: 0, endedAt: ms }, taken)
+    }
+    expect(parts).toBeLessThanOrEqual(most)
+  }), { numRuns: 300 })
 })

@@ -3,8 +3,8 @@
 //
 //   map ── retry 1 ── retry 2 …    (each repeats what the ones before it have not done)
 //    └─ reduce level 0 ── level 1 … until one result is left
-import type { Attempt, FallbackStep, Job, JobEvent, JobSpecInput, MapPlan, MergeInput, ResultFile, Results, Task } from '@lumaris/protocol'
-import { JobSpec, digestText } from '@lumaris/protocol'
+import type { Attempt, ByteRange, FallbackStep, Job, JobEvent, JobSpecInput, MapPlan, MergeInput, ResultFile, Results, Task } from '@lumaris/protocol'
+import { JobSpec, digestText, dividedInput, narrowed } from '@lumaris/protocol'
 import { LumarisError, isLumarisError } from '../errors.ts'
 import { hashText } from '../hash.ts'
 import { MergeError } from '../split/values.ts'
@@ -27,7 +27,8 @@ export type MapPorts = {
   download(blob: string, target: string, more: { overwrite?: boolean | undefined; signal?: AbortSignal | undefined }): Promise<void>
 }
 export type MapPart = {
-  readonly part: number; readonly state: 'done' | 'failed'; readonly job: string; readonly task: number
+  /** Its number; of a map that is cut while it runs, the byte of the input where it begins. */
+  readonly part: number; readonly range?: ByteRange | undefined; readonly state: 'done' | 'failed'; readonly job: string; readonly task: number
   /** Of a part that is done: where it ran, for how long, and what it left. */
   readonly attempt?: Attempt | undefined; readonly result?: ResultFile | undefined; readonly cause?: string | undefined
   /** The result, as it comes from the market; throws for a part that has none. */
@@ -46,6 +47,7 @@ export type MapRun = {
   /** The first job: its id is the map's. */
   readonly job: Job
   readonly plan: MapPlan
+  /** Of a map that is cut while it runs: those there were when it was last looked at. */
   readonly parts: number
   /** Every part once: those that are done as they are done, then those that nobody repeats any more. */
   [Symbol.asyncIterator](): AsyncGenerator<MapPart, void, undefined>
@@ -79,8 +81,10 @@ export async function openMap(ports: MapPorts, id: string, signal?: AbortSignal)
 }
 
 export function runOf(ports: MapPorts, root: Job, plan: MapPlan): MapRun {
-  const parts = root.spec.tasks.length
-  const partOf = (job: Job, task: number): number => job.spec.map?.parts?.[task] ?? task
+  // Of a map that is cut while it runs, what is one part is known when it is done: a part is its range, and the parts in order are the input.
+  const whole = root.spec.divide ? root.spec.tasks.map(dividedInput)[0] ?? null : null
+  let parts = whole ? root.tasks.total : root.spec.tasks.length
+  const partOf = (job: Job, task: number, range: ByteRange | undefined): number => range?.from ?? job.spec.map?.parts?.[task] ?? task
   const jobAfter = async (n: number, signal?: AbortSignal): Promise<Job | null> => found(ports.job(await followingId(root.id, `retry/${n}`), signal))
 
   async function* chain(signal?: AbortSignal): AsyncGenerator<Job, void, undefined> {
@@ -95,14 +99,14 @@ export function runOf(ports: MapPorts, root: Job, plan: MapPlan): MapRun {
   /** Each job to its end; a retry that somebody made meanwhile is followed too. */
   async function* watch({ signal }: Waiting = {}): ReturnType<MapRun['watch']> {
     for await (const job of chain(signal)) {
-      for await (const event of ports.watch(job.id, signal)) yield { job, event, part: event.task === undefined ? null : partOf(job, event.task) }
+      for await (const event of ports.watch(job.id, signal)) yield { job, event, part: event.task === undefined ? null : partOf(job, event.task, event.range) }
     }
   }
   const partDone = (job: Job, task: number, attempt: Attempt): MapPart => {
     const result = attempt.files.find((file) => file.path === plan.result)
     return {
-      part: partOf(job, task), state: 'done', job: job.id, task, attempt, result,
-      bytes(signal) { if (!result) throw new MergeError(`Part ${partOf(job, task)} left no file ${plan.result}`); return ports.readBlob(result.blob, signal) },
+      part: partOf(job, task, attempt.range), range: attempt.range, state: 'done', job: job.id, task, attempt, result,
+      bytes(signal) { if (!result) throw new MergeError(`Part ${partOf(job, task, attempt.range)} left no file ${plan.result}`); return ports.readBlob(result.blob, signal) },
     }
   }
   async function* iterate(): AsyncGenerator<MapPart, void, undefined> {
@@ -116,17 +120,20 @@ export function runOf(ports: MapPorts, root: Job, plan: MapPlan): MapRun {
       for (const id of reported.get(key) ?? []) {
         const attempt = await ports.attempt(id)
         if (attempt.state !== 'valid') continue
-        done.add(partOf(job, event.task))
+        done.add(partOf(job, event.task, attempt.range))
         yield partDone(job, event.task, attempt)
         break
       }
       reported.delete(key)
     }
-    if (done.size === parts) return
+    if (!whole && done.size === parts) return
     const last = new Map<number, { job: Job; task: Task }>()
-    for await (const job of chain()) for await (const task of ports.tasks(job.id)) if (task.state !== 'done') last.set(partOf(job, task.index), { job, task })
+    for await (const job of chain()) {
+      if (whole) last.clear() // the last one repeats all that the others have left
+      for await (const task of ports.tasks(job.id)) if (task.state !== 'done') last.set(partOf(job, task.index, task.range), { job, task })
+    }
     for (const [part, { job, task }] of [...last].toSorted(([a], [b]) => a - b)) {
-      if (!done.has(part)) yield { part, state: 'failed', job: job.id, task: task.index, cause: task.cause ?? job.cause, bytes() { throw new LumarisError('parts_failed', `Part ${part} has no result`) } }
+      if (!done.has(part)) yield { part, range: task.range, state: 'failed', job: job.id, task: task.index, cause: task.cause ?? job.cause, bytes() { throw new LumarisError('parts_failed', `Part ${part} has no result`) } }
     }
   }
 
@@ -135,9 +142,9 @@ export function runOf(ports: MapPorts, root: Job, plan: MapPlan): MapRun {
     for await (const _event of ports.watch(job.id, signal)) { /* until it has ended */ }
     return ports.job(job.id, signal)
   }
-  /** The result file of every part, after the end of all jobs; null where there is none. */
-  async function collected(signal?: AbortSignal): Promise<{ files: (ResultFile | null)[]; last: Job; costs: bigint; retries: number }> {
-    const files = Array.from({ length: parts }, (): ResultFile | null => null)
+  /** The result files of the parts in their order, after the end of all jobs; and the parts that have none (of a map that is cut while it runs: what is missing of the input). */
+  async function collected(signal?: AbortSignal): Promise<{ files: ResultFile[]; missing: number[]; gaps: ByteRange[]; last: Job; costs: bigint; retries: number }> {
+    const files = Array.from({ length: whole ? 0 : parts }, (): ResultFile | null => null), found: { range: ByteRange; file: ResultFile }[] = []
     let last = root, costs = 0n, retries = -1
     for await (const one of chain(signal)) {
       last = await endOf(one, signal)
@@ -147,14 +154,19 @@ export function runOf(ports: MapPorts, root: Job, plan: MapPlan): MapRun {
       for (const task of tasks) {
         // A program that failed has left files too; they are no result.
         if (task.exitCode !== 0) continue
-        const part = partOf(last, task.task), file = task.files.find(({ path }) => path === plan.result)
+        const part = partOf(last, task.task, task.range), file = task.files.find(({ path }) => path === plan.result)
         if (!file) throw new MergeError(`Part ${part} left no file ${plan.result}`)
-        files[part] ??= file
+        if (!whole) files[part] ??= file
+        else if (task.range) found.push({ range: task.range, file })
+        else throw new MergeError(`The market does not say which part of the input task ${task.task} of ${last.id} is`)
       }
     }
-    return { files, last, costs, retries }
+    if (!whole) return { files: files.filter((file) => file !== null), missing: files.flatMap((file, part) => (file ? [] : [part])), gaps: [], last, costs, retries }
+    found.sort((a, b) => a.range.from - b.range.from)
+    const gaps = gapsOf(whole, found.map(({ range }) => range))
+    parts = found.length + gaps.length
+    return { files: found.map(({ file }) => file), missing: gaps.map(({ from }) => from), gaps, last, costs, retries }
   }
-  const without = (files: readonly (ResultFile | null)[]): number[] => files.flatMap((file, part) => (file ? [] : [part]))
 
   /** What is left of the buyer's cap; undefined where none was named. */
   const left = (costs: bigint): bigint | undefined => (plan.cap === undefined ? undefined : BigInt(plan.cap) > costs ? BigInt(plan.cap) - costs : 0n)
@@ -167,21 +179,24 @@ export function runOf(ports: MapPorts, root: Job, plan: MapPlan): MapRun {
   }
 
   async function retry({ signal }: Waiting = {}): Promise<Job | null> {
-    const { files, costs, retries } = await collected(signal)
-    const missing = without(files)
+    const { missing, gaps, costs, retries } = await collected(signal)
     if (missing.length === 0) return null
-    const spec: JobSpecInput = { ...inputOf(root.spec), tasks: missing.map((part) => root.spec.tasks[part] as JobSpec['tasks'][number]), map: { ...plan, of: root.id, parts: missing } as NonNullable<JobSpecInput['map']> }
+    const { divide } = root.spec, task = root.spec.tasks[0]
+    // As many seats as its share of the input: a cap that is nearly spent would be spread too thin over all of them.
+    const share = whole ? gaps.reduce((sum, { from, to }) => sum + to - from, 0) / (whole.to - whole.from) : 1
+    const spec: JobSpecInput = whole && task && divide ? {
+      ...inputOf(root.spec), divide: { ...divide, most: Math.min(divide.most, Math.max(2 * gaps.length, Math.ceil(divide.most * share))) }, map: { ...plan, of: root.id } as NonNullable<JobSpecInput['map']>,
+      tasks: gaps.map((gap) => ({ ...task, inputs: (task.inputs ?? []).map((input) => (input === whole ? narrowed(whole, gap) : input)) })),
+    } : { ...inputOf(root.spec), tasks: missing.map((part) => root.spec.tasks[part] as JobSpec['tasks'][number]), map: { ...plan, of: root.id, parts: missing } as NonNullable<JobSpecInput['map']> }
     return submit(spec, await followingId(root.id, `retry/${retries + 1}`), left(costs), signal)
   }
 
   async function merge(target: string, options: MergeOptions = {}): Promise<Merged> {
-    const { signal } = options, { files, last, costs } = await collected(signal)
-    const missing = without(files)
+    const { signal } = options, { files: all, missing, last, costs } = await collected(signal)
     if (missing.length > 0) throw new LumarisError('parts_failed', `${missing.length} of ${parts} parts have no result${last.cause ? ` (${last.cause.replaceAll('_', ' ')})` : ''}`, { detail: { job: root.id, parts: missing.slice(0, 50) } })
-    const all = files as ResultFile[]
     if (isBuiltIn(plan.merge)) {
-      const source = { parts, hashes: all.map((file) => file.blob), open: readAhead(all, (blob) => ports.readBlob(blob, signal)) }
-      return recorded(await mergeToFile(plan.merge, source, { target, overwrite: options.overwrite, signal, onProgress: (done) => options.onProgress?.(done, parts, 'parts') }), signal)
+      const source = { parts: all.length, hashes: all.map((file) => file.blob), open: readAhead(all, (blob) => ports.readBlob(blob, signal)) }
+      return recorded(await mergeToFile(plan.merge, source, { target, overwrite: options.overwrite, signal, onProgress: (done) => options.onProgress?.(done, all.length, 'parts') }), signal)
     }
     if (plan.merge.kind === 'none') throw new LumarisError('cannot_merge', 'The parts of this map are to stay apart', { hint: 'Fetch them with lumaris results.' })
     const { blob, size } = await reduce(plan.merge, all, costs, options)
@@ -204,7 +219,7 @@ export function runOf(ports: MapPorts, root: Job, plan: MapPlan): MapRun {
       const groups = sizes.map((size) => level.slice(at, (at += size)))
       const spec: JobSpecInput = {
         // It comes after the parts, whatever those came after.
-        ...withoutParents(inputOf(root.spec)), name: `reduce ${n} of ${root.spec.name ?? root.id}`.slice(0, 100), command: [...by.command], inputs: [...by.inputs], outputs: [], stdout: REDUCED, onFailure: 'stop',
+        ...aloneOf(inputOf(root.spec)), name: `reduce ${n} of ${root.spec.name ?? root.id}`.slice(0, 100), command: [...by.command], inputs: [...by.inputs], outputs: [], stdout: REDUCED, onFailure: 'stop',
         limits: { ...root.spec.limits, outputBytes: Math.max(root.spec.limits.outputBytes, 1024 ** 3) }, map: { merge: { kind: 'none' }, result: REDUCED, of: root.id } as NonNullable<JobSpecInput['map']>,
         tasks: groups.map((group) => { const inputs = group.map(({ blob, size }, i) => ({ path: `in/${String(i).padStart(3, '0')}`, blob, size })); return { args: inputs.map((input) => input.path), inputs } }),
       }
@@ -245,7 +260,7 @@ export function runOf(ports: MapPorts, root: Job, plan: MapPlan): MapRun {
     }
   }
 
-  return { job: root, plan, parts, [Symbol.asyncIterator]: iterate, watch, jobs, retry, merge, cost, async missing({ signal } = {}) { return without((await collected(signal)).files) } }
+  return { job: root, plan, get parts() { return parts }, [Symbol.asyncIterator]: iterate, watch, jobs, retry, merge, cost, async missing({ signal } = {}) { return (await collected(signal)).missing } }
 }
 const REDUCED = 'reduced'
 export type { MergeInput }
@@ -276,7 +291,18 @@ export function readAhead(files: readonly Pick<ResultFile, 'blob' | 'size'>[], r
 }
 
 /** A spec as it is kept, as one that can be sent again. */
-const withoutParents = ({ after: _after, ...spec }: JobSpecInput): JobSpecInput => spec
+const aloneOf = ({ after: _after, divide: _divide, ...spec }: JobSpecInput): JobSpecInput => spec
+/** What is between these ranges, which are in order; that two of them share a byte cannot be. */
+export function gapsOf({ from, to }: ByteRange, ranges: readonly ByteRange[]): ByteRange[] {
+  const gaps: ByteRange[] = []
+  let at = from
+  for (const range of ranges) {
+    if (range.from < at || range.to > to) throw new MergeError(`Two results are of the same part of the input, at byte ${range.from}`)
+    if (range.from > at) gaps.push({ from: at, to: range.from })
+    at = range.to
+  }
+  return at < to ? [...gaps, { from: at, to }] : gaps
+}
 function inputOf(spec: JobSpec): JobSpecInput {
   const { fallback, after, ...rest } = spec
   return { ...rest, ...(after ? { after: after as NonNullable<JobSpecInput['after']> } : {}), ...(fallback ? { fallback: fallback as FallbackStep[] } : {}) }

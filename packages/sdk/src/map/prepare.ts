@@ -1,11 +1,11 @@
 // An input and a command into the tasks of one job: the input is read once, its chunks are ranges of one blob, and only then anything is sent.
 import type { JobSpecInput, MergeInput, TaskSpec } from '@lumaris/protocol'
-import { TASKS_MAX } from '@lumaris/protocol'
+import { PIECES_MAX, TASKS_MAX } from '@lumaris/protocol'
 import { asBlob } from '../blobs.ts'
 import type { Uploaded, UploadSource } from '../blobs.ts'
 import { SplitError, planChunks } from '../split/plan.ts'
 import { fillCommand, gridPoints, groupFiles, listPoints, rangePoints } from '../split/params.ts'
-import { sizesOf } from '../split/sizes.ts'
+import { equal, sizesOf } from '../split/sizes.ts'
 
 export type MapInput =
   | { readonly by: 'lines' | 'csv' | 'jsonl' | 'bytes'; readonly source: UploadSource; /** What the part is called in the job: `part` and this ending. */ readonly extension?: string | undefined; /** CSV: false when the first record is one like the others. */ readonly header?: boolean | undefined; readonly delimiter?: string | undefined; readonly recordBytes?: number | undefined }
@@ -13,7 +13,7 @@ export type MapInput =
   | { readonly by: 'list'; readonly items: readonly string[] }
   | { readonly by: 'range'; readonly range: string }
   | { readonly by: 'grid'; readonly axes: readonly string[] }
-type Shared = Partial<Omit<JobSpecInput, 'command' | 'tasks' | 'outputs' | 'stdout' | 'map'>>
+type Shared = Partial<Omit<JobSpecInput, 'command' | 'tasks' | 'outputs' | 'stdout' | 'map' | 'divide'>>
 export type MapOptions = Shared & {
   readonly input: MapInput
   /** The program for one part. The part's file (or arguments) take the place of `{}`, or stand at the end. */
@@ -24,22 +24,28 @@ export type MapOptions = Shared & {
   /** So many parts; or parts of so many bytes, items or files. Without either: large ones first, smaller ones towards the end. */
   readonly chunks?: number | undefined
   readonly chunkSize?: number | undefined
+  /**
+   * Whether the market cuts the parts while the map runs, so that each lasts `targetMs` on the node that takes it (the default for a file that is cut at records or bytes, without `chunks`, `chunkSize`,
+   * `expectedMs`, `gang` or `interruptible`, whose parts are merged); or all of them are planned before (false). There come to be `most` parts at most, and the cap has room for each.
+   */
+  readonly divide?: boolean | { readonly targetMs?: number | undefined; readonly most?: number | undefined } | undefined
   /** The most that all of it may cost, in micro-credits. */
   readonly cap?: bigint | string | undefined
   readonly id?: string | undefined
   readonly signal?: AbortSignal | undefined
   readonly onPhase?: ((phase: 'reading' | 'uploading' | 'submitting', done: number, total: number) => void) | undefined
 }
-export type Prepared = { readonly spec: JobSpecInput; readonly parts: number; readonly bytes: number | null; readonly records: number | null; readonly notUtf8At: number | null; readonly longest: number; /** Fewer and larger parts than were asked for: a job has at most 10 000. */ readonly capped: boolean }
+export type Prepared = { readonly spec: JobSpecInput; readonly parts: number; /** So many at most: they are cut while it runs. */ readonly divided: boolean; readonly bytes: number | null; readonly records: number | null; readonly notUtf8At: number | null; readonly longest: number; /** Fewer and larger parts than were asked for: a job has at most 10 000. */ readonly capped: boolean }
 export type Upload = (source: UploadSource, more: { sha256?: string; onProgress: (done: number, total: number) => void }) => Promise<Uploaded>
 /** `POST /v1/jobs` takes 16 MiB. */
 const SPEC_BYTES_MAX = 15 * 1024 * 1024
 const RESULT = 'result'
 
 export async function prepareMap(options: MapOptions, ports: { readonly workers: () => Promise<number>; readonly upload: Upload }): Promise<Prepared> {
-  const { input, command, result, merge, chunks, chunkSize, cap, id: _id, signal, onPhase, ...shared } = options
+  const { input, command, result, merge, chunks, chunkSize, divide, cap, id: _id, signal, onPhase, ...shared } = options
   const sizing = { chunks, chunkSize, workers: chunks === undefined && chunkSize === undefined ? await ports.workers() : 1 }
-  let about: Omit<Prepared, 'spec' | 'parts'> = { bytes: null, records: null, notUtf8At: null, longest: 0, capped: false }
+  let about: Omit<Prepared, 'spec' | 'parts' | 'divided'> = { bytes: null, records: null, notUtf8At: null, longest: 0, capped: false }
+  let divided: JobSpecInput['divide']
   let filled: { command: string[]; args: string[][] }, files: (TaskSpec['inputs'] | undefined)[] = []
   const sent = (source: UploadSource, sha256?: string) => ports.upload(source, { ...(sha256 ? { sha256 } : {}), onProgress: (done, total) => onPhase?.('uploading', done, total) })
   switch (input.by) {
@@ -58,25 +64,45 @@ export async function prepareMap(options: MapOptions, ports: { readonly workers:
     default: {
       const bytes = await asBlob(input.source)
       const largest = Math.floor((shared.resources?.diskBytes ?? 512 * 1024 * 1024) / 4)
-      const { sizes, capped } = sizesOf(bytes.size, { ...sizing, largest })
+      const cuts = mayDivide(options), { sizes, capped } = cuts ? { sizes: equal(bytes.size, piecesOf(bytes.size, sizing.workers)), capped: false } : sizesOf(bytes.size, { ...sizing, largest })
       const plan = await planChunks(readThrough(bytes, signal, (done) => onPhase?.('reading', done, bytes.size)), { ...input, by: input.by, sizes })
       await sent(bytes, plan.blob)
       const path = `part${input.extension ?? ''}`
       filled = fillCommand(command, plan.chunks.map(() => ({ words: {}, all: [path] })))
       // The same for all parts: said once. 10 000 parts say the rest 10 000 times.
       if (new Set(filled.args.map((args) => args.join('\u0000'))).size === 1) filled = { command: [...filled.command, ...(filled.args[0] ?? [])], args: [] }
-      files = plan.chunks.map(({ from, to, hash }) => [{ path, blob: plan.blob, size: plan.size, from, to, hash, ...(plan.header ? { header: plan.header } : {}) }]) as typeof files
+      const [first] = plan.chunks
+      if (cuts && first) {
+        const more = typeof divide === 'object' ? divide : {}
+        divided = { most: Math.min(TASKS_MAX, more.most ?? Math.max(PARTS_MIN, PARTS_PER_WORKER * sizing.workers), plan.chunks.length), ...(more.targetMs === undefined ? {} : { targetMs: more.targetMs }) }
+        files = [[{ path, blob: plan.blob, size: plan.size, from: first.from, to: plan.size, pieces: plan.chunks.map(({ to, hash }) => ({ to, hash })), ...(plan.header ? { header: plan.header } : {}) }]] as typeof files
+        filled = { command: filled.command, args: [] }
+      } else files = plan.chunks.map(({ from, to, hash }) => [{ path, blob: plan.blob, size: plan.size, from, to, hash, ...(plan.header ? { header: plan.header } : {}) }]) as typeof files
       about = { bytes: plan.size, records: plan.records, notUtf8At: plan.notUtf8At, longest: plan.longest, capped }
     }
   }
+  if (divide && !divided) throw new SplitError('bad_request', 'Only a file can be cut while a map runs, at records or bytes', 'Leave divide out; or chunks, chunkSize, expectedMs, gang and interruptible.')
   const parts = Math.max(filled.args.length, files.length)
   const spec: JobSpecInput = {
     ...shared, command: filled.command, outputs: result === undefined ? [] : [result], ...(result === undefined ? { stdout: RESULT, limits: { outputBytes: 1024 ** 3, ...shared.limits } } : {}),
     tasks: Array.from({ length: parts }, (_one, i) => ({ ...(filled.args[i] ? { args: filled.args[i] } : {}), ...(files[i] ? { inputs: files[i] } : {}) })),
     map: { merge: merge ?? { kind: 'lines' }, result: result ?? RESULT, ...(cap === undefined ? {} : { cap: cap.toString() }) },
   }
+  if (divided) spec.divide = divided
   if (JSON.stringify(spec).length > SPEC_BYTES_MAX) throw new SplitError('too_many', `The description of ${parts} parts is too long for one request`, 'Take fewer and larger parts, or write the arguments into a file and split that: --by lines.')
-  return { spec, parts, ...about }
+  return { spec, parts: divided?.most ?? parts, divided: divided !== undefined, ...about }
+}
+
+/** Seats for parts: as many as planned sizes come to, so that the cap is no higher for being cut later. */
+export const PARTS_PER_WORKER = 24
+const PARTS_MIN = 16
+/** Points at which it may be cut: so many that the last parts of the slowest worker are short too, and none so small that its hash is most of it. */
+const PIECES_PER_WORKER = 256, PIECE_BYTES_MIN = 1024
+const piecesOf = (bytes: number, workers: number): number => Math.max(1, Math.min(PIECES_MAX, PIECES_PER_WORKER * workers, Math.floor(bytes / PIECE_BYTES_MIN)))
+/** By default where nobody looks at the parts themselves: their number, or each result. */
+function mayDivide({ divide, chunks, chunkSize, expectedMs, gang, interruptible, merge }: MapOptions): boolean {
+  if (divide === false || chunks !== undefined || chunkSize !== undefined || expectedMs !== undefined || gang || interruptible) return false
+  return divide !== undefined || merge?.kind !== 'none'
 }
 
 async function* readThrough(bytes: Blob, signal: AbortSignal | undefined, tell: (done: number) => void): AsyncGenerator<Uint8Array, void, undefined> {

@@ -32,6 +32,8 @@ export class FairQueue<Item> {
   #shares = new FairShares()
   #classes = new Map<string, Class<Item>>()
   #awake = new Set<Class<Item>>()
+  /** Classes that came while others are being served: what is left of a task that is cut asks for itself. */
+  #fresh: Class<Item>[] = []
   #ofBuyer = new Map<string, Set<Member<Item>>>()
   #dues = new Heap<Line<Item>>()
   #lane: Promised<Item>[] = []
@@ -98,8 +100,10 @@ export class FairQueue<Item> {
     let placed = this.#serveOverdue(place, most, now)
     const order = new Heap<Class<Item>>()
     const queue = (one: Class<Item>) => { if (!one.asleep) { const lowest = this.#lowest(one); if (lowest) order.push(lowest.markKey, one) } }
+    this.#fresh.length = 0
     for (const one of this.#awake) queue(one)
     while (placed < most) {
+      for (const one of this.#fresh.splice(0)) queue(one)
       const key = order.peekKey(), one = order.pop()
       if (!one || key === undefined) break
       const member = one.asleep ? undefined : this.#lowest(one)
@@ -231,7 +235,7 @@ export class FairQueue<Item> {
 
   #memberFor(classKey: string, buyerId: string): Member<Item> {
     let of = this.#classes.get(classKey)
-    if (!of) { of = { key: classKey, members: new Map(), marks: new Heap(), asleep: false, parked: false, inLane: 0 }; this.#classes.set(classKey, of); this.#awake.add(of) }
+    if (!of) { of = { key: classKey, members: new Map(), marks: new Heap(), asleep: false, parked: false, inLane: 0 }; this.#classes.set(classKey, of); this.#awake.add(of); this.#fresh.push(of) }
     let member = of.members.get(buyerId)
     if (!member) {
       member = { buyer: this.#shares.buyer(buyerId), class: of, lines: new Map(), markKey: 0, best: null, bestKey: Infinity, bestAt: -Infinity }

@@ -1,0 +1,90 @@
+// Maps that are cut while they run, through the whole market: real server, real agents over their sockets.
+import { createHash } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { createClient, isLumarisError, verifyReceipt } from '@lumaris/sdk'
+import type { MapOptions, MapPart, MapRun } from '@lumaris/sdk'
+import type { Attempt, Task } from '@lumaris/protocol'
+import { startMarket } from '../start-market.ts'
+import type { TestMarket } from '../start-market.ts'
+
+let market: TestMarket
+beforeAll(async () => { market = await startMarket({ agents: 3 }) })
+afterAll(() => market.stop())
+const client = () => createClient({ url: market.url, token: market.buyer })
+const sha = (bytes: string | Buffer): string => createHash('sha256').update(bytes).digest('hex')
+function aPlace(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'lumaris-divide-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  return join(folder, 'out')
+}
+const table = Buffer.from(`id,word\n${Array.from({ length: 20_000 }, (_one, i) => `${i},"word\n${i % 7}"\r\n`).join('')}`)
+const catMap = (more: Partial<MapOptions> = {}): Promise<MapRun> => client().map({ input: { by: 'csv', source: table, extension: '.csv' }, command: ['fake:cat'], merge: { kind: 'csv' }, ...more })
+const attemptsOf = async (map: MapRun): Promise<Attempt[]> => (await market.call(market.buyer, 'GET', `/v1/jobs/${map.job.id}/attempts?limit=200`)).body.data
+async function tasksOf(map: MapRun, job = map.job.id): Promise<Task[]> { const all: Task[] = []; for await (const task of client().tasks(job)) all.push(task); return all.toSorted((a, b) => a.range!.from - b.range!.from) }
+async function partsOf(map: MapRun): Promise<MapPart[]> { const parts: MapPart[] = []; for await (const part of map) parts.push(part); return parts.toSorted((a, b) => a.part - b.part) }
+const whole = (ranges: readonly { from: number; to: number }[]): boolean => ranges.every(({ from, to }, i) => to > from && from === (i === 0 ? 'id,word\n'.length : ranges[i - 1]!.to)) && ranges.at(-1)?.to === table.length
+
+test('the client sends one task with the points where it may be cut; the market cuts it as nodes come; merged in the order of the input it is the input, and each receipt names its range', async () => {
+  const map = await catMap(), target = aPlace(), merged = await map.merge(target)
+  expect([merged.sha256, readFileSync(target).equals(table)]).toEqual([sha(table), true])
+  expect(map.job.spec).toMatchObject({ divide: { targetMs: 60_000 }, tasks: [{ inputs: [{ pieces: expect.any(Array) }] }] })
+  const tasks = await tasksOf(map), job = await client().job(map.job.id), attempts = await attemptsOf(map)
+  expect(tasks.length).toBeGreaterThan(5)
+  expect(whole(tasks.map(({ range }) => range!))).toBe(true)
+  // In the order of the input, not of the numbers that tasks were given as they were cut.
+  const parts = await partsOf(map)
+  expect(parts.map(({ part, range }) => [part, range])).toEqual(tasks.map(({ range }) => [range!.from, range]))
+  expect(map.parts).toBe(tasks.length)
+  let first = ''
+  for await (const bytes of parts[3]!.bytes()) first += Buffer.from(bytes).toString()
+  expect(first).toBe(`id,word\n${table.subarray(parts[3]!.range!.from, parts[3]!.range!.to).toString()}`)
+  expect(job).toMatchObject({ state: 'completed', tasks: { total: tasks.length, done: tasks.length } })
+  expect(BigInt(job.cost) + BigInt(job.refunded)).toBe(BigInt(job.cap))
+  // Those whose results count: what was lost on the way has no tick, and so nothing that hangs on its terms.
+  const counted = attempts.filter(({ state }) => state === 'valid').slice(0, 3)
+  expect(counted).toHaveLength(3)
+  for (const attempt of counted) {
+    const receipt = await client().receipt(attempt.id), verdict = await verifyReceipt(receipt)
+    expect(verdict.checks.filter(({ ok, name }) => !ok && name !== 'sealed')).toEqual([])
+    expect(receipt.terms.range).toEqual(attempt.range)
+    const lied = await verifyReceipt({ ...receipt, terms: { ...receipt.terms, range: { from: 0, to: table.length } } })
+    expect(lied.checks.find(({ name }) => name === 'terms')?.ok).toBe(false)
+  }
+})
+test('ranges of bytes too; with a number of parts, or divide off, all parts are planned before', async () => {
+  const source = new Uint8Array(300_000).map((_one, i) => (i * 7919) % 251), target = aPlace()
+  const map = await client().map({ input: { by: 'bytes', source, recordBytes: 100 }, command: ['fake:cat'], merge: { kind: 'concat' }, divide: { targetMs: 5000, most: 7 } })
+  expect((await map.merge(target)).sha256).toBe(sha(Buffer.from(source)))
+  expect(map.job.spec.divide).toEqual({ targetMs: 5000, most: 7 })
+  expect((await tasksOf(map)).every(({ range }) => range!.from % 100 === 0)).toBe(true)
+  for (const more of [{ chunks: 3 }, { divide: false }, { merge: { kind: 'none' } }] satisfies Partial<MapOptions>[]) expect((await client().prepareMap({ input: { by: 'bytes', source }, command: ['fake:cat'], ...more })).spec.divide).toBeUndefined()
+  await expect(client().prepareMap({ input: { by: 'list', items: ['a'] }, command: ['echo'], divide: true })).rejects.toMatchObject({ code: 'cannot_split' })
+})
+test('a part that fails is a range that is missing: it alone is repeated, cut anew, by whoever knows the first id; then the merge has every byte once', async () => {
+  const map = await catMap({ divide: { most: 3 }, command: ['fake:exit-if', 'LUMARIS_TASK', '2', '7', ';', 'fake:cat'], onFailure: 'finish', cap: 2_000_000n })
+  const parts = await partsOf(map), failed = parts.find(({ state }) => state === 'failed')!
+  expect(parts.map(({ state }) => state).toSorted()).toEqual(['done', 'done', 'failed'])
+  expect(await map.missing()).toEqual([failed.part])
+  await expect(map.merge(aPlace())).rejects.toSatisfy((error) => isLumarisError(error, 'parts_failed'))
+  const other = await client().openMap(map.job.id), again = (await other.retry())!
+  expect(again.spec.tasks.map(({ inputs }) => ({ from: inputs![0]!.from, to: inputs![0]!.to }))).toEqual([failed.range])
+  expect(again.spec.divide?.most).toBeLessThanOrEqual(3)
+  expect(BigInt(again.cap)).toBeLessThanOrEqual(2_000_000n - BigInt((await client().job(map.job.id)).cost))
+  const target = aPlace()
+  expect((await map.merge(target)).sha256).toBe(sha(table))
+  expect(whole((await partsOf(map)).map(({ range }) => range!))).toBe(true)
+  expect(await map.retry()).toBeNull()
+})
+test('copies of each part, and reducing in the order of the input', async () => {
+  const twice = await catMap({ copies: 2, divide: { most: 6 } })
+  expect((await twice.merge(aPlace())).sha256).toBe(sha(table))
+  const attempts = await attemptsOf(twice), tasks = await tasksOf(twice)
+  for (const { id, range } of tasks) expect(attempts.filter((one) => one.task === id && one.state === 'valid').map((one) => one.range)).toEqual([range, range])
+  const lines = Buffer.from(Array.from({ length: 5000 }, (_one, i) => `${i}\n`).join('')), target = aPlace()
+  const map = await client().map({ input: { by: 'lines', source: lines }, command: ['fake:cat'], merge: { kind: 'reduce', command: ['fake:cat'], fanIn: 3 } })
+  await map.merge(target)
+  expect(readFileSync(target).equals(lines)).toBe(true)
+})
