@@ -8,7 +8,7 @@ import type { AttemptRow, SlotRow, TaskRow } from '../rows.ts'
 import type { LiveJob, MarketState } from '../state.ts'
 import { liveJob, putAttempt, putTask, record } from '../turn.ts'
 import type { Turn } from '../turn.ts'
-import { hourlyOf, spotSheet } from '../billing/price.ts'
+import { hourlyOf, sheetOf, spotSheet } from '../billing/price.ts'
 import { holdsNode, isTerminal } from '../job/lifecycle.ts'
 import { tellToLeave } from '../job/move-job.ts'
 import { isHeld, queuedSince } from '../job/waiting.ts'
@@ -80,7 +80,7 @@ function roomsOf(state: MarketState, live: LiveJob, now: Instant): Rooms {
 /** Room that it would be sold: at no more than a firm hour costs on the cheapest node. */
 function hasRoom(state: MarketState, live: LiveJob, slot: SlotRow, now: Instant): boolean {
   const { firm: _firm, ...bare } = slot, need = requirementOf(live.row, bare, []), { leastHour } = firmWayOf(state, live, now)
-  for (const node of state.nodes.values()) if (!need.avoid.includes(node.id) && (leastHour === null || hourlyOf(spotSheet(node.prices), need.spec.resources) <= leastHour) && look(state, node, need, now).no === null) return true
+  for (const node of state.nodes.values()) if (!need.avoid.includes(node.id) && (leastHour === null || hourlyOf(spotSheet(sheetOf(node)), need.spec.resources) <= leastHour) && look(state, node, need, now).no === null) return true
   return false
 }
 
