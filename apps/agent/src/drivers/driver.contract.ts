@@ -203,3 +203,28 @@ export function startVictim(): { pid: number; alive(): boolean; stop(): void } {
   return { pid: child.pid as number, alive: () => child.exitCode === null && child.signalCode === null, stop: () => child.kill('SIGKILL') }
 }
 export const namesIn = (dir: string): string[] => (existsSync(dir) ? readdirSync(dir) : [])
+
+/** A process of the machine can neither be ended nor seen from inside. */
+export async function seesNoProcesses(sh: (script: string) => Promise<Pick<Ran, 'out'>>): Promise<void> {
+  const victim = startVictim()
+  const { out } = await sh(`kill -9 ${victim.pid} && echo killed; ls /proc | grep -c '^[0-9]'`)
+  expect(victim.alive()).toBe(true)
+  expect(out).not.toContain('killed')
+  expect(Number(out.trim())).toBeLessThan(10)
+  victim.stop()
+}
+
+/** Two at once, each with marks in every place that could be shared. `processes`: of one, as it counts them itself. */
+export async function shareNothing(driver: IsolationDriver, processes: number): Promise<void> {
+  const look = (name: string): Promise<Ran> => runIn(driver, { runtime: 'native', command: ['/usr/bin/python3', '-c', `
+import os, socket, time
+open('/tmp/${name}', 'w'); open('/dev/shm/${name}', 'w')
+s = socket.socket(socket.AF_UNIX); s.bind('\\0${name}'); s.listen()
+time.sleep(0.7)
+other = {'one': 'two', 'two': 'one'}['${name}']
+try: socket.socket(socket.AF_UNIX).connect('\\0' + other); print('connected')
+except OSError: pass
+print(os.listdir('/tmp'), os.listdir('/dev/shm'), len([p for p in os.listdir('/proc') if p.isdigit()]))`] })
+  const [one, two] = await Promise.all([look('one'), look('two')])
+  expect([one.out.trim(), two.out.trim()]).toEqual([`['one'] ['one'] ${processes}`, `['two'] ['two'] ${processes}`])
+}
