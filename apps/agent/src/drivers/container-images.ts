@@ -101,7 +101,7 @@ export function createImages({ engine, indexFile, registries = REGISTRIES, authF
   return {
     collect, get kept() { return [...index.keys()] },
     async hold(ref, stop) {
-      const host = ref.slice(0, ref.indexOf('/'))
+      const host = hostOf(ref)
       if (!registries.includes(host)) throw new ImageRefused(`this node takes no images from ${host}, only from ${registries.join(', ')}`)
       used.set(ref, (used.get(ref) ?? 0) + 1)
       const release = (): void => { const left = (used.get(ref) ?? 1) - 1; if (left > 0) used.set(ref, left); else used.delete(ref); touch(ref) }
@@ -125,6 +125,8 @@ export function createImages({ engine, indexFile, registries = REGISTRIES, authF
 }
 const tooLarge = (ref: string, bytesMax: number): string => `the image ${ref} takes more than the ${bytesMax} bytes that this node keeps for images`
 const digestOf = (ref: string): string => ref.slice(ref.indexOf('@') + 1)
+const nameOf = (ref: string): string => ref.slice(0, ref.indexOf('@'))
+const hostOf = (ref: string): string => ref.slice(0, ref.indexOf('/'))
 /** Engines know an image of a name and a digest without its tag. */
 export const untagged = (ref: string): string => ref.replace(/(\/[^/:@]+):[^/@]+@/, '$1@')
 
@@ -216,12 +218,14 @@ const parseNews = (line: string): News | null => { try { return JSON.parse(line)
 // What engines say when an image cannot be had. They pass on the registry's words, so registries are chosen by the seller.
 const MEANINGS: readonly (readonly [RegExp, (ref: string) => string])[] = [
   [/digest.*(did not match|mismatch|does not match)|does not match.*digest|verification failed|unexpected commit digest|wrong digest/i, (ref) => `the image ${ref} does not match its digest`],
-  [/manifest unknown|name unknown|unknown blob|blob unknown|not found|404|repository .* does not exist/i, (ref) => `there is no image ${ref}`],
-  [/unauthorized|authentication required|no basic auth credentials|access denied|denied|40[13]|invalid username/i, (ref) => `the registry of ${ref} wants credentials that this node does not have`],
+  [/manifest unknown|name unknown|unknown blob|blob unknown|not found|\b404\b|repository .* does not exist/i, (ref) => `there is no image ${ref}`],
+  [/unauthorized|authentication required|no basic auth credentials|access denied|denied|\b40[13]\b|invalid username/i, (ref) => `the registry of ${ref} wants credentials that this node does not have`],
   [/no matching manifest|no image found in|no child with platform|unsupported manifest|image is not for/i, (ref) => `the image ${ref} is not for this kind of machine (${process.arch})`],
 ]
-function meaningOf(ref: string, says: string): Error {
-  for (const [pattern, meaning] of MEANINGS) if (pattern.test(says.replaceAll(digestOf(ref), ''))) return new ImageRefused(`${meaning(ref)} (${short(says)})`)
+export function meaningOf(ref: string, says: string): Error {
+  // Without what the buyer wrote: an image may be called `denied`, and a registry listen on a port with 404 in it.
+  const bare = [digestOf(ref), nameOf(ref), nameOf(untagged(ref)), hostOf(ref)].reduce((text, own) => text.replaceAll(own, ''), says)
+  for (const [pattern, meaning] of MEANINGS) if (pattern.test(bare)) return new ImageRefused(`${meaning(ref)} (${short(says)})`)
   return new ImageFailed(`the image ${ref} could not be fetched: ${short(says)}`)
 }
 const short = (says: string): string => says.replaceAll(/\s+/g, ' ').trim().slice(0, 300)
@@ -230,7 +234,7 @@ const short = (says: string): string => says.replaceAll(/\s+/g, ' ').trim().slic
 function authOf(ref: string, file: string | undefined): object | null {
   if (file === undefined) return null
   if ((statSync(file).mode & 0o077) !== 0) throw new ImageFailed(`${file} holds passwords and can be read by others: chmod 600 it`)
-  const host = ref.slice(0, ref.indexOf('/'))
+  const host = hostOf(ref)
   const { auths = {} } = JSON.parse(readFileSync(file, 'utf8')) as { auths?: Record<string, { auth?: string; username?: string; password?: string } | undefined> }
   const one = auths[host] ?? auths[`https://${host}`] ?? (host === 'docker.io' ? auths['https://index.docker.io/v1/'] : undefined)
   if (!one) return null
