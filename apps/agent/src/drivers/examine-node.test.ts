@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { engineSockets } from './container-engine.ts'
@@ -16,12 +16,16 @@ async function withOnly<T>(programs: readonly string[], act: () => Promise<T>): 
 }
 
 test.skipIf(!isRoot || !inPath('podman') || !inPath('runc'))('a machine with podman is told what containers can do there, and nothing is left of the look (podman is not installed, or this is not root)', { timeout: 60_000 }, async () => {
-  const before = readdirSync(tmpdir()).filter((name) => name.startsWith('lumaris-doctor-'))
+  // A place of its own: other tests look at machines at the same time.
+  const home = mkdtempSync('/tmp/') // short, because of sockets
+  chmodSync(home, 0o711) // the user of a job goes through it
+  vi.stubEnv('TMPDIR', home)
+  onTestFinished(() => { vi.unstubAllEnvs(); rmSync(home, { recursive: true, force: true }) })
   const [finding, ...more] = await examineNode({ only: ['container'], containers: { socket: null } })
   expect(more).toEqual([])
   expect(finding).toMatchObject({ driver: 'container', state: 'works' })
   expect(finding?.says).toMatch(/^level namespace, runs container \(podman .*, the agent’s own, (runc|crun)\); held by the kernel: .*memory/)
-  expect(readdirSync(tmpdir()).filter((name) => name.startsWith('lumaris-doctor-') && !before.includes(name))).toEqual([])
+  expect(readdirSync(home).filter((name) => name.startsWith('lumaris-'))).toEqual([])
 })
 test.skipIf(!isRoot || engineSockets().length > 0)('a socket where nobody answers is named, with the command that would help (only as root)', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'lumaris-nobody-'))
