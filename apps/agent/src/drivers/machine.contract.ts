@@ -1,5 +1,5 @@
 // What every driver of level `vm` promises besides driver.contract.ts, whichever program runs the machine.
-import { expect, test } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { spawnSync } from 'node:child_process'
 import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -21,7 +21,10 @@ export function machineHands({ driver, stages, owner }: { driver: IsolationDrive
     sandbox.stdout.setEncoding('utf8').on('data', (text: string) => { const all = (rest + text).split('\n'); rest = all.pop() ?? ''; lines.push(...all) })
     return { sandbox, lines, line: (count) => expect.poll(() => lines.length, { timeout: 30_000 }).toBeGreaterThanOrEqual(count) }
   }
-  const jobOf = (command: readonly string[], more: Partial<SandboxSpec> = {}): SandboxSpec => ({ attemptId: 'att_flight', runtime: 'native', command, env: {}, workDir: mkdtempSync(join(tmpdir(), 'lumaris-job-')), limits: MACHINE_LIMITS, ...more })
+  const workDirs: string[] = []
+  const aWorkDir = (): string => { const dir = mkdtempSync(join(tmpdir(), 'lumaris-job-')); workDirs.push(dir); return dir }
+  afterAll(() => { for (const dir of workDirs) rmSync(dir, { recursive: true, force: true }) })
+  const jobOf = (command: readonly string[], more: Partial<SandboxSpec> = {}): SandboxSpec => ({ attemptId: 'att_flight', runtime: 'native', command, env: {}, workDir: aWorkDir(), limits: MACHINE_LIMITS, ...more })
   const inFlight = async (command: readonly string[], more: Partial<SandboxSpec> = {}) => { const job = jobOf(command, more); return { job, ...follow(await driver.start(job)) } }
   const able = <T>(value: T | undefined): T => { if (value === undefined) throw new Error('this driver takes no checkpoints here'); return value }
   const take = async (sandbox: Sandbox, into: string): Promise<Checkpoint> => able(await sandbox.checkpoint?.(into))

@@ -23,7 +23,7 @@ export async function testImages(): Promise<TestImages> {
   if (inPath('qemu-system-x86_64') === null) return { reason: 'qemu-system-x86_64 is not installed' }
   if (process.platform !== 'linux' || process.arch !== 'x64') return { reason: 'images are made on Linux on x86-64' }
   try { needTools() } catch (error) { return { reason: (error as Error).message } }
-  const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'lumaris', 'test-images'), packages = join(cache, 'packages'), images = join(cache, guestHash().slice(0, 16))
+  const cache = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'lumaris', 'test-images'), packages = join(cache, 'packages'), images = join(cache, guestHash().slice(0, 16))
   mkdirSync(images, { recursive: true })
   const isThere = async (): Promise<boolean> => !('reason' in await findImages(images))
   if (await isThere()) { const now = new Date(); utimesSync(images, now, now); return { images, packages } }
