@@ -1,11 +1,12 @@
 // The firm way to the end: which nodes could be had for it whatever they run now, what it costs there at most, how slow they are, and how many rounds they need.
 import type { Instant, JobSpec, Micros } from '@lumaris/protocol'
 import { hourlyOf, sheetOf } from '../billing/price.ts'
+import { exclusiveWaitMs } from '../job/retry.ts'
 import { speedOf } from '../fleet/profile/learn.ts'
-import { neverReason, worstCost } from '../market/filter.ts'
-import { wishesOf } from '../market/requirement.ts'
-import type { Requirement } from '../market/requirement.ts'
-import type { LiveJob, MarketState } from '../state.ts'
+import { neverReason, seatsOn, worstCost } from '../market/filter.ts'
+import { needBefore, wishesOf } from '../market/requirement.ts'
+import type { LiveJob, MarketSettings, MarketState } from '../state.ts'
+import type { Course } from './course.ts'
 
 export type FirmWay = {
   readonly at: Instant
@@ -20,7 +21,7 @@ export type FirmWay = {
 }
 
 export function firmWay(state: MarketState, spec: JobSpec, attemptCap: Micros | null, now: Instant): FirmWay {
-  const need: Requirement = { spec, attemptCap: attemptCap ?? 0n, job: '' as Requirement['job'], avoid: [], owners: [] }
+  const need = needBefore(spec, attemptCap ?? 0n)
   const factors: number[] = []
   let seats = 0, leastWorst: Micros | null = null, leastHour: Micros | null = null
   for (const node of state.nodes.values()) {
@@ -28,13 +29,24 @@ export function firmWay(state: MarketState, spec: JobSpec, attemptCap: Micros | 
     const worst = worstCost(node, need)
     if (leastWorst === null || worst < leastWorst) leastWorst = worst
     if (attemptCap !== null && worst > attemptCap) continue
-    const { capacity } = node, { resources } = spec, hour = hourlyOf(sheetOf(node), resources)
+    const hour = hourlyOf(sheetOf(node), spec.resources)
     if (leastHour === null || hour < leastHour) leastHour = hour
-    seats += Math.min(...(['cpuMillis', 'memoryBytes', 'diskBytes', 'gpus'] as const).map((kind) => (resources[kind] > 0 ? Math.floor(capacity[kind] / resources[kind]) : Infinity)))
+    seats += seatsOn(node.capacity, need)
     factors.push(spec.expectedMs === undefined ? 1 : speedOf(state, node, spec).factor)
   }
   factors.sort((a, b) => a - b)
   return { at: now, nodes: factors.length, seats, leastWorst, leastHour, slowness: Math.max(1, factors[factors.length >> 1] ?? 1), quickest: factors[0] ?? 1 }
+}
+
+/** Tasks that find no seat in the first round need as much time more. */
+export const roundsOf = ({ seats }: FirmWay, tasks: number): number => Math.ceil(tasks / Math.max(1, seats))
+/** The course of one of its tasks, so many rounds having to fit. */
+export function courseOver(way: FirmWay, spec: JobSpec, { changeMs, lostMs, spotEveryMs }: MarketSettings, from: Instant, rounds: number): Course {
+  const workMs = Math.ceil((spec.expectedMs ?? 0) * way.slowness)
+  return {
+    from, deadline: (spec.deadline ?? from) - (rounds - 1) * workMs, workMs, changeMs: changeMs + (spec.disconnect === 'exclusive' ? exclusiveWaitMs({ lostMs }) : 0), patienceMs: 2 * spotEveryMs,
+    resumable: spec.checkpoint !== undefined,
+  }
 }
 
 /** Nodes come, go and change their prices, none of them so often that every look at a job need ask all of them. */

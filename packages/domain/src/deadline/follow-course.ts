@@ -16,7 +16,7 @@ import { look } from '../market/candidates.ts'
 import { requirementOf } from '../market/requirement.ts'
 import { advise, noReturnAt } from './course.ts'
 import type { Advice, As, Course, Seen } from './course.ts'
-import { firmWayOf } from './firm-way.ts'
+import { courseOver, firmWayOf, roundsOf } from './firm-way.ts'
 
 /** Nodes come and go, and with them the time that the firm way takes. */
 const LOOK_MAX_MS = 600_000
@@ -44,15 +44,10 @@ export function followCourse(turn: Turn, id: JobId): void {
   state.timers.push(at, { kind: 'plan', id, task: 0, slot: 0 })
 }
 
-/** Tasks that find no seat in the first round of the firm way need as much time more. */
+/** Where nobody could take it just now, nothing is known of rounds. */
 export function courseOf(state: MarketState, live: LiveJob, now: Instant): Course {
-  const { spec, tasksTotal, tasksDone, tasksFailed } = live.row, { slowness, seats } = firmWayOf(state, live, now)
-  const workMs = Math.ceil((spec.expectedMs ?? 0) * slowness), rounds = Math.ceil(Math.max(1, tasksTotal - tasksDone - tasksFailed) / Math.max(1, seats))
-  const { changeMs, lostMs, spotEveryMs } = state.settings
-  return {
-    from: queuedSince(live.row), deadline: (spec.deadline ?? 0) - (seats === 0 ? 0 : rounds - 1) * workMs, workMs, changeMs: changeMs + (spec.disconnect === 'exclusive' ? 2 * lostMs : 0), patienceMs: 2 * spotEveryMs,
-    resumable: spec.checkpoint !== undefined,
-  }
+  const { spec, tasksTotal, tasksDone, tasksFailed } = live.row, way = firmWayOf(state, live, now)
+  return courseOver(way, spec, state.settings, queuedSince(live.row), way.seats === 0 ? 1 : roundsOf(way, Math.max(1, tasksTotal - tasksDone - tasksFailed)))
 }
 
 const running = (state: MarketState, slot: SlotRow): AttemptRow | null => { const row = slot.attempt ? state.attempts.get(slot.attempt) : undefined; return row && holdsNode(row.state) ? row : null }

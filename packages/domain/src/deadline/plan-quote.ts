@@ -2,13 +2,13 @@
 import type { Instant, JobSpec, Micros, PlanForecast } from '@lumaris/protocol'
 import type { MarketState } from '../state.ts'
 import { busyReason, costsOn, neverReason, worstCost } from '../market/filter.ts'
+import { needBefore } from '../market/requirement.ts'
 import type { Requirement } from '../market/requirement.ts'
 import { scoreOf } from '../market/score.ts'
 import { halved } from '../fleet/profile/powers.ts'
 import { asPlanned } from './as.ts'
 import { noReturnAt } from './course.ts'
-import type { Course } from './course.ts'
-import { firmWay } from './firm-way.ts'
+import { courseOver, firmWay, roundsOf } from './firm-way.ts'
 import { foresee } from './foresee.ts'
 import type { Belief } from './foresee.ts'
 
@@ -40,12 +40,8 @@ function beliefIn(state: MarketState, need: Requirement, now: Instant, seen: Sal
 }
 
 export function planQuote(state: MarketState, spec: JobSpec, attemptCap: Micros, now: Instant): PlanForecast {
-  const need = (as: JobSpec): Requirement => ({ spec: as, attemptCap, job: '' as Requirement['job'], avoid: [], owners: [] })
-  const firm = beliefIn(state, need(spec), now, null), cheap = beliefIn(state, need(asPlanned(spec, undefined)), now, state.sales), way = firmWay(state, spec, attemptCap, now)
-  const workMs = Math.ceil((spec.expectedMs ?? 0) * way.slowness), rounds = Math.ceil(spec.tasks.length / Math.max(1, way.seats)), tasks = spec.tasks.length
-  const course: Course = {
-    from: now, deadline: (spec.deadline ?? now) - (rounds - 1) * workMs, workMs, changeMs: state.settings.changeMs + (spec.disconnect === 'exclusive' ? 2 * state.settings.lostMs : 0), patienceMs: 2 * state.settings.spotEveryMs, resumable: spec.checkpoint !== undefined,
-  }
+  const firm = beliefIn(state, needBefore(spec, attemptCap), now, null), cheap = beliefIn(state, needBefore(asPlanned(spec, undefined), attemptCap), now, state.sales), way = firmWay(state, spec, attemptCap, now)
+  const tasks = spec.tasks.length, course = courseOver(way, spec, state.settings, now, roundsOf(way, tasks))
   const { chance, cost } = foresee(course, spec.checkpoint?.everyMs ?? null, { firm, interruptible: cheap })
   // Each task has a course of its own; all of them must be met.
   return { chance: Math.round(1000 * chance ** tasks) / 1000, likely: String(cost * tasks), firm: String(Math.round((firm?.cost ?? 0) * tasks)), noReturnAt: Math.max(now, Math.round(noReturnAt(course, 0))), room: Math.round(1000 * (cheap?.room ?? 0)) / 1000 }

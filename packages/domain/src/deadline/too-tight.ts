@@ -3,7 +3,7 @@ import type { Instant, JobSpec, Micros, Refusal } from '@lumaris/protocol'
 import { refused } from '../turn.ts'
 import type { MarketState } from '../state.ts'
 import { capOf } from '../market/quote.ts'
-import { firmWay } from './firm-way.ts'
+import { firmWay, roundsOf } from './firm-way.ts'
 
 export function planConflict({ deadline, expectedMs, limits, interruptible, copies, assurance, gang, speculate, disconnect }: JobSpec): string | null {
   if (deadline === undefined) return 'a plan for a deadline needs one: name deadline, or leave out plan'
@@ -20,7 +20,7 @@ export function planConflict({ deadline, expectedMs, limits, interruptible, copi
 export function tooTight(state: MarketState, spec: JobSpec, attemptCap: Micros | null, now: Instant): Refusal | null {
   const { deadline = Infinity, expectedMs = 0 } = spec, way = firmWay(state, spec, null, now)
   if (way.leastWorst === null) return null
-  const rounds = Math.ceil(spec.tasks.length / Math.max(1, way.seats)), neededMs = Math.ceil(rounds * expectedMs * way.quickest)
+  const rounds = roundsOf(way, spec.tasks.length), neededMs = Math.ceil(rounds * expectedMs * way.quickest)
   if (now + neededMs > deadline) {
     return refused('impossible_request', { reason: `the deadline is too near even for firm nodes: ${rounds > 1 ? `its tasks need ${rounds} rounds on the nodes that could run them; ` : ''}name a later one (not before earliest), or ask for less`, deadline, now, neededMs, earliest: now + neededMs })
   }

@@ -1,14 +1,13 @@
 // A task that takes far longer than was foreseen gets one more slot, when nothing of its job waits and somebody else has room: docs/adr/0021. Only the tail of a job is ever looked
 // at, every so often, each time at what still runs; the list of that is made once, when the tail begins.
-import type { DurationMs, JobId, NodeId } from '@lumaris/protocol'
+import type { DurationMs, JobId, JobSpec, NodeId } from '@lumaris/protocol'
 import { copiesMax, workOf } from '@lumaris/protocol'
 import type { AttemptRow, NodeRow, TaskRow } from '../rows.ts'
 import { isAtTail } from '../state.ts'
 import type { LiveJob, MarketState } from '../state.ts'
 import { putTask, record } from '../turn.ts'
 import type { Turn } from '../turn.ts'
-import { holdsNode, isTerminal } from './lifecycle.ts'
-import { NEW_SLOT } from './finish.ts'
+import { NEW_SLOT, holdsNode, isTerminal } from './lifecycle.ts'
 import { choose } from '../market/match.ts'
 import { neighbours } from '../market/wanted.ts'
 import { requirementOf } from '../market/requirement.ts'
@@ -29,10 +28,10 @@ const COPIES_PER_LOOK = 8, MISSES_MAX = 2
 const lookMs = (state: MarketState): DurationMs => state.settings.heartbeatMs / 2
 
 type Foreseen = { readonly overheadMs: DurationMs; readonly mean: number | null; readonly paceOn: (node: NodeId) => number | null; /** From its offer to its end, as believed now; null when nothing is known. */ readonly msOf: (attempt: AttemptRow) => DurationMs | null }
+const totalOf = ({ tasks }: JobSpec): number => workOf(tasks).reduce((sum, one) => sum + one, 0)
 export function foresee(state: MarketState, { row: { spec }, pace }: LiveJob): Foreseen {
-  const work = workOf(spec.tasks), total = work.reduce((sum, one) => sum + one, 0)
   const factorOf = (id: NodeId): number => { const node = state.nodes.get(id); return node && spec.expectedMs !== undefined ? speedOf(state, node, spec).factor : 1 }
-  const forecast = forecastOf(pace, spec.expectedMs === undefined ? null : { work: total / work.length, ms: spec.expectedMs }, factorOf)
+  const forecast = forecastOf(pace, spec.expectedMs === undefined ? null : { work: totalOf(spec) / spec.tasks.length, ms: spec.expectedMs }, factorOf)
   return { ...forecast, msOf: ({ node, task, piece }) => { const on = forecast.paceOn(node); return on === null ? null : forecast.overheadMs + workIn(spec, task, piece) / on } }
 }
 const runOf = ({ task, offeredAt }: AttemptRow, work: number, expectedMs: DurationMs): Running => ({ chunk: task, work, startedAt: offeredAt, expectedMs, copies: 0 })
@@ -62,14 +61,14 @@ function listOnce(live: LiveJob, look: LateLook): number[] {
 }
 
 function begin(turn: Turn, live: LiveJob, look: LateLook, most: number, budget: LateBudget): void {
-  const { state, now } = turn, { spec } = live.row, work = workOf(spec.tasks), foreseen = foresee(state, live)
+  const { state, now } = turn, { spec } = live.row, foreseen = foresee(state, live)
   if (foreseen.mean === null) return // nothing has ended yet, and the buyer does not say how long it takes
   const running = new Map<Running, AttemptRow>(), overheadMs = foreseen.overheadMs
   for (const index of look.tasks ?? []) {
     const at = live.tasks[index]?.slots[0]?.attempt, attempt = at ? state.attempts.get(at) : undefined, ms = attempt ? foreseen.msOf(attempt) : null
     if (attempt && ms !== null && holdsNode(attempt.state) && now - attempt.offeredAt >= lookMs(state)) running.set(runOf(attempt, workIn(spec, index, attempt.piece), ms), attempt)
   }
-  const total = work.reduce((sum, one) => sum + one, 0), taken = new Set<NodeId>()
+  const total = totalOf(spec), taken = new Set<NodeId>()
   for (let begun = 0, misses = 0; begun < COPIES_PER_LOOK && misses < MISSES_MAX && look.copies < most && (begun === 0 || budget.left > 0);) {
     const late = pickStraggler(running.keys(), { now, pace: foreseen.mean, total, extra: look.extra, settings: { overheadMs, extraMax: spec.speculate ?? 0 } })
     const attempt = late && running.get(late), task = late && live.tasks[late.chunk]

@@ -5,12 +5,12 @@ import type { Assurance, AttemptId, Cause, JobId } from '@lumaris/protocol'
 import type { AttemptRow, JobRow, SlotRow, TaskRow } from '../rows.ts'
 import { liveAttempt, liveJob, putAttempt, putJob, putTask, record, tell } from '../turn.ts'
 import type { Turn } from '../turn.ts'
-import { ATTEMPT, JOB, SLOT, holdsNode, isLive, isOpen, isTerminal, next } from './lifecycle.ts'
+import { ATTEMPT, JOB, NEW_SLOT, SLOT, holdsNode, isLive, isOpen, isTerminal, next } from './lifecycle.ts'
 import type { JobEventName } from './lifecycle.ts'
 import { closeCourse, followCourse } from '../deadline/follow-course.ts'
 import { moveTask } from './move.ts'
 import { moveOf } from './move-job.ts'
-import { backoffMs } from './retry.ts'
+import { backoffMs, exclusiveWaitMs } from './retry.ts'
 import { keptOf, settle, settleMemories, settleMemory, settlePart } from '../billing/settle.ts'
 import { payDisplaced, payerOf } from '../billing/pay-displaced.ts'
 import { refundRest } from '../ledger/hold.ts'
@@ -93,12 +93,6 @@ export function startGang(turn: Turn, job: JobId, only?: AttemptId): void {
   for (const row of ranks) if (row?.state === 'accepted' && (only === undefined || row.id === only)) tell(turn, row.node, row.session, { type: 'gang_start', attempt_id: row.id, peers })
 }
 
-/**
- * Exclusive work that may still run somewhere: a dispatch can be half a minute on its way, then a lease holds for 45 s, and clocks differ.
- * Twice the time after which a silent node is lost covers all three.
- */
-const exclusiveWaitMs = (turn: Turn): number => 2 * turn.state.settings.lostMs
-
 /** Ends that say nothing about the task. It still waits after a refused offer, so that two nodes cannot refuse it in a tight loop. */
 const NO_FAILURE: ReadonlySet<Cause> = new Set(['seller_refused', 'moved', 'preempted', 'peer_lost', 'platform_fault'])
 
@@ -111,7 +105,7 @@ function retrySlot(turn: Turn, ended: AttemptRow, task: TaskRow, slot: SlotRow, 
     return failTask(turn, ended.job, ended.task, ended.cause ?? 'platform_fault')
   }
   const failedOn = CAUSES[ended.cause ?? 'platform_fault'].bears === 'seller' ? [...slot.failedOn.filter((node) => node !== ended.node), ended.node].slice(-8) : slot.failedOn
-  const waits = job.spec.disconnect === 'exclusive' && !stopped ? exclusiveWaitMs(turn) : 0
+  const waits = job.spec.disconnect === 'exclusive' && !stopped ? exclusiveWaitMs(turn.state.settings) : 0
   const notBefore = ended.cause === 'moved' && waits === 0 ? 0 : turn.now + Math.max(waits, backoffMs(turn.state.settings, Math.max(1, retries)))
   const { kept: _before, ...bare } = slot, kept = keptOf(turn, job, slot, ended), move = moveOf(turn, ended, slot)
   const waiting = putTask(turn, {
@@ -218,8 +212,6 @@ function conclude(turn: Turn, task: TaskRow, valid: readonly AttemptRow[], inval
   putTask(turn, { ...taskOf(turn, winner), exitCode: winner.exitCode, result: winner.id })
   failTask(turn, task.job, task.index, winner.cause ?? 'buyer_exit')
 }
-
-export const NEW_SLOT: SlotRow = { state: 'pending', fence: 0, attempt: null, paid: false, notBefore: 0, failedOn: [] }
 
 /** `agreed`: whether others gave the same result; null when there was nothing to compare with, or comparing said nothing. */
 function decide(turn: Turn, attempt: AttemptRow, good: boolean, agreed: boolean | null = good): void {

@@ -2,6 +2,7 @@
 // the engine through `next`, the web and the command line through `jobCan`.
 import type { AttemptState, JobState, SlotState, TaskState } from '@lumaris/protocol'
 import { invariant } from '../invariant.ts'
+import type { SlotRow } from '../rows.ts'
 
 export type Table<State extends string, Event extends string> = Readonly<Record<State, Readonly<Partial<Record<Event, State>>>>>
 
@@ -27,6 +28,8 @@ export const SLOT: Table<SlotState, SlotEventName> = {
   reported: { finish: 'done', drop: 'dropped', /** A rank's result, when the gang begins again. */ release: 'pending' },
   done: {}, dropped: {},
 }
+/** As every slot begins; rows never change in place, so all share it. */
+export const NEW_SLOT: SlotRow = { state: 'pending', fence: 0, attempt: null, paid: false, notBefore: 0, failedOn: [] }
 
 export type AttemptEventName = 'accept' | 'run' | 'report' | 'validate' | 'invalidate' | 'end'
 // An agent says `accepted`, then `running`; when both and the result arrive in one frame the table sees them one after the other all the same.

@@ -149,6 +149,11 @@ export function isOpen(state: MarketState, node: NodeRow): boolean {
   const link = state.links.get(node.id)
   return node.presence === 'online' && node.will === 'open' && link?.connected === true && link.accepting && !state.suspended.has(node.owner)
 }
+/** How many of it so much room takes at one time. */
+export function seatsOn(room: Pick<Resources, 'cpuMillis' | 'memoryBytes' | 'diskBytes' | 'gpus'>, { spec: { resources } }: Pick<Requirement, 'spec'>): number {
+  const { cpuMillis, memoryBytes, diskBytes, gpus } = resources
+  return Math.max(0, Math.floor(Math.min(room.cpuMillis / cpuMillis, room.memoryBytes / memoryBytes, room.diskBytes / diskBytes, gpus > 0 ? room.gpus / gpus : Infinity)))
+}
 function roomReason(state: MarketState, node: NodeRow, need: Requirement): NoReason | null {
   const { resources } = need.spec
   const free = freeOn(state, node)

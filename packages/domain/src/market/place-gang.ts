@@ -10,7 +10,7 @@ import type { Turn } from '../turn.ts'
 import { lookAfresh } from './candidates.ts'
 import type { Seen } from './candidates.ts'
 import type { Claims } from './claims.ts'
-import { isNear, obstacles } from './filter.ts'
+import { isNear, obstacles, seatsOn } from './filter.ts'
 import { offer } from './offer.ts'
 import type { Answer, Lane } from './order/fair-queue.ts'
 import { classKeyOf, requirementOf } from './requirement.ts'
@@ -60,11 +60,6 @@ function seat(turn: Turn, job: JobRow, rank: number, need: Requirement, { candid
   if (task) offer(turn, { job, task, need }, 0, { node, driver: driver as DriverOffer, score: score as Score, candidates, refused, runnerUp: next ? { node: next.node.id, score: next.score as Score } : null })
 }
 
-/** Ranks that so much room takes. */
-export function seatsOn(free: { readonly cpuMillis: number; readonly memoryBytes: number; readonly diskBytes: number; readonly gpus: number }, { spec }: Requirement): number {
-  const { cpuMillis, memoryBytes, diskBytes, gpus } = spec.resources
-  return Math.max(0, Math.floor(Math.min(free.cpuMillis / cpuMillis, free.memoryBytes / memoryBytes, free.diskBytes / diskBytes, gpus > 0 ? free.gpus / gpus : Infinity)))
-}
 /** Ranks that these nodes could take at once, up to as many as are wanted. */
 export function roomOn(nodes: readonly NodeRow[], need: Requirement, ranks: number, room: (node: NodeRow) => number): number {
   const taken: NodeRow[] = [], { spread } = need.spec.placement

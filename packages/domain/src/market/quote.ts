@@ -7,12 +7,13 @@ import { freeOn } from '../state.ts'
 import type { MarketState } from '../state.ts'
 import { emit, refused } from '../turn.ts'
 import type { Turn } from '../turn.ts'
-import { busyReason, costsOn, neverReason, worstCost } from './filter.ts'
+import { busyReason, costsOn, neverReason, seatsOn, worstCost } from './filter.ts'
+import { needBefore } from './requirement.ts'
 import type { Requirement } from './requirement.ts'
 import { hourlyOf, priceOf, sheetOf } from '../billing/price.ts'
 import { planQuote } from '../deadline/plan-quote.ts'
 import { planConflict, tooTight } from '../deadline/too-tight.ts'
-import { roomOn, seatsOn } from './place-gang.ts'
+import { roomOn } from './place-gang.ts'
 import { startsInMs } from './start-time.ts'
 import { expectedCopies } from '../assurance/enough.ts'
 import { recordOf } from '../assurance/records.ts'
@@ -50,7 +51,7 @@ const ceil = (part: Micros, whole: Micros): Micros => (part + whole - 1n) / whol
 
 /** `most`: what an attempt may cost, where that is given. */
 export function estimate(state: MarketState, spec: JobSpec, now: Instant, most: Micros | null = null): Estimate {
-  const need: Requirement = { spec, attemptCap: 0n, job: '' as Requirement['job'], avoid: [], owners: [] } // no job yet: filters that look at it do not apply
+  const need = needBefore(spec, 0n)
   const refusedBy: Partial<Record<NoReason, number>> = {}
   const fits: Priced[] = [], able: NodeRow[] = []
   for (const node of state.nodes.values()) {
@@ -149,7 +150,7 @@ function gangConflict({ tasks, runtime, copies, assurance, interruptible, displa
 }
 
 function soonest(turn: Turn, spec: JobSpec): { startsInMs?: number } {
-  const need: Requirement = { spec, attemptCap: 0n, job: '' as Requirement['job'], avoid: [], owners: [] }
+  const need = needBefore(spec, 0n)
   let best: number | null = null
   for (const node of turn.state.nodes.values()) {
     const at = neverReason(node, need) === null ? startsInMs(turn.state, node, need, turn.now) : null

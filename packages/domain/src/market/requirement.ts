@@ -68,5 +68,7 @@ export type Requirement = {
 }
 export const requirementOf = (job: JobRow, slot: SlotRow | undefined, owners: readonly UserId[], near: readonly NodeRow[] = []): Requirement =>
   ({ spec: restOf(asPlanned(wishesOf(job), slot), slot?.kept), attemptCap: restCap(job.attemptCap, slot?.kept), ...(slot?.kept ? { kept: slot.kept } : {}), ...(slot?.move ? { move: slot.move } : {}), job: job.id, avoid: slot?.failedOn ?? NONE, owners, ...(near.length > 0 ? { near } : {}) })
+/** What a job would need that is not there yet: filters that look at its job do not apply. */
+export const needBefore = (spec: JobSpec, attemptCap: bigint): Requirement => ({ spec, attemptCap, job: '' as JobId, avoid: NONE, owners: [] })
 /** Its answers follow from the class alone: what was asked for another slot of the class, a moment ago, holds for this one. */
 export const asksAsItsClass = (need: Requirement): boolean => need.spec.copies === 1 && !asksProven(need.spec) && need.owners.length === 0 && need.drawn === undefined && need.prefers === undefined && need.avoid.length === 0 && need.near === undefined && need.kept === undefined && need.move === undefined && need.spec.deadline === undefined

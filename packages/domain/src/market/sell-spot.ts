@@ -4,7 +4,7 @@
 import type { Micros, NodeId } from '@lumaris/protocol'
 import type { NodeRow } from '../rows.ts'
 import { freeOn, slotOf } from '../state.ts'
-import type { MarketState, Waiting } from '../state.ts'
+import type { Waiting } from '../state.ts'
 import type { Turn } from '../turn.ts'
 import { hourlyOf, priceOf, scaled, sheetOf } from '../billing/price.ts'
 import { sawSale } from '../deadline/plan-quote.ts'
@@ -15,7 +15,7 @@ import type { Claims } from './claims.ts'
 import { offer } from './offer.ts'
 import type { Choice } from './offer.ts'
 import { textOf } from './requirement.ts'
-import { isOpen } from './filter.ts'
+import { isOpen, seatsOn } from './filter.ts'
 import type { Requirement } from './requirement.ts'
 import type { Refusals } from './score.ts'
 import { clear } from './spot/clear.ts'
@@ -78,7 +78,7 @@ function sell(turn: Turn, { bidders }: Book, claims: Claims): number {
     const seen = look(state, node, anyone, now), no = seen.no ?? (claims.leave(turn, node, anyone) ? null : 'kept_for_overdue')
     if (no !== null) { refused[no] = (refused[no] ?? 0) + 1; continue }
     const { spotPercent = 100 } = node.prices
-    rooms.set(node.id, { seen, left: Math.min(unitsOn(state, node, anyone), bidders.length), min: (hourlyOf(sheetOf(node), anyone.spec.resources) * BigInt(spotPercent)) / 100n })
+    rooms.set(node.id, { seen, left: Math.min(seatsOn(freeOn(state, node), anyone), bidders.length), min: (hourlyOf(sheetOf(node), anyone.spec.resources) * BigInt(spotPercent)) / 100n })
   }
   // What is kept free is kept on the dearest nodes of a pool.
   for (const [node, room] of [...rooms].sort(([a, one], [b, other]) => (one.min < other.min ? -1 : one.min > other.min ? 1 : a < b ? -1 : 1))) {
@@ -107,10 +107,6 @@ function sell(turn: Turn, { bidders }: Book, claims: Claims): number {
   return placed
 }
 
-function unitsOn(state: MarketState, node: NodeRow, { spec: { resources } }: Requirement): number {
-  const free = freeOn(state, node)
-  return Math.min(...(['cpuMillis', 'memoryBytes', 'diskBytes', 'gpus'] as const).map((kind) => (resources[kind] > 0 ? Math.floor(free[kind] / resources[kind]) : Infinity)))
-}
 /** Not where it failed while it has other hope, and not above its cap, start fee and output included. */
 function suits(node: NodeRow, { need }: Bidder, pays: Micros): boolean {
   if (need.avoid.includes(node.id) || need.drawn?.(node.owner) === false) return false

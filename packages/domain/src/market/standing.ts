@@ -9,7 +9,7 @@ import { effect, emit, refused } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 import { busyReason, obstacles } from './filter.ts'
 import { contradiction } from './quote.ts'
-import type { Requirement } from './requirement.ts'
+import { needBefore } from './requirement.ts'
 
 /** Between two looks at the same request. */
 const LOOK_MS = 5_000
@@ -67,7 +67,7 @@ function end(turn: Turn, row: StandingRow): StandingRow {
 }
 
 function nodesWithRoom(state: MarketState, row: StandingRow, now: Instant): number {
-  const need: Requirement = { spec: row.spec, attemptCap: row.attemptCap === null ? 2n ** 62n : BigInt(row.attemptCap), job: '' as Requirement['job'], avoid: [], owners: [] }
+  const need = needBefore(row.spec, row.attemptCap === null ? 2n ** 62n : BigInt(row.attemptCap))
   let found = 0
   for (const node of state.nodes.values()) if (busyReason(state, node, need, now) === null && obstacles(node, need).length === 0 && ++found >= row.nodes) break
   return found

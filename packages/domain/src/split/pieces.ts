@@ -2,11 +2,12 @@
 // each other and cover it, at every commit: a cut makes one task less and adds one, both in the turn that offers the first.
 import { MIB, dividedInput, narrowed, partsMax, pieceAfter, workOf } from '@lumaris/protocol'
 import type { ByteRange, DurationMs, InputPiece, Instant, JobSpec, NodeId, TaskSpec } from '@lumaris/protocol'
-import type { JobRow, PieceRow, SlotRow, TaskRow } from '../rows.ts'
+import type { JobRow, PieceRow, TaskRow } from '../rows.ts'
 import type { LiveJob, MarketState } from '../state.ts'
 import { liveJob, putJob, putTask } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 import { invariant } from '../invariant.ts'
+import { NEW_SLOT } from '../job/lifecycle.ts'
 import { UNSEEN_PACE, nextChunk, paceOf } from './chunk.ts'
 import { forecastOf } from './forecast.ts'
 import type { JobPace } from './forecast.ts'
@@ -71,7 +72,6 @@ function cutAt(state: MarketState, live: LiveJob, { index, piece }: TaskRow & { 
 
 /** All its slots wait, and none has anything to go on from: nobody has a result, or a part of one, of the range as it is. */
 const mayBeCut = ({ slots }: TaskRow): boolean => slots.every((slot) => slot.state === 'pending' && !slot.kept && !slot.move)
-const FRESH: SlotRow = { state: 'pending', fence: 0, attempt: null, paid: false, notBefore: 0, failedOn: [] }
 
 /** What the node gets of a waiting task: it becomes as much as that, and the rest waits as one more task, with as many copies. */
 export function takePiece(turn: Turn, job: JobRow, task: TaskRow, node: NodeId, candidates: number): { readonly job: JobRow; readonly task: TaskRow } {
@@ -81,6 +81,6 @@ export function takePiece(turn: Turn, job: JobRow, task: TaskRow, node: NodeId, 
   if (at === null) return { job, task }
   const index = job.tasksTotal, more = putJob(turn, { ...live.row, tasksTotal: index + 1 })
   const less = putTask(turn, { ...task, piece: { ...piece, to: at } })
-  putTask(turn, { job: job.id, index, state: 'queued', slots: task.slots.map(() => FRESH), retries: 0, exitCode: null, result: null, cause: null, piece: { ...piece, from: at } })
+  putTask(turn, { job: job.id, index, state: 'queued', slots: task.slots.map(() => NEW_SLOT), retries: 0, exitCode: null, result: null, cause: null, piece: { ...piece, from: at } })
   return { job: more, task: less }
 }

@@ -89,9 +89,9 @@ function usual(cohort: CohortRow | null, aspect: Aspect, now: Instant): number {
   return (well + COHORT_STRENGTH * UNSEEN[aspect]) / (well + ill + COHORT_STRENGTH)
 }
 
+const meanOf = ({ well, ill }: Tally, prior: number): number => (well + PRIOR_STRENGTH * prior) / (well + ill + PRIOR_STRENGTH)
 function believe(tally: Tally, prior: number): Belief {
-  const evidence = tally.well + tally.ill, total = evidence + PRIOR_STRENGTH
-  const mean = (tally.well + PRIOR_STRENGTH * prior) / total
+  const evidence = tally.well + tally.ill, total = evidence + PRIOR_STRENGTH, mean = meanOf(tally, prior)
   return { mean, variance: (mean * (1 - mean)) / (total + 1), lower: lowerBound(mean, total), evidence }
 }
 
@@ -110,7 +110,4 @@ export function reputationOf(row: ReputationRow, cohort: CohortRow | null, now: 
   return { completion: about('completion'), correctness: about('correctness'), timeliness: about('timeliness') }
 }
 /** Of all that, the mean of completion alone. */
-export function completionOf({ tallies: { completion } }: ReputationRow, cohort: CohortRow | null, now: Instant): number {
-  const { well, ill } = faded(completion, now, FORGET_MS)
-  return (well + PRIOR_STRENGTH * usual(cohort, 'completion', now)) / (well + ill + PRIOR_STRENGTH)
-}
+export const completionOf = (row: ReputationRow, cohort: CohortRow | null, now: Instant): number => meanOf(faded(row.tallies.completion, now, FORGET_MS), usual(cohort, 'completion', now))
