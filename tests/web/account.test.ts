@@ -35,7 +35,8 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await typeCode(page, '000000')
     await page.getByRole('button', { name: 'Turn it on' }).click()
     await page.getByText('The code is not right').waitFor()
-    await typeCode(page, app.generate())
+    const used = app.generate()
+    await typeCode(page, used)
     await page.getByRole('button', { name: 'Turn it on' }).click()
     await page.getByText('Keep these recovery codes').waitFor()
     const codes = await page.locator('.codes code').allTextContents()
@@ -50,7 +51,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await page.goto('/sign-in?next=/account')
     await typeIn(page, who)
     await page.getByText('This account has a second factor.').waitFor()
-    await typeCode(page, app.generate()) // used a moment ago
+    await typeCode(page, used) // not a new one: half a minute may have gone by since, and that one would be right
     await page.getByRole('main').getByRole('button', { name: 'Sign in' }).click()
     await page.getByText('The code is not right').waitFor()
     await typeCode(page, codes[0] as string)

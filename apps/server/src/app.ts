@@ -47,6 +47,7 @@ import type { LogStore } from './live/log-segments.ts'
 import { createReadings } from './live/readings.ts'
 import type { Readings } from './live/readings.ts'
 import type { Log } from './log.ts'
+import { oneAtATime } from './one-at-a-time.ts'
 import { createMetrics } from './metrics.ts'
 import type { Metrics } from './metrics.ts'
 import { payOutOnce } from './payouts/pay-out-once.ts'
@@ -132,7 +133,8 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     closing.push(() => comparator.close())
     Object.assign(app, { comparator, gateway: createGateway(app, config.trustProxy), metrics: createMetrics(() => engine, () => app.gateway.connected) })
     closing.push(() => app.identity.flush())
-    engine.on('effects', (effects) => { app.gateway.release(effects); app.webhooks.outbox.kick() })
+    // Of what a turn brings about, only lines of histories and standing requests that are met can be told: leases and orders come many times a second.
+    engine.on('effects', (effects) => { app.gateway.release(effects); if (effects.some(({ kind }) => kind === 'event' || kind === 'standing')) app.webhooks.outbox.kick() })
     engine.on('reloaded', () => app.gateway.dropAll())
     await engine.start()
     closing.push(() => engine.stop())
@@ -140,7 +142,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     payOutSoon = () => void payOut.ask()
     closing.push(() => payOut.idle())
     // A second pass beside the first would find, and clear, the same earnings again.
-    const releases = oneAtATime(() => pass(log, 'release', () => releaseOnce(app, config.disputeMs ?? DISPUTE_MS)))
+    const releases = oneAtATime(() => pass(log, 'release', () => releaseOnce(app, app.disputeMs)))
     closing.push(() => releases.idle())
     const forfeits = oneAtATime(() => pass(log, 'forfeit', () => forfeitOnce(app)))
     const forfeitSoon = (): void => { if (engine.state.forfeits.size > 0) void forfeits.ask() }
@@ -177,17 +179,6 @@ async function closeAll(closing: (() => Promise<unknown> | void)[]): Promise<voi
 /** One pass of a loop: what goes wrong is logged, and the next pass tries again. */
 async function pass(log: Log, name: string, once: () => Promise<unknown>): Promise<void> {
   try { await once() } catch (error) { log.error({ err: error, loop: name }, 'a pass failed; the next one tries again') }
-}
-
-/** Asked for while one runs, one more follows it; `idle` waits for the end. */
-function oneAtATime(run: () => Promise<void>): { ask(): Promise<void>; idle(): Promise<void> } {
-  let running: Promise<void> | null = null, again = false
-  const go = async (): Promise<void> => { do { again = false; await run() } while (again) }
-  const ask = (): Promise<void> => {
-    if (running) { again = true; return running }
-    return (running = go().finally(() => { running = null }))
-  }
-  return { ask, idle: async () => { again = false; await running } }
 }
 
 function httpOf(app: App, config: ServerConfig): Promise<FastifyInstance> {

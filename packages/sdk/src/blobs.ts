@@ -125,9 +125,10 @@ function sizesOf(response: Response): { from: number; total: number | null } {
   return { from: 0, total: length === null ? null : Number(length) }
 }
 
-async function* bodyOf(transport: Transport, response: Response, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void, undefined> {
+/** What a reply brings, in pieces as they come. */
+export async function* bodyOf(transport: Transport, response: Response, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
   if (!response.body) return
-  const reader = (response.body as ReadableStream<Uint8Array>).getReader()
+  const reader = (response.body as ReadableStream<Uint8Array<ArrayBuffer>>).getReader()
   try {
     for (;;) {
       const { done, value } = await reader.read().catch((error: unknown) => { signal?.throwIfAborted(); throw unreachable(transport.origin, error) })

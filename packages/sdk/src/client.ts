@@ -1,9 +1,9 @@
 // The client: a method for every route of the protocol (`api`), and over them the few things people do.
 import { EXTRA_COPIES_MAX, copiesMax, parseCredits, partsMax, routes } from '@lumaris/protocol'
 import type { Attempt, BodyInput, Entry, Job, JobEvent, JobSpec, JobSpecInput, JobState, MapPlan, Node, Params, Query, Reply, Results, Route, RouteName, Routes, Schedule, Standing, Task, Template, Wallet } from '@lumaris/protocol'
-import { download, readBlob, upload } from './blobs.ts'
+import { bodyOf, download, readBlob, upload } from './blobs.ts'
 import type { DownloadTarget, TransferOptions, Uploaded, UploadSource } from './blobs.ts'
-import { LumarisError, isLumarisError, unreachable } from './errors.ts'
+import { LumarisError, isLumarisError } from './errors.ts'
 import { readEvents } from './events.ts'
 import { checked, followJob, readLogs, watchJob } from './follow.ts'
 import type { Followed, FollowOptions, LogOptions, LogPiece, WatchOptions } from './follow.ts'
@@ -232,16 +232,8 @@ export function createClient(options: TransportOptions) {
     /** A table for spreadsheets, in pieces as they come. */
     async *csv(what: 'jobs' | 'entries', more: { state?: JobState | undefined; signal?: AbortSignal | undefined } = {}): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
       const route = what === 'jobs' ? routes.exportJobs : routes.exportEntries
-      const { body } = await transport.open({ method: 'GET', path: route.path, query: { state: more.state }, safe: true, signal: more.signal, headers: { accept: 'text/csv' } })
-      if (!body) return
-      const reader = (body as ReadableStream<Uint8Array<ArrayBuffer>>).getReader()
-      try {
-        for (;;) {
-          const { done, value } = await reader.read().catch((error: unknown) => { more.signal?.throwIfAborted(); throw unreachable(transport.origin, error) })
-          if (done) return
-          yield value
-        }
-      } finally { await reader.cancel().catch(() => undefined) } // whoever leaves early ends the reply; one that has ended has nothing to cancel
+      const reply = await transport.open({ method: 'GET', path: route.path, query: { state: more.state }, safe: true, signal: more.signal, headers: { accept: 'text/csv' } })
+      yield* bodyOf(transport, reply, more.signal)
     },
     jobs: (filter: { state?: JobState | undefined; limit?: number | undefined } = {}, more?: CallOptions): AsyncGenerator<Job, void, undefined> => pages((cursor) => api.listJobs({ query: { ...filter, cursor } }, more)),
     tasks: (job: string, more?: CallOptions): AsyncGenerator<Task, void, undefined> => pages((cursor) => api.listTasks({ params: { job }, query: { limit: 200, cursor } }, more)),

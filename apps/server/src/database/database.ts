@@ -70,3 +70,11 @@ export class DatabaseError extends Error {
     this.kind = kind
   }
 }
+
+/** True when every statement touched the rows that it expects; false when somebody was quicker, or there were none: then nothing was applied. */
+export async function took(db: Pick<Database, 'transact'>, statements: readonly Statement[]): Promise<boolean> {
+  try { await db.transact(statements); return true } catch (error) {
+    if (error instanceof DatabaseError && error.kind === 'stale') return false
+    throw error
+  }
+}

@@ -156,17 +156,7 @@ export function jobHandlers(app: App): Pick<Handlers, Names> {
     getResults: async ({ params, who }) => {
       const job = await mine(app, who, params.job)
       if (isRefusal(job)) return job
-      const tasks = []
-      for (let cursor: string | undefined; ;) {
-        const page = await listTasks(app.db, params.job, 200, cursor)
-        for (const task of page.data) {
-          if (!task.result) continue
-          const attempt = await readAttempt(app.db, task.result)
-          if (attempt) tasks.push({ task: task.index, attempt: attempt.id, exitCode: attempt.exitCode, files: [...attempt.files], ...rangeOf(attempt.piece) })
-        }
-        if (page.nextCursor === null) break
-        cursor = page.nextCursor
-      }
+      const tasks = (await readResults(app.db, job.id)).map(({ task, attempt }) => ({ task, attempt: attempt.id, exitCode: attempt.exitCode, files: [...attempt.files], ...rangeOf(attempt.piece) }))
       return tasks.length === 0 && !isTerminal(job.state) ? refuse('results_not_ready', { state: job.state }) : { job: job.id, tasks }
     },
     explainJob: async ({ params, who }): Promise<Explanation | Refusal> => {

@@ -5,7 +5,7 @@
 //   waiting → approved → used        waiting → refused        each of them → expired after ten minutes
 import { refuse } from '@lumaris/protocol'
 import type { DeviceLogin, Refusal, Tokens, UserId, WaitingDevice } from '@lumaris/protocol'
-import { DatabaseError } from '../database/database.ts'
+import { took } from '../database/database.ts'
 import type { IdentityParts } from './identity.ts'
 import { openSession } from './login.ts'
 import { hashOf } from './refresh-tokens.ts'
@@ -48,10 +48,8 @@ export async function deviceToken(parts: IdentityParts, deviceCode: string): Pro
     await db.transact([{ sql: 'UPDATE device_logins SET polled_at = $2, interval_ms = $3 WHERE id = $1', params: [row.id, at, intervalMs] }])
     return refuse(early ? 'slow_down' : 'authorization_pending', { retryAfterMs: intervalMs })
   }
-  try { await db.transact([{ sql: "UPDATE device_logins SET state = 'used' WHERE id = $1 AND state = 'approved'", params: [row.id], expectRows: 1 }]) } catch (error) {
-    if (error instanceof DatabaseError && error.kind === 'stale') return refuse('device_code_expired') // somebody else was quicker with the same code
-    throw error
-  }
+  // Or somebody else was quicker with the same code.
+  if (!(await took(db, [{ sql: "UPDATE device_logins SET state = 'used' WHERE id = $1 AND state = 'approved'", params: [row.id], expectRows: 1 }]))) return refuse('device_code_expired')
   const user = await findUser(db, 'id', row.user_id ?? '')
   return user ? openSession(parts, user, { address: row.address, client: row.client }) : refuse('device_code_expired')
 }
@@ -74,9 +72,6 @@ export async function lookAtDevice(parts: IdentityParts, user: UserId, userCode:
 export async function decideDevice(parts: IdentityParts, user: UserId, userCode: string, approve: boolean, from: string): Promise<Refusal | null> {
   const row = await waiting(parts, user, userCode, from)
   if ('refusal' in row) return row
-  try { await parts.db.transact([{ sql: "UPDATE device_logins SET state = $2, user_id = $3 WHERE id = $1 AND state = 'waiting'", params: [row.id, approve ? 'approved' : 'refused', user], expectRows: 1 }]) } catch (error) {
-    if (error instanceof DatabaseError && error.kind === 'stale') return refuse('device_code_expired')
-    throw error
-  }
-  return null
+  const decided = await took(parts.db, [{ sql: "UPDATE device_logins SET state = $2, user_id = $3 WHERE id = $1 AND state = 'waiting'", params: [row.id, approve ? 'approved' : 'refused', user], expectRows: 1 }])
+  return decided ? null : refuse('device_code_expired')
 }

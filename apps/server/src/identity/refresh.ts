@@ -1,6 +1,6 @@
 import { refuse } from '@lumaris/protocol'
 import type { Refusal, Tokens, UserId } from '@lumaris/protocol'
-import { DatabaseError } from '../database/database.ts'
+import { took } from '../database/database.ts'
 import type { IdentityParts } from './identity.ts'
 import { tokensFor } from './login.ts'
 import { endSession } from './logout.ts'
@@ -31,12 +31,8 @@ export async function refresh(parts: IdentityParts, token: string, from?: string
       return refuse('token_revoked')
     }
     const expiresAt = Math.min(at + SLIDING_MS, row.created_at + ABSOLUTE_MS)
-    try {
-      await db.transact([{ sql: 'UPDATE sessions SET token_hash = $2, previous_hash = $3, rotated_at = $4, expires_at = $5 WHERE id = $1 AND token_hash = $3 AND revoked_at IS NULL', params: [session, hashOf(next), hash, at, expiresAt], expectRows: 1 }])
-    } catch (error) {
-      if (error instanceof DatabaseError && error.kind === 'stale') continue
-      throw error
-    }
+    const turned = await took(db, [{ sql: 'UPDATE sessions SET token_hash = $2, previous_hash = $3, rotated_at = $4, expires_at = $5 WHERE id = $1 AND token_hash = $3 AND revoked_at IS NULL', params: [session, hashOf(next), hash, at, expiresAt], expectRows: 1 }])
+    if (!turned) continue
     rotatedFrom.note(session, from)
     return tokensFor(parts, user, session, next)
   }

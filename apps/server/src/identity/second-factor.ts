@@ -5,7 +5,7 @@ import { createHmac } from 'node:crypto'
 import { Secret, TOTP } from 'otpauth'
 import { isRefusal, refuse } from '@lumaris/protocol'
 import type { NewSecondFactor, RecoveryCodes, Refusal, SecondFactor, UserId } from '@lumaris/protocol'
-import { DatabaseError } from '../database/database.ts'
+import { took } from '../database/database.ts'
 import type { Statement } from '../database/database.ts'
 import type { IdentityParts } from './identity.ts'
 import { findUser } from './users.ts'
@@ -27,13 +27,7 @@ const recoveryHash = ({ recoveryKey }: Pick<Parts, 'recoveryKey'>, user: UserId,
 async function factorOf({ db }: Pick<Parts, 'db'>, user: UserId): Promise<FactorSql | null> {
   return (await db.query<FactorSql>('SELECT sealed, last_step, confirmed_at FROM second_factors WHERE user_id = $1', [user]))[0] ?? null
 }
-/** True when the statement touched its row; false when somebody was quicker, or there was none. */
-async function took({ db }: Pick<Parts, 'db'>, statement: Statement): Promise<boolean> {
-  try { await db.transact([{ ...statement, expectRows: 1 }]); return true } catch (error) {
-    if (error instanceof DatabaseError && error.kind === 'stale') return false
-    throw error
-  }
-}
+const tookOne = ({ db }: Pick<Parts, 'db'>, statement: Statement): Promise<boolean> => took(db, [{ ...statement, expectRows: 1 }])
 
 /** Null when nothing more is needed, or the code was right (and is used up). */
 export async function checkSecondFactor(parts: Parts, user: UserId, code: string | undefined): Promise<Refusal | null> {
@@ -48,10 +42,10 @@ async function takeCode(parts: Parts, user: UserId, factor: FactorSql, code: str
   const delta = totpOf(parts.factorSeal.open(factor.sealed, user)).validate({ token: code, timestamp: parts.now(), window: WINDOW })
   if (delta === null) return false
   const step = Math.floor(parts.now() / STEP_MS) + delta
-  return took(parts, { sql: 'UPDATE second_factors SET last_step = $2 WHERE user_id = $1 AND last_step < $2', params: [user, step] })
+  return tookOne(parts, { sql: 'UPDATE second_factors SET last_step = $2 WHERE user_id = $1 AND last_step < $2', params: [user, step] })
 }
 const takeRecoveryCode = (parts: Parts, user: UserId, code: string): Promise<boolean> =>
-  took(parts, { sql: 'UPDATE recovery_codes SET used_at = $3 WHERE user_id = $1 AND code_hash = $2 AND used_at IS NULL', params: [user, recoveryHash(parts, user, code), parts.now()] })
+  tookOne(parts, { sql: 'UPDATE recovery_codes SET used_at = $3 WHERE user_id = $1 AND code_hash = $2 AND used_at IS NULL', params: [user, recoveryHash(parts, user, code), parts.now()] })
 
 export async function secondFactorOf(parts: Parts, user: UserId): Promise<SecondFactor> {
   const factor = await factorOf(parts, user)
@@ -80,7 +74,7 @@ export async function startSecondFactor(parts: Parts, user: UserId, password: st
   if (no) return no
   const row = await findUser(parts.db, 'id', user)
   const secret = parts.random(SECRET_BYTES)
-  const made = await took(parts, {
+  const made = await tookOne(parts, {
     sql: `INSERT INTO second_factors (user_id, sealed, last_step, created_at) VALUES ($1, $2, 0, $3)
       ON CONFLICT (user_id) DO UPDATE SET sealed = excluded.sealed, last_step = 0, created_at = excluded.created_at WHERE second_factors.confirmed_at IS NULL`, params: [user, parts.factorSeal.close(secret, user), parts.now()],
   })
@@ -100,11 +94,7 @@ export async function confirmSecondFactor(parts: Parts, user: UserId, code: stri
   parts.guesses.succeeded(guess, from)
   const { recoveryCodes, statements } = newCodes(parts, user)
   const on = { sql: 'UPDATE second_factors SET confirmed_at = $2 WHERE user_id = $1 AND confirmed_at IS NULL AND sealed = $3', params: [user, parts.now(), factor.sealed], expectRows: 1 }
-  try { await parts.db.transact([on, ...statements]) } catch (error) {
-    if (error instanceof DatabaseError && error.kind === 'stale') return refuse('second_factor_wrong') // begun anew meanwhile, under another secret
-    throw error
-  }
-  return { recoveryCodes }
+  return (await took(parts.db, [on, ...statements])) ? { recoveryCodes } : refuse('second_factor_wrong') // else it was begun anew meanwhile, under another secret
 }
 
 export async function renewRecoveryCodes(parts: Parts, user: UserId, password: string, code: string, from: string): Promise<RecoveryCodes | Refusal> {

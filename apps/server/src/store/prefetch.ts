@@ -3,6 +3,7 @@ import { account } from '@lumaris/protocol'
 import type { AccountName, AttemptId, JobId, UserId } from '@lumaris/protocol'
 import { accountsToReverse, apply, payoutKey, topupEntry } from '@lumaris/domain'
 import type { Command, JobRow, KeyRow, MarketState } from '@lumaris/domain'
+import { among } from './page.ts'
 import { readEntries } from './read-ledger.ts'
 import type { Database } from '../database/database.ts'
 import { jobRow, personRow } from './load.ts'
@@ -44,7 +45,6 @@ export const mustWait = (needs: Needs): boolean => needs.accounts.size + needs.e
 export const isNone = (needs: Needs): boolean => needs.jobs.size + needs.keys.size + needs.accounts.size + needs.entries.size + needs.people.size === 0
 
 const json = (ids: Iterable<string>): string => JSON.stringify([...ids])
-const among = (db: Database): string => (db.dialect === 'sqlite' ? '(SELECT value FROM json_each($1))' : '(SELECT value FROM json_array_elements_text($1::json))')
 
 export async function prefetch(db: Database, state: MarketState, needs: Needs): Promise<void> {
   if (needs.entries.size > 0) await prefetchEntries(db, state, needs)

@@ -5,12 +5,11 @@ import type { AttemptId, Entry, EntryKind, Forfeit, JobId, SellerEarnings, UserI
 import type { EntryRow, ForfeitRow, PayoutRow, ReversalRow } from '@lumaris/domain'
 import type { Database } from '../database/database.ts'
 import { forfeitRow, payoutRow, reversalRow } from './load.ts'
-import { page } from './read.ts'
-import type { PageOf } from './read.ts'
+import { among, page } from './page.ts'
+import type { PageOf } from './page.ts'
 
 type Doc = { doc: string }
 type Line = { entry: string; kind: string; at: string; job: string | null; attempt: string | null; debit: string; credit: string; amount: string }
-const among = (db: Database): string => (db.dialect === 'sqlite' ? '(SELECT value FROM json_each($1))' : '(SELECT value FROM json_array_elements_text($1::json))')
 
 /** Those of these that there are, in no order. */
 export async function readEntries(db: Database, names: readonly string[]): Promise<EntryRow[]> {
@@ -38,9 +37,12 @@ export async function findEntries(db: Database, filter: { account?: string | und
   const side = (column: 'debit' | 'credit'): string => `SELECT entry, at FROM postings WHERE ${column} = $1 AND ${column} NOT LIKE 'escrow:%' AND ${column} <> 'platform:fee' AND (at < $2 OR (at = $2 AND entry > $3))`
   const [atText, after] = cursor ? (cursor.split('~', 2) as [string, string]) : ['9007199254740991', '']
   const heads = await db.query<{ entry: string; at: string }>(`SELECT entry, CAST(at AS TEXT) AS at FROM (${side('debit')} UNION ${side('credit')}) both_sides ORDER BY at DESC, entry LIMIT ${limit + 1}`, [name, Number(atText), after])
-  const shown = heads.slice(0, limit), last = shown.at(-1)
-  const rows = await readEntries(db, shown.map(({ entry }) => entry))
-  return { data: shown.flatMap(({ entry }) => rows.filter((row) => row.id === entry)).map(viewEntry), nextCursor: heads.length > limit && last ? `${last.at}~${last.entry}` : null }
+  return entriesOf(db, heads, limit)
+}
+/** A page of entries, in the order of their heads; one head more than the page says that there is another. */
+export async function entriesOf(db: Database, heads: { readonly entry: string; readonly at: string }[], limit: number): Promise<PageOf<Entry>> {
+  const rows = new Map((await readEntries(db, heads.slice(0, limit).map(({ entry }) => entry))).map((row) => [row.id, row]))
+  return page(heads, limit, ({ entry }) => viewEntry(rows.get(entry) as EntryRow), ({ at, entry }) => `${at}~${entry}`)
 }
 
 export async function readPayout(db: Database, id: string): Promise<PayoutRow | null> {

@@ -3,8 +3,9 @@ import type { AdminAction, NodeId, Person, PersonDetail, UserId } from '@lumaris
 import type { ActionRow, IncidentRow } from '@lumaris/domain'
 import type { Database } from '../database/database.ts'
 import { personRow, plainRow } from './load.ts'
-import { page, readWallet } from './read.ts'
-import type { PageOf } from './read.ts'
+import { page } from './page.ts'
+import type { PageOf } from './page.ts'
+import { readWallet } from './read.ts'
 
 type Doc = { doc: string }
 type UserSql = { id: string; email: string; name: string; roles: string; created_at: number; suspended: string | null }

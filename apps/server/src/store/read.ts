@@ -1,19 +1,14 @@
 // Questions that the API asks: always of the tables, so that nothing is shown that is not committed. One exported function per question.
 import { account } from '@lumaris/protocol'
-import type { AccountName, AttemptId, Entry, EntryKind, Job, JobEvent, JobId, JobState, LedgerCheck, NodeId, Posting, Quote, Spend, UserId, Wallet } from '@lumaris/protocol'
+import type { AccountName, AttemptId, Entry, Job, JobEvent, JobId, JobState, LedgerCheck, NodeId, Quote, Spend, UserId, Wallet } from '@lumaris/protocol'
 import type { AttemptRow, JobRow, NodeRow, ScheduleRow, SealRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
 import type { Database } from '../database/database.ts'
 import { attemptRow, jobRow, plainRow } from './load.ts'
-import { payoutProblems } from './read-ledger.ts'
+import { entriesOf, payoutProblems } from './read-ledger.ts'
+import { among, page } from './page.ts'
+import type { PageOf } from './page.ts'
 
 type Doc = { doc: string }
-export type PageOf<Item> = { readonly data: Item[]; readonly nextCursor: string | null }
-/** One row more than asked for tells whether there is a next page. */
-export function page<Row, Item>(rows: Row[], limit: number, view: (row: Row) => Item, cursorOf: (row: Row) => string): PageOf<Item> {
-  const shown = rows.slice(0, limit)
-  return { data: shown.map(view), nextCursor: rows.length > limit ? cursorOf(shown.at(-1) as Row) : null }
-}
-
 export async function readJob(db: Database, id: JobId): Promise<JobRow | null> {
   const [row] = await db.query<{ spec: string; doc: string }>('SELECT spec, doc FROM jobs WHERE id = $1', [id])
   return row ? jobRow(row) : null
@@ -49,8 +44,7 @@ export async function readAttempt(db: Database, id: AttemptId): Promise<AttemptR
 export async function readResults(db: Database, job: JobId): Promise<{ task: number; attempt: AttemptRow }[]> {
   const rows = await db.query<Doc>("SELECT doc FROM tasks WHERE job = $1 ORDER BY idx", [job])
   const tasks = rows.map((row) => plainRow<TaskRow>(row)).filter((task) => task.result !== null), wanted = new Map(tasks.map((task) => [task.result as AttemptId, task.index]))
-  const among = db.dialect === 'sqlite' ? '(SELECT value FROM json_each($1))' : '(SELECT value FROM json_array_elements_text($1::json))'
-  const attempts = wanted.size === 0 ? [] : await db.query<Doc>(`SELECT doc FROM attempts WHERE id IN ${among}`, [JSON.stringify([...wanted.keys()])])
+  const attempts = wanted.size === 0 ? [] : await db.query<Doc>(`SELECT doc FROM attempts WHERE id IN ${among(db)}`, [JSON.stringify([...wanted.keys()])])
   return attempts.map(attemptRow).map((attempt) => ({ task: wanted.get(attempt.id) ?? 0, attempt })).sort((a, b) => a.task - b.task)
 }
 
@@ -129,7 +123,6 @@ export async function readSpend(db: Database, buyer: UserId, since: number): Pro
   }
 }
 
-type PostingSql = { entry: string; kind: string; at: string; job: string | null; attempt: string | null; debit: string; credit: string; amount: string }
 export async function listEntries(db: Database, user: UserId, limit: number, cursor: string | undefined): Promise<PageOf<Entry>> {
   const mine = [account.available(user), account.pending(user), account.earned(user)]
   const [atText, entryAfter] = cursor ? (cursor.split('~', 2) as [string, string]) : ['9007199254740991', '']
@@ -138,17 +131,7 @@ export async function listEntries(db: Database, user: UserId, limit: number, cur
   const heads = await db.query<{ entry: string; at: string }>(`SELECT entry, CAST(at AS TEXT) AS at FROM (
       SELECT entry, at FROM postings WHERE debit IN ($1, $2, $3) AND ${before} UNION SELECT entry, at FROM postings WHERE credit IN ($1, $2, $3) AND ${before}
     ) both_sides ORDER BY at DESC, entry LIMIT ${limit + 1}`, [...mine, Number(atText), entryAfter])
-  const shown = heads.slice(0, limit)
-  const among = db.dialect === 'sqlite' ? '(SELECT value FROM json_each($1))' : '(SELECT value FROM json_array_elements_text($1::json))'
-  const rows = shown.length === 0 ? [] : await db.query<PostingSql>(`SELECT entry, kind, CAST(at AS TEXT) AS at, job, attempt, debit, credit, CAST(amount AS TEXT) AS amount FROM postings WHERE entry IN ${among} ORDER BY entry, line`, [JSON.stringify(shown.map((head) => head.entry))])
-  const data = shown.map((head): Entry => {
-    const lines = rows.filter((row) => row.entry === head.entry)
-    const first = lines[0] as PostingSql
-    const postings: Posting[] = lines.map((row) => ({ from: row.debit, to: row.credit, amount: row.amount }))
-    return { id: head.entry, kind: first.kind as EntryKind, at: Number(first.at), postings, ...(first.job ? { job: first.job as JobId } : {}), ...(first.attempt ? { attempt: first.attempt as AttemptId } : {}) }
-  })
-  const last = shown.at(-1)
-  return { data, nextCursor: heads.length > limit && last ? `${last.at}~${last.entry}` : null }
+  return entriesOf(db, heads, limit)
 }
 
 /** Everything that must hold of the books, asked of the tables themselves. */

@@ -1,6 +1,7 @@
 import type { Template, UserId } from '@lumaris/protocol'
 import type { Database } from '../database/database.ts'
-import type { PageOf } from './read.ts'
+import { page } from './page.ts'
+import type { PageOf } from './page.ts'
 
 type Doc = { doc: string }
 const templateOf = ({ doc }: Doc): Template => JSON.parse(doc) as Template
@@ -11,8 +12,7 @@ export async function readTemplate(db: Database, buyer: UserId, name: string): P
 }
 export async function listTemplates(db: Database, buyer: UserId, limit: number, cursor: string | undefined): Promise<PageOf<Template>> {
   const rows = await db.query<Doc>(`SELECT doc FROM templates WHERE buyer = $1 AND name > $2 ORDER BY name LIMIT ${limit + 1}`, [buyer, cursor ?? ''])
-  const data = rows.slice(0, limit).map(templateOf)
-  return { data, nextCursor: rows.length > limit ? data.at(-1)?.name ?? null : null }
+  return page(rows.map(templateOf), limit, (row) => row, ({ name }) => name)
 }
 export async function countTemplates(db: Database, buyer: UserId): Promise<number> {
   return Number((await db.query<{ n: number | string }>('SELECT COUNT(*) AS n FROM templates WHERE buyer = $1', [buyer]))[0]?.n ?? 0)

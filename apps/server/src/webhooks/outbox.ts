@@ -10,6 +10,7 @@ import { DatabaseError } from '../database/database.ts'
 import type { Database, Statement } from '../database/database.ts'
 import type { Ids } from '../ids.ts'
 import type { Log } from '../log.ts'
+import { oneAtATime } from '../one-at-a-time.ts'
 import type { Seal } from '../sealed.ts'
 import { sendOnce } from './send.ts'
 import type { AddressRules } from './address.ts'
@@ -35,7 +36,7 @@ export type Outbox = ReturnType<typeof createOutbox>
 
 export function createOutbox(ports: OutboxPorts) {
   const { db, ids, now, random, seal, log } = ports
-  let hooks = 0, looking: Promise<void> | null = null, again = false, stopped = false
+  let hooks = 0, stopped = false
   const underWay = new Map<string, Promise<void>>()
   let timer: NodeJS.Timeout | null = null
 
@@ -120,14 +121,9 @@ export function createOutbox(ports: OutboxPorts) {
     for (const { webhook } of await db.query<{ webhook: WebhookId }>(`SELECT webhook FROM deliveries WHERE state = 'waiting' GROUP BY webhook HAVING COUNT(*) > ${WAITING_MAX}`)) await disable(webhook, `More than ${WAITING_MAX} messages waited for it.`)
     await deliver()
   }
+  const passes = oneAtATime(() => pass().catch((error: unknown) => log.error({ err: error, loop: 'webhooks' }, 'a pass failed; the next one tries again')))
   /** Something was committed: one pass now, or another one after the one that is under way. */
-  function kick(): void {
-    if (stopped || hooks === 0) return
-    if (looking) { again = true; return }
-    looking = (async () => {
-      do { again = false; await pass() } while (again && !stopped)
-    })().catch((error: unknown) => log.error({ err: error, loop: 'webhooks' }, 'a pass failed; the next one tries again')).finally(() => { looking = null })
-  }
+  function kick(): void { if (!stopped && hooks > 0) void passes.ask() }
 
   return {
     kick, count, disable,
@@ -142,7 +138,7 @@ export function createOutbox(ports: OutboxPorts) {
     async stop(): Promise<void> {
       stopped = true
       if (timer) clearInterval(timer)
-      await looking
+      await passes.idle()
       await Promise.all(underWay.values())
     },
   }

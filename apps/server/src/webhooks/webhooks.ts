@@ -1,7 +1,8 @@
 // The webhooks of a buyer: made, listed, tried, removed. What happens is put into the outbox by outbox.ts.
 import { WEBHOOKS_MAX, refuse } from '@lumaris/protocol'
 import type { Delivery, DeliveryId, NewWebhook, Refusal, UserId, Webhook, WebhookEvent, WebhookId } from '@lumaris/protocol'
-import { DatabaseError } from '../database/database.ts'
+import { took } from '../database/database.ts'
+import { page } from '../store/page.ts'
 import { given } from '../store/views.ts'
 import { problemOfUrl } from './address.ts'
 import { createOutbox, insert } from './outbox.ts'
@@ -39,15 +40,11 @@ export function createWebhooks(ports: OutboxPorts) {
       const problem = problemOfUrl(body.url, rules)
       if (problem !== null) return refuse('webhook_url_not_allowed', { reason: problem })
       const id = ids.make('whk') as WebhookId, secret = random(SECRET_BYTES), at = now()
-      try {
-        await db.transact([CURSOR_TO_NOW, {
-          sql: `INSERT INTO webhooks (id, buyer, url, events, sealed, created_at, since) SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS TEXT), CAST($6 AS BIGINT), CAST($6 AS BIGINT) WHERE (SELECT COUNT(*) FROM webhooks WHERE buyer = $2) < ${WEBHOOKS_MAX}`,
-          params: [id, buyer, new URL(body.url).href, JSON.stringify([...new Set(body.events)]), seal.close(secret, id), at], expectRows: 1,
-        }])
-      } catch (error) {
-        if (error instanceof DatabaseError && error.kind === 'stale') return refuse('webhook_limit', { most: WEBHOOKS_MAX })
-        throw error
-      }
+      const room = await took(db, [CURSOR_TO_NOW, {
+        sql: `INSERT INTO webhooks (id, buyer, url, events, sealed, created_at, since) SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS TEXT), CAST($6 AS BIGINT), CAST($6 AS BIGINT) WHERE (SELECT COUNT(*) FROM webhooks WHERE buyer = $2) < ${WEBHOOKS_MAX}`,
+        params: [id, buyer, new URL(body.url).href, JSON.stringify([...new Set(body.events)]), seal.close(secret, id), at], expectRows: 1,
+      }])
+      if (!room) return refuse('webhook_limit', { most: WEBHOOKS_MAX })
       await outbox.count()
       const made = await find(id)
       return made ? { ...made, secret: secretText(secret) } : refuse('not_found')
@@ -77,18 +74,14 @@ export function createWebhooks(ports: OutboxPorts) {
     },
     async deliveries(id: WebhookId, limit: number, cursor: string | undefined): Promise<{ data: Delivery[]; nextCursor: string | null }> {
       const rows = await db.query<RowSql>(`SELECT ${ROW} FROM deliveries WHERE webhook = $1 AND id < $2 ORDER BY id DESC LIMIT ${limit + 1}`, [id, cursor ?? 'msg~'])
-      const shown = rows.slice(0, limit)
-      return { data: shown.map(viewRow), nextCursor: rows.length > limit ? (shown.at(-1)?.id ?? null) : null }
+      return page(rows, limit, viewRow, ({ id }) => id)
     },
     /** Now, whether it waits for its next try, has failed, or was delivered. Its day begins anew. */
     async resend(id: WebhookId, message: DeliveryId): Promise<Delivery | Refusal> {
       const hook = await find(id)
       if (!hook) return refuse('not_found')
       if (hook.disabledAt !== undefined) return refuse('webhook_disabled')
-      try { await db.transact([{ sql: "UPDATE deliveries SET state = 'waiting', next_at = $3, first_try_at = NULL, tries = 0 WHERE id = $1 AND webhook = $2", params: [message, id, now()], expectRows: 1 }]) } catch (error) {
-        if (error instanceof DatabaseError && error.kind === 'stale') return refuse('not_found')
-        throw error
-      }
+      if (!(await took(db, [{ sql: "UPDATE deliveries SET state = 'waiting', next_at = $3, first_try_at = NULL, tries = 0 WHERE id = $1 AND webhook = $2", params: [message, id, now()], expectRows: 1 }]))) return refuse('not_found')
       outbox.kick()
       return delivery(message)
     },
