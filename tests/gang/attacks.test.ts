@@ -126,7 +126,7 @@ print('done')
   test('a member that lies: packets in the name of another rank, to another address, changed or sent twice do not come through; the relay could not read one', async () => {
     const { driver, rig, seen } = await ready
     // Ranks 0 and 1 are ours; rank 2 is an agent of somebody who wrote his own.
-    const job = `job-${Math.random()}`, seats = [0, 1, 2].map((rank) => rig.seat(job, rank, 3)) as [ReturnType<Rig['seat']>, ReturnType<Rig['seat']>, ReturnType<Rig['seat']>]
+    const job = `job-${Math.random()}`, seats = [0, 1, 2].map((rank) => rig.seat(job, rank)) as [ReturnType<Rig['seat']>, ReturnType<Rig['seat']>, ReturnType<Rig['seat']>]
     const keys = makeMeshKeys()
     const honest = seats.slice(0, 2).map((seat) => prepareMesh({ attemptId: seat.attempt, server: rig.url, token: () => seat.token, listener: null, scratch: join(driver.scratch, 'mesh') }))
     const peers: MeshPeer[] = [...honest.map((one, rank) => ({ rank, attempt_id: (seats[rank] as { attempt: AttemptId }).attempt, ...one.offer })), { rank: 2, attempt_id: seats[2].attempt, public_key: keys.publicKey, addresses: [] }]

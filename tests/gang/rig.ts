@@ -38,10 +38,10 @@ export async function startRelay(more: Partial<RelayPorts> = {}) {
   return {
     relay, members, tokens, passed, port, url: `http://127.0.0.1:${port}`,
     /** A node with a token, and an attempt of it in that gang. */
-    seat(gang: string, rank: number, size: number): { node: NodeId; token: string; attempt: AttemptId } {
+    seat(gang: string, rank: number): { node: NodeId; token: string; attempt: AttemptId } {
       const node = anId<NodeId>('nod'), token = randomBytes(32).toString('base64url'), attempt = anId<AttemptId>('att')
       tokens.set(token, node)
-      members.set(attempt, { node, gang, rank, size })
+      members.set(attempt, { node, gang, rank })
       return { node, token, attempt }
     },
     async close() { await relay.close(); http.closeAllConnections(); await new Promise<void>((resolve) => { http.close(() => resolve()) }) },
@@ -53,7 +53,7 @@ export type Rank = { readonly rank: number; readonly attempt: AttemptId; readonl
 /** All ranks of a gang, joined; `direct`: each listens on a port of 127.0.0.1. */
 export async function joinGang(rig: Rig, scratch: string, { size = 3, direct = false, gang = anId('job'), ...more }: { size?: number; direct?: boolean; gang?: string } & Partial<MeshOptions> = {}): Promise<Rank[]> {
   const seats = await Promise.all(Array.from({ length: size }, async (_, rank) => {
-    const seat = rig.seat(gang, rank, size), listener = direct ? await openMeshListener({ host: '127.0.0.1', port: 0 }) : null
+    const seat = rig.seat(gang, rank), listener = direct ? await openMeshListener({ host: '127.0.0.1', port: 0 }) : null
     return { ...seat, rank, listener, prepared: prepareMesh({ attemptId: seat.attempt, server: rig.url, token: () => seat.token, listener, scratch: join(scratch, 'mesh'), mayDial: () => true, ...more }) }
   }))
   const peers = seats.map(({ rank, attempt, prepared }): MeshPeer => ({ rank, attempt_id: attempt, ...prepared.offer }))

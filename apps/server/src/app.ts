@@ -35,6 +35,7 @@ import { standingHandlers } from './http/standing.ts'
 import { templateHandlers } from './http/templates.ts'
 import { createWeb } from './http/web.ts'
 import { webhookHandlers } from './http/webhooks.ts'
+import { bearerOf } from './identity/authenticate.ts'
 import { createIdentity } from './identity/identity.ts'
 import type { Identity } from './identity/identity.ts'
 import { loadSecrets } from './identity/secrets.ts'
@@ -184,7 +185,7 @@ async function pass(log: Log, name: string, once: () => Promise<unknown>): Promi
 function httpOf(app: App, config: ServerConfig): Promise<FastifyInstance> {
   const authenticate = (header: string | undefined) => {
     if (header === undefined) return { kind: 'anyone' } as const
-    const token = /^Bearer ([\x21-\x7e]{1,1000})$/i.exec(header)?.[1]
+    const token = bearerOf(header)
     if (!token) return refuse('unauthenticated')
     const agent = app.gateway.authenticate(token)
     return agent ? ({ kind: 'agent', ...agent } as const) : app.identity.authenticate(token)
@@ -221,7 +222,7 @@ export async function forfeitOnce(app: App): Promise<number> {
 function memberOf(state: MarketState, node: NodeId, id: AttemptId): Membership | null {
   const attempt = state.attempts.get(id), job = attempt && state.jobs.get(attempt.job)?.row
   if (!attempt || !job?.spec.gang || attempt.node !== node || !holdsNode(attempt.state)) return null
-  return { gang: `${job.id} ${attempt.offeredAt}`, rank: attempt.task, size: job.tasksTotal }
+  return { gang: `${job.id} ${attempt.offeredAt}`, rank: attempt.task }
 }
 
 async function hasEnded(db: Database, attempt: string): Promise<boolean> {

@@ -10,6 +10,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { AttemptId, RELAY_FRAME_MAX, RELAY_PATH } from '@lumaris/protocol'
 import type { NodeId } from '@lumaris/protocol'
+import { bearerOf } from '../identity/authenticate.ts'
 
 /** Sealed packets that may wait for one rank: more than the kernel's largest receive window, so that TCP inside stops by itself before one is lost (a lost one halved what passed). */
 const QUEUE_MAX = 8 * 1024 * 1024
@@ -18,12 +19,12 @@ const QUEUES_MAX = 1024 * 1024 * 1024
 /** Of one rank: what it may send, and how much of that at once. A gigabit a second: no single gang takes the whole machine's network. */
 const BYTES_PER_SECOND = 128 * 1024 * 1024, BURST_BYTES = 32 * 1024 * 1024
 const CONNECTIONS_MAX = 1_024
-/** So long after an attempt has ended its socket may live, where nobody has said so. */
+/** So long after an attempt has ended its socket may live. */
 const SWEEP_MS = 2_000
 /** A socket that says nothing, not even that it is alive, for two of these is closed. */
 const PING_MS = 15_000
 
-export type Membership = { /** The gang as it runs now: another one when all its ranks start anew. */ readonly gang: string; readonly rank: number; readonly size: number }
+export type Membership = { /** The gang as it runs now: another one when all its ranks start anew. */ readonly gang: string; readonly rank: number }
 export type RelayPorts = {
   /** Whose bearer token that is; the gateway's own. */
   readonly authenticate: (token: string) => { readonly node: NodeId } | null
@@ -38,12 +39,10 @@ export type Relay = {
   /** Whether an upgrade is for the relay. */
   takes(request: IncomingMessage): boolean
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
-  /** The attempt has ended: its socket is closed now. Without this word the next sweep finds out. */
-  ended(attempt: string): void
   stats(): RelayStats
   close(): Promise<void>
 }
-type Seat = { readonly socket: WebSocket; readonly node: NodeId; readonly attempt: AttemptId; readonly gang: string; readonly rank: number; readonly size: number; tokens: number; at: number; alive: boolean; resume: NodeJS.Timeout | null }
+type Seat = { readonly socket: WebSocket; readonly node: NodeId; readonly attempt: AttemptId; readonly gang: string; readonly rank: number; tokens: number; at: number; alive: boolean; resume: NodeJS.Timeout | null }
 
 export function createRelay(ports: RelayPorts): Relay {
   const { queueMax = QUEUE_MAX, bytesPerSecond = BYTES_PER_SECOND, burstBytes = BURST_BYTES, connectionsMax = CONNECTIONS_MAX, sweepMs = SWEEP_MS } = ports
@@ -51,8 +50,8 @@ export function createRelay(ports: RelayPorts): Relay {
   const gangs = new Map<string, Map<number, Seat>>(), seats = new Map<string, Seat>()
   let frames = 0, bytes = 0, dropped = 0, refused = 0, held = 0
 
-  function sit(socket: WebSocket, node: NodeId, attempt: AttemptId, { gang, rank, size }: Membership): void {
-    const seat: Seat = { socket, node, attempt, gang, rank, size, tokens: burstBytes, at: performance.now(), alive: true, resume: null }
+  function sit(socket: WebSocket, node: NodeId, attempt: AttemptId, { gang, rank }: Membership): void {
+    const seat: Seat = { socket, node, attempt, gang, rank, tokens: burstBytes, at: performance.now(), alive: true, resume: null }
     const ranks = gangs.get(gang) ?? new Map<number, Seat>()
     gangs.set(gang, ranks)
     // The same agent again: its old socket is dead, or it would not be here.
@@ -111,8 +110,8 @@ export function createRelay(ports: RelayPorts): Relay {
   return {
     takes: (request) => request.url?.startsWith(RELAY_PATH) ?? false,
     upgrade(request, socket, head) {
-      const token = /^Bearer ([\x21-\x7e]{1,1000})$/i.exec(request.headers.authorization ?? '')?.[1]
-      const agent = token === undefined ? null : ports.authenticate(token)
+      const token = bearerOf(request.headers.authorization)
+      const agent = token === null ? null : ports.authenticate(token)
       if (!agent) { refuse(socket, '401 Unauthorized'); return }
       const attempt = AttemptId.safeParse(request.url?.slice(RELAY_PATH.length))
       const member = attempt.success ? ports.membership(agent.node, attempt.data) : null
@@ -121,7 +120,6 @@ export function createRelay(ports: RelayPorts): Relay {
       if (seats.size >= connectionsMax && !seats.has(attempt.data)) { refuse(socket, '503 Service Unavailable'); return }
       server.handleUpgrade(request, socket, head, (opened) => sit(opened, agent.node, attempt.data, member))
     },
-    ended(attempt) { const seat = seats.get(attempt); if (seat) leave(seat) },
     stats: () => ({ connections: seats.size, frames, bytes, dropped, refused, held }),
     async close() {
       clearInterval(sweep)

@@ -10,6 +10,9 @@ import { parseRoles } from './users.ts'
 type Recognised = { principal: UserPrincipal; until: number } | Refusal
 export type Authenticate = (token: string) => UserPrincipal | Refusal | Promise<UserPrincipal | Refusal>
 
+/** What stands after `Bearer` in an authorization header; null where there is none that could be a token. */
+export const bearerOf = (header: string | undefined): string | null => /^Bearer ([\x21-\x7e]{1,1000})$/i.exec(header ?? '')?.[1] ?? null
+
 export function createAuthenticate(parts: IdentityParts): Authenticate {
   const { known, lastUsed } = parts
   /** Questions under way, each with the generation it began in: one that began before a revocation is nothing to wait for. */

@@ -1,4 +1,4 @@
-// Every state there is, once: its word, colour, sign, what it means and what is billed in it.
+// Every state of what people see here, each in one place: its word, colour, sign, what it means and what is billed in it.
 import type { AttemptState, Cause, JobState, NoReason, NodeState, PayoutState, ReversalState, TaskState } from '@lumaris/protocol'
 import { CAUSES } from '@lumaris/protocol'
 
