@@ -1,7 +1,7 @@
 // The engine that runs containers: Docker or Podman over its API socket. The seller's own is used where there is one; else, as root with podman
 // installed, the agent runs a `podman system service` of its own: socket, storage, locks and configuration below its own directories, so that nothing
 // of it meets the machine's podman. That service ends with the agent (the kernel sees to it), its containers do not: reap() finds them by their label.
-import Docker from 'dockerode'
+import type Docker from 'dockerode'
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
@@ -49,6 +49,9 @@ export function engineSockets(env: NodeJS.ProcessEnv = process.env): string[] {
   return [...new Set([...(named === undefined ? [] : [named]), '/run/docker.sock', '/var/run/docker.sock', '/run/podman/podman.sock', ...(session ? [join(session, 'docker.sock'), join(session, 'podman/podman.sock')] : [])])].filter((path) => { try { return statSync(path).isSocket() } catch { return false /* not here */ } })
 }
 
+/** 13 MiB of memory, which an agent without an engine does not spend. */
+const dockerClient = async (): Promise<typeof Docker> => (await import('dockerode')).default
+
 export async function openEngine(options: EngineOptions): Promise<Engine | NoEngine> {
   const sockets = options.socket === null ? [] : options.socket === undefined ? engineSockets() : [options.socket]
   let silent = ''
@@ -67,7 +70,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine | NoEng
 }
 
 async function connect(socket: string, options: EngineOptions, own: Service | null): Promise<Engine> {
-  const asking = new Docker({ socketPath: socket, timeout: ANSWER_MS })
+  const Docker = await dockerClient(), asking = new Docker({ socketPath: socket, timeout: ANSWER_MS })
   const version = await asking.version(), info = await asking.info()
   const podman = version.Components?.find(({ Name }) => Name === 'Podman Engine')
   const kind = podman ? 'podman' as const : 'docker' as const
@@ -126,7 +129,7 @@ async function startOwn(options: EngineOptions, podman: string, runtime: Contain
     child = started
     started.stderr?.setEncoding('utf8').on('data', (text: string) => { says = (says + text).slice(-2_000) })
     started.on('error', (error) => { says = error.message }).on('exit', () => { if (child === started) child = null })
-    const asking = new Docker({ socketPath: socket, timeout: ANSWER_MS })
+    const Docker = await dockerClient(), asking = new Docker({ socketPath: socket, timeout: ANSWER_MS })
     for (const end = performance.now() + START_MS; ;) {
       if (await asking.version().then(() => true, () => false /* not yet */)) return
       if (child === null || performance.now() > end) { started.kill('SIGKILL'); throw new Error(says.trim().split('\n').pop() || 'it does not answer') }
