@@ -19,6 +19,8 @@ export type Io = {
   onInterrupt(handler: () => void): () => void
   /** Ends the process now, for a second Ctrl-C. */
   exitNow(code: number): void
+  /** This process becomes another program, under its own pid, and does not come back; absent where that cannot be (Windows, tests). */
+  become?: ((program: string, args: readonly string[], env: NodeJS.ProcessEnv) => never) | undefined
   now(): number
 }
 export type Flags = { readonly url?: string; readonly as?: string; readonly json?: boolean; readonly jsonLines?: boolean; readonly color?: ColourWhen; readonly quiet?: boolean; readonly verbose?: boolean; readonly headers?: boolean; readonly timeout?: number }

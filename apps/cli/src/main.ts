@@ -10,6 +10,7 @@ for (const stream of [process.stdout, process.stderr]) stream.on('error', (error
 
 const code = await runCli(process.argv.slice(2), {
   stdin: process.stdin, stdout: process.stdout, stderr: process.stderr, env: process.env, cwd: process.cwd(), now: () => Date.now(), exitNow: (now) => process.exit(now),
+  ...(process.platform === 'win32' ? {} : { become: (program: string, args: readonly string[], env: NodeJS.ProcessEnv) => process.execve!(program, [...args], env) }),
   onInterrupt(handler) {
     process.on('SIGINT', handler).on('SIGTERM', handler)
     return () => { process.off('SIGINT', handler).off('SIGTERM', handler) }

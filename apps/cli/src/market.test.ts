@@ -1,6 +1,10 @@
 // The command line against a real market: server, agent, database; only the isolation driver is one that needs no sandbox.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -305,4 +309,20 @@ test('a seller sees what has cleared, is told why it cannot be paid out yet, and
   expect((await shell().cli(['admin', 'incident', 'list'])).stdout).toMatch(new RegExp(`^${opened.id}\topen\tmajor\t`))
   expect((await ann.cli(['admin', 'incident', 'resolve', opened.id, '--text', 'A new one.'])).stdout).toMatch(/^state\tresolved$/m)
   expect((await shell().cli(['admin', 'users'])).code).toBe(5)
+})
+
+test.skipIf(process.platform !== 'linux')('`agent join` becomes the agent: no second process of ours waits on the seller’s machine', async () => {
+  const data = mkdtempSync(join(tmpdir(), 'lumaris-joined-')), bin = fileURLToPath(new URL('../bin/lumaris.mjs', import.meta.url))
+  const { token } = await createClient({ url: market.server.url, token: market.demo.sellers[0]?.key }).api.createEnrolment({ body: { name: 'joined' } })
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', bin, 'agent', 'join', '--token-stdin', '--data', join(data, 'agent'), '--driver', 'deno', '--no-gui'], { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, LUMARIS_URL: market.server.url, HOME: data } })
+  try {
+    child.stdin.end(`${token}\n`)
+    const lines = createInterface({ input: child.stdout })
+    for await (const line of lines) if (line.includes('connected to the market')) break
+    expect(readFileSync(`/proc/${child.pid}/cmdline`, 'utf8')).toContain(join('apps', 'agent', 'src', 'main.ts'))
+    child.stdout.resume()
+    const ended = once(child, 'exit')
+    child.kill('SIGTERM')
+    expect(await ended).toEqual([0, null])
+  } finally { child.kill('SIGKILL'); rmSync(data, { recursive: true, force: true }) }
 })

@@ -69,7 +69,10 @@ async function runAgent(context: Context, options: JoinOptions): Promise<void> {
   if (options.logLevel !== undefined) flags.push('--log-level', options.logLevel)
   const main = fileURLToPath(new URL('main.ts', import.meta.resolve('@lumaris/agent')))
   const { LUMARIS_TOKEN: _ours, ...env } = context.io.env
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main, ...flags], { stdio: ['ignore', 'inherit', 'inherit'], env: { ...env, ...(joinToken === undefined ? {} : { LUMARIS_TOKEN: joinToken }) } })
+  const args = ['--disable-warning=ExperimentalWarning', '--optimize-for-size', main, ...flags], its = { ...env, ...(joinToken === undefined ? {} : { LUMARIS_TOKEN: joinToken }) }
+  // A command that only waits for the agent would take 80 MiB of the seller's memory for it.
+  context.io.become?.(process.execPath, [process.execPath, ...args], its)
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'], env: its })
   // It hears Ctrl-C from the terminal itself; a signal sent to us alone is passed on.
   const stop = context.io.onInterrupt(() => { child.kill('SIGTERM') })
   const code = await new Promise<number>((resolve, reject) => { child.once('error', reject); child.once('exit', (exit, signal) => resolve(exit ?? (signal ? EXIT.interrupted : EXIT.failed))) }).finally(stop)
