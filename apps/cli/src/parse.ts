@@ -127,3 +127,5 @@ export function parseEgress(text: string): EgressRule {
 /** For options that may be given several times. */
 export const collect = <T>(parse: (text: string) => T) => (text: string, before: readonly T[] | undefined): T[] => [...(before ?? []), parse(text)]
 export const asIs = (text: string): string => text
+/** Of what an admin does to somebody else's. */
+export const REASON = ['--reason <text>', 'why, where it is somebody else’s; it stands in the log, and its owner sees it', asIs] as const

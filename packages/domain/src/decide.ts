@@ -1,7 +1,7 @@
 // The command table: everything that can change the market, and what it answers. `runTurn` is the whole of a turn: the commands in their
 // order, then one round of matching. Same state, commands, clock, ids and hash → same changes: that is what a replay relies on.
 import { beginTurn } from './turn.ts'
-import type { Turn, TurnPorts } from './turn.ts'
+import type { Asked, Turn, TurnPorts } from './turn.ts'
 import type { MarketState } from './state.ts'
 import { submit } from './job/submit.ts'
 import type { SubmitCommand } from './job/submit.ts'
@@ -70,9 +70,10 @@ export function decide<C extends Command>(turn: Turn, command: C): Answer<C['kin
 }
 
 export type TurnResult = { readonly turn: Turn; readonly answers: readonly unknown[] }
-export function runTurn(state: MarketState, commands: readonly Command[], ports: TurnPorts): TurnResult {
+export function runTurn(state: MarketState, commands: readonly (Command & { readonly asked?: Asked })[], ports: TurnPorts): TurnResult {
   const turn = beginTurn(state, ports)
-  const answers = commands.map((command) => decide(turn, command))
+  const answers = commands.map((command) => { turn.asked = command.asked ?? null; return decide(turn, command) })
+  turn.asked = null
   followUp(turn)
   match(turn)
   // Matching ends jobs too, now and then; what comes after those is placed in the next turn.

@@ -3,7 +3,7 @@
 import type {
   AccountName, AttemptId, AttemptState, Capacity, Cause, Decision, DriverId, DriverOffer, EnrolmentId, EntryKind, Firing, InputFile, Instant, JobEvent, JobId, JobSpec, JobState,
   Level, MemoryLock, MergedResult, MeshOffer, Micros, NodeId, PriceSheet, Quote, QuoteId, ResultFile, Schedule, ScheduleId, Saved, SlotState, Standing, StandingId, Tick, TaskState, Usage, UserId,
-  ActionId, ActionName, Incident, PayoutId, PayoutState, ReversalId, ReversalState, Role, Suspension,
+  ActionId, ActionName, AdminWord, Incident, PayoutId, PayoutState, ReversalId, ReversalState, Role, Suspension,
 } from '@lumaris/protocol'
 
 import type { As, Why } from './deadline/course.ts'
@@ -103,6 +103,8 @@ export type NodeRow = {
   readonly enrolledAt: Instant; readonly lastSeenAt: Instant | null
   /** The block of addresses that it is connected from, and the one that it was enrolled from. Absent: an address that says nothing, such as one of a private network. */
   readonly block?: string; readonly enrolledFrom?: string
+  /** What an admin did to it last, until its owner changes it. */
+  readonly admin?: AdminWord
 }
 
 /** What was learned from endings: about a node, about nodes like it, about how long work of a kind takes. */
@@ -117,7 +119,7 @@ export type StandingRow = {
 }
 export type ScheduleRow = {
   readonly id: ScheduleId; readonly buyer: UserId; readonly name: string | null; readonly cron: string; readonly timeZone: string; readonly spec: JobSpec; readonly cap: string; readonly budget: string | null
-  readonly overlap: Schedule['overlap']; readonly state: Schedule['state']; readonly createdAt: Instant; readonly nextAt: Instant | null; readonly committed: string; readonly running: readonly JobId[]; readonly firings: readonly Firing[]
+  readonly overlap: Schedule['overlap']; readonly state: Schedule['state']; readonly createdAt: Instant; readonly nextAt: Instant | null; readonly committed: string; readonly running: readonly JobId[]; readonly firings: readonly Firing[]; readonly admin?: AdminWord
 }
 export type EnrolmentRow = { readonly id: EnrolmentId; readonly owner: UserId; readonly tokenHash: string; readonly expiresAt: Instant; readonly name: string | null; readonly usedBy: NodeId | null }
 /** An Idempotency-Key that was used: what it was used for, and with which body. */
@@ -151,6 +153,8 @@ export type PersonRow = { readonly id: UserId; readonly roles: readonly Role[]; 
 export type ActionRow = {
   readonly id: ActionId; readonly at: Instant; readonly by: UserId; readonly action: ActionName; readonly subject: string; readonly reason: string
   readonly before: Readonly<Record<string, unknown>> | null; readonly after: Readonly<Record<string, unknown>> | null
+  /** The request that asked for it, and the address that it came from. Older lines have none. */
+  readonly request?: string; readonly from?: string
 }
 export type TickRow = Tick & { readonly hash: string }
 export type SealRow = {

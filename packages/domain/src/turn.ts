@@ -24,8 +24,10 @@ export type Effect =
   | { readonly kind: 'standing'; readonly row: StandingRow }
   | { readonly kind: 'cut'; readonly node: NodeId; readonly session: number; readonly code: RefusalCode }
 
-export type Turn = TurnPorts & { readonly state: MarketState; readonly changes: Change[]; readonly effects: Effect[]; /** Jobs that ended in it: what comes after them is looked at when its commands are done. */ readonly closed: JobId[] }
-export const beginTurn = (state: MarketState, ports: TurnPorts): Turn => ({ ...ports, state, changes: [], effects: [], closed: [] })
+export type Turn = TurnPorts & { readonly state: MarketState; readonly changes: Change[]; readonly effects: Effect[]; /** Jobs that ended in it: what comes after them is looked at when its commands are done. */ readonly closed: JobId[]; /** Of the command that is being decided. */ asked: Asked | null }
+/** Which request asks for it, and from where: for the log of admin actions. */
+export type Asked = { readonly request: string; readonly from: string }
+export const beginTurn = (state: MarketState, ports: TurnPorts): Turn => ({ ...ports, state, changes: [], effects: [], closed: [], asked: null })
 
 export function emit(turn: Turn, change: Change): void {
   turn.changes.push(change)
@@ -52,7 +54,7 @@ export function liveAttempt(turn: Turn, id: AttemptId): AttemptRow {
   return row
 }
 
-type EventBody = { type: JobEvent['type']; state: string; task?: number; attempt?: AttemptRow; cause?: Cause | null; amount?: bigint }
+type EventBody = { type: JobEvent['type']; state: string; task?: number; attempt?: AttemptRow; cause?: Cause | null; amount?: bigint; reason?: string | undefined }
 /** Adds one line to a job's history: numbered without gaps, because the number stands in the job's own row. */
 export function record(turn: Turn, jobId: JobId, body: EventBody): void {
   const live = liveJob(turn, jobId)
@@ -65,6 +67,7 @@ export function record(turn: Turn, jobId: JobId, body: EventBody): void {
     ...(attempt ? { attempt: attempt.id, node: attempt.node, task: attempt.task, nodeName: turn.state.nodes.get(attempt.node)?.name ?? '' } : {}),
     ...(body.cause ? { cause: body.cause } : {}),
     ...(body.amount !== undefined ? { amount: body.amount.toString() } : {}),
+    ...(body.reason ? { reason: body.reason } : {}),
     ...(piece ? { range: { from: piece.from, to: piece.to } } : {}),
   }
   emit(turn, { kind: 'event', row: event })

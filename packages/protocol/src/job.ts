@@ -123,6 +123,8 @@ export const JobEvent = z.object({
   type: JobEventType,
   task: z.number().int().optional(), attempt: AttemptId.optional(), node: NodeId.optional(), nodeName: z.string().optional(),
   state: z.string(), cause: Cause.optional(), amount: Money.optional(),
+  /** An admin did it, and said why. */
+  reason: z.string().optional(),
   /** Of a job that is cut while it runs: the part of its input that it is about. */
   range: ByteRange.optional(),
 }).meta({ id: 'JobEvent' })

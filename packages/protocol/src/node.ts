@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { EnrolmentId, Instant, NodeId, UserId } from './ids.ts'
 import { Amount } from './money.ts'
+import { AdminWord } from './operator.ts'
 import { DriverId, GpuModel, GpuProfile, LabelName, Level, Runtime } from './job-spec.ts'
 
 /** What a node charges, in micro-credits. Reserved resources are charged for the time an attempt runs; rounded once, down, for the buyer. */
@@ -62,7 +63,7 @@ export const Node = z.object({
   succeeded: z.number().int(), failed: z.number().int(),
   /** Lower bound of the share of work it ends: what it has shown, not what is hoped. */
   reliability: z.number(), reputation: Reputation.optional(), /** The chances that it is still there after some times. */ outlook: z.array(z.object({ afterMs: z.number(), stays: z.number() })).optional(),
-  connected: z.boolean(), lastSeenAt: Instant.optional(), enrolledAt: Instant,
+  connected: z.boolean(), lastSeenAt: Instant.optional(), enrolledAt: Instant, admin: AdminWord.optional(),
 }).meta({ id: 'Node' })
 export type Node = z.infer<typeof Node>
 

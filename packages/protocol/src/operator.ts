@@ -19,11 +19,18 @@ export const Reversal = z.object({
 }).meta({ id: 'Reversal' })
 export type Reversal = z.infer<typeof Reversal>
 
-export const ActionName = z.enum(['reversal.propose', 'reversal.approve', 'reversal.reject', 'incident.open', 'incident.update', 'incident.resolve', 'user.suspend', 'user.unsuspend', 'user.roles', 'node.pause', 'node.drain', 'node.resume', 'node.price', 'job.cancel']).meta({ id: 'ActionName' })
+export const ActionName = z.enum(['reversal.propose', 'reversal.approve', 'reversal.reject', 'incident.open', 'incident.update', 'incident.resolve', 'user.suspend', 'user.unsuspend', 'user.roles', 'node.pause', 'node.drain', 'node.resume', 'node.price', 'job.cancel', 'job.pause', 'job.resume', 'job.move', 'schedule.pause', 'schedule.resume', 'schedule.remove', 'standing.drop']).meta({ id: 'ActionName' })
 export type ActionName = z.infer<typeof ActionName>
+/** What its owner may do without a word: an admin who does it to somebody else's says why. */
+export const MayGiveReason = z.strictObject({ reason: Reason.optional() }).meta({ id: 'MayGiveReason' })
+/** For the owner of a node or a schedule: what an admin did to it last, and why. Gone when its owner changes it. */
+export const AdminWord = z.object({ at: Instant, action: ActionName, reason: z.string() }).meta({ id: 'AdminWord' })
+export type AdminWord = z.infer<typeof AdminWord>
 export const AdminAction = z.object({
   id: ActionId, at: Instant, by: UserId, byName: z.string(), action: ActionName, /** What it was done to. */ subject: z.string(), reason: z.string(),
   /** What was there, and what is there since: as the tables have it. */ before: z.record(z.string(), z.unknown()).nullable(), after: z.record(z.string(), z.unknown()).nullable(),
+  /** The request that asked for it, and the address that it came from. */
+  request: z.string().optional(), from: z.string().optional(),
 }).meta({ id: 'AdminAction' })
 export type AdminAction = z.infer<typeof AdminAction>
 

@@ -6,8 +6,8 @@ import { JobSpec } from './job-spec.ts'
 import { EnrolNode, Enrolment, Node, NodeName, PriceSheet } from './node.ts'
 import { Entry, LedgerCheck, Spend, Topup, Wallet } from './ledger.ts'
 import { Payout, RequestPayout, SellerEarnings } from './payout.ts'
-import { ActionName, AdminAction, GiveReason, Person, PersonDetail, ProposeReversal, Reversal, ReversalState, SetRoles } from './operator.ts'
-import { Incident, OpenIncident, ResolveIncident, UpdateIncident } from './incident.ts'
+import { ActionName, AdminAction, GiveReason, MayGiveReason, Person, PersonDetail, ProposeReversal, Reversal, ReversalState, SetRoles } from './operator.ts'
+import { Incident, OpenIncident, Reason, ResolveIncident, UpdateIncident } from './incident.ts'
 import { Quote } from './quote.ts'
 import { Receipt } from './receipt.ts'
 import { CreateSchedule, Schedule } from './schedule.ts'
@@ -30,7 +30,7 @@ export type Route = {
   who: Who; scope?: Scope; owner?: 'job' | 'node' | 'attempt' | 'quote' | 'key' | 'standing' | 'schedule' | 'session' | 'webhook' | 'template'
   params?: z.ZodObject; query?: z.ZodObject; body?: z.ZodType; reply?: z.ZodType; status?: number
   /** Asks for a sign-in that is not long ago (`fresh_sign_in_needed`); API keys are not asked: ADR 24. */
-  fresh?: true
+  fresh?: true | /** Asked of an admin who does it to somebody else's, who must say why, too (`reason_needed`). */ 'for-others'
   /** `bytes` and `events` replies are streamed; `raw` bodies are streamed in. */
   sends?: 'json' | 'bytes' | 'events' | 'text'; takes?: 'json' | 'raw'
   /** Takes an Idempotency-Key: the same key and body get the first answer again. */
@@ -66,12 +66,15 @@ export const CreateQuote = z.strictObject({
   cap: Amount.optional(),
 }).meta({ id: 'CreateQuote' })
 
-export const MoveJob = z.strictObject({
+export const MoveJob = MayGiveReason.extend({
   /** Where to; else wherever the market finds room, but not where it is. */
   to: NodeId.optional(),
   /** One of its tasks; else all that run. */
   task: z.number().int().min(0).optional(),
 }).meta({ id: 'MoveJob' })
+
+/** A price sheet; and why, from an admin who sets it for somebody else. */
+export const PriceNode = PriceSheet.extend({ reason: Reason.optional() }).meta({ id: 'PriceNode' })
 
 export const routes = {
   // who
@@ -113,11 +116,11 @@ export const routes = {
   submitJob: route({ id: 'submitJob', method: 'POST', path: '/v1/jobs', summary: 'Submit a job and hold its cap', who: 'buyer', scope: 'jobs:write', body: SubmitJob, reply: Job, status: 201, idempotent: true, refuses: ['insufficient_funds', 'cap_too_low', 'quote_expired', 'quote_mismatch', 'blob_missing', 'no_node_fits', 'impossible_request', 'parent_not_found', 'parent_failed', 'parent_cycle', 'parent_files', 'queue_full', 'idempotency_conflict', 'overloaded'] }),
   listJobs: route({ id: 'listJobs', method: 'GET', path: '/v1/jobs', summary: 'My jobs, newest first', who: 'user', scope: 'jobs:read', query: Page.extend({ state: JobState.optional() }), reply: list(Job), refuses: [] }),
   getJob: route({ id: 'getJob', method: 'GET', path: '/v1/jobs/:job', summary: 'A job', who: 'user', scope: 'jobs:read', owner: 'job', params: jobParams, reply: Job, refuses: ['not_found'] }),
-  pauseJob: route({ id: 'pauseJob', method: 'POST', path: '/v1/jobs/:job/pause', summary: 'Hold a job back: nothing more of it starts, what runs may finish', who: 'user', scope: 'jobs:write', owner: 'job', params: jobParams, reply: Job, refuses: ['not_found', 'job_ended', 'fresh_sign_in_needed'] }),
-  resumeJob: route({ id: 'resumeJob', method: 'POST', path: '/v1/jobs/:job/resume', summary: 'Let a job go on that was held back', who: 'user', scope: 'jobs:write', owner: 'job', params: jobParams, reply: Job, refuses: ['not_found', 'job_ended', 'fresh_sign_in_needed'] }),
-  recordMerged: route({ id: 'recordMerged', method: 'PUT', path: '/v1/jobs/:job/merged', summary: 'Record the hash of a map’s merged result; the first one stays', who: 'buyer', scope: 'jobs:write', owner: 'job', params: jobParams, body: MergedResult, reply: Job, refuses: ['not_found', 'not_in_this_state', 'merged_otherwise', 'fresh_sign_in_needed'] }),
-  cancelJob: route({ id: 'cancelJob', method: 'POST', path: '/v1/jobs/:job/cancel', summary: 'Cancel a job; what ran is billed, the rest refunded', who: 'user', scope: 'jobs:write', owner: 'job', params: jobParams, reply: Job, refuses: ['not_found', 'job_ended', 'fresh_sign_in_needed'] }),
-  moveJob: route({ id: 'moveJob', method: 'POST', path: '/v1/jobs/:job/move', summary: 'Move what runs of a job to another node, with what it has done', who: 'user', scope: 'jobs:write', owner: 'job', params: jobParams, body: MoveJob, reply: Job, status: 202, refuses: ['not_found', 'job_ended', 'not_in_this_state', 'cannot_move', 'fresh_sign_in_needed'] }),
+  pauseJob: route({ id: 'pauseJob', method: 'POST', path: '/v1/jobs/:job/pause', summary: 'Hold a job back: nothing more of it starts, what runs may finish', who: 'user', scope: 'jobs:write', fresh: 'for-others', owner: 'job', params: jobParams, body: MayGiveReason, reply: Job, refuses: ['not_found', 'job_ended', 'fresh_sign_in_needed', 'reason_needed'] }),
+  resumeJob: route({ id: 'resumeJob', method: 'POST', path: '/v1/jobs/:job/resume', summary: 'Let a job go on that was held back', who: 'user', scope: 'jobs:write', fresh: 'for-others', owner: 'job', params: jobParams, body: MayGiveReason, reply: Job, refuses: ['not_found', 'job_ended', 'fresh_sign_in_needed', 'reason_needed'] }),
+  recordMerged: route({ id: 'recordMerged', method: 'PUT', path: '/v1/jobs/:job/merged', summary: 'Record the hash of a map’s merged result; the first one stays', who: 'buyer', scope: 'jobs:write', owner: 'job', params: jobParams, body: MergedResult, reply: Job, refuses: ['not_found', 'not_in_this_state', 'merged_otherwise'] }),
+  cancelJob: route({ id: 'cancelJob', method: 'POST', path: '/v1/jobs/:job/cancel', summary: 'Cancel a job; what ran is billed, the rest refunded', who: 'user', scope: 'jobs:write', fresh: 'for-others', owner: 'job', params: jobParams, body: MayGiveReason, reply: Job, refuses: ['not_found', 'job_ended', 'fresh_sign_in_needed', 'reason_needed'] }),
+  moveJob: route({ id: 'moveJob', method: 'POST', path: '/v1/jobs/:job/move', summary: 'Move what runs of a job to another node, with what it has done', who: 'user', scope: 'jobs:write', fresh: 'for-others', owner: 'job', params: jobParams, body: MoveJob, reply: Job, status: 202, refuses: ['not_found', 'job_ended', 'not_in_this_state', 'cannot_move', 'fresh_sign_in_needed', 'reason_needed'] }),
   listTasks: route({ id: 'listTasks', method: 'GET', path: '/v1/jobs/:job/tasks', summary: 'The tasks of a job', who: 'user', scope: 'jobs:read', owner: 'job', params: jobParams, query: Page, reply: list(Task), refuses: ['not_found'] }),
   listAttempts: route({ id: 'listAttempts', method: 'GET', path: '/v1/jobs/:job/attempts', summary: 'Every attempt of a job, in order', who: 'user', scope: 'jobs:read', owner: 'job', params: jobParams, query: Page, reply: list(Attempt), refuses: ['not_found'] }),
   jobEvents: route({ id: 'jobEvents', method: 'GET', path: '/v1/jobs/:job/events', summary: 'History of a job; as an event stream it goes on live, from Last-Event-ID', who: 'user', scope: 'jobs:read', owner: 'job', params: jobParams, query: z.object({ after: z.coerce.number().int().min(0).default(0) }), reply: JobEvent, sends: 'events', refuses: ['not_found'] }),
@@ -131,13 +134,13 @@ export const routes = {
   listStanding: route({ id: 'listStanding', method: 'GET', path: '/v1/standing-requests', summary: 'My standing requests, newest first', who: 'buyer', scope: 'jobs:read', query: Page, reply: list(Standing), refuses: [] }),
   getStanding: route({ id: 'getStanding', method: 'GET', path: '/v1/standing-requests/:standing', summary: 'A standing request', who: 'buyer', scope: 'jobs:read', owner: 'standing', params: z.object({ standing: StandingId }), reply: Standing, refuses: ['not_found'] }),
   standingEvents: route({ id: 'standingEvents', method: 'GET', path: '/v1/standing-requests/:standing/events', summary: 'A standing request; as an event stream it answers once, when the request is met or over', who: 'buyer', scope: 'jobs:read', owner: 'standing', params: z.object({ standing: StandingId }), reply: Standing, sends: 'events', refuses: ['not_found'] }),
-  dropStanding: route({ id: 'dropStanding', method: 'DELETE', path: '/v1/standing-requests/:standing', summary: 'Take a standing request back', who: 'buyer', scope: 'jobs:write', owner: 'standing', params: z.object({ standing: StandingId }), status: 204, refuses: ['not_found'] }),
+  dropStanding: route({ id: 'dropStanding', method: 'DELETE', path: '/v1/standing-requests/:standing', summary: 'Take a standing request back', who: 'buyer', scope: 'jobs:write', fresh: 'for-others', owner: 'standing', params: z.object({ standing: StandingId }), body: MayGiveReason, status: 204, refuses: ['not_found', 'fresh_sign_in_needed', 'reason_needed'] }),
   createSchedule: route({ id: 'createSchedule', method: 'POST', path: '/v1/schedules', summary: 'Make a job again and again, at the times of a cron', who: 'buyer', scope: 'jobs:write', body: CreateSchedule, reply: Schedule, status: 201, idempotent: true, refuses: ['impossible_request', 'cap_too_low', 'blob_missing', 'queue_full', 'idempotency_conflict', 'overloaded'] }),
   listSchedules: route({ id: 'listSchedules', method: 'GET', path: '/v1/schedules', summary: 'My schedules with their last firings, newest first', who: 'buyer', scope: 'jobs:read', query: Page, reply: list(Schedule), refuses: [] }),
   getSchedule: route({ id: 'getSchedule', method: 'GET', path: '/v1/schedules/:schedule', summary: 'A schedule and its last firings', who: 'buyer', scope: 'jobs:read', owner: 'schedule', params: scheduleParams, reply: Schedule, refuses: ['not_found'] }),
-  pauseSchedule: route({ id: 'pauseSchedule', method: 'POST', path: '/v1/schedules/:schedule/pause', summary: 'No more firings until it is resumed', who: 'buyer', scope: 'jobs:write', owner: 'schedule', params: scheduleParams, reply: Schedule, refuses: ['not_found'] }),
-  resumeSchedule: route({ id: 'resumeSchedule', method: 'POST', path: '/v1/schedules/:schedule/resume', summary: 'Fire again, from the next moment on', who: 'buyer', scope: 'jobs:write', owner: 'schedule', params: scheduleParams, reply: Schedule, refuses: ['not_found'] }),
-  removeSchedule: route({ id: 'removeSchedule', method: 'DELETE', path: '/v1/schedules/:schedule', summary: 'End a schedule; jobs that it made go on', who: 'buyer', scope: 'jobs:write', owner: 'schedule', params: scheduleParams, status: 204, refuses: ['not_found'] }),
+  pauseSchedule: route({ id: 'pauseSchedule', method: 'POST', path: '/v1/schedules/:schedule/pause', summary: 'No more firings until it is resumed', who: 'buyer', scope: 'jobs:write', fresh: 'for-others', owner: 'schedule', params: scheduleParams, body: MayGiveReason, reply: Schedule, refuses: ['not_found', 'fresh_sign_in_needed', 'reason_needed'] }),
+  resumeSchedule: route({ id: 'resumeSchedule', method: 'POST', path: '/v1/schedules/:schedule/resume', summary: 'Fire again, from the next moment on', who: 'buyer', scope: 'jobs:write', fresh: 'for-others', owner: 'schedule', params: scheduleParams, body: MayGiveReason, reply: Schedule, refuses: ['not_found', 'fresh_sign_in_needed', 'reason_needed'] }),
+  removeSchedule: route({ id: 'removeSchedule', method: 'DELETE', path: '/v1/schedules/:schedule', summary: 'End a schedule; jobs that it made go on', who: 'buyer', scope: 'jobs:write', fresh: 'for-others', owner: 'schedule', params: scheduleParams, body: MayGiveReason, status: 204, refuses: ['not_found', 'fresh_sign_in_needed', 'reason_needed'] }),
   putTemplate: route({ id: 'putTemplate', method: 'PUT', path: '/v1/templates/:template', summary: 'Keep a job with parameters under a name', who: 'buyer', scope: 'jobs:write', params: templateParams, body: PutTemplate, reply: Template, refuses: ['impossible_request', 'blob_missing', 'queue_full'] }),
   listTemplates: route({ id: 'listTemplates', method: 'GET', path: '/v1/templates', summary: 'My templates, by name', who: 'buyer', scope: 'jobs:read', query: Page, reply: list(Template), refuses: [] }),
   getTemplate: route({ id: 'getTemplate', method: 'GET', path: '/v1/templates/:template', summary: 'A template', who: 'buyer', scope: 'jobs:read', owner: 'template', params: templateParams, reply: Template, refuses: ['not_found'] }),
@@ -153,10 +156,10 @@ export const routes = {
   getNode: route({ id: 'getNode', method: 'GET', path: '/v1/nodes/:node', summary: 'A node', who: 'user', scope: 'nodes:read', owner: 'node', params: nodeParams, reply: Node, refuses: ['not_found'] }),
   nodeReadings: route({ id: 'nodeReadings', method: 'GET', path: '/v1/nodes/:node/readings', summary: 'How its machine was, as its heartbeats told since this market was started; and the hours its owner has set', who: 'user', scope: 'nodes:read', owner: 'node', params: nodeParams, query: z.object({ span: ReadingSpan.default('hour') }), reply: NodeReadings, refuses: ['not_found'] }),
   explainNode: route({ id: 'explainNode', method: 'GET', path: '/v1/nodes/:node/explain', summary: 'Why this node was not chosen in the last 100 placements', who: 'user', scope: 'nodes:read', owner: 'node', params: nodeParams, reply: NodeExplanation, refuses: ['not_found'] }),
-  pauseNode: route({ id: 'pauseNode', method: 'POST', path: '/v1/nodes/:node/pause', summary: 'No new work; what runs goes on', who: 'user', scope: 'nodes:write', owner: 'node', params: nodeParams, reply: Node, refuses: ['not_found', 'not_in_this_state', 'fresh_sign_in_needed'] }),
-  drainNode: route({ id: 'drainNode', method: 'POST', path: '/v1/nodes/:node/drain', summary: 'No new work; what can be moved goes to other nodes, the rest runs to its end', who: 'user', scope: 'nodes:write', owner: 'node', params: nodeParams, reply: Node, refuses: ['not_found', 'not_in_this_state', 'fresh_sign_in_needed'] }),
-  resumeNode: route({ id: 'resumeNode', method: 'POST', path: '/v1/nodes/:node/resume', summary: 'Take work again', who: 'user', scope: 'nodes:write', owner: 'node', params: nodeParams, reply: Node, refuses: ['not_found', 'not_in_this_state', 'fresh_sign_in_needed'] }),
-  priceNode: route({ id: 'priceNode', method: 'PUT', path: '/v1/nodes/:node/prices', summary: 'Set the price sheet; running attempts keep theirs', who: 'user', scope: 'nodes:write', owner: 'node', params: nodeParams, body: PriceSheet, reply: Node, refuses: ['not_found', 'fresh_sign_in_needed'] }),
+  pauseNode: route({ id: 'pauseNode', method: 'POST', path: '/v1/nodes/:node/pause', summary: 'No new work; what runs goes on', who: 'user', scope: 'nodes:write', fresh: 'for-others', owner: 'node', params: nodeParams, body: MayGiveReason, reply: Node, refuses: ['not_found', 'not_in_this_state', 'fresh_sign_in_needed', 'reason_needed'] }),
+  drainNode: route({ id: 'drainNode', method: 'POST', path: '/v1/nodes/:node/drain', summary: 'No new work; what can be moved goes to other nodes, the rest runs to its end', who: 'user', scope: 'nodes:write', fresh: 'for-others', owner: 'node', params: nodeParams, body: MayGiveReason, reply: Node, refuses: ['not_found', 'not_in_this_state', 'fresh_sign_in_needed', 'reason_needed'] }),
+  resumeNode: route({ id: 'resumeNode', method: 'POST', path: '/v1/nodes/:node/resume', summary: 'Take work again', who: 'user', scope: 'nodes:write', fresh: 'for-others', owner: 'node', params: nodeParams, body: MayGiveReason, reply: Node, refuses: ['not_found', 'not_in_this_state', 'fresh_sign_in_needed', 'reason_needed'] }),
+  priceNode: route({ id: 'priceNode', method: 'PUT', path: '/v1/nodes/:node/prices', summary: 'Set the price sheet; running attempts keep theirs', who: 'user', scope: 'nodes:write', fresh: 'for-others', owner: 'node', params: nodeParams, body: PriceNode, reply: Node, refuses: ['not_found', 'fresh_sign_in_needed', 'reason_needed'] }),
   nodeEarnings: route({ id: 'nodeEarnings', method: 'GET', path: '/v1/agent/earnings', summary: 'What this node has earned: for the screen of its owner, asked by its agent', who: 'agent', query: z.object({ since: z.coerce.number().int().min(0).default(0) }), reply: Earnings, refuses: [] }),
   // money
   getWallet: route({ id: 'getWallet', method: 'GET', path: '/v1/wallet', summary: 'My balances', who: 'user', scope: 'wallet:read', reply: Wallet, refuses: [] }),

@@ -3,6 +3,7 @@ import { Instant, JobId, ScheduleId, UserId } from './ids.ts'
 import { Amount } from './money.ts'
 import { JobSpec } from './job-spec.ts'
 import { JobState } from './job.ts'
+import { AdminWord } from './operator.ts'
 import { REFUSAL_CODES } from './refusals.ts'
 
 /** Schedules of one buyer at a time. */
@@ -38,7 +39,7 @@ export type Firing = z.infer<typeof Firing>
 
 export const Schedule = z.object({
   id: ScheduleId, buyer: UserId, name: z.string().optional(), cron: z.string(), timeZone: z.string(), spec: JobSpec, cap: Amount, budget: Amount.optional(), overlap: Overlap,
-  state: z.enum(['active', 'paused', 'removed']), createdAt: Instant,
+  state: z.enum(['active', 'paused', 'removed']), createdAt: Instant, admin: AdminWord.optional(),
   /** When it fires next. */
   nextAt: Instant.optional(),
   /** Caps of its jobs that have not ended, and what those that have did cost: what counts against the budget. */

@@ -20,13 +20,15 @@ export type CallOptions = {
   /** Names this request: sent again with the same key, it happens at most once. */
   readonly key?: string | undefined
 }
+/** Of what an admin does to somebody else's: why. Its owner needs none. */
+export type ReasonOptions = CallOptions & { readonly reason?: string | undefined }
 type Loose<T> = { readonly [Name in keyof T]?: T[Name] | undefined }
 type Nothing = Record<never, never>
 /** What a route is called with. Ids are plain strings here: one of the wrong shape names nothing, and the server says so. */
 export type CallInput<R> =
   & (R extends { params: unknown } ? { readonly params: { readonly [Name in keyof Params<R>]: string } } : Nothing)
   & (R extends { query: unknown } ? { readonly query?: Loose<Query<R>> | undefined } : Nothing)
-  & (R extends { body: unknown } ? { readonly body: BodyInput<R> } : Nothing)
+  & (R extends { body: unknown } ? (Nothing extends BodyInput<R> ? { readonly body?: BodyInput<R> } : { readonly body: BodyInput<R> }) : Nothing)
 type Method<R> = Nothing extends CallInput<R> ? (input?: CallInput<R>, options?: CallOptions) => Promise<Reply<R>> : (input: CallInput<R>, options?: CallOptions) => Promise<Reply<R>>
 /** Routes answered by one JSON document (or by nothing); streams and bytes have methods of their own on the client. */
 type Plain = { [Name in RouteName]: Routes[Name] extends { sends: 'bytes' | 'events' } | { takes: 'raw' } | { method: 'HEAD' } ? never : Name }[RouteName]
@@ -147,11 +149,11 @@ export function createClient(options: TransportOptions) {
      */
     pipeline: async (pipeline: unknown, more?: PipelineOptions): Promise<PipelineRun> => (await largeWork()).pipeline(pipeline, more),
     job: (job: string, more?: CallOptions): Promise<Job> => api.getJob({ params: { job } }, more),
-    pause: (job: string, more?: CallOptions): Promise<Job> => api.pauseJob({ params: { job } }, more),
-    resume: (job: string, more?: CallOptions): Promise<Job> => api.resumeJob({ params: { job } }, more),
-    cancel: (job: string, more?: CallOptions): Promise<Job> => api.cancelJob({ params: { job } }, more),
+    pause: (job: string, { reason, ...more }: ReasonOptions = {}): Promise<Job> => api.pauseJob({ params: { job }, body: { reason } }, more),
+    resume: (job: string, { reason, ...more }: ReasonOptions = {}): Promise<Job> => api.resumeJob({ params: { job }, body: { reason } }, more),
+    cancel: (job: string, { reason, ...more }: ReasonOptions = {}): Promise<Job> => api.cancelJob({ params: { job }, body: { reason } }, more),
     /** Moves what runs of it to another node, with what it has done; `to` is a node's id. */
-    move: (job: string, to: { readonly to?: string; readonly task?: number } = {}, more?: CallOptions): Promise<Job> => api.moveJob({ params: { job }, body: to }, more),
+    move: (job: string, to: { readonly to?: string; readonly task?: number; readonly reason?: string | undefined } = {}, more?: CallOptions): Promise<Job> => api.moveJob({ params: { job }, body: to }, more),
     /** With a cap: a budget, and only nodes that it pays for are counted. */
     quote: (spec: JobSpecInput, { cap, ...more }: CallOptions & { readonly cap?: bigint | undefined } = {}) => api.createQuote({ body: { spec, ...(cap === undefined ? {} : { cap: cap.toString() }) } }, more),
     receipt: (attempt: string, more?: CallOptions) => api.getReceipt({ params: { attempt } }, more),

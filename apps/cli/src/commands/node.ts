@@ -7,6 +7,7 @@ import type { Context } from '../context.ts'
 import { CliError, EXIT } from '../failures.ts'
 import { addPriceOptions, pricesOf } from '../price-options.ts'
 import type { PriceOptions } from '../price-options.ts'
+import { REASON } from '../parse.ts'
 import { clean } from '../ui/clean.ts'
 import { creditsOf } from '../ui/money.ts'
 import { sizeText, stamp } from '../ui/time.ts'
@@ -15,19 +16,19 @@ export function define(command: Command, withContext: WithContext): void {
   command.addHelpText('before', 'Examples:\n  lumaris node show my-laptop\n  lumaris node pause my-laptop\n  lumaris node explain my-laptop\n  lumaris node price my-laptop --cpu-hour 0.02 --memory-gib-hour 0.004\n')
   const sub = (name: string, summary: string): Command => command.command(name).summary(summary).description(summary).argument('<node>', 'its name or id')
   sub('show', 'what it has, and what it did').action(withContext(async (context: Context, name: string) => { const client = await context.client(); return show(context, await findNode(client, name)) }))
-  sub('pause', 'no new work; what runs goes on').action(withContext(async (context: Context, name: string) => { const client = await context.client(); return show(context, await client.api.pauseNode({ params: { node: (await findNode(client, name)).id } })) }))
-  sub('drain', 'no new work; what can be moved goes elsewhere, the rest runs to its end').action(withContext(async (context: Context, name: string) => { const client = await context.client(); return show(context, await client.api.drainNode({ params: { node: (await findNode(client, name)).id } })) }))
-  sub('resume', 'take work again').action(withContext(async (context: Context, name: string) => { const client = await context.client(); return show(context, await client.api.resumeNode({ params: { node: (await findNode(client, name)).id } })) }))
+  for (const [name, summary, call] of [['pause', 'no new work; what runs goes on', 'pauseNode'], ['drain', 'no new work; what can be moved goes elsewhere, the rest runs to its end', 'drainNode'], ['resume', 'take work again', 'resumeNode']] as const) {
+    sub(name, summary).option(...REASON).action(withContext(async (context: Context, node: string, { reason }: { reason?: string }) => { const client = await context.client(); return show(context, await client.api[call]({ params: { node: (await findNode(client, node)).id }, body: { reason } })) }))
+  }
   sub('explain', 'why it was not chosen in the last 100 placements').action(withContext(explain))
-  addPriceOptions(sub('price', 'set prices, in credits; those not named stay')).action(withContext(price))
+  addPriceOptions(sub('price', 'set prices, in credits; those not named stay').option(...REASON)).action(withContext(price))
 }
 
-async function price(context: Context, name: string, options: PriceOptions): Promise<void> {
+async function price(context: Context, name: string, { reason, ...options }: PriceOptions & { reason?: string }): Promise<void> {
   const asked = pricesOf(options)
   if (Object.keys(asked).length === 0) throw new CliError('No price was named', 'Such as: lumaris node price my-laptop --cpu-hour 0.02', EXIT.usage)
   const client = await context.client()
   const node = await findNode(client, name)
-  await show(context, await client.api.priceNode({ params: { node: node.id }, body: { ...node.prices, ...asked } }))
+  await show(context, await client.api.priceNode({ params: { node: node.id }, body: { ...node.prices, ...asked, reason } }))
 }
 
 async function explain(context: Context, name: string): Promise<void> {
@@ -59,5 +60,5 @@ const show = (context: Context, node: Node): Promise<void> => context.showThing(
   ['disk', sizeText(node.capacity.diskBytes)], ['gpus', node.capacity.gpus ? [node.capacity.gpus, node.capacity.gpuModel, node.capacity.gpuProfile].filter(Boolean).join(' ') : undefined], ['running', node.running], ['ended well', node.succeeded], ['its own failures', node.failed], ['reliability', `${(node.reliability * 100).toFixed(1)} %`],
   ...PRICE_NAMES.filter((what) => node.prices[what] !== '0').map((what) => [`price ${what}`, creditsOf(node.prices[what])] as const),
   ['interruptible work', node.prices.spotPercent === undefined ? 'not taken' : `from ${node.prices.spotPercent} % of these`],
-  ['agent', node.agentVersion], ['last seen', stamp(node.lastSeenAt)], ['joined', stamp(node.enrolledAt)],
+  ['agent', node.agentVersion], ['last seen', stamp(node.lastSeenAt)], ['joined', stamp(node.enrolledAt)], ['by an admin', node.admin && `${node.admin.action}, ${stamp(node.admin.at)}: ${clean(node.admin.reason)}`],
 ])

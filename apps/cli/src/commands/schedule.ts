@@ -6,7 +6,7 @@ import type { WithContext } from '../cli.ts'
 import type { Context } from '../context.ts'
 import { CliError, EXIT } from '../failures.ts'
 import { uploadInputs } from '../inputs.ts'
-import { asIs, parseAmount } from '../parse.ts'
+import { REASON, asIs, parseAmount } from '../parse.ts'
 import { addSpecOptions, specOf, withInputs } from '../spec-options.ts'
 import type { SpecOptions } from '../spec-options.ts'
 import { amountOf, creditsOf } from '../ui/money.ts'
@@ -32,9 +32,9 @@ export function define(command: Command, withContext: WithContext): void {
     .action(withContext(add))
   sub('list', 'my schedules, and what became of the last firing').action(withContext(list))
   sub('show', 'a schedule and its last firings').argument('<schedule>', 'its id').action(withContext(async (context: Context, id: string) => show(context, await (await context.client()).api.getSchedule({ params: { schedule: id } }))))
-  sub('pause', 'no more firings until it is resumed').argument('<schedule>', 'its id').action(withContext(async (context: Context, id: string) => show(context, await (await context.client()).api.pauseSchedule({ params: { schedule: id } }))))
-  sub('resume', 'fire again, from the next moment on').argument('<schedule>', 'its id').action(withContext(async (context: Context, id: string) => show(context, await (await context.client()).api.resumeSchedule({ params: { schedule: id } }))))
-  sub('remove', 'end it; jobs that it made go on').argument('<schedule>', 'its id').action(withContext(async (context: Context, id: string) => { await (await context.client()).api.removeSchedule({ params: { schedule: id } }); context.note('Removed.') }))
+  sub('pause', 'no more firings until it is resumed').argument('<schedule>', 'its id').option(...REASON).action(withContext(async (context: Context, id: string, { reason }: { reason?: string }) => show(context, await (await context.client()).api.pauseSchedule({ params: { schedule: id }, body: { reason } }))))
+  sub('resume', 'fire again, from the next moment on').argument('<schedule>', 'its id').option(...REASON).action(withContext(async (context: Context, id: string, { reason }: { reason?: string }) => show(context, await (await context.client()).api.resumeSchedule({ params: { schedule: id }, body: { reason } }))))
+  sub('remove', 'end it; jobs that it made go on').argument('<schedule>', 'its id').option(...REASON).action(withContext(async (context: Context, id: string, { reason }: { reason?: string }) => { await (await context.client()).api.removeSchedule({ params: { schedule: id }, body: { reason } }); context.note('Removed.') }))
 }
 
 async function add(context: Context, words: string[], options: AddOptions): Promise<void> {
@@ -70,7 +70,7 @@ const list = async (context: Context): Promise<void> => context.showList((await 
 
 async function show(context: Context, one: Schedule): Promise<void> {
   await context.showThing(one, [
-    ['schedule', one.id], ['state', one.state], ['name', one.name], ['times', `${one.cron} (${one.timeZone})`], ['next', local(one.nextAt, one.timeZone)], ['command', one.spec.command.join(' ')], ['each at most', creditsOf(one.cap)],
+    ['schedule', one.id], ['state', one.state], ['name', one.name], ['times', `${one.cron} (${one.timeZone})`], ['next', local(one.nextAt, one.timeZone)], ['command', one.spec.command.join(' ')], ['each at most', creditsOf(one.cap)], ['by an admin', one.admin && `${one.admin.action}: ${one.admin.reason}`],
     ['all at most', one.budget === undefined ? undefined : creditsOf(one.budget)], ['spent and held', creditsOf(one.committed)], ['while one runs', one.overlap === 'skip' ? 'the next is left out' : 'the next runs beside it'],
   ])
   if (context.flags.json || context.flags.jsonLines || context.flags.quiet || one.firings.length === 0) return

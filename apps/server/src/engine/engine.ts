@@ -10,7 +10,7 @@ import { EventEmitter } from 'node:events'
 import { refuse } from '@lumaris/protocol'
 import type { JobId, Refusal } from '@lumaris/protocol'
 import { createState, forgetJob, internSpec, runTurn } from '@lumaris/domain'
-import type { Answer, Command, Effect, MarketSettings, MarketState, Turn, TurnPorts } from '@lumaris/domain'
+import type { Answer, Asked, Command, Effect, MarketSettings, MarketState, Turn, TurnPorts } from '@lumaris/domain'
 import type { Database } from '../database/database.ts'
 import { availabilityStatement, epochStatement, statementsFor } from '../store/persist.ts'
 import { loadState } from '../store/load.ts'
@@ -31,7 +31,7 @@ const KEEP_MS = 600_000
 /** Between attempts to load again while the database does not answer. */
 const RELOAD_PAUSE_MS = 500
 
-type Pending = { readonly command: Command; readonly resolve: (answer: unknown) => void; readonly reject: (error: Error) => void }
+type Pending = { readonly command: Command & { readonly asked?: Asked }; readonly resolve: (answer: unknown) => void; readonly reject: (error: Error) => void }
 type Batch = { readonly pending: readonly Pending[]; readonly turn: Turn; readonly answers: readonly unknown[]; /** Jobs that ended, and leave memory when this is through. */ readonly leaving: readonly JobId[] }
 
 export type EnginePorts = {
@@ -90,7 +90,7 @@ export class Engine extends EventEmitter<EngineEvents> {
   }
 
   /** Decides a command and answers when its commit is through. Never throws for an expected no; rejects only on a bug. */
-  act<C extends Command>(command: C): Promise<Answer<C['kind']> | Refusal> {
+  act<C extends Command & { readonly asked?: Asked }>(command: C): Promise<Answer<C['kind']> | Refusal> {
     if (this.#stopped || !this.#ready) return Promise.resolve(refuse('unavailable'))
     if (this.#inbox.length >= INBOX_MAX) return Promise.resolve(refuse('overloaded', { retryAfterMs: 1000 }))
     return new Promise((resolve, reject) => {

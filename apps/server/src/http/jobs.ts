@@ -7,8 +7,8 @@ import type { App } from '../app.ts'
 import { listAttempts, listJobs, listTasks, readAttempt, readEvents, readJob, readNode, readQuote, readResults, readSeal, readTicks } from '../store/read.ts'
 import { viewAttempt, viewJob, viewTask } from '../store/views.ts'
 import type { Handlers } from './server.ts'
-import { isAdmin, notFreshFor, owns } from './policy.ts'
-import type { Principal, UserPrincipal } from './policy.ts'
+import { actingOn, isAdmin, owns } from './policy.ts'
+import type { Acting, As, Principal } from './policy.ts'
 import { lastEventId, sendEvents, wantsStream } from './sse.ts'
 import { followBuyer, followJob } from '../live/follow-job.ts'
 import { explain } from '../live/explain.ts'
@@ -56,13 +56,13 @@ async function endedParents(app: App, buyer: JobRow['buyer'], spec: JobRow['spec
 }
 
 export function jobHandlers(app: App): Pick<Handlers, Names> {
-  /** Asks the engine for a change of a job that is the caller's; an admin who changes somebody else's must have signed in lately. */
-  const change = async (who: UserPrincipal, id: JobId, act: (job: JobRow) => Promise<JobRow | Refusal>): Promise<Job | Refusal> => {
-    const job = await mine(app, who, id)
+  /** Asks the engine for a change of a job that is the caller's, or of somebody else's as an admin. */
+  const change = async (call: Acting & { readonly params: { readonly job: JobId } }, act: (job: JobId, as: As) => Promise<JobRow | Refusal>): Promise<Job | Refusal> => {
+    const job = await mine(app, call.who, call.params.job)
     if (isRefusal(job)) return job
-    const old = notFreshFor(who, job.buyer, app.now())
-    if (old) return old
-    const answer = await act(job)
+    const as = actingOn(call, job.buyer, app.now())
+    if (isRefusal(as)) return as
+    const answer = await act(job.id, as)
     return isRefusal(answer) ? answer : viewJob(answer)
   }
   return {
@@ -96,11 +96,16 @@ export function jobHandlers(app: App): Pick<Handlers, Names> {
       const live = app.engine.state.jobs.get(job.id)
       return { ...viewJob(job), ...(live && !isTerminal(job.state) ? { progress: progressOf(app.engine.state, live, app.now()) } : {}) }
     },
-    cancelJob: async ({ params, who }) => change(who, params.job, (job) => app.engine.act({ kind: 'cancel', job: job.id, ...(who.userId === job.buyer ? {} : { admin: who.userId }) })),
-    pauseJob: async ({ params, who }) => change(who, params.job, ({ id }) => app.engine.act({ kind: 'pause', job: id, paused: true })),
-    resumeJob: async ({ params, who }) => change(who, params.job, ({ id }) => app.engine.act({ kind: 'pause', job: id, paused: false })),
-    moveJob: async ({ params, body, who }) => change(who, params.job, ({ id }) => app.engine.act({ kind: 'move', job: id, to: body.to ?? null, task: body.task ?? null })),
-    recordMerged: async ({ params, body, who }) => change(who, params.job, ({ id }) => app.engine.act({ kind: 'recordMerged', job: id, merged: body })),
+    cancelJob: (call) => change(call, (job, as) => app.engine.act({ kind: 'cancel', job, ...as })),
+    pauseJob: (call) => change(call, (job, as) => app.engine.act({ kind: 'pause', job, paused: true, ...as })),
+    resumeJob: (call) => change(call, (job, as) => app.engine.act({ kind: 'pause', job, paused: false, ...as })),
+    moveJob: (call) => change(call, (job, as) => app.engine.act({ kind: 'move', job, to: call.body.to ?? null, task: call.body.task ?? null, ...as })),
+    // What its results were merged into is the buyer's own word: no admin has one.
+    recordMerged: async ({ params, body, who }) => {
+      if ((await readJob(app.db, params.job))?.buyer !== who.userId) return refuse('not_found')
+      const answer = await app.engine.act({ kind: 'recordMerged', job: params.job, merged: body })
+      return isRefusal(answer) ? answer : viewJob(answer)
+    },
     listTasks: async ({ params, query, who }) => {
       const job = await mine(app, who, params.job)
       if (isRefusal(job)) return job

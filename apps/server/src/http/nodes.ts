@@ -1,5 +1,5 @@
 import { isRefusal, refuse } from '@lumaris/protocol'
-import type { Node, NodeId, Refusal, UserId } from '@lumaris/protocol'
+import type { Node, NodeId, Refusal } from '@lumaris/protocol'
 import type { NodeRow } from '@lumaris/domain'
 import type { App } from '../app.ts'
 import { listNodes, readNode } from '../store/read.ts'
@@ -7,9 +7,9 @@ import { viewNode } from '../store/views.ts'
 import { blockOf } from '../gateway/address-block.ts'
 import { verifyText } from '../signatures.ts'
 import type { Handlers } from './server.ts'
-import { isAdmin, notFreshFor, owns } from './policy.ts'
+import { actingOn, isAdmin, owns } from './policy.ts'
 import { explainNode } from '../live/explain.ts'
-import type { Principal, UserPrincipal } from './policy.ts'
+import type { Acting, As, Principal } from './policy.ts'
 
 type Names = 'createEnrolment' | 'enrolNode' | 'listNodes' | 'getNode' | 'explainNode' | 'nodeReadings' | 'pauseNode' | 'drainNode' | 'resumeNode' | 'priceNode'
 
@@ -20,13 +20,13 @@ async function mine(app: App, who: Principal, id: NodeId): Promise<NodeRow | Ref
 
 export function nodeHandlers(app: App): Pick<Handlers, Names> {
   const view = (row: NodeRow): Node => viewNode(row, app.engine.state, app.now())
-  /** Asks the engine for a change of a node that is the caller's. */
-  const change = async (who: UserPrincipal, id: NodeId, act: (admin: { admin?: UserId }) => Promise<NodeRow | Refusal>): Promise<Node | Refusal> => {
-    const found = await mine(app, who, id)
+  /** Asks the engine for a change of a node that is the caller's, or of somebody else's as an admin. */
+  const change = async (call: Acting & { readonly params: { readonly node: NodeId } }, act: (node: NodeId, as: As) => Promise<NodeRow | Refusal>): Promise<Node | Refusal> => {
+    const found = await mine(app, call.who, call.params.node)
     if (isRefusal(found)) return found
-    const old = notFreshFor(who, found.owner, app.now())
-    if (old) return old
-    const answer = await act(who.userId !== found.owner ? { admin: who.userId } : {})
+    const as = actingOn(call, found.owner, app.now())
+    if (isRefusal(as)) return as
+    const answer = await act(found.id, as)
     return isRefusal(answer) ? answer : view(answer)
   }
   return {
@@ -56,9 +56,9 @@ export function nodeHandlers(app: App): Pick<Handlers, Names> {
       const row = await mine(app, who, params.node)
       return isRefusal(row) ? row : app.readings.of(row.id, query.span)
     },
-    pauseNode: ({ params, who }) => change(who, params.node, (admin) => app.engine.act({ kind: 'will', node: params.node, will: 'paused', ...admin })),
-    drainNode: ({ params, who }) => change(who, params.node, (admin) => app.engine.act({ kind: 'will', node: params.node, will: 'draining', ...admin })),
-    resumeNode: ({ params, who }) => change(who, params.node, (admin) => app.engine.act({ kind: 'will', node: params.node, will: 'open', ...admin })),
-    priceNode: ({ params, body, who }) => change(who, params.node, (admin) => app.engine.act({ kind: 'price', node: params.node, prices: body, ...admin })),
+    pauseNode: (call) => change(call, (node, as) => app.engine.act({ kind: 'will', node, will: 'paused', ...as })),
+    drainNode: (call) => change(call, (node, as) => app.engine.act({ kind: 'will', node, will: 'draining', ...as })),
+    resumeNode: (call) => change(call, (node, as) => app.engine.act({ kind: 'will', node, will: 'open', ...as })),
+    priceNode: (call) => { const { reason: _, ...prices } = call.body; return change(call, (node, as) => app.engine.act({ kind: 'price', node, prices, ...as })) },
   }
 }

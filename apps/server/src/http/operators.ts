@@ -6,6 +6,7 @@ import { findEntries, listReversals, readReversal } from '../store/read-ledger.t
 import { listActions, listIncidents, listPeople, readIncident, readPerson } from '../store/read-operators.ts'
 import { given } from '../store/views.ts'
 import type { Handlers } from './server.ts'
+import { asked } from './policy.ts'
 
 type Names = 'findEntries' | 'listReversals' | 'proposeReversal' | 'approveReversal' | 'rejectReversal' | 'listActions' | 'listPeople' | 'getPerson' | 'suspendUser' | 'unsuspendUser' | 'setUserRoles' | 'listIncidents' | 'openIncident' | 'updateIncident' | 'resolveIncident'
 
@@ -29,22 +30,22 @@ export function operatorHandlers(app: App): Pick<Handlers, Names> {
   return {
     findEntries: ({ query }) => findEntries(db, query, query.limit, query.cursor),
     listReversals: ({ query }) => listReversals(db, query.state, query.limit, query.cursor, viewReversal),
-    proposeReversal: async ({ body, who }) => {
-      const answer = await engine.act({ kind: 'proposeReversal', by: who.userId, entry: body.entry, reason: body.reason })
+    proposeReversal: async ({ body, who, request }) => {
+      const answer = await engine.act({ kind: 'proposeReversal', by: who.userId, entry: body.entry, reason: body.reason, ...asked(request) })
       return isRefusal(answer) ? answer : viewReversal(answer)
     },
-    approveReversal: ({ params, body, who }) => decide(params.reversal, () => engine.act({ kind: 'approveReversal', by: who.userId, id: params.reversal, reason: body.reason })),
-    rejectReversal: ({ params, body, who }) => decide(params.reversal, () => engine.act({ kind: 'rejectReversal', by: who.userId, id: params.reversal, reason: body.reason })),
+    approveReversal: ({ params, body, who, request }) => decide(params.reversal, () => engine.act({ kind: 'approveReversal', by: who.userId, id: params.reversal, reason: body.reason, ...asked(request) })),
+    rejectReversal: ({ params, body, who, request }) => decide(params.reversal, () => engine.act({ kind: 'rejectReversal', by: who.userId, id: params.reversal, reason: body.reason, ...asked(request) })),
     listActions: ({ query }) => listActions(db, query, query.limit, query.cursor),
     listPeople: ({ query }) => listPeople(db, query, query.limit, query.cursor),
     getPerson: async ({ params }) => (await readPerson(db, params.user, app.now())) ?? refuse('not_found'),
-    suspendUser: ({ params, body, who }) => changeUser(params.user, () => engine.act({ kind: 'suspend', by: who.userId, user: params.user, reason: body.reason })),
-    unsuspendUser: ({ params, body, who }) => changeUser(params.user, () => engine.act({ kind: 'unsuspend', by: who.userId, user: params.user, reason: body.reason })),
-    setUserRoles: ({ params, body, who }) => changeUser(params.user, () => engine.act({ kind: 'roles', by: who.userId, user: params.user, roles: body.roles, reason: body.reason })),
+    suspendUser: ({ params, body, who, request }) => changeUser(params.user, () => engine.act({ kind: 'suspend', by: who.userId, user: params.user, reason: body.reason, ...asked(request) })),
+    unsuspendUser: ({ params, body, who, request }) => changeUser(params.user, () => engine.act({ kind: 'unsuspend', by: who.userId, user: params.user, reason: body.reason, ...asked(request) })),
+    setUserRoles: ({ params, body, who, request }) => changeUser(params.user, () => engine.act({ kind: 'roles', by: who.userId, user: params.user, roles: body.roles, reason: body.reason, ...asked(request) })),
     listIncidents: ({ query }) => listIncidents(db, query.state, query.limit, query.cursor),
-    openIncident: ({ body, who }) => engine.act({ kind: 'openIncident', by: who.userId, ...body }),
-    updateIncident: async ({ params, body, who }) => (await over(app, params.incident)) ?? engine.act({ kind: 'updateIncident', by: who.userId, id: params.incident, text: body.text, severity: body.severity ?? null }),
-    resolveIncident: async ({ params, body, who }) => (await over(app, params.incident)) ?? engine.act({ kind: 'resolveIncident', by: who.userId, id: params.incident, text: body.text }),
+    openIncident: ({ body, who, request }) => engine.act({ kind: 'openIncident', by: who.userId, ...body, ...asked(request) }),
+    updateIncident: async ({ params, body, who, request }) => (await over(app, params.incident)) ?? engine.act({ kind: 'updateIncident', by: who.userId, id: params.incident, text: body.text, severity: body.severity ?? null, ...asked(request) }),
+    resolveIncident: async ({ params, body, who, request }) => (await over(app, params.incident)) ?? engine.act({ kind: 'resolveIncident', by: who.userId, id: params.incident, text: body.text, ...asked(request) }),
   }
 }
 async function over(app: App, id: string): Promise<Refusal | null> {

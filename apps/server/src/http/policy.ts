@@ -1,6 +1,7 @@
 // Who may do what: one function over the route table. Deny by default. Not found and not yours look the same.
 import { refuse } from '@lumaris/protocol'
 import type { NodeId, Refusal, Route, Scope, UserId } from '@lumaris/protocol'
+import type { AsAdmin, Asked } from '@lumaris/domain'
 
 export type Principal =
   | { readonly kind: 'anyone' }
@@ -14,8 +15,20 @@ export const isAdmin = (who: UserPrincipal): boolean => who.roles.includes('admi
 export const FRESH_MS = 15 * 60_000
 /** Null when this caller has shown lately who he is. A key shows it with every request, and was made by somebody who had (ADR 24). */
 export const notFresh = (who: UserPrincipal, now: number): Refusal | null => (who.sessionId === undefined || now - (who.provedAt ?? 0) < FRESH_MS ? null : refuse('fresh_sign_in_needed', { withinMs: FRESH_MS }))
-/** The same, for what its owner may always do and an admin does to somebody else. */
-export const notFreshFor = (who: UserPrincipal, owner: UserId, now: number): Refusal | null => (who.userId === owner ? null : notFresh(who, now))
+type Request = { readonly id: unknown; readonly ip: string }
+/** For the log of admin actions: which request it was, and from where. */
+export const asked = (request: Request): { readonly asked: Asked } => ({ asked: { request: String(request.id), from: request.ip } })
+
+export type Acting = { readonly who: UserPrincipal; readonly body: { readonly reason?: string | undefined }; readonly request: Request }
+export type As = { readonly asked: Asked; readonly admin?: AsAdmin }
+/**
+ * For what its owner may always do, and an admin to somebody else's (routes that are `fresh` 'for-others'): the admin has shown lately who he is, and says
+ * why. What comes back goes into the command.
+ */
+export function actingOn({ who, body, request }: Acting, owner: UserId, now: number): As | Refusal {
+  if (who.userId === owner) return asked(request)
+  return notFresh(who, now) ?? (body.reason === undefined ? refuse('reason_needed') : { admin: { by: who.userId, reason: body.reason }, ...asked(request) })
+}
 
 /** Null when this caller may use this route at all; whose object it is comes after (`owns`). */
 export function mayCall(route: Pick<Route, 'who' | 'scope' | 'fresh'>, who: Principal, now: number): Refusal | null {
@@ -26,7 +39,7 @@ export function mayCall(route: Pick<Route, 'who' | 'scope' | 'fresh'>, who: Prin
   const role = route.who === 'buyer' || route.who === 'seller' || route.who === 'admin' ? route.who : null
   if (role && !who.roles.includes(role)) return refuse('forbidden', { needsRole: role })
   if (route.scope && who.scopes !== 'all' && !who.scopes.includes(route.scope)) return refuse('scope_missing', { needsScope: route.scope })
-  return route.fresh ? notFresh(who, now) : null
+  return route.fresh === true ? notFresh(who, now) : null
 }
 
 export const owns = (who: Principal, owner: UserId): boolean => who.kind === 'user' && (who.userId === owner || isAdmin(who))

@@ -6,8 +6,8 @@ import { listSchedules, readSchedule } from '../store/read.ts'
 import { given } from '../store/views.ts'
 import { missingBlobs } from './jobs.ts'
 import type { Handlers } from './server.ts'
-import { owns } from './policy.ts'
-import type { Principal } from './policy.ts'
+import { actingOn, owns } from './policy.ts'
+import type { Acting, Principal } from './policy.ts'
 
 type Names = 'createSchedule' | 'listSchedules' | 'getSchedule' | 'pauseSchedule' | 'resumeSchedule' | 'removeSchedule'
 
@@ -17,10 +17,12 @@ async function mine(app: App, who: Principal, id: ScheduleId): Promise<ScheduleR
 }
 
 export function scheduleHandlers(app: App): Pick<Handlers, Names> {
-  const change = async (who: Principal, id: ScheduleId, to: ScheduleRow['state']): Promise<Schedule | Refusal> => {
-    const row = await mine(app, who, id)
+  const change = async (call: Acting & { readonly params: { readonly schedule: ScheduleId } }, to: ScheduleRow['state']): Promise<Schedule | Refusal> => {
+    const row = await mine(app, call.who, call.params.schedule)
     if (isRefusal(row)) return row
-    const changed = await app.engine.act({ kind: 'changeSchedule', id, to })
+    const as = actingOn(call, row.buyer, app.now())
+    if (isRefusal(as)) return as
+    const changed = await app.engine.act({ kind: 'changeSchedule', id: row.id, to, ...as })
     return isRefusal(changed) ? changed : viewSchedule(changed)
   }
   return {
@@ -38,10 +40,10 @@ export function scheduleHandlers(app: App): Pick<Handlers, Names> {
       const row = await mine(app, who, params.schedule)
       return isRefusal(row) ? row : viewSchedule(row)
     },
-    pauseSchedule: ({ params, who }) => change(who, params.schedule, 'paused'),
-    resumeSchedule: ({ params, who }) => change(who, params.schedule, 'active'),
-    removeSchedule: async ({ params, who }) => {
-      const changed = await change(who, params.schedule, 'removed')
+    pauseSchedule: (call) => change(call, 'paused'),
+    resumeSchedule: (call) => change(call, 'active'),
+    removeSchedule: async (call) => {
+      const changed = await change(call, 'removed')
       return isRefusal(changed) ? changed : undefined
     },
   }

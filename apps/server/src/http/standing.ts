@@ -5,7 +5,7 @@ import type { App } from '../app.ts'
 import { listStanding, readStanding } from '../store/read.ts'
 import { given } from '../store/views.ts'
 import type { Handlers } from './server.ts'
-import { owns } from './policy.ts'
+import { actingOn, owns } from './policy.ts'
 import type { Principal } from './policy.ts'
 import { sendEvents, wantsStream } from './sse.ts'
 import type { ServerEvent } from './sse.ts'
@@ -35,11 +35,13 @@ export function standingHandlers(app: App): Pick<Handlers, Names> {
       await sendEvents(app.log, request, reply, (signal) => untilOver(app, params.standing, signal))
       return null
     },
-    dropStanding: async ({ params, who }) => {
-      const row = await mine(app, who, params.standing)
+    dropStanding: async (call) => {
+      const row = await mine(app, call.who, call.params.standing)
       if (isRefusal(row)) return row
+      const as = actingOn(call, row.buyer, app.now())
+      if (isRefusal(as)) return as
       if (row.state !== 'open') return undefined // it is over: there is nothing to take back
-      return (await app.engine.act({ kind: 'dropStanding', id: params.standing })) ?? undefined
+      return (await app.engine.act({ kind: 'dropStanding', id: row.id, ...as })) ?? undefined
     },
   }
 }

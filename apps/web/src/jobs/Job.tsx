@@ -21,6 +21,8 @@ import { Why } from './Why.tsx'
 import { ButtonLink, TextLink } from '../shell/links.tsx'
 
 /** Asked for by few. */
+const WithReason = lazy(async () => ({ default: (await import('../admin/WithReason.tsx')).WithReason }))
+const CANCELLED = 'What runs is stopped. What ran until then is billed; the rest comes back. It is somebody else’s: its buyer sees the reason in the history of the job.'
 const JobDoings = lazy(async () => ({ default: (await import('./JobDoings.tsx')).JobDoings }))
 
 const route = getRouteApi('/inside/jobs/$job')
@@ -35,8 +37,11 @@ export function JobScreen() {
 function Shown({ job }: { job: Job }) {
   const { client, user } = useSession(), queries = useQueryClient()
   const { tab, part } = route.useSearch(), navigate = route.useNavigate()
-  const [cancelling, setCancelling] = useState(false), [doing, setDoing] = useState<'move' | 'keep' | null>(null), { error, run } = useWork()
-  const hold = (paused: boolean): Promise<void> => run(async () => queries.setQueryData(['job', job.id], await (paused ? client.pause(job.id) : client.resume(job.id))))
+  const [cancelling, setCancelling] = useState(false), [holding, setHolding] = useState<boolean | null>(null), [doing, setDoing] = useState<'move' | 'keep' | null>(null), { error, run } = useWork()
+  // What an admin does to somebody else's job needs a reason.
+  const isTheirs = user.id !== job.buyer
+  const holdNow = async (paused: boolean, reason?: string): Promise<unknown> => queries.setQueryData(['job', job.id], await (paused ? client.pause(job.id, { reason }) : client.resume(job.id, { reason })))
+  const hold = (paused: boolean): void => { if (isTheirs) setHolding(paused); else void run(() => holdNow(paused)) }
   const live = job.state === 'queued' || job.state === 'running'
   const tasks = useQuery(tasksQuery(client, job.id, live)), attempts = useQuery(attemptsQuery(client, job.id, live))
   const now = useNow(1_000, live)
@@ -47,7 +52,7 @@ function Shown({ job }: { job: Job }) {
       {hasRole(user, 'buyer') && <ButtonLink variant="default" to="/submit" search={{ from: job.id }}>Run again…</ButtonLink>}
       {hasRole(user, 'buyer') && <><ButtonLink variant="default" to="/schedules" search={{ from: job.id }}>Repeat…</ButtonLink><Button variant="default" onClick={() => setDoing('keep')}>Keep as a template…</Button></>}
       {live && <Button variant="default" disabled={!(attempts.data ?? []).some((one) => one.state === 'running')} title={(attempts.data ?? []).some((one) => one.state === 'running') ? 'To another node, with what it has done' : 'Nothing of it runs just now'} onClick={() => setDoing('move')}>Move…</Button>}
-      {live && <Button variant="default" title={job.paused ? undefined : 'Nothing more of it starts; what runs may finish'} onClick={() => void hold(job.paused !== true)}>{job.paused ? 'Go on' : 'Pause'}</Button>}
+      {live && <Button variant="default" title={job.paused ? undefined : 'Nothing more of it starts; what runs may finish'} onClick={() => hold(job.paused !== true)}>{job.paused ? 'Go on' : 'Pause'}</Button>}
       <Button variant="default" color="red" disabled={!live} title={live ? undefined : 'It has already ended'} onClick={() => setCancelling(true)}>Cancel</Button>
     </>}>
       {error !== null && <Refusal error={error} />}
@@ -72,7 +77,11 @@ function Shown({ job }: { job: Job }) {
         </div>
       </Tabs>
       {doing && <Suspense><JobDoings doing={doing} job={job} attempts={attempts.data ?? []} close={() => setDoing(null)} /></Suspense>}
-      <Confirm opened={cancelling} close={() => setCancelling(false)} title={`Cancel “${jobName(job)}”?`} yes="Cancel the job" act={async () => { await client.cancel(job.id) }}>
+      {isTheirs && <Suspense>
+        <WithReason opened={cancelling} close={() => setCancelling(false)} title={`Cancel “${jobName(job)}”?`} yes="Cancel the job" dangerous act={(reason) => client.cancel(job.id, { reason })}>{CANCELLED}</WithReason>
+        <WithReason opened={holding !== null} close={() => setHolding(null)} title={`${holding ? 'Pause' : 'Let go on:'} “${jobName(job)}”?`} yes={holding ? 'Pause it' : 'Let it go on'} act={(reason) => holdNow(holding === true, reason)}>{holding ? 'Nothing more of it starts; what runs may finish.' : 'It is placed like any job that waits.'} It is somebody else’s: its buyer sees the reason in the history of the job.</WithReason>
+      </Suspense>}
+      <Confirm opened={cancelling && !isTheirs} close={() => setCancelling(false)} title={`Cancel “${jobName(job)}”?`} yes="Cancel the job" act={async () => { await client.cancel(job.id) }}>
         <Text size="sm">What runs is stopped. What ran until then is billed; the rest of the {creditsText(job.cap)} comes back. It cannot be taken back, but the job can be run again.</Text>
       </Confirm>
     </Page>
@@ -140,7 +149,7 @@ function History({ job }: { job: Job }) {
       {items.length > EVENTS_MAX && <Text size="sm" c="dimmed">The latest {EVENTS_MAX.toLocaleString('en')} of {items.length.toLocaleString('en')} lines.</Text>}
       <div className="scroll-box" tabIndex={0} role="region" aria-label="History"><table className="table">
         <thead><tr><th>When</th><th>What</th><th>Part</th><th>Node</th><th>State</th><th className="right">Credits</th></tr></thead>
-        <tbody>{shown.map((event) => <tr key={event.version}><td><Moment at={event.at} /></td><td>{EVENT[event.type]}</td><td>{event.task === undefined ? '' : event.task + 1}</td><td>{visible(event.nodeName ?? '')}</td><td>{event.state}{event.cause ? `: ${causeText(event.cause)}` : ''}</td><td className="right number">{event.amount === undefined ? '' : credits(event.amount)}</td></tr>)}</tbody>
+        <tbody>{shown.map((event) => <tr key={event.version}><td><Moment at={event.at} /></td><td>{EVENT[event.type]}</td><td>{event.task === undefined ? '' : event.task + 1}</td><td>{visible(event.nodeName ?? '')}</td><td>{event.state}{event.reason ? `, by an admin: ${visible(event.reason)}` : ''}{event.cause ? `: ${causeText(event.cause)}` : ''}</td><td className="right number">{event.amount === undefined ? '' : credits(event.amount)}</td></tr>)}</tbody>
       </table></div>
     </Stack>
   )

@@ -1,9 +1,9 @@
 // What a buyer does with a job besides running it: move what runs, repeat it, keep it as a template. Loaded when it is asked for.
 import { useState } from 'react'
-import { Alert, Button, Group, Modal, NativeSelect, Stack, Text, TextInput } from '@mantine/core'
+import { Alert, Button, Group, Modal, NativeSelect, Stack, Text, TextInput, Textarea } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
 import type { Attempt, Job } from '@lumaris/protocol'
-import { useClient } from '../session/use-session.ts'
+import { useClient, useSession } from '../session/use-session.ts'
 import { errorsBy } from '../ui/field-errors.ts'
 import { plural, visible } from '../ui/format.ts'
 import { Command, Refusal } from '../ui/parts.tsx'
@@ -18,12 +18,13 @@ export function JobDoings({ doing, job, attempts, close }: { doing: Doing; job: 
 const partOf = (attempt: Attempt): number => Number(attempt.task.split('.')[1])
 /** As `lumaris move`: its node stores what it has done, ends it, and it goes on elsewhere. */
 function Move({ job, attempts, close }: { job: Job; attempts: readonly Attempt[]; close: () => void }) {
-  const client = useClient(), queries = useQueryClient(), { busy, error, submit } = useWork()
+  const { client, user } = useSession(), queries = useQueryClient(), { busy, error, submit } = useWork()
+  const [reason, setReason] = useState(''), isTheirs = user.id !== job.buyer, noReason = errorsBy(error).get('/reason')
   const [part, setPart] = useState(''), [to, setTo] = useState(''), runs = attempts.filter((one) => one.state === 'running'), node = to.trim()
   const wrong = node !== '' && !/^nod_[0-9a-z]{26}$/.test(node)
   const move = async (): Promise<void> => {
     if (wrong) return
-    queries.setQueryData(['job', job.id], await client.move(job.id, { ...(node === '' ? {} : { to: node }), ...(part === '' ? {} : { task: Number(part) }) }))
+    queries.setQueryData(['job', job.id], await client.move(job.id, { ...(node === '' ? {} : { to: node }), ...(part === '' ? {} : { task: Number(part) }), ...(isTheirs ? { reason: reason.trim() } : {}) }))
     void queries.invalidateQueries({ queryKey: ['job', job.id] })
     close()
   }
@@ -32,7 +33,8 @@ function Move({ job, attempts, close }: { job: Job; attempts: readonly Attempt[]
       <Text size="sm">The node makes it stand still, stores what it has done, and ends it; then it goes on elsewhere. There are never two. What ran is billed up to there, and what comes after where it goes on.</Text>
       <NativeSelect label="What" value={part} onChange={(event) => setPart(event.currentTarget.value)} data={[{ value: '', label: runs.length === 1 ? 'what runs' : `all that runs: ${plural(runs.length, 'part')}` }, ...(runs.length > 1 ? runs.map((one) => ({ value: String(partOf(one)), label: `part ${partOf(one) + 1}, on ${visible(one.nodeName)}` })) : [])]} />
       <TextInput label="To the node" description="Its id. Empty: wherever there is room, but not where it is" placeholder="nod_…" value={to} onChange={(event) => setTo(event.currentTarget.value)} error={wrong ? 'The id of a node begins with nod_' : undefined} spellCheck={false} />
-      {error !== null && <Refusal error={error} title="It runs on where it is" />}
+      {isTheirs && <Textarea label="Reason" description="It stands in the log of admin actions, and its buyer sees it" autosize minRows={2} value={reason} onChange={(event) => setReason(event.currentTarget.value)} error={noReason} />}
+      {error !== null && !noReason && <Refusal error={error} title="It runs on where it is" />}
       <Command line={`npx lumaris move ${job.id}${node === '' ? '' : ` --to ${node}`}${part === '' ? '' : ` --task ${part}`}`} />
       <Group justify="flex-end"><Button variant="default" onClick={close}>Leave it</Button><Button type="submit" loading={busy} disabled={wrong || runs.length === 0} title={runs.length === 0 ? 'Nothing of it runs just now' : undefined}>Move it</Button></Group>
     </Stack></form>

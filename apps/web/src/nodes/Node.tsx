@@ -1,11 +1,11 @@
 import { Suspense, lazy, useState } from 'react'
-import { Button, Group, NumberInput, Stack, Text, TextInput } from '@mantine/core'
+import { Alert, Button, Group, NumberInput, Stack, Text, TextInput, Textarea } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
 import { formatCredits, parseCredits } from '@lumaris/protocol'
-import type { Node, PriceName } from '@lumaris/protocol'
+import type { ActionName, Node, PriceName } from '@lumaris/protocol'
 import { marketQuery, nodeQuery, nodeWhyQuery } from '../queries.ts'
-import { useClient } from '../session/use-session.ts'
+import { useClient, useSession } from '../session/use-session.ts'
 import { errorsBy } from '../ui/field-errors.ts'
 import { cores, creditsText, duration, percent, plural, size, visible } from '../ui/format.ts'
 import { Bar, Command, Confirm, Facts, Id, Loaded, Moment, Page, Panel, Refusal, Status } from '../ui/parts.tsx'
@@ -14,6 +14,9 @@ import { useWork } from '../ui/use-work.ts'
 import { Estimate } from './Estimate.tsx'
 import { Hours } from './Hours.tsx'
 
+/** Of others' nodes, for admins. */
+const WithReason = lazy(async () => ({ default: (await import('../admin/WithReason.tsx')).WithReason }))
+const ADMIN: Readonly<Partial<Record<ActionName, string>>> = { 'node.pause': 'An admin paused it', 'node.drain': 'An admin is emptying it', 'node.resume': 'An admin resumed it', 'node.price': 'An admin set its prices' }
 /** It brings what draws the plots. */
 const Machine = lazy(async () => ({ default: (await import('./Machine.tsx')).Machine }))
 
@@ -29,13 +32,14 @@ export function NodeScreen() {
 function Shown({ node }: { node: Node }) {
   const { span = 'hour' } = route.useSearch(), navigate = route.useNavigate()
   const client = useClient(), queries = useQueryClient()
-  const [pausing, setPausing] = useState(false), { error, run } = useWork()
+  const [pausing, setPausing] = useState(false), [resuming, setResuming] = useState(false), { error, run } = useWork(), { user } = useSession(), isTheirs = user.id !== node.owner
   const fresh = (now: Node): void => { queries.setQueryData(['node', node.id], now); void queries.invalidateQueries({ queryKey: ['nodes'] }) }
   const resume = (): Promise<void> => run(async () => fresh(await client.api.resumeNode({ params: { node: node.id } })))
   const isPaused = node.state === 'paused', canPause = node.state === 'online' || node.state === 'suspect' || node.state === 'lost' || node.state === 'pending'
   return (
-    <Page title={visible(node.name)} intro={<Id id={node.id} what="node id" />} actions={isPaused ? <Button onClick={() => void resume()}>Resume</Button> : <Button variant="default" disabled={!canPause} title={canPause ? undefined : `It is ${NODE[node.state].word.toLowerCase()}`} onClick={() => setPausing(true)}>Pause…</Button>}>
+    <Page title={visible(node.name)} intro={<Id id={node.id} what="node id" />} actions={isPaused ? <Button onClick={() => (isTheirs ? setResuming(true) : void resume())}>Resume</Button> : <Button variant="default" disabled={!canPause} title={canPause ? undefined : `It is ${NODE[node.state].word.toLowerCase()}`} onClick={() => setPausing(true)}>Pause…</Button>}>
       {error !== null && <Refusal error={error} />}
+      {node.admin && <Alert color="orange" title={ADMIN[node.admin.action] ?? 'An admin changed it'}><Moment at={node.admin.at} />: {visible(node.admin.reason)}</Alert>}
       <Panel><Stack gap="sm">
         <Group gap="sm"><Status look={NODE[node.state]} /><Text size="sm" role="status">{NODE[node.state].says}</Text></Group>
         <Facts wide of={[['Last heartbeat', node.lastSeenAt === undefined ? 'never' : <Moment at={node.lastSeenAt} />], ['Connected', node.connected ? 'yes' : 'no'], ['Runs now', plural(node.running, 'part')], ['Region', visible(node.region)], ['Agent', `version ${visible(node.agentVersion)}, start number ${node.session}`], ['Joined', <Moment at={node.enrolledAt} />], ['Labels', Object.entries(node.labels).map(([name, value]) => visible(`${name}=${value}`)).join(', ')]]} />
@@ -55,7 +59,11 @@ function Shown({ node }: { node: Node }) {
         <Stack><Hours node={node} /><Reputation node={node} /><WhyNot node={node} /></Stack>
       </div>
       <Command line={`npx lumaris node show ${node.id}`} />
-      <Confirm opened={pausing} close={() => setPausing(false)} title={`Pause ${visible(node.name)}?`} yes="Pause" act={async () => fresh(await client.api.pauseNode({ params: { node: node.id } }))}><Text size="sm">It gets no new work from now on, and earns nothing new. {node.running > 0 ? `The ${plural(node.running, 'part')} that run${node.running === 1 ? 's' : ''} there go${node.running === 1 ? 'es' : ''} on to the end and are paid.` : 'Nothing runs there just now.'} You can resume it at any time.</Text></Confirm>
+      {isTheirs && <Suspense>
+        <WithReason opened={pausing} close={() => setPausing(false)} title={`Pause ${visible(node.name)}?`} yes="Pause" act={async (reason) => fresh(await client.api.pauseNode({ params: { node: node.id }, body: { reason } }))}>It gets no new work; what runs there goes on to the end and is paid. Its owner sees the reason, and may resume it.</WithReason>
+        <WithReason opened={resuming} close={() => setResuming(false)} title={`Resume ${visible(node.name)}?`} yes="Resume" act={async (reason) => fresh(await client.api.resumeNode({ params: { node: node.id }, body: { reason } }))}>It takes work again. Its owner sees the reason.</WithReason>
+      </Suspense>}
+      <Confirm opened={pausing && !isTheirs} close={() => setPausing(false)} title={`Pause ${visible(node.name)}?`} yes="Pause" act={async () => fresh(await client.api.pauseNode({ params: { node: node.id } }))}><Text size="sm">It gets no new work from now on, and earns nothing new. {node.running > 0 ? `The ${plural(node.running, 'part')} that run${node.running === 1 ? 's' : ''} there go${node.running === 1 ? 'es' : ''} on to the end and are paid.` : 'Nothing runs there just now.'} You can resume it at any time.</Text></Confirm>
     </Page>
   )
 }
@@ -67,13 +75,13 @@ function Prices({ node, changed }: { node: Node; changed: (node: Node) => void }
   const market = useQuery(marketQuery)
   const [sheet, setSheet] = useState(() => Object.fromEntries(FIELDS.map(([field]) => [field, formatCredits(BigInt(node.prices[field]))])) as Record<PriceName, string>)
   const [spot, setSpot] = useState<number | string>(node.prices.spotPercent ?? '')
-  const { busy, error, submit } = useWork()
+  const { busy, error, submit } = useWork(), isTheirs = useSession().user.id !== node.owner, [reason, setReason] = useState('')
   const median = market.data?.prices.find((line) => line.region === node.region && node.drivers.some((driver) => driver.level === line.level))
   const wrong = FIELDS.filter(([field]) => parseCredits(sheet[field].trim()) === null).map(([field]) => field)
   const isSame = FIELDS.every(([field]) => parseCredits(sheet[field].trim()) === BigInt(node.prices[field])) && spot === (node.prices.spotPercent ?? '')
   const price = async (): Promise<void> => {
     if (wrong.length > 0) return
-    changed(await client.api.priceNode({ params: { node: node.id }, body: { ...Object.fromEntries(FIELDS.map(([field]) => [field, String(parseCredits(sheet[field].trim()))])), ...(typeof spot === 'number' ? { spotPercent: spot } : {}) } }))
+    changed(await client.api.priceNode({ params: { node: node.id }, body: { ...Object.fromEntries(FIELDS.map(([field]) => [field, String(parseCredits(sheet[field].trim()))])), ...(typeof spot === 'number' ? { spotPercent: spot } : {}), ...(isTheirs ? { reason: reason.trim() } : {}) } }))
   }
   const fields = errorsBy(error)
   return (
@@ -82,6 +90,7 @@ function Prices({ node, changed }: { node: Node; changed: (node: Node) => void }
         <Group grow preventGrowOverflow={false} align="flex-start">{FIELDS.filter(([field]) => field !== 'gpuHour' || node.capacity.gpus > 0).map(([field, label]) => <TextInput key={field} label={label} inputMode="decimal" miw={130} value={sheet[field]} onChange={(event) => { const { value } = event.currentTarget; setSheet((now) => ({ ...now, [field]: value })) }} error={wrong.includes(field) ? 'An amount such as 0.2' : fields.get(`/${field}`)} />)}</Group>
         <NumberInput label="Interruptible work, from so many % of these prices" description="Sold what would stand empty, to the highest bids; firm work may take its place, and pays you for what had run. Empty: none is taken." min={1} max={100} allowDecimal={false} clampBehavior="strict" maw={430} value={spot} onChange={setSpot} error={fields.get('/spotPercent')} />
         {median && <Text size="sm" c="dimmed">Median of {plural(median.nodes, 'node')} like it: {creditsText(median.cpuHour.median)} for a core, {creditsText(median.memoryGibHour.median)} for a GiB of memory.</Text>}
+        {isTheirs && !isSame && <Textarea label="Reason" description="It stands in the log of admin actions, and its owner sees it" autosize minRows={2} value={reason} onChange={(event) => setReason(event.currentTarget.value)} error={fields.get('/reason')} />}
         {error !== null && fields.size === 0 && <Refusal error={error} />}
         <Group gap="sm"><Button type="submit" variant="default" loading={busy} disabled={isSame || wrong.length > 0} title={isSame ? 'Nothing was changed' : undefined}>Set these prices</Button><Text size="sm" c="dimmed">From the next placement on; what runs keeps its price.</Text></Group>
       </Stack></form>

@@ -22,7 +22,7 @@ export function Nodes() {
     try { for (const node of which) await client.api[what]({ params: { node: node.id } }) } finally { void queries.invalidateQueries({ queryKey: ['nodes'] }) }
   })
   const wanted = q.toLowerCase(), shown = (nodes.data ?? []).filter((node) => wanted === '' || node.name.includes(wanted) || node.state === wanted || node.region.includes(wanted))
-  const open = shown.filter((node) => node.state === 'online' || node.state === 'suspect'), paused = shown.filter((node) => node.state === 'paused')
+  const open = shown.filter((node) => node.owner === user.id && (node.state === 'online' || node.state === 'suspect')), paused = shown.filter((node) => node.owner === user.id && node.state === 'paused')
   return (
     <Page title={hasRole(user, 'admin') && !seller ? 'All nodes' : 'Nodes'} actions={seller && <>
       <Button variant="default" disabled={open.length === 0} title={open.length === 0 ? 'None of these takes work' : undefined} onClick={() => void all('pauseNode', open)}>Pause {open.length > 0 ? plural(open.length, 'node') : 'all'}</Button>

@@ -56,6 +56,7 @@ function One({ schedule, again, remove }: { schedule: Schedule; again: () => voi
         <Facts wide of={[['Times', <><code>{schedule.cron}</code> <Badge color="gray" size="sm">{visible(schedule.timeZone)}</Badge></>], ['Next', schedule.nextAt === undefined ? null : <Moment at={schedule.nextAt} />], ['Each at most', creditsText(schedule.cap)], ['While one runs', schedule.overlap === 'skip' ? 'the next is left out' : 'the next runs beside it'], ['Running now', schedule.running.length === 0 ? null : schedule.running.map((job) => <ToJob key={job} job={job} />)]]} />
         {schedule.budget === undefined ? <Text size="sm">Spent and held so far: {creditsText(schedule.committed)}. It has no bound but your wallet.</Text>
           : <Bar share={Number(BigInt(schedule.committed) * 1000n / (BigInt(schedule.budget) || 1n)) / 1000} says={`${credits(schedule.committed)} of ${creditsText(schedule.budget)} spent or held`} />}
+        {schedule.admin && <Text size="sm">An admin {schedule.admin.action === 'schedule.pause' ? 'paused' : 'resumed'} it <Moment at={schedule.admin.at} />: {visible(schedule.admin.reason)}</Text>}
         {error !== null && <Refusal error={error} />}
         {schedule.firings.length === 0 ? <Text size="sm" c="dimmed">It has not fired yet.</Text> : <Firings of={schedule.firings} name={name} />}
         <Id id={schedule.id} what="schedule id" />

@@ -6,19 +6,21 @@ import type { AttemptRow, JobRow, NodeRow, SlotRow } from '../rows.ts'
 import { liveJob, putAttempt, record, refused, tell } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 import { isTerminal } from './lifecycle.ts'
+import { recordAction } from '../operator/record-action.ts'
+import type { AsAdmin } from '../operator/record-action.ts'
 import { speaksFor } from '../fleet/report.ts'
 import { busyReason, neverReason, worstCost } from '../market/filter.ts'
 import { requirementOf } from '../market/requirement.ts'
 import type { Requirement } from '../market/requirement.ts'
 import { neighbours } from '../market/wanted.ts'
 
-export type MoveCommand = { readonly kind: 'move'; readonly job: JobId; readonly to: NodeId | null; readonly task: number | null }
+export type MoveCommand = { readonly kind: 'move'; readonly job: JobId; readonly to: NodeId | null; readonly task: number | null; /** An admin who is not its buyer. */ readonly admin?: AsAdmin }
 export type MoveFailedCommand = { readonly kind: 'moveFailed'; readonly node: NodeId; readonly session: number; readonly message: { readonly attempt_id: AttemptRow['id']; readonly fence: number; readonly detail: string } }
 
 /** So long the slot waits for the named node, and does not go back to the old one. Then anywhere is better than nowhere. */
 export const MOVE_MS = 60_000
 
-export function move(turn: Turn, { job, to, task }: MoveCommand): JobRow | Refusal {
+export function move(turn: Turn, { job, to, task, admin }: MoveCommand): JobRow | Refusal {
   const live = turn.state.jobs.get(job)
   if (!live) return refused('not_found')
   if (isTerminal(live.row.state) || live.row.cancelling) return refused('job_ended', { state: live.row.state })
@@ -28,7 +30,8 @@ export function move(turn: Turn, { job, to, task }: MoveCommand): JobRow | Refus
   const plans = runs.map((attempt) => plan(turn, attempt, to))
   const no = plans.find((one) => 'refusal' in one)
   if (no && 'refusal' in no) return no
-  runs.forEach((attempt, i) => begin(turn, attempt, plans[i] as Plan))
+  if (admin) recordAction(turn, { ...admin, action: 'job.move', subject: job, before: { nodes: [...new Set(runs.map((attempt) => attempt.node))] }, after: { to: to ?? 'wherever there is room', attempts: runs.length } })
+  runs.forEach((attempt, i) => begin(turn, attempt, plans[i] as Plan, admin?.reason))
   return liveJob(turn, job).row
 }
 
@@ -67,9 +70,9 @@ const makerOn = (node: NodeRow | undefined, driver: AttemptRow['driver']): strin
 const whyNot = (turn: Turn, node: NodeRow, need: Requirement, nowToo: boolean): string | null =>
   neverReason(node, need) ?? (nowToo ? busyReason(turn.state, node, need, turn.now) : node.will === 'open' && node.presence === 'online' ? null : 'not_online') ?? (worstCost(node, need) > need.attemptCap ? 'price' : null)
 
-function begin(turn: Turn, attempt: AttemptRow, { to, kind }: Plan): void {
+function begin(turn: Turn, attempt: AttemptRow, { to, kind }: Plan, reason?: string): void {
   const asked = putAttempt(turn, { ...attempt, moving: { to, kind, at: turn.now } })
-  record(turn, attempt.job, { type: 'moved', state: 'asked', attempt: asked })
+  record(turn, attempt.job, { type: 'moved', state: 'asked', attempt: asked, reason })
   tellToLeave(turn, asked)
 }
 /** Said again with every heartbeat until it has ended or could not be: the first word may have been lost with a commit. */

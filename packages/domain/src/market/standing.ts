@@ -7,6 +7,8 @@ import { internSpec } from '../state.ts'
 import type { MarketState } from '../state.ts'
 import { effect, emit, refused } from '../turn.ts'
 import type { Turn } from '../turn.ts'
+import { recordAction } from '../operator/record-action.ts'
+import type { AsAdmin } from '../operator/record-action.ts'
 import { busyReason, obstacles } from './filter.ts'
 import { contradiction } from './quote.ts'
 import { needBefore } from './requirement.ts'
@@ -17,7 +19,7 @@ const LOOK_MS = 5_000
 const LOOKS_MAX = 50
 
 export type StandingCommand = { readonly kind: 'standing'; readonly buyer: UserId; readonly spec: JobSpec; readonly attemptCap: Micros | null; readonly nodes: number; readonly validMs: number }
-export type DropStandingCommand = { readonly kind: 'dropStanding'; readonly id: StandingId }
+export type DropStandingCommand = { readonly kind: 'dropStanding'; readonly id: StandingId; /** An admin who is not its buyer. */ readonly admin?: AsAdmin }
 
 export function makeStanding(turn: Turn, command: StandingCommand): StandingRow | Refusal {
   const wrong = contradiction(command.spec, turn.now)
@@ -37,6 +39,7 @@ export function makeStanding(turn: Turn, command: StandingCommand): StandingRow 
 export function dropStanding(turn: Turn, command: DropStandingCommand): Refusal | null {
   const row = turn.state.standing.get(command.id)
   if (!row) return refused('not_found')
+  if (command.admin) recordAction(turn, { ...command.admin, action: 'standing.drop', subject: row.id, before: { state: row.state }, after: { state: 'dropped' } })
   emit(turn, { kind: 'standing', row: { ...row, state: 'dropped' } })
   return null
 }

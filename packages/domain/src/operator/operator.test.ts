@@ -78,7 +78,7 @@ test('what an admin does to a stranger’s node or job leaves a line; what owner
   node.connect()
   const { id } = (market.submit(buyer, aSpec()) as Submitted).job
   market.act({ kind: 'will', node: node.id, will: 'paused' })
-  market.act({ kind: 'will', node: node.id, will: 'open', admin: ann })
-  market.act({ kind: 'cancel', job: id, admin: ann })
+  market.act({ kind: 'will', node: node.id, will: 'open', admin: { by: ann, reason: 'it was paused by mistake' } })
+  market.act({ kind: 'cancel', job: id, admin: { by: ann, reason: 'it mines coins' } })
   expect(actions()).toMatchObject([{ action: 'node.resume', by: ann, subject: node.id, before: { will: 'paused' } }, { action: 'job.cancel', subject: id }])
 })

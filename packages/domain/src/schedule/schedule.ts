@@ -7,6 +7,8 @@ import type { JobRow, ScheduleRow } from '../rows.ts'
 import { internSpec } from '../state.ts'
 import { emit, refused } from '../turn.ts'
 import type { Turn } from '../turn.ts'
+import { adminWord, recordAction } from '../operator/record-action.ts'
+import type { AsAdmin } from '../operator/record-action.ts'
 import { submit } from '../job/submit.ts'
 import { attemptCapOf } from '../market/quote.ts'
 import { contradiction } from '../market/quote.ts'
@@ -17,7 +19,7 @@ export type CreateScheduleCommand = {
   readonly kind: 'createSchedule'; readonly buyer: UserId; readonly key: string | null; readonly bodyHash: string
   readonly name: string | null; readonly cron: string; readonly timeZone: string; readonly spec: JobSpec; readonly cap: Micros; readonly budget: Micros | null; readonly overlap: ScheduleRow['overlap']
 }
-export type ChangeScheduleCommand = { readonly kind: 'changeSchedule'; readonly id: ScheduleId; readonly to: ScheduleRow['state'] }
+export type ChangeScheduleCommand = { readonly kind: 'changeSchedule'; readonly id: ScheduleId; readonly to: ScheduleRow['state']; /** An admin who is not its buyer. */ readonly admin?: AsAdmin }
 
 /** Jobs of one schedule at a time, where they may overlap. */
 const RUNNING_MAX = 100
@@ -51,11 +53,14 @@ export function createSchedule(turn: Turn, command: CreateScheduleCommand): Sche
 }
 
 /** What was missed while it was paused is not made up for. */
-export function changeSchedule(turn: Turn, { id, to }: ChangeScheduleCommand): ScheduleRow | Refusal {
+const ACTION = { active: 'schedule.resume', paused: 'schedule.pause', removed: 'schedule.remove' } as const
+export function changeSchedule(turn: Turn, { id, to, admin }: ChangeScheduleCommand): ScheduleRow | Refusal {
   const row = turn.state.schedules.get(id)
   if (!row) return refused('not_found')
   if (row.state === to) return row
-  const changed: ScheduleRow = { ...row, state: to, nextAt: to === 'active' ? nextFiring(cronOf(row), row.timeZone, turn.now) : null }
+  const { admin: _, ...rest } = row, action = ACTION[to]
+  if (admin) recordAction(turn, { ...admin, action, subject: id, before: { state: row.state }, after: { state: to } })
+  const changed: ScheduleRow = { ...rest, state: to, nextAt: to === 'active' ? nextFiring(cronOf(row), row.timeZone, turn.now) : null, ...adminWord(turn, action, admin) }
   emit(turn, { kind: 'schedule', row: changed })
   return changed
 }
