@@ -64,7 +64,7 @@ export class Auditor {
       }
     }
     // What an admin does leaves its line in the very commit of its effect.
-    const acts = written.filter(({ change }) => change.kind === 'person' || (change.kind === 'reversal' && change.row.state !== 'expired')).length, lines = written.filter(({ change }) => change.kind === 'action').length
+    const acts = written.filter(({ change }) => change.kind === 'person' || change.kind === 'settings' || (change.kind === 'reversal' && change.row.state !== 'expired')).length, lines = written.filter(({ change }) => change.kind === 'action').length
     if (acts !== lines) world.fail('I36', `${acts} acts of admins with ${lines} lines in their log`)
     for (const job of jobs) this.#jobAfter(job)
     for (const node of nodes) this.#nodeAfter(node)

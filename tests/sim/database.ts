@@ -1,7 +1,7 @@
 // The tables, as the simulator has them: a second applier of Changes that shares no code with the one in memory. It keeps its own ledger
 // (balances folded from postings) and refuses what a database refuses: an old epoch, a second entry under one id, a balance below zero, two live
 // attempts on a slot, two settlements of a slot, an update of what is only ever added. A refused transaction leaves nothing behind.
-import type { ActionRow, Change, AttemptRow, EnrolmentRow, EntryRow, ForfeitRow, IncidentRow, JobRow, KeyRow, LessonRow, NodeRow, PayoutRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SealRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
+import type { ActionRow, Change, AttemptRow, EnrolmentRow, EntryRow, ForfeitRow, IncidentRow, JobRow, KeyRow, LessonRow, NodeRow, PayoutRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SealRow, SettingsRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
 import { CAUSES } from '@lumaris/protocol'
 import type { AccountName, JobEvent } from '@lumaris/protocol'
 
@@ -46,6 +46,7 @@ export class Database {
   readonly payouts = new Map<string, PayoutRow>()
   readonly reversals = new Map<string, ReversalRow>()
   readonly forfeits = new Map<string, ForfeitRow>()
+  readonly settings = new Map<number, SettingsRow>()
   readonly incidents = new Map<string, IncidentRow>()
   readonly people = new Map<string, PersonRow>()
   readonly actions = new Map<string, ActionRow>()
@@ -149,6 +150,9 @@ export class Database {
         }
         return this.#set(this.forfeits, change.row.attempt, change.row)
       case 'incident': return this.#set(this.incidents, change.row.id, change.row)
+      case 'settings':
+        if (change.row.version !== this.settings.size + 1) throw new DatabaseRefusal('rows', `version ${change.row.version} of the settings after ${this.settings.size}`)
+        return this.#set(this.settings, change.row.version, change.row)
       case 'person':
         if (!this.people.has(change.row.id)) throw new DatabaseRefusal('rows', `the unknown user ${change.row.id}`)
         return this.#set(this.people, change.row.id, change.row)

@@ -22,6 +22,22 @@ export class Operators {
     this.#chance = virtualChance(world.options.seed, 'operators')
     for (const id of ADMINS) world.db.people.set(id, { id, roles: ['admin'], suspended: null })
     this.#next()
+    this.#operate()
+  }
+
+  /** The fee changes under running jobs now and then; sometimes by who has looked at an old version. */
+  #operate(): void {
+    const chance = virtualChance(this.#world.options.seed, 'settings')
+    const next = (): void => this.#world.time.after(chance.exponential(600_000), () => {
+      if (!this.#world.stormy) return
+      const newest = this.#world.db.settings.size
+      this.#client.ask({ kind: 'changeSettings', by: chance.pick(ADMINS), reason: 'as agreed', version: chance.happens(0.2) ? newest + 1 : newest, set: { fee: chance.between(0, 3_000) } }, (answer) => {
+        if (!isRefusal(answer)) this.#world.saw('fee changed')
+        else if (answer.refusal === 'settings_changed') this.#world.saw('fee not changed: an old version')
+      })
+      next()
+    })
+    next()
   }
 
   #next(): void {

@@ -64,6 +64,8 @@ export const SCREENS: readonly Screen[] = [
   { name: 'incidents', who: 'admin', path: () => '/incidents', act: (page) => page.getByText('It is a switch.').waitFor() },
   { name: 'incident-open', who: 'admin', path: () => '/incidents', act: async (page) => { await press('Open an incident')(page); await page.getByRole('button', { name: 'Tell everybody' }).waitFor() } },
   { name: 'actions', who: 'admin', path: () => '/actions', act: (page) => page.getByRole('cell', { name: 'Suspended a user' }).waitFor() },
+  { name: 'settings', who: 'admin', path: () => '/settings', act: (page) => page.getByRole('region', { name: 'What was changed' }).getByText('New jobs:').first().waitFor() },
+  { name: 'settings-review', who: 'admin', path: () => '/settings', act: async (page) => { await page.getByRole('textbox', { name: /^Fee/ }).fill('4'); await page.getByRole('textbox', { name: /^Oldest agent/ }).fill('0.1.0'); await press('Review 2 changes')(page); await page.getByRole('button', { name: 'Change 2 settings' }).waitFor() } },
   { name: 'market', who: 'admin', path: () => '/market', act: (page) => page.getByText('None of 3 nodes can take it now').waitFor() },
   { name: 'all-nodes', who: 'admin', path: () => '/nodes', act: (page) => page.getByRole('link', { name: 'node-bo' }).waitFor() },
   { name: 'all-jobs', who: 'admin', path: () => '/jobs', act: (page) => page.getByRole('link', { name: 'Mandelbrot' }).waitFor() },

@@ -376,7 +376,7 @@ test('leftovers of an earlier life are ended and wiped', async () => {
   expect(await readdir(join(dataDir, 'work'))).toEqual([])
 })
 
-test.each(['stale_session', 'node_retired', 'protocol_version', 'bad_signature'] as const)('refused with %s, the agent ends with one sentence', async (code) => {
+test.each(['stale_session', 'node_retired', 'protocol_version', 'agent_too_old', 'bad_signature'] as const)('refused with %s, the agent ends with one sentence', async (code) => {
   const { market, start } = await setup()
   market.refuseWith.code = code
   const agent = await start()

@@ -47,7 +47,7 @@ export interface Connection {
   close(reason: string | null): Promise<void>
 }
 /** Nothing that waiting would change. */
-const STOPS: ReadonlySet<RefusalCode> = new Set(['stale_session', 'node_retired', 'protocol_version', 'bad_signature'])
+const STOPS: ReadonlySet<RefusalCode> = new Set(['stale_session', 'node_retired', 'protocol_version', 'agent_too_old', 'bad_signature'])
 const RECONNECT_MS_MIN = 250
 const RECONNECT_MS_MAX = 10_000
 const HANDSHAKE_MS = 15_000

@@ -34,6 +34,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'node', summary: 'Show, explain, pause, drain, resume or price a node', load: () => import('./commands/node.ts') },
   { name: 'payout', summary: 'What my nodes earned, and paying it out', load: () => import('./commands/payout.ts') },
   { name: 'admin', summary: 'Users, reversals, incidents and the log of admin actions, for operators', load: () => import('./commands/admin.ts') },
+  { name: 'settings', summary: 'What operators change while the market runs: fee, limits, pauses', load: () => import('./commands/settings.ts') },
   { name: 'market', summary: 'The matchmaking table, for operators', load: () => import('./commands/market.ts') },
   { name: 'login', summary: 'Sign in to a market', load: () => import('./commands/login.ts') },
   { name: 'logout', summary: 'Forget the key of this profile, and revoke it', load: () => import('./commands/logout.ts') },

@@ -326,3 +326,18 @@ test.skipIf(process.platform !== 'linux')('`agent join` becomes the agent: no se
     expect(await ended).toEqual([0, null])
   } finally { child.kill('SIGKILL'); rmSync(data, { recursive: true, force: true }) }
 })
+
+test('settings are listed, changed with a reason and kept; what is no value is told what would have been right', async () => {
+  const ann = shell(market.demo.admin.key), reason = ['--reason', 'as agreed']
+  expect((await ann.cli(['settings'])).stdout).toMatch(/^fee\t5 %\t/m)
+  expect((await ann.cli(['settings', 'set', 'fee', '4%', ...reason])).stdout).toMatch(/^was\t5 %$\n^is\t4 %$/m)
+  expect((await ann.cli(['settings', 'set', 'newJobsPaused', 'Until noon.', ...reason])).stdout).toMatch(/^is\tpaused: Until noon\.$/m)
+  const refused = await shell(market.demo.buyer.key).cli(['submit', '--', 'echo', 'x'])
+  expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('says: Until noon.')])
+  expect((await ann.cli(['settings', 'set', 'newJobsPaused', 'open', ...reason])).stdout).toMatch(/^is\topen$/m)
+  expect((await ann.cli(['settings', 'reset', 'fee', ...reason])).stdout).toMatch(/^is\t5 %$/m)
+  expect((await ann.cli(['settings', 'log'])).stdout).toMatch(/fee: 4 % → not set/)
+  const wrong = await ann.cli(['settings', 'set', 'fee', 'four', ...reason]), unknown = await ann.cli(['settings', 'set', 'lostMs', '1', ...reason])
+  expect([wrong.code, wrong.stderr, unknown.code, unknown.stderr]).toEqual([2, expect.stringContaining('a percentage such as 4.5%'), 2, expect.stringContaining('fee, topupMax')])
+  expect((await shell(market.demo.buyer.key).cli(['settings'])).code).toBe(5)
+})

@@ -27,7 +27,7 @@ import { moneyHandlers } from './http/money.ts'
 import { nodeHandlers } from './http/nodes.ts'
 import { operatorHandlers } from './http/operators.ts'
 import { payoutHandlers } from './http/payouts.ts'
-import { RATES } from './http/rate-limits.ts'
+import { RATES, ratesNow } from './http/rate-limits.ts'
 import type { Rates } from './http/rate-limits.ts'
 import { buildHttp } from './http/server.ts'
 import { scheduleHandlers } from './http/schedules.ts'
@@ -190,10 +190,11 @@ function httpOf(app: App, config: ServerConfig): Promise<FastifyInstance> {
     const agent = app.gateway.authenticate(token)
     return agent ? ({ kind: 'agent', ...agent } as const) : app.identity.authenticate(token)
   }
+  const started: Rates = { ...RATES, ...(config.rates === false ? {} : config.rates) }
   return buildHttp({
     handlers: { ...identityHandlers(app), ...browserSessionHandlers(app), ...jobHandlers(app), ...blobHandlers(app), ...nodeHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app), ...scheduleHandlers(app), ...payoutHandlers(app), ...operatorHandlers(app), ...webhookHandlers(app), ...templateHandlers(app) },
     authenticate, log: app.log, now: app.now, newRequestId: () => app.ids.make('req'), onDone: (route, status, ms) => app.metrics.request(route, status, ms), web: createWeb(config.webDir ?? WEB_DIR),
-    rates: config.rates === false ? null : { ...RATES, ...config.rates }, trustProxy: config.trustProxy,
+    rates: config.rates === false ? null : () => ratesNow(started, app.engine.state.operating?.values), trustProxy: config.trustProxy,
   })
 }
 

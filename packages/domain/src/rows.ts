@@ -3,7 +3,7 @@
 import type {
   AccountName, AttemptId, AttemptState, Capacity, Cause, Decision, DriverId, DriverOffer, EnrolmentId, EntryKind, Firing, InputFile, Instant, JobEvent, JobId, JobSpec, JobState,
   Level, MemoryLock, MergedResult, MeshOffer, Micros, NodeId, PriceSheet, Quote, QuoteId, ResultFile, Schedule, ScheduleId, Saved, SlotState, Standing, StandingId, Tick, TaskState, Usage, UserId,
-  ActionId, ActionName, AdminWord, Incident, PayoutId, PayoutState, ReversalId, ReversalState, Role, Suspension,
+  ActionId, ActionName, AdminWord, Incident, PayoutId, PayoutState, ReversalId, ReversalState, Role, SettingsVersion, SettingValues, Suspension,
 } from '@lumaris/protocol'
 
 import type { As, Why } from './deadline/course.ts'
@@ -30,6 +30,8 @@ export type JobRow = {
   readonly paused?: true; readonly resumedAt?: Instant
   /** The schedule that made it. */
   readonly schedule?: ScheduleId
+  /** What the market keeps of its bills, in hundredths of a percent, as agreed when it was submitted. Older jobs have none. */
+  readonly fee?: number
   /** Steps of its fallback ladder that have been taken. */
   readonly rung: number
   readonly createdAt: Instant; readonly startedAt: Instant | null; readonly endedAt: Instant | null
@@ -147,6 +149,8 @@ export type ForfeitRow = {
   readonly price: Micros; readonly most: Micros; readonly taken: Micros; readonly of: readonly AttemptId[]; readonly endedAt: Instant | null
 }
 export type IncidentRow = Incident
+/** A version of what operators may change: `values` holds all that were set, `changed` what this version did. */
+export type SettingsRow = { readonly version: number; readonly at: Instant; readonly by: UserId; readonly reason: string; readonly values: Partial<SettingValues>; readonly changed: SettingsVersion['changed'] }
 /** Of a user, what operators decide on. */
 export type PersonRow = { readonly id: UserId; readonly roles: readonly Role[]; readonly suspended: Suspension | null }
 /** One line of the log of admin actions: written with its effect, never changed. */
@@ -180,6 +184,7 @@ export type Change =
   | { readonly kind: 'forfeit'; readonly row: ForfeitRow }
   | { readonly kind: 'incident'; readonly row: IncidentRow }
   | { readonly kind: 'person'; readonly row: PersonRow }
+  | { readonly kind: 'settings'; readonly row: SettingsRow }
   | { readonly kind: 'action'; readonly row: ActionRow }
   | { readonly kind: 'event'; readonly row: JobEvent }
   | { readonly kind: 'tick'; readonly row: TickRow }

@@ -186,6 +186,8 @@ export const MarketSummary = z.object({
   attempts: z.object({ live: z.number().int() }), jobs: z.object({ live: z.number().int() }),
   /** What the market keeps of a bill, in hundredths of a percent. */
   feeBasisPoints: z.number().int(),
+  /** What its operators have paused, and what they say of it. */
+  paused: z.object({ newJobs: z.string().optional(), signUps: z.string().optional() }).optional(),
   /** One line for each region and strongest level of isolation. */
   prices: z.array(z.object({ region: z.string(), level: Level, nodes: z.number().int(), cpuHour: Spread, memoryGibHour: Spread, gpuHour: Spread.optional() })),
 }).meta({ id: 'MarketSummary' })

@@ -31,6 +31,8 @@ export const Quote = z.object({
   nodes: z.number().int(), nodesFree: z.number().int(),
   /** When it could start, in ms from now; absent when no node can run it. */
   startsInMs: z.number().int().optional(),
+  /** What the market keeps of the seller's part, in hundredths of a percent, as it was when this was quoted. */
+  feeBasisPoints: z.number().int().optional(),
   /** Of a job with a plan. */
   plan: PlanForecast.optional(),
   refused: z.partialRecord(NoReason, z.number().int()),

@@ -8,6 +8,7 @@ import { Entry, LedgerCheck, Spend, Topup, Wallet } from './ledger.ts'
 import { Payout, RequestPayout, SellerEarnings } from './payout.ts'
 import { ActionName, AdminAction, GiveReason, MayGiveReason, Person, PersonDetail, ProposeReversal, Reversal, ReversalState, SetRoles } from './operator.ts'
 import { Incident, OpenIncident, Reason, ResolveIncident, UpdateIncident } from './incident.ts'
+import { ChangeSettings, Settings, SettingsVersion } from './settings.ts'
 import { Quote } from './quote.ts'
 import { Receipt } from './receipt.ts'
 import { CreateSchedule, Schedule } from './schedule.ts'
@@ -78,7 +79,7 @@ export const PriceNode = PriceSheet.extend({ reason: Reason.optional() }).meta({
 
 export const routes = {
   // who
-  register: route({ id: 'register', method: 'POST', path: '/v1/users', summary: 'Make an account', who: 'anyone', body: Register, reply: User, status: 201, refuses: ['email_taken', 'weak_password'] }),
+  register: route({ id: 'register', method: 'POST', path: '/v1/users', summary: 'Make an account', who: 'anyone', body: Register, reply: User, status: 201, refuses: ['email_taken', 'weak_password', 'sign_ups_paused'] }),
   login: route({ id: 'login', method: 'POST', path: '/v1/sessions', summary: 'Sign in', who: 'anyone', body: Login, reply: Tokens, status: 201, refuses: ['invalid_credentials', 'second_factor_needed', 'second_factor_wrong', 'too_many_attempts'] }),
   refresh: route({ id: 'refresh', method: 'POST', path: '/v1/sessions/refresh', summary: 'Exchange a refresh token for new tokens', who: 'anyone', body: Refresh, reply: Tokens, refuses: ['token_revoked', 'token_expired', 'invalid_credentials'] }),
   logout: route({ id: 'logout', method: 'DELETE', path: '/v1/sessions', summary: 'End this session', who: 'user', status: 204, refuses: [] }),
@@ -113,7 +114,7 @@ export const routes = {
   // work
   createQuote: route({ id: 'createQuote', method: 'POST', path: '/v1/quotes', summary: 'What would this cost, and when could it start', who: 'buyer', scope: 'jobs:write', body: CreateQuote, reply: Quote, status: 201, refuses: ['impossible_request', 'no_node_fits', 'cap_too_low', 'overloaded'] }),
   getQuote: route({ id: 'getQuote', method: 'GET', path: '/v1/quotes/:quote', summary: 'A quote', who: 'buyer', scope: 'jobs:read', owner: 'quote', params: z.object({ quote: QuoteId }), reply: Quote, refuses: ['not_found'] }),
-  submitJob: route({ id: 'submitJob', method: 'POST', path: '/v1/jobs', summary: 'Submit a job and hold its cap', who: 'buyer', scope: 'jobs:write', body: SubmitJob, reply: Job, status: 201, idempotent: true, refuses: ['insufficient_funds', 'cap_too_low', 'quote_expired', 'quote_mismatch', 'blob_missing', 'no_node_fits', 'impossible_request', 'parent_not_found', 'parent_failed', 'parent_cycle', 'parent_files', 'queue_full', 'idempotency_conflict', 'overloaded'] }),
+  submitJob: route({ id: 'submitJob', method: 'POST', path: '/v1/jobs', summary: 'Submit a job and hold its cap', who: 'buyer', scope: 'jobs:write', body: SubmitJob, reply: Job, status: 201, idempotent: true, refuses: ['insufficient_funds', 'cap_too_low', 'quote_expired', 'quote_mismatch', 'blob_missing', 'no_node_fits', 'impossible_request', 'parent_not_found', 'parent_failed', 'parent_cycle', 'parent_files', 'queue_full', 'new_jobs_paused', 'idempotency_conflict', 'overloaded'] }),
   listJobs: route({ id: 'listJobs', method: 'GET', path: '/v1/jobs', summary: 'My jobs, newest first', who: 'user', scope: 'jobs:read', query: Page.extend({ state: JobState.optional() }), reply: list(Job), refuses: [] }),
   getJob: route({ id: 'getJob', method: 'GET', path: '/v1/jobs/:job', summary: 'A job', who: 'user', scope: 'jobs:read', owner: 'job', params: jobParams, reply: Job, refuses: ['not_found'] }),
   pauseJob: route({ id: 'pauseJob', method: 'POST', path: '/v1/jobs/:job/pause', summary: 'Hold a job back: nothing more of it starts, what runs may finish', who: 'user', scope: 'jobs:write', fresh: 'for-others', owner: 'job', params: jobParams, body: MayGiveReason, reply: Job, refuses: ['not_found', 'job_ended', 'fresh_sign_in_needed', 'reason_needed'] }),
@@ -151,7 +152,7 @@ export const routes = {
   getBlob: route({ id: 'getBlob', method: 'GET', path: '/v1/blobs/:sha256', summary: 'Download a blob; Range works', who: 'user-or-agent', scope: 'jobs:read', params: blobParams, sends: 'bytes', refuses: ['blob_not_found', 'bad_range'] }),
   // nodes
   createEnrolment: route({ id: 'createEnrolment', method: 'POST', path: '/v1/enrolments', summary: 'Make a join token for one node; works once, for 15 minutes', who: 'seller', scope: 'nodes:write', body: z.strictObject({ name: NodeName.optional() }), reply: Enrolment, status: 201, refuses: [] }),
-  enrolNode: route({ id: 'enrolNode', method: 'POST', path: '/v1/nodes', summary: 'An agent enrols with its join token and its own new key', who: 'anyone', body: EnrolNode, reply: Node, status: 201, refuses: ['enrolment_invalid', 'node_key_taken', 'bad_signature'] }),
+  enrolNode: route({ id: 'enrolNode', method: 'POST', path: '/v1/nodes', summary: 'An agent enrols with its join token and its own new key', who: 'anyone', body: EnrolNode, reply: Node, status: 201, refuses: ['enrolment_invalid', 'node_key_taken', 'bad_signature', 'agent_too_old'] }),
   listNodes: route({ id: 'listNodes', method: 'GET', path: '/v1/nodes', summary: 'My nodes (all of them for an admin)', who: 'user', scope: 'nodes:read', query: Page, reply: list(Node), refuses: [] }),
   getNode: route({ id: 'getNode', method: 'GET', path: '/v1/nodes/:node', summary: 'A node', who: 'user', scope: 'nodes:read', owner: 'node', params: nodeParams, reply: Node, refuses: ['not_found'] }),
   nodeReadings: route({ id: 'nodeReadings', method: 'GET', path: '/v1/nodes/:node/readings', summary: 'How its machine was, as its heartbeats told since this market was started; and the hours its owner has set', who: 'user', scope: 'nodes:read', owner: 'node', params: nodeParams, query: z.object({ span: ReadingSpan.default('hour') }), reply: NodeReadings, refuses: ['not_found'] }),
@@ -183,6 +184,9 @@ export const routes = {
   suspendUser: route({ id: 'suspendUser', method: 'POST', path: '/v1/admin/users/:user/suspend', summary: 'No sign-in, no new jobs, no new work for their nodes; what runs may end', who: 'admin', scope: 'admin', fresh: true, params: userParams, body: GiveReason, reply: PersonDetail, refuses: ['not_found', 'not_in_this_state', 'own_account', 'last_admin', 'fresh_sign_in_needed'] }),
   unsuspendUser: route({ id: 'unsuspendUser', method: 'POST', path: '/v1/admin/users/:user/unsuspend', summary: 'End a suspension', who: 'admin', scope: 'admin', fresh: true, params: userParams, body: GiveReason, reply: PersonDetail, refuses: ['not_found', 'not_in_this_state', 'fresh_sign_in_needed'] }),
   setUserRoles: route({ id: 'setUserRoles', method: 'PUT', path: '/v1/admin/users/:user/roles', summary: 'Grant and revoke roles', who: 'admin', scope: 'admin', fresh: true, params: userParams, body: SetRoles, reply: PersonDetail, refuses: ['not_found', 'last_admin', 'fresh_sign_in_needed'] }),
+  getSettings: route({ id: 'getSettings', method: 'GET', path: '/v1/admin/settings', summary: 'What operators may change while the market runs', who: 'admin', scope: 'admin', reply: Settings, refuses: [] }),
+  listSettingsVersions: route({ id: 'listSettingsVersions', method: 'GET', path: '/v1/admin/settings/versions', summary: 'Every change of the settings, newest first', who: 'admin', scope: 'admin', query: Page, reply: list(SettingsVersion), refuses: [] }),
+  changeSettings: route({ id: 'changeSettings', method: 'PATCH', path: '/v1/admin/settings', summary: 'Change settings; only those that are named', who: 'admin', scope: 'admin', fresh: true, body: ChangeSettings, reply: Settings, refuses: ['settings_changed', 'nothing_to_change', 'fresh_sign_in_needed'] }),
   listIncidents: route({ id: 'listIncidents', method: 'GET', path: '/v1/incidents', summary: 'What is or was wrong with the market, newest first', who: 'anyone', query: Page.extend({ state: z.enum(['open', 'resolved']).optional() }), reply: list(Incident), refuses: [] }),
   openIncident: route({ id: 'openIncident', method: 'POST', path: '/v1/admin/incidents', summary: 'Tell everybody that something is wrong', who: 'admin', scope: 'admin', fresh: true, body: OpenIncident, reply: Incident, status: 201, refuses: ['queue_full', 'fresh_sign_in_needed'] }),
   updateIncident: route({ id: 'updateIncident', method: 'POST', path: '/v1/admin/incidents/:incident/updates', summary: 'Tell more about an open incident', who: 'admin', scope: 'admin', fresh: true, params: incidentParams, body: UpdateIncident, reply: Incident, refuses: ['not_found', 'not_in_this_state', 'queue_full', 'fresh_sign_in_needed'] }),

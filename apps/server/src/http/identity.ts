@@ -14,7 +14,10 @@ const inPerson = async <Answer>(who: UserPrincipal, act: (session: string) => Pr
 export function identityHandlers(app: App): Pick<Handlers, Names> {
   const { identity } = app
   return {
-    register: ({ body }) => identity.register(body),
+    register: async ({ body }) => {
+      const paused = app.engine.state.operating?.values.signUpsPaused
+      return paused ? refuse('sign_ups_paused', { says: paused }) : identity.register(body)
+    },
     login: ({ body, request }) => identity.login(body, request.ip, request.headers['user-agent']),
     refresh: ({ body, request }) => identity.refresh(body.refreshToken, request.ip),
     logout: async ({ who }) => { await identity.logout(who); return undefined },

@@ -1,14 +1,15 @@
 import { isRefusal, refuse } from '@lumaris/protocol'
-import type { PersonDetail, Refusal, Reversal, ReversalId, UserId } from '@lumaris/protocol'
-import type { PersonRow, ReversalRow } from '@lumaris/domain'
+import type { PersonDetail, Refusal, Reversal, ReversalId, Settings, UserId } from '@lumaris/protocol'
+import { defaultsOf, settingsNow } from '@lumaris/domain'
+import type { MarketState, PersonRow, ReversalRow } from '@lumaris/domain'
 import type { App } from '../app.ts'
 import { findEntries, listReversals, readReversal } from '../store/read-ledger.ts'
-import { listActions, listIncidents, listPeople, readIncident, readPerson } from '../store/read-operators.ts'
+import { listActions, listIncidents, listPeople, listSettingsVersions, readIncident, readPerson } from '../store/read-operators.ts'
 import { given } from '../store/views.ts'
 import type { Handlers } from './server.ts'
 import { asked } from './policy.ts'
 
-type Names = 'findEntries' | 'listReversals' | 'proposeReversal' | 'approveReversal' | 'rejectReversal' | 'listActions' | 'listPeople' | 'getPerson' | 'suspendUser' | 'unsuspendUser' | 'setUserRoles' | 'listIncidents' | 'openIncident' | 'updateIncident' | 'resolveIncident'
+type Names = 'findEntries' | 'listReversals' | 'proposeReversal' | 'approveReversal' | 'rejectReversal' | 'listActions' | 'listPeople' | 'getPerson' | 'suspendUser' | 'unsuspendUser' | 'setUserRoles' | 'listIncidents' | 'openIncident' | 'updateIncident' | 'resolveIncident' | 'getSettings' | 'listSettingsVersions' | 'changeSettings'
 
 export function operatorHandlers(app: App): Pick<Handlers, Names> {
   const { engine, db } = app
@@ -42,6 +43,12 @@ export function operatorHandlers(app: App): Pick<Handlers, Names> {
     suspendUser: ({ params, body, who, request }) => changeUser(params.user, () => engine.act({ kind: 'suspend', by: who.userId, user: params.user, reason: body.reason, ...asked(request) })),
     unsuspendUser: ({ params, body, who, request }) => changeUser(params.user, () => engine.act({ kind: 'unsuspend', by: who.userId, user: params.user, reason: body.reason, ...asked(request) })),
     setUserRoles: ({ params, body, who, request }) => changeUser(params.user, () => engine.act({ kind: 'roles', by: who.userId, user: params.user, roles: body.roles, reason: body.reason, ...asked(request) })),
+    getSettings: async () => viewSettings(engine.state),
+    listSettingsVersions: ({ query }) => listSettingsVersions(db, query.limit, query.cursor),
+    changeSettings: async ({ body, who, request }) => {
+      const answer = await engine.act({ kind: 'changeSettings', by: who.userId, ...body, ...asked(request) })
+      return isRefusal(answer) ? answer : viewSettings(engine.state)
+    },
     listIncidents: ({ query }) => listIncidents(db, query.state, query.limit, query.cursor),
     openIncident: ({ body, who, request }) => engine.act({ kind: 'openIncident', by: who.userId, ...body, ...asked(request) }),
     updateIncident: async ({ params, body, who, request }) => (await over(app, params.incident)) ?? engine.act({ kind: 'updateIncident', by: who.userId, id: params.incident, text: body.text, severity: body.severity ?? null, ...asked(request) }),
@@ -52,4 +59,5 @@ async function over(app: App, id: string): Promise<Refusal | null> {
   const known = await readIncident(app.db, id)
   return known === null ? refuse('not_found') : known.state === 'open' ? null : refuse('not_in_this_state', { state: known.state })
 }
+const viewSettings = (state: MarketState): Settings => ({ version: state.operating?.version ?? 0, values: settingsNow(state), defaults: defaultsOf(state), ...given('changedAt', state.operating?.at), ...given('changedBy', state.operating?.by) })
 const viewReversal = ({ postings, job, attempt, decidedBy, decidedAt, ...row }: ReversalRow): Reversal => ({ ...row, postings: postings.map(({ from, to, amount }) => ({ from, to, amount: amount.toString() })), ...given('job', job), ...given('attempt', attempt), ...given('decidedBy', decidedBy), ...given('decidedAt', decidedAt) })

@@ -4,7 +4,7 @@
 import rateLimit from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { isRefusal, refuse } from '@lumaris/protocol'
-import type { Refusal, RouteName } from '@lumaris/protocol'
+import type { Refusal, RouteName, SettingName, SettingValues } from '@lumaris/protocol'
 import { networkOf } from '../identity/guess-guard.ts'
 import { Refused } from './problem.ts'
 import type { Principal } from './policy.ts'
@@ -27,7 +27,15 @@ export const RATES = {
   quote: { max: 240, perMs: MINUTE } as Rate,
 } as const satisfies Record<string, Rate>
 export type RateClass = keyof typeof RATES
+/** Those that operators may change while the market runs, by the name of the setting. */
+const SET_BY = { callerRate: 'caller', addressRate: 'address', signInRate: 'signIn', signUpRate: 'signUp', quoteRate: 'quote' } as const satisfies Partial<Record<SettingName, RateClass>>
 export type Rates = Readonly<Record<RateClass, Rate>>
+/** Asked with every request: what is set holds from the next one on. */
+export function ratesNow(started: Rates, set: Partial<SettingValues> | undefined): Rates {
+  if (!set) return started
+  const named = Object.entries(SET_BY).flatMap(([name, own]) => { const max = set[name as keyof typeof SET_BY]; return max === undefined ? [] : [[own, { max, perMs: MINUTE }] as const] })
+  return named.length === 0 ? started : { ...started, ...Object.fromEntries(named) }
+}
 
 /** What has a rate of its own; `free` is for whoever watches over the server. */
 const CLASS: Readonly<Partial<Record<RouteName, RateClass | 'free'>>> = {
@@ -43,7 +51,7 @@ const REMEMBERED_MAX = 50_000
 declare module 'fastify' { interface FastifyContextConfig { name?: RouteName } interface FastifyRequest { rateClass: RateClass } }
 
 /** To be called before any route is made. */
-export async function limitRates(app: FastifyInstance, rates: Rates, callerOf: (request: FastifyRequest) => Promise<Principal | Refusal> | Principal | Refusal): Promise<void> {
+export async function limitRates(app: FastifyInstance, rates: () => Rates, callerOf: (request: FastifyRequest) => Promise<Principal | Refusal> | Principal | Refusal): Promise<void> {
   app.decorateRequest('rateClass', 'address')
   const keyOf = async (request: FastifyRequest): Promise<string> => {
     const name = request.routeOptions.config.name
@@ -58,7 +66,7 @@ export async function limitRates(app: FastifyInstance, rates: Rates, callerOf: (
   }
   await app.register(rateLimit, {
     global: true, cache: REMEMBERED_MAX, enableDraftSpec: true, hook: 'onRequest', keyGenerator: keyOf, allowList: (_request: FastifyRequest, key: string | number) => key === 'free',
-    max: (request: FastifyRequest) => rates[request.rateClass].max, timeWindow: (request: FastifyRequest) => rates[request.rateClass].perMs,
+    max: (request: FastifyRequest) => rates()[request.rateClass].max, timeWindow: (request: FastifyRequest) => rates()[request.rateClass].perMs,
     errorResponseBuilder: (_request, { ttl }) => new Refused(refuse('rate_limited', { retryAfterMs: ttl })),
   })
 }

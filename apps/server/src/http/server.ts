@@ -31,7 +31,7 @@ export type Handlers = { readonly [Name in RouteName]: Handler<Routes[Name]> }
 
 export type HttpPorts = { readonly handlers: Handlers; readonly authenticate: (header: string | undefined) => Promise<Principal | Refusal> | Principal | Refusal; readonly log: Log; readonly now: () => number; readonly newRequestId: () => string; readonly onDone?: (route: string, status: number, ms: number) => void; readonly web?: Web
   /** Null: nobody is counted. */
-  readonly rates: Rates | null
+  readonly rates: (() => Rates) | null
   /** Proxies whose word counts for where a request comes from; without any, it is whoever opened the connection. */
   readonly trustProxy?: string | undefined }
 

@@ -1,7 +1,8 @@
 // The market in figures, for whoever asks. Read from memory; kept for a moment, because anybody may ask and a large market takes a while to sum up.
+import { feeNow, settingsNow } from '@lumaris/domain'
 import { LEVELS } from '@lumaris/protocol'
 import type { Capacity, Level, MarketSummary } from '@lumaris/protocol'
-import type { NodeRow } from '@lumaris/domain'
+import type { MarketState, NodeRow } from '@lumaris/domain'
 import type { App } from '../app.ts'
 
 const KEPT_MS = 1_000
@@ -39,7 +40,13 @@ function summed(app: App, at: number): MarketSummary {
     const withGpus = nodes.filter((node) => node.capacity.gpus > 0)
     return { region, level, nodes: nodes.length, cpuHour: spread(nodes, 'cpuHour'), memoryGibHour: spread(nodes, 'memoryGibHour'), ...(withGpus.length > 0 ? { gpuHour: spread(withGpus, 'gpuHour') } : {}) }
   }).toSorted((a, b) => LEVELS.indexOf(b.level) - LEVELS.indexOf(a.level) || (a.region < b.region ? -1 : 1))
-  return { at, nodes: { online, joined }, offered, free, attempts: { live: state.attempts.size }, jobs: { live: state.jobs.size }, feeBasisPoints: app.settings.feeBasisPoints, prices }
+  return { at, nodes: { online, joined }, offered, free, attempts: { live: state.attempts.size }, jobs: { live: state.jobs.size }, feeBasisPoints: feeNow(state), ...pausedOf(state), prices }
+}
+
+/** What its operators have paused, with what they say of it. */
+function pausedOf(state: MarketState): Pick<MarketSummary, 'paused'> {
+  const { newJobsPaused, signUpsPaused } = settingsNow(state)
+  return newJobsPaused || signUpsPaused ? { paused: { ...(newJobsPaused ? { newJobs: newJobsPaused } : {}), ...(signUpsPaused ? { signUps: signUpsPaused } : {}) } } : {}
 }
 
 function spread(nodes: readonly NodeRow[], what: 'cpuHour' | 'memoryGibHour' | 'gpuHour'): { least: string; median: string; most: string } {

@@ -1,6 +1,6 @@
 // Tables → memory: what a writer needs to go on from where the last one was. Ended jobs stay in the tables.
 import { Availability, apply, grantLeases, beginTurn } from '@lumaris/domain'
-import type { AttemptRow, AvailabilityRows, Change, EnrolmentRow, ForfeitRow, IncidentRow, JobRow, LessonRow, MarketState, NodeRow, PayoutRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, StandingRow, TaskRow } from '@lumaris/domain'
+import type { AttemptRow, AvailabilityRows, Change, EnrolmentRow, ForfeitRow, IncidentRow, JobRow, LessonRow, MarketState, NodeRow, PayoutRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SettingsRow, StandingRow, TaskRow } from '@lumaris/domain'
 import type { Database } from '../database/database.ts'
 
 /** So long after a debt was paid a list of what is due to clear may still be on its way that was made before. */
@@ -56,6 +56,7 @@ export async function loadState(db: Database, state: MarketState, nowMs: number,
   const bonds = db.query<{ id: string; balance: string }>(`SELECT id, CAST(balance AS TEXT) AS balance FROM accounts WHERE id LIKE 'seller:%:pending' AND balance > 0`)
   for (const { id, balance } of await bonds) if (state.accounts.has(id)) state.accounts.set(id, BigInt(balance))
   for (const row of await db.query<Doc>("SELECT doc FROM incidents WHERE state = 'open' ORDER BY id")) put({ kind: 'incident', row: plainRow<IncidentRow>(row) })
+  for (const row of await db.query<Doc>('SELECT doc FROM settings_versions ORDER BY version DESC LIMIT 1')) put({ kind: 'settings', row: plainRow<SettingsRow>(row) })
   for (const row of await db.query<Parameters<typeof personRow>[0]>('SELECT id, roles, suspended FROM users WHERE suspended IS NOT NULL')) put({ kind: 'person', row: personRow(row) })
   for (const row of await db.query<Doc>('SELECT doc FROM enrolments WHERE expires_at >= $1', [nowMs])) put({ kind: 'enrolment', row: plainRow<EnrolmentRow>(row) })
   grantLeases(beginTurn(state, { now: nowMs, id: () => '', hash: () => '', keyed: () => '' }))

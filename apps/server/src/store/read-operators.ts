@@ -1,6 +1,6 @@
 // Questions about people, incidents and what admins did.
-import type { AdminAction, NodeId, Person, PersonDetail, UserId } from '@lumaris/protocol'
-import type { ActionRow, IncidentRow } from '@lumaris/domain'
+import type { AdminAction, NodeId, Person, PersonDetail, SettingsVersion, UserId } from '@lumaris/protocol'
+import type { ActionRow, IncidentRow, SettingsRow } from '@lumaris/domain'
 import type { Database } from '../database/database.ts'
 import { personRow, plainRow } from './load.ts'
 import { page } from './page.ts'
@@ -47,6 +47,12 @@ export async function listIncidents(db: Database, state: string | undefined, lim
 export async function readIncident(db: Database, id: string): Promise<IncidentRow | null> {
   const [row] = await db.query<Doc>('SELECT doc FROM incidents WHERE id = $1', [id])
   return row ? plainRow<IncidentRow>(row) : null
+}
+
+export async function listSettingsVersions(db: Database, limit: number, cursor: string | undefined): Promise<PageOf<SettingsVersion>> {
+  const before = /^\d{1,9}$/.test(cursor ?? '') ? Number(cursor) : 2 ** 31
+  const rows = await db.query<Doc & { name: string | null }>(`SELECT s.doc, u.name FROM settings_versions s LEFT JOIN users u ON u.id = s.by_user WHERE s.version < $1 ORDER BY s.version DESC LIMIT ${limit + 1}`, [before])
+  return page(rows.map((row) => ({ ...plainRow<SettingsRow>(row), byName: row.name ?? '' })), limit, ({ values: _values, ...row }) => row, (row) => String(row.version))
 }
 
 export async function listActions(db: Database, filter: { action?: string | undefined; by?: string | undefined; subject?: string | undefined }, limit: number, cursor: string | undefined): Promise<PageOf<AdminAction>> {

@@ -10,7 +10,7 @@ import { availabilityStatement, epochStatement, statementsFor } from './persist.
 import { loadState } from './load.ts'
 import { needsOf, prefetch } from './prefetch.ts'
 import { findEntries, listPayouts, listReversals, readForfeits, readSellerEarnings } from './read-ledger.ts'
-import { listActions, listIncidents, listPeople, readPerson } from './read-operators.ts'
+import { listActions, listIncidents, listPeople, listSettingsVersions, readPerson } from './read-operators.ts'
 import { checkLedger, dueReleases, listAttempts, listEntries, listJobs, pendingEarnings, readEvents, readJob, readTicks, readWallet } from './read.ts'
 import { viewJob } from './views.ts'
 
@@ -20,7 +20,7 @@ const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value, (_ke
 const seen = (state: MarketState): unknown => ({
   jobs: [...state.jobs.values()].filter((job) => job.row.state === 'queued' || job.row.state === 'running').map((job) => plain({ row: job.row, tasks: job.tasks, open: job.open, left: job.left, attempts: [...job.attempts].sort((a, b) => (a.id < b.id ? -1 : 1)) })).sort((a, b) => (canonical(a) < canonical(b) ? -1 : 1)),
   nodes: plain([...state.nodes.values()].sort((a, b) => (a.id < b.id ? -1 : 1))), quotes: plain([...state.quotes.values()]), enrolments: plain([...state.enrolments.values()]),
-  payouts: plain([...state.payouts.values()]), reversals: plain([...state.reversals.values()]), incidents: plain([...state.incidents.values()]), takenBack: [...state.takenBack], suspended: [...state.suspended],
+  payouts: plain([...state.payouts.values()]), reversals: plain([...state.reversals.values()]), incidents: plain([...state.incidents.values()]), takenBack: [...state.takenBack], suspended: [...state.suspended], operating: plain(state.operating),
   lessons: plain([state.profiles, state.owners, state.cohorts, state.speeds].map((lessons) => [...lessons.values()].sort((a, b) => (a.key < b.key ? -1 : 1)))),
   reserved: plain([...state.reserved].filter(([, used]) => used.cpuMillis > 0).sort(([a], [b]) => (a < b ? -1 : 1))), slotsByBuyer: plain([...state.slotsByBuyer]),
   children: plain([...state.children].map(([parent, ids]) => `${parent} ${[...ids].sort().join(' ')}`).sort()), waitingByBuyer: plain([...state.waitingByBuyer]),
@@ -53,6 +53,7 @@ function operate(market: ReturnType<typeof aMarket>, settled: readonly EntryRow[
   market.act({ kind: 'roles', by: admins[0], user: buyer, roles: ['buyer', 'seller'], reason: 'as agreed' })
   for (const title of ['Slow', 'Down']) market.act({ kind: 'openIncident', by: admins[0], title, severity: 'major', text: 'Jobs wait', regions: ['local'], nodes: [] })
   market.act({ kind: 'resolveIncident', by: admins[1], id: [...state.incidents.keys()][0]!, text: 'It was a cable' })
+  for (const [version, set] of [[0, { fee: 400, newJobsPaused: 'until noon' }], [1, { newJobsPaused: null, agentVersionMin: '0.1.0' }]] as const) market.act({ kind: 'changeSettings', by: admins[0], reason: 'as agreed', version, set })
 }
 /** Users live in tables of their own, made by signing up. */
 const signUp = (db: Database) => db.transact([...admins, seller, buyer].map((id) => ({ sql: 'INSERT INTO users (id, email, name, password, roles, created_at) VALUES ($1, $1, $1, $2, $3, 1)', params: [id, '-', '["buyer"]'] })))
@@ -194,9 +195,13 @@ export function storeContract(name: string, fresh: () => Promise<Database>): voi
     expect((await listIncidents(db, 'open', 10, undefined)).data.map(({ title }) => title)).toEqual(['Down'])
     expect((await listIncidents(db, undefined, 1, undefined)).nextCursor).toMatch(/^inc_/)
     const acts = (await listActions(db, {}, 50, undefined)).data
-    expect(acts.map(({ action }) => action)).toEqual(['incident.resolve', 'incident.open', 'incident.open', 'user.roles', 'user.unsuspend', 'user.suspend', 'user.suspend', 'reversal.propose', 'reversal.approve', 'reversal.propose'])
+    expect(acts.map(({ action }) => action)).toEqual(['settings.change', 'settings.change', 'incident.resolve', 'incident.open', 'incident.open', 'user.roles', 'user.unsuspend', 'user.suspend', 'user.suspend', 'reversal.propose', 'reversal.approve', 'reversal.propose'])
     expect((await listActions(db, { by: admins[1], action: 'user.unsuspend' }, 50, undefined)).data).toMatchObject([{ subject: buyer, byName: admins[1], before: { suspended: true }, after: { suspended: false } }])
     expect((await listActions(db, { subject: seller }, 50, undefined)).data).toHaveLength(1)
+    const versions = await listSettingsVersions(db, 1, undefined), older = await listSettingsVersions(db, 1, versions.nextCursor ?? undefined)
+    expect([...versions.data, ...older.data]).toMatchObject([{ version: 2, by: admins[0], byName: admins[0], changed: { newJobsPaused: { before: 'until noon', after: null }, agentVersionMin: { before: null, after: '0.1.0' } } }, { version: 1, changed: { fee: { after: 400 } } }])
+    // Whatever the engine believes: a version is made once, and stays what it is.
+    for (const sql of ["UPDATE settings_versions SET doc = '{}' WHERE version = 1", 'DELETE FROM settings_versions WHERE version = 1', "INSERT INTO settings_versions (version, by_user, doc) VALUES (2, 'x', '{}')"]) await expect(db.transact([{ sql, params: [] }]), sql).rejects.toThrow()
     expect(await checkLedger(db)).toMatchObject({ balanced: true, problems: [] })
     await db.close()
   })

@@ -8,6 +8,7 @@ import { startOf } from '../shell/Shell.tsx'
 import { useSessionState } from '../session/use-session.ts'
 import { cores, credits, creditsText, size } from '../ui/format.ts'
 import { Empty, Figure, Figures, Loaded, Panel } from '../ui/parts.tsx'
+import { Paused } from './Paused.tsx'
 import { ButtonLink, TextLink } from '../shell/links.tsx'
 
 export function Front() {
@@ -22,6 +23,7 @@ export function Front() {
             : <><ButtonLink size="md" to="/sign-up">Sign up</ButtonLink><ButtonLink size="md" variant="default" to="/sign-in">Sign in</ButtonLink></>}
         </Group>
       </div>
+      <Paused what="newJobs" /><Paused what="signUps" />
       <section aria-labelledby="now"><Title order={2} size="h3" mb="sm" id="now">The market now</Title><Loaded query={market}>{(now) => <Now market={now} />}</Loaded></section>
       <section aria-labelledby="prices"><Title order={2} size="h3" mb="sm" id="prices">Prices</Title><Loaded query={market}>{(now) => <Prices market={now} />}</Loaded></section>
       {market.data && market.data.prices.length > 0 && <Calculator market={market.data} />}

@@ -3,6 +3,7 @@ import { Button, Checkbox, PasswordInput, Stack, Text, TextInput } from '@mantin
 import { getRouteApi, useRouter } from '@tanstack/react-router'
 import { isLumarisError } from '@lumaris/sdk'
 import { startOf } from '../shell/Shell.tsx'
+import { Paused } from '../front/Paused.tsx'
 import { errorsBy } from '../ui/field-errors.ts'
 import { Page, Refusal } from '../ui/parts.tsx'
 import { useWork } from '../ui/use-work.ts'
@@ -25,6 +26,7 @@ export function SignUp() {
   const beside = code === 'weak_password' || code === 'email_taken'
   return (
     <Page title="Sign up">
+      <Paused what="signUps" />
       <form onSubmit={(event) => submit(event, join)} noValidate><Stack maw={420} w="100%">
         {error !== null && !beside && fields.size === 0 && <Refusal error={error} />}
         <TextInput label="Name" autoComplete="name" required value={form.name} onChange={set('name')} error={fields.get('/name')} />

@@ -12,6 +12,7 @@ import { errorsBy } from '../ui/field-errors.ts'
 import { Credits, Command, Facts, Id, Loaded, Page, Panel, Refusal, useNow } from '../ui/parts.tsx'
 import { REASON } from '../ui/states.ts'
 import { TopUp } from '../wallet/TopUp.tsx'
+import { Paused } from '../front/Paused.tsx'
 import { CODE_MAX, EMPTY, Unclear, codeFileOf, draftOf, ownFile, planOf } from './draft.ts'
 import type { Draft, Plan } from './draft.ts'
 import { askFor, sendJob } from './send.ts'
@@ -35,6 +36,7 @@ export function Submit() {
   const start = from === undefined && saved === undefined ? { ...EMPTY, ...TEMPLATES.find((one) => one.id === template)?.draft } : null
   return (
     <Page title="New job" intro={saved !== undefined ? 'Filled in with a template of yours; change what you like.' : from === undefined ? 'What to run, where it may run, and what it may cost. Nothing is charged before you agree to a price.' : 'Filled in with an earlier job; change what you like.'}>
+      <Paused what="newJobs" />
       {start ? <Form key={template ?? 'empty'} start={start} template={template} /> : saved !== undefined ? <Loaded query={kept}>{(one) => <FromTemplate key={saved} template={one} />}</Loaded> : <Loaded query={copied}>{(draft) => <Form key={from} start={draft} template={undefined} />}</Loaded>}
     </Page>
   )

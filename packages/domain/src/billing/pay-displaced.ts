@@ -20,7 +20,7 @@ export function payDisplaced(turn: Turn, attempt: AttemptRow): void {
   const payer: JobRow = liveJob(turn, displaced.by).row, most = BigInt(displaced.most), metered = meteredOf(liveJob(turn, attempt.job).row, attempt)
   const billed = metered < most ? metered : most
   invariant(payer.cost + billed <= payer.cap, `job ${payer.id} would cost more than its cap`)
-  const fee = feeOf(billed, turn.state.settings.feeBasisPoints)
+  const fee = feeOf(billed, payer.fee ?? turn.state.settings.feeBasisPoints)
   const postings: PostingRow[] = []
   if (billed - fee > 0n) postings.push({ from: account.escrow(payer.id), to: account.pending(attempt.seller), amount: billed - fee })
   if (fee > 0n) postings.push({ from: account.escrow(payer.id), to: account.fee, amount: fee })

@@ -85,7 +85,7 @@ function pay(turn: Turn, attempt: AttemptRow, billed: Micros, id: string): Attem
   const job = liveJob(turn, attempt.job).row
   invariant(attempt.billed === null, `attempt ${attempt.id} is settled already`)
   invariant(job.cost + billed <= job.cap, `job ${job.id} would cost more than its cap`)
-  const fee = feeOf(billed, turn.state.settings.feeBasisPoints)
+  const fee = feeOf(billed, job.fee ?? turn.state.settings.feeBasisPoints)
   const postings: PostingRow[] = []
   if (billed - fee > 0n) postings.push({ from: account.escrow(job.id), to: account.pending(attempt.seller), amount: billed - fee })
   if (fee > 0n) postings.push({ from: account.escrow(job.id), to: account.fee, amount: fee })

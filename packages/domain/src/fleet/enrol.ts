@@ -1,5 +1,6 @@
 import type { EnrolNode, EnrolmentId, Instant, NodeId, Refusal, UserId } from '@lumaris/protocol'
 import type { EnrolmentRow, NodeRow } from '../rows.ts'
+import { isTooOld } from '../operator/settings.ts'
 import { emit, putNode, refused } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 
@@ -20,6 +21,7 @@ export function enrol(turn: Turn, command: EnrolCommand): NodeRow | Refusal {
   const enrolment = [...turn.state.enrolments.values()].find((row) => row.tokenHash === command.tokenHash)
   if (!enrolment || enrolment.expiresAt < turn.now) return refused('enrolment_invalid')
   const { body } = command
+  if (isTooOld(turn.state, body.agentVersion)) return refused('agent_too_old', { version: body.agentVersion, oldest: turn.state.operating?.values.agentVersionMin })
   if (enrolment.usedBy) {
     // The same agent asking again (its first answer was lost) gets the same node; anyone else gets a no.
     const node = turn.state.nodes.get(enrolment.usedBy)

@@ -7,6 +7,7 @@ import { emit, liveJob, putJob, putTask, record, refused } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 import { followCourse } from '../deadline/follow-course.ts'
 import { tooTight } from '../deadline/too-tight.ts'
+import { feeNow } from '../operator/settings.ts'
 import { hold } from '../ledger/hold.ts'
 import { attemptCapOf, capOf, contradiction, estimate, seatsMax } from '../market/quote.ts'
 import { NEW_SLOT } from './lifecycle.ts'
@@ -36,6 +37,8 @@ export function submit(turn: Turn, command: SubmitCommand): Submitted | Refusal 
   const before = earlier(turn, command)
   if (before) return before
   if (state.suspended.has(command.buyer)) return refused('account_suspended')
+  const paused = state.operating?.values.newJobsPaused
+  if (paused) return refused('new_jobs_paused', { says: paused })
   const wrong = contradiction(command.spec, turn.now)
   if (wrong) return wrong
   const seats = seatsMax(command.spec)
@@ -52,7 +55,7 @@ export function submit(turn: Turn, command: SubmitCommand): Submitted | Refusal 
   const spec = internSpec(state, command.spec)
   putJob(turn, {
     id, buyer: command.buyer, state: 'queued', spec, quote: command.quote, bodyHash: command.bodyHash, cap: terms.cap, attemptCap: terms.attemptCap, cost: 0n, refunded: 0n, displaced: 0n,
-    cancelling: false, tasksTotal: spec.tasks.length, tasksDone: 0, tasksFailed: 0, tasksRunning: 0, cause: null, exitCode: null, ...(parents ? { parents } : {}), ...(command.schedule ? { schedule: command.schedule } : {}), rung: 0, createdAt: turn.now, startedAt: null, endedAt: null, version: 0,
+    cancelling: false, tasksTotal: spec.tasks.length, tasksDone: 0, tasksFailed: 0, tasksRunning: 0, cause: null, exitCode: null, ...(parents ? { parents } : {}), ...(command.schedule ? { schedule: command.schedule } : {}), fee: terms.fee ?? feeNow(state), rung: 0, createdAt: turn.now, startedAt: null, endedAt: null, version: 0,
   })
   hold(turn, id, command.buyer, terms.cap)
   if (command.key) emit(turn, { kind: 'key', row: { id: command.key, bodyHash: command.bodyHash, subject: id, at: turn.now } })
@@ -77,14 +80,15 @@ function earlier(turn: Turn, command: SubmitCommand): Submitted | Refusal | null
   return { job, replayed: true }
 }
 
-type Cap = { cap: Micros; attemptCap: Micros }
+/** `fee` is that of the quote, where there is one. */
+type Cap = { cap: Micros; attemptCap: Micros; fee?: number | undefined }
 function agreeOnCap(turn: Turn, command: SubmitCommand): Cap | Refusal {
   if (command.quote) {
     const quoted = turn.state.quotes.get(command.quote)
     if (!quoted || quoted.validUntil < turn.now) return refused('quote_expired')
     if (quoted.buyer !== command.buyer || quoted.specHash !== command.specHash) return refused('quote_mismatch')
     if (command.noWait && quoted.nodes === 0) return refused('no_node_fits', { refused: quoted.refused })
-    return { cap: BigInt(quoted.cap), attemptCap: BigInt(quoted.attemptCap) }
+    return { cap: BigInt(quoted.cap), attemptCap: BigInt(quoted.attemptCap), fee: quoted.feeBasisPoints }
   }
   const needsEstimate = command.noWait || command.cap === null
   const found = needsEstimate ? estimate(turn.state, command.spec, turn.now) : null

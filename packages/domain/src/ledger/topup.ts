@@ -1,5 +1,6 @@
 import { account } from '@lumaris/protocol'
 import type { Micros, Refusal, UserId } from '@lumaris/protocol'
+import { topupMaxNow } from '../operator/settings.ts'
 import { emit, putEntry, refused } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 
@@ -8,8 +9,8 @@ export const topupEntry = (command: Pick<TopupCommand, 'user' | 'key'>): string 
 
 /** Money from outside. The key names the entry, so the same top-up arrives once; the same key for another amount is refused. */
 export function topup(turn: Turn, command: TopupCommand): { ok: true; replayed: boolean } | Refusal {
-  const max = turn.state.settings.demoTopupMaxMicros
-  if (max === null) return refused('topup_not_allowed', { provider: command.provider })
+  const max = topupMaxNow(turn.state)
+  if (max === null || max === 0n) return refused('topup_not_allowed', { provider: command.provider })
   if (command.amount <= 0n || command.amount > max) return refused('amount_not_allowed', { min: '1', max: max.toString() })
   const id = topupEntry(command)
   const used = turn.state.keys.get(id)

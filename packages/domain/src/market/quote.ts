@@ -10,6 +10,7 @@ import type { Turn } from '../turn.ts'
 import { busyReason, costsOn, neverReason, seatsOn, worstCost } from './filter.ts'
 import { needBefore } from './requirement.ts'
 import type { Requirement } from './requirement.ts'
+import { feeNow } from '../operator/settings.ts'
 import { hourlyOf, priceOf, sheetOf } from '../billing/price.ts'
 import { planQuote } from '../deadline/plan-quote.ts'
 import { planConflict, tooTight } from '../deadline/too-tight.ts'
@@ -170,7 +171,7 @@ export function quote(turn: Turn, command: QuoteCommand): QuoteRow | Refusal {
   const cap = capOf(command.spec, found.attemptCap)
   const row: QuoteRow = {
     id: turn.id('quo') as QuoteId, buyer: command.buyer, specHash: command.specHash as QuoteRow['specHash'], p50: plan?.likely ?? found.p50.toString(), p90: found.p90.toString(), cap: cap.toString(),
-    attemptCap: found.attemptCap.toString(), nodes: found.nodes, nodesFree: found.nodesFree, refused: found.refused, validUntil: turn.now + QUOTE_VALID_MS,
+    attemptCap: found.attemptCap.toString(), nodes: found.nodes, nodesFree: found.nodesFree, refused: found.refused, feeBasisPoints: feeNow(turn.state), validUntil: turn.now + QUOTE_VALID_MS,
     ...(plan ? { plan } : {}),
     // While others wait, when it would be their turn is not known well enough to be said.
     ...(found.nodesFree > 0 ? { startsInMs: 0 } : turn.state.queue.size === 0 && !command.spec.gang ? soonest(turn, command.spec) : {}),
