@@ -20,7 +20,7 @@ import { Demand } from './market/fragmentation.ts'
 import { classKeyOf } from './market/requirement.ts'
 import type { Requirement } from './market/requirement.ts'
 import { seenRun } from './split/forecast.ts'
-import { workIn } from './split/pieces.ts'
+import { waitsAt, workIn } from './split/pieces.ts'
 import type { JobPace } from './split/forecast.ts'
 import type { LateLook } from './job/copy-late.ts'
 import { isInterruptible, waitsForSale } from './deadline/as.ts'
@@ -61,7 +61,7 @@ export const DEFAULT_SETTINGS: MarketSettings = {
   retryBackoffMs: 1_000, retryBackoffMaxMs: 60_000, feeBasisPoints: 500, slotsPerBuyerMax: 2_000_000, region: 'local', demoTopupMaxMicros: 1_000_000_000_000n, payoutMinMicros: 1_000_000n, reversalMs: 24 * 3_600_000,
 }
 
-export type LiveJob = { row: JobRow; tasks: TaskRow[]; readonly attempts: AttemptRow[]; /** Slots not yet done or dropped. */ open: number; /** Bytes of input of its tasks that wait for a node; of jobs that are cut while they run. */ left: number; /** How quick its nodes are at it, from tasks that ended well; of jobs of many tasks. */ pace?: JobPace; /** Nothing of it waits, and what is late is looked for now and then. */ look?: LateLook | undefined; /** Of a job with a plan: when it is looked at next, and the firm way as it was a moment ago. */ planAt?: Instant; firmWay?: FirmWay }
+export type LiveJob = { row: JobRow; tasks: TaskRow[]; readonly attempts: AttemptRow[]; /** Slots not yet done or dropped. */ open: number; /** Work of its tasks that wait for a node; of jobs that are cut while they run. */ left: number; /** Of those: by where each begins, its number. */ waits?: Map<string, number>; /** How quick its nodes are at it, from tasks that ended well; of jobs of many tasks. */ pace?: JobPace; /** Nothing of it waits, and what is late is looked for now and then. */ look?: LateLook | undefined; /** Of a job with a plan: when it is looked at next, and the firm way as it was a moment ago. */ planAt?: Instant; firmWay?: FirmWay }
 /** What is known of a node's socket and heartbeats; not stored, so a new writer starts everyone with a full lease. */
 export type NodeLink = { connected: boolean; /** The seller lets it take work just now. */ accepting: boolean; lastSeen: Instant; heartbeat: number }
 /** A slot that waits: it counts only while it is still pending under this fence. */
@@ -273,7 +273,8 @@ function applyTask(state: MarketState, row: TaskRow): void {
   // The first one makes an array of just its size: one that is written to grows to room for sixteen, for each of a million waiting jobs.
   if (row.index === 0 && live.tasks.length === 0 && live.row.tasksTotal === 1) live.tasks = [row]
   else live.tasks[row.index] = row
-  live.left += bytesWaiting(row) - bytesWaiting(old)
+  live.left += workWaiting(row) - workWaiting(old)
+  if (row.piece) noteWaiting(live, old, row)
   let grown = 0
   for (let i = 0; i < row.slots.length; i++) {
     const slot = row.slots[i] as SlotRow, before = old?.slots[i]
@@ -290,7 +291,12 @@ function applyTask(state: MarketState, row: TaskRow): void {
   }
 }
 
-const bytesWaiting = (task: TaskRow | undefined): number => (task?.piece && task.state === 'queued' ? task.piece.to - task.piece.from : 0)
+const workWaiting = (task: TaskRow | undefined): number => (task?.piece && task.state === 'queued' ? task.piece.to - task.piece.from : 0)
+function noteWaiting(live: LiveJob, old: TaskRow | undefined, row: TaskRow): void {
+  const waits = (live.waits ??= new Map())
+  if (old?.piece && waits.get(waitsAt(old.piece)) === old.index) waits.delete(waitsAt(old.piece))
+  if (row.piece && row.state === 'queued') waits.set(waitsAt(row.piece), row.index)
+}
 
 /** A slot that waits for a node stands in the queue or has an armed timer, always (I14). */
 function enqueue(state: MarketState, job: JobRow, task: TaskRow, slot: number): void {

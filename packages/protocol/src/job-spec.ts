@@ -129,17 +129,39 @@ export const FallbackStep = z.strictObject({
 }).meta({ id: 'FallbackStep' })
 export type FallbackStep = z.infer<typeof FallbackStep>
 
+/** Files of one task, its parents' among them; and tasks of all the parents whose files are taken. */
+export const INPUTS_MAX = 1000
+/** Items of one task: the description of a job is bounded as a whole, this only keeps one list from being all of it. */
+export const ITEMS_MAX = 100_000
+/** Whole numbers that a double holds exactly, also when two of them are added. */
+const Whole = z.number().int().min(-(10 ** 15)).max(10 ** 15)
+/**
+ * What a task is made of that may be cut and is no file with `pieces`: things in a row, of which a part gets some neighbours. They are counted over all tasks of the job, `from` on.
+ * `list`: `{}` in `args` stands for the part's values. `range`: the numbers `first + i × step`; `{from}`, `{to}` (included) and `{step}` stand for the part's (`{}` for the first two).
+ * `files`: the task's own inputs, counted by their bytes, an empty one as one; `{}` stands for the paths of the part's.
+ */
+export const TaskItems = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('list'), from: Offset.default(0), values: z.array(Argument).min(1).max(ITEMS_MAX) }),
+  z.strictObject({ kind: z.literal('range'), from: Offset.default(0), to: Offset.max(10 ** 15), first: Whole, step: z.number().int().min(1).max(10 ** 15).default(1) }).refine(({ from, to }) => from < to, 'there is no number in it')
+    .refine(({ first, step, to }) => Math.abs(first + (to - 1) * step) <= 10 ** 15, 'its numbers go beyond 10^15'),
+  z.strictObject({ kind: z.literal('files'), from: Offset.default(0) }),
+]).meta({ id: 'TaskItems' })
+export type TaskItems = z.infer<typeof TaskItems>
+
 /** What differs from task to task of one job; everything else is shared. `args` are appended to the command. */
 export const TaskSpec = z.strictObject({
   args: z.array(Argument).max(256).optional(),
   env: Env.optional(),
-  inputs: z.array(InputFile).max(1000).optional(),
+  /** A thousand at most; of a task whose `items` are its files, so many as it has items. */
+  inputs: z.array(InputFile).max(10_000).optional(),
+  /** Only with `divide`: what it is made of, when that is not one input with `pieces`. */
+  items: TaskItems.optional(),
   /**
    * The result that the buyer knows already: all its files, by the SHA-256 of their bytes. Only with `assurance`. No seller is told; a result that is this one needs no other check, and one
    * that is not is checked in any case. It is the buyer's word, and blames nobody: three other owners do.
    */
   known: z.array(z.strictObject({ path: RelativePath, blob: Sha256 })).min(1).max(1000).optional(),
-}).meta({ id: 'TaskSpec' })
+}).refine(({ inputs = [], items }) => inputs.length <= INPUTS_MAX || items?.kind === 'files', 'at most 1000 inputs').meta({ id: 'TaskSpec' })
 export type TaskSpec = z.infer<typeof TaskSpec>
 
 /** How many results one run of a reduce command is given; more are reduced in rounds. */
@@ -192,8 +214,6 @@ export type Compare = z.infer<typeof Compare>
 
 /** Jobs that one job may come after. */
 export const PARENTS_MAX = 50
-/** Files of one task, its parents' among them; and tasks of all the parents whose files are taken. */
-export const INPUTS_MAX = 1000
 /**
  * A job that must have completed before this one is offered to anybody. `inputs` says which of its result files come along: an exact path or a pattern as in
  * `outputs`, and below which directory they appear. They lie as `lumaris results` would lay them: in `task-N` where tasks share a name. Absent: only the order counts.
@@ -226,8 +246,9 @@ export const JobSpec = z.strictObject({
   stdout: RelativePath.optional(),
   tasks: z.array(TaskSpec).min(1).max(TASKS_MAX).default([{}]),
   /**
-   * The tasks may be cut while the job runs, at the pieces of their input (each has one input with `pieces`): whoever takes one gets as much of it as its node is believed to do in `targetMs`, by what it has
-   * shown at this job, never more than a share of what is left, and the rest waits as a task of its own. There come to be `most` tasks at most; the cap has a seat for each of them. Not together with `expectedMs`, `gang` or `interruptible`.
+   * The tasks may be cut while the job runs, at the pieces of their input or between their items (each has one input with `pieces`, or `items`): whoever takes one gets as much of it as its node is believed to do in `targetMs`, by what it has
+   * shown at this job, never more than a share of what is left, and the rest waits as a task of its own; where
+   * parts that wait are so small that starting them costs more than running them, neighbours become one. There come to be `most` tasks at most; the cap has a seat for each of them. Not together with `expectedMs`, `gang` or `interruptible`.
    */
   divide: z.strictObject({ targetMs: z.number().int().min(1000).max(86_400_000).default(60_000), most: z.number().int().min(1).max(TASKS_MAX) }).optional(),
   /** When a task has failed for good: stop the others (the default), or finish them and fail at the end. */

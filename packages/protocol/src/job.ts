@@ -8,7 +8,8 @@ import { PlannedTask } from './plan.ts'
 
 export const JobState = z.enum(['queued', 'running', 'completed', 'failed', 'cancelled', 'expired']).meta({ id: 'JobState' })
 export type JobState = z.infer<typeof JobState>
-export const TaskState = z.enum(['waiting', 'queued', 'running', 'done', 'failed', 'cancelled']).meta({ id: 'TaskState' })
+/** `joined`: it was so small that it became a part of the task before it, and is empty now. */
+export const TaskState = z.enum(['waiting', 'queued', 'running', 'done', 'failed', 'cancelled', 'joined']).meta({ id: 'TaskState' })
 export type TaskState = z.infer<typeof TaskState>
 export const SlotState = z.enum(['pending', 'assigned', 'reported', 'done', 'dropped']).meta({ id: 'SlotState' })
 export type SlotState = z.infer<typeof SlotState>
@@ -83,7 +84,7 @@ export type MergedResult = z.infer<typeof MergedResult>
 
 /** How far a live job is. `etaMs`: how long it still takes, by what its nodes have shown; absent until one of its tasks has ended well (or the buyer has said how long one takes), and while nobody works on it. */
 export const JobProgress = z.object({
-  unit: z.enum(['bytes', 'tasks']), total: z.number(), done: z.number(), /** Since it began. */ perSecond: z.number().optional(), etaMs: z.number().int().optional(),
+  unit: z.enum(['bytes', 'items', 'tasks']), total: z.number(), done: z.number(), /** Since it began. */ perSecond: z.number().optional(), etaMs: z.number().int().optional(),
   /** Tasks that were begun a second time because they were late. */
   copies: z.number().int().optional(),
 }).meta({ id: 'JobProgress' })

@@ -15,7 +15,7 @@ export const JOB: Readonly<Record<JobState, Look>> = {
 }
 export const TASK: Readonly<Record<TaskState, Look>> = {
   waiting: look('After others', 'gray', '◷', 'It waits for other jobs to complete. Nothing is billed.'), queued: look('Waiting', 'gray', '◷', 'It waits for a node. Nothing is billed.'), running: look('Running', 'blue', '▶', 'It runs; its time is billed.'),
-  done: look('Done', 'green', '✓', 'It ended well.'), failed: look('Failed', 'red', '✗', 'It ended badly for good.'), cancelled: look('Cancelled', 'orange', '⊘', 'It was cancelled.'),
+  done: look('Done', 'green', '✓', 'It ended well.'), failed: look('Failed', 'red', '✗', 'It ended badly for good.'), cancelled: look('Cancelled', 'orange', '⊘', 'It was cancelled.'), joined: look('Joined', 'gray', '⊕', 'It was so small that it became a part of its neighbour.'),
 }
 export const ATTEMPT: Readonly<Record<AttemptState, Look>> = {
   offered: look('Offered', 'gray', '◷', 'The node was asked.'), accepted: look('Accepted', 'gray', '◷', 'The node prepares it; nothing is billed yet.'), running: look('Running', 'blue', '▶', 'It runs; its time is billed.'),

@@ -13,12 +13,12 @@ export const JOB: Table<JobState, JobEventName> = {
   completed: {}, failed: {}, cancelled: {}, expired: {},
 }
 
-export type TaskEventName = 'ready' | 'start' | 'requeue' | 'complete' | 'fail' | 'cancel'
+export type TaskEventName = 'ready' | 'start' | 'requeue' | 'complete' | 'fail' | 'cancel' | 'join'
 export const TASK: Table<TaskState, TaskEventName> = {
   waiting: { ready: 'queued', cancel: 'cancelled', fail: 'failed' },
-  queued: { start: 'running', cancel: 'cancelled', fail: 'failed' },
+  queued: { start: 'running', cancel: 'cancelled', fail: 'failed', join: 'joined' },
   running: { start: 'running', requeue: 'queued', complete: 'done', fail: 'failed', cancel: 'cancelled' },
-  done: {}, failed: {}, cancelled: {},
+  done: {}, failed: {}, cancelled: {}, joined: {},
 }
 
 export type SlotEventName = 'assign' | 'report' | 'release' | 'finish' | 'drop'

@@ -1,6 +1,6 @@
 // Which files of a parent its child gets, and where they lie: made concrete once, when the parent has completed, and kept in the child's row, because the
 // parent leaves memory and its results never change.
-import { INPUTS_MAX, RelativePath, leastInputBytes, matches } from '@lumaris/protocol'
+import { INPUTS_MAX, PART_ITEMS_MAX, RelativePath, leastInputBytes, leastTaskBytes, matches } from '@lumaris/protocol'
 import type { AfterJob, InputFile, JobId, JobSpec, JobState, ResultFile, UserId } from '@lumaris/protocol'
 import type { LiveJob, MarketState } from '../state.ts'
 
@@ -59,10 +59,10 @@ export function clashOf(spec: JobSpec, files: readonly InputFile[]): string | nu
   for (const path of places) if (directories.has(path)) return `${path} would be a file and a directory`
   const tasks = spec.tasks.flatMap((task) => task.inputs ?? [])
   for (const { path } of tasks) if (places.has(path) || directories.has(path)) return `a task has a file at ${path} too`
-  const most = spec.tasks.reduce((max, task) => Math.max(max, task.inputs?.length ?? 0), 0)
+  const most = spec.tasks.reduce((max, task) => Math.max(max, task.items?.kind === 'files' ? Math.min(PART_ITEMS_MAX, task.inputs?.length ?? 0) : task.inputs?.length ?? 0), 0)
   if (places.size + most > INPUTS_MAX) return `${places.size + most} files are more than the ${INPUTS_MAX} that a task may have`
   const sum = (all: readonly InputFile[]): number => all.reduce((bytes, file) => bytes + leastInputBytes(file), 0)
-  const bytes = sum(spec.inputs) + sum(files) + spec.tasks.reduce((max, task) => Math.max(max, sum(task.inputs ?? [])), 0)
+  const bytes = sum(spec.inputs) + sum(files) + spec.tasks.reduce((max, task) => Math.max(max, leastTaskBytes(task)), 0)
   return bytes > spec.resources.diskBytes ? `the files come to ${bytes} bytes, and the disk asked for has ${spec.resources.diskBytes}` : null
 }
 

@@ -1,6 +1,6 @@
 // How far a job is and how long it still takes, as of now: from its tasks, and what its nodes have shown.
 import type { Instant, JobProgress } from '@lumaris/protocol'
-import { copiesMax, isInBytes } from '@lumaris/protocol'
+import { copiesMax, isInBytes, isInItems } from '@lumaris/protocol'
 import type { LiveJob, MarketState } from '../state.ts'
 import { timeLeft } from '../split/time-left.ts'
 import type { Try } from '../split/time-left.ts'
@@ -30,5 +30,5 @@ export function progressOf(state: MarketState, live: LiveJob, now: Instant): Job
   const known = foreseen.mean !== null && row.spec.copies === 1 && !row.spec.assurance && !row.cancelling
   const etaMs = known ? timeLeft({ now, overheadMs: foreseen.overheadMs, waiting: { work: waitingWork, tasks: waitingTasks }, running, copies: copies < copiesMax(row.spec) }) : null
   const sinceMs = row.startedAt === null ? 0 : now - row.startedAt
-  return { unit: isInBytes(row.spec.tasks) ? 'bytes' : 'tasks', total, done, ...(sinceMs > 0 && done > 0 ? { perSecond: (done / sinceMs) * 1000 } : {}), ...(etaMs === null ? {} : { etaMs: Math.round(etaMs) }), ...(copies > 0 ? { copies } : {}) }
+  return { unit: isInBytes(row.spec.tasks) ? 'bytes' : isInItems(row.spec.tasks) ? 'items' : 'tasks', total, done, ...(sinceMs > 0 && done > 0 ? { perSecond: (done / sinceMs) * 1000 } : {}), ...(etaMs === null ? {} : { etaMs: Math.round(etaMs) }), ...(copies > 0 ? { copies } : {}) }
 }

@@ -1,6 +1,6 @@
 // What will it cost, at most and probably, when could it start, and on how many nodes. A quote binds: the cap it names is the most that will
 // ever be billed, and only nodes that cannot exceed the attempt's cap are taken.
-import { ASSURED_COPIES_MAX, GANG_MAX, EXTRA_COPIES_MAX, QUOTE_VALID_MS, copiesMax, isRefusal, leastInputBytes, partsMax } from '@lumaris/protocol'
+import { ASSURED_COPIES_MAX, GANG_MAX, EXTRA_COPIES_MAX, PART_ITEMS_MAX, QUOTE_VALID_MS, copiesMax, divisibleOf, isRefusal, itemsProblem, leastInputBytes, leastTaskBytes, partsMax, partsNeeded, rangeOfTask } from '@lumaris/protocol'
 import type { Instant, JobSpec, Micros, NoReason, QuoteId, Refusal, UserId } from '@lumaris/protocol'
 import type { NodeRow, QuoteRow } from '../rows.ts'
 import { freeOn } from '../state.ts'
@@ -87,7 +87,7 @@ export function contradiction(spec: JobSpec, now: Instant): Refusal | null {
   }
   const clash = paths.find((path) => shared.has(path))
   if (clash) return refused('impossible_request', { reason: `a task and the job both have an input at ${clash}` })
-  const bytes = spec.inputs.reduce((sum, file) => sum + leastInputBytes(file), 0) + spec.tasks.reduce((most, task) => Math.max(most, (task.inputs ?? []).reduce((sum, file) => sum + leastInputBytes(file), 0)), 0)
+  const bytes = spec.inputs.reduce((sum, file) => sum + leastInputBytes(file), 0) + spec.tasks.reduce((most, task) => Math.max(most, leastTaskBytes(task)), 0)
   if (bytes > spec.resources.diskBytes) return refused('impossible_request', { reason: 'the inputs are larger than the disk asked for', inputBytes: bytes, diskBytes: spec.resources.diskBytes })
   const { resources, placement } = spec
   if ((spec.runtime === 'container') !== (spec.image !== undefined)) return refused('impossible_request', { reason: spec.image === undefined ? 'the runtime container needs an image: name one by its digest' : `an image is named, but the runtime is ${spec.runtime}: ask for the runtime container` })
@@ -129,11 +129,14 @@ function copiesConflict({ copies, assurance, gang, interruptible, disconnect, ch
 }
 
 function divideConflict({ divide, tasks, inputs, gang, interruptible, expectedMs: named }: JobSpec): string | null {
-  const pieces = tasks.map((task) => (task.inputs ?? []).filter((file) => file.pieces).length)
-  if (inputs.some((file) => file.pieces) || (!divide && pieces.some((count) => count > 0))) return 'an input has pieces, and nothing says that it may be cut: give it one hash, or name divide; an input of all tasks is never cut'
+  const pieces = tasks.map((task) => (task.inputs ?? []).filter((file) => file.pieces).length + (task.items ? 1 : 0))
+  if (inputs.some((file) => file.pieces) || (!divide && pieces.some((count) => count > 0))) return 'an input has pieces, or a task items, and nothing says that it may be cut: give it one hash, or name divide; an input of all tasks is never cut'
   if (!divide) return null
-  if (pieces.some((count) => count !== 1)) return 'each task of a job that may be cut has one input with pieces: name them, or leave out divide'
+  for (const task of tasks) { const wrong = itemsProblem(task); if (wrong) return wrong }
+  if (pieces.some((count) => count !== 1)) return 'each task of a job that may be cut has one input with pieces, or items: name them, or leave out divide'
   if (tasks.length > divide.most) return `there are ${tasks.length} tasks already, more than the ${divide.most} that there may come to be`
+  const needed = tasks.reduce((sum, task, index) => { const whole = divisibleOf(tasks, index), range = rangeOfTask(task); return sum + (whole && range ? partsNeeded(whole, range) : 1) }, 0)
+  if (needed > divide.most) return `a node is told at most ${PART_ITEMS_MAX} items, so there come to be ${needed} parts, more than the ${divide.most} of divide.most`
   if (gang) return 'ranks of a gang are what they are: leave out divide, or gang'
   if (tasks.some((task) => task.known)) return 'a result that is known is that of a whole task: leave out divide, or known'
   if (interruptible) return 'room is sold to interruptible work every half minute, one part of a task at a time: plan its parts and leave out divide, or leave out interruptible'

@@ -33,7 +33,7 @@ function marketOf(speeds: Record<string, number>) {
     submit: (spec = aDivided(), more = {}) => { const answer = market.submit(buyer, spec, more); if (isRefusal(answer)) throw new Error(JSON.stringify(answer)); return (answer as Submitted).job.id },
     ends: (name: string, end: Parameters<typeof market.report>[1] = {}) => { const order = hear().get(name)!; orders.delete(name); market.report(order, end) },
     /** Everybody works at its speed until the job has ended; answers what each run took. */
-    work(id: JobId) {
+    work(id: JobId, total = BYTES) {
       const runs: { name: string; bytes: number; ms: number }[] = []
       for (let steps = 0; market.job(id)!.endedAt === null && steps < 20_000; steps++) {
         for (const name of hear().keys()) starts(name)
@@ -44,17 +44,17 @@ function marketOf(speeds: Record<string, number>) {
         runs.push({ name: next.name, bytes: bytesOf(order), ms })
         orders.delete(next.name)
         market.report(order, { runMs: ms })
-        partition(id)
+        partition(id, total)
       }
       return runs
     },
     partition,
   }
   /** The parts of the input touch each other and cover it. */
-  function partition(id: JobId, tasks = market.state.jobs.get(id)!.tasks) {
+  function partition(id: JobId, total = BYTES) {
     let at = 0
-    for (const { piece } of tasks.toSorted((a, b) => a.piece!.from - b.piece!.from)) { expect(piece!.from).toBe(at); expect(piece!.to).toBeGreaterThan(at); at = piece!.to }
-    expect(at).toBe(BYTES)
+    for (const { piece } of market.state.jobs.get(id)!.tasks.filter(({ state }) => state !== 'joined').toSorted((a, b) => a.piece!.from - b.piece!.from)) { expect(piece!.from).toBe(at); expect(piece!.to).toBeGreaterThan(at); at = piece!.to }
+    expect(at).toBe(total)
   }
 }
 
@@ -180,4 +180,133 @@ test('a node that says it is done at once gets no more than a share of what is l
   one.market.pass(10_000)
   one.ends('n4', { runMs: 20_000 })
   expect(one.market.state.jobs.get(id)!.pace!.nodes.get(one.nodes['n4']!.id)!.ms).toBe(20_000)
+})
+
+/** What every part was told, in the order of what they are of. */
+const toldOf = (orders: readonly JobDispatch[]): string[] => orders.toSorted((a, b) => a.terms.range!.from - b.terms.range!.from).flatMap(({ payload }) => payload.args)
+/** Works a job off and keeps every order that ended well. */
+function workedOff(spec: JobSpecInput, total: number, speeds: Record<string, number>) {
+  const one = marketOf(speeds), orders: JobDispatch[] = [], id = one.submit(aDivided(spec)), report = one.market.report
+  one.market.report = (order, end) => { orders.push(order); return report(order, end) }
+  const runs = one.work(id, total)
+  expect(one.market.job(id)!.state).toBe('completed')
+  return { one, id, runs, orders }
+}
+test('items of a list are cut like bytes: several in a part where they are small, in their order, each once; who is quick gets more, and parts get smaller at the tail', () => {
+  const values = Array.from({ length: 3000 }, (_one, i) => `item ${i}`)
+  const { runs, orders } = workedOff({ command: ['work', '--of'], tasks: [{ args: ['x', '{}', 'y'], items: { kind: 'list', values } }], divide: { most: 400, targetMs: 60_000 } }, 3000, { slow: 0.3, quick: 2 })
+  expect(toldOf(orders).filter((word) => word.startsWith('item'))).toEqual(values)
+  for (const { payload, terms } of orders) expect([payload.args[1], payload.args.at(-1), payload.args.length - 3]).toEqual(['x', 'y', terms.range!.to - terms.range!.from])
+  const most = (name: string) => Math.max(...runs.filter((run) => run.name === name).map(({ bytes }) => bytes))
+  expect(most('quick')).toBeGreaterThan(3 * most('slow'))
+  expect(runs.at(-1)!.bytes).toBeLessThan(most('quick') / 3)
+})
+test('a range is cut between any two numbers, however many there are; its part is named by its first and last', () => {
+  const { orders } = workedOff({ command: ['work'], tasks: [{ args: ['--from={from}', '--to={to}', 'by {step}', '{}'], items: { kind: 'range', from: 0, to: 100_000, first: -7, step: 3 } }] }, 100_000, { slow: 20, usual: 60, quick: 200 })
+  let next = -7
+  for (const { payload: { args: [from, to, step, ...all] } } of orders.toSorted((a, b) => a.terms.range!.from - b.terms.range!.from)) {
+    expect(from).toBe(`--from=${next}`)
+    expect([step, ...all]).toEqual(['by 3', String(next), to!.slice('--to='.length)])
+    next = Number(to!.slice('--to='.length)) + 3
+  }
+  expect(next).toBe(-7 + 3 * 100_000)
+  expect(orders.length).toBeGreaterThan(20)
+})
+test('files are counted by their bytes, and never cut: each goes with its bytes to one part, in their order, an empty one too', () => {
+  const inputs = Array.from({ length: 400 }, (_one, i) => ({ path: `in/${i}`, blob: sha256(`file ${i}`), size: i % 10 === 0 ? 0 : (i * 37) % 900 })), total = inputs.reduce((sum, { size }) => sum + Math.max(1, size), 0)
+  const { orders } = workedOff({ command: ['work'], tasks: [{ args: ['{}'], items: { kind: 'files' }, inputs: inputs as never }], divide: { most: 300, targetMs: 60_000 } }, total, { a: 30, b: 200 })
+  expect(toldOf(orders)).toEqual(inputs.map(({ path }) => path))
+  for (const { payload, inputs: given, terms } of orders) { expect(given.map(({ path }) => path)).toEqual(payload.args); expect(given.reduce((sum, { size }) => sum + Math.max(1, size), 0)).toBe(terms.range!.to - terms.range!.from) }
+  expect(Math.max(...orders.map(({ inputs: given }) => given.length))).toBeGreaterThan(3)
+})
+test('no part has more items than a node is told, however quick it is and however few seats are left; too few seats for that are refused', () => {
+  const values = Array.from({ length: 2000 }, (_one, i) => `${i}`), spec = (most: number) => ({ command: ['work'], tasks: [{ args: ['{}'], items: { kind: 'list' as const, values } }], divide: { most, targetMs: 40_000_000 }, limits: { runMs: 2 * DAY } })
+  for (const most of [10, 11, 14, 60]) {
+    const { orders, one, id } = workedOff(spec(most), 2000, { a: 1, b: 1000 })
+    expect(toldOf(orders)).toEqual(values)
+    expect(Math.max(...orders.map(({ payload }) => payload.args.length))).toBeLessThanOrEqual(200)
+    expect(one.tasks(id).length).toBeLessThanOrEqual(most)
+  }
+  const one = marketOf({ a: 1 }), long = Array.from({ length: 40 }, (_one, i) => `${i}${'x'.repeat(30_000)}`)
+  expect(one.market.submit(buyer, aDivided(spec(9)))).toMatchObject({ refusal: 'impossible_request', detail: { reason: expect.stringContaining('there come to be 10 parts') } })
+  expect(one.market.submit(buyer, aDivided({ ...spec(7), tasks: [{ args: ['{}'], items: { kind: 'list', values: long } }] }))).toMatchObject({ detail: { reason: expect.stringContaining('there come to be 8 parts') } })
+})
+test('items that cannot become arguments are refused before anything is spent', () => {
+  const one = marketOf({ a: 50 }), items = { kind: 'list' as const, values: ['a', 'b'] }
+  const says = (task: object, more: object = {}) => { const answer = one.market.submit(buyer, aDivided({ tasks: [task as never], ...more })); return isRefusal(answer) ? String(answer.detail?.['reason']) : 'taken' }
+  expect(says({ items, args: ['{}'] })).toBe('taken')
+  expect(says({ items, args: ['--x={}'] })).toContain('put {} alone')
+  expect(says({ items, args: ['--x'] })).toContain('where the items go')
+  expect(says({ items: { kind: 'range', to: 5, first: 1 }, args: ['{to}'] })).toBe('taken')
+  expect(says({ items: { kind: 'files' }, args: ['{}'] })).toContain('has none')
+  expect(says({ items, args: ['{}'], inputs: [anInput() as never] })).toContain('leave one of them out')
+  expect(says({ items, args: ['{}'] }, { divide: undefined })).toContain('nothing says that it may be cut')
+  for (const wrong of [{ kind: 'list', values: [] }, { kind: 'range', to: 0, first: 1 }, { kind: 'range', to: 10 ** 15, first: 10 ** 15 }, { kind: 'range', to: 5, first: 1, step: 0 }]) expect(() => aDivided({ tasks: [{ items: wrong as never, args: ['{}'] }] })).toThrow()
+  expect(() => aDivided({ tasks: [{ args: [], inputs: Array.from({ length: 1001 }, (_one, i) => ({ path: `${i}`, blob: sha256('x'), size: 1 })) as never }] })).toThrow('1000')
+})
+
+/** One input that was planned in far too many parts. */
+const tiny = (parts: number, most = 4 * parts) => ({ tasks: Array.from({ length: parts }, (_one, i) => ({ inputs: [anInput((i * BYTES) / parts, ((i + 1) * BYTES) / parts) as never] })), divide: { most, targetMs: 60_000 } })
+test('parts that were planned too small are joined with what waits behind them, when a node has shown that they are: it gets as much as it should, every byte once, in far fewer runs; what is empty then has no seat and no count', () => {
+  const one = marketOf({ a: 1000, b: 3000 }), id = one.submit(aDivided(tiny(1000)))
+  expect([...one.hear().values()].map(one.bytesOf)).toEqual([100, 100])
+  const runs = one.work(id), tasks = one.tasks(id), joined = tasks.filter(({ state }) => state === 'joined')
+  expect(runs.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(BYTES)
+  expect(runs.length).toBeLessThan(60)
+  expect(runs.find(({ name, bytes }) => name === 'b' && bytes > 10_000)).toBeDefined()
+  expect(joined.length).toBeGreaterThan(900)
+  for (const { piece, slots } of joined) { expect(piece!.from).toBe(piece!.to); expect(slots.map(({ state }) => state)).toEqual(['dropped']) }
+  expect(one.market.job(id)).toMatchObject({ state: 'completed', tasksTotal: runs.length, tasksDone: runs.length })
+  expect(tasks).toHaveLength(runs.length + joined.length)
+  const again = createState()
+  for (const change of one.market.log) apply(again, change)
+  expect(again.jobs.get(id)!.tasks).toEqual(tasks)
+  expect([again.jobs.get(id)!.open, again.jobs.get(id)!.left, again.jobs.get(id)!.waits!.size]).toEqual([0, 0, 0])
+})
+test('the program of a joined part gets its range with the hash of each piece, whichever tasks they were planned in', () => {
+  const one = marketOf({ a: 2000 }), id = one.submit(aDivided(tiny(500)))
+  one.starts('a')
+  one.market.pass(100)
+  one.ends('a', { runMs: 100 })
+  const order = one.hear().get('a')!, file = order.inputs[0]!, { range } = order.terms
+  expect(range!.to - range!.from).toBeGreaterThan(5000)
+  expect(file).toMatchObject(range!)
+  expect(file.pieces!.map(({ to }) => to)).toEqual(Array.from({ length: (range!.to - range!.from) / PIECE }, (_one, i) => range!.from + (i + 1) * PIECE))
+  for (const { to, hash } of file.pieces!) expect(hash).toBe(hashOf(to))
+  one.partition(id)
+})
+test('nothing is joined over what a node has, nor with other arguments, nor for a node that has shown nothing', () => {
+  const different = tiny(20), one = marketOf({ a: 1000 })
+  const id = one.submit(aDivided({ ...different, tasks: different.tasks.map((task, i) => ({ ...task, args: i < 10 ? ['first'] : ['second'] })) }))
+  const ends = (name: string, order = one.hear().get(name)!) => { one.starts(name); one.market.pass(one.bytesOf(order)); one.ends(name, { runMs: one.bytesOf(order) }); return order.terms.range! }
+  expect(ends('a').to).toBeLessThan(5000)
+  // b has shown nothing yet, and takes what waits first.
+  const rest = one.market.join('b', { owner: aUser('owner of b'), cpuMillis: 1000 })
+  rest.connect()
+  one.market.pass(1000)
+  const [order] = one.market.sentTo(rest.id).filter((message): message is JobDispatch => message.type === 'job_dispatch')
+  expect(one.bytesOf(order!)).toBeLessThanOrEqual(5000)
+  const seen: { from: number; to: number }[] = []
+  for (let i = 0; i < 30 && one.hear().has('a'); i++) { seen.push(ends('a')); one.partition(id) }
+  expect(seen.some(({ from, to }) => to - from > 5000)).toBe(true)
+  expect(seen.some(({ to }) => to === 50_000)).toBe(true)
+  for (const { from, to } of seen) expect(from < 50_000 && to > 50_000).toBe(false)
+  for (const { from, to } of seen) expect(from < order!.terms.range!.to && to > order!.terms.range!.from).toBe(false)
+})
+test('what was lost once is joined with nothing, so that what is wrong with it takes no neighbours along; what was only refused is', () => {
+  for (const [cause, joins] of [['driver_failed', false], ['seller_refused', true]] as const) {
+    const one = marketOf({ a: 1000, b: 1000 }), id = one.submit(aDivided(tiny(100)))
+    for (const name of ['a', 'b']) one.starts(name)
+    const lost = one.hear().get('b')!.terms.range!
+    one.market.pass(100)
+    one.ends('a', { runMs: 100 })
+    one.starts('a')
+    one.ends('b', { cause })
+    one.market.act({ kind: 'will', node: one.nodes['b']!.id, will: 'paused' })
+    if (one.hear().has('b')) one.ends('b', { cause: 'seller_refused' })
+    one.market.pass(30_000)
+    one.work(id)
+    const again = one.market.state.jobs.get(id)!.attempts.find(({ state, piece }) => state === 'valid' && piece!.from === lost.from)!
+    expect([again.piece!.to > lost.to, one.market.job(id)!.state]).toEqual([joins, 'completed'])
+  }
 })

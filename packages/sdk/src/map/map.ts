@@ -4,7 +4,7 @@
 //   map ── retry 1 ── retry 2 …    (each repeats what the ones before it have not done)
 //    └─ reduce level 0 ── level 1 … until one result is left
 import type { Attempt, ByteRange, FallbackStep, Job, JobEvent, JobSpecInput, MapPlan, MergeInput, ResultFile, Results, Task } from '@lumaris/protocol'
-import { JobSpec, digestText, dividedInput, narrowed } from '@lumaris/protocol'
+import { JobSpec, digestText, divisibleOf, partsNeeded } from '@lumaris/protocol'
 import { LumarisError, isLumarisError } from '../errors.ts'
 import { hashText } from '../hash.ts'
 import { MergeError } from '../split/values.ts'
@@ -27,7 +27,7 @@ export type MapPorts = {
   download(blob: string, target: string, more: { overwrite?: boolean | undefined; signal?: AbortSignal | undefined }): Promise<void>
 }
 export type MapPart = {
-  /** Its number; of a map that is cut while it runs, the byte of the input where it begins. */
+  /** Its number; of a map that is cut while it runs, the byte of the input (or the item) where it begins. */
   readonly part: number; readonly range?: ByteRange | undefined; readonly state: 'done' | 'failed'; readonly job: string; readonly task: number
   /** Of a part that is done: where it ran, for how long, and what it left. */
   readonly attempt?: Attempt | undefined; readonly result?: ResultFile | undefined; readonly cause?: string | undefined
@@ -82,7 +82,8 @@ export async function openMap(ports: MapPorts, id: string, signal?: AbortSignal)
 
 export function runOf(ports: MapPorts, root: Job, plan: MapPlan): MapRun {
   // Of a map that is cut while it runs, what is one part is known when it is done: a part is its range, and the parts in order are the input.
-  const whole = root.spec.divide ? root.spec.tasks.map(dividedInput)[0] ?? null : null
+  // (Bytes of a file; or items of a list, numbers of a range, bytes of files one after the other.)
+  const whole = root.spec.divide ? divisibleOf(root.spec.tasks, 0) : null
   let parts = whole ? root.tasks.total : root.spec.tasks.length
   const partOf = (job: Job, task: number, range: ByteRange | undefined): number => range?.from ?? job.spec.map?.parts?.[task] ?? task
   const jobAfter = async (n: number, signal?: AbortSignal): Promise<Job | null> => found(ports.job(await followingId(root.id, `retry/${n}`), signal))
@@ -130,7 +131,7 @@ export function runOf(ports: MapPorts, root: Job, plan: MapPlan): MapRun {
     const last = new Map<number, { job: Job; task: Task }>()
     for await (const job of chain()) {
       if (whole) last.clear() // the last one repeats all that the others have left
-      for await (const task of ports.tasks(job.id)) if (task.state !== 'done') last.set(partOf(job, task.index, task.range), { job, task })
+      for await (const task of ports.tasks(job.id)) if (task.state !== 'done' && task.state !== 'joined') last.set(partOf(job, task.index, task.range), { job, task })
     }
     for (const [part, { job, task }] of [...last].toSorted(([a], [b]) => a - b)) {
       if (!done.has(part)) yield { part, range: task.range, state: 'failed', job: job.id, task: task.index, cause: task.cause ?? job.cause, bytes() { throw new LumarisError('parts_failed', `Part ${part} has no result`) } }
@@ -181,12 +182,12 @@ export function runOf(ports: MapPorts, root: Job, plan: MapPlan): MapRun {
   async function retry({ signal }: Waiting = {}): Promise<Job | null> {
     const { missing, gaps, costs, retries } = await collected(signal)
     if (missing.length === 0) return null
-    const { divide } = root.spec, task = root.spec.tasks[0]
+    const { divide } = root.spec
     // As many seats as its share of the input: a cap that is nearly spent would be spread too thin over all of them.
     const share = whole ? gaps.reduce((sum, { from, to }) => sum + to - from, 0) / (whole.to - whole.from) : 1
-    const spec: JobSpecInput = whole && task && divide ? {
-      ...inputOf(root.spec), divide: { ...divide, most: Math.min(divide.most, Math.max(2 * gaps.length, Math.ceil(divide.most * share))) }, map: { ...plan, of: root.id } as NonNullable<JobSpecInput['map']>,
-      tasks: gaps.map((gap) => ({ ...task, inputs: (task.inputs ?? []).map((input) => (input === whole ? narrowed(whole, gap) : input)) })),
+    const spec: JobSpecInput = whole && divide ? {
+      ...inputOf(root.spec), divide: { ...divide, most: Math.min(divide.most, Math.max(2 * gaps.length, gaps.reduce((sum, gap) => sum + partsNeeded(whole, gap), 0), Math.ceil(divide.most * share))) }, map: { ...plan, of: root.id } as NonNullable<JobSpecInput['map']>,
+      tasks: gaps.map((gap) => whole.narrow(gap)),
     } : { ...inputOf(root.spec), tasks: missing.map((part) => root.spec.tasks[part] as JobSpec['tasks'][number]), map: { ...plan, of: root.id, parts: missing } as NonNullable<JobSpecInput['map']> }
     return submit(spec, await followingId(root.id, `retry/${retries + 1}`), left(costs), signal)
   }

@@ -1,16 +1,15 @@
 // Work that is not cut out of a file: items of a list, numbers of a range, points of a grid, files of a folder. Pure.
+import { ITEMS_MAX, PART_ITEMS_MAX, fillWords, namesIn } from '@lumaris/protocol'
+import type { Point, TaskItems } from '@lumaris/protocol'
 import { SplitError } from './plan.ts'
 import { sizesOf } from './sizes.ts'
 import type { SizeOptions } from './sizes.ts'
 
-/** The arguments of one task: `words` are what `{name}` in the command stands for, `all` what `{}` does, or what is appended when the command names nothing. */
-export type Point = { readonly words: Readonly<Record<string, string>>; readonly all: readonly string[] }
-/** A job takes this many arguments for a task; the command's own share them. */
-const ARGS_MAX = 200
+export type { Point }
 const POINTS_MAX = 10_000_000
 
 /** Cuts a list into runs of neighbours. */
-export function runsOf<T>(items: readonly T[], options: SizeOptions, most = ARGS_MAX): T[][] {
+export function runsOf<T>(items: readonly T[], options: SizeOptions, most = PART_ITEMS_MAX): T[][] {
   if (items.length === 0) throw new SplitError('empty', 'There is nothing in the list', 'There is nothing to do, and nothing was spent.')
   // Unless told, each is a task of its own: items of a list may be of any size, and nothing here knows them.
   const { sizes } = sizesOf(items.length, options.chunks === undefined && options.chunkSize === undefined ? { ...options, chunkSize: 1 } : options)
@@ -63,7 +62,7 @@ export function gridPoints(axes: readonly string[], most: number): Point[] {
 }
 
 /** Files of a folder, neighbours together, by their sizes; at most so many as a task can take. */
-export function groupFiles<F extends { readonly size: number }>(files: readonly F[], options: SizeOptions, most = ARGS_MAX): F[][] {
+export function groupFiles<F extends { readonly size: number }>(files: readonly F[], options: SizeOptions, most = PART_ITEMS_MAX): F[][] {
   if (files.length === 0) throw new SplitError('empty', 'There are no files in the folder', 'There is nothing to do, and nothing was spent.')
   const total = files.reduce((sum, file) => sum + Math.max(1, file.size), 0)
   const { sizes } = sizesOf(total, options)
@@ -79,21 +78,44 @@ export function groupFiles<F extends { readonly size: number }>(files: readonly 
   return groups
 }
 
-const NAME = /\{([A-Za-z_][A-Za-z0-9_]*)\}/g
 /** `{}` counts as a word of its own or as the value of an option (`--seed={}`); elsewhere, as in a line of Python, braces are the program's. */
 const ALL = /^(-[A-Za-z0-9_-]+=)?\{\}$/
 
 /** The command that all tasks share, and what each adds to it: from the first word on that differs, the task's own. */
 export function fillCommand(command: readonly string[], points: readonly Point[]): { command: string[]; args: string[][] } {
   const names = new Set(Object.keys(points[0]?.words ?? {}))
-  const at = command.findIndex((word) => ALL.test(word) || [...word.matchAll(NAME)].some(([, name]) => names.has(name as string)))
+  const at = command.findIndex((word) => ALL.test(word) || namesIn(word).some((name) => names.has(name)))
   if (at < 0) return { command: [...command], args: points.map((point) => [...point.all]) }
   if (at === 0) throw new SplitError('bad_request', 'The program itself cannot be different for each part', 'Name one program, and put the braces behind it.')
   const filled = ({ words, all }: Point) => (word: string): string[] => {
     const [, option] = ALL.exec(word) ?? []
     if (option !== undefined && all.length !== 1) throw new SplitError('bad_request', `A part has ${all.length} arguments, and ${word} has room for one`, 'Put {} alone, or one item in each part.')
     if (ALL.test(word)) return option === undefined ? [...all] : [option + (all[0] as string)]
-    return [word.replaceAll(NAME, (whole, name: string) => words[name] ?? whole)]
+    return fillWords([word], { words, all })
   }
   return { command: command.slice(0, at), args: points.map((point) => command.slice(at).flatMap(filled(point))) }
+}
+
+/** What is cut while it runs: the task is made of all of it, and its arguments say where a part's items go. */
+export type Divided = { readonly command: string[]; readonly args: string[]; readonly items: TaskItems; /** How many, as far as they are counted. */ readonly count: number }
+/** Null when the command takes one item at a time: a part has several. */
+export function divideItems(command: readonly string[], input: { readonly by: 'list'; readonly items: readonly string[] } | { readonly by: 'range'; readonly range: string } | { readonly by: 'grid'; readonly axes: readonly string[] } | { readonly by: 'files'; readonly files: readonly unknown[] }): Divided | null {
+  if ((input.by === 'list' && input.items.length === 0) || (input.by === 'files' && input.files.length === 0)) throw new SplitError('empty', input.by === 'list' ? 'There is nothing in the list' : 'There are no files in the folder', 'There is nothing to do, and nothing was spent.')
+  const named = input.by === 'range' ? ['from', 'to', 'step'] : input.by === 'grid' ? input.axes.map((axis) => axis.split('=')[0] as string) : []
+  const at = command.findIndex((word) => ALL.test(word) || namesIn(word).some((name) => named.includes(name)))
+  if (at === 0) throw new SplitError('bad_request', 'The program itself cannot be different for each part', 'Name one program, and put the braces behind it.')
+  if (at > 0 && command.slice(at).some((word) => (ALL.test(word) && word !== '{}') || (input.by === 'grid' && namesIn(word).some((name) => named.includes(name))))) return null
+  const before = at < 0 ? [...command] : command.slice(0, at), args = at < 0 ? (input.by === 'range' ? ['{from}', '{to}'] : ['{}']) : command.slice(at)
+  switch (input.by) {
+    case 'files': return { command: before, args, items: { kind: 'files', from: 0 }, count: input.files.length }
+    case 'range': {
+      const { from: first, to, step } = parseRange(input.range), count = Math.floor((to - first) / step) + 1
+      return { command: before, args, items: { kind: 'range', from: 0, to: count, first, step }, count }
+    }
+    default: {
+      // A point is one argument, `lr=0.1,seed=1`: values of an axis have no comma.
+      const values = input.by === 'list' ? [...input.items] : gridPoints(input.axes, ITEMS_MAX).map(({ words }) => Object.keys(words).toReversed().map((name) => `${name}=${words[name]}`).join(','))
+      return { command: before, args, items: { kind: 'list', from: 0, values }, count: values.length }
+    }
+  }
 }
