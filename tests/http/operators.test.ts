@@ -171,7 +171,7 @@ test('what an admin does to a stranger’s node stands in the log; what its owne
   const node = (await market.call(seller, 'GET', '/v1/nodes')).body.data[0].id
   await market.call(seller, 'POST', `/v1/nodes/${node}/pause`)
   await market.call(seller, 'POST', `/v1/nodes/${node}/resume`)
-  await market.call(bob, 'POST', `/v1/nodes/${node}/pause`)
-  await market.call(bob, 'POST', `/v1/nodes/${node}/resume`)
+  await market.call(bob, 'POST', `/v1/nodes/${node}/pause`, { reason: 'a test of ours' })
+  await market.call(bob, 'POST', `/v1/nodes/${node}/resume`, { reason: 'it is over' })
   expect((await market.call(ann, 'GET', `/v1/admin/actions?subject=${node}`)).body.data).toMatchObject([{ action: 'node.resume', byName: 'bob' }, { action: 'node.pause', before: { will: 'open' }, after: { will: 'paused' } }])
 })

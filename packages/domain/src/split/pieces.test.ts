@@ -186,7 +186,7 @@ test('a node that says it is done at once gets no more than a share of what is l
 const toldOf = (orders: readonly JobDispatch[]): string[] => orders.toSorted((a, b) => a.terms.range!.from - b.terms.range!.from).flatMap(({ payload }) => payload.args)
 /** Works a job off and keeps every order that ended well. */
 function workedOff(spec: JobSpecInput, total: number, speeds: Record<string, number>) {
-  const one = marketOf(speeds), orders: JobDispatch[] = [], id = one.submit(aDivided(spec)), report = one.market.report
+  const one = marketOf(speeds), orders: JobDispatch[] = [], id = one.submit(aDivided(spec)), report = one.market.report.bind(one.market)
   one.market.report = (order, end) => { orders.push(order); return report(order, end) }
   const runs = one.work(id, total)
   expect(one.market.job(id)!.state).toBe('completed')
