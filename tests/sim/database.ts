@@ -150,6 +150,7 @@ export class Database {
         }
         return this.#set(this.forfeits, change.row.attempt, change.row)
       case 'incident': return this.#set(this.incidents, change.row.id, change.row)
+      case 'impersonation': return undefined
       case 'settings':
         if (change.row.version !== this.settings.size + 1) throw new DatabaseRefusal('rows', `version ${change.row.version} of the settings after ${this.settings.size}`)
         return this.#set(this.settings, change.row.version, change.row)

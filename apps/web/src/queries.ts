@@ -17,6 +17,7 @@ export const walletQuery = (client: Client) => queryOptions({ queryKey: ['wallet
 export const keysQuery = (client: Client) => queryOptions({ queryKey: ['keys'], queryFn: ({ signal }) => client.api.listKeys({}, { signal }) })
 export const factorQuery = (client: Client) => queryOptions({ queryKey: ['second-factor'], queryFn: ({ signal }) => client.api.getSecondFactor({}, { signal }) })
 export const sessionsQuery = (client: Client) => queryOptions({ queryKey: ['sessions'], queryFn: ({ signal }) => client.api.listSessions({}, { signal }) })
+export const impersonationsQuery = (client: Client) => queryOptions({ queryKey: ['impersonations'], queryFn: ({ signal }) => client.api.listImpersonations({}, { signal }) })
 export const webhooksQuery = (client: Client) => queryOptions({ queryKey: ['webhooks'], queryFn: ({ signal }) => client.api.listWebhooks({}, { signal }), refetchInterval: HOOKS_MS })
 export const deliveriesQuery = (client: Client, webhook: string) => queryOptions({ queryKey: ['webhooks', webhook, 'deliveries'], queryFn: ({ signal }) => client.api.listDeliveries({ params: { webhook }, query: { limit: 20 } }, { signal }), refetchInterval: HOOKS_MS })
 export const spendQuery = (client: Client, days: number) => queryOptions({ queryKey: ['entries', 'spend', days], queryFn: ({ signal }) => client.api.getSpend({ query: { days } }, { signal }) })

@@ -31,6 +31,8 @@ import { approveReversal, proposeReversal, rejectReversal } from './ledger/rever
 import type { ApproveReversalCommand, ProposeReversalCommand, RejectReversalCommand } from './ledger/reversal.ts'
 import { openIncident, resolveIncident, updateIncident } from './operator/incident.ts'
 import type { OpenIncidentCommand, ResolveIncidentCommand, UpdateIncidentCommand } from './operator/incident.ts'
+import { impersonate } from './operator/impersonate.ts'
+import type { ImpersonateCommand } from './operator/impersonate.ts'
 import { changeSettings } from './operator/settings.ts'
 import type { ChangeSettingsCommand } from './operator/settings.ts'
 import { setRoles, suspend, unsuspend } from './operator/people.ts'
@@ -56,13 +58,13 @@ import { match } from './market/match.ts'
 
 const COMMANDS = {
   submit, cancel, pause, recordMerged, quote, createSchedule, changeSchedule, standing: makeStanding, dropStanding, topup, release, forfeit, enrolment: makeEnrolment, enrol, hello, heartbeat, disconnected, status, tick, checkpoint, move, moveFailed, seal, will: setWill, price: setPrices, clock,
-  payout: requestPayout, payoutStep: stepPayout, proposeReversal, approveReversal, rejectReversal, openIncident, updateIncident, resolveIncident, suspend, unsuspend, roles: setRoles, changeSettings,
+  payout: requestPayout, payoutStep: stepPayout, proposeReversal, approveReversal, rejectReversal, openIncident, updateIncident, resolveIncident, suspend, unsuspend, roles: setRoles, changeSettings, impersonate,
 } as const
 
 export type Command =
   | SubmitCommand | CancelCommand | PauseCommand | RecordMergedCommand | QuoteCommand | CreateScheduleCommand | ChangeScheduleCommand | StandingCommand | DropStandingCommand | TopupCommand | ReleaseCommand | ForfeitCommand | EnrolmentCommand | EnrolCommand | HelloCommand | HeartbeatCommand | DisconnectedCommand
   | StatusCommand | TickCommand | CheckpointCommand | MoveCommand | MoveFailedCommand | SealCommand | WillCommand | PriceCommand | ClockCommand
-  | PayoutCommand | PayoutStepCommand | ProposeReversalCommand | ApproveReversalCommand | RejectReversalCommand | OpenIncidentCommand | UpdateIncidentCommand | ResolveIncidentCommand | SuspendCommand | UnsuspendCommand | RolesCommand | ChangeSettingsCommand
+  | PayoutCommand | PayoutStepCommand | ProposeReversalCommand | ApproveReversalCommand | RejectReversalCommand | OpenIncidentCommand | UpdateIncidentCommand | ResolveIncidentCommand | SuspendCommand | UnsuspendCommand | RolesCommand | ChangeSettingsCommand | ImpersonateCommand
 /** What a command answers: its own result, or a refusal. */
 export type Answer<Kind extends Command['kind']> = ReturnType<(typeof COMMANDS)[Kind]>
 

@@ -195,7 +195,7 @@ export function apply(state: MarketState, change: Change): void {
     case 'incident': keepWhile(state.incidents, change.row.id, change.row, change.row.state === 'open'); return
     case 'settings': state.operating = change.row; return
     case 'person': return applyPerson(state, change.row)
-    case 'event': case 'tick': case 'seal': case 'action': return // history: nothing decides on it
+    case 'event': case 'tick': case 'seal': case 'action': case 'impersonation': return // history: nothing decides on it
   }
 }
 

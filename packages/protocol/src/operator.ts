@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { ActionId, AttemptId, Instant, JobId, NodeId, ReversalId, UserId } from './ids.ts'
+import { ActionId, AttemptId, ImpersonationId, Instant, JobId, NodeId, ReversalId, UserId } from './ids.ts'
 import { Role } from './identity.ts'
 import { Reason } from './incident.ts'
 import { EntryKind, Posting, Wallet } from './ledger.ts'
@@ -19,7 +19,7 @@ export const Reversal = z.object({
 }).meta({ id: 'Reversal' })
 export type Reversal = z.infer<typeof Reversal>
 
-export const ActionName = z.enum(['reversal.propose', 'reversal.approve', 'reversal.reject', 'incident.open', 'incident.update', 'incident.resolve', 'user.suspend', 'user.unsuspend', 'user.roles', 'node.pause', 'node.drain', 'node.resume', 'node.price', 'job.cancel', 'job.pause', 'job.resume', 'job.move', 'schedule.pause', 'schedule.resume', 'schedule.remove', 'standing.drop', 'settings.change']).meta({ id: 'ActionName' })
+export const ActionName = z.enum(['reversal.propose', 'reversal.approve', 'reversal.reject', 'incident.open', 'incident.update', 'incident.resolve', 'user.suspend', 'user.unsuspend', 'user.roles', 'node.pause', 'node.drain', 'node.resume', 'node.price', 'job.cancel', 'job.pause', 'job.resume', 'job.move', 'schedule.pause', 'schedule.resume', 'schedule.remove', 'standing.drop', 'settings.change', 'user.impersonate']).meta({ id: 'ActionName' })
 export type ActionName = z.infer<typeof ActionName>
 /** What its owner may do without a word: an admin who does it to somebody else's says why. */
 export const MayGiveReason = z.strictObject({ reason: Reason.optional() }).meta({ id: 'MayGiveReason' })
@@ -44,3 +44,10 @@ export const PersonDetail = Person.extend({
 }).meta({ id: 'PersonDetail' })
 export type PersonDetail = z.infer<typeof PersonDetail>
 export const SetRoles = z.strictObject({ roles: z.array(Role).min(1).max(3).refine((roles) => new Set(roles).size === roles.length, 'each role once'), reason: Reason }).meta({ id: 'SetRoles' })
+
+/** Shown once: sees what the user sees, and changes nothing. */
+export const NewImpersonation = z.object({ id: ImpersonationId, user: UserId, token: z.string(), expiresAt: Instant }).meta({ id: 'NewImpersonation' })
+export type NewImpersonation = z.infer<typeof NewImpersonation>
+/** For its user: which admin looked, why, until when, and what was asked with it, by the names of the routes. */
+export const Impersonation = z.object({ id: ImpersonationId, by: UserId, byName: z.string(), reason: z.string(), at: Instant, expiresAt: Instant, endedAt: Instant.optional(), reads: z.array(z.object({ route: z.string(), count: z.number().int() })) }).meta({ id: 'Impersonation' })
+export type Impersonation = z.infer<typeof Impersonation>

@@ -34,6 +34,7 @@ export const REFUSALS = {
   second_factor_off: no(409, 'There is no second factor to do this with', 'Set one up first.'),
   fresh_sign_in_needed: no(403, 'It is long since you signed in', 'Give your password again (POST /v1/sessions/prove), then send the same request. The page asks for it by itself.'),
   reason_needed: no(422, 'It is somebody else’s: say why', 'Send reason in the body. It stands in the log of admin actions for ever, and its owner sees it.'),
+  read_only: no(403, 'You only look at what somebody else sees', 'Nothing can be changed with this token. End it, and do it as yourself.'),
   session_needed: no(403, 'An API key cannot do this', 'Sign in with e-mail and password, and do it there.'),
   authorization_pending: no(400, 'Nobody has approved this yet', 'Wait as long as Retry-After says, then ask again.', true),
   slow_down: no(400, 'Asked too soon', 'Wait as long as Retry-After says between two questions.', true),

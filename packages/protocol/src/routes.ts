@@ -1,12 +1,12 @@
 import { z } from 'zod'
-import { AttemptId, IncidentId, DeliveryId, Instant, JobId, KeyId, NodeId, QuoteId, ScheduleId, ReversalId, SessionId, Sha256, StandingId, UserId, WebhookId } from './ids.ts'
+import { AttemptId, ImpersonationId, IncidentId, DeliveryId, Instant, JobId, KeyId, NodeId, QuoteId, ScheduleId, ReversalId, SessionId, Sha256, StandingId, UserId, WebhookId } from './ids.ts'
 import { Amount } from './money.ts'
 import { Attempt, Explanation, Job, JobEvent, JobState, MarketSummary, MarketTable, MergedResult, NodeExplanation, Results, Task } from './job.ts'
 import { JobSpec } from './job-spec.ts'
 import { EnrolNode, Enrolment, Node, NodeName, PriceSheet } from './node.ts'
 import { Entry, LedgerCheck, Spend, Topup, Wallet } from './ledger.ts'
 import { Payout, RequestPayout, SellerEarnings } from './payout.ts'
-import { ActionName, AdminAction, GiveReason, MayGiveReason, Person, PersonDetail, ProposeReversal, Reversal, ReversalState, SetRoles } from './operator.ts'
+import { ActionName, AdminAction, GiveReason, Impersonation, MayGiveReason, NewImpersonation, Person, PersonDetail, ProposeReversal, Reversal, ReversalState, SetRoles } from './operator.ts'
 import { Incident, OpenIncident, Reason, ResolveIncident, UpdateIncident } from './incident.ts'
 import { ChangeSettings, Settings, SettingsVersion } from './settings.ts'
 import { Quote } from './quote.ts'
@@ -184,6 +184,9 @@ export const routes = {
   suspendUser: route({ id: 'suspendUser', method: 'POST', path: '/v1/admin/users/:user/suspend', summary: 'No sign-in, no new jobs, no new work for their nodes; what runs may end', who: 'admin', scope: 'admin', fresh: true, params: userParams, body: GiveReason, reply: PersonDetail, refuses: ['not_found', 'not_in_this_state', 'own_account', 'last_admin', 'fresh_sign_in_needed'] }),
   unsuspendUser: route({ id: 'unsuspendUser', method: 'POST', path: '/v1/admin/users/:user/unsuspend', summary: 'End a suspension', who: 'admin', scope: 'admin', fresh: true, params: userParams, body: GiveReason, reply: PersonDetail, refuses: ['not_found', 'not_in_this_state', 'fresh_sign_in_needed'] }),
   setUserRoles: route({ id: 'setUserRoles', method: 'PUT', path: '/v1/admin/users/:user/roles', summary: 'Grant and revoke roles', who: 'admin', scope: 'admin', fresh: true, params: userParams, body: SetRoles, reply: PersonDetail, refuses: ['not_found', 'last_admin', 'fresh_sign_in_needed'] }),
+  impersonateUser: route({ id: 'impersonateUser', method: 'POST', path: '/v1/admin/users/:user/impersonate', summary: 'A token that sees what this user sees for 15 minutes, and changes nothing; the user is shown that it was made, and what was read', who: 'admin', scope: 'admin', fresh: true, params: userParams, body: GiveReason, reply: NewImpersonation, status: 201, refuses: ['not_found', 'own_account', 'fresh_sign_in_needed'] }),
+  endImpersonation: route({ id: 'endImpersonation', method: 'DELETE', path: '/v1/admin/impersonations/:impersonation', summary: 'End one of my own before its time', who: 'admin', scope: 'admin', params: z.object({ impersonation: ImpersonationId }), status: 204, refuses: ['not_found'] }),
+  listImpersonations: route({ id: 'listImpersonations', method: 'GET', path: '/v1/users/me/impersonations', summary: 'When admins saw what I see: who, why, and what they read; newest first', who: 'user', reply: list(Impersonation), refuses: [] }),
   getSettings: route({ id: 'getSettings', method: 'GET', path: '/v1/admin/settings', summary: 'What operators may change while the market runs', who: 'admin', scope: 'admin', reply: Settings, refuses: [] }),
   listSettingsVersions: route({ id: 'listSettingsVersions', method: 'GET', path: '/v1/admin/settings/versions', summary: 'Every change of the settings, newest first', who: 'admin', scope: 'admin', query: Page, reply: list(SettingsVersion), refuses: [] }),
   changeSettings: route({ id: 'changeSettings', method: 'PATCH', path: '/v1/admin/settings', summary: 'Change settings; only those that are named', who: 'admin', scope: 'admin', fresh: true, body: ChangeSettings, reply: Settings, refuses: ['settings_changed', 'nothing_to_change', 'fresh_sign_in_needed'] }),

@@ -22,7 +22,7 @@ export const SETTINGS = {
   signUpsPaused: setting({ schema: Sentence, default: '', kind: 'pause', unit: 'sentence', title: 'Sign-ups', says: 'A sentence pauses them: whoever signs up is refused and reads it. Empty: open.' }),
   callerRate: rate(60, 6_000, 'Requests of one caller', 'Over all keys, sessions and addresses of a user, or of a node.'),
   addressRate: rate(30, 600, 'Requests of one address', 'Of who is not signed in.'),
-  signInRate: rate(5, 60, 'Sign-ins of one address', 'With an older agent or a wrong password too.'),
+  signInRate: rate(5, 60, 'Sign-ins of one address', 'Wrong passwords, and agents that enrol, count too.'),
   signUpRate: rate(1, 20, 'Sign-ups of one address', 'Each costs a tenth of a second of one core.'),
   quoteRate: rate(10, 240, 'Quotes of one caller', 'The form asks anew when it has rested for 300 ms.'),
 } as const

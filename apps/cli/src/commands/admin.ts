@@ -26,6 +26,10 @@ export function define(command: Command, withContext: WithContext): void {
   }
   withReason(sub('roles', 'grant and revoke roles').argument('<user>', 'its id').addOption(new Option('--role <role>', 'one of the roles it has from now on (repeatable)').choices(Role.options).argParser(collect(asIs)).makeOptionMandatory()))
     .action(withContext(async (context: Context, user: string, { reason, role }: Why & { role: string[] }) => showPerson(context, await (await context.client()).api.setUserRoles({ params: { user }, body: { roles: [...new Set(role)] as Role[], reason } }))))
+  withReason(sub('impersonate', 'a token that sees what a user sees for 15 minutes, and changes nothing; the user is shown it').argument('<user>', 'its id')).action(withContext(async (context: Context, user: string, { reason }: Why) => {
+    const one = await (await context.client()).api.impersonateUser({ params: { user }, body: { reason } })
+    await context.showThing(one, [['impersonation', one.id], ['token', one.token], ['until', stamp(one.expiresAt)], ['such as', 'LUMARIS_TOKEN=… lumaris jobs']])
+  }))
   limited(sub('reversals', 'proposed and decided reversals, newest first')).action(withContext(reversals))
   withReason(sub('reverse', 'propose to reverse an entry; another admin must approve').argument('<entry>', 'its name, as lumaris wallet --history --json shows it')).action(withContext(async (context: Context, entry: string, { reason }: Why) => showReversal(context, await (await context.client()).api.proposeReversal({ body: { entry, reason } }))))
   for (const [name, summary, call] of [['approve', 'approve a reversal that another admin proposed: the entry is made', 'approveReversal'], ['reject', 'reject a proposal, or take back one’s own', 'rejectReversal']] as const) {

@@ -5,11 +5,12 @@ import type { MarketState, PersonRow, ReversalRow } from '@lumaris/domain'
 import type { App } from '../app.ts'
 import { findEntries, listReversals, readReversal } from '../store/read-ledger.ts'
 import { listActions, listIncidents, listPeople, listSettingsVersions, readIncident, readPerson } from '../store/read-operators.ts'
+import { newViewToken, viewHash } from '../identity/impersonations.ts'
 import { given } from '../store/views.ts'
 import type { Handlers } from './server.ts'
 import { asked } from './policy.ts'
 
-type Names = 'findEntries' | 'listReversals' | 'proposeReversal' | 'approveReversal' | 'rejectReversal' | 'listActions' | 'listPeople' | 'getPerson' | 'suspendUser' | 'unsuspendUser' | 'setUserRoles' | 'listIncidents' | 'openIncident' | 'updateIncident' | 'resolveIncident' | 'getSettings' | 'listSettingsVersions' | 'changeSettings'
+type Names = 'findEntries' | 'listReversals' | 'proposeReversal' | 'approveReversal' | 'rejectReversal' | 'listActions' | 'listPeople' | 'getPerson' | 'suspendUser' | 'unsuspendUser' | 'setUserRoles' | 'listIncidents' | 'openIncident' | 'updateIncident' | 'resolveIncident' | 'getSettings' | 'listSettingsVersions' | 'changeSettings' | 'impersonateUser' | 'endImpersonation' | 'listImpersonations'
 
 export function operatorHandlers(app: App): Pick<Handlers, Names> {
   const { engine, db } = app
@@ -43,6 +44,13 @@ export function operatorHandlers(app: App): Pick<Handlers, Names> {
     suspendUser: ({ params, body, who, request }) => changeUser(params.user, () => engine.act({ kind: 'suspend', by: who.userId, user: params.user, reason: body.reason, ...asked(request) })),
     unsuspendUser: ({ params, body, who, request }) => changeUser(params.user, () => engine.act({ kind: 'unsuspend', by: who.userId, user: params.user, reason: body.reason, ...asked(request) })),
     setUserRoles: ({ params, body, who, request }) => changeUser(params.user, () => engine.act({ kind: 'roles', by: who.userId, user: params.user, roles: body.roles, reason: body.reason, ...asked(request) })),
+    impersonateUser: async ({ params, body, who, request }) => {
+      const token = newViewToken(app.random)
+      const row = await engine.act({ kind: 'impersonate', by: who.userId, user: params.user, reason: body.reason, tokenHash: viewHash(token), session: who.sessionId ?? null, key: who.keyId ?? null, ...asked(request) })
+      return isRefusal(row) ? row : { id: row.id, user: row.user, token, expiresAt: row.expiresAt }
+    },
+    endImpersonation: async ({ params, who }) => ((await app.identity.endImpersonation(who.userId, params.impersonation)) ? undefined : refuse('not_found')),
+    listImpersonations: async ({ who }) => ({ data: await app.identity.listImpersonations(who.userId), nextCursor: null }),
     getSettings: async () => viewSettings(engine.state),
     listSettingsVersions: ({ query }) => listSettingsVersions(db, query.limit, query.cursor),
     changeSettings: async ({ body, who, request }) => {

@@ -1,11 +1,11 @@
 // Who may do what: one function over the route table. Deny by default. Not found and not yours look the same.
 import { refuse } from '@lumaris/protocol'
-import type { NodeId, Refusal, Route, Scope, UserId } from '@lumaris/protocol'
+import type { ImpersonationId, NodeId, Refusal, Route, Scope, UserId } from '@lumaris/protocol'
 import type { AsAdmin, Asked } from '@lumaris/domain'
 
 export type Principal =
   | { readonly kind: 'anyone' }
-  | { readonly kind: 'user'; readonly userId: UserId; readonly roles: readonly ('buyer' | 'seller' | 'admin')[]; readonly scopes: readonly Scope[] | 'all'; readonly sessionId?: string; readonly keyId?: string; /** When the session last showed a password. */ readonly provedAt?: number }
+  | { readonly kind: 'user'; readonly userId: UserId; readonly roles: readonly ('buyer' | 'seller' | 'admin')[]; readonly scopes: readonly Scope[] | 'all'; readonly sessionId?: string; readonly keyId?: string; /** When the session last showed a password. */ readonly provedAt?: number; /** An admin who sees what this user sees, and changes nothing. */ readonly readOnly?: { readonly id: ImpersonationId; readonly by: UserId; readonly until: number } }
   | { readonly kind: 'agent'; readonly node: NodeId; readonly session: number }
 export type UserPrincipal = Extract<Principal, { kind: 'user' }>
 
@@ -31,7 +31,9 @@ export function actingOn({ who, body, request }: Acting, owner: UserId, now: num
 }
 
 /** Null when this caller may use this route at all; whose object it is comes after (`owns`). */
-export function mayCall(route: Pick<Route, 'who' | 'scope' | 'fresh'>, who: Principal, now: number): Refusal | null {
+export function mayCall(route: Pick<Route, 'method' | 'who' | 'scope' | 'fresh'>, who: Principal, now: number): Refusal | null {
+  // Before all else, and also where anybody may: whoever only looks changes nothing.
+  if (who.kind === 'user' && who.readOnly && route.method !== 'GET' && route.method !== 'HEAD') return refuse('read_only')
   if (route.who === 'anyone') return null
   if (who.kind === 'anyone') return refuse('unauthenticated')
   if (who.kind === 'agent') return route.who === 'agent' || route.who === 'user-or-agent' ? null : refuse('forbidden')

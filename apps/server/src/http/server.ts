@@ -3,7 +3,7 @@
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isRefusal, refuse, routes } from '@lumaris/protocol'
-import type { Body, Params, Query, Refusal, Reply, Route, RouteName, Routes } from '@lumaris/protocol'
+import type { Body, ImpersonationId, Params, Query, Refusal, Reply, Route, RouteName, Routes } from '@lumaris/protocol'
 import type { z } from 'zod'
 import { Refused, sendRefusal, zodErrors } from './problem.ts'
 import { limitRates } from './rate-limits.ts'
@@ -29,7 +29,7 @@ export type Call<R> = {
 export type Handler<R> = (call: Call<R>) => Promise<Reply<R> | Refusal | null | undefined>
 export type Handlers = { readonly [Name in RouteName]: Handler<Routes[Name]> }
 
-export type HttpPorts = { readonly handlers: Handlers; readonly authenticate: (header: string | undefined) => Promise<Principal | Refusal> | Principal | Refusal; readonly log: Log; readonly now: () => number; readonly newRequestId: () => string; readonly onDone?: (route: string, status: number, ms: number) => void; readonly web?: Web
+export type HttpPorts = { readonly handlers: Handlers; readonly authenticate: (header: string | undefined) => Promise<Principal | Refusal> | Principal | Refusal; readonly log: Log; readonly now: () => number; readonly newRequestId: () => string; readonly onDone?: (route: string, status: number, ms: number) => void; readonly web?: Web; readonly onLook?: (impersonation: ImpersonationId, route: RouteName) => void
   /** Null: nobody is counted. */
   readonly rates: (() => Rates) | null
   /** Proxies whose word counts for where a request comes from; without any, it is whoever opened the connection. */
@@ -88,6 +88,7 @@ function register(app: FastifyInstance, ports: HttpPorts, name: RouteName, route
       if (isRefusal(who)) return sendRefusal(reply, who)
       const forbidden = mayCall(route, who, ports.now())
       if (forbidden) return sendRefusal(reply, forbidden)
+      if (who.kind === 'user' && who.readOnly) look(ports, name, who.readOnly, reply)
       const key = request.headers['idempotency-key']
       if (key !== undefined && (typeof key !== 'string' || !KEY.test(key))) return sendRefusal(reply, refuse('invalid_request'), [{ pointer: '/headers/idempotency-key', message: '1 to 200 visible ASCII characters' }])
       const parts: Record<'params' | 'query' | 'body', unknown> = { params: undefined, query: undefined, body: undefined }
@@ -106,6 +107,13 @@ function register(app: FastifyInstance, ports: HttpPorts, name: RouteName, route
       return answer === undefined ? reply.send() : reply.header('content-type', 'application/json; charset=utf-8').send(JSON.stringify(answer))
     },
   })
+}
+
+/** What an admin reads in somebody's place is counted; and a stream that he has opened ends with his time. */
+function look(ports: HttpPorts, name: RouteName, { id, until }: NonNullable<UserPrincipal['readOnly']>, reply: FastifyReply): void {
+  ports.onLook?.(id, name)
+  const over = setTimeout(() => reply.raw.destroy(), Math.max(0, until - ports.now()))
+  reply.raw.once('close', () => clearTimeout(over))
 }
 
 async function onError(error: unknown, request: FastifyRequest, reply: FastifyReply, log: Log): Promise<FastifyReply> {

@@ -4,6 +4,7 @@ import { isRefusal, refuse } from '@lumaris/protocol'
 import type { Refusal } from '@lumaris/protocol'
 import type { UserPrincipal } from '../http/policy.ts'
 import { recogniseKey } from './api-keys.ts'
+import { isViewToken, recogniseView } from './impersonations.ts'
 import type { IdentityParts } from './identity.ts'
 import { parseRoles } from './users.ts'
 
@@ -18,7 +19,7 @@ export function createAuthenticate(parts: IdentityParts): Authenticate {
   /** Questions under way, each with the generation it began in: one that began before a revocation is nothing to wait for. */
   const asked = new Map<string, { readonly asOf: number; readonly answer: Promise<UserPrincipal | Refusal> }>()
   const ask = async (token: string, asOf: number): Promise<UserPrincipal | Refusal> => {
-    const found = await (token.startsWith('lum_') ? recogniseKey(parts, token) : recogniseToken(parts, token))
+    const found = await (isViewToken(token) ? recogniseView(parts, token) : token.startsWith('lum_') ? recogniseKey(parts, token) : recogniseToken(parts, token))
     if (isRefusal(found)) return found
     known.put(token, found.principal, found.until, asOf)
     if (found.principal.keyId) lastUsed.note(found.principal.keyId)

@@ -1,6 +1,6 @@
 // Accounts, sessions and API keys: one file per verb beside this one, put together here. They work on the tables directly, not through the engine:
 // nothing here moves money or work, and signing in must not wait for the market.
-import type { DeviceLogin, Key, KeyId, NewKey, NewSecondFactor, RecoveryCodes, Refusal, Role, Scope, SecondFactor, Session, SessionId, Tokens, User, UserId, WaitingDevice } from '@lumaris/protocol'
+import type { DeviceLogin, Impersonation, ImpersonationId, Key, KeyId, NewKey, NewSecondFactor, RecoveryCodes, Refusal, Role, RouteName, Scope, SecondFactor, Session, SessionId, Tokens, User, UserId, WaitingDevice } from '@lumaris/protocol'
 import type { Database } from '../database/database.ts'
 import type { UserPrincipal } from '../http/policy.ts'
 import type { Ids } from '../ids.ts'
@@ -18,6 +18,7 @@ import { createKnownPrincipals } from './known-principals.ts'
 import type { KnownPrincipals } from './known-principals.ts'
 import { createLastUsed } from './last-used.ts'
 import type { LastUsed } from './last-used.ts'
+import { endImpersonation, listImpersonations, noteRead } from './impersonations.ts'
 import { login } from './login.ts'
 import { logout } from './logout.ts'
 import { createPasswords } from './passwords.ts'
@@ -67,6 +68,10 @@ export type Identity = {
   listKeys(user: UserId): Promise<Key[]>
   /** False when this user has no such key. */
   revokeKey(user: UserId, id: KeyId): Promise<boolean>
+  /** False when it is not this admin's, or over. */
+  endImpersonation(by: UserId, id: ImpersonationId): Promise<boolean>
+  listImpersonations(user: UserId): Promise<Impersonation[]>
+  noteRead(id: ImpersonationId, route: RouteName): Promise<void>
   authenticate: Authenticate
   user(id: UserId): Promise<User | null>
   byEmail(email: string): Promise<User | null>
@@ -104,6 +109,9 @@ export function createIdentity({ db, ids, now, random, secrets, passwordCost }: 
     createKey: (who, body) => createKey(parts, who, body),
     listKeys: (user) => listKeys(parts, user),
     revokeKey: (user, id) => revokeKey(parts, user, id),
+    endImpersonation: (by, id) => endImpersonation(parts, by, id),
+    listImpersonations: (user) => listImpersonations(parts, user),
+    noteRead: (id, route) => noteRead(parts, id, route),
     authenticate: createAuthenticate(parts),
     user: async (id) => { const row = await findUser(db, 'id', id); return row && viewUser(row) },
     byEmail: async (email) => { const row = await findUser(db, 'email', plainEmail(email)); return row && viewUser(row) },

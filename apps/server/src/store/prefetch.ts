@@ -35,7 +35,7 @@ export function needsOf(state: MarketState, commands: readonly Command[]): Needs
       if (!state.accounts.has(account.earned(command.user))) needs.accounts.add(account.earned(command.user))
     } else if (command.kind === 'proposeReversal') needs.entries.add(command.entry)
     else if (command.kind === 'approveReversal') { const entry = state.reversals.get(command.id)?.entry; if (entry) needs.entries.add(entry) }
-    else if (command.kind === 'suspend' || command.kind === 'unsuspend' || command.kind === 'roles') needs.people.add(command.user)
+    else if (command.kind === 'suspend' || command.kind === 'unsuspend' || command.kind === 'roles' || command.kind === 'impersonate') needs.people.add(command.user)
   }
   return needs
 }

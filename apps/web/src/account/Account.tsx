@@ -6,6 +6,7 @@ import { factorQuery, sessionsQuery } from '../queries.ts'
 import { useSession } from '../session/use-session.ts'
 import { plural, visible } from '../ui/format.ts'
 import { Command, Confirm, Copy, Loaded, Moment, Page, Panel } from '../ui/parts.tsx'
+import { Looked } from './Looked.tsx'
 import { Enrol, Prove } from './SecondFactor.tsx'
 import { programOf } from './program.ts'
 
@@ -15,6 +16,7 @@ export function AccountScreen() {
     <Page title="Sign-in" intro={<>{visible(user.name)}, {visible(user.email)}</>}>
       {byKey ? <Alert color="blue" title="You are signed in with an API key, for this tab">A second factor and the list of sessions are there for somebody who signs in with e-mail and password: a key must not become more than it is.</Alert>
         : <><Factor /><Sessions /></>}
+      <Looked />
       <Panel title="A program without a password" id="device"><Text size="sm" mb="xs">On a machine where you would not type your password, this shows a code that you approve here.</Text><Command line={`npx lumaris login --device --url ${location.origin}`} /></Panel>
     </Page>
   )

@@ -11,7 +11,7 @@ import { TextLink } from '../shell/links.tsx'
 
 export const ACTION: Readonly<Record<ActionName, string>> = {
   'reversal.propose': 'Proposed a reversal', 'reversal.approve': 'Approved a reversal', 'reversal.reject': 'Rejected a reversal', 'incident.open': 'Opened an incident', 'incident.update': 'Told more of an incident', 'incident.resolve': 'Resolved an incident',
-  'user.suspend': 'Suspended a user', 'user.unsuspend': 'Ended a suspension', 'user.roles': 'Changed roles', 'node.pause': 'Paused a node', 'node.drain': 'Emptied a node', 'node.resume': 'Resumed a node', 'node.price': 'Priced a node', 'job.cancel': 'Cancelled a job', 'job.pause': 'Paused a job', 'job.resume': 'Let a job go on', 'job.move': 'Moved a job', 'schedule.pause': 'Paused a schedule', 'schedule.resume': 'Resumed a schedule', 'schedule.remove': 'Ended a schedule', 'standing.drop': 'Took a standing request back', 'settings.change': 'Changed settings',
+  'user.suspend': 'Suspended a user', 'user.unsuspend': 'Ended a suspension', 'user.roles': 'Changed roles', 'node.pause': 'Paused a node', 'node.drain': 'Emptied a node', 'node.resume': 'Resumed a node', 'node.price': 'Priced a node', 'job.cancel': 'Cancelled a job', 'job.pause': 'Paused a job', 'job.resume': 'Let a job go on', 'job.move': 'Moved a job', 'schedule.pause': 'Paused a schedule', 'schedule.resume': 'Resumed a schedule', 'schedule.remove': 'Ended a schedule', 'standing.drop': 'Took a standing request back', 'settings.change': 'Changed settings', 'user.impersonate': 'Saw what a user sees',
 }
 const route = getRouteApi('/inside/actions')
 export function Actions() {

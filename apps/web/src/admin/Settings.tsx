@@ -44,7 +44,7 @@ function Form({ settings }: { settings: Settings }) {
         const { title, says, kind } = SETTINGS[name], own = read.find((one) => one.name === name), isSet = settings.values[name] !== settings.defaults[name]
         return (
           <Stack key={name} gap={4}>
-            <TextInput label={`${title}: ${UNIT[kind]}`} description={says} value={texts[name] ?? typed(name, settings.values[name])} onChange={(event) => type(name, event.currentTarget.value)} error={own && 'wrong' in own ? own.wrong : undefined} inputMode={kind === 'rate' || kind === 'percent' || kind === 'credits' ? 'decimal' : undefined} maw={kind === 'pause' ? undefined : 420} spellCheck={kind === 'pause'} />
+            <TextInput label={`${title} (${UNIT[kind]})`} description={says} value={texts[name] ?? typed(name, settings.values[name])} onChange={(event) => type(name, event.currentTarget.value)} error={own && 'wrong' in own ? own.wrong : undefined} inputMode={kind === 'rate' || kind === 'percent' || kind === 'credits' ? 'decimal' : undefined} maw={kind === 'pause' ? undefined : 420} spellCheck={kind === 'pause'} />
             {isSet && <Group gap="xs"><Text size="sm" c="dimmed">If not set: {showSetting(name, settings.defaults[name])}</Text><Button size="compact-sm" variant="default" onClick={() => type(name, typed(name, settings.defaults[name]))}>Take that<span className="for-readers"> for {title}</span></Button></Group>}
           </Stack>)
       })}
@@ -68,8 +68,8 @@ function Review({ settings, changed, close }: { settings: Settings; changed: rea
   return (
     <form onSubmit={(event) => submit(event, save)} noValidate><Stack>
       <div className="scroll-box" tabIndex={0} role="region" aria-label="Changes"><table className="table">
-        <thead><tr><th>Setting</th><th>Now</th><th>From now on</th></tr></thead>
-        <tbody>{changed.map(({ name, value }) => <tr key={name}><td>{SETTINGS[name].title}</td><td className="wide-cell"><del>{visible(showSetting(name, settings.values[name]))}</del></td><td className="wide-cell"><ins>{visible(showSetting(name, value))}</ins></td></tr>)}</tbody>
+        <thead><tr><th>Setting</th><th>Now → from now on</th></tr></thead>
+        <tbody>{changed.map(({ name, value }) => <tr key={name}><td>{SETTINGS[name].title}</td><td className="wide-cell"><del>{visible(showSetting(name, settings.values[name]))}</del> → <ins>{visible(showSetting(name, value))}</ins></td></tr>)}</tbody>
       </table></div>
       {changed.some(({ name, value }) => SETTINGS[name].kind === 'pause' && value !== '') && <Alert color="orange">Everybody reads the sentence, on the front page too.</Alert>}
       <Textarea label="Reason" description="It stands in the log of admin actions, with your name" autosize minRows={2} data-autofocus value={reason} onChange={(event) => setReason(event.currentTarget.value)} error={own} />

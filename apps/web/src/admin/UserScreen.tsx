@@ -1,10 +1,11 @@
 import { useState } from 'react'
 import { Alert, Button, Checkbox, Group, Stack, Text } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
-import { getRouteApi } from '@tanstack/react-router'
+import { getRouteApi, useRouter } from '@tanstack/react-router'
 import { account } from '@lumaris/protocol'
 import type { PersonDetail, Role } from '@lumaris/protocol'
 import { personQuery } from '../queries.ts'
+import { viewAs } from '../session/session.ts'
 import { useSession } from '../session/use-session.ts'
 import { creditsText, plural, visible } from '../ui/format.ts'
 import { Command, Empty, Facts, Id, Loaded, Moment, Page, Panel } from '../ui/parts.tsx'
@@ -23,16 +24,18 @@ export function UserScreen() {
 const ROLES: readonly (readonly [Role, string])[] = [['buyer', 'Submits jobs'], ['seller', 'Offers nodes'], ['admin', 'Runs the market: sees and does everything here']]
 function Shown({ person }: { person: PersonDetail }) {
   const { client, user } = useSession(), queries = useQueryClient()
-  const [doing, setDoing] = useState<'suspend' | 'unsuspend' | 'roles' | null>(null), [roles, setRoles] = useState<string[]>([...person.roles])
+  const [doing, setDoing] = useState<'suspend' | 'unsuspend' | 'roles' | 'look' | null>(null), [roles, setRoles] = useState<string[]>([...person.roles])
   const name = visible(person.name), isMe = user.id === person.id, params = { user: person.id }
   const given = ROLES.map(([role]) => role).filter((role) => roles.includes(role)), isSame = given.length === person.roles.length && given.every((role) => person.roles.includes(role))
+  const router = useRouter()
   const act = async (reason: string): Promise<void> => {
+    if (doing === 'look') { await viewAs(await client.api.impersonateUser({ params, body: { reason } })); await router.navigate({ to: '/' }); return }
     const now = doing === 'suspend' ? await client.api.suspendUser({ params, body: { reason } }) : doing === 'unsuspend' ? await client.api.unsuspendUser({ params, body: { reason } }) : await client.api.setUserRoles({ params, body: { roles: given, reason } })
     queries.setQueryData(['admin', 'person', person.id], now)
     void queries.invalidateQueries({ queryKey: ['admin', 'people'] })
   }
   return (
-    <Page title={name} intro={<Id id={person.id} what="user id" />} actions={person.suspended ? <Button onClick={() => setDoing('unsuspend')}>End the suspension</Button> : <Button color="red" variant="outline" disabled={isMe} title={isMe ? 'Nobody suspends himself: ask another admin' : undefined} onClick={() => setDoing('suspend')}>Suspend…</Button>}>
+    <Page title={name} intro={<Id id={person.id} what="user id" />} actions={<><Button variant="default" disabled={isMe} title={isMe ? 'This is you' : undefined} onClick={() => setDoing('look')}>See what they see…</Button>{person.suspended ? <Button onClick={() => setDoing('unsuspend')}>End the suspension</Button> : <Button color="red" variant="outline" disabled={isMe} title={isMe ? 'Nobody suspends himself: ask another admin' : undefined} onClick={() => setDoing('suspend')}>Suspend…</Button>}</>}>
       {person.suspended && <Alert color="red" title="⊘ Suspended">Since <Moment at={person.suspended.at} />, by <TextLink to="/users/$user" params={{ user: person.suspended.by }}>an admin</TextLink>: {visible(person.suspended.reason)}</Alert>}
       <div className="two">
         <Stack>
@@ -49,8 +52,8 @@ function Shown({ person }: { person: PersonDetail }) {
         </Stack>
       </div>
       <Command line={`npx lumaris --as admin admin user ${person.id}`} />
-      <WithReason opened={doing !== null} close={() => setDoing(null)} title={doing === 'suspend' ? `Suspend ${name}?` : doing === 'unsuspend' ? `End the suspension of ${name}?` : `Make ${name} ${given.join(', ')}?`} yes={doing === 'suspend' ? 'Suspend' : doing === 'unsuspend' ? 'End it' : 'Set the roles'} dangerous={doing === 'suspend'} act={act}>
-        {doing === 'suspend' ? `${name} is signed out everywhere and cannot sign in or submit. ${person.nodes.length > 0 ? `${plural(person.nodes.length, 'node')} get no new work. ` : ''}What runs goes on to its end and is paid.` : doing === 'unsuspend' ? 'Everything is possible again, at once.' : given.includes('admin') && !person.roles.includes('admin') ? 'An admin sees everything, and can do all that you can.' : 'The new roles count from the next request on.'}
+      <WithReason opened={doing !== null} close={() => setDoing(null)} title={doing === 'look' ? `See what ${name} sees?` : doing === 'suspend' ? `Suspend ${name}?` : doing === 'unsuspend' ? `End the suspension of ${name}?` : `Make ${name} ${given.join(', ')}?`} yes={doing === 'look' ? 'See it' : doing === 'suspend' ? 'Suspend' : doing === 'unsuspend' ? 'End it' : 'Set the roles'} dangerous={doing === 'suspend'} act={act}>
+        {doing === 'look' ? `In this tab, for a quarter of an hour. You can change nothing meanwhile. ${name} is shown that you looked, why, and what you opened.` : doing === 'suspend' ? `${name} is signed out everywhere and cannot sign in or submit. ${person.nodes.length > 0 ? `${plural(person.nodes.length, 'node')} get no new work. ` : ''}What runs goes on to its end and is paid.` : doing === 'unsuspend' ? 'Everything is possible again, at once.' : given.includes('admin') && !person.roles.includes('admin') ? 'An admin sees everything, and can do all that you can.' : 'The new roles count from the next request on.'}
       </WithReason>
       {isMe && <Text size="sm" c="dimmed">This is you.</Text>}
     </Page>

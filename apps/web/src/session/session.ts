@@ -7,9 +7,10 @@ import type { Client, Seen } from '@lumaris/sdk'
 
 export type SessionState =
   | { readonly kind: 'out'; readonly because?: string }
-  | { readonly kind: 'in'; readonly user: User; readonly client: Client; /** Signed in with a key instead of a password. */ readonly byKey: boolean }
+  | { readonly kind: 'in'; readonly user: User; readonly client: Client; /** Signed in with a key instead of a password. */ readonly byKey: boolean; /** An admin who sees what this user sees. */ readonly view?: View }
+export type View = { readonly id: string; readonly token: string; readonly expiresAt: number }
 
-const KEY = 'lumaris-key', HINT = 'lumaris-has-session'
+const KEY = 'lumaris-key', VIEW = 'lumaris-view', HINT = 'lumaris-has-session'
 const ENDED = 'Your session has ended. Sign in again.'
 
 // Whether the market answers, seen from every request there is; and when it last did.
@@ -51,7 +52,7 @@ async function keep(asked: Promise<BrowserTokens>): Promise<string> {
   return token
 }
 
-async function enter(client: Client, byKey: boolean): Promise<void> { become({ kind: 'in', user: await client.api.me(), client, byKey }) }
+async function enter(client: Client, byKey: boolean, view?: View): Promise<void> { become({ kind: 'in', user: await client.api.me(), client, byKey, ...(view ? { view } : {}) }) }
 const enterByCookie = (): Promise<void> => enter(createClient({ url: location.origin, token: () => token, renew, prove: askToProve, onRequest: heard }), false)
 
 // What admins change asks for a sign-in that is not long ago. Whichever screen asked, the page asks for the password in one place (shell/ProveAgain.tsx) and
@@ -85,6 +86,19 @@ export async function signInWithKey(key: string): Promise<void> {
   await enter(createClient({ url: location.origin, token: key, onRequest: heard }), true)
   sessionStorage.setItem(KEY, key)
 }
+/** For this tab; what one is signed in with oneself stays where it is. */
+export async function viewAs({ id, token, expiresAt }: View): Promise<void> {
+  await enter(createClient({ url: location.origin, token, onRequest: heard }), true, { id, token, expiresAt })
+  sessionStorage.setItem(VIEW, JSON.stringify({ id, token, expiresAt }))
+}
+/** Back to oneself. That it is over is told as oneself: the token may say nothing. */
+export async function stopViewing(): Promise<void> {
+  const before = state, view = before.kind === 'in' ? before.view : undefined
+  sessionStorage.removeItem(VIEW)
+  await resume()
+  if (state === before) forget(ENDED)
+  if (view && state.kind === 'in') await state.client.api.endImpersonation({ params: { impersonation: view.id } }).catch(() => undefined) // it ends by itself soon
+}
 export async function signUp(body: { email: string; password: string; name: string; roles: ('buyer' | 'seller')[] }): Promise<void> {
   await anonymous.api.register({ body })
   await signIn(body.email, body.password)
@@ -95,17 +109,20 @@ export async function signOut(): Promise<void> {
   forget()
 }
 /** The server said that whoever we are, we are not signed in any more. */
-export const ended = (): void => { if (state.kind === 'in') forget(ENDED) }
+export const ended = (): void => { if (state.kind === 'in') { if (state.view) void stopViewing(); else forget(ENDED) } }
 function forget(because?: string): void {
   proving.answer(false)
   token = undefined
   sessionStorage.removeItem(KEY)
+  sessionStorage.removeItem(VIEW)
   localStorage.removeItem(HINT)
   become({ kind: 'out', ...(because ? { because } : {}) })
 }
 
 /** Goes on where this browser was: by the key of the tab, else by the cookie. */
 export async function resume(): Promise<void> {
+  const view = sessionStorage.getItem(VIEW)
+  if (view !== null) try { return await viewAs(JSON.parse(view) as View) } catch { sessionStorage.removeItem(VIEW) /* it is over: one is oneself again */ }
   const key = sessionStorage.getItem(KEY)
   if (key === null && localStorage.getItem(HINT) === null) return
   try {

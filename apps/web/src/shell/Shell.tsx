@@ -16,6 +16,9 @@ import { ButtonLink } from './links.tsx'
 /** After the first page: what is wrong is asked of the market, and need not be there before anything else. */
 const IncidentBanner = lazy(async () => ({ default: (await import('./IncidentBanner.tsx')).IncidentBanner }))
 
+/** Of admins who see what somebody else sees. */
+const Viewing = lazy(async () => ({ default: (await import('./Viewing.tsx')).Viewing }))
+
 /** What makes menus float is large, and nobody needs it before he is signed in. */
 const AccountMenu = lazy(() => import('./AccountMenu.tsx').then(({ AccountMenu: default_ }) => ({ default: default_ })))
 
@@ -47,7 +50,7 @@ export function Shell() {
         <Colours />
         {state.kind === 'in' ? <Suspense fallback={<Button variant="default" size="sm" disabled>{state.user.name}</Button>}><AccountMenu user={state.user} byKey={state.byKey} /></Suspense> : <><ButtonLink to="/sign-in" variant="default" size="sm">Sign in</ButtonLink><ButtonLink to="/sign-up" size="sm" className="only-wide">Sign up</ButtonLink></>}
       </header>
-      <div className="silence"><Silence /><Suspense><IncidentBanner /></Suspense></div>
+      <div className="silence"><Silence /><Suspense><IncidentBanner /></Suspense>{state.kind === 'in' && state.view && <Suspense><Viewing view={state.view} /></Suspense>}</div>
       {inside && <nav className="side" aria-label="Screens"><div className="side-inner"><Places user={state.user} /></div></nav>}
       {inside && <Drawer opened={open} onClose={() => setOpen(false)} title="Lumaris" size="16rem" closeButtonProps={{ 'aria-label': 'Close' }}><nav aria-label="Screens"><Places user={state.user} onGo={() => setOpen(false)} /></nav></Drawer>}
       {inside && <Inside />}
