@@ -11,7 +11,7 @@ import type { Command, Submitted } from '@lumaris/domain'
 import { slotKey } from './database.ts'
 import type { Written } from './database.ts'
 import { loadState } from './load.ts'
-import { INPUT_BYTES, copiesOf, seatsOf, tasksOf } from './people.ts'
+import { copiesOf, mayEndAt, seatsOf, tasksOf, unitsOf } from './people.ts'
 import { Evidence } from './evidence.ts'
 import { waitKey } from './waiting.ts'
 import { sha256 } from './world.ts'
@@ -84,7 +84,11 @@ export class Auditor {
   #task(before: TaskRow | undefined, row: TaskRow): void {
     const { fail } = this.#bound
     if (!before) return
-    if (before.piece && (row.piece?.of !== before.piece.of || row.piece.from !== before.piece.from || row.piece.to > before.piece.to || (row.piece.to < before.piece.to && !before.slots.every(({ state }) => state === 'pending')))) fail('I41', `${row.job}.${row.index} was ${before.piece.from}-${before.piece.to} (${before.slots.map(({ state }) => state).join()}) and is ${row.piece?.from}-${row.piece?.to}`, [row.job])
+    // The end may move either way and the beginning on, but only while nobody has any of its slots.
+    const moved = before.piece && (row.piece?.of !== before.piece.of || row.piece.from < before.piece.from || ((row.piece.from !== before.piece.from || row.piece.to !== before.piece.to) && !before.slots.every(({ state }) => state === 'pending')))
+    if (before.piece && moved) fail('I41', `${row.job}.${row.index} was ${before.piece.from}-${before.piece.to} (${before.slots.map(({ state }) => state).join()}) and is ${row.piece?.from}-${row.piece?.to}`, [row.job])
+    if (row.piece && before.piece && row.piece.to > before.piece.to) this.#world.saw('parts joined')
+    if (row.state === 'joined' && (row.piece?.from !== row.piece?.to || !row.slots.every(({ state }) => state === 'dropped'))) fail('I41', `${row.job}.${row.index} was joined and has ${row.piece?.from}-${row.piece?.to} left`, [row.job])
     if (!moves(TASK, before.state, row.state)) fail('I11', `task ${row.job}.${row.index} goes from ${before.state} to ${row.state}`, [row.job])
     row.slots.forEach((slot, i) => {
       const old = before.slots[i]
@@ -278,7 +282,7 @@ export class Auditor {
       if (escrow !== 0n) fail('I5a', `${id} is ${job.state} and its escrow holds ${escrow}`, [id])
       if (seats > 0 || attempts.some((attempt) => isLive(attempt.state))) fail('I11', `${id} is ${job.state} and something of it is still open`, [id])
       if (tasks.some((task) => isOpen(task.state))) fail('I11', `${id} is ${job.state} and a task of it is open`, [id])
-      if (job.state === 'completed' && tasks.some((task) => task.state !== 'done')) fail('I11', `${id} is completed and not all its tasks are done`, [id])
+      if (job.state === 'completed' && tasks.some(({ state }) => state !== 'done' && state !== 'joined')) fail('I11', `${id} is completed and not all its tasks are done`, [id])
       if (job.cost + job.refunded !== job.cap) fail('I8b', `${id} has a cap of ${job.cap} and paid ${job.cost} + ${job.refunded}`, [id])
     } else {
       if (escrow !== job.cap - job.cost) fail('I5b', `${id} should have ${job.cap - job.cost} in escrow and has ${escrow}`, [id])
@@ -415,26 +419,27 @@ export class Auditor {
   #pieces(job: JobRow, tasks: readonly TaskRow[], attempts: readonly AttemptRow[]): void {
     const { fail } = this.#bound, { spec } = job
     if (!spec.divide) { if (tasks.some(({ piece }) => piece) || tasks.length !== spec.tasks.length) fail('I41', `${job.id} is not to be cut and was`, [job.id]); return }
-    if (tasks.length > tasksOf(spec) || tasks.length !== job.tasksTotal) fail('I41', `${job.id} has ${tasks.length} tasks, says ${job.tasksTotal}, and may have ${tasksOf(spec)}`, [job.id])
-    const ends = new Set([0, ...(spec.tasks[0]?.inputs?.[0]?.pieces ?? []).map(({ to }) => to)])
+    const parts = tasks.filter(({ state }) => state !== 'joined'), units = unitsOf(spec)
+    if (tasks.length > tasksOf(spec) || parts.length !== job.tasksTotal) fail('I41', `${job.id} has ${tasks.length} tasks, says ${job.tasksTotal}, and may have ${tasksOf(spec)}`, [job.id])
     let at = 0
-    for (const { piece, index } of tasks.toSorted((a, b) => (a.piece?.from ?? 0) - (b.piece?.from ?? 0))) {
-      if (piece?.from !== at || piece.to <= at || !ends.has(piece.to)) return fail('I41', `${job.id}.${index} begins at ${piece?.from} and ends at ${piece?.to}, the one before it ends at ${at}`, [job.id])
+    for (const { piece, index } of parts.toSorted((a, b) => (a.piece?.from ?? 0) - (b.piece?.from ?? 0))) {
+      if (piece?.from !== at || piece.to <= at || !mayEndAt(spec, piece.to)) return fail('I41', `${job.id}.${index} begins at ${piece?.from} and ends at ${piece?.to}, the one before it ends at ${at}`, [job.id])
       at = piece.to
     }
-    if (at !== INPUT_BYTES) fail('I41', `the parts of ${job.id} end at ${at} of ${INPUT_BYTES}`, [job.id])
+    if (at !== units) fail('I41', `the parts of ${job.id} end at ${at} of ${units}`, [job.id])
     for (const { id, task, piece, state } of attempts) {
       const now = tasks[task]?.piece
       if ((isLive(state) || state === 'valid') && (piece?.from !== now?.from || piece?.to !== now?.to)) fail('I41', `${id} is of ${piece?.from}-${piece?.to}, its task ${job.id}.${task} is ${now?.from}-${now?.to} by now`, [job.id, id])
       if (piece && now && piece.to > now.to) this.#world.saw('part cut anew')
     }
     if (job.state !== 'completed') return
-    const merged = tasks.map(({ result }) => attempts.find(({ id }) => id === result)?.piece).toSorted((a, b) => (a?.from ?? 0) - (b?.from ?? 0))
-    if (merged.some((piece, i) => piece?.from !== (i === 0 ? 0 : merged[i - 1]?.to)) || merged.at(-1)?.to !== INPUT_BYTES) fail('I41', `the results of ${job.id}, merged, are not its input`, [job.id])
+    const merged = parts.map(({ result }) => attempts.find(({ id }) => id === result)?.piece).toSorted((a, b) => (a?.from ?? 0) - (b?.from ?? 0))
+    if (merged.some((piece, i) => piece?.from !== (i === 0 ? 0 : merged[i - 1]?.to)) || merged.at(-1)?.to !== units) fail('I41', `the results of ${job.id}, merged, are not its input`, [job.id])
     if (spec.copies === 1 && !spec.assurance) {
       const paid = attempts.reduce((sum, { piece, state, billed }) => sum + (state === 'valid' && (billed ?? 0n) > 0n && piece ? piece.to - piece.from : 0), 0)
-      if (paid > INPUT_BYTES) fail('I41', `${job.id} pays for ${paid} of ${INPUT_BYTES} bytes`, [job.id])
+      if (paid > units) fail('I41', `${job.id} pays for ${paid} of ${units} units`, [job.id])
     }
+    if (spec.tasks[0]?.items && parts.length > 1) this.#world.saw(`${spec.tasks[0].items.kind} cut`)
     if (tasks.length > 1) this.#world.saw(tasks.length === tasksOf(spec) ? 'cut into as many parts as may be' : 'cut while it ran')
   }
 
@@ -489,6 +494,18 @@ export class Auditor {
 
   // Sandboxes
 
+  /** What a program is given is the part that was agreed on: every piece of it, or every item and nothing else. */
+  #getsItsPart({ order: { attempt_id: id, inputs, terms: { range }, payload: { args }, job_id: job } }: Box): void {
+    const { fail } = this.#bound, file = inputs.find(({ pieces }) => pieces), task = this.#world.db.jobs.get(job)?.spec.tasks[0]
+    if (!task?.items) { if (range?.from !== file?.from || range?.to !== file?.to || (file && file.pieces?.at(-1)?.to !== file.to)) fail('I41', `${id} gets ${file?.from}-${file?.to} and agreed on ${range?.from}-${range?.to}`, [id]); return }
+    const { from, to } = range as { from: number; to: number }, given = args.slice(-(task.items.kind === 'files' ? inputs.length : task.items.kind === 'range' ? 2 : to - from)), { items } = task
+    let end = 0
+    const files = (task.inputs ?? []).filter(({ size }) => { const begin = end; end += size || 1; return begin >= from && end <= to }).map(({ path }) => path as string)
+    const wanted = items.kind === 'list' ? items.values.slice(from, to) : items.kind === 'range' ? [1 + 2 * from, 1 + 2 * (to - 1)].map(String) : files
+    if (given.join() !== wanted.join() || (items.kind === 'files' && inputs.map(({ path }) => path as string).join() !== files.join())) fail('I41', `${id} is told ${given.join().slice(0, 100)} and agreed on ${from}-${to}`, [id])
+    if (given.length > 200) fail('I41', `${id} is told ${given.length} items`, [id])
+  }
+
   boxStarts(process: AgentProcess, box: Box): void {
     const { order } = box, { fail } = this.#bound, { node } = process.machine
     this.#world.note(`${node} ${process.boot} starts ${order.attempt_id} of ${order.slot_id} fence ${order.fence}`)
@@ -498,8 +515,7 @@ export class Auditor {
     const endedAt = this.#endedAt.get(order.attempt_id)
     if (endedAt !== undefined && this.#world.now - endedAt > 60_000) fail('I25', `${order.attempt_id} starts on ${node} ${Math.round((this.#world.now - endedAt) / 1000)} s after it ended`, [order.attempt_id, node])
     if (!process.disk.some((record) => record.type === 'accept' && record.order.attempt_id === order.attempt_id)) fail('I22', `${order.attempt_id} runs on ${node} and is not in its journal`, [order.attempt_id, node])
-    const file = order.inputs.find(({ pieces }) => pieces)
-    if (order.terms.range?.from !== file?.from || order.terms.range?.to !== file?.to || (file && file.pieces?.at(-1)?.to !== file.to)) fail('I41', `${order.attempt_id} gets ${file?.from}-${file?.to} and agreed on ${order.terms.range?.from}-${order.terms.range?.to}`, [order.attempt_id])
+    this.#getsItsPart(box)
     if (order.resume) {
       const taken = this.#taken.get(order.resume.manifest)
       this.#world.saw('went on from a checkpoint')

@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { simulate } from './simulate.ts'
 import type { Outcome } from './simulate.ts'
-import { SEEN } from './seen.ts'
+import { SEEN, SEEN_DIVIDED } from './seen.ts'
 import type { Seen } from './seen.ts'
 import { GUARD_NAMES } from './world.ts'
 import type { GuardName, Options } from './world.ts'
@@ -23,7 +23,7 @@ const PROCESSES = 2
 export type Summary = { readonly outcomes: readonly Outcome[]; readonly seen: Readonly<Record<Seen, number>>; readonly never: readonly Seen[]; readonly wallMs: number }
 
 export function summarise(outcomes: readonly Outcome[], wallMs: number): Summary {
-  const seen = Object.fromEntries(SEEN.map((what) => [what, outcomes.reduce((sum, outcome) => sum + (outcome.seen[what] ?? 0), 0)])) as Record<Seen, number>
+  const seen = Object.fromEntries([...SEEN, ...SEEN_DIVIDED].map((what) => [what, outcomes.reduce((sum, outcome) => sum + (outcome.seen[what] ?? 0), 0)])) as Record<Seen, number>
   return { outcomes: outcomes.toSorted((a, b) => a.seed - b.seed), seen, never: outcomes.length >= SEEN_NEEDS_SEEDS ? SEEN.filter((what) => seen[what] === 0) : [], wallMs }
 }
 

@@ -2,6 +2,7 @@
 // The long runs and the table of mutations: docs/benchmarks/mutations.md.
 import { expect, test } from 'vitest'
 import { simulateMany } from './main.ts'
+import { SEEN_DIVIDED } from './seen.ts'
 import { simulate } from './simulate.ts'
 import { GUARD_NAMES } from './world.ts'
 import type { GuardName } from './world.ts'
@@ -22,7 +23,7 @@ test(`${SEEDS} markets live through two hours of faults, keep every promise, and
 test('a hundred short markets where every job is cut while it runs: at every commit the parts are the input, and what is merged has every byte once, paid once', { timeout: 120_000 }, async () => {
   const { outcomes, seen } = await simulateMany({ hours: 0.05, divided: true, from: 1, seeds: 100 })
   expect(outcomes.flatMap(({ seed, violation }) => (violation ? [`npm run sim -- --divided --hours 0.05 --seed ${seed}: ${violation.message}\n${violation.trace.join('\n')}`] : []))).toEqual([])
-  for (const what of ['cut while it ran', 'cut into as many parts as may be', 'part cut anew', 'writer crash', 'agent crash', 'journal wiped', 'frame sent again', 'old message to market', 'late result kept as evidence', 'commit unknown, applied', 'copy won'] as const) expect(seen[what], what).toBeGreaterThan(0)
+  for (const what of ['cut while it ran', 'cut into as many parts as may be', 'part cut anew', 'writer crash', 'agent crash', 'journal wiped', 'frame sent again', 'old message to market', 'late result kept as evidence', 'commit unknown, applied', 'copy won', ...SEEN_DIVIDED] as const) expect(seen[what], what).toBeGreaterThan(0)
 })
 
 test.for([1, 2, 3, 4, 5])('seed %i is the same market twice', { timeout: 60_000 }, (seed) => {

@@ -18,10 +18,27 @@ export const tasksOf = ({ divide, tasks }: JobSpec): number => divide?.most ?? t
 /** Tasks that may be run twice, counted here on its own: the smallest that fit into the share, here all alike; of tasks that are yet to be cut, that share of them. */
 export const copiesOf = ({ speculate = 0, tasks, divide }: JobSpec): number => (divide ? Math.ceil(speculate * divide.most) : Math.floor(speculate * tasks.length))
 
-/** An input that may be cut, in pieces that are not alike. What one takes is in proportion to its bytes. */
+/** What may be cut, in pieces that are not alike: so many units, whatever they are. What a part takes is in proportion to them. */
 export const INPUT_BYTES = 1000
 const PIECES = Array.from({ length: 40 }, (_one, i) => ({ to: 25 * (i + 1) - (i < 39 ? i % 7 : 0), hash: sha256(`piece ${i}`) }))
-const anInput = () => ({ path: 'part', blob: sha256('an input'), size: INPUT_BYTES, from: 0, to: INPUT_BYTES, pieces: PIECES })
+const anInput = (first = 0, last = PIECES.length) => ({ path: 'part', blob: sha256('an input'), size: INPUT_BYTES, from: PIECES[first - 1]?.to ?? 0, to: PIECES[last - 1]?.to, pieces: PIECES.slice(first, last) })
+/** One input; planned in parts far too small, that are joined when a node has shown it; a list, of which a part has two hundred values at most; a range; files, some of them empty. */
+const CUT: Readonly<Record<'pieces' | 'planned' | 'list' | 'range' | 'files', { readonly tasks: NonNullable<JobSpecInput['tasks']>; /** Parts that there are, or must be, at least. */ readonly parts: number }>> = {
+  pieces: { tasks: [{ inputs: [anInput() as never] }], parts: 1 },
+  planned: { tasks: Array.from({ length: 10 }, (_one, i) => ({ inputs: [anInput(4 * i, 4 * i + 4) as never] })), parts: 10 },
+  list: { tasks: [{ args: ['{}'], items: { kind: 'list', values: Array.from({ length: INPUT_BYTES }, (_one, i) => `${i}`) } }], parts: INPUT_BYTES / 200 },
+  range: { tasks: [{ args: ['{}'], items: { kind: 'range', to: INPUT_BYTES, first: 1, step: 2 } }], parts: 1 },
+  files: { tasks: [{ args: ['{}'], items: { kind: 'files' }, inputs: PIECES.map(({ to }, i) => ({ path: `in/${i}`, blob: sha256(`file ${i}`), size: i % 9 === 4 ? 0 : to - (PIECES[i - 1]?.to ?? 0) })) as never }], parts: 1 },
+}
+const KINDS = ['pieces', 'planned', 'list', 'range', 'files', 'planned'] as const
+/** Units of all tasks of a spec, counted here on their own. */
+export const unitsOf = ({ tasks }: JobSpec): number => (tasks[0]?.items?.kind === 'files' ? (tasks[0].inputs ?? []).reduce((sum, { size }) => sum + (size || 1), 0) : INPUT_BYTES)
+/** Where parts may end. */
+export const mayEndAt = ({ tasks }: JobSpec, at: number): boolean => {
+  if (tasks[0]?.items?.kind !== 'files') return tasks[0]?.items !== undefined || PIECES.some(({ to }) => to === at)
+  let end = 0
+  return (tasks[0].inputs ?? []).some(({ size }) => (end += size || 1) === at)
+}
 /** Times as long as one of them that is not cut. */
 const CUT_TIMES = 4
 
@@ -105,8 +122,10 @@ export class Buyer {
     // Some of one task are cut while they run; a failing one of them fails at one byte of its input.
     if (this.#world.options.divided) { input.tasks = [{}]; if (input.priority === 6) input.priority = 5 }
     if (input.tasks?.length === 1 && (this.#world.options.divided || ((input.resources?.cpuMillis ?? 0) !== 2000 && input.priority !== 8 && input.priority !== 2 && input.priority !== 6))) {
-      input.tasks = [{ inputs: [anInput() as never] }]
-      input.divide = { most: 2 + ((runMs / 20_000 + (input.priority ?? 0)) % 11), targetMs: runMs / 5 }
+      // What it is of follows from what is drawn already, so that old seeds stay what they were.
+      const { tasks, parts } = CUT[this.#world.options.divided ? KINDS[Number(input.env?.['SIM_MS']) % KINDS.length] ?? 'pieces' : 'pieces']
+      input.tasks = tasks
+      input.divide = { most: (parts > 1 ? parts : 0) + 2 + ((runMs / 20_000 + (input.priority ?? 0)) % 11), targetMs: runMs / 5 }
       input.env = { ...input.env, SIM_MS: String(CUT_TIMES * Number(input.env?.['SIM_MS'])) }
       if (input.copies === 1 && !input.assurance && input.disconnect !== 'exclusive' && !input.checkpoint) input.speculate = 0.5
       delete input.expectedMs

@@ -3,7 +3,7 @@ import type { UserId } from '@lumaris/protocol'
 import { Buyer, Seller } from './people.ts'
 import { Storm } from './faults.ts'
 import { Operators } from './operators.ts'
-import { SEEN } from './seen.ts'
+import { SEEN, SEEN_DIVIDED } from './seen.ts'
 import type { Seen } from './seen.ts'
 import { Violation } from './trace.ts'
 import { World } from './world.ts'
@@ -31,7 +31,7 @@ export function simulate(options: Options): Outcome {
   }
   return {
     seed: options.seed, hash: world.trace.hash, steps: time.steps, simulatedMs: Math.round(time.now), jobs: world.db.jobs.size, attempts: world.db.attempts.size, entries: world.db.entries.size,
-    seen: Object.fromEntries(SEEN.map((what) => [what, world.seen.get(what) ?? 0])), violation,
+    seen: Object.fromEntries([...SEEN, ...SEEN_DIVIDED].map((what) => [what, world.seen.get(what) ?? 0])), violation,
   }
 }
 

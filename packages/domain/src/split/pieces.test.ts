@@ -34,14 +34,14 @@ function marketOf(speeds: Record<string, number>) {
     ends: (name: string, end: Parameters<typeof market.report>[1] = {}) => { const order = hear().get(name)!; orders.delete(name); market.report(order, end) },
     /** Everybody works at its speed until the job has ended; answers what each run took. */
     work(id: JobId, total = BYTES) {
-      const runs: { name: string; bytes: number; ms: number }[] = []
+      const runs: { name: string; bytes: number; ms: number; order: JobDispatch }[] = []
       for (let steps = 0; market.job(id)!.endedAt === null && steps < 20_000; steps++) {
         for (const name of hear().keys()) starts(name)
         const next = [...orders].map(([name, order]) => ({ name, at: begunAt.get(order.attempt_id)! + (1000 * bytesOf(order)) / speeds[name]! })).sort((a, b) => a.at - b.at)[0]
         if (!next) { market.pass(1000); continue }
         if (next.at > market.now) market.pass(Math.ceil(next.at - market.now))
         const order = orders.get(next.name)!, ms = market.now - begunAt.get(order.attempt_id)!
-        runs.push({ name: next.name, bytes: bytesOf(order), ms })
+        runs.push({ name: next.name, bytes: bytesOf(order), ms, order })
         orders.delete(next.name)
         market.report(order, { runMs: ms })
         partition(id, total)
@@ -184,11 +184,9 @@ test('a node that says it is done at once gets no more than a share of what is l
 
 /** What every part was told, in the order of what they are of. */
 const toldOf = (orders: readonly JobDispatch[]): string[] => orders.toSorted((a, b) => a.terms.range!.from - b.terms.range!.from).flatMap(({ payload }) => payload.args)
-/** Works a job off and keeps every order that ended well. */
+/** A job that is worked off, and every order of it. */
 function workedOff(spec: JobSpecInput, total: number, speeds: Record<string, number>) {
-  const one = marketOf(speeds), orders: JobDispatch[] = [], id = one.submit(aDivided(spec)), report = one.market.report.bind(one.market)
-  one.market.report = (order, end) => { orders.push(order); return report(order, end) }
-  const runs = one.work(id, total)
+  const one = marketOf(speeds), id = one.submit(aDivided(spec)), runs = one.work(id, total), orders = runs.map(({ order }) => order)
   expect(one.market.job(id)!.state).toBe('completed')
   return { one, id, runs, orders }
 }
