@@ -23,7 +23,7 @@ function aPlace(): string {
 const table = Buffer.from(`id,word\n${Array.from({ length: 20_000 }, (_one, i) => `${i},"word\n${i % 7}"\r\n`).join('')}`)
 const catMap = (more: Partial<MapOptions> = {}): Promise<MapRun> => client().map({ input: { by: 'csv', source: table, extension: '.csv' }, command: ['fake:cat'], merge: { kind: 'csv' }, ...more })
 const attemptsOf = async (map: MapRun): Promise<Attempt[]> => (await market.call(market.buyer, 'GET', `/v1/jobs/${map.job.id}/attempts?limit=200`)).body.data
-async function tasksOf(map: MapRun, job = map.job.id): Promise<Task[]> { const all: Task[] = []; for await (const task of client().tasks(job)) all.push(task); return all.toSorted((a, b) => a.range!.from - b.range!.from) }
+async function tasksOf(map: MapRun, job = map.job.id): Promise<Task[]> { const all: Task[] = []; for await (const task of client().tasks(job)) if (task.state !== 'joined') all.push(task); return all.toSorted((a, b) => a.range!.from - b.range!.from) }
 async function partsOf(map: MapRun): Promise<MapPart[]> { const parts: MapPart[] = []; for await (const part of map) parts.push(part); return parts.toSorted((a, b) => a.part - b.part) }
 const whole = (ranges: readonly { from: number; to: number }[]): boolean => ranges.every(({ from, to }, i) => to > from && from === (i === 0 ? 'id,word\n'.length : ranges[i - 1]!.to)) && ranges.at(-1)?.to === table.length
 
@@ -54,6 +54,51 @@ test('the client sends one task with the points where it may be cut; the market 
     expect(lied.checks.find(({ name }) => name === 'terms')?.ok).toBe(false)
   }
 })
+const printed = async (input: MapOptions['input'], command: string[], more: Partial<MapOptions> = {}): Promise<{ map: MapRun; text: string }> => {
+  const target = aPlace(), map = await client().map({ input, command, divide: true, ...more })
+  await map.merge(target)
+  return { map, text: readFileSync(target, 'utf8') }
+}
+/** Told to the programs, all parts in order. */
+const wordsOf = (text: string): string[] => text.split(/\s+/).filter((word) => word !== '')
+test('a list, a range, the points of a grid and files of a folder are cut while they run: several in a part, merged in their order, each once', async () => {
+  const items = Array.from({ length: 900 }, (_one, i) => `item-${i}`), list = await printed({ by: 'list', items }, ['echo', '{}'])
+  expect(wordsOf(list.text)).toEqual(items)
+  const parts = await tasksOf(list.map)
+  expect([parts.length > 5, parts.length < 450, parts[0]!.range!.from, parts.at(-1)!.range!.to]).toEqual([true, true, 0, 900])
+  expect(Math.max(...parts.map(({ range }) => range!.to - range!.from))).toBeLessThanOrEqual(200)
+  expect(await client().job(list.map.job.id)).toMatchObject({ state: 'completed', tasks: { total: parts.length, done: parts.length }, spec: { divide: {}, tasks: [{ args: ['{}'] }] } })
+  // By default, unlike a list: each program is told where its part begins and ends in any case.
+  const range = await client().map({ input: { by: 'range', range: '5..4999..2' }, command: ['echo', '{from}', '{to}'] }), target = aPlace()
+  await range.merge(target)
+  let next = 5
+  for (const line of readFileSync(target, 'utf8').trim().split('\n')) { const [from, to] = line.split(' ').map(Number); expect(from).toBe(next); expect(to).toBeGreaterThanOrEqual(from!); next = to! + 2 }
+  expect(next).toBe(5001)
+  expect((await tasksOf(range)).length).toBeGreaterThan(3)
+  expect(wordsOf((await printed({ by: 'grid', axes: ['lr=0.1,0.2', 'seed=1..60'] }, ['echo'])).text)).toEqual(['0.1', '0.2'].flatMap((lr) => Array.from({ length: 60 }, (_one, i) => `lr=${lr},seed=${i + 1}`)))
+  const files = Array.from({ length: 120 }, (_one, i) => { const source = Buffer.from(i % 11 === 3 ? '' : `file ${i}\n`.repeat(1 + (i % 5))); return { path: `in/${String(i).padStart(3, '0')}`, source, size: source.length } })
+  const folder = await client().map({ input: { by: 'files', files }, command: ['fake:cat'], merge: { kind: 'concat' } }), made = aPlace()
+  await folder.merge(made)
+  expect(readFileSync(made).equals(Buffer.concat(files.map(({ source }) => source)))).toBe(true)
+  expect([folder.job.spec.divide !== undefined, (await tasksOf(folder)).length > 3]).toEqual([true, true])
+})
+test('items that failed are repeated, and only they; a command with room for one item at a time is not cut, and says why', async () => {
+  const items = Array.from({ length: 60 }, (_one, i) => `i${i}`)
+  const map = await client().map({ input: { by: 'list', items }, command: ['fake:exit-if', 'LUMARIS_TASK', '2', '7', ';', 'echo'], divide: { most: 8 }, onFailure: 'finish' }), parts = await partsOf(map), failed = parts.find(({ state }) => state === 'failed')!
+  expect(await map.missing()).toEqual([failed.part])
+  const again = (await map.retry())!
+  expect(again.spec.tasks).toEqual([{ args: ['{}'], items: { kind: 'list', from: failed.range!.from, values: items.slice(failed.range!.from, failed.range!.to) } }])
+  const target = aPlace()
+  await map.merge(target)
+  expect(wordsOf(readFileSync(target, 'utf8'))).toEqual(items)
+  const prepared = (more: Partial<MapOptions> & Pick<MapOptions, 'input' | 'command'>) => client().prepareMap(more).then(({ spec }) => (spec.divide ? 'cut' : 'planned'), (error: Error) => error.message)
+  expect(await prepared({ input: { by: 'list', items }, command: ['echo'] })).toBe('planned')
+  expect(await prepared({ input: { by: 'grid', axes: ['a=1,2'] }, command: ['echo'] })).toBe('planned')
+  for (const [input, command] of [[{ by: 'list', items }, ['x', '--seed={}']], [{ by: 'grid', axes: ['lr=1,2'] }, ['x', '{lr}']]] as const) expect(await prepared({ input, command: [...command], divide: true })).toContain('one item at a time')
+  expect(await prepared({ input: { by: 'list', items: Array.from({ length: 500 }, String) }, command: ['x'], divide: { most: 2 } })).toContain('It takes at least 3 parts')
+  expect(await prepared({ input: { by: 'list', items: [] }, command: ['x'], divide: true })).toContain('nothing in the list')
+  expect(await prepared({ input: { by: 'files', files: [] }, command: ['x'] })).toContain('no files')
+})
 test('ranges of bytes too; with a number of parts, or divide off, all parts are planned before', async () => {
   const source = new Uint8Array(300_000).map((_one, i) => (i * 7919) % 251), target = aPlace()
   const map = await client().map({ input: { by: 'bytes', source, recordBytes: 100 }, command: ['fake:cat'], merge: { kind: 'concat' }, divide: { targetMs: 5000, most: 7 } })
@@ -61,7 +106,7 @@ test('ranges of bytes too; with a number of parts, or divide off, all parts are 
   expect(map.job.spec.divide).toEqual({ targetMs: 5000, most: 7 })
   expect((await tasksOf(map)).every(({ range }) => range!.from % 100 === 0)).toBe(true)
   for (const more of [{ chunks: 3 }, { divide: false }, { merge: { kind: 'none' } }] satisfies Partial<MapOptions>[]) expect((await client().prepareMap({ input: { by: 'bytes', source }, command: ['fake:cat'], ...more })).spec.divide).toBeUndefined()
-  await expect(client().prepareMap({ input: { by: 'list', items: ['a'] }, command: ['echo'], divide: true })).rejects.toMatchObject({ code: 'cannot_split' })
+  await expect(client().prepareMap({ input: { by: 'bytes', source }, command: ['fake:cat'], divide: true, chunks: 3 })).rejects.toMatchObject({ code: 'cannot_split' })
 })
 test('a part that fails is a range that is missing: it alone is repeated, cut anew, by whoever knows the first id; then the merge has every byte once', async () => {
   const map = await catMap({ divide: { most: 3 }, command: ['fake:exit-if', 'LUMARIS_TASK', '2', '7', ';', 'fake:cat'], onFailure: 'finish', cap: 2_000_000n })

@@ -110,7 +110,7 @@ export async function prepareMap(options: MapOptions, ports: { readonly workers:
   async function taskOf({ items, args }: Divided): Promise<{ task: TaskSpec; bytes: number | null }> {
     if (input.by !== 'files') return { task: { args, items }, bytes: null }
     const inputs: NonNullable<TaskSpec['inputs']> = []
-    for (const { path, source } of input.files) inputs.push({ path, ...(await sent(source)) } as (typeof inputs)[number])
+    for (const { path, source } of input.files) { const { blob, size } = await sent(source); inputs.push({ path, blob, size } as (typeof inputs)[number]) }
     return { task: { args, items, inputs }, bytes: inputs.reduce((sum, { size }) => sum + size, 0) }
   }
 }
