@@ -128,6 +128,40 @@ test.each([
 test('a file that is not there, or not JSON', async () => {
   const { cli, cwd } = shell([])
   expect(await cli(['pipeline', 'none.json'])).toMatchObject({ code: 2, stderr: expect.stringContaining('Cannot read none.json') })
-  writeFileSync(join(cwd, 'p.yaml'), 'steps: []')
-  expect(await cli(['pipeline', 'p.yaml'])).toMatchObject({ code: 2, stderr: expect.stringContaining('YAML is not read here') })
+  writeFileSync(join(cwd, 'q.json'), 'steps: []')
+  expect(await cli(['pipeline', 'q.json'])).toMatchObject({ code: 2, stderr: expect.stringContaining('q.json is not JSON') })
+})
+test('the same in YAML: comments, aliases, several lines of text; where it is wrong, the line and the column, and nothing is submitted', async () => {
+  const { cli, cwd } = shell([], {})
+  writeFileSync(join(cwd, 'p.yaml'), `# two steps
+name: in yaml
+steps:
+  - name: second
+    needs: [{ step: first, inputs: [{ from: data.txt }] }]
+    command: [fake:cat, data.txt]
+    stdout: &out said
+  - name: first
+    command:
+      - fake:write
+      - data.txt
+      - |
+        no: yes
+        two lines
+`)
+  const ran = await cli(['pipeline', 'p.yaml', '--output', 'got'])
+  expect(ran.code, ran.stderr).toBe(0)
+  expect(readFileSync(join(cwd, 'got/second/said'), 'utf8')).toBe('no: yes\ntwo lines\n')
+  writeFileSync(join(cwd, 'wrong.yaml'), 'name: wrong yaml\nsteps:\n  - name: a\n    command: [x]\n   needs: [b]\n')
+  const wrong = await cli(['pipeline', 'wrong.yaml'])
+  expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringMatching(/wrong\.yaml, line 5, column \d+: /)])
+  expect(await jobs('wrong yaml')).toEqual([])
+})
+test('a job in YAML, from a file and from standard input; a template in YAML', async () => {
+  const { cli, cwd } = shell([])
+  writeFileSync(join(cwd, 'job.yaml'), 'command: [fake:print, "on: 1"]\nlimits: { runMs: 5000 }\n')
+  expect(await cli(['run', '--spec', 'job.yaml'])).toMatchObject({ code: 0, stdout: 'on: 1' })
+  expect(await cli(['run', '--spec', '-'], { stdin: 'command:\n  - fake:print\n  - piped\n' })).toMatchObject({ code: 0, stdout: 'piped' })
+  writeFileSync(join(cwd, 't.yml'), "parameters: { word: { choices: [a, b] } }\nspec: { command: [fake:print, '{{word}}'] }\n")
+  expect((await cli(['template', 'save', 'yaml', 't.yml'])).code).toBe(0)
+  expect(await cli(['run', '--template', 'yaml', '--set', 'word=b'])).toMatchObject({ code: 0, stdout: 'b' })
 })

@@ -1,6 +1,4 @@
 // The options by which `run`, `quote` and `submit` describe a job, and what they make: a JobSpec whose inputs are still files here.
-import { readFileSync } from 'node:fs'
-import { text as readAll } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import { Option } from 'commander'
 import { Assurance, DriverId, GANG_MAX, JobSpec, LEVELS, Runtime, fillTemplate } from '@lumaris/protocol'
@@ -10,6 +8,7 @@ import { CliError, EXIT } from './failures.ts'
 import { findInputs } from './inputs.ts'
 import type { LocalFile } from './inputs.ts'
 import type { Parent } from './parse.ts'
+import { readDescription } from './read-description.ts'
 import { asIs, collect, parseAfter, parseAmount, parseCompare, parseDeadline, parseCores, parseCount, parseDuration, parseEgress, parseGpuShare, parsePair, parseShare, parseSize, parseWhere } from './parse.ts'
 
 export type SpecOptions = {
@@ -64,7 +63,7 @@ export function addSpecOptions(command: Command): Command {
     .option('--after <job>', 'only when that job has completed; JOB=PATTERN takes its files along, JOB=PATTERN:DIR below a directory (repeatable)', collect(parseAfter))
     .addOption(new Option('--template <name>', 'a job that was saved by lumaris template; options go over it').conflicts('spec').argParser(asIs))
     .option('--set <name=value>', 'a parameter of the template (repeatable)', collect(parsePair))
-    .option('--spec <file>', 'a job as JSON, or - for standard input; options go over it')
+    .option('--spec <file>', 'a job as JSON or YAML, or - for standard input; options go over it')
 }
 
 /** For commands that order one job; `map` and `wait-for` have other words for `by` and `for`. */
@@ -131,11 +130,8 @@ async function fromTemplate(context: Context, words: readonly string[], name: st
 }
 
 async function readSpec(context: Context, file: string): Promise<Partial<JobSpecInput>> {
-  let source: string
-  try { source = file === '-' ? await readAll(context.io.stdin) : readFileSync(file, 'utf8') } catch (cause) { throw new CliError(`Cannot read ${file}: ${(cause as Error).message}`, 'Give a JSON file, or - for standard input.', EXIT.usage, cause) }
-  let value: unknown
-  try { value = JSON.parse(source) } catch (cause) { throw new CliError(`${file} is not JSON: ${(cause as Error).message}`, 'See packages/protocol/src/job-spec.ts for its fields.', EXIT.usage, cause) }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new CliError(`${file} is not a job`, 'A job is a JSON object with at least a command.', EXIT.usage)
+  const value = await readDescription(context, file, 'Give a JSON or YAML file, or - for standard input; packages/protocol/src/job-spec.ts has its fields.')
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new CliError(`${file} is not a job`, 'A job is an object with at least a command.', EXIT.usage)
   return value as Partial<JobSpecInput>
 }
 

@@ -1,5 +1,4 @@
 // `lumaris pipeline`: steps from a file, one price for all of them, submitted parents first, and watched until the last has ended.
-import { readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { Job, JobEvent } from '@lumaris/protocol'
@@ -10,6 +9,7 @@ import { CliError, EXIT } from '../failures.ts'
 import { findInputs, uploadInputs } from '../inputs.ts'
 import { saveResults } from '../outputs.ts'
 import { asIs, parseAmount } from '../parse.ts'
+import { readDescription } from '../read-description.ts'
 import { clean } from '../ui/clean.ts'
 import { stateColour } from '../ui/colours.ts'
 import { amountOf, creditsOf } from '../ui/money.ts'
@@ -20,7 +20,7 @@ type PipelineCommandOptions = { cap?: bigint; resume?: string; detach?: boolean;
 
 export function define(command: Command, withContext: WithContext): void {
   command
-    .argument('<file>', 'the steps, as JSON')
+    .argument('<file>', 'the steps, as JSON or YAML')
     .option('--cap <credits>', 'the most that all steps together may cost', parseAmount)
     .option('--resume <pipeline>', 'go on with one that was begun before: pip_…', asIs)
     .option('--detach', 'submit, print the id, and leave')
@@ -35,13 +35,18 @@ A file:
   { "name": "nightly", "steps": [
       { "name": "fetch", "runtime": "python", "files": ["fetch.py"], "command": ["python3", "fetch.py"] },
       { "name": "train", "needs": [{ "step": "fetch", "inputs": [{ "from": "*.csv", "to": "data" }] }], "command": ["./train", "data"] } ] }
+or, in a file that ends in .yaml:
+  name: nightly
+  steps:
+    - { name: fetch, runtime: python, files: [fetch.py], command: [python3, fetch.py] }
+    - { name: train, needs: [{ step: fetch, inputs: [{ from: "*.csv", to: data }] }], command: [./train, data] }
 `)
     .addHelpText('after', '\nA step is a job (as lumaris run --spec takes it) with a name. A need that is only a name is an order; with inputs it brings files along. Files lie beside the pipeline’s file.')
     .action(withContext(pipeline))
 }
 
 async function pipeline(context: Context, file: string, options: PipelineCommandOptions): Promise<void> {
-  const path = resolve(context.io.cwd, file), value = read(path, file)
+  const path = resolve(context.io.cwd, file), value = await readDescription(context, file, 'See lumaris pipeline --help for what a file looks like.')
   const client = await context.client(), progress = context.progress(), { signal, stop } = context.interruptible()
   let run: PipelineRun
   try {
@@ -59,14 +64,6 @@ async function pipeline(context: Context, file: string, options: PipelineCommand
   const jobs = await follow(context, run, file, progress)
   if (options.output !== undefined) await save(context, client, run, jobs, options, progress)
   await finish(context, run, jobs)
-}
-
-function read(path: string, file: string): unknown {
-  let text: string
-  try { text = readFileSync(path, 'utf8') } catch (cause) { throw new CliError(`Cannot read ${file}: ${(cause as Error).message}`, 'Give a JSON file with steps: see lumaris pipeline --help.', EXIT.usage, cause) }
-  try { return JSON.parse(text) } catch (cause) {
-    throw new CliError(`${file} is not JSON: ${(cause as Error).message}`, /\.ya?ml$/i.test(file) ? 'YAML is not read here; write the same as JSON.' : 'See lumaris pipeline --help for what a file looks like.', EXIT.usage, cause)
-  }
 }
 
 /** A line that moves on a terminal, and one that stays for each step that begins or ends. */

@@ -1,5 +1,4 @@
 // `lumaris template`: jobs with names and parameters, kept on the market; lumaris run --template NAME --set key=value makes one.
-import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { PutTemplate, Template } from '@lumaris/protocol'
@@ -7,6 +6,7 @@ import type { WithContext } from '../cli.ts'
 import type { Context } from '../context.ts'
 import { CliError, EXIT } from '../failures.ts'
 import { findInputs, uploadInputs } from '../inputs.ts'
+import { readDescription } from '../read-description.ts'
 import { withInputs } from '../spec-options.ts'
 import { agoText, stamp } from '../ui/time.ts'
 
@@ -21,16 +21,14 @@ A file:
     "spec": { "runtime": "python", "command": ["python3", "train.py", "--rate={{rate}}", "{{data}}"] } }
 `)
   const sub = (name: string, summary: string): Command => command.command(name).summary(summary).description(summary)
-  sub('save', 'keep a job under a name; one that is there is replaced').argument('<name>', 'to find it by').argument('<file>', 'JSON: parameters, files, spec').action(withContext(save))
+  sub('save', 'keep a job under a name; one that is there is replaced').argument('<name>', 'to find it by').argument('<file>', 'JSON or YAML: parameters, files, spec').action(withContext(save))
   sub('list', 'my templates').action(withContext(list))
   sub('show', 'a template, as it was saved').argument('<name>', 'which').action(withContext(async (context: Context, name: string) => context.write(`${JSON.stringify(await (await context.client()).api.getTemplate({ params: { template: name } }), null, 2)}\n`)))
   sub('remove', 'forget a template').argument('<name>', 'which').action(withContext(async (context: Context, name: string) => { await (await context.client()).api.removeTemplate({ params: { template: name } }); context.note('Removed.') }))
 }
 
 async function save(context: Context, name: string, file: string): Promise<void> {
-  const path = resolve(context.io.cwd, file)
-  let value: unknown
-  try { value = JSON.parse(readFileSync(path, 'utf8')) } catch (cause) { throw new CliError(`Cannot read ${file}: ${(cause as Error).message}`, 'Give a JSON file: see lumaris template --help.', EXIT.usage, cause) }
+  const path = resolve(context.io.cwd, file), value = await readDescription(context, file, 'Give a JSON or YAML file: see lumaris template --help.')
   if (typeof value !== 'object' || value === null || !('spec' in value)) throw new CliError(`${file} has no spec`, 'See lumaris template --help for what a file looks like.', EXIT.usage)
   const { files = [], ...body } = value as { files?: string[]; spec: PutTemplate['spec'] }
   const client = await context.client(), progress = context.progress(), { signal, stop } = context.interruptible()
