@@ -1,5 +1,5 @@
 // `npm run bench:split`: one job over a hundred nodes of unequal speed that fail, shared out in several ways, in virtual time; and a gigabyte over four real agents.
-//   node tools/run.mjs bench/split/main.ts [--quick] [--seeds N] [--no-virtual] [--no-real] [--bytes N] [--out FILE.json]
+//   node tools/run.mjs bench/split/main.ts [--quick] [--seeds N] [--no-virtual] [--no-real] [--world PART OF ITS NAME] [--bytes N] [--out FILE.json]
 // Exit code 1 when a part broke or a merged result was wrong; a missed target is a figure, no failure.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
@@ -11,15 +11,22 @@ import { real } from './real.ts'
 import { simulate } from './simulate.ts'
 import type { Failures, MakePolicy, Outcome, WorldOptions } from './simulate.ts'
 
-const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, virtual: { type: 'boolean', default: true }, real: { type: 'boolean', default: true }, bytes: { type: 'string', default: String(1024 ** 3) }, seeds: { type: 'string' }, out: { type: 'string' } }, allowNegative: true })
+const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, virtual: { type: 'boolean', default: true }, real: { type: 'boolean', default: true }, bytes: { type: 'string', default: String(1024 ** 3) }, seeds: { type: 'string' }, world: { type: 'string', default: '' }, out: { type: 'string' } }, allowNegative: true })
 const SEEDS = Number(values.seeds ?? (values.quick ? 10 : 100)), NODES = 100, SPREAD = 10, SHARE = 0.05
 const POLICIES: readonly [name: string, make: MakePolicy][] = [
   ['equal split: a chunk for each node', equalSplit], ['static partitions, 10 per node (as Bacalhau: numbered, bound at the start)', staticPartitions(10)], ['equal chunks in one queue, 10 per node', selfScheduling(10)],
   ['factoring by halves (Hummel 1992)', planned(2, 32)], ['planned by eighths, without copies (`--no-divide --speculate 0`)', planned(8, 64)], ['planned by eighths, copies of what is late (`--no-divide`)', plannedMap(0.05)], ['**`lumaris map` as it is**: cut while it runs, copies of what is late', wholeMarket({ speculate: 0.05 })], ['cut while it runs, without copies (`--speculate 0`)', wholeMarket({ speculate: 0 })], ['measured speeds', measured({ copies: false })], ['measured speeds and copies of what is late', measured({ copies: true })],
 ]
-const WORLDS: readonly [name: string, failures: Failures, idealMs: number][] = [
+/** Nobody should plan like this; who did paid for it with a start each. */
+const TINY = 8192
+const TINY_POLICIES: typeof POLICIES = [
+  [`the ${TINY} parts as they are (before they were joined)`, wholeMarket({ speculate: 0.05, planned: { parts: TINY, apart: true } })], [`**the ${TINY} parts, joined where they are too small**`, wholeMarket({ speculate: 0.05, planned: { parts: TINY, apart: false } })],
+  ['the same input in one task, cut while it runs (`lumaris map` as it is)', wholeMarket({ speculate: 0.05 })],
+]
+const WORLDS: readonly [name: string, failures: Failures, idealMs: number, policies?: typeof POLICIES][] = [
   ['nothing fails, ideal 1 h', 'none', 3_600_000], ['5 % of nodes die without a word, ideal 1 h', 'nodes', 3_600_000], ['5 % of attempts fail, ideal 1 h', 'attempts', 3_600_000], ['5 % of nodes become 20 times slower, ideal 1 h', 'slow', 3_600_000],
   ['5 % of nodes die without a word, ideal 10 min', 'nodes', 600_000], ['5 % of attempts fail, ideal 10 min', 'attempts', 600_000],
+  [`tiny records, planned in ${TINY} parts, nothing fails, ideal 2 min`, 'none', 120_000, TINY_POLICIES], [`tiny records, planned in ${TINY} parts, 5 % of nodes die without a word, ideal 2 min`, 'nodes', 120_000, TINY_POLICIES],
 ]
 const sorted = (list: readonly number[]): number[] => list.toSorted((a, b) => a - b)
 const at = (list: readonly number[], share: number): number => list[Math.min(list.length - 1, Math.floor(share * list.length))] as number
@@ -34,7 +41,7 @@ function etaErrors({ said, makespan }: Outcome, idealMs: number): number[] {
 const machine = describeMachine(), commit = describeCommit(), began = new Date().toISOString()
 let text = `# Splitting one job over many nodes
 
-\`npm run bench:split\`. ${began.slice(0, 10)}, commit ${commit}, ${machine.cores} cores (${machine.cpu}), Node ${machine.node}, load average ${machine.loadAverage.toFixed(1)} before the run${values.quick ? '; **shortened run, no results**' : ''}.
+\`npm run bench:split -- --seeds ${SEEDS}\`. ${began.slice(0, 10)}, commit ${commit}, ${machine.cores} cores (${machine.cpu}), Node ${machine.node}, load average ${machine.loadAverage.toFixed(1)} before the run${values.quick ? '; **shortened run, no results**' : ''}.
 
 ## In virtual time
 
@@ -44,10 +51,10 @@ Makespan as a multiple of the ideal (work ÷ sum of speeds, as if nothing failed
 `
 const results: unknown[] = []
 let broke = false
-for (const [title, failures, idealMs] of values.virtual ? WORLDS : []) {
+for (const [title, failures, idealMs, policies = POLICIES] of values.virtual ? WORLDS.filter(([name]) => name.includes(values.world)) : []) {
   process.stderr.write(`split: ${title}\n`)
   const rows: (string | number)[][] = []
-  for (const [name, make] of POLICIES) {
+  for (const [name, make] of policies) {
     const makespans: number[] = [], wastes: number[] = [], overheads: number[] = [], copies: number[] = [], etas: number[] = []
     let chunks = 0
     for (let seed = 1; seed <= SEEDS; seed++) {
@@ -66,7 +73,7 @@ for (const [title, failures, idealMs] of values.virtual ? WORLDS : []) {
   }
   text += `**${title}**\n\n${table(['policy', 'makespan', 'wasted', 'overhead', 'chunks', 'copies', 'error of the time left (9 in 10)', 'targets'], rows)}\n`
 }
-text += `The two rows “cut while it runs” are whole markets (\`bench/split/whole-market.ts\`): the job is submitted as \`lumaris map\` submits it, and matched, cut, copied and settled by the domain's own turns, on made-up machines. The others are policies; the two
+text += `The rows “cut while it runs”, and those of parts that are planned too small, are whole markets (\`bench/split/whole-market.ts\`): the job is submitted as \`lumaris map\` submits it, and matched, cut, copied and settled by the domain's own turns, on made-up machines. The others are policies; the two
 of planned sizes decide copies by the functions that the market's clock calls. “Measured speeds” is \`packages/domain/src/split/chunk.ts\` as it was before it came into the market: any number of parts, cut anywhere, by a clock that sees every start and end at once.
 The error of the time left is that of what \`GET /v1/jobs/{job}\` shows (\`packages/domain/src/split/time-left.ts\`), asked at a quarter, half and three quarters of the way, as a share of the whole.
 

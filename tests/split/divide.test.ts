@@ -1,25 +1,17 @@
 // Maps that are cut while they run, through the whole market: real server, real agents over their sockets.
-import { createHash } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { readFileSync } from 'node:fs'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createClient, isLumarisError, verifyReceipt } from '@lumaris/sdk'
 import type { MapOptions, MapPart, MapRun } from '@lumaris/sdk'
 import type { Attempt, Task } from '@lumaris/protocol'
 import { startMarket } from '../start-market.ts'
 import type { TestMarket } from '../start-market.ts'
+import { aPlace, sha } from './places.ts'
 
 let market: TestMarket
 beforeAll(async () => { market = await startMarket({ agents: 3 }) })
 afterAll(() => market.stop())
 const client = () => createClient({ url: market.url, token: market.buyer })
-const sha = (bytes: string | Buffer): string => createHash('sha256').update(bytes).digest('hex')
-function aPlace(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'lumaris-divide-'))
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
-  return join(folder, 'out')
-}
 const table = Buffer.from(`id,word\n${Array.from({ length: 20_000 }, (_one, i) => `${i},"word\n${i % 7}"\r\n`).join('')}`)
 const catMap = (more: Partial<MapOptions> = {}): Promise<MapRun> => client().map({ input: { by: 'csv', source: table, extension: '.csv' }, command: ['fake:cat'], merge: { kind: 'csv' }, ...more })
 const attemptsOf = async (map: MapRun): Promise<Attempt[]> => (await market.call(market.buyer, 'GET', `/v1/jobs/${map.job.id}/attempts?limit=200`)).body.data
@@ -122,6 +114,13 @@ test('a part that fails is a range that is missing: it alone is repeated, cut an
   expect((await map.merge(target)).sha256).toBe(sha(table))
   expect(whole((await partsOf(map)).map(({ range }) => range!))).toBe(true)
   expect(await map.retry()).toBeNull()
+})
+test.each([
+  ['a record longer than all the others together', 'lines', `${'x'.repeat(400_000)}\n${'y\n'.repeat(5000)}`], ['bytes that are no UTF-8, and no newline at the end', 'lines', Buffer.concat([Buffer.from('a\n'.repeat(20_000)), Buffer.from([0xff, 0xfe, 0x0a, 0xc3]), Buffer.from('b')])],
+  ['a header and one record', 'csv', 'id\n1\n'], ['one byte', 'bytes', 'x'], ['three hundred thousand empty records', 'lines', '\n'.repeat(300_000)],
+] as const)('cut while it runs and put together again: %s', async (_what, by, text) => {
+  const source = Buffer.from(text), target = aPlace(), map = await client().map({ input: { by, source }, command: ['fake:cat'], merge: { kind: by === 'csv' ? 'csv' : 'concat' } })
+  expect([map.job.spec.divide === undefined, (await map.merge(target)).sha256]).toEqual([false, sha(source)])
 })
 test('copies of each part, and reducing in the order of the input', async () => {
   const twice = await catMap({ copies: 2, divide: { most: 6 } })

@@ -1,14 +1,12 @@
 // Copies of what is late, through the whole market: real server, real agents; one of them is so slow that its part would never end.
-import { createHash } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { readFileSync } from 'node:fs'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createClient } from '@lumaris/sdk'
 import type { MapRun } from '@lumaris/sdk'
 import type { Attempt, JobEvent } from '@lumaris/protocol'
 import { startMarket } from '../start-market.ts'
 import type { TestMarket } from '../start-market.ts'
+import { aPlace, sha } from './places.ts'
 
 let market: TestMarket
 beforeAll(async () => {
@@ -17,12 +15,6 @@ beforeAll(async () => {
 })
 afterAll(() => market.stop())
 const client = () => createClient({ url: market.url, token: market.buyer })
-const sha = (bytes: string | Buffer): string => createHash('sha256').update(bytes).digest('hex')
-function aPlace(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'lumaris-late-'))
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
-  return join(folder, 'out')
-}
 const source = Buffer.from(Array.from({ length: 4000 }, (_one, i) => `${i} ${'x'.repeat(i % 50)}\n`).join(''))
 const begin = (speculate: number): Promise<MapRun> => client().map({ input: { by: 'lines', source }, chunks: 9, command: ['fake:sleep', '200', ';', 'fake:cat'], speculate, limits: { runMs: 600_000, outputBytes: 2 ** 20 } })
 const attemptsOf = async (map: MapRun): Promise<Attempt[]> => (await market.call(market.buyer, 'GET', `/v1/jobs/${map.job.id}/attempts?limit=100`)).body.data

@@ -1,26 +1,18 @@
 // client.map against a whole market: split, run, merge; what fails, what is repeated, and who may go on with it.
-import { createHash } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { readFileSync } from 'node:fs'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createClient, isLumarisError } from '@lumaris/sdk'
 import type { MapOptions, MapPart, MapRun } from '@lumaris/sdk'
 import type { Job } from '@lumaris/protocol'
 import { startMarket } from '../start-market.ts'
 import type { TestMarket } from '../start-market.ts'
+import { aPlace, sha } from './places.ts'
 
 let market: TestMarket
 beforeAll(async () => { market = await startMarket({ agents: 3 }) })
 afterAll(() => market.stop())
 const client = (key = market.buyer) => createClient({ url: market.url, token: key })
-function aPlace(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'lumaris-split-'))
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
-  return join(folder, 'out')
-}
 const text = (rows: number): string => `id,word\n${Array.from({ length: rows }, (_one, i) => `${i},"word\n${i % 7}"\r\n`).join('')}`
-const sha = (bytes: string | Buffer): string => createHash('sha256').update(bytes).digest('hex')
 async function partsOf(map: MapRun): Promise<MapPart[]> {
   const parts: MapPart[] = []
   for await (const part of map) parts.push(part)
@@ -53,7 +45,7 @@ test('ranges of bytes, put together, are the input; a list, a range and a grid m
   const map = await catMap({ input: { by: 'bytes', source }, chunkSize: 70_000, merge: { kind: 'concat' } })
   expect(map.parts).toBe(5)
   expect((await map.merge(target)).sha256).toBe(sha(Buffer.from(source)))
-  const printed = async (input: MapOptions['input'], command: string[]): Promise<string> => { const out = aPlace(), one = await client().map({ input, command }); await one.merge(out); return readFileSync(out, 'utf8') }
+  const printed = async (input: MapOptions['input'], command: string[]): Promise<string> => { const out = aPlace(), one = await client().map({ input, command, divide: false }); await one.merge(out); return readFileSync(out, 'utf8') }
   expect(await printed({ by: 'list', items: ['a', 'b c', '{}'] }, ['echo'])).toBe('a\nb c\n{}\n')
   expect(await printed({ by: 'range', range: '1..4' }, ['echo', '{from}', 'to', '{to}'])).toBe('1 to 1\n2 to 2\n3 to 3\n4 to 4\n')
   expect(await printed({ by: 'grid', axes: ['lr=0.1,0.2', 'seed=1..2'] }, ['echo'])).toBe('--lr=0.1 --seed=1\n--lr=0.1 --seed=2\n--lr=0.2 --seed=1\n--lr=0.2 --seed=2\n')

@@ -38,7 +38,7 @@ export const jobFacts = (one: Job): readonly (readonly [string, string | number 
   ['job', one.id], ['name', one.spec.name], ['state', one.paused && one.endedAt === undefined ? `${one.state}, paused` : one.state], ['why', one.cause && CAUSES[one.cause].says], ['detail', one.detail], ['waits for', one.waitsFor?.join(', ')], ['made by', one.schedule], ['exit code', one.exitCode],
   ['command', one.spec.command.join(' ')], ['connects to', one.spec.network?.egress.map(({ host, port }) => `${host}:${port}`).join(' ')], ['tasks', one.tasks.total > 1 ? `${one.tasks.done} of ${one.tasks.total} done, ${one.tasks.running} running, ${one.tasks.failed} failed` : undefined],
   ['left', one.progress?.etaMs === undefined ? undefined : `about ${durationText(one.progress.etaMs)}`],
-  ['done', one.progress && one.tasks.total > 1 ? `${Math.floor((100 * one.progress.done) / one.progress.total)} % of the work${one.progress.perSecond === undefined ? '' : `, ${one.progress.unit === 'bytes' ? `${sizeText(one.progress.perSecond)}/s` : `${(one.progress.perSecond * 60).toFixed(one.progress.perSecond < 1 / 6 ? 1 : 0)} tasks/min`}`}` : undefined],
+  ['done', one.progress && one.tasks.total > 1 ? `${Math.floor((100 * one.progress.done) / one.progress.total)} % of the work${one.progress.perSecond === undefined ? '' : `, ${one.progress.unit === 'bytes' ? `${sizeText(one.progress.perSecond)}/s` : `${(one.progress.perSecond * 60).toFixed(one.progress.perSecond < 1 / 6 ? 1 : 0)} ${one.progress.unit}/min`}`}` : undefined],
   ['begun twice', one.progress?.copies],
   ['wrong results, at most', one.spec.assurance && `${one.spec.assurance} of those accepted`],
   ['compared by', one.spec.compare && compareText(one.spec.compare)],

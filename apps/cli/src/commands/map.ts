@@ -36,10 +36,10 @@ export function define(command: Command, withContext: WithContext): void {
     .option('--no-header', 'the first record of the CSV is one like the others')
     .option('--delimiter <character>', 'between the fields of the CSV (, or a tab for .tsv)', asIs)
     .option('--record-size <bytes>', 'with --by bytes: cut only at multiples of it', parseSize)
-    .option('--item <item>', 'a part for this item (repeatable)', collect(asIs))
+    .option('--item <item>', 'a part for this item (repeatable); with --target-time several items to a part, where {} is', collect(asIs))
     .option('--items <file>', 'a part for each line of a file', asIs)
     .option('--range <range>', 'parts of a range: 1..1000, or 0..100..5; {from} and {to} in the command', asIs)
-    .option('--grid <axis>', 'a part for each combination: lr=0.1,0.01 or seed=1..5; {lr} in the command (repeatable)', collect(asIs))
+    .option('--grid <axis>', 'a part for each combination: lr=0.1,0.01 or seed=1..5; {lr} in the command (repeatable); with --target-time several to a part, each a word such as lr=0.1,seed=1', collect(asIs))
     .option('--chunks <count>', 'so many parts, as equal as can be', parseCount)
     .option('--chunk-size <size>', 'parts of so many bytes, items or numbers (large ones first, smaller ones towards the end)', parseSize)
     .option('--target-time <time>', 'each part lasts about so long on the node that takes it: cut while it runs (1m)', parseDuration)
@@ -196,7 +196,7 @@ async function follow(context: Context, client: Client, run: MapRun, progress: P
     const { done, failed, running, parts, perMs, etaMs: own, cost, work: all, workDone } = state.at(now), etaMs = own === 0 || told === null ? own : Math.max(0, told.etaMs - (context.io.now() - told.at))
     // On a terminal a line that moves; elsewhere one for each tenth, not one for each part.
     if (!tty) { const tenth = Math.floor((divided ? workDone / all : done / parts) * 10); if (tenth === said) return; said = tenth }
-    const rate = perMs === null ? '' : bytes ? ` · ${sizeText(perMs * 1000)}/s` : ` · ${(perMs * 60_000).toFixed(perMs * 60_000 < 10 ? 1 : 0)} parts/min`
+    const rate = perMs === null ? '' : bytes ? ` · ${sizeText(perMs * 1000)}/s` : ` · ${(perMs * 60_000).toFixed(perMs * 60_000 < 10 ? 1 : 0)} ${divided ? 'items' : 'parts'}/min`
     progress.phase(`${tty ? `${divided ? bar(workDone, all) : bar(done, parts)} ` : ''}${divided ? `${Math.floor((100 * workDone) / all)} % in ${done} parts` : `${done} of ${parts} parts`}${running > 0 ? `, ${running} running` : ''}${failed > 0 ? `, ${failed} failed` : ''}${rate}${etaMs === null || etaMs === 0 ? '' : ` · ${durationText(etaMs)} left`} · ${amountOf(cost)} of at most ${creditsOf(cap)}`)
   }
   // What is left is told anew also while nothing happens. The events carry the market's clock, so ours only counts on from the last one.

@@ -77,16 +77,19 @@ type Portion = {
 function portionFor(state: MarketState, live: LiveJob, { index, piece }: TaskRow & { readonly piece: PieceRow }, node: NodeId, candidates: number, now: Instant): Portion {
   const { spec } = live.row, { divide } = spec, whole = wholeOf(spec, piece), { from, to } = piece, limit = whole.limitFrom(from)
   invariant(divide, `task ${live.row.id}.${index} cannot be cut`)
-  const seats = partsMax(spec) - live.tasks.length + 1, targetMs = Math.min(divide.targetMs, spec.limits.runMs / LIMIT_PARTS)
-  const share = portionOf({
-    left: live.left, pace: live.pace, node, lanes: Math.max(1, candidates + live.row.tasksRunning), seats, targetMs, slackMs: spec.deadline === undefined ? undefined : Math.max(0, spec.deadline - now),
-  })
+  const more = partsMax(spec) - live.tasks.length, targetMs = Math.min(divide.targetMs, spec.limits.runMs / LIMIT_PARTS)
   // Up to the end of the piece, file or item in which its last unit would lie.
-  const units = Math.max(1, Math.floor(Math.min(share, whole.unit === 'bytes' ? Math.max(MIB, spec.resources.diskBytes / DISK_PARTS) : Number.POSITIVE_INFINITY))), at = Math.min(limit, whole.endAfter(from + Math.min(units, whole.to - from) - 1))
-  if (at >= to) return { cut: null, grow: at > to && to - from < leastOf({ pace: live.pace, node, targetMs }) ? at : null }
-  if (seats <= 1) return { cut: null, grow: null }
+  const endWith = (seats: number): number => {
+    const share = portionOf({ left: live.left, pace: live.pace, node, lanes: Math.max(1, candidates + live.row.tasksRunning), seats, targetMs, slackMs: spec.deadline === undefined ? undefined : Math.max(0, spec.deadline - now) })
+    const units = Math.max(1, Math.floor(Math.min(share, whole.unit === 'bytes' ? Math.max(MIB, spec.resources.diskBytes / DISK_PARTS) : Number.POSITIVE_INFINITY)))
+    return Math.min(limit, whole.endAfter(from + Math.min(units, whole.to - from) - 1))
+  }
+  const at = endWith(more + 1)
+  // What waits behind it has seats already, so that growing uses none up: with few left to cut with, it still gets no more than its share.
+  if (at >= to) return { cut: null, grow: at > to && to - from < leastOf({ pace: live.pace, node, targetMs }) ? endWith(more + (live.waits?.size ?? 1)) : null }
+  if (more <= 0) return { cut: null, grow: null }
   // Seats that others must have, as no node can be given all of what they are, are not spent on a shorter part.
-  return { cut: limit < whole.to && seats - 1 <= seatsNeeded(live) ? (limit < to ? limit : null) : at, grow: null }
+  return { cut: limit < whole.to && more <= seatsNeeded(live) ? (limit < to ? limit : null) : at, grow: null }
 }
 /** Tasks that must still come to be, so that each fits into a frame. At submit there were enough; a cut at the limit needs one less. */
 const seatsNeeded = ({ tasks, row: { spec } }: LiveJob): number => tasks.reduce((sum, { piece, state }) => sum + (piece && state === 'queued' ? partsNeeded(wholeOf(spec, piece), piece) - 1 : 0), 0)
