@@ -50,7 +50,7 @@ export const SCREENS: readonly Screen[] = [
   { name: 'keys-make', who: 'buyer', path: () => '/keys', act: async (page) => { await press('Make a key')(page); await page.getByRole('button', { name: 'Make the key' }).waitFor() } },
   { name: 'nodes', who: 'seller', path: () => '/nodes', act: (page) => page.getByRole('link', { name: 'node-ada' }).waitFor() },
   { name: 'node', who: 'seller', path: (data) => `/nodes/${data.node}`, act: async (page) => { await page.getByText('It was chosen in').waitFor(); await page.getByRole('img', { name: /^Processor/ }).waitFor() } },
-  { name: 'node-hours', who: 'seller', path: (data) => `/nodes/${data.attic}?span=minutes`, act: async (page) => { await page.getByRole('row', { name: /^Saturday all day/ }).waitFor(); await page.getByRole('img', { name: /^Processor/ }).waitFor() } },
+  { name: 'node-hours', who: 'seller', path: (data) => `/nodes/${data.attic}?span=minutes`, act: async (page) => { await page.getByRole('button', { name: 'Saturday 12:00 to 13:00' }).waitFor(); await page.getByRole('img', { name: /^Processor/ }).waitFor() } },
   { name: 'node-machine-table', who: 'seller', path: (data) => `/nodes/${data.node}?span=day`, act: async (page) => { await press('Show as a table')(page); await page.getByRole('region', { name: 'Readings' }).waitFor() } },
   { name: 'node-join', who: 'seller', path: () => '/nodes/join', act: async (page) => { await press('Make the line')(page); await page.getByText('It has not called yet').waitFor() } },
   { name: 'earnings', who: 'seller', path: () => '/earnings', act: async (page) => { await page.getByText('An attempt settled').first().waitFor(); await page.getByText('Came back').first().waitFor() } },

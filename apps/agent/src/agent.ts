@@ -201,11 +201,16 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
       log.info({ session: welcome.session }, 'connected to the market')
       owner?.earnings.stir()
       hoursTold = null
+      saidTold = null
       runner.input({ kind: 'welcome', welcome, helloSentAt })
       events.emit('welcome', welcome.session)
       ready.resolve()
     },
-    message: (message) => runner.input({ kind: 'message', message }),
+    message(message) {
+      if (message.type !== 'owner_settings') return runner.input({ kind: 'message', message })
+      // Confirmed by the next heartbeat; one that could not be kept is not in it, and is said again.
+      owner?.ask(message).then(() => runner.input({ kind: 'tell' }), (error: unknown) => log.error({ error }, 'settings that were asked over the market could not be kept'))
+    },
     disconnected() { runner.input({ kind: 'disconnected' }); events.emit('disconnected') },
     confirmed: changed,
     stop(says) { log.error({}, says); void end(says, null) },
@@ -213,13 +218,15 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
 
   const machine = createMachine({ roots: { ...MACHINE, ...config.owner?.roots }, dataDir: config.dataDir, now: () => clock.now(), jobsMs: () => attempts.cpuMs })
   /** What was told of the owner's hours in this connection. */
-  let hoursTold: string | null = null
+  let hoursTold: string | null = null, saidTold: string | null = null
   /** How the machine is stands in each heartbeat; its owner's hours only where the market does not know them yet. */
   function withMachine(heartbeat: AvailabilityUpdate): AvailabilityUpdate {
     const now = machine.read(), hours = owner?.status.now.settings.hours
     const isNew = hours !== undefined && JSON.stringify(hours) !== hoursTold
     if (isNew) hoursTold = JSON.stringify(hours)
-    return { ...heartbeat, cpu_percent: now.cpu_percent, machine: now, ...(isNew ? { hours } : {}) }
+    const said = owner?.said, says = JSON.stringify(said), isSaid = said === undefined || says === saidTold
+    if (!isSaid) saidTold = says
+    return { ...heartbeat, cpu_percent: now.cpu_percent, machine: now, ...(isNew ? { hours } : {}), ...(said ? { settings_number: said.number } : {}), ...(isSaid ? {} : { owner: said }) }
   }
   function act(output: Act): void {
     switch (output.kind) {
@@ -303,7 +310,7 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
         reclaim: (ids) => runner.input(ids ? { kind: 'reclaim', attempts: ids } : { kind: 'reclaim' }),
         share(share) {
           const capacity = shareOf(full, share)
-          if (capacity.cpuMillis === state.capacity.cpuMillis && capacity.memoryBytes === state.capacity.memoryBytes) return
+          if (capacity.cpuMillis === state.capacity.cpuMillis && capacity.memoryBytes === state.capacity.memoryBytes && capacity.diskBytes === state.capacity.diskBytes) return
           runner.input({ kind: 'capacity', capacity })
           connection.again()
         },

@@ -53,6 +53,8 @@ export const nodesQuery = (client: Client) => queryOptions({ queryKey: ['nodes']
 export const nodeQuery = (client: Client, node: string) => queryOptions({ queryKey: ['node', node], queryFn: ({ signal }) => client.api.getNode({ params: { node } }, { signal }), refetchInterval: NODES_MS })
 /** Heartbeats come every ten seconds. */
 export const readingsQuery = (client: Client, node: string, span: ReadingSpan) => queryOptions({ queryKey: ['node', node, 'readings', span], placeholderData: keepPreviousData, queryFn: ({ signal }) => client.api.nodeReadings({ params: { node }, query: { span } }, { signal }) })
+/** Asked until the agent has confirmed it, and now and then: somebody may change it on the machine. */
+export const nodeSettingsQuery = (client: Client, node: string) => queryOptions({ queryKey: ['node', node, 'settings'], queryFn: ({ signal }) => client.api.getNodeSettings({ params: { node } }, { signal }), refetchInterval: (query) => (query.state.data?.asked && query.state.data.asked.number !== query.state.data.said?.number ? 1_000 : 10_000) })
 export const nodeWhyQuery = (client: Client, node: string) => queryOptions({ queryKey: ['node', node, 'explain'], queryFn: ({ signal }) => client.explainNode(node, { signal }), refetchInterval: 4 * NODES_MS })
 export const tableQuery = (client: Client) => queryOptions({ queryKey: ['admin', 'market'], queryFn: ({ signal }) => client.marketTable({ signal }), refetchInterval: NODES_MS })
 export const ledgerQuery = (client: Client) => queryOptions({ queryKey: ['admin', 'ledger'], queryFn: ({ signal }) => client.api.checkLedger({}, { signal }), refetchInterval: 30_000 })

@@ -2,7 +2,7 @@
 // handed to the store for its commit cannot move under it.
 import type {
   AccountName, AttemptId, AttemptState, Capacity, Cause, Decision, DriverId, DriverOffer, EnrolmentId, EntryKind, Firing, InputFile, Instant, JobEvent, JobId, JobSpec, JobState,
-  Level, MemoryLock, MergedResult, MeshOffer, Micros, NodeId, PriceSheet, Quote, QuoteId, ResultFile, Schedule, ScheduleId, Saved, SlotState, Standing, StandingId, Tick, TaskState, Usage, UserId,
+  Level, MemoryLock, MergedResult, MeshOffer, Micros, NodeId, OwnerAsked, PriceSheet, Quote, QuoteId, ResultFile, Schedule, ScheduleId, Saved, SlotState, Standing, StandingId, Tick, TaskState, Usage, UserId,
   ActionId, ActionName, AdminWord, ImpersonationId, Incident, PayoutId, PayoutState, ReversalId, ReversalState, Role, SettingsVersion, SettingValues, Suspension,
 } from '@lumaris/protocol'
 
@@ -105,8 +105,8 @@ export type NodeRow = {
   readonly enrolledAt: Instant; readonly lastSeenAt: Instant | null
   /** The block of addresses that it is connected from, and the one that it was enrolled from. Absent: an address that says nothing, such as one of a private network. */
   readonly block?: string; readonly enrolledFrom?: string
-  /** What an admin did to it last, until its owner changes it. */
-  readonly admin?: AdminWord
+  /** What an admin did to it last, until its owner changes itHours and limits that its seller asks of the machine. */
+  readonly admin?: AdminWordasked?: { readonly number: number; readonly at: Instant; readonly settings: OwnerAsked }
 }
 
 /** What was learned from endings: about a node, about nodes like it, about how long work of a kind takes. */

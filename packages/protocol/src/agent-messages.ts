@@ -6,7 +6,7 @@ import { EgressRule } from './egress.ts'
 import { GangPlace, MeshOffer, MeshPeer } from './gang.ts'
 import { Capacity, DriverOffer, PriceSheet } from './node.ts'
 import { ResultFile, Saved, Usage } from './job.ts'
-import { HoursSaid, MachineNow } from './machine.ts'
+import { HoursSaid, MachineNow, OwnerSaid } from './machine.ts'
 import { Seal, Signature, Terms, Tick } from './receipt.ts'
 import { Money } from './money.ts'
 import { REFUSAL_CODES } from './refusals.ts'
@@ -62,6 +62,10 @@ export const AvailabilityUpdate = z.object({
   machine: MachineNow.optional(),
   /** Told once in a connection, and again when they change. Null: at all hours. */
   hours: HoursSaid.nullable().optional(),
+  /** The number of the settings that it was last asked over the market; 0: none. Absent: it takes none. */
+  settings_number: z.number().int().min(0).optional(),
+  /** As `hours`: once in a connection, and again when something of it changes. */
+  owner: OwnerSaid.optional(),
 })
 export type AvailabilityUpdate = z.infer<typeof AvailabilityUpdate>
 
@@ -134,8 +138,11 @@ export const Forget = z.object({ type: z.literal('forget'), attempt_id: AttemptI
 /** It is to go on elsewhere: store a checkpoint, then end it. */
 export const Leave = z.object({ type: z.literal('checkpoint'), attempt_id: AttemptId, fence: z.number().int(), kind: z.enum(['files', 'memory']) })
 export const Drain = z.object({ type: z.literal('drain'), draining: z.boolean() })
+/** Settings that its seller asks over the market. Said until a heartbeat has their number; looked at by the agent, so that a newer market cannot break it. */
+export const AskOwner = z.object({ type: z.literal('owner_settings'), number: z.number().int().min(1), settings: z.record(z.string(), z.unknown()) })
+export type AskOwner = z.infer<typeof AskOwner>
 /** Every rank has accepted: now. Names all of them, this one too, in the order of their ranks. */
 export const GangStart = z.object({ type: z.literal('gang_start'), attempt_id: AttemptId, peers: z.array(MeshPeer).min(2) })
 export type GangStart = z.infer<typeof GangStart>
-export const ToAgent = z.discriminatedUnion('type', [JobDispatch, GangStart, LeaseRenew, Cancel, Forget, Leave, Drain])
+export const ToAgent = z.discriminatedUnion('type', [JobDispatch, GangStart, LeaseRenew, Cancel, Forget, Leave, Drain, AskOwner])
 export type ToAgent = z.infer<typeof ToAgent>

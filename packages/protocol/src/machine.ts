@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { Instant } from './ids.ts'
-import { DAYS } from './owner.ts'
+import { DAYS, OwnerAsked } from './owner.ts'
 import type { Day } from './owner.ts'
 
 // How a machine is as a whole, as its agent reads it: said with each heartbeat, shown to its seller and to admins, decided by nobody. Who uses the
@@ -17,6 +17,34 @@ export type MachineNow = z.infer<typeof MachineNow>
 /** The owner's hours as they are told: looser than the file they stand in, because agents and markets are of different ages. */
 export const HoursSaid = z.object({ timeZone: z.string().max(64), week: z.object(Object.fromEntries(DAYS.map((day) => [day, z.array(z.string().max(16)).max(24).default([])])) as Record<Day, z.ZodDefault<z.ZodArray<z.ZodString>>>) }).meta({ id: 'HoursSaid' })
 export type HoursSaid = z.infer<typeof HoursSaid>
+
+/** The owner's settings as its agent honours them; looser than the file, for the same reason. */
+export const OwnerSaid = z.object({
+  /** Of what was asked over the market, the number that was last taken or refused; 0: none yet. */
+  number: z.number().int().min(0),
+  /** Why that was not taken; what held before holds on. */
+  refused: z.string().max(300).optional(),
+  /** False: the machine takes no settings from elsewhere. */
+  from_market: z.boolean(),
+  /** Set on the machine itself, where they win: `share.cpuPercent`. */
+  local: z.array(z.string().max(40)).max(40),
+  /** All that could be rented out, were nothing limited. */
+  full: z.object({ cpuMillis: z.number().min(0), memoryBytes: z.number().min(0), diskBytes: z.number().min(0) }),
+  settings: z.object({
+    share: z.object({ cpuPercent: z.number(), memoryPercent: z.number(), diskPercent: z.number(), cores: z.number().nullable() }),
+    hours: HoursSaid.nullable(),
+    pauseWhen: z.object({ inUse: z.boolean(), terminals: z.boolean(), idleMs: z.number(), otherCpuPercent: z.number().nullable(), onBattery: z.boolean(), batteryBelowPercent: z.number().nullable(), hotterThanCelsius: z.number().nullable() }),
+    freezeMs: z.number(),
+  }),
+}).meta({ id: 'OwnerSaid' })
+export type OwnerSaid = z.infer<typeof OwnerSaid>
+/** Settings of a node: what its seller asked over the market, and what its agent says that it honours. */
+export const NodeSettings = z.object({
+  asked: z.object({ number: z.number().int(), at: Instant, settings: OwnerAsked }).nullable(),
+  /** Null: its agent has not said since the market was started. */
+  said: OwnerSaid.extend({ at: Instant }).nullable(),
+}).meta({ id: 'NodeSettings' })
+export type NodeSettings = z.infer<typeof NodeSettings>
 
 export const ReadingSpan = z.enum(['hour', 'day', 'week'])
 export type ReadingSpan = z.infer<typeof ReadingSpan>

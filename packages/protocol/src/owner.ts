@@ -20,29 +20,44 @@ export const Hours = z.strictObject({
 export type Hours = z.infer<typeof Hours>
 
 const Percent = z.number().int().min(1).max(100)
+// Each value once, without what is usual: the file of the machine has all of them, what is asked over the market any of them.
+const SHARES = {
+  cpuPercent: Percent, memoryPercent: Percent, diskPercent: Percent,
+  /** At most so many cores, whatever the percent come to; null: no other limit. */
+  cores: z.number().min(0.1).max(4096).nullable(),
+}
+const PAUSES = {
+  /** Somebody uses keyboard, mouse or gamepad. */
+  inUse: z.boolean(),
+  /** Somebody types in a terminal too, also from afar. Off: whoever looks after a server by ssh would stop it. */
+  terminals: z.boolean(),
+  /** After so long without a touch the machine counts as free again. */
+  idleMs: z.number().int().min(10_000).max(4 * 3_600_000),
+  /** Programs that are not the market's take more of all cores than this; `nice` ones do not count. */
+  otherCpuPercent: Percent.nullable(),
+  onBattery: z.boolean(), batteryBelowPercent: Percent.nullable(), hotterThanCelsius: z.number().int().min(30).max(120).nullable(),
+}
+const FreezeMs = z.number().int().min(0).max(600_000)
 export const OwnerSettings = z.strictObject({
   /** Of what the node offers. Work that runs already keeps what it was promised. */
-  share: z.strictObject({ cpuPercent: Percent.default(100), memoryPercent: Percent.default(100) }).prefault({}),
+  share: z.strictObject({ cpuPercent: SHARES.cpuPercent.default(100), memoryPercent: SHARES.memoryPercent.default(100), diskPercent: SHARES.diskPercent.default(100), cores: SHARES.cores.default(null) }).prefault({}),
   /** Null: at all hours. */
   hours: Hours.nullable().default(null),
   pauseWhen: z.strictObject({
-    /** Somebody uses keyboard, mouse or gamepad. */
-    inUse: z.boolean().default(true),
-    /** Somebody types in a terminal too, also from afar. Off: whoever looks after a server by ssh would stop it. */
-    terminals: z.boolean().default(false),
-    /** After so long without a touch the machine counts as free again. */
-    idleMs: z.number().int().min(10_000).max(4 * 3_600_000).default(180_000),
-    /** Programs that are not the market's take more of all cores than this; `nice` ones do not count. */
-    otherCpuPercent: Percent.nullable().default(null),
-    onBattery: z.boolean().default(true),
-    batteryBelowPercent: Percent.nullable().default(null),
-    hotterThanCelsius: z.number().int().min(30).max(120).nullable().default(90),
+    inUse: PAUSES.inUse.default(true), terminals: PAUSES.terminals.default(false), idleMs: PAUSES.idleMs.default(180_000), otherCpuPercent: PAUSES.otherCpuPercent.default(null),
+    onBattery: PAUSES.onBattery.default(true), batteryBelowPercent: PAUSES.batteryBelowPercent.default(null), hotterThanCelsius: PAUSES.hotterThanCelsius.default(90),
   }).prefault({}),
   /** Jobs stand still for so long, then they are handed back. 0: at once. */
-  freezeMs: z.number().int().min(0).max(600_000).default(300_000),
+  freezeMs: FreezeMs.default(300_000),
+  /** What its seller asks over the market holds where nothing is set here. False: it does not, and no settings come from elsewhere. */
+  fromMarket: z.boolean().default(true),
 }).meta({ id: 'OwnerSettings' })
 export type OwnerSettings = z.infer<typeof OwnerSettings>
 export type OwnerSettingsInput = z.input<typeof OwnerSettings>
+
+/** What a seller asks of the machine over the market: any of the settings. What stands in the machine's own file wins, field by field. */
+export const OwnerAsked = z.strictObject({ share: z.strictObject(SHARES).partial().optional(), hours: Hours.nullable().optional(), pauseWhen: z.strictObject(PAUSES).partial().optional(), freezeMs: FreezeMs.optional() }).meta({ id: 'OwnerAsked' })
+export type OwnerAsked = z.infer<typeof OwnerAsked>
 
 /** The market takes an attempt whose meter stands still for lost after this; the agent hands it back well before. */
 export const FROZEN_MAX_MS = 900_000
@@ -85,7 +100,8 @@ export type Sample = z.infer<typeof Sample>
 export const OwnerStatus = z.object({
   at: Instant, pid: z.number().int(), version: z.string(), node: NodeId, name: z.string(), market: z.string(), connected: z.boolean(), /** When a word of the market was last heard. */ heardAt: Instant.nullable(),
   word: z.enum(['earning', 'idle', 'paused', 'problem']), says: z.string(), reasons: z.array(PauseReason), /** Null: nobody knows. */ nextAt: Instant.nullable(), /** When jobs that stand still are handed back. */ handBackAt: Instant.nullable(),
-  wish: OwnerWish, stopped: z.boolean(), settings: OwnerSettings, offered: z.object({ cpuMillis: z.number(), memoryBytes: z.number() }), full: z.object({ cpuMillis: z.number(), memoryBytes: z.number() }), /** Of all cores of the machine. */ cpuLimitPercent: z.number(),
+  wish: OwnerWish, stopped: z.boolean(), settings: OwnerSettings, /** Which of them stand in the machine's own file: `share.cpuPercent`. */ local: z.array(z.string()).default([]), /** What was asked over the market, and why it was not taken if it was not. */ asked: z.object({ number: z.number().int(), settings: OwnerAsked, refused: z.string().optional() }).nullable().default(null),
+  offered: z.object({ cpuMillis: z.number(), memoryBytes: z.number() }), full: z.object({ cpuMillis: z.number(), memoryBytes: z.number(), diskBytes: z.number().default(0) }), /** Of all cores of the machine. */ cpuLimitPercent: z.number(),
   cpuPercent: z.number(), jobsCpuPercent: z.number(), memoryUsedBytes: z.number(), memoryBytes: z.number(), celsius: z.number().nullable(), batteryPercent: z.number().nullable(), onBattery: z.boolean().nullable(), idleMs: z.number().nullable(),
   earnings: Earnings.nullable(), jobs: z.array(OwnerJob), problems: z.array(OwnerProblem), drivers: z.array(DriverOffer), timeZone: z.string(), gui: z.string().nullable(),
 })

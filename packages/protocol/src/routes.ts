@@ -17,8 +17,8 @@ import { CreateStanding, Standing } from './standing.ts'
 import { BrowserTokens, ConfirmSecondFactor, CreateKey, DecideDevice, DeviceLogin, DeviceToken, Key, Login, LookAtDevice, NewKey, NewSecondFactor, ProveBoth, ProveSession, Proved, RecoveryCodes, Refresh, Register, SecondFactor, Session, StartDeviceLogin, StartSecondFactor, Tokens, User, WaitingDevice } from './identity.ts'
 import { CreateWebhook, Delivery, NewWebhook, Webhook } from './webhook.ts'
 import type { Scope } from './identity.ts'
-import { NodeReadings, ReadingSpan } from './machine.ts'
-import { Earnings } from './owner.ts'
+import { NodeReadings, NodeSettings, ReadingSpan } from './machine.ts'
+import { Earnings, OwnerAsked } from './owner.ts'
 import type { RefusalCode } from './refusals.ts'
 
 // The HTTP interface, route by route. From these objects come: validation on the server, the methods of the SDK, openapi.json, the help of
@@ -161,6 +161,8 @@ export const routes = {
   drainNode: route({ id: 'drainNode', method: 'POST', path: '/v1/nodes/:node/drain', summary: 'No new work; what can be moved goes to other nodes, the rest runs to its end', who: 'user', scope: 'nodes:write', fresh: 'for-others', owner: 'node', params: nodeParams, body: MayGiveReason, reply: Node, refuses: ['not_found', 'not_in_this_state', 'fresh_sign_in_needed', 'reason_needed'] }),
   resumeNode: route({ id: 'resumeNode', method: 'POST', path: '/v1/nodes/:node/resume', summary: 'Take work again', who: 'user', scope: 'nodes:write', fresh: 'for-others', owner: 'node', params: nodeParams, body: MayGiveReason, reply: Node, refuses: ['not_found', 'not_in_this_state', 'fresh_sign_in_needed', 'reason_needed'] }),
   priceNode: route({ id: 'priceNode', method: 'PUT', path: '/v1/nodes/:node/prices', summary: 'Set the price sheet; running attempts keep theirs', who: 'user', scope: 'nodes:write', fresh: 'for-others', owner: 'node', params: nodeParams, body: PriceNode, reply: Node, refuses: ['not_found', 'fresh_sign_in_needed', 'reason_needed'] }),
+  getNodeSettings: route({ id: 'getNodeSettings', method: 'GET', path: '/v1/nodes/:node/settings', summary: 'Hours and limits of its machine: what was asked here, and what its agent honours', who: 'user', scope: 'nodes:read', owner: 'node', params: nodeParams, reply: NodeSettings, refuses: ['not_found'] }),
+  askNodeSettings: route({ id: 'askNodeSettings', method: 'PUT', path: '/v1/nodes/:node/settings', summary: 'Ask its machine for hours and limits, in place of what was asked before; what is set on the machine wins. Its seller alone: no admin may', who: 'user', scope: 'nodes:write', owner: 'node', params: nodeParams, body: OwnerAsked, reply: NodeSettings, refuses: ['not_found', 'forbidden'] }),
   nodeEarnings: route({ id: 'nodeEarnings', method: 'GET', path: '/v1/agent/earnings', summary: 'What this node has earned: for the screen of its owner, asked by its agent', who: 'agent', query: z.object({ since: z.coerce.number().int().min(0).default(0) }), reply: Earnings, refuses: [] }),
   // money
   getWallet: route({ id: 'getWallet', method: 'GET', path: '/v1/wallet', summary: 'My balances', who: 'user', scope: 'wallet:read', reply: Wallet, refuses: [] }),

@@ -19,12 +19,12 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { z } from 'zod'
 import { OwnerSettings, PauseRequest } from '@lumaris/protocol'
-import type { SelfTestLine } from '@lumaris/protocol'
+import type { OwnerSettingsInput, SelfTestLine } from '@lumaris/protocol'
 import { tomorrowAt } from '@lumaris/domain'
 import { writeAtomic } from '../files.ts'
 import { AgentStopped, codeOf } from '../log.ts'
 import type { Log } from '../log.ts'
-import { setStopped, writeSettings, writeWish } from '../owner/files.ts'
+import { changeSettings, leaveToMarket, setStopped, writeWish } from '../owner/files.ts'
 import type { Guard } from '../owner/guard.ts'
 import { GUI_FILE } from './door-file.ts'
 import type { GuiDoor } from './door-file.ts'
@@ -33,7 +33,7 @@ import { redactAll } from './redact.ts'
 import type { StatusWatch } from './status.ts'
 
 export type GuiPorts = {
-  readonly dataDir: string; readonly port: number; readonly status: StatusWatch; readonly guard: Guard; readonly timeZone: string; readonly log: Log; readonly wall: () => number
+  readonly dataDir: string; readonly port: number; readonly status: StatusWatch; readonly guard: Guard; /** What holds where nothing is set. */ readonly usual?: OwnerSettingsInput | undefined; readonly timeZone: string; readonly log: Log; readonly wall: () => number
   readonly lines: () => readonly LogLine[]; readonly secrets: () => readonly string[]; readonly selfTest: () => Promise<SelfTestLine[]>; readonly again: () => void
 }
 export interface Gui { readonly url: string; close(): Promise<void> }
@@ -129,7 +129,8 @@ export async function startGui(ports: GuiPorts): Promise<Gui> {
     } },
     'POST /api/resume': { async act() { setStopped(dataDir, false); await writeWish(dataDir, { pause: null }); return after() } },
     'POST /api/stop-all': { act() { setStopped(dataDir, true); return after() } },
-    'PUT /api/settings': { async act({ body }) { const settings = parse(OwnerSettings, body); await writeSettings(dataDir, settings); guard.look(); status.refresh(); return { settings: guard.files.settings } } },
+    'PUT /api/settings': { async act({ body }) { await changeSettings(dataDir, parse(OwnerSettings, body), ports.usual); guard.look(); status.refresh(); return { settings: guard.files.settings } } },
+    'POST /api/settings/leave': { async act() { await leaveToMarket(dataDir); guard.look(); status.refresh(); return { settings: guard.files.settings } } },
     'POST /api/self-test': { act: () => (testing ??= ports.selfTest().finally(() => { testing = null })).then((lines) => ({ lines })) },
     'POST /api/reconnect': { act() { ports.again(); return {} } },
     'GET /api/diagnostics': { act({ reply }) {
@@ -200,6 +201,8 @@ function pageFiles(): Map<string, { readonly type: string; readonly text: string
   return new Map([
     ['/', { type: 'text/html; charset=utf-8', text: of('index.html') }], ['/page.css', { type: style, text: of('page.css') }], ['/icon.svg', { type: 'image/svg+xml', text: of('icon.svg') }],
     ...['page', 'plot', 'week', 'words'].map((name) => [`/${name}.js`, code(`${name}.ts`)] as const),
+    // The same module that the market's page of a node is made with; it imports nothing.
+    ['/week-hours.js', { type: script, text: stripTypeScriptTypes(readFileSync(fileURLToPath(import.meta.resolve('@lumaris/protocol/week-hours')), 'utf8')) }],
     ['/uplot.js', { type: script, text: uplot('uPlot.esm.js') }], ['/uplot.css', { type: style, text: uplot('uPlot.min.css') }],
   ])
 }

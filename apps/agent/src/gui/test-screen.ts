@@ -5,7 +5,7 @@ import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createFakeDriver } from '@lumaris/testkit'
-import { GIB, OwnerSettings } from '@lumaris/protocol'
+import { GIB } from '@lumaris/protocol'
 import type { OwnerSettingsInput } from '@lumaris/protocol'
 import { onTestFinished } from 'vitest'
 import { startAgent } from '../agent.ts'
@@ -20,7 +20,7 @@ export async function aScreen(settings: OwnerSettingsInput = {}, more: { readonl
   const market = await startTinyMarket()
   const dir = await mkdtemp(join(tmpdir(), 'lumaris-gui-'))
   const dataDir = join(dir, 'data'), driver = createFakeDriver()
-  await writeSettings(dataDir, OwnerSettings.parse(settings))
+  await writeSettings(dataDir, settings)
   const put = (path: string, text: string): void => { mkdirSync(join(dir, path, '..'), { recursive: true }); writeFileSync(join(dir, path), text) }
   put('sys/class/thermal/thermal_zone0/temp', '56000\n')
   const start = (): Promise<RunningAgent> => startAgent({

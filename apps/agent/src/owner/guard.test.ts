@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createFakeDriver } from '@lumaris/testkit'
 import { GIB, OwnerSettings } from '@lumaris/protocol'
-import type { OwnerSettingsInput } from '@lumaris/protocol'
+import type { OwnerSaid, OwnerSettingsInput } from '@lumaris/protocol'
 import { billOf } from '@lumaris/domain'
 import { expect, onTestFinished, test } from 'vitest'
 import { startAgent } from '../agent.ts'
@@ -216,6 +216,41 @@ test('a smaller share is told to the market at once, and bounds what is taken', 
   const fits = market.submit({ command: ['fake:exit', '0'], outputs: [], resources: { cpuMillis: 2_000 } }), tooLarge = market.submit({ command: ['fake:exit', '0'], outputs: [], resources: { cpuMillis: 2_001 } })
   await market.until(() => market.market.job(fits)?.state === 'completed')
   expect(market.attemptOf(tooLarge)).toBe(undefined)
+})
+
+test('settings asked over the market: taken where the machine says nothing, kept through a restart, and told as they are honoured', async () => {
+  const { market, start, dataDir } = await setup({ freezeMs: 0 })
+  await writeSettings(dataDir, { share: { memoryPercent: 50 } })
+  const agent = await start(), node = () => market.market.state.nodes.get(agent.nodeId)
+  const said = () => market.received.findLast((message) => message.type === 'availability_update' && message.owner !== undefined) as { owner: OwnerSaid } | undefined
+  market.act({ kind: 'askSettings', node: agent.nodeId, settings: { share: { cpuPercent: 25, memoryPercent: 100, diskPercent: 10 }, freezeMs: 60_000 } })
+  await market.until(() => said()?.owner.number === 1)
+  expect(said()?.owner).toMatchObject({ from_market: true, local: ['share.memoryPercent'], full: { cpuMillis: 8_000 }, settings: { share: { cpuPercent: 25, memoryPercent: 50, diskPercent: 10 }, freezeMs: 60_000 } })
+  await market.until(() => node()?.capacity.cpuMillis === 2_000)
+  expect(node()?.capacity).toMatchObject({ memoryBytes: 4 * GIB, diskBytes: 10 * GIB })
+  await agent.stop()
+  // While nobody is there: heard at the next connection, after what was kept.
+  market.act({ kind: 'askSettings', node: agent.nodeId, settings: { share: { cpuPercent: 75 } } })
+  expect(readOwnerFiles(dataDir).settings.share.cpuPercent).toBe(25)
+  await start()
+  await market.until(() => said()?.owner.number === 2 && node()?.capacity.cpuMillis === 6_000)
+  expect(said()?.owner).toMatchObject({ settings: { share: { cpuPercent: 75, memoryPercent: 50, diskPercent: 100 }, freezeMs: 300_000 } })
+})
+
+test('what a market asks beyond the bounds is not taken: what held holds on, and the market is told why', async () => {
+  const { market, start, dataDir } = await setup()
+  const agent = await start()
+  const said = () => market.received.findLast((message) => message.type === 'availability_update' && message.owner !== undefined) as { owner: OwnerSaid } | undefined
+  // A market that does not keep the bounds, or is newer: past its own check.
+  for (const [settings, why] of [[{ share: { cpuPercent: 500 } }, 'share.cpuPercent'], [{ fromMarket: true }, 'fromMarket'], [{ hours: { timeZone: 'UTC', week: { mon: ['99:00-99:30'] } } }, 'hours.week.mon']] as const) {
+    market.act({ kind: 'askSettings', node: agent.nodeId, settings: settings as never })
+    await market.until(() => said()?.owner.refused?.includes(why) === true)
+  }
+  expect(agent.owner()?.settings).toEqual(OwnerSettings.parse({ freezeMs: 600_000 }))
+  await writeSettings(dataDir, { fromMarket: false })
+  market.act({ kind: 'askSettings', node: agent.nodeId, settings: { share: { cpuPercent: 10 } } })
+  await market.until(() => said()?.owner.number === 4 && said()?.owner.from_market === false)
+  expect(said()?.owner.settings.share.cpuPercent).toBe(100)
 })
 
 test('settings that cannot be read are told: at the start nothing begins, later the last good ones hold', async () => {

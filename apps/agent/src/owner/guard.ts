@@ -58,7 +58,7 @@ export function createGuard({ dataDir, defaults, sense, clock, log, attempts, pa
       const late = running.filter((one) => one.frozenMs > FROZEN_IN_ALL_MS).map((one) => one.id)
       if (late.length > 0) reclaim(late)
     }
-    const part = `${settings.share.cpuPercent}/${settings.share.memoryPercent}`
+    const part = JSON.stringify(settings.share)
     if (part !== given) { given = part; share(settings.share) }
     if (seen.trouble !== trouble && seen.trouble !== null) log.error({ trouble: seen.trouble }, 'the settings of the owner cannot be read; the last good ones hold')
     trouble = seen.trouble

@@ -1,5 +1,5 @@
 // Everything that is there for the owner of the machine, started and stopped as one: the senses, the guard, the figures, and the screen.
-import type { AttemptId, Capacity, DriverId, DriverOffer, OwnerSettings } from '@lumaris/protocol'
+import type { AskOwner, AttemptId, Capacity, DriverId, DriverOffer, OwnerSaid, OwnerSettings } from '@lumaris/protocol'
 import type { AgentState } from '@lumaris/domain'
 import type { AgentConfig } from '../agent.ts'
 import type { AgentDriver, Attempts } from '../attempts.ts'
@@ -16,6 +16,7 @@ import { watchStatus } from '../gui/status.ts'
 import type { StatusWatch } from '../gui/status.ts'
 import type { Journal } from '../journal.ts'
 import type { Log } from '../log.ts'
+import { takeAsked } from './files.ts'
 import { createGuard } from './guard.ts'
 import { MACHINE, createSense } from './sense.ts'
 
@@ -24,7 +25,15 @@ export type OwnerPorts = {
   readonly attempts: Attempts; readonly connection: Connection; readonly drivers: ReadonlyMap<DriverId, AgentDriver>; readonly lines: () => readonly LogLine[]; readonly secrets: () => readonly string[]; readonly token: () => string
   readonly pause: (paused: boolean) => void; readonly reclaim: (attempts?: readonly AttemptId[]) => void; readonly share: (share: OwnerSettings['share']) => void
 }
-export interface Owner { readonly earnings: EarningsWatch; readonly status: StatusWatch; readonly gui: string | null; close(): Promise<void> }
+export interface Owner {
+  readonly earnings: EarningsWatch; readonly status: StatusWatch
+  /** Settings of the seller, asked over the market: kept, and in force before this resolves. */
+  ask(asked: AskOwner): Promise<void>
+  /** What the market is told of the settings. */
+  readonly said: OwnerSaid
+  readonly gui: string | null
+  close(): Promise<void>
+}
 
 export async function startOwner(ports: OwnerPorts): Promise<Owner> {
   const { config, log, clock, attempts, connection } = ports, { dataDir } = config
@@ -37,7 +46,23 @@ export async function startOwner(ports: OwnerPorts): Promise<Owner> {
   const status = watchStatus({ ...ports, name: ports.enrolled.name, server: config.server, dataDir, timeZone, proc: roots.proc, guard, sense, earnings, gui: () => gui?.url ?? null })
   const stop = (): void => { status.close(); earnings.close(); guard.close() }
   try {
-    if (config.gui) gui = await startGui({ dataDir, port: config.gui.port ?? 0, status, guard, timeZone, log, wall: () => clock.wall(), lines: ports.lines, secrets: ports.secrets, again: () => connection.again(), selfTest: () => selfTest({ drivers: ports.drivers, server: config.server, dataDir }) })
+    if (config.gui) gui = await startGui({ dataDir, port: config.gui.port ?? 0, status, guard, usual: config.owner?.defaults, timeZone, log, wall: () => clock.wall(), lines: ports.lines, secrets: ports.secrets, again: () => connection.again(), selfTest: () => selfTest({ drivers: ports.drivers, server: config.server, dataDir }) })
   } catch (error) { stop(); throw error }
-  return { earnings, status, get gui() { return gui?.url ?? null }, async close() { stop(); await gui?.close() } }
+  // One after the other: the later of two words of the market is the one that holds.
+  let asking = Promise.resolve()
+  const take = async (message: AskOwner): Promise<void> => {
+    const { refused } = await takeAsked(dataDir, message)
+    guard.look()
+    status.refresh()
+    log.info({ number: message.number, ...(refused === undefined ? {} : { refused }) }, refused === undefined ? 'settings were asked over the market' : 'settings that were asked over the market are not taken')
+  }
+  return {
+    earnings, status,
+    ask: (message) => (asking = asking.catch(() => undefined /* the one before it was told of that */).then(() => take(message))),
+    get said() {
+      const { settings: { fromMarket, ...settings }, local, asked } = guard.files, { cpuMillis, memoryBytes, diskBytes } = ports.full
+      return { number: asked.number, ...(asked.refused === undefined ? {} : { refused: asked.refused }), from_market: fromMarket, local: [...local], full: { cpuMillis, memoryBytes, diskBytes }, settings }
+    },
+    get gui() { return gui?.url ?? null }, async close() { stop(); await gui?.close() },
+  }
 }

@@ -31,6 +31,8 @@ export function defineOwner(command: Command, withContext: WithContext): void {
   sub('stop-all', 'the kill switch: hand every job back now, and take none until resume').action(withContext(stopAll))
   sub('settings', 'show or change the owner’s limits and hours')
     .option('--cpu <percent>', 'of the node, for rent', parsePercent).option('--memory <percent>', 'of the node, for rent', parsePercent)
+    .option('--disk <percent>', 'of the node, for rent', parsePercent).option('--cores <number>', 'at most so many, such as 2.5; off', orOff(parseCores))
+    .option('--from-website <yes|no>', 'whether settings of the website hold where nothing is set here', parseYes).option('--leave', 'set nothing here any more: leave it all to the website')
     .option('--hours <hours>', '"mon-fri 22:00-07:00; sat,sun all", or always', (text) => parseHours(text) ?? 'always').option('--time-zone <zone>', 'of the hours, such as Europe/Berlin', asIs)
     .option('--in-use <pause|run>', 'while somebody uses the machine', parseChoice).option('--terminals <pause|run>', 'while somebody types in a terminal', parseChoice).option('--idle <duration>', 'free again after so long without a touch', parseDuration)
     .option('--on-battery <pause|run>', 'while on battery', parseChoice).option('--battery-below <percent>', 'pause below it; off', orOff(parsePercent))
@@ -105,30 +107,33 @@ async function stopAll(context: Context, options: Where): Promise<void> {
   await shown(context, options.data, await taken(context, options.data, (now) => now.stopped && now.jobs.length === 0, 'Stopped: every job was handed back. Work runs here again after: lumaris agent resume.', ENDED_MS))
 }
 
-type SettingsOptions = Where & { cpu?: number; memory?: number; hours?: Hours['week'] | 'always'; timeZone?: string; inUse?: boolean; terminals?: boolean; idle?: number; onBattery?: boolean; batteryBelow?: number | 'off'; otherLoad?: number | 'off'; hotterThan?: number | 'off'; freeze?: number }
+type SettingsOptions = Where & { cpu?: number; cores?: number | 'off'; memory?: number; disk?: number; fromWebsite?: boolean; leave?: true; hours?: Hours['week'] | 'always'; timeZone?: string; inUse?: boolean; terminals?: boolean; idle?: number; onBattery?: boolean; batteryBelow?: number | 'off'; otherLoad?: number | 'off'; hotterThan?: number | 'off'; freeze?: number }
 async function settings(context: Context, options: SettingsOptions): Promise<void> {
   mustExist(options.data)
   const agent = await loadAgent()
-  const before = agent.readOwnerFiles(options.data).settings
+  const { settings: before } = agent.readOwnerFiles(options.data)
   const week = options.hours === undefined ? before.hours?.week : options.hours === 'always' ? undefined : options.hours
   const timeZone = options.timeZone ?? before.hours?.timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone
   const limit = (asked: number | 'off' | undefined, old: number | null): number | null => (asked === undefined ? old : asked === 'off' ? null : asked)
   const asked = {
-    share: { cpuPercent: options.cpu ?? before.share.cpuPercent, memoryPercent: options.memory ?? before.share.memoryPercent }, hours: week ? { timeZone, week } : null,
+    share: { cpuPercent: options.cpu ?? before.share.cpuPercent, memoryPercent: options.memory ?? before.share.memoryPercent, diskPercent: options.disk ?? before.share.diskPercent, cores: limit(options.cores, before.share.cores) }, hours: week ? { timeZone, week } : null,
     pauseWhen: {
       inUse: options.inUse ?? before.pauseWhen.inUse, terminals: options.terminals ?? before.pauseWhen.terminals, idleMs: options.idle ?? before.pauseWhen.idleMs, onBattery: options.onBattery ?? before.pauseWhen.onBattery,
       otherCpuPercent: limit(options.otherLoad, before.pauseWhen.otherCpuPercent), batteryBelowPercent: limit(options.batteryBelow, before.pauseWhen.batteryBelowPercent), hotterThanCelsius: limit(options.hotterThan, before.pauseWhen.hotterThanCelsius),
     },
-    freezeMs: options.freeze ?? before.freezeMs,
+    freezeMs: options.freeze ?? before.freezeMs, fromMarket: options.fromWebsite ?? before.fromMarket,
   }
   const parsed = OwnerSettings.safeParse(asked)
   if (!parsed.success) throw new CliError(`${parsed.error.issues[0]?.path.join('.')}: ${parsed.error.issues[0]?.message}`, 'See: lumaris agent settings --help', EXIT.usage)
-  if (Object.keys(options).length > 1) await agent.writeSettings(options.data, parsed.data)
-  const { share, hours, pauseWhen, freezeMs } = parsed.data
+  if (options.leave) await agent.leaveToMarket(options.data)
+  else if (Object.keys(options).length > 1) await agent.changeSettings(options.data, parsed.data)
+  if (options.leave) return settings(context, { data: options.data })
+  const { share, hours, pauseWhen, freezeMs, fromMarket } = parsed.data, now = agent.readOwnerFiles(options.data).local
   const off = (value: number | null, unit: string): string => (value === null ? 'off' : `${value} ${unit}`), when = (yes: boolean): string => (yes ? 'pause' : 'run')
   await context.showThing(parsed.data, [
-    ['processor', `${share.cpuPercent} %`], ['memory', `${share.memoryPercent} %`], ['hours', hoursText(hours)], ['in use', `${when(pauseWhen.inUse)}, free after ${durationText(pauseWhen.idleMs)}`], ['terminals', when(pauseWhen.terminals)], ['on battery', when(pauseWhen.onBattery)],
-    ['battery below', off(pauseWhen.batteryBelowPercent, '%')], ['other load', off(pauseWhen.otherCpuPercent, '%')], ['hotter than', off(pauseWhen.hotterThanCelsius, '°C')], ['handed back', freezeMs === 0 ? 'at once' : `after ${durationText(freezeMs)}`], ['file', join(options.data, agent.SETTINGS_FILE)],
+    ['processor', `${share.cpuPercent} %`], ['cores', share.cores === null ? 'no other limit' : `at most ${share.cores}`], ['memory', `${share.memoryPercent} %`], ['disk', `${share.diskPercent} %`], ['hours', hoursText(hours)], ['in use', `${when(pauseWhen.inUse)}, free after ${durationText(pauseWhen.idleMs)}`], ['terminals', when(pauseWhen.terminals)], ['on battery', when(pauseWhen.onBattery)],
+    ['battery below', off(pauseWhen.batteryBelowPercent, '%')], ['other load', off(pauseWhen.otherCpuPercent, '%')], ['hotter than', off(pauseWhen.hotterThanCelsius, '°C')], ['handed back', freezeMs === 0 ? 'at once' : `after ${durationText(freezeMs)}`],
+    ['from the website', fromMarket ? 'where nothing is set here' : 'nothing'], ['set here', now.join(', ') || 'nothing'], ['file', join(options.data, agent.SETTINGS_FILE)],
   ])
 }
 
@@ -143,6 +148,14 @@ function parseNumber(text: string): number {
 }
 /** Commander takes null for nothing given, so off is a word. */
 const orOff = (parse: (text: string) => number) => (text: string): number | 'off' => (text === 'off' ? 'off' : parse(text))
+function parseCores(text: string): number {
+  if (!/^\d{1,4}(\.\d)?$/.test(text) || Number(text) < 0.1) throw new InvalidArgumentError(`"${text}" is not a number of cores such as 2 or 2.5.`)
+  return Number(text)
+}
+function parseYes(text: string): boolean {
+  if (text !== 'yes' && text !== 'no') throw new InvalidArgumentError(`"${text}" is neither yes nor no.`)
+  return text === 'yes'
+}
 function parseChoice(text: string): boolean {
   if (text !== 'pause' && text !== 'run') throw new InvalidArgumentError(`"${text}" is neither pause nor run.`)
   return text === 'pause'

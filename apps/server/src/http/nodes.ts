@@ -1,5 +1,5 @@
 import { isRefusal, refuse } from '@lumaris/protocol'
-import type { Node, NodeId, Refusal } from '@lumaris/protocol'
+import type { Node, NodeId, NodeSettings, Refusal } from '@lumaris/protocol'
 import type { NodeRow } from '@lumaris/domain'
 import type { App } from '../app.ts'
 import { listNodes, readNode } from '../store/read.ts'
@@ -11,7 +11,7 @@ import { actingOn, isAdmin, owns } from './policy.ts'
 import { explainNode } from '../live/explain.ts'
 import type { Acting, As, Principal } from './policy.ts'
 
-type Names = 'createEnrolment' | 'enrolNode' | 'listNodes' | 'getNode' | 'explainNode' | 'nodeReadings' | 'pauseNode' | 'drainNode' | 'resumeNode' | 'priceNode'
+type Names = 'createEnrolment' | 'enrolNode' | 'listNodes' | 'getNode' | 'explainNode' | 'nodeReadings' | 'pauseNode' | 'drainNode' | 'resumeNode' | 'priceNode' | 'getNodeSettings' | 'askNodeSettings'
 
 async function mine(app: App, who: Principal, id: NodeId): Promise<NodeRow | Refusal> {
   const node = await readNode(app.db, id)
@@ -20,6 +20,7 @@ async function mine(app: App, who: Principal, id: NodeId): Promise<NodeRow | Ref
 
 export function nodeHandlers(app: App): Pick<Handlers, Names> {
   const view = (row: NodeRow): Node => viewNode(row, app.engine.state, app.now())
+  const settings = (row: NodeRow): NodeSettings => ({ asked: row.asked ?? null, said: app.readings.said(row.id) })
   /** Asks the engine for a change of a node that is the caller's, or of somebody else's as an admin. */
   const change = async (call: Acting & { readonly params: { readonly node: NodeId } }, act: (node: NodeId, as: As) => Promise<NodeRow | Refusal>): Promise<Node | Refusal> => {
     const found = await mine(app, call.who, call.params.node)
@@ -55,6 +56,18 @@ export function nodeHandlers(app: App): Pick<Handlers, Names> {
     nodeReadings: async ({ params, query, who }) => {
       const row = await mine(app, who, params.node)
       return isRefusal(row) ? row : app.readings.of(row.id, query.span)
+    },
+    getNodeSettings: async ({ params, who }) => {
+      const row = await mine(app, who, params.node)
+      return isRefusal(row) ? row : settings(row)
+    },
+    askNodeSettings: async ({ params, body, who }) => {
+      const row = await mine(app, who, params.node)
+      if (isRefusal(row)) return row
+      // Whose machine it is decides on it; whoever runs the market does not.
+      if (row.owner !== who.userId) return refuse('forbidden')
+      const answer = await app.engine.act({ kind: 'askSettings', node: row.id, settings: body })
+      return isRefusal(answer) ? answer : settings(answer)
     },
     pauseNode: (call) => change(call, (node, as) => app.engine.act({ kind: 'will', node, will: 'paused', ...as })),
     drainNode: (call) => change(call, (node, as) => app.engine.act({ kind: 'will', node, will: 'draining', ...as })),

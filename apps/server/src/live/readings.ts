@@ -1,6 +1,6 @@
 // How nodes' machines were, as their heartbeats told: kept in memory, for pages to draw. It is no record: a market that is started again begins anew, and
 // nothing is decided by it. Bounded twice, by rings of fixed sizes and by the number of nodes.
-import type { AvailabilityUpdate, HoursSaid, MachineNow, NodeId, NodeReadings, ReadingSpan } from '@lumaris/protocol'
+import type { AvailabilityUpdate, HoursSaid, MachineNow, NodeId, NodeReadings, NodeSettings, ReadingSpan } from '@lumaris/protocol'
 
 const CHANNELS = ['cpu', 'jobsCpu', 'memory', 'disk', 'inBytesS', 'outBytesS', 'celsius'] as const
 type Channel = (typeof CHANNELS)[number]
@@ -10,24 +10,32 @@ const RINGS: Readonly<Record<ReadingSpan, { readonly stepMs: number; readonly si
 /** 35 kB each when full: 70 MB. Over it, the node that was heard the longest ago is forgotten. */
 export const NODES_MAX = 2_000
 
-export interface Readings { heard(node: NodeId, said: AvailabilityUpdate): void; of(node: NodeId, span: ReadingSpan): NodeReadings; readonly nodes: number }
+export interface Readings {
+  heard(node: NodeId, said: AvailabilityUpdate): void
+  of(node: NodeId, span: ReadingSpan): NodeReadings
+  /** The owner's settings, as the agent last said that it honours them. */
+  said(node: NodeId): NodeSettings['said']
+  readonly nodes: number
+}
 
 export function createReadings(now: () => number, heartbeatMs: number, nodesMax = NODES_MAX): Readings {
-  const nodes = new Map<NodeId, { last: MachineNow | null; hours: HoursSaid | null | undefined; readonly rings: Record<ReadingSpan, Ring> }>()
+  const nodes = new Map<NodeId, { last: MachineNow | null; hours: HoursSaid | null | undefined; said: NodeSettings['said']; readonly rings: Record<ReadingSpan, Ring> }>()
   return {
     get nodes() { return nodes.size },
-    heard(node, { machine, hours }) {
-      if (machine === undefined && hours === undefined) return
-      const known = nodes.get(node) ?? { last: null, hours: undefined, rings: { hour: new Ring(RINGS.hour), day: new Ring(RINGS.day), week: new Ring(RINGS.week) } }
+    heard(node, { machine, hours, owner }) {
+      if (machine === undefined && hours === undefined && owner === undefined) return
+      const known = nodes.get(node) ?? { last: null, hours: undefined, said: null, rings: { hour: new Ring(RINGS.hour), day: new Ring(RINGS.day), week: new Ring(RINGS.week) } }
       nodes.delete(node) // to the end: the first one is the one heard the longest ago
       nodes.set(node, known)
       for (const oldest of nodes.keys()) { if (nodes.size <= nodesMax) break; nodes.delete(oldest) }
       if (hours !== undefined) known.hours = hours
+      if (owner) known.said = { ...owner, at: now() }
       if (!machine) return
       known.last = machine
       const at = now(), values = channelsOf(machine)
       for (const ring of Object.values(known.rings)) ring.add(at, values)
     },
+    said: (node) => nodes.get(node)?.said ?? null,
     of(node, span) {
       const known = nodes.get(node), last = known?.last ?? null
       return {

@@ -12,13 +12,15 @@ import { Bar, Command, Confirm, Facts, Id, Loaded, Moment, Page, Panel, Refusal,
 import { NODE } from '../ui/states.ts'
 import { useWork } from '../ui/use-work.ts'
 import { Estimate } from './Estimate.tsx'
-import { Hours } from './Hours.tsx'
 
 /** Of others' nodes, for admins. */
 const WithReason = lazy(async () => ({ default: (await import('../admin/WithReason.tsx')).WithReason }))
 const ADMIN: Readonly<Partial<Record<ActionName, string>>> = { 'node.pause': 'An admin paused it', 'node.drain': 'An admin is emptying it', 'node.resume': 'An admin resumed it', 'node.price': 'An admin set its prices' }
 /** It brings what draws the plots. */
 const Machine = lazy(async () => ({ default: (await import('./Machine.tsx')).Machine }))
+
+/** It brings the grid of a week. */
+const HoursAndLimits = lazy(async () => ({ default: (await import('./HoursAndLimits.tsx')).HoursAndLimits }))
 
 const route = getRouteApi('/inside/nodes/$node')
 export function NodeScreen() {
@@ -45,6 +47,7 @@ function Shown({ node }: { node: Node }) {
         <Facts wide of={[['Last heartbeat', node.lastSeenAt === undefined ? 'never' : <Moment at={node.lastSeenAt} />], ['Connected', node.connected ? 'yes' : 'no'], ['Runs now', plural(node.running, 'part')], ['Region', visible(node.region)], ['Agent', `version ${visible(node.agentVersion)}, start number ${node.session}`], ['Joined', <Moment at={node.enrolledAt} />], ['Labels', Object.entries(node.labels).map(([name, value]) => visible(`${name}=${value}`)).join(', ')]]} />
       </Stack></Panel>
       <Suspense fallback={<Panel title="The machine"><div className="waiting" aria-busy="true" /></Panel>}><Machine key={node.id} node={node} span={span} choose={(to) => void navigate({ search: (before) => ({ ...before, span: to === 'hour' ? undefined : to }), replace: true })} /></Suspense>
+      <Suspense fallback={<Panel title="Hours and limits"><div className="waiting" aria-busy="true" /></Panel>}><HoursAndLimits key={node.id} node={node} /></Suspense>
       <div className="two">
         <Stack>
           <Panel title="Sold of what it offers" id="capacity"><Stack gap="sm">
@@ -56,7 +59,7 @@ function Shown({ node }: { node: Node }) {
           <Estimate key={node.id} node={node} />
           <Walls node={node} />
         </Stack>
-        <Stack><Hours node={node} /><Reputation node={node} /><WhyNot node={node} /></Stack>
+        <Stack><Reputation node={node} /><WhyNot node={node} /></Stack>
       </div>
       <Command line={`npx lumaris node show ${node.id}`} />
       {isTheirs && <Suspense>

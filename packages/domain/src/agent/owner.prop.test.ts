@@ -13,7 +13,7 @@ const hours = fc.option(fc.record({
 }))
 const percent = fc.option(fc.integer({ min: 1, max: 100 }))
 const settings = fc.record({
-  hours, freezeMs: fc.integer({ min: 0, max: 600_000 }), share: fc.record({ cpuPercent: fc.integer({ min: 1, max: 100 }), memoryPercent: fc.integer({ min: 1, max: 100 }) }),
+  hours, freezeMs: fc.integer({ min: 0, max: 600_000 }), share: fc.record({ cpuPercent: fc.integer({ min: 1, max: 100 }), memoryPercent: fc.integer({ min: 1, max: 100 }), diskPercent: fc.integer({ min: 1, max: 100 }), cores: fc.option(fc.integer({ min: 1, max: 40_960 }).map((tenths) => tenths / 10)) }),
   pauseWhen: fc.record({ inUse: fc.boolean(), terminals: fc.boolean(), idleMs: fc.integer({ min: 10_000, max: 600_000 }), otherCpuPercent: percent, onBattery: fc.boolean(), batteryBelowPercent: percent, hotterThanCelsius: fc.option(fc.integer({ min: 30, max: 120 })) }),
 }).map((one) => OwnerSettings.parse(one))
 const wall = fc.integer({ min: 1_700_000_000_000, max: 1_900_000_000_000 })
@@ -51,8 +51,9 @@ test('the time it names is kept: then nothing stands against work but what could
 
 test('a share is a share', () => {
   fc.assert(fc.property(settings, fc.integer({ min: 0, max: 4_096_000 }), fc.integer({ min: 0, max: 2 ** 50 }), ({ share }, cpuMillis, memoryBytes) => {
-    const part = shareOf({ cpuMillis, memoryBytes }, share)
+    const part = shareOf({ cpuMillis, memoryBytes, diskBytes: memoryBytes }, share)
     expect(part.cpuMillis).toBeLessThanOrEqual(cpuMillis)
     expect(part.memoryBytes).toBeLessThanOrEqual(memoryBytes)
+    expect(part.diskBytes).toBeLessThanOrEqual(memoryBytes)
   }))
 })

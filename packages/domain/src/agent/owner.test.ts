@@ -60,9 +60,12 @@ test('a guard lets go below its limit and after a calm while, not at the first c
 })
 
 test('the part for rent is whole, and never more than the node', () => {
-  const full = { cpuMillis: 8000, memoryBytes: 10 * 1024 ** 3, gpus: 1 }
-  expect(shareOf(full, { cpuPercent: 100, memoryPercent: 100 })).toBe(full)
-  expect(shareOf(full, { cpuPercent: 33, memoryPercent: 1 })).toEqual({ cpuMillis: 2640, memoryBytes: 102 * 1024 ** 2, gpus: 1 })
+  const full = { cpuMillis: 8000, memoryBytes: 10 * 1024 ** 3, diskBytes: 3_000_000_001, gpus: 1 }, all = OwnerSettings.parse({}).share
+  expect(shareOf(full, all)).toBe(full)
+  expect(shareOf(full, { ...all, cpuPercent: 33, memoryPercent: 1 })).toEqual({ ...full, cpuMillis: 2640, memoryBytes: 102 * 1024 ** 2 })
+  expect(shareOf(full, { ...all, diskPercent: 50 })).toEqual({ ...full, diskBytes: 1430 * 1024 ** 2 })
+  // Of percent and cores the smaller; more cores than there are is no limit.
+  expect([0.5, 3, 64].map((cores) => shareOf(full, { ...all, cpuPercent: 50, cores }).cpuMillis)).toEqual([500, 3000, 4000])
 })
 
 test('clocks that are put on and back keep the owner’s hours', () => {

@@ -70,8 +70,9 @@ function nextAt({ settings: { hours, pauseWhen }, wish, readings, wall }: OwnerV
   return hours === null || isOpenAt(hours, at) ? at : nextChange(hours, at, 'open')
 }
 
-/** The part of the node that is for rent. */
-export function shareOf<Full extends { readonly cpuMillis: number; readonly memoryBytes: number }>(full: Full, { cpuPercent, memoryPercent }: OwnerSettings['share']): Full {
-  if (cpuPercent === 100 && memoryPercent === 100) return full
-  return { ...full, cpuMillis: Math.floor((full.cpuMillis * cpuPercent) / 100), memoryBytes: Math.floor((full.memoryBytes * memoryPercent) / 100 / MIB) * MIB }
+/** The part of the node that is for rent: never more than it offers. */
+export function shareOf<Full extends { readonly cpuMillis: number; readonly memoryBytes: number; readonly diskBytes: number }>(full: Full, { cpuPercent, memoryPercent, diskPercent, cores }: OwnerSettings['share']): Full {
+  if (cpuPercent === 100 && memoryPercent === 100 && diskPercent === 100 && cores === null) return full
+  const part = (bytes: number, percent: number): number => (percent === 100 ? bytes : Math.floor((bytes * percent) / 100 / MIB) * MIB)
+  return { ...full, cpuMillis: Math.min(Math.floor((full.cpuMillis * cpuPercent) / 100), cores === null ? Infinity : Math.floor(cores * 1000)), memoryBytes: part(full.memoryBytes, memoryPercent), diskBytes: part(full.diskBytes, diskPercent) }
 }

@@ -77,6 +77,8 @@ export type AgentInput =
   /** The owner wants the machine back, all of it or what these take. */
   | { readonly kind: 'reclaim'; readonly attempts?: readonly AttemptId[] }
   | { readonly kind: 'capacity'; readonly capacity: Capacity }
+  /** Something that heartbeats say has changed: the next one is now. */
+  | { readonly kind: 'tell' }
   | { readonly kind: 'shutdown' }
 
 /** Carried out in order. `journal` is on the disk before anything after it happens. */

@@ -33,6 +33,7 @@ export function stepAgent(state: AgentState, input: AgentInput, ports: AgentPort
     case 'reclaim': for (const id of input.attempts ?? running(state)) kill(step, id, 'seller_reclaimed'); break
     // What runs keeps what it was promised; the market hears of it with the next hello.
     case 'capacity': state.capacity = input.capacity; break
+    case 'tell': if (state.connected) beat(step); break
     case 'shutdown': state.stopping = true; for (const id of running(state)) kill(step, id, 'seller_reclaimed'); break
     case 'clock': onClock(step); break
   }
@@ -72,6 +73,7 @@ function onMessage(step: Step, message: ToAgent): void {
     case 'checkpoint': return leave(step, message.attempt_id, message.fence, message.kind)
     case 'forget': return forget(step, message.attempt_id)
     case 'drain': state.paused = message.draining; return
+    case 'owner_settings': return // its hands keep them: they are files of the machine
     case 'lease_renew': {
       // Heartbeats are counted afresh in each session: a late answer of an earlier one would renew a lease that nobody granted.
       if (message.session !== state.session) return

@@ -7,6 +7,7 @@ import { attemptsOn, reconcile } from './hello.ts'
 import { startGang } from '../job/finish.ts'
 import { tellToLeave } from '../job/move-job.ts'
 import { dispatch } from './dispatch.ts'
+import { tellSettings } from './ask-settings.ts'
 import { sawNode } from './profile/presence.ts'
 
 export type HeartbeatCommand = { readonly kind: 'heartbeat'; readonly node: NodeId; readonly session: number; readonly message: AvailabilityUpdate }
@@ -26,6 +27,7 @@ export function heartbeat(turn: Turn, command: HeartbeatCommand): void {
   sawNode(turn.state, node, true, turn.now)
   if (accepting && !link.accepting) turn.state.queue.wake()
   if (node.presence !== 'online') { putNode(turn, { ...node, presence: 'online', lastSeenAt: turn.now }); turn.state.queue.wake() }
+  if (node.asked && message.settings_number !== undefined && message.settings_number !== node.asked.number) tellSettings(turn, node)
   // "continue" needs no words: the lease says it.
   const orders: AttemptOrder[] = reconcile(turn, node, message.attempts, false).filter((order) => order.action !== 'continue')
   if (turn.state.guards.resendOffers) {

@@ -3,8 +3,9 @@
 import type { OwnerJob, OwnerProblem, OwnerSettings, OwnerStatus, Sample, SelfTestLine } from '@lumaris/protocol'
 import { createPlot } from './plot.js'
 import type { Plot } from './plot.js'
-import { createWeek, empty } from './week.js'
-import { credits, duration, hoursText, moment, percent, size } from './words.js'
+import { createWeek } from './week.js'
+import { always, copyOf, settingsText } from './week-hours.js'
+import { credits, duration, moment, percent, size } from './words.js'
 
 const get = <E extends Element = HTMLElement>(id: string): E => document.getElementById(id) as unknown as E
 const text = (id: string, words: string): void => { const element = get(id); if (element.textContent !== words) element.textContent = words }
@@ -95,6 +96,8 @@ function show(now: OwnerStatus): void {
   plot?.limit(now.cpuLimitPercent)
   showJobs(now.jobs)
   showProblems(now.problems)
+  text('s-where', whereOf(now))
+  get('s-leave').hidden = now.local.length === 0 || !now.settings.fromMarket
   if (before === null || (JSON.stringify(before.settings) !== JSON.stringify(now.settings) && !dirty)) fill(now.settings)
 }
 function figure(id: string, words: string, unit: string): void {
@@ -203,7 +206,7 @@ get('copy').addEventListener('click', () => void navigator.clipboard.writeText(s
 // Settings: what is changed here is not overwritten from below until it is saved or undone.
 let dirty = false
 const week = createWeek(get('week'), () => touch())
-function fill({ share, hours, pauseWhen, freezeMs }: OwnerSettings): void {
+function fill({ share, hours, pauseWhen, freezeMs, fromMarket }: OwnerSettings): void {
   input('s-cpu').value = String(share.cpuPercent)
   input('s-memory').value = String(share.memoryPercent)
   input('s-inuse').checked = pauseWhen.inUse
@@ -217,7 +220,10 @@ function fill({ share, hours, pauseWhen, freezeMs }: OwnerSettings): void {
   input('s-freeze').value = String(freezeMs / 60_000)
   input('s-hours').checked = hours !== null
   text('zone', hours?.timeZone ?? status?.timeZone ?? '')
-  week.set(hours?.week ?? { ...empty(), mon: ['00:00-24:00'], tue: ['00:00-24:00'], wed: ['00:00-24:00'], thu: ['00:00-24:00'], fri: ['00:00-24:00'], sat: ['00:00-24:00'], sun: ['00:00-24:00'] })
+  week.set(hours?.week ?? always())
+  input('s-disk').value = String(share.diskPercent)
+  input('s-cores').value = share.cores === null ? '' : String(share.cores)
+  input('s-market').checked = fromMarket
   dirty = false
   preview()
 }
@@ -225,8 +231,8 @@ function read(): OwnerSettings {
   const before = status?.settings as OwnerSettings
   const idle = Number(input('s-idle').value) * 60_000
   return {
-    share: { cpuPercent: Number(input('s-cpu').value), memoryPercent: Number(input('s-memory').value) },
-    hours: input('s-hours').checked ? { timeZone: before.hours?.timeZone ?? status?.timeZone ?? 'UTC', week: week.get() } : null,
+    share: { cpuPercent: Number(input('s-cpu').value), memoryPercent: Number(input('s-memory').value), diskPercent: Number(input('s-disk').value), cores: input('s-cores').value === '' ? null : Number(input('s-cores').value) },
+    hours: input('s-hours').checked ? { timeZone: before.hours?.timeZone ?? status?.timeZone ?? 'UTC', week: copyOf(week.get()) } : null,
     pauseWhen: {
       ...before.pauseWhen, inUse: input('s-inuse').checked, terminals: input('s-terminals').checked, onBattery: input('s-battery').checked,
       // Seconds that were written by hand stay, while nobody touches the minutes.
@@ -234,24 +240,39 @@ function read(): OwnerSettings {
       otherCpuPercent: input('s-load').checked ? Number(input('s-load-percent').value) : null, hotterThanCelsius: input('s-hot').checked ? Number(input('s-hot-celsius').value) : null,
     },
     freezeMs: Math.round(Number(input('s-freeze').value) * 60_000),
+    fromMarket: input('s-market').checked,
   }
 }
 function preview(): void {
   text('o-cpu', `${input('s-cpu').value} %`)
   text('o-memory', `${input('s-memory').value} %`)
+  text('o-disk', `${input('s-disk').value} %`)
   input('s-load-percent').disabled = !input('s-load').checked
   input('s-hot-celsius').disabled = !input('s-hot').checked
   input('s-idle').disabled = !input('s-inuse').checked && !input('s-terminals').checked
   get('week').hidden = !input('s-hours').checked
   if (status) {
-    const cores = Math.floor(status.full.cpuMillis * Number(input('s-cpu').value) / 100) / 1000, memory = status.full.memoryBytes * Number(input('s-memory').value) / 100
-    text('preview', `Jobs may run ${input('s-hours').checked ? hoursText(week.get()) : 'at all hours'}, on up to ${cores} of ${status.full.cpuMillis / 1000} cores and ${size(memory)} of memory. A smaller share holds for the next job; all else takes effect at once.`)
+    const { full } = status, { share, hours } = read(), memory = full.memoryBytes * share.memoryPercent / 100
+    text('preview', `${settingsText(hours?.week ?? null, share, full.cpuMillis)} and ${size(memory)} of memory. A smaller share holds for the next job; all else takes effect at once.`)
   }
   get<HTMLButtonElement>('save').disabled = !dirty
   get('undo').hidden = !dirty
 }
 function touch(): void { dirty = true; text('saved', ''); preview() }
 get('settings').addEventListener('input', touch)
+/** Who has set what: this machine, or its seller over the market. */
+const FIELD_NAMES: Readonly<Record<string, string>> = {
+  'share.cpuPercent': 'processor', 'share.cores': 'cores', 'share.memoryPercent': 'memory', 'share.diskPercent': 'disk', hours: 'hours', 'pauseWhen.inUse': 'use of the computer', 'pauseWhen.terminals': 'terminals', 'pauseWhen.idleMs': 'minutes without use',
+  'pauseWhen.onBattery': 'battery', 'pauseWhen.batteryBelowPercent': 'charge', 'pauseWhen.otherCpuPercent': 'other programs', 'pauseWhen.hotterThanCelsius': 'heat', freezeMs: 'handing back',
+}
+function whereOf({ local, asked, settings }: OwnerStatus): string {
+  const here = local.length === 0 ? 'Nothing is set on this computer' : `Set on this computer: ${local.map((path) => FIELD_NAMES[path] ?? path).join(', ')}`
+  const rest = !settings.fromMarket ? 'Nothing is taken from the website.' : asked === null ? 'The rest is as usual; you can also set it on the website.' : asked.refused === undefined ? 'The rest is as you set it on the website.' : `What was last set on the website is not taken (${asked.refused}).`
+  return `${here}. ${rest}`
+}
+get('s-leave').addEventListener('click', () => {
+  call<{ settings: OwnerSettings }>('POST', '/api/settings/leave', {}).then(({ settings }) => { if (status) status = { ...status, settings }; fill(settings); text('saved', 'Left to the website') }, (error: unknown) => { text('saved', (error as Error).message) })
+})
 get('undo').addEventListener('click', () => { if (status) fill(status.settings) })
 get('settings').addEventListener('submit', (event) => {
   event.preventDefault()
