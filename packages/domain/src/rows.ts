@@ -105,8 +105,10 @@ export type NodeRow = {
   readonly enrolledAt: Instant; readonly lastSeenAt: Instant | null
   /** The block of addresses that it is connected from, and the one that it was enrolled from. Absent: an address that says nothing, such as one of a private network. */
   readonly block?: string; readonly enrolledFrom?: string
-  /** What an admin did to it last, until its owner changes itHours and limits that its seller asks of the machine. */
-  readonly admin?: AdminWordasked?: { readonly number: number; readonly at: Instant; readonly settings: OwnerAsked }
+  /** What an admin did to it last, until its owner changes it. */
+  readonly admin?: AdminWord
+  /** Hours and limits that its seller asks of the machine. */
+  readonly asked?: { readonly number: number; readonly at: Instant; readonly settings: OwnerAsked }
 }
 
 /** What was learned from endings: about a node, about nodes like it, about how long work of a kind takes. */

@@ -1,4 +1,5 @@
 import { useEffect, useMemo, useRef, useState } from 'react'
+import type { ReactNode } from 'react'
 import { Alert, Button, Group, Modal, NativeSelect, NumberInput, SegmentedControl, Stack, Text, TextInput, Textarea } from '@mantine/core'
 import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-query'
 import { getRouteApi, useRouter } from '@tanstack/react-router'
@@ -7,16 +8,19 @@ import { isLumarisError, newJobId } from '@lumaris/sdk'
 import type { Client } from '@lumaris/sdk'
 import { templateQuery, walletQuery } from '../queries.ts'
 import { useClient } from '../session/use-session.ts'
-import { cores as coresText, credits, creditsText, duration, plural, size, visible } from '../ui/format.ts'
+import { cores as coresText, credits, creditsText, duration, percent, plural, size, visible } from '../ui/format.ts'
 import { errorsBy } from '../ui/field-errors.ts'
-import { Credits, Command, Facts, Id, Loaded, Page, Panel, Refusal, useNow } from '../ui/parts.tsx'
+import { Copy, Credits, Facts, Id, Loaded, Moment, Page, Panel, Refusal, useNow } from '../ui/parts.tsx'
 import { REASON } from '../ui/states.ts'
 import { TopUp } from '../wallet/TopUp.tsx'
 import { Paused } from '../front/Paused.tsx'
+import { cliText, sdkText } from './as-code.ts'
+import type { Form } from './as-code.ts'
 import { CODE_MAX, EMPTY, Unclear, codeFileOf, draftOf, ownFile, planOf } from './draft.ts'
 import type { Draft, Plan } from './draft.ts'
 import { askFor, sendJob } from './send.ts'
 import type { Sent } from './send.ts'
+import { Cards, Service } from './Service.tsx'
 import { TellMe } from './TellMe.tsx'
 import { FillIn } from '../templates/FillIn.tsx'
 import { TextLink } from '../shell/links.tsx'
@@ -71,7 +75,13 @@ function Form({ start, template }: { start: Draft; template: string | undefined 
   const key = useMemo(() => JSON.stringify({ ...asked, files: asked.files.map((file) => [file.name, file.size, file.lastModified]) }), [asked])
   const quote = useQuery({
     queryKey: ['quote', key], placeholderData: keepPreviousData, staleTime: 60_000, gcTime: 0,
-    queryFn: async ({ signal }) => { const plan = await planOf(asked, hashOf); return { plan, quote: await client.quote(plan.spec, { signal }) } },
+    queryFn: async ({ signal }) => {
+      const plan = await planOf(asked, hashOf), { assurance, ...bare } = plan.spec
+      const of = (spec: JobSpecInput): Promise<Quote> => client.api.createQuote({ body: { spec: spec as JobSpec, ...(plan.cap === null ? {} : { cap: plan.cap.toString() }) } }, { signal })
+      // What assurance adds is the difference to the same job without it.
+      const [quote, without] = await Promise.all([of(plan.spec), assurance === undefined ? null : of(bare)])
+      return { plan, quote, without }
+    },
   })
   const stale = draft !== asked || quote.isPlaceholderData
   const errors = errorsBy(quote.error), unclear = quote.error instanceof Unclear ? quote.error : null
@@ -117,12 +127,14 @@ function Form({ start, template }: { start: Draft; template: string | undefined 
                 <NumberInput label="Disk, MiB" value={draft.diskMib} onChange={(value) => set('diskMib', value)} step={256} error={at('/spec/resources/diskBytes')} miw={110} />
                 <NumberInput label="GPUs" value={draft.gpus} onChange={(value) => set('gpus', value)} error={at('/spec/resources/gpus')} miw={110} />
               </Group>
+              {String(draft.gpus) !== '0' && String(draft.gpus) !== '' && <Cards draft={draft} set={set} at={at} />}
               <NativeSelect label="Isolation, at least" value={draft.minLevel} onChange={(event) => set('minLevel', event.currentTarget.value)} error={at('/spec/placement/minLevel')} data={[{ value: 'language', label: 'A language runtime (Deno)' }, { value: 'namespace', label: 'Namespaces (bubblewrap)' }, { value: 'kernel', label: 'Its own kernel interface (gVisor)' }, { value: 'vm', label: 'A virtual machine' }]} />
               <Group grow preventGrowOverflow={false} align="flex-start">
                 <TextInput label="Regions" description="Empty: any" value={draft.regions} onChange={(event) => set('regions', event.currentTarget.value)} error={at('/spec/placement/regions')} miw={150} />
                 <NativeSelect label="Nodes that have shown" description="How much of their work they end" value={draft.minTrust} onChange={(event) => set('minTrust', event.currentTarget.value)} data={[{ value: '', label: 'Anything' }, { value: 'known', label: 'At least 80 %' }, { value: 'trusted', label: 'At least 95 %, results that hold' }]} miw={150} />
               </Group>
             </Stack></Panel>
+            <Service draft={draft} set={set} at={at} />
             <Panel title="Limits" id="limits">
               <Group grow preventGrowOverflow={false} align="flex-start">
                 <NumberInput label="Minutes for each part" description="The cap comes from it" value={draft.minutes} onChange={(value) => set('minutes', value)} error={at('/spec/limits/runMs')} miw={150} />
@@ -130,15 +142,16 @@ function Form({ start, template }: { start: Draft; template: string | undefined 
                 <NumberInput label="Copies of each part" description="Results must agree" value={draft.copies} onChange={(value) => set('copies', value)} error={at('/spec/copies')} miw={150} />
                 <TextInput label="Most for one try" description="Credits; empty: any" value={draft.maxAttempt} onChange={(event) => set('maxAttempt', event.currentTarget.value)} error={at('/spec/placement/maxAttemptCost')} miw={150} />
               </Group>
+              <NativeSelect label="Wrong results, at most" description="The market asks more owners, and more than once, until this holds of the accepted ones" mt="sm" maw={430} value={draft.assurance} onChange={(event) => set('assurance', event.currentTarget.value)} error={at('/spec/assurance')} data={[{ value: '', label: 'No bound: each result is taken as it is' }, { value: '1e-2', label: '1 of 100' }, { value: '1e-4', label: '1 of 10,000' }, { value: '1e-6', label: '1 of 1,000,000' }]} />
             </Panel>
           </Stack>
         </form>
         <Stack className="beside">
           <Panel title="Price" id="price"><div aria-live="polite" aria-busy={stale}>
             {quote.isError && !stale ? (unclear ? <Text>{unclear.message}</Text> : <Refusal error={quote.error} title="No price for this" retry={() => void quote.refetch()} />)
-              : quote.data ? <Price quote={quote.data.quote} spec={quote.data.plan.spec} stale={stale} /> : <Text c="dimmed">Asking the market…</Text>}
+              : quote.data ? <Price quote={quote.data.quote} without={quote.data.without} spec={quote.data.plan.spec} stale={stale} /> : <Text c="dimmed">Asking the market…</Text>}
           </div><Button type="submit" form="job" size="md" mt="md" fullWidth disabled={stale || !quote.isSuccess} title={!stale && quote.isError ? 'There is no price for it yet' : undefined}>Review and submit</Button></Panel>
-          {quote.data && !quote.isError && <As plan={quote.data.plan} />}
+          {quote.data && !quote.isError && <As plan={quote.data.plan} code={ownFile(draft) === null || draft.code === null ? null : draft.code} />}
         </Stack>
       </div>
       {quote.data && <Review opened={reviewing} close={() => setReviewing(false)} plan={quote.data.plan} quote={quote.data.quote} renew={async () => { await quote.refetch() }} />}
@@ -146,7 +159,7 @@ function Form({ start, template }: { start: Draft; template: string | undefined 
   )
 }
 
-function Price({ quote, spec, stale }: { quote: Quote; spec: JobSpecInput; stale: boolean }) {
+function Price({ quote, without, spec, stale }: { quote: Quote; without: Quote | null; spec: JobSpecInput; stale: boolean }) {
   const now = useNow(5_000)
   return (
     <Stack gap="sm" opacity={stale ? 0.75 : 1}>
@@ -154,6 +167,7 @@ function Price({ quote, spec, stale }: { quote: Quote; spec: JobSpecInput; stale
       <Facts of={[
         ['Likely', quote.nodes > 0 || quote.p50 !== '0' ? `${credits(quote.p50)} to ${credits(quote.p90)} credits (estimate)` : null], ['One try, at most', creditsText(quote.attemptCap)],
         ['Nodes that can', String(quote.nodes)], ['With room now', String(quote.nodesFree)], ['Could start', quote.startsInMs === undefined ? null : quote.startsInMs === 0 ? 'at once' : `in about ${duration(quote.startsInMs)}`],
+        ...planFacts(quote), ['Assurance adds', without && surcharge(quote, without)],
         ['Binds for', quote.validUntil > now ? duration(Math.round((quote.validUntil - now) / 5_000) * 5_000) : 'no longer: it is asked for anew before you agree'],
       ]} />
       {quote.nodes === 0 && <Alert color="orange" title="No node can run this as it is"><Reasons refused={quote.refused} /><Text size="sm" mt={4}>Submitted like this it waits until one joins, up to a day, and costs nothing meanwhile.</Text><TellMe key={JSON.stringify(spec)} spec={spec} /></Alert>}
@@ -161,14 +175,30 @@ function Price({ quote, spec, stale }: { quote: Quote; spec: JobSpecInput; stale
     </Stack>
   )
 }
+/** What is foreseen for a job with a plan. */
+function planFacts({ plan }: Quote): [string, ReactNode][] {
+  if (!plan) return []
+  return [['Done in time', <><strong>{percent(plan.chance)}</strong> (estimate, no promise)</>], ['Probably costs', `${creditsText(plan.likely)}; as firm work ${credits(plan.firm)}`], ['Firm at the latest', <Moment at={plan.noReturnAt} />], ['Cheap room, lately', percent(plan.room)]]
+}
+function surcharge(quote: Quote, without: Quote): string | null {
+  const [more, less] = [BigInt(quote.p50), BigInt(without.p50)]
+  return less === 0n ? null : `${creditsText(more > less ? more - less : 0n)} to the likely cost (${percent(Number(more - less) / Number(less))} more), ${credits(BigInt(quote.cap) - BigInt(without.cap))} to the cap`
+}
 const Reasons = ({ refused }: { refused: Quote['refused'] }) => <ul className="details">{(Object.entries(refused) as [NoReason, number][]).toSorted((a, b) => b[1] - a[1]).map(([reason, count]) => <li key={reason}>{plural(count, 'node')}: {REASON[reason]}</li>)}</ul>
 
-function As({ plan }: { plan: Plan }) {
-  const [open, setOpen] = useState(false)
+function As({ plan, code }: { plan: Plan; /** The program that is written in the form. */ code: string | null }) {
+  const [open, setOpen] = useState(false), [form, setForm] = useState<Form>('cli')
+  const own = plan.uploads[0], shown = new Map(code !== null && own ? [[own.path, code]] : [])
+  const text = form === 'json' ? JSON.stringify(plan.spec, null, 2) : form === 'cli' ? cliText(plan, shown) : sdkText(plan, location.origin)
+  const brings = plan.uploads.filter(({ path }) => form === 'sdk' || !shown.has(path))
   return (
     <div>
-      <Button variant="default" size="xs" aria-expanded={open} onClick={() => setOpen(!open)}>{open ? 'Hide the request' : 'Show the request (JSON)'}</Button>
-      {open && <><pre className="preview" tabIndex={0} aria-label="The request as JSON">{JSON.stringify(plan.spec, null, 2)}</pre><Text size="xs" c="dimmed" mt={4}>The body of POST /v1/jobs, under “spec”; or in a file for:</Text><Command line="npx lumaris submit --spec job.json" /></>}
+      <Button variant="default" size="xs" aria-expanded={open} onClick={() => setOpen(!open)}>{open ? 'Hide it' : 'As CLI / SDK / JSON'}</Button>
+      {open && <Stack gap="xs" mt="xs">
+        <Group gap="xs"><SegmentedControl size="xs" aria-label="As" value={form} onChange={(value) => setForm(value as Form)} data={[{ value: 'cli', label: 'Shell' }, { value: 'sdk', label: 'SDK' }, { value: 'json', label: 'JSON' }]} /><Copy text={text} what="the order" label="Copy" /></Group>
+        <pre className="preview" tabIndex={0} aria-label="The order as text">{text}</pre>
+        <Text size="xs" c="dimmed">{form === 'json' ? 'Under “spec” in the body of POST /v1/jobs, when its files are on the market.' : 'Signed in by lumaris login, or with a key of yours in LUMARIS_TOKEN.'}{form !== 'json' && brings.length > 0 && ` It expects beside it: ${brings.map(({ path }) => visible(path)).join(', ')}.`}</Text>
+      </Stack>}
     </div>
   )
 }
@@ -201,7 +231,7 @@ function Review({ opened, close, plan, quote, renew }: { opened: boolean; close:
   }
   const submit = (): Promise<void> => once(async () => {
     setSent(null)
-    for (const [i, blob] of plan.uploads.entries()) await client.upload(blob, { onProgress: (done, total) => setBusy(`Uploading file ${i + 1} of ${plan.uploads.length}: ${size(done)} of ${size(total)}`) })
+    for (const [i, { blob }] of plan.uploads.entries()) await client.upload(blob, { onProgress: (done, total) => setBusy(`Uploading file ${i + 1} of ${plan.uploads.length}: ${size(done)} of ${size(total)}`) })
     setBusy('Handing it in')
     await told(await sendJob(client, { id: id.current.id, spec: plan.spec, quote: quote.id }))
   })
@@ -214,7 +244,7 @@ function Review({ opened, close, plan, quote, renew }: { opened: boolean; close:
       <Stack>
         <Facts of={[
           ['What', <><code>{visible(plan.spec.command.join(' '))}</code>{tasks > 1 ? `, ${plural(tasks, 'part')}` : ''}</>], ['Where', `${coresText(resources?.cpuMillis ?? 0)}, ${size(resources?.memoryBytes ?? 0)} memory, ${size(resources?.diskBytes ?? 0)} disk for each part`],
-          ['Held from your wallet', <strong>{creditsText(quote.cap)}</strong>], ['Likely bill', `${credits(quote.p50)} to ${credits(quote.p90)} credits (estimate)`], ['Available', wallet.data ? creditsText(wallet.data.available) : null],
+          ['Held from your wallet', <strong>{creditsText(quote.cap)}</strong>], ['Likely bill', quote.plan ? null : `${credits(quote.p50)} to ${credits(quote.p90)} credits (estimate)`], ...planFacts(quote), ['Available', wallet.data ? creditsText(wallet.data.available) : null],
         ]} />
         <Text size="sm">Never more than is held. What is not used comes back at the end; what a node or the market spoils is not billed. You can cancel at any time: what ran until then is billed.</Text>
         {missing > 0n && <Alert color="orange" title={`${credits(missing)} credits are missing`}><TopUp least={missing} /></Alert>}
