@@ -16,6 +16,7 @@ export const SCREENS: readonly Screen[] = [
   { name: 'not-found', who: 'nobody', path: () => '/no/such/screen' },
   { name: 'home', who: 'buyer', path: () => '/home', act: (page) => page.getByRole('link', { name: 'Mandelbrot' }).waitFor() },
   { name: 'submit', who: 'buyer', path: () => '/submit?template=pi', act: (page) => page.getByText('Nodes that can').waitFor() },
+  { name: 'submit-deadline', who: 'buyer', path: () => '/submit?template=primes', act: async (page) => { await page.getByText('By a deadline').click(); await page.getByLabel('GPUs', { exact: true }).fill('1'); await page.getByLabel('Part of each card, %').waitFor(); await page.getByLabel('GPUs', { exact: true }).fill('0'); await page.getByText('Done in time', { exact: true }).waitFor(); await page.getByRole('button', { name: 'As CLI / SDK / JSON' }).click() } },
   { name: 'submit-nothing-fits', who: 'buyer', path: (data) => `/submit?from=${data.waiting}`, act: (page) => page.getByText('No node can run this as it is').waitFor() },
   { name: 'submit-review', who: 'buyer', path: () => '/submit?template=fractal', act: async (page) => { await page.getByRole('button', { name: 'Review and submit' }).click(); await page.getByText('Held from your wallet').waitFor(); await page.getByText('Available').waitFor() } },
   { name: 'jobs', who: 'buyer', path: () => '/jobs', act: (page) => page.getByRole('link', { name: 'Mandelbrot' }).waitFor() },
