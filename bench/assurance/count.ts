@@ -7,8 +7,10 @@ export type Counts = {
   cheats: number; /** Of the cheats: found out, and so unpaid. */ caught: number
   /** Pending earnings that were forfeited for it, in prices of a wrong result; read from the ledger. */
   forfeited: number
+  /** Results of those who are not like the honest ones, all of them, right ones too; and how many of these were paid. */
+  delivered: number; paid: number
 }
-export const newCounts = (): Counts => ({ tasks: 0, wrong: 0, undecided: 0, bands: BANDS.map(() => ({ tasks: 0, copies: 0 })), cheats: 0, caught: 0, forfeited: 0 })
+export const newCounts = (): Counts => ({ tasks: 0, wrong: 0, undecided: 0, bands: BANDS.map(() => ({ tasks: 0, copies: 0 })), cheats: 0, caught: 0, forfeited: 0, delivered: 0, paid: 0 })
 export function countTask(counts: Counts, delivered: number, copies: number, wrong: boolean): void {
   counts.tasks++
   if (wrong) counts.wrong++
@@ -19,7 +21,7 @@ export function countTask(counts: Counts, delivered: number, copies: number, wro
 export function sumOf(all: readonly Counts[]): Counts {
   const sum = newCounts()
   for (const one of all) {
-    for (const key of ['tasks', 'wrong', 'undecided', 'cheats', 'caught', 'forfeited'] as const) sum[key] += one[key]
+    for (const key of ['tasks', 'wrong', 'undecided', 'cheats', 'caught', 'forfeited', 'delivered', 'paid'] as const) sum[key] += one[key]
     one.bands.forEach(({ tasks, copies }, i) => { const band = sum.bands[i] as { tasks: number; copies: number }; band.tasks += tasks; band.copies += copies })
   }
   return sum

@@ -63,6 +63,7 @@ export function runMarket({ sellers: count, share, kind, bound, rounds, goodFirs
     const accepted = live.attempts.find((attempt) => attempt.id === live.tasks[0]?.result)
     for (const attempt of live.attempts) {
       const one = known.get(attempt.node) as Known, { answer } = task.answers.find(({ seller }) => seller === one.seller) as { answer: string }
+      if (one.seller.kind !== 'honest') { counts.delivered++; if (attempt.state === 'valid') counts.paid++ }
       if (answer === RIGHT) continue
       counts.cheats++
       if (attempt.state !== 'invalid') continue

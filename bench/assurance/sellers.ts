@@ -3,13 +3,16 @@
 import type { Chance } from '../../packages/testkit/src/virtual-chance.ts'
 
 export const KINDS = ['random', 'pairs', 'turncoats', 'one lie for all'] as const
-export type Kind = (typeof KINDS)[number]
+/** Honest, and of one kind of machine on which one program in twenty answers differently than on all others. */
+export const ODD = 'odd machines'
+export type Kind = (typeof KINDS)[number] | typeof ODD
+const ODD_PROGRAMS = 20
 export type Seller = {
   readonly name: string; readonly kind: Kind | 'honest'; readonly pair: number | null
   /** Results it has delivered; and how many it delivers before it cheats. */
   done: number; honestUntil: number
 }
-export type TaskSoFar = { readonly answers: readonly { readonly seller: Seller; readonly answer: string }[] }
+export type TaskSoFar = { readonly number: number; readonly answers: readonly { readonly seller: Seller; readonly answer: string }[] }
 export const RIGHT = 'right'
 
 /** How often those cheat who do not always. */
@@ -30,6 +33,7 @@ export function answerOf(seller: Seller, task: TaskSoFar, chance: Chance): strin
     case 'honest': return RIGHT
     case 'random': return ready && chance.happens(RATE.random) ? `a lie of ${seller.name}` : RIGHT
     case 'one lie for all': return ready && chance.happens(RATE.lazy) ? 'empty' : RIGHT
+    case 'odd machines': return task.number % ODD_PROGRAMS === 0 ? 'odd' : RIGHT
     case 'turncoats': return first && ready ? `a lie of ${seller.name}` : RIGHT
     case 'pairs': {
       const partner = task.answers.find(({ seller: other }) => other.pair === seller.pair)

@@ -23,6 +23,8 @@ const FLOOR = 0.02
 
 /** How far what a lie loses must lie above what it gains, as they are expected: a check may meet a partner, and a bond may clear before it is needed. */
 export const BOND_MARGIN = 1.5
+/** What is taken for a lie, where there is so much: more than what the chance of a check is made for, because that costs no buyer a check, and a cheat that is lucky a few times more seldom comes out ahead (docs/adr/0035). */
+export const TAKEN_MARGIN = 2
 /** The chance of a check below which a lie would pay, given what the liar would be paid for it and what it has to lose. */
 export const stakeShare = (price: bigint, bond: bigint): number => (price <= 0n ? 0 : Math.min(1, (BOND_MARGIN * Number(price)) / Number(price + bond)))
 

@@ -5,7 +5,7 @@ import { account } from '@lumaris/protocol'
 import type { AttemptId, Micros } from '@lumaris/protocol'
 import type { AttemptRow, ForfeitRow } from '../rows.ts'
 import type { MarketState } from '../state.ts'
-import { BOND_MARGIN, checkShare } from '../assurance/enough.ts'
+import { TAKEN_MARGIN, checkShare } from '../assurance/enough.ts'
 import type { OwnerRecord } from '../assurance/enough.ts'
 import { meteredOf } from '../billing/settle.ts'
 import { emit, liveJob, putEntry } from '../turn.ts'
@@ -22,8 +22,8 @@ export function owe(turn: Turn, attempt: AttemptRow, record: OwnerRecord): void 
   const price = priceOfResult(turn, attempt), most = mostFor(price, record)
   if (most > 0n) emit(turn, { kind: 'forfeit', row: { attempt: attempt.id, job: attempt.job, owner: attempt.seller, at: turn.now, state: 'due', record, price, most, taken: 0n, of: [], endedAt: null } })
 }
-/** One and a half prices for each time that this seller may expect not to be checked before it is. */
-const mostFor = (price: Micros, record: OwnerRecord): Micros => (price * BigInt(Math.round(BOND_MARGIN * 1000))) / BigInt(Math.round(checkShare(record) * 1000))
+/** Two prices for each time that this seller may expect not to be checked before it is. */
+const mostFor = (price: Micros, record: OwnerRecord): Micros => (price * BigInt(Math.round(TAKEN_MARGIN * 1000))) / BigInt(Math.round(checkShare(record) * 1000))
 
 /** What was found to be pending for the debt of this attempt, newest first. */
 export type ForfeitCommand = { readonly kind: 'forfeit'; readonly attempt: AttemptId; readonly earnings: readonly { readonly attempt: AttemptId; readonly amount: Micros }[] }
