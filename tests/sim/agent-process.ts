@@ -2,7 +2,7 @@
 // out; a crash may come between two outputs. Sandboxes die with the process. The clock counts suspend and runs up to two percent fast or slow.
 import { createAgentState, listAttempts, nextClockMs, restoreAgent, stepAgent } from '@lumaris/domain'
 import type { AgentInput, AgentOutput, AgentState, JournalRecord, SandboxEnd } from '@lumaris/domain'
-import { merkleRoot } from '@lumaris/protocol'
+import { REFEREE_NO, merkleRoot } from '@lumaris/protocol'
 import type { AttemptId, Cause, FromAgent, Hello, JobDispatch, MeshPeer } from '@lumaris/protocol'
 import { Connection } from './connection.ts'
 import type { DownFrame } from './connection.ts'
@@ -206,7 +206,7 @@ export class AgentProcess {
     const fails = chance.weighted({ no: 100, before: 2, during: 1 })
     // What was kept of earlier attempts need not be done again.
     const { range } = order.terms, share = range ? (range.to - range.from) / INPUT_BYTES : 1
-    const wanted = Math.max(100, Number(order.env.SIM_MS ?? '1000') * share * (0.7 + 0.6 * chance.next()) - (Number(order.env.SIM_LIMIT ?? order.limits.runMs) - order.limits.runMs)) * this.machine.slowdown
+    const wanted = Math.max(100, Number(order.env.LUMARIS_REFEREE === undefined ? order.env.SIM_MS ?? '1000' : 500) * share * (0.7 + 0.6 * chance.next()) - (Number(order.env.SIM_LIMIT ?? order.limits.runMs) - order.limits.runMs)) * this.machine.slowdown
     const begin = (): void => {
       if (box.over || box.killed) return
       if (order.resume?.memory && order.resume.memory.maker !== this.machine.memory) this.#world.fail('I28', `${order.attempt_id} is to go on from a memory that ${this.machine.node} cannot restore`, [order.attempt_id, this.machine.node])
@@ -221,10 +221,11 @@ export class AgentProcess {
         if (fails === 'during') this.#end(box, { cause: 'driver_failed', exitCode: null, resultDigest: null, detail: 'the sandbox broke' })
         else if (over) this.#end(box, { cause: 'buyer_limit', exitCode: null, resultDigest: null, detail: 'time limit' })
         else {
+          if (order.env.LUMARIS_REFEREE !== undefined) { const code = this.#compare(order); this.#end(box, { cause: code === 0 ? 'succeeded' : 'buyer_exit', exitCode: code, resultDigest: sha256(''), detail: null }); return }
           const exitCode = range && !(range.from <= FAILING_BYTE && FAILING_BYTE < range.to) ? 0 : Number(order.env.SIM_EXIT ?? '0')
           const truth = `${range ? `${order.job_id} ${range.from}-${range.to}` : order.task_id} ${exitCode}`
           const digest = sha256(this.machine.honest || !chance.happens(0.5) ? truth : `${truth} as ${this.machine.node} likes it`)
-          this.#end(box, { cause: exitCode === 0 ? 'succeeded' : 'buyer_exit', exitCode, resultDigest: digest, detail: null })
+          this.#end(box, { cause: exitCode === 0 ? 'succeeded' : 'buyer_exit', exitCode, resultDigest: digest, detail: null, ...(order.env.SIM_SPELLS && exitCode === 0 ? { files: [this.#spelled(digest)] } : {}) })
         }
       })
     }
@@ -234,6 +235,20 @@ export class AgentProcess {
       box.begin = begin
       this.step({ kind: 'ready', attempt: order.attempt_id, mesh: { public_key: sha256(order.attempt_id).slice(0, 43) + '=', addresses: [] } })
     })
+  }
+
+  /** The same thing, said in one of three ways: which is the machine's. */
+  #spelled(says: string): SandboxEnd['files'][number] {
+    const blob = sha256(`${says} in the way of ${this.machine.node.charCodeAt(this.machine.node.length - 1) % 3}`)
+    this.#world.meanings.set(blob, says)
+    return { path: 'out' as SandboxEnd['files'][number]['path'], blob: blob as SandboxEnd['files'][number]['blob'], size: 1 }
+  }
+  /** The buyer's command. Cheats turn its answer around now and then; and some commands break, anywhere or here. */
+  #compare(order: JobDispatch): number {
+    const { chance, meanings } = this.#world, range = order.inputs.find(({ pieces }) => pieces), [one, other] = order.inputs.filter(({ path }) => /^(one|other|result)\//.test(path)).map(({ blob }) => meanings.get(blob))
+    const right = sha256(`${range ? `${order.job_id} ${range.from}-${range.to}` : order.task_id} 0`), yes = order.env.LUMARIS_REFEREE === 'right' ? one === right : one === other
+    if (order.env.SIM_SPELLS === 'broken' || chance.happens(0.03)) return 1
+    return yes === (this.machine.honest || chance.happens(0.5)) ? 0 : REFEREE_NO
   }
 
   #join(id: AttemptId, peers: readonly MeshPeer[]): void {
@@ -263,12 +278,12 @@ export class AgentProcess {
     })
   }
 
-  #end(box: Box, end: Pick<SandboxEnd, 'cause' | 'exitCode' | 'resultDigest' | 'detail'>): void {
+  #end(box: Box, end: Pick<SandboxEnd, 'cause' | 'exitCode' | 'resultDigest' | 'detail'> & Partial<Pick<SandboxEnd, 'files'>>): void {
     if (box.over) return
     box.over = true
     this.#world.auditor.boxStops(this, box)
     const usage = this.#usage(box)
-    this.run(() => this.step({ kind: 'ended', attempt: box.order.attempt_id, end: { ...end, usage, files: [] } }))
+    this.run(() => this.step({ kind: 'ended', attempt: box.order.attempt_id, end: { files: [], ...end, usage } }))
   }
 
   #kill(id: AttemptId, cause: Cause): void {

@@ -226,7 +226,7 @@ export class Auditor {
   /** I39: only for a result that three others have outvoted, once, out of what is pending, never what was cleared, and no more than the debt but for one earning. */
   #forfeit(before: ForfeitRow | undefined, row: ForfeitRow): void {
     const { fail } = this.#bound, { db } = this.#world, wrong = db.attempts.get(row.attempt), about = [row.attempt, row.job]
-    const against = [...(db.attemptsOfJob.get(row.job) ?? [])].map((id) => db.attempts.get(id)!).filter((one) => one.task === wrong?.task && one.state === 'valid')
+    const against = [...(db.attemptsOfJob.get(row.job) ?? [])].map((id) => db.attempts.get(id)!).filter((one) => one.task === wrong?.task && one.state === 'valid' && !one.referee)
     if (wrong?.state !== 'invalid' || wrong.seller !== row.owner || new Set(against.map(({ seller }) => seller)).size < 3) fail('I39', `${row.owner} owes for ${row.attempt}, which is ${wrong?.state} against ${against.length}`, about)
     if (before ? before.state !== 'due' || row.state !== 'done' || before.most !== row.most : row.state !== 'due' || row.taken !== 0n) fail('I39', `the debt for ${row.attempt} goes from ${before?.state} to ${row.state}`, about)
     if (row.state !== 'done') return
@@ -369,9 +369,12 @@ export class Auditor {
 
   #copies(job: JobRow, task: TaskRow, attempts: readonly AttemptRow[]): void {
     const { fail } = this.#bound
-    const valid = attempts.filter((attempt) => attempt.task === task.index && attempt.state === 'valid')
+    const all = attempts.filter((attempt) => attempt.task === task.index && attempt.state === 'valid'), valid = all.filter(({ referee }) => !referee)
+    if (new Set(all.map(({ seller }) => seller)).size < all.length) fail('I45', `two of the results of ${job.id}.${task.index} and of who compared them are of one owner`, [job.id])
+    if (task.cause === 'referee_failed') this.#evidence.failed(job, task, attempts)
     if (task.state === 'done' && valid.length < job.spec.copies) fail('I13', `task ${job.id}.${task.index} is done with ${valid.length} of ${job.spec.copies} copies`, [job.id])
     if (valid.length === 0) return
+    if (task.cause === 'referee_failed') return
     if (valid.length < job.spec.copies || new Set(valid.map((attempt) => attempt.seller)).size < job.spec.copies) fail('I13', `the ${valid.length} results of ${job.id}.${task.index} are not from ${job.spec.copies} owners`, [job.id])
     const blocks = valid.flatMap(({ node }) => this.#world.db.nodes.get(node)?.block ?? [])
     if (new Set(blocks).size < blocks.length) fail('I13', `two results of ${job.id}.${task.index} come from ${blocks.join(' and ')}`, [job.id])
@@ -515,7 +518,8 @@ export class Auditor {
     const endedAt = this.#endedAt.get(order.attempt_id)
     if (endedAt !== undefined && this.#world.now - endedAt > 60_000) fail('I25', `${order.attempt_id} starts on ${node} ${Math.round((this.#world.now - endedAt) / 1000)} s after it ended`, [order.attempt_id, node])
     if (!process.disk.some((record) => record.type === 'accept' && record.order.attempt_id === order.attempt_id)) fail('I22', `${order.attempt_id} runs on ${node} and is not in its journal`, [order.attempt_id, node])
-    this.#getsItsPart(box)
+      // A referee gets two whole results, and no part of an input.
+      if (order.env.LUMARIS_REFEREE === undefined) this.#getsItsPart(box)
     if (order.resume) {
       const taken = this.#taken.get(order.resume.manifest)
       this.#world.saw('went on from a checkpoint')
@@ -612,7 +616,7 @@ export class Auditor {
         if (room.seats >= room.ranks && state.displacing.size === 0 && live.tasks.every((other) => other.slots[0]!.state === 'pending' && other.slots[0]!.notBefore <= writer.now && !waits.backoff.has(`${live.row.id}.${other.index}.0`))) fail('I14', `the gang ${live.row.id} sleeps while there are ${room.seats} seats for it`, [live.row.id])
         return
       }
-      const others = live.row.spec.copies === 1 && !live.row.spec.assurance && task.slots.length === 1 ? [] : live.attempts.filter((attempt) => attempt.task === task.index && attempt.slot !== index && (isLive(attempt.state) || attempt.state === 'valid' || attempt.state === 'invalid'))
+      const others = live.row.spec.copies === 1 && !live.row.spec.assurance && task.slots.length === 1 ? [] : live.attempts.filter((attempt) => attempt.task === task.index && attempt.slot !== index && (isLive(attempt.state) || attempt.state === 'valid' || attempt.state === 'invalid' || attempt.referee !== undefined))
       const beside = live.row.spec.speculate ? [] : others.flatMap(({ node }) => state.nodes.get(node) ?? [])
       const need = { ...requirementOf(live.row, slot, others.map((attempt) => attempt.seller), neighbours(state, live.row, task)), beside }
       const kept = new Set([...state.displacing.values()].map(({ node }) => node))

@@ -11,7 +11,8 @@ import { sha256 } from './world.ts'
 import type { World } from './world.ts'
 
 /** The most seats a task may come to have, counted here on its own. */
-export const seatsOf = ({ copies, assurance }: JobSpec): number => (assurance ? { '1e-2': 6, '1e-4': 6, '1e-6': 8 }[assurance] : copies === 1 ? 1 : copies + 2)
+export const seatsOf = (spec: JobSpec): number => (spec.compare?.kind === 'command' ? 2 * resultsOf(spec) + 2 : resultsOf(spec))
+const resultsOf = ({ copies, assurance }: JobSpec): number => (assurance ? { '1e-2': 6, '1e-4': 6, '1e-6': 8 }[assurance] : copies === 1 ? 1 : copies + 2)
 
 /** Tasks that there may come to be. */
 export const tasksOf = ({ divide, tasks }: JobSpec): number => divide?.most ?? tasks.length
@@ -118,6 +119,11 @@ export class Buyer {
     if (input.copies === 1 && !input.assurance && input.disconnect !== 'exclusive' && (input.tasks?.length ?? 0) > 1 && input.priority !== 2 && input.priority !== 6 && !input.checkpoint) {
       input.speculate = 0.5
       if (input.priority === 10) input.expectedMs = Math.ceil(runMs * 0.4)
+    }
+    // Some compare by a command of their own, which for a few is of no use.
+    if ((input.copies! > 1 || input.assurance) && input.resources?.cpuMillis !== 2000) {
+      input.compare = { kind: 'command', command: ['compare'], says: input.assurance && input.resources?.cpuMillis === 500 ? 'right' : 'same' }
+      input.env = { ...input.env, SIM_SPELLS: input.priority === 4 ? 'broken' : 'well' }
     }
     // Some of one task are cut while they run; a failing one of them fails at one byte of its input.
     if (this.#world.options.divided) { input.tasks = [{}]; if (input.priority === 6) input.priority = 5 }

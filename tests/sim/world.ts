@@ -38,6 +38,8 @@ export class World {
   readonly writers: Writer[] = []
   readonly machines: Machine[] = []
   readonly clients: Client[] = []
+  /** Of result files, by hash: what they say, however it is spelled. */
+  readonly meanings = new Map<string, string>()
   /** Faults happen until this is false. */
   stormy = true
   #made = 0

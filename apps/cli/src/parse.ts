@@ -65,8 +65,9 @@ export function parseShare(text: string): number {
 
 /** `json`, `numbers:1e-6` with a relative tolerance, `numbers:1e-6:1e-12` with an absolute one too. */
 export function parseCompare(text: string): NonNullable<JobSpecInput['compare']> {
-  const [kind = '', relative, absolute, more] = text.trim().split(':'), parsed = Compare.safeParse({ kind, ...(relative === undefined ? {} : { relative: distance(relative) }), ...(absolute === undefined ? {} : { absolute: distance(absolute) }) })
-  if (!parsed.success || more !== undefined) throw new InvalidArgumentError(`"${text}" is no way to compare. Write bytes, json or numbers, and for the last two a relative tolerance from 0 to 1 and an absolute one: numbers:1e-6:1e-12.`)
+  const [kind = '', first, second, more] = text.trim().split(':'), [one, two] = kind === 'image' ? ['mean', 'largest'] as const : ['relative', 'absolute'] as const
+  const parsed = Compare.safeParse({ kind, ...(first === undefined ? {} : { [one]: distance(first) }), ...(second === undefined ? {} : { [two]: distance(second) }) })
+  if (!parsed.success || more !== undefined) throw new InvalidArgumentError(`"${text}" is no way to compare. Write bytes, json or numbers, and for the last two a relative tolerance from 0 to 1 and an absolute one: numbers:1e-6:1e-12. Or image, with how far pixels may be off in the mean and at most, of 255: image:0.5:8.`)
   return parsed.data
 }
 const distance = (text: string): number => (/^\d+(\.\d+)?([eE][+-]?\d{1,3})?$/.test(text) ? Number(text) : Number.NaN)

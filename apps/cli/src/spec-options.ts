@@ -56,7 +56,7 @@ export function addSpecOptions(command: Command): Command {
     .addOption(new Option('--gang <ranks>', 'run so many at once or none, joined by a private network: RANK, WORLD_SIZE, MASTER_ADDR tell them apart').argParser(parseCount).conflicts(['copies', 'assurance']))
     .option('--copies <count>', 'run on so many nodes of different owners, and compare', parseCount)
     .addOption(new Option('--assurance <share>', 'at most this share of accepted results may be wrong; the market chooses how many nodes are asked').choices(Assurance.options).conflicts('copies'))
-    .option('--compare <how>', 'when copies agree: bytes, json (the same values), numbers (the same text but for numbers); json:1e-9 and numbers:1e-6:1e-12 with a relative, and an absolute, tolerance', parseCompare)
+    .option('--compare <how>', 'when copies agree: bytes, json (the same values), numbers (the same text but for numbers); json:1e-9 and numbers:1e-6:1e-12 with a relative, and an absolute, tolerance; image (PNG and JPEG by their pixels), image:0.5:8 with how far they may be off of 255, in the mean and at most', parseCompare)
     .option('--speculate <share>', 'begin tasks that are late a second time elsewhere, up to this share of the work, such as 0.05; 0: never', parseShare)
     .option('--retries <count>', 'tries after an end that is not the program’s fault (5)', parseCount)
     .option('--priority <1-10>', '1 is served first (5)', parseCount)

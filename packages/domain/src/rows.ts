@@ -44,6 +44,9 @@ export type KeptRow = { readonly attempt: AttemptId; readonly fence: number; rea
 /** A slot that is being moved: not back there, and only to the named node, for a while. */
 export type MoveRow = { readonly from: NodeId; readonly to: NodeId | null; readonly until: Instant }
 
+/** What a referee is asked: is this result the same as that one, or, without one, is it right? */
+export type RefereeRow = { readonly of: AttemptId; readonly with?: AttemptId; /** Of these results, where the command finds them. */ readonly files: readonly InputFile[] }
+
 export type SlotRow = {
   readonly state: SlotState; readonly fence: number; readonly attempt: AttemptId | null; readonly paid: boolean
   /** Not to be placed before this time (backoff after a failure). */
@@ -52,6 +55,8 @@ export type SlotRow = {
   readonly failedOn: readonly NodeId[]
   readonly kept?: KeptRow
   readonly move?: MoveRow
+  /** It is for the buyer's command that compares: see assurance/referee.ts. */
+  readonly referee?: RefereeRow
   /** Of a job with a plan: since when it is firm, and why. */
   readonly firm?: { readonly at: Instant; readonly why: Why }
 }
@@ -88,6 +93,8 @@ export type AttemptRow = {
   readonly as?: As; readonly stays?: true
   /** Where the buyer has said how to compare: what all results of its task have in common that say the same; found by the server, which reads the files. */
   readonly alike?: string
+  /** It compares results, and has none of its own. */
+  readonly referee?: RefereeRow
   /** What its task was when it was offered. */
   readonly piece?: PieceRow
   /** Digest of a result that came under an old fence: kept, never paid. */

@@ -335,7 +335,7 @@ function applyAttempt(state: MarketState, row: AttemptRow): void {
   if (isLive(row.state)) { onNode.add(row.id); state.attemptsByNode.set(row.node, onNode) }
   else if (onNode.delete(row.id) && onNode.size === 0) state.attemptsByNode.delete(row.node)
   armAttempt(state, live, old, row)
-  if (row.state === 'valid' && old?.state !== 'valid' && row.cause === 'succeeded' && (row.piece || live.row.tasksTotal > 1)) live.pace = seenRun(live.pace, row, workIn(live.row.spec, row.task, row.piece))
+  if (row.state === 'valid' && old?.state !== 'valid' && row.cause === 'succeeded' && !row.referee && (row.piece || live.row.tasksTotal > 1)) live.pace = seenRun(live.pace, row, workIn(live.row.spec, row.task, row.piece))
   if (row.displaced) watchDisplaced(state, row, row.displaced.by, holds)
   if (old && isLive(old.state) && !isLive(row.state)) settleShare(state, live.row, row)
 }

@@ -13,6 +13,7 @@ export const CAUSES = {
   seller_refused: { bears: 'seller', says: 'the node did not take the work' },
   driver_failed: { bears: 'seller', says: 'the isolation driver failed on the node' },
   wrong_result: { bears: 'seller', says: 'the result did not agree with those of independent nodes' },
+  referee_failed: { bears: 'buyer', says: 'the buyer’s command that compares results broke, ran too long or ended with a code that says nothing; who gave the results is paid, and blamed for nothing' },
   preempted: { bears: 'platform', says: 'firm work took the place, and paid for what had run' },
   peer_lost: { bears: 'platform', says: 'another rank of its gang was lost, so all of them begin again' },
   moved: { bears: 'platform', says: 'it was moved to another node, with all it had done' },

@@ -201,16 +201,28 @@ export type Assurance = z.infer<typeof Assurance>
 export const ASSURED_COPIES_MAX: Readonly<Record<Assurance, number>> = { '1e-2': 6, '1e-4': 6, '1e-6': 8 }
 
 const Distance = z.number().min(0).max(1e300)
+/** Of 255, full brightness. */
+const Level255 = z.number().min(0).max(255)
 /**
  * When copies of a task say the same. `bytes` (the default): every byte, and what was printed. `json`: the same values, whatever the order of keys and the spelling of
  * numbers. `numbers`: the same text, but for numbers in it. Numbers may differ by `absolute` + `relative` × the larger one; by nothing unless it is said. These two look at the
- * result files alone, and by their bytes where they are no such text, above 8 MiB together or beyond a million values, or where there are none.
+ * result files alone, and by their bytes where they are no such text, above 8 MiB together or beyond a million values, or where there are none. `image`: PNG and JPEG files of the same size whose
+ * pixels differ by at most `largest` in any channel and by at most `mean` over all of them, of 255; up to 16 million pixels (8 million of a JPEG), and files that are no pictures by their bytes.
+ * `command`: the referee, a program of the buyer's that runs on a node of another owner, with the files of one result below `one` and of the other below `other`; or, where it `says` whether a result is
+ * `right`, with `result` and `input`. It ends with 0 for yes and REFEREE_NO for no; anything else says nothing, because it is what most programs end with when they break.
  */
 export const Compare = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('bytes') }),
   z.strictObject({ kind: z.enum(['json', 'numbers']), absolute: Distance.default(0), relative: z.number().min(0).max(1).default(0) }),
+  z.strictObject({ kind: z.literal('image'), mean: Level255.default(0.5), largest: Level255.default(8) }),
+  z.strictObject({ kind: z.literal('command'), command: z.array(Argument).min(1).max(50), says: z.enum(['same', 'right']).default('same'), inputs: z.array(InputFile).max(100).default([]), runMs: z.number().int().min(1000).max(86_400_000).default(60_000) }),
 ]).meta({ id: 'Compare' })
 export type Compare = z.infer<typeof Compare>
+/** The code by which a referee says no. */
+export const REFEREE_NO = 3
+/** Where a referee finds what it is asked about. */
+export const REFEREE_PLACES = ['one', 'other', 'result', 'input'] as const
+export const refereeOf = ({ compare }: { readonly compare?: Compare | undefined }): Extract<Compare, { kind: 'command' }> | null => (compare?.kind === 'command' ? compare : null)
 
 /** Jobs that one job may come after. */
 export const PARENTS_MAX = 50

@@ -61,6 +61,8 @@ export const Attempt = z.object({
   offeredAt: Instant, startedAt: Instant.optional(), endedAt: Instant.optional(),
   /** What the buyer pays for it; absent until it is settled. */
   billed: Amount.optional(), decision: Decision,
+  /** It ran the buyer's command that compares, on this result; and on this other one. */
+  referee: z.object({ of: AttemptId, with: AttemptId.optional() }).optional(),
   /** Its last checkpoint, and the attempt whose checkpoint it went on from. */
   saved: Saved.optional(), resumes: z.object({ attempt: AttemptId, number: z.number().int() }).optional(),
   /** Of a job that is cut while it runs: the part of its input that it had. */

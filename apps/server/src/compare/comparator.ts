@@ -62,7 +62,7 @@ export function createComparator({ state, blobs, log, pairMs = PAIR_MS }: Ports)
   return {
     enter(id, exitCode, files) {
       const attempt = state().attempts.get(id), compare = attempt && state().jobs.get(attempt.job)?.row.spec.compare
-      if (!attempt || !compare || compare.kind === 'bytes') return null
+      if (!attempt || !compare || compare.kind === 'bytes' || compare.kind === 'command') return null
       const task = `${attempt.job}.${attempt.task}`, { promise: left, resolve } = Promise.withResolvers<void>()
       const before = last.get(task), mine = (before ?? Promise.resolve()).then(() => left)
       last.set(task, mine)
@@ -91,7 +91,7 @@ function createThread(log: Log, pairMs: number) {
     const asked = (worker ??= start())
     const done = (same: boolean): void => { clearTimeout(late); asked.off('message', heard).off('error', broke).off('exit', gone); resolve(same) }
     const end = (why: string): void => { log.warn({ why }, 'a comparison of results was given up'); if (worker === asked) worker = null; void asked.terminate(); done(false) }
-    const heard = ({ id, same }: Answer): void => { if (id === question.id) done(same) }
+    const heard = ({ id, same, why }: Answer): void => { if (id === question.id) { if (why) log.info({ why }, 'a result is compared by its bytes'); done(same) } }
     const broke = (error: Error): void => end(error.message)
     const gone = (): void => end('the thread ended')
     const late = setTimeout(() => end(`not done after ${pairMs} ms`), pairMs)

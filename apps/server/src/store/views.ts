@@ -28,7 +28,7 @@ export function viewAttempt(row: AttemptRow, nodeName: string): Attempt {
     id: row.id, job: row.job, task, slot: slotId(task, row.slot), node: row.node, nodeName, driver: row.driver, level: row.level, state: row.state, fence: row.fence, prices: row.prices,
     usage: row.usage, exitCode: row.exitCode, files: [...row.files], offeredAt: row.offeredAt, decision: row.decision,
     ...given('cause', row.cause), ...given('detail', row.detail), ...given('resultDigest', row.digest as Attempt['resultDigest'] | null),
-    ...given('startedAt', row.startedAt), ...given('endedAt', row.endedAt), ...(row.saved ? { saved: Saved.parse(row.saved) } : {}), ...(row.resumes ? { resumes: { attempt: row.resumes.attempt, number: row.resumes.saved.number } } : {}), ...given('billed', payerOf(row) ? '0' : row.billed?.toString()), ...rangeOf(row.piece),
+    ...given('startedAt', row.startedAt), ...given('endedAt', row.endedAt), ...(row.saved ? { saved: Saved.parse(row.saved) } : {}), ...(row.resumes ? { resumes: { attempt: row.resumes.attempt, number: row.resumes.saved.number } } : {}), ...given('billed', payerOf(row) ? '0' : row.billed?.toString()), ...rangeOf(row.piece), ...(row.referee ? { referee: { of: row.referee.of, ...given('with', row.referee.with) } } : {}),
   }
 }
 

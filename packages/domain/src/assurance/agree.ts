@@ -9,8 +9,13 @@ export type Verdict =
   | { readonly kind: 'split' }
 
 /** What makes two results the same: exit code, digest of the output, and every file by path and hash; or what they were found to have in common. */
-const voteOf = (attempt: AttemptRow): string =>
-  attempt.alike !== undefined ? `alike ${attempt.exitCode} ${attempt.alike}` : JSON.stringify([attempt.exitCode, attempt.digest, [...attempt.files].sort((a, b) => (a.path < b.path ? -1 : 1)).map((file) => [file.path, file.blob])])
+const voteOf = (attempt: AttemptRow): string => (attempt.alike !== undefined ? `alike ${attempt.exitCode} ${attempt.alike}` : bytesOf(attempt))
+const bytesOf = (attempt: AttemptRow): string => JSON.stringify([attempt.exitCode, attempt.digest, [...attempt.files].sort((a, b) => (a.path < b.path ? -1 : 1)).map((file) => [file.path, file.blob])])
+/** The same files, or, where there are none, the same in all. */
+export const areEqual = (one: AttemptRow, other: AttemptRow): boolean => {
+  const [a, b] = [one, other].map((attempt) => bytesOf(attempt.files.length > 0 ? { ...attempt, digest: null } : attempt))
+  return a === b
+}
 
 /** Those that gave the same result, together; in the order of their first. */
 export function groupsOf(reported: readonly AttemptRow[]): AttemptRow[][] {

@@ -1,6 +1,6 @@
 // What an attempt costs, once it is over. The cause decides who bears it; the meter is believed only as far as the market saw the attempt
 // itself; and nothing above the attempt's cap is ever billed.
-import { CAUSES, account } from '@lumaris/protocol'
+import { CAUSES, account, refereeOf } from '@lumaris/protocol'
 import type { Micros } from '@lumaris/protocol'
 import type { AttemptRow, JobRow, KeptRow, PostingRow, SlotRow } from '../rows.ts'
 import { liveJob, putAttempt, putEntry, putJob, record } from '../turn.ts'
@@ -20,7 +20,7 @@ export function billOf(job: JobRow, attempt: AttemptRow): Micros {
 export function meteredOf(job: JobRow, attempt: AttemptRow): Micros {
   if (attempt.startedAt === null || attempt.endedAt === null) return 0n
   const seen = Math.max(0, attempt.endedAt - attempt.offeredAt)
-  const runMs = Math.min(attempt.usage.runMs, seen, restMs(job.spec, attempt.resumes))
+  const runMs = Math.min(attempt.usage.runMs, seen, restMs(job.spec, attempt.resumes), attempt.referee ? refereeOf(job.spec)?.runMs ?? Infinity : Infinity)
   const outBytes = Math.min(attempt.usage.outBytes, job.spec.resources.diskBytes)
   const bill = priceOf(attempt.prices, job.spec.resources, { runMs, outBytes })
   return least(bill, restCap(job.attemptCap, attempt.resumes))

@@ -1,10 +1,11 @@
 // What a node is told about an attempt, made from the attempt's committed row: session, lease generation and fence are the row's, never the
 // node's current ones (a restart between deciding and sending would otherwise start a dead attempt).
-import { MIB, RENDEZVOUS_PORT, gangAddress, slotId, taskId } from '@lumaris/protocol'
+import { MIB, RENDEZVOUS_PORT, gangAddress, refereeOf, slotId, taskId } from '@lumaris/protocol'
 import type { JobDispatch, Terms } from '@lumaris/protocol'
 import type { AttemptRow, JobRow } from '../rows.ts'
 import { liveJob, tell } from '../turn.ts'
 import type { Turn } from '../turn.ts'
+import { inputsFor } from '../assurance/referee.ts'
 import { restCap, restOf } from '../job/kept.ts'
 import { rangeOf, taskSpecOf } from '../split/pieces.ts'
 import { invariant } from '../invariant.ts'
@@ -14,11 +15,21 @@ export function termsOf(job: JobRow, attempt: AttemptRow): Terms {
   const task = taskId(job.id, attempt.task)
   return {
     attempt: attempt.id, job: job.id, task, slot: slotId(task, attempt.slot), fence: attempt.fence, node: attempt.node, driver: attempt.driver, level: attempt.level,
-    resources: job.spec.resources, prices: attempt.prices, attemptCap: restCap(job.attemptCap, attempt.resumes).toString(), ...rangeOf(attempt.piece),
+    resources: job.spec.resources, prices: attempt.prices, attemptCap: restCap(job.attemptCap, attempt.resumes).toString(), ...rangeOf(attempt.referee ? undefined : attempt.piece),
   }
 }
 
 export function dispatchOf(job: JobRow, attempt: AttemptRow): JobDispatch {
+  const order = orderOf(job, attempt), referee = attempt.referee && refereeOf(job.spec)
+  if (!attempt.referee || !referee) return order
+  // The buyer's command instead of the program, with results for inputs; all it leaves is how it ends.
+  const { stdout: _none, egress: _nowhere, ...bare } = order, [command, ...args] = referee.command, right = attempt.referee.with === undefined, runMs = Math.min(referee.runMs, order.limits.runMs)
+  return {
+    ...bare, payload: { command: command as string, args }, env: { ...order.env, LUMARIS_REFEREE: right ? 'right' : 'same' }, outputs: [], limits: { ...order.limits, runMs }, requirements: { ...order.requirements, expected_duration_sec: runMs / 1000 },
+    inputs: [...referee.inputs, ...attempt.referee.files, ...(right ? inputsFor(job, { index: attempt.task, ...(attempt.piece ? { piece: attempt.piece } : {}) }) : [])],
+  }
+}
+function orderOf(job: JobRow, attempt: AttemptRow): JobDispatch {
   const { spec } = job, { resumes } = attempt
   const task = taskSpecOf(spec, attempt.task, attempt.piece)
   const terms = termsOf(job, attempt)

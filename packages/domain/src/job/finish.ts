@@ -1,6 +1,6 @@
 // How things end. An attempt ends exactly once (`endAttempt`, `reportAttempt`); its slot waits again or is done; when all slots of a task are
 // decided the task ends; when all tasks have, the job does, and what is left of its escrow goes back.
-import { CAUSES, EXTRA_COPIES_MAX } from '@lumaris/protocol'
+import { CAUSES, refereeOf } from '@lumaris/protocol'
 import type { Assurance, AttemptId, Cause, JobId } from '@lumaris/protocol'
 import type { AttemptRow, JobRow, SlotRow, TaskRow } from '../rows.ts'
 import { liveAttempt, liveJob, putAttempt, putJob, putTask, record, tell } from '../turn.ts'
@@ -15,6 +15,7 @@ import { keptOf, settle, settleMemories, settleMemory, settlePart } from '../bil
 import { payDisplaced, payerOf } from '../billing/pay-displaced.ts'
 import { refundRest } from '../ledger/hold.ts'
 import { agree, groupsOf, isKnown } from '../assurance/agree.ts'
+import { ask, copySlotsMax, hasFailed, isAsked, sortResults, wordsOnRight } from '../assurance/referee.ts'
 import { drawOf } from '../assurance/draws.ts'
 import { OUTVOTE, confirms, enough, riskOf, stakeShare } from '../assurance/enough.ts'
 import type { OwnerRecord } from '../assurance/enough.ts'
@@ -62,6 +63,8 @@ export function endAttempt(turn: Turn, id: AttemptId, cause: Cause, detail: stri
     const paid = liveAttempt(turn, id).billed !== 0n
     dropSlot(turn, task, ended, paid)
     if (spare && cause !== 'buyer_cancelled') return goOnWith(turn, attempt.job, attempt.task)
+    // The command was not run; whether that was the buyer's fault, another owner must show.
+    if (attempt.referee && cause !== 'buyer_cancelled' && !job.cancelling && task.state === 'running') return judge(turn, taskOf(turn, attempt))
     return cause === 'buyer_cancelled' || job.cancelling ? closeIfOver(turn, attempt.job) : failTask(turn, attempt.job, attempt.task, cause)
   }
   settlePart(turn, ended)
@@ -138,10 +141,43 @@ export function reportAttempt(turn: Turn, attempt: AttemptRow): void {
   judge(turn, putSlot(turn, task, attempt.slot, { ...slot, state: next(SLOT, slot.state, 'report', attempt.id) }))
 }
 
+/** Results of the task that wait to be judged. */
+const resultsOf = (turn: Turn, task: TaskRow): AttemptRow[] => task.slots.flatMap((slot) => (slot.state === 'reported' && slot.attempt && !slot.referee ? [liveAttempt(turn, slot.attempt)] : []))
+
 function judge(turn: Turn, task: TaskRow): void {
   const { spec } = liveJob(turn, task.job).row
-  const reported = task.slots.flatMap((slot) => (slot.state === 'reported' && slot.attempt ? [liveAttempt(turn, slot.attempt)] : []))
-  const open = task.slots.filter((slot) => slot.state === 'pending' || slot.state === 'assigned').length
+  if (refereeOf(spec)) return judgeWithReferee(turn, task)
+  judgeResults(turn, task, resultsOf(turn, task))
+}
+
+/** What the buyer's command has said so far is heard, and paid; then the results are judged as others are, or it is asked again. */
+function judgeWithReferee(turn: Turn, before: TaskRow): void {
+  for (const { referee, state, attempt } of before.slots) if (referee && state === 'reported' && attempt) decide(turn, liveAttempt(turn, attempt), true, null)
+  const task = taskOf(turn, { job: before.job, task: before.index }), reported = resultsOf(turn, task)
+  if (reported.length === 0) return
+  const sorted = refereeOf(liveJob(turn, task.job).row.spec)?.says === 'right' ? (isAsked(task) ? 'asked' : 'done') : sortResults(turn, task, reported)
+  switch (sorted) {
+    case 'asked': return
+    case 'failed': return failReferee(turn, task, reported)
+    case 'spent': return leaveUndecided(turn, task, reported)
+    case 'done': judgeResults(turn, task, resultsOf(turn, task))
+  }
+}
+/** The buyer's command is of no use: who has delivered is paid, because the buyer has the results, and nobody is blamed. */
+function failReferee(turn: Turn, task: TaskRow, reported: readonly AttemptRow[]): void {
+  for (const attempt of reported) decide(turn, attempt, true, null)
+  dropOpenSlots(turn, task.job, task.index, 'buyer_cancelled')
+  failTask(turn, task.job, task.index, 'referee_failed')
+}
+/** Nobody was shown to be wrong: it may as well be the program that never answers the same. */
+function leaveUndecided(turn: Turn, task: TaskRow, reported: readonly AttemptRow[]): void {
+  for (const attempt of reported) decide(turn, attempt, false, null)
+  failTask(turn, task.job, task.index, 'wrong_result')
+}
+
+function judgeResults(turn: Turn, task: TaskRow, reported: readonly AttemptRow[]): void {
+  const { spec } = liveJob(turn, task.job).row
+  const copies = task.slots.filter((slot) => !slot.referee), open = copies.filter((slot) => slot.state === 'pending' || slot.state === 'assigned').length
   if (spec.gang) return judgeGang(turn, task.job)
   if (spec.assurance) { if (open === 0) judgeAssured(turn, task, spec.assurance, reported); return }
   if (spec.speculate) {
@@ -152,7 +188,7 @@ function judge(turn: Turn, task: TaskRow): void {
   const verdict = agree(reported, open, spec.copies)
   if (verdict.kind === 'wait') return
   if (verdict.kind === 'split') {
-    if (task.slots.length < spec.copies + EXTRA_COPIES_MAX) { putTask(turn, { ...task, slots: [...task.slots, NEW_SLOT] }); return }
+    if (copies.length < copySlotsMax(spec)) { putTask(turn, { ...task, slots: [...task.slots, NEW_SLOT] }); return }
     for (const attempt of reported) decide(turn, attempt, false)
     return failTask(turn, task.job, task.index, 'wrong_result')
   }
@@ -177,14 +213,15 @@ function judgeAssured(turn: Turn, task: TaskRow, bound: Assurance, reported: rea
   const { known } = liveJob(turn, task.job).row.spec.tasks[task.index] ?? {}, isRight = known !== undefined && isKnown(first, known)
   // The buyer knows that it is right; where others differ, they decide all the same, since somebody will be blamed.
   if (isRight && groups.length === 1) return conclude(turn, task, lead.attempts, [])
-  const stake = reported.length > 1 ? 0 : stakeShare(priceOfResult(turn, first), bondOf(turn.state, first))
-  switch (enough(groups.map(({ records }) => records), bound, drawOf(turn, first), stake, known !== undefined && !isRight)) {
+  // A command that says whether a result is right speaks for the first one, as a copy that agrees would; a no of it is the buyer's doubt.
+  const said = groups.length === 1 ? wordsOnRight(turn, task, first) : null, doubted = said !== null && said.words.no > 0
+  if (said && hasFailed(said.words)) return failReferee(turn, task, reported)
+  const asked = said && !doubted ? [[...lead.records, ...recordsOf(said.words.yes)]] : groups.map(({ records }) => records)
+  const stake = asked.flat().length > 1 ? 0 : stakeShare(priceOfResult(turn, first), bondOf(turn.state, first))
+  switch (enough(asked, bound, drawOf(turn, first), stake, doubted || (known !== undefined && !isRight))) {
     case 'enough': return conclude(turn, task, lead.attempts, reported.filter((attempt) => !lead.attempts.includes(attempt)))
-    case 'more': putTask(turn, { ...task, slots: [...task.slots, NEW_SLOT] }); return
-    case 'undecided':
-      // Nobody was shown to be wrong: it may as well be the program that never answers the same.
-      for (const attempt of reported) decide(turn, attempt, false, null)
-      return failTask(turn, task.job, task.index, 'wrong_result')
+    case 'more': if (!(said && !doubted && ask(turn, task, { of: first.id }, said.files))) putTask(turn, { ...task, slots: [...task.slots, NEW_SLOT] }); return
+    case 'undecided': return leaveUndecided(turn, task, reported)
   }
 }
 

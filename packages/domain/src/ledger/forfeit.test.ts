@@ -37,7 +37,7 @@ function setup(more: { valid?: number; drawn?: string } = {}) {
 const lies = (name: Name): string => (name === 'a' ? WRONG : RIGHT)
 const honest = (): string => RIGHT
 
-test('a lie that three have outvoted costs, beside its pay, one and a half prices for each time it could have hoped not to be checked', () => {
+test('a lie that three have outvoted costs, beside its pay, two prices for each time it could have hoped not to be checked', () => {
   const { work, owed, pay, balance, owner, pendingOf, entries, market } = setup({ valid: 60 })
   for (let i = 0; i < 40; i++) work(honest)
   const before = balance(account.pending(owner('a'))), record = recordOf(market.state, owner('a'))
@@ -45,7 +45,7 @@ test('a lie that three have outvoted costs, beside its pay, one and a half price
   const [row] = owed() as [ForfeitRow]
   expect(row).toMatchObject({ owner: owner('a'), state: 'due', record: { valid: 100, wrong: 0 }, taken: 0n })
   expect(record.valid).toBe(100)
-  expect(Number(row.most) / Number(row.price)).toBeCloseTo(1.5 / checkShare(record), 2) // fifteen
+  expect(Number(row.most) / Number(row.price)).toBeCloseTo(2 / checkShare(record), 2) // twenty
   expect(balance(account.pending(owner('a')))).toBe(before) // nothing has moved yet
   const each = pendingOf('a')[0]!.amount
   pay(row)
@@ -61,7 +61,7 @@ test('it never takes more than there is, and takes it once, however often it is 
   work(honest)
   work(lies)
   const [row] = owed() as [ForfeitRow], earnings = pendingOf('a'), had = balance(account.pending(owner('a')))
-  expect(row.most).toBe((row.price * 1500n) / 20n)
+  expect(row.most).toBe((row.price * 2000n) / 20n)
   expect(row.most).toBeGreaterThan(had)
   for (let i = 0; i < 3; i++) pay(row, earnings)
   expect(balance(account.pending(owner('a')))).toBe(0n)

@@ -31,7 +31,7 @@ export function offer(turn: Turn, wanted: Wanted, slotIndex: number, choice: Cho
       ...copyOf(turn, job, task, slotIndex),
       ...(choice.runnerUp ? { runnerUp: { node: choice.runnerUp.node, total: String(choice.runnerUp.score.total) } } : {}),
     },
-    evidence: null, ...(job.spec.plan ? { as: slot.firm ? 'firm' as const : 'interruptible' as const } : {}), ...(slot.kept ? { resumes: slot.kept } : {}), ...(task.piece ? { piece: task.piece } : {}),
+    evidence: null, ...(job.spec.plan ? { as: slot.firm ? 'firm' as const : 'interruptible' as const } : {}), ...(slot.kept ? { resumes: slot.kept } : {}), ...(task.piece ? { piece: task.piece } : {}), ...(slot.referee ? { referee: slot.referee } : {}),
   }
   turn.state.demand.saw(job.spec.resources)
   const terms = termsOf(job, bare)

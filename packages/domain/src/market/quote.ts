@@ -1,6 +1,6 @@
 // What will it cost, at most and probably, when could it start, and on how many nodes. A quote binds: the cap it names is the most that will
 // ever be billed, and only nodes that cannot exceed the attempt's cap are taken.
-import { ASSURED_COPIES_MAX, GANG_MAX, EXTRA_COPIES_MAX, PART_ITEMS_MAX, QUOTE_VALID_MS, copiesMax, divisibleOf, isRefusal, itemsProblem, leastInputBytes, leastTaskBytes, partsMax, partsNeeded, rangeOfTask } from '@lumaris/protocol'
+import { GANG_MAX, PART_ITEMS_MAX, QUOTE_VALID_MS, REFEREE_PLACES, copiesMax, divisibleOf, isRefusal, itemsProblem, leastInputBytes, leastTaskBytes, partsMax, partsNeeded, rangeOfTask, refereeOf } from '@lumaris/protocol'
 import type { Instant, JobSpec, Micros, NoReason, QuoteId, Refusal, UserId } from '@lumaris/protocol'
 import type { NodeRow, QuoteRow } from '../rows.ts'
 import { freeOn } from '../state.ts'
@@ -18,11 +18,12 @@ import { roomOn } from './place-gang.ts'
 import { startsInMs } from './start-time.ts'
 import { expectedCopies } from '../assurance/enough.ts'
 import { recordOf } from '../assurance/records.ts'
+import { copySlotsMax, refereesMax } from '../assurance/referee.ts'
 
 export type QuoteCommand = { readonly kind: 'quote'; readonly buyer: UserId; readonly spec: JobSpec; readonly specHash: string; /** A budget. */ readonly cap?: Micros | null }
 
-/** Seats a task can come to have, and so be paid for: its copies, and the extra ones when they disagree; or as many as its bound may take. */
-export const slotsMax = (spec: Pick<JobSpec, 'copies' | 'assurance'>): number => (spec.assurance ? ASSURED_COPIES_MAX[spec.assurance] : spec.copies === 1 ? 1 : spec.copies + EXTRA_COPIES_MAX)
+/** Seats a task can come to have, and so be paid for: its copies, and the extra ones when they disagree; or as many as its bound may take; and those of the command that compares them. */
+export const slotsMax = (spec: Pick<JobSpec, 'copies' | 'assurance' | 'compare'>): number => copySlotsMax(spec) + refereesMax(spec)
 /** Seats of all its tasks, and of the copies of what is late. */
 export const seatsMax = (spec: JobSpec): number => slotsMax(spec) * partsMax(spec) + copiesMax(spec)
 /** The most a job can cost: every seat of every task at the cap of one attempt. Attempts that fail through no fault of the buyer cost nothing. */
@@ -100,6 +101,8 @@ export function contradiction(spec: JobSpec, now: Instant): Refusal | null {
   if (spec.assurance && spec.copies > 1) return refused('impossible_request', { reason: 'with assurance the market chooses how many copies there are: leave out copies, or assurance' })
   if (spec.compare && spec.copies === 1 && !spec.assurance) return refused('impossible_request', { reason: 'there is nothing to compare with one copy: ask for copies or assurance, or leave out compare' })
   if (spec.tasks.some((task) => task.known) && (!spec.assurance || (spec.compare && spec.compare.kind !== 'bytes'))) return refused('impossible_request', { reason: 'known results are compared byte by byte, with those of jobs with assurance: leave out known, or name an assurance and no other way to compare' })
+  const unasked = refereeConflict(spec)
+  if (unasked) return refused('impossible_request', { reason: unasked })
   const twice = spec.speculate ? copiesConflict(spec) : null
   if (twice) return refused('impossible_request', { reason: twice })
   const planless = spec.plan ? planConflict(spec) : null
@@ -126,6 +129,19 @@ function copiesConflict({ copies, assurance, gang, interruptible, disconnect, ch
   if (checkpoint) return 'what a late try has kept would be paid for and thrown away when its copy wins: leave out speculate, or checkpoint'
   if (interruptible) return 'interruptible work waits for the next sale of room, so a copy of it is no help when it is late: leave out speculate, or interruptible'
   return disconnect === 'exclusive' ? 'exclusive work never runs twice at one time: leave out speculate, or disconnect' : null
+}
+
+function refereeConflict(spec: JobSpec): string | null {
+  const referee = refereeOf(spec), paths = new Set<string>()
+  if (!referee) return null
+  if (referee.says === 'right' && !spec.assurance) return 'a command that says whether one result is right is asked as often as a bound needs it: name an assurance instead of copies, or let it compare two (says: same)'
+  for (const { path, pieces } of referee.inputs) {
+    if (pieces) return `the input ${path} of the command that compares has pieces: give it one hash`
+    if (paths.has(path)) return `two inputs of the command that compares have the path ${path}`
+    if (REFEREE_PLACES.some((place) => path === place || path.startsWith(`${place}/`))) return `the command that compares finds the results at ${REFEREE_PLACES.join(', ')}: give its input ${path} another name`
+    paths.add(path)
+  }
+  return referee.inputs.reduce((sum, file) => sum + leastInputBytes(file), 0) > spec.resources.diskBytes ? 'the inputs of the command that compares are larger than the disk asked for' : null
 }
 
 function divideConflict({ divide, tasks, inputs, gang, interruptible, expectedMs: named }: JobSpec): string | null {

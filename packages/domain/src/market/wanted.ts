@@ -21,7 +21,7 @@ export function wantedOf(turn: Turn, waiting: Waiting): Wanted | null {
   const need = copies.length > 0 && !live.row.spec.speculate ? { ...asked, beside: copies.flatMap(({ node }) => turn.state.nodes.get(node) ?? []) } : asked
   if (need.spec.interruptible && live.row.spec.plan) { const { leastHour } = firmWayOf(turn.state, live, turn.now); return { job: live.row, task, need: leastHour === null ? need : { ...need, hourMax: leastHour } } }
   if (live.row.spec.speculate && task.slots.length > 1) return { job: live.row, task, need: { ...need, prefers: worthOn(turn.state, live, task, turn.now) } }
-  return { job: live.row, task, need: live.row.spec.assurance && waiting.slot > 0 ? { ...need, drawn: checkersOf(turn, live.row, waiting) } : need }
+  return { job: live.row, task, need: (live.row.spec.assurance && waiting.slot > 0) || slot.referee ? { ...need, drawn: checkersOf(turn, live.row, waiting) } : need }
 }
 
 /** Room that is sold goes to nobody else meanwhile, so there the draw is made anew for each sale; else it stands, and gives way only when none of them has room. */
@@ -34,7 +34,8 @@ function copiesOf(state: MarketState, job: JobRow, task: TaskRow, slot: number):
   const copies: AttemptRow[] = []
   for (const attempt of state.jobs.get(job.id)?.attempts ?? []) {
     if (attempt.task !== task.index || attempt.slot === slot) continue
-    if (isLive(attempt.state) || attempt.state === 'valid' || attempt.state === 'invalid') copies.push(attempt)
+    // Whoever was shown results as a referee could give one of them as its own, also when it never said anything.
+    if (isLive(attempt.state) || attempt.state === 'valid' || attempt.state === 'invalid' || attempt.referee) copies.push(attempt)
   }
   return copies
 }

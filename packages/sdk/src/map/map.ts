@@ -120,7 +120,7 @@ export function runOf(ports: MapPorts, root: Job, plan: MapPlan): MapRun {
       // Of several copies only those count that agreed.
       for (const id of reported.get(key) ?? []) {
         const attempt = await ports.attempt(id)
-        if (attempt.state !== 'valid') continue
+        if (attempt.state !== 'valid' || attempt.referee) continue
         done.add(partOf(job, event.task, attempt.range))
         yield partDone(job, event.task, attempt)
         break

@@ -44,14 +44,15 @@ const cellsOf = (state: MarketState, hardware: string, job: string) => ({
 export function learn(turn: Turn, attempt: AttemptRow, agreed: boolean | null): void {
   const { state, now } = turn, node = state.nodes.get(attempt.node)
   if (!node || attempt.cause === null) return
-  const { spec } = liveJob(turn, attempt.job).row
+  // How long a referee takes says nothing of the work.
+  const { spec } = liveJob(turn, attempt.job).row, expectedMs = attempt.referee ? undefined : spec.expectedMs
   const { runMs } = attempt.usage
-  const ending: Ending = { cause: attempt.cause, agreed, onTime: spec.expectedMs === undefined || runMs === 0 ? null : runMs <= spec.expectedMs * LATE }
+  const ending: Ending = { cause: attempt.cause, agreed, onTime: expectedMs === undefined || runMs === 0 ? null : runMs <= expectedMs * LATE }
   const verdict = verdictOf(ending)
   const well = verdict.completion === true && verdict.correctness !== false
   if (!well && verdict.completion !== false && verdict.correctness !== false) return // it says nothing about the node
   const old = profileOf(state, node)
-  const run = well && spec.expectedMs !== undefined ? { meteredMs: runMs, referenceMs: spec.expectedMs } : null
+  const run = well && expectedMs !== undefined ? { meteredMs: runMs, referenceMs: expectedMs } : null
   const cells = cellsOf(state, hardwareOf(node), jobClassOf(spec))
   const speed = run && learnSpeed({ ...cells, node: { node: node.id, ratio: old.speed } }, run)
   emit(turn, { kind: 'lesson', row: {
