@@ -370,7 +370,8 @@ export class Auditor {
   #copies(job: JobRow, task: TaskRow, attempts: readonly AttemptRow[]): void {
     const { fail } = this.#bound
     const all = attempts.filter((attempt) => attempt.task === task.index && attempt.state === 'valid'), valid = all.filter(({ referee }) => !referee)
-    if (new Set(all.map(({ seller }) => seller)).size < all.length) fail('I45', `two of the results of ${job.id}.${task.index} and of who compared them are of one owner`, [job.id])
+    const referees = all.filter(({ referee }) => referee), owners = new Set(attempts.flatMap((one) => (one.task === task.index && !one.referee && (isLive(one.state) || one.state === 'valid' || one.state === 'invalid') ? [one.seller] : [])))
+    if (referees.some(({ seller }) => owners.has(seller)) || new Set(referees.map(({ seller, referee }) => `${seller} ${referee?.of} ${referee?.with}`)).size < referees.length) fail('I45', `somebody compares the results of ${job.id}.${task.index} who gave one of them, or is asked twice`, [job.id])
     if (task.cause === 'referee_failed') this.#evidence.failed(job, task, attempts)
     if (task.state === 'done' && valid.length < job.spec.copies) fail('I13', `task ${job.id}.${task.index} is done with ${valid.length} of ${job.spec.copies} copies`, [job.id])
     if (valid.length === 0) return
@@ -616,7 +617,7 @@ export class Auditor {
         if (room.seats >= room.ranks && state.displacing.size === 0 && live.tasks.every((other) => other.slots[0]!.state === 'pending' && other.slots[0]!.notBefore <= writer.now && !waits.backoff.has(`${live.row.id}.${other.index}.0`))) fail('I14', `the gang ${live.row.id} sleeps while there are ${room.seats} seats for it`, [live.row.id])
         return
       }
-      const others = live.row.spec.copies === 1 && !live.row.spec.assurance && task.slots.length === 1 ? [] : live.attempts.filter((attempt) => attempt.task === task.index && attempt.slot !== index && (isLive(attempt.state) || attempt.state === 'valid' || attempt.state === 'invalid' || attempt.referee !== undefined))
+      const others = live.row.spec.copies === 1 && !live.row.spec.assurance && task.slots.length === 1 ? [] : live.attempts.filter((attempt) => attempt.task === task.index && attempt.slot !== index && !(attempt.referee && slot.referee && `${attempt.referee.of} ${attempt.referee.with}` !== `${slot.referee.of} ${slot.referee.with}`) && (isLive(attempt.state) || attempt.state === 'valid' || attempt.state === 'invalid' || attempt.referee !== undefined))
       const beside = live.row.spec.speculate ? [] : others.flatMap(({ node }) => state.nodes.get(node) ?? [])
       const need = { ...requirementOf(live.row, slot, others.map((attempt) => attempt.seller), neighbours(state, live.row, task)), beside }
       const kept = new Set([...state.displacing.values()].map(({ node }) => node))

@@ -9,12 +9,13 @@ import { findInputs } from './inputs.ts'
 import type { LocalFile } from './inputs.ts'
 import type { Parent } from './parse.ts'
 import { readDescription } from './read-description.ts'
+import { splitWords } from './words.ts'
 import { asIs, collect, parseAfter, parseAmount, parseCompare, parseDeadline, parseCores, parseCount, parseDuration, parseEgress, parseGpuShare, parsePair, parseShare, parseSize, parseWhere } from './parse.ts'
 
 export type SpecOptions = {
   spec?: string; template?: string; set?: (readonly [string, string])[]; after?: Parent[]; name?: string; runtime?: string; image?: string; cpus?: number; memory?: number; disk?: number; gpus?: number; time?: number; queueTime?: number; expect?: number
   file?: string[]; auto: boolean; out?: string[]; env?: (readonly [string, string])[]; each?: string[]; region?: string[]; residency?: string[]; where?: LabelTerm[]; gpuModel?: string[]; gpuShare?: number; gpuMemory?: number; label?: (readonly [string, string])[]
-  deadline?: (now: number) => number; doneBy?: (now: number) => number; checkpoint?: string[]; checkpointEvery?: number; interruptible?: bigint | true; displace?: bigint; spread?: string; trust?: string; level?: string; encryptedScratch?: true; egress?: EgressRule[]; driver?: string[]; copies?: number; assurance?: string; compare?: NonNullable<JobSpecInput['compare']>; speculate?: number; retries?: number; priority?: number; gang?: number
+  deadline?: (now: number) => number; doneBy?: (now: number) => number; checkpoint?: string[]; checkpointEvery?: number; interruptible?: bigint | true; displace?: bigint; spread?: string; trust?: string; level?: string; encryptedScratch?: true; egress?: EgressRule[]; driver?: string[]; copies?: number; assurance?: string; compare?: NonNullable<JobSpecInput['compare']>; referee?: string[]; verify?: string[]; refereeTime?: number; speculate?: number; retries?: number; priority?: number; gang?: number
 }
 
 export function addSpecOptions(command: Command): Command {
@@ -57,6 +58,9 @@ export function addSpecOptions(command: Command): Command {
     .option('--copies <count>', 'run on so many nodes of different owners, and compare', parseCount)
     .addOption(new Option('--assurance <share>', 'at most this share of accepted results may be wrong; the market chooses how many nodes are asked').choices(Assurance.options).conflicts('copies'))
     .option('--compare <how>', 'when copies agree: bytes, json (the same values), numbers (the same text but for numbers); json:1e-9 and numbers:1e-6:1e-12 with a relative, and an absolute, tolerance; image (PNG and JPEG by their pixels), image:0.5:8 with how far they may be off of 255, in the mean and at most', parseCompare)
+    .addOption(new Option('--referee <command>', 'a program that says whether two results are the same: it finds their files below one/ and other/, runs on a node of another owner, and ends with 0 for yes and 3 for no').argParser(splitWords).conflicts(['compare', 'verify']))
+    .addOption(new Option('--verify <command>', 'a program that says whether a result is right, from result/ and input/, in the same way; with --assurance').argParser(splitWords).conflicts('compare'))
+    .option('--referee-time <duration>', 'the longest one run of either may take (1m)', parseDuration)
     .option('--speculate <share>', 'begin tasks that are late a second time elsewhere, up to this share of the work, such as 0.05; 0: never', parseShare)
     .option('--retries <count>', 'tries after an end that is not the program’s fault (5)', parseCount)
     .option('--priority <1-10>', '1 is served first (5)', parseCount)
@@ -79,7 +83,7 @@ const PLANNED_LIMIT = 1.5, RUN_MAX_MS = 7 * 86_400_000
 /** What was said of one parent in several places, in one. */
 const afterOf = (parents: readonly Parent[]): JobSpecInput['after'] => [...Map.groupBy(parents, ({ job }) => job)].map(([job, all]) => { const inputs = all.flatMap(({ from, to }) => (from === undefined ? [] : [to === undefined ? { from } : { from, to }])); return inputs.length > 0 ? { job, inputs } : { job } })
 
-export type LocalSpec = { readonly spec: JobSpecInput; readonly files: readonly LocalFile[] }
+export type LocalSpec = { readonly spec: JobSpecInput; readonly files: readonly LocalFile[]; /** Those that the command names which compares results. */ readonly refereeFiles: readonly LocalFile[] }
 
 export async function specOf(context: Context, words: readonly string[], options: SpecOptions): Promise<LocalSpec> {
   const base = options.template !== undefined ? await fromTemplate(context, words, options.template, options.set ?? []) : options.spec === undefined ? {} : await readSpec(context, options.spec)
@@ -92,7 +96,7 @@ export async function specOf(context: Context, words: readonly string[], options
   if (options.doneBy && expectedMs === undefined) throw new CliError('--by does not know how long it runs', 'Say it by --expect, such as --expect 2h: from that follows when it must become firm.', EXIT.usage)
   const spec = defined({
     ...base, command, name: options.name ?? base.name, image: options.image ?? base.image, runtime: (options.runtime as Runtime | undefined) ?? base.runtime ?? ((options.image ?? base.image) === undefined ? undefined : 'container'), outputs: options.out ?? base.outputs, copies: options.copies ?? base.copies, assurance: (options.assurance as Assurance | undefined) ?? base.assurance,
-    compare: options.compare ?? base.compare, speculate: options.speculate ?? base.speculate, priority: options.priority ?? base.priority, expectedMs, deadline: (options.doneBy ?? options.deadline)?.(context.io.now()) ?? base.deadline, plan: options.doneBy ? ('deadline' as const) : base.plan,
+    compare: refereeIn(options) ?? options.compare ?? base.compare, speculate: options.speculate ?? base.speculate, priority: options.priority ?? base.priority, expectedMs, deadline: (options.doneBy ?? options.deadline)?.(context.io.now()) ?? base.deadline, plan: options.doneBy ? ('deadline' as const) : base.plan,
     checkpoint: options.checkpoint ? defined({ paths: options.checkpoint, everyMs: options.checkpointEvery }) : base.checkpoint,
     interruptible: options.interruptible === undefined ? base.interruptible : options.interruptible === true ? {} : { bidHour: options.interruptible.toString() }, displace: options.displace?.toString() ?? base.displace, env: options.env ? { ...base.env, ...Object.fromEntries(options.env) } : base.env,
     network: options.egress ? { egress: options.egress } : base.network,
@@ -113,12 +117,18 @@ export async function specOf(context: Context, words: readonly string[], options
     throw new CliError(`The job is not a valid one: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`, 'See lumaris run --help for what may be asked for.', EXIT.usage)
   }
   // A template brought its files when it was saved; a value that happens to be the name of a file here is only a text.
-  return { spec, files: findInputs(options.file ?? [], [...command, ...(options.each ?? [])], { cwd: context.io.cwd, auto: options.auto && options.template === undefined }) }
+  return { spec, refereeFiles: findInputs([], options.referee ?? options.verify ?? [], { cwd: context.io.cwd, auto: options.auto }), files: findInputs(options.file ?? [], [...command, ...(options.each ?? [])], { cwd: context.io.cwd, auto: options.auto && options.template === undefined }) }
 }
 
-/** The spec with its files, which are on the server now. */
-export const withInputs = (spec: JobSpecInput, inputs: NonNullable<JobSpecInput['inputs']>): JobSpecInput =>
-  ({ ...spec, inputs: [...(spec.inputs ?? []).filter((old) => !inputs.some((one) => one.path === old.path)), ...inputs] })
+function refereeIn({ referee, verify, refereeTime }: SpecOptions): JobSpecInput['compare'] {
+  const command = referee ?? verify
+  if (!command && refereeTime !== undefined) throw new CliError('--referee-time is for --referee or --verify', 'Name the program that compares, or leave it out.', EXIT.usage)
+  return command && { kind: 'command', command, says: verify ? 'right' : 'same', ...(refereeTime === undefined ? {} : { runMs: refereeTime }) }
+}
+
+/** The spec with its files, and those of its referee, which are on the server now. */
+export const withInputs = (spec: JobSpecInput, inputs: NonNullable<JobSpecInput['inputs']>, referees: NonNullable<JobSpecInput['inputs']> = []): JobSpecInput =>
+  ({ ...spec, ...(spec.compare?.kind === 'command' ? { compare: { ...spec.compare, inputs: [...(spec.compare.inputs ?? []), ...referees] } } : {}), inputs: [...(spec.inputs ?? []).filter((old) => !inputs.some((one) => one.path === old.path)), ...inputs] })
 
 async function fromTemplate(context: Context, words: readonly string[], name: string, set: readonly (readonly [string, string])[]): Promise<JobSpecInput> {
   if (words.length > 0) throw new CliError(`The template ${name} has a program already`, 'Leave out what stands after the two dashes, or the template.', EXIT.usage)

@@ -7,6 +7,7 @@
 //   ['fake:warn', 'text']          prints it to stderr           ['fake:fail-start']             the sandbox cannot even be started
 //   ['fake:sleep', '100']          takes so many milliseconds    ['fake:over', 'memory']         goes over that limit
 //   ['fake:flood', '1000000']      prints so many bytes          ['fake:env', 'NAME']            prints that variable
+//   ['fake:compare', 'one', 'other', '3']   ends with that code where those files differ in more than the case of letters
 //   ['fake:exit-if', 'NAME', 'value', '7']  ends with that code where that variable has that value
 //
 // Several commands in one, split by the argument ';': ['fake:print', 'hello', ';', 'fake:exit', '3'].
@@ -29,7 +30,7 @@ const ENDED = Readable.from([])
 ENDED.resume()
 const quiet = (): Readable => new Readable({ read() { /* it is pushed when it is printed */ } })
 
-const FILES = new Set(['fake:write', 'fake:cat'])
+const FILES = new Set(['fake:write', 'fake:cat', 'fake:compare'])
 export type FakeDriverOptions = { readonly id?: 'fake'; readonly level?: 'language' | 'namespace' | 'kernel' | 'vm'; /** It says that it can join gangs; what it runs has no network all the same. */ readonly gang?: boolean; /** What takes time takes so many times as long: a slow machine. */ readonly slowness?: number; /** What it writes instead of what it should: another spelling, or a lie. */ readonly writes?: ((path: string, text: string) => string) | undefined }
 
 export function createFakeDriver(options: FakeDriverOptions = {}) {
@@ -122,6 +123,7 @@ export class FakeSandbox {
       case 'fake:warn': this.#print('stderr', Buffer.from(first)); return true
       case 'fake:env': this.#print('stdout', Buffer.from(this.#job.env[first] ?? '')); return true
       case 'fake:cat': for (const path of args) this.#print('stdout', readFileSync(join(this.#job.workDir, path))); return !this.#over
+      case 'fake:compare': { const [a, b] = [first, second].map((path) => readFileSync(join(this.#job.workDir, path), 'utf8').toLowerCase()); if (a === b) return true; this.#end('exit', Number(args[2])); return false }
       case 'fake:exit': this.#end('exit', Number(first)); return false
       case 'fake:exit-if': if (this.#job.env[first] !== second) return true; this.#end('exit', Number(args[2])); return false
       case 'fake:hang': return false

@@ -74,7 +74,7 @@ async function map(context: Context, words: string[], options: MapCommandOptions
   if (options.each || options.out || options.spec !== undefined || options.template !== undefined) throw new CliError('--each, --out, --spec and --template are for lumaris run', 'See lumaris map --help: --item, --result, and the options of a job.', EXIT.usage)
   const input = mapInputOf(options, context.io.cwd), merge = mergeOf(options)
   mustBeFree(context, merge, options)
-  const { spec: local, files } = await specOf(context, words, options)
+  const { spec: local, files, refereeFiles } = await specOf(context, words, options)
   const { signal, stop } = context.interruptible()
   let run: MapRun
   try {
@@ -82,7 +82,7 @@ async function map(context: Context, words: string[], options: MapCommandOptions
     const own = merge.kind === 'reduce' ? findInputs(options.file ?? [], merge.command, { cwd: context.io.cwd, auto: options.auto }) : []
     const inputs = await uploadInputs(client, files, { progress, signal })
     const reduceInputs = await uploadInputs(client, own, { progress, signal })
-    const { command: _command, tasks: _tasks, outputs: _outputs, map: _map, stdout: _stdout, ...shared } = withInputs(local, inputs)
+    const { command: _command, tasks: _tasks, outputs: _outputs, map: _map, stdout: _stdout, ...shared } = withInputs(local, inputs, await uploadInputs(client, refereeFiles, { progress, signal }))
     const request: MapOptions = {
       ...shared, ...speculating(shared), input, command: local.command, signal, merge: merge.kind === 'reduce' ? { ...merge, inputs: reduceInputs } : merge,
       ...(options.result === undefined ? {} : { result: options.result }), ...(options.chunks === undefined ? {} : { chunks: options.chunks }), ...(options.chunkSize === undefined ? {} : { chunkSize: options.chunkSize }),

@@ -41,14 +41,14 @@ export function define(command: Command, withContext: WithContext): void {
 }
 
 async function run(context: Context, words: string[], options: RunOptions): Promise<void> {
-  const { spec: local, files } = await specOf(context, words, withPlan(options))
+  const { spec: local, files, refereeFiles } = await specOf(context, words, withPlan(options))
   const client = await context.client()
   const progress = context.progress()
   const before = context.interruptible()
   let spec: JobSpecInput, job: Job
   try {
     const inputs = await uploadInputs(client, files, { progress, signal: before.signal })
-    spec = withInputs(local, inputs)
+    spec = withInputs(local, inputs, await uploadInputs(client, refereeFiles, { progress, signal: before.signal }))
     job = await submit(context, client, spec, options, { progress, signal: before.signal })
   } finally { before.stop(); progress.clear() }
 

@@ -38,10 +38,10 @@ export function define(command: Command, withContext: WithContext): void {
 }
 
 async function add(context: Context, words: string[], options: AddOptions): Promise<void> {
-  const { spec: local, files } = await specOf(context, words, options)
+  const { spec: local, files, refereeFiles } = await specOf(context, words, options)
   const client = await context.client(), progress = context.progress(), { signal, stop } = context.interruptible()
   try {
-    const spec = withInputs(local, await uploadInputs(client, files, { progress, signal }))
+    const spec = withInputs(local, await uploadInputs(client, files, { progress, signal }), await uploadInputs(client, refereeFiles, { progress, signal }))
     progress.phase('Asking the price')
     let cap = options.cap
     if (cap === undefined) {

@@ -25,14 +25,14 @@ export function define(command: Command, withContext: WithContext): void {
 }
 
 async function submit(context: Context, words: string[], options: SubmitOptions): Promise<void> {
-  const { spec, files } = await specOf(context, words, withPlan(options))
+  const { spec, files, refereeFiles } = await specOf(context, words, withPlan(options))
   const client = await context.client(), progress = context.progress()
   const { signal, stop } = context.interruptible()
   try {
     const inputs = await uploadInputs(client, files, { progress, signal })
     progress.clear()
     const id = options.id ?? newJobId()
-    let job = await client.submit(withInputs(spec, inputs), { id, key: id, cap: options.cap ?? options.for, quote: options.quote, noWait: options.fit, signal })
+    let job = await client.submit(withInputs(spec, inputs, await uploadInputs(client, refereeFiles, { progress, signal })), { id, key: id, cap: options.cap ?? options.for, quote: options.quote, noWait: options.fit, signal })
     if (options.wait) {
       progress.phase('Waiting for the end of the job')
       ;({ job } = await client.wait(job.id, { signal }))

@@ -1,4 +1,4 @@
-import { INPUTS_MAX, canonical, isRefusal, refuse } from '@lumaris/protocol'
+import { INPUTS_MAX, canonical, isRefusal, refereeOf, refuse } from '@lumaris/protocol'
 import type { Attempt, Explanation, Job, JobId, Receipt, Refusal, SealedTick } from '@lumaris/protocol'
 import { filesFrom, isTerminal, newSearch, progressOf, rangeOf, termsOf } from '@lumaris/domain'
 import type { AttemptRow, EndedParent, JobRow, Submitted } from '@lumaris/domain'
@@ -24,7 +24,7 @@ const nameOf = async (app: App, row: AttemptRow): Promise<string> => app.engine.
 
 export async function missingBlobs(app: App, spec: JobRow['spec']): Promise<Refusal | null> {
   // By blob and size: each range was checked against the size that its own entry names, so every named size must be the true one.
-  const wanted = new Map([...spec.inputs, ...spec.tasks.flatMap((task) => task.inputs ?? []), ...(spec.map?.merge.kind === 'reduce' ? spec.map.merge.inputs : [])].map((file) => [`${file.blob} ${file.size}`, file]))
+  const wanted = new Map([...spec.inputs, ...spec.tasks.flatMap((task) => task.inputs ?? []), ...(spec.map?.merge.kind === 'reduce' ? spec.map.merge.inputs : []), ...(refereeOf(spec)?.inputs ?? [])].map((file) => [`${file.blob} ${file.size}`, file]))
   const missing: string[] = []
   for (const { blob, size } of wanted.values()) {
     const known = await app.blobs.stat(blob)

@@ -1,4 +1,4 @@
-// A command of the buyer's says whether two results are the same, or whether one is right. It runs in a slot of the task it is asked about, and so with an owner who has no other part in that task, is offered
+// A command of the buyer's says whether two results are the same, or whether one is right. It runs in a slot of the task it is asked about, with an owner who has given and will give no result of it, is offered
 // again when its node is lost, and is paid out of the job's cap like a result. What it says is one seller's word: so a `no`, for which somebody may be blamed, is asked twice, of two owners, and a third
 // decides between two who differ. What ends with neither 0 nor REFEREE_NO says nothing; two owners' runs that say nothing are the fault of the command, which is the buyer's.
 import { ASSURED_COPIES_MAX, EXTRA_COPIES_MAX, INPUTS_MAX, REFEREE_NO, RelativePath, leastInputBytes, refereeOf } from '@lumaris/protocol'

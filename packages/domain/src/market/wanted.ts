@@ -31,9 +31,11 @@ const checkersOf = (turn: Turn, { spec }: JobRow, waiting: Waiting) =>
 /** The other copies of this task: a second opinion must not come from the same house. */
 function copiesOf(state: MarketState, job: JobRow, task: TaskRow, slot: number): AttemptRow[] {
   if (job.spec.copies === 1 && !job.spec.assurance && task.slots.length === 1) return []
-  const copies: AttemptRow[] = []
+  const copies: AttemptRow[] = [], asked = task.slots[slot]?.referee
   for (const attempt of state.jobs.get(job.id)?.attempts ?? []) {
     if (attempt.task !== task.index || attempt.slot === slot) continue
+    // One owner may be asked several questions about a task, each once.
+    if (attempt.referee && asked && (attempt.referee.of !== asked.of || attempt.referee.with !== asked.with)) continue
     // Whoever was shown results as a referee could give one of them as its own, also when it never said anything.
     if (isLive(attempt.state) || attempt.state === 'valid' || attempt.state === 'invalid' || attempt.referee) copies.push(attempt)
   }

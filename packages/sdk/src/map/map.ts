@@ -220,7 +220,7 @@ export function runOf(ports: MapPorts, root: Job, plan: MapPlan): MapRun {
       const groups = sizes.map((size) => level.slice(at, (at += size)))
       const spec: JobSpecInput = {
         // It comes after the parts, whatever those came after.
-        ...aloneOf(inputOf(root.spec)), name: `reduce ${n} of ${root.spec.name ?? root.id}`.slice(0, 100), command: [...by.command], inputs: [...by.inputs], outputs: [], stdout: REDUCED, onFailure: 'stop',
+        ...withoutReferee(aloneOf(inputOf(root.spec))), name: `reduce ${n} of ${root.spec.name ?? root.id}`.slice(0, 100), command: [...by.command], inputs: [...by.inputs], outputs: [], stdout: REDUCED, onFailure: 'stop',
         limits: { ...root.spec.limits, outputBytes: Math.max(root.spec.limits.outputBytes, 1024 ** 3) }, map: { merge: { kind: 'none' }, result: REDUCED, of: root.id } as NonNullable<JobSpecInput['map']>,
         tasks: groups.map((group) => { const inputs = group.map(({ blob, size }, i) => ({ path: `in/${String(i).padStart(3, '0')}`, blob, size })); return { args: inputs.map((input) => input.path), inputs } }),
       }
@@ -292,6 +292,8 @@ export function readAhead(files: readonly Pick<ResultFile, 'blob' | 'size'>[], r
 }
 
 /** A spec as it is kept, as one that can be sent again. */
+/** It was made for what the parts write. What a reduce writes is compared by its bytes. */
+const withoutReferee = ({ compare, ...spec }: JobSpecInput): JobSpecInput => (compare === undefined || compare.kind === 'command' ? spec : { ...spec, compare })
 const aloneOf = ({ after: _after, divide: _divide, ...spec }: JobSpecInput): JobSpecInput => spec
 /** What is between these ranges, which are in order; that two of them share a byte cannot be. */
 export function gapsOf({ from, to }: ByteRange, ranges: readonly ByteRange[]): ByteRange[] {
