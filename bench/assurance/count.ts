@@ -9,8 +9,10 @@ export type Counts = {
   forfeited: number
   /** Results of those who are not like the honest ones, all of them, right ones too; and how many of these were paid. */
   delivered: number; paid: number
+  /** When a cheat was found out: its accepted results of the last day, and how many of them were lies. */
+  lately: number; liesLately: number
 }
-export const newCounts = (): Counts => ({ tasks: 0, wrong: 0, undecided: 0, bands: BANDS.map(() => ({ tasks: 0, copies: 0 })), cheats: 0, caught: 0, forfeited: 0, delivered: 0, paid: 0 })
+export const newCounts = (): Counts => ({ tasks: 0, wrong: 0, undecided: 0, bands: BANDS.map(() => ({ tasks: 0, copies: 0 })), cheats: 0, caught: 0, forfeited: 0, delivered: 0, paid: 0, lately: 0, liesLately: 0 })
 export function countTask(counts: Counts, delivered: number, copies: number, wrong: boolean): void {
   counts.tasks++
   if (wrong) counts.wrong++
@@ -21,7 +23,7 @@ export function countTask(counts: Counts, delivered: number, copies: number, wro
 export function sumOf(all: readonly Counts[]): Counts {
   const sum = newCounts()
   for (const one of all) {
-    for (const key of ['tasks', 'wrong', 'undecided', 'cheats', 'caught', 'forfeited', 'delivered', 'paid'] as const) sum[key] += one[key]
+    for (const key of ['tasks', 'wrong', 'undecided', 'cheats', 'caught', 'forfeited', 'delivered', 'paid', 'lately', 'liesLately'] as const) sum[key] += one[key]
     one.bands.forEach(({ tasks, copies }, i) => { const band = sum.bands[i] as { tasks: number; copies: number }; band.tasks += tasks; band.copies += copies })
   }
   return sum

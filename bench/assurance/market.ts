@@ -21,7 +21,7 @@ export function runMarket({ sellers: count, share, kind, bound, rounds, goodFirs
   const chance = virtualChance(seed, `assurance ${kind} ${share} ${bound}`), counts = newCounts(), buyer = aUser()
   const market = aMarket({ settings: { suspectMs: 1e15, lostMs: 1e15, offerMs: 1e15, demoTopupMaxMicros: 10n ** 18n }, keyed: (text) => sha256(`secret ${seed} ${text}`) })
   market.fund(buyer, credits(1e9))
-  const known = new Map<string, Known>()
+  const known = new Map<string, Known>(), lately = new Map<Seller, { at: number; lie: boolean }[]>()
   for (const seller of sellersOf(count, share, kind, goodFirst)) {
     const node = market.join(seller.name, { cpuMillis: 1000, cpuHour: 1 + chance.next() * 0.2 })
     node.connect()
@@ -60,6 +60,7 @@ export function runMarket({ sellers: count, share, kind, bound, rounds, goodFirs
     const live = market.state.jobs.get(id)
     if (!live || live.tasks[0]?.state === 'running' || live.tasks[0]?.state === 'queued') return
     tasks.delete(id)
+    if (live.tasks[0]?.state === 'done') for (const attempt of live.attempts) { const one = known.get(attempt.node) as Known; if (attempt.state === 'valid' && one.seller.kind !== 'honest') (lately.get(one.seller) ?? lately.set(one.seller, []).get(one.seller))?.push({ at: market.now, lie: task.answers.find(({ seller }) => seller === one.seller)?.answer !== RIGHT }) }
     const accepted = live.attempts.find((attempt) => attempt.id === live.tasks[0]?.result)
     for (const attempt of live.attempts) {
       const one = known.get(attempt.node) as Known, { answer } = task.answers.find(({ seller }) => seller === one.seller) as { answer: string }
@@ -68,6 +69,9 @@ export function runMarket({ sellers: count, share, kind, bound, rounds, goodFirs
       counts.cheats++
       if (attempt.state !== 'invalid') continue
       counts.caught++
+      const day = (lately.get(one.seller) ?? []).filter(({ at }) => at > market.now - DISPUTE_MS)
+      counts.lately += day.length
+      counts.liesLately += day.filter(({ lie }) => lie).length
       caught(one.seller)
     }
     if (accepted) countTask(counts, task.first, live.attempts.length, accepted.digest !== sha256(`${task.number} ${RIGHT}`))

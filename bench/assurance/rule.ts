@@ -34,8 +34,8 @@ export function runRule({ sellers: count, share, kind, bound, tasks, goodFirst, 
       answers.push({ seller: next, answer: answerOf(next, { number, answers }, chance) })
       const groups = [...Map.groupBy(answers, ({ answer }) => answer).values()].map((members) => ({ members, records: members.map(({ seller }) => recordOf(seller)) }))
         .sort((a, b) => b.members.length - a.members.length || riskOf(a.records, asked) - riskOf(b.records, asked))
-      const judged = groups.map((group) => group.records), judgement = enough(judged, asked, chance.next())
-      if (afterwards && accepted === null && judgement === 'more' && enough(judged, asked, 1) === 'enough') accepted = groups[0]!.members[0]!.answer
+      const judged = groups.map((group) => group.records), judgement = enough(judged, asked, chance.next(), 0, false, chance.next())
+      if (afterwards && accepted === null && judgement === 'more' && enough(judged, asked, 1, 0, false, 1) === 'enough') accepted = groups[0]!.members[0]!.answer
       const others = sellers.filter((seller) => mayServe(recordOf(seller), asked) && !answers.some((one) => one.seller === seller))
       if (judgement === 'more' && others.length > 0) {
         const may = drawCheckers({ keyed }, state, `${number} ${answers.length} ${drawn++}`), those = others.filter((seller) => may(names.get(seller) as UserId))

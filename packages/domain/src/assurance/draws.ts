@@ -12,6 +12,9 @@ const fraction = (hex: string): number => Number.parseInt(hex.slice(0, DIGITS), 
 /** Whether this result is checked. The digest is in it: it was committed before the draw could be made, and another one would have drawn anew. */
 export const drawOf = (turn: Pick<Turn, 'keyed'>, attempt: Pick<AttemptRow, 'id' | 'digest'>): number => fraction(turn.keyed(`check ${attempt.id} ${attempt.digest ?? ''}`))
 
+/** Whether what two agree on is given to a third: both had committed before this draw could be made. */
+export const drawAgainOf = (turn: Pick<Turn, 'keyed'>, both: readonly Pick<AttemptRow, 'id' | 'digest'>[]): number => fraction(turn.keyed(`again ${both.map(({ id, digest }) => `${id} ${digest ?? ''}`).join(' ')}`))
+
 /** An eighth of the owners, three of them at least, are asked first for a check: enough to find one with room, too few for a partner to be among them often. */
 const DRAWN = 1 / 8, DRAWN_LEAST = 3
 /** The word of somebody who was found wrong and has not made up for it says little, and a wrong one of them costs two more results: drawn an eighth as often, so that the way back stays open. */

@@ -21,6 +21,8 @@ const ALWAYS = 10, ALWAYS_MAX = 1000
 /** However good a record is, one in fifty is checked: without it, somebody who has become a cheat is never found. */
 const FLOOR = 0.02
 
+/** What two agree on at 1e-2 is given to a third as often, before it counts: the lie of a pair is what no other check finds. More would cost more than the 1.15 results that the bound may (docs/adr/0035). */
+const AGAIN = 0.03
 /** How far what a lie loses must lie above what it gains, as they are expected: a check may meet a partner, and a bond may clear before it is needed. */
 export const BOND_MARGIN = 1.5
 /** What is taken for a lie, where there is so much: more than what the chance of a check is made for, because that costs no buyer a check, and a cheat that is lucky a few times more seldom comes out ahead (docs/adr/0035). */
@@ -64,11 +66,11 @@ export type Judgement = 'enough' | 'more' | 'undecided'
 /**
  * `groups`: the records of the owners behind each different result, the group that leads first. `draw`: from 0 to 1, made after the newest result was
  * committed, and only known here. `stake`: the least chance of a check, for the sake of what whoever was asked first has to lose. `doubted`: the
- * buyer says that the result which leads is not the one that is known.
+ * buyer says that the result which leads is not the one that is known. `again`: from 0 to 1, made after two had agreed.
  */
-export function enough(groups: readonly (readonly OwnerRecord[])[], bound: Assurance, draw: number, stake = 0, doubted = false): Judgement {
+export function enough(groups: readonly (readonly OwnerRecord[])[], bound: Assurance, draw: number, stake = 0, doubted = false, again = 1): Judgement {
   const [lead = [], ...others] = groups, asked = groups.reduce((sum, group) => sum + group.length, 0)
-  if (suffices(lead, others, bound, draw, stake, doubted)) return 'enough'
+  if (suffices(lead, others, bound, draw, stake, doubted) && !(lead.length === 2 && again < AGAIN)) return 'enough'
   const left = ASSURED_COPIES_MAX[bound] - asked
   return left <= 0 || ((others.length > 0 || doubted) && lead.length + left < OUTVOTE) ? 'undecided' : 'more'
 }

@@ -16,7 +16,7 @@ import { payDisplaced, payerOf } from '../billing/pay-displaced.ts'
 import { refundRest } from '../ledger/hold.ts'
 import { agree, groupsOf, isKnown } from '../assurance/agree.ts'
 import { ask, copySlotsMax, hasFailed, isAsked, sortResults, wordsOnRight } from '../assurance/referee.ts'
-import { drawOf } from '../assurance/draws.ts'
+import { drawAgainOf, drawOf } from '../assurance/draws.ts'
 import { OUTVOTE, confirms, enough, riskOf, stakeShare } from '../assurance/enough.ts'
 import type { OwnerRecord } from '../assurance/enough.ts'
 import { learnOwner, recordOf } from '../assurance/records.ts'
@@ -216,9 +216,9 @@ function judgeAssured(turn: Turn, task: TaskRow, bound: Assurance, reported: rea
   // A command that says whether a result is right speaks for the first one, as a copy that agrees would; a no of it is the buyer's doubt.
   const said = groups.length === 1 ? wordsOnRight(turn, task, first) : null, doubted = said !== null && said.words.no > 0
   if (said && hasFailed(said.words)) return failReferee(turn, task, reported)
-  const asked = said && !doubted ? [[...lead.records, ...recordsOf(said.words.yes)]] : groups.map(({ records }) => records)
+  const agreed = said && !doubted ? [...lead.attempts, ...said.words.yes] : lead.attempts, asked = said && !doubted ? [recordsOf(agreed)] : groups.map(({ records }) => records)
   const stake = asked.flat().length > 1 ? 0 : stakeShare(priceOfResult(turn, first), bondOf(turn.state, first))
-  switch (enough(asked, bound, drawOf(turn, first), stake, doubted || (known !== undefined && !isRight))) {
+  switch (enough(asked, bound, drawOf(turn, first), stake, doubted || (known !== undefined && !isRight), drawAgainOf(turn, agreed))) {
     case 'enough': return conclude(turn, task, lead.attempts, reported.filter((attempt) => !lead.attempts.includes(attempt)))
     case 'more': if (!(said && !doubted && ask(turn, task, { of: first.id }, said.files))) putTask(turn, { ...task, slots: [...task.slots, NEW_SLOT] }); return
     case 'undecided': return leaveUndecided(turn, task, reported)
