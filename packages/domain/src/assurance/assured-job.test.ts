@@ -8,8 +8,8 @@ import { apply } from '../state.ts'
 import { recordOf } from './records.ts'
 
 const buyer = aUser('buyer'), RIGHT = 'a'.repeat(64), WRONG = 'b'.repeat(64)
-function marketOf(names: readonly string[], more: { keyed?: (text: string) => string; owners?: Record<string, string> } = {}) {
-  const market = aMarket({ settings: { suspectMs: 1e12, lostMs: 1e12, offerMs: 1e12 }, ...(more.keyed ? { keyed: more.keyed } : {}) })
+function marketOf(names: readonly string[], more: { keyed?: (text: string) => string; /** Of what two agree on, whether it is given to a third. */ again?: string; owners?: Record<string, string> } = {}) {
+  const market = aMarket({ settings: { suspectMs: 1e12, lostMs: 1e12, offerMs: 1e12 }, keyed: (text) => (text.startsWith('again ') ? (more.again ?? 'f').repeat(64) : (more.keyed ?? ((other) => sha256(`a key for tests ${other}`)))(text)) })
   market.fund(buyer, credits(1000))
   // Each a little dearer than the one before: without a draw, the first of them is always chosen.
   const nodes = names.map((name, i) => market.join(name, { cpuHour: 1 + i / 10, ...(more.owners?.[name] ? { owner: aUser(more.owners[name]) } : {}) }))
@@ -68,6 +68,22 @@ test('who has shown enough is accepted on trust, which confirms nothing; the dra
     expect(record('a')).toEqual({ valid: copies === 1 ? 50 : 51, wrong: 0 })
     const [first] = market.state.jobs.get(job)!.attempts
     expect(market.state.profiles.get(first!.node)?.reputation.tallies.correctness.well).toBe(copies === 1 ? 0 : 1)
+  }
+})
+
+test('what two agree on is now and then given to a third before it counts: a pair whose lie nobody else would have seen is outvoted', () => {
+  for (const [again, asked] of [['f', 2], ['0', 5]] as const) {
+    const { market, submit, answer, give, bond, record } = marketOf(['liar', 'twin', 'b', 'c', 'd'], { again, keyed: (text) => (text.startsWith('check ') ? '0'.repeat(64) : sha256(text)) })
+    for (const name of ['liar', 'twin', 'b', 'c', 'd']) { give(name, 100); bond(name, credits(1)) }
+    for (const name of ['b', 'c', 'd']) market.act({ kind: 'will', node: market.state.nodes.keys().toArray()[['liar', 'twin', 'b', 'c', 'd'].indexOf(name)]!, will: 'paused' })
+    const job = submit('1e-2')
+    expect(answer((name) => (name === 'liar' || name === 'twin' ? WRONG : RIGHT))).toHaveLength(2)
+    for (const node of market.state.nodes.keys()) market.act({ kind: 'will', node, will: 'open' })
+    const copies = 2 + answer((name) => (name === 'liar' || name === 'twin' ? WRONG : RIGHT)).length
+    expect([market.job(job)?.state, market.attempt(market.state.jobs.get(job)!.tasks[0]!.result!)?.digest]).toEqual(['completed', again === 'f' ? WRONG : RIGHT])
+    expect(copies).toBe(asked)
+    expect(record('twin')).toEqual(again === 'f' ? { valid: 101, wrong: 0 } : { valid: 0, wrong: 1 })
+    expect(market.state.forfeits.size).toBe(again === 'f' ? 0 : 2)
   }
 })
 

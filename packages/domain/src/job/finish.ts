@@ -218,7 +218,7 @@ function judgeAssured(turn: Turn, task: TaskRow, bound: Assurance, reported: rea
   if (said && hasFailed(said.words)) return failReferee(turn, task, reported)
   const agreed = said && !doubted ? [...lead.attempts, ...said.words.yes] : lead.attempts, asked = said && !doubted ? [recordsOf(agreed)] : groups.map(({ records }) => records)
   const stake = asked.flat().length > 1 ? 0 : stakeShare(priceOfResult(turn, first), bondOf(turn.state, first))
-  switch (enough(asked, bound, drawOf(turn, first), stake, doubted || (known !== undefined && !isRight), drawAgainOf(turn, agreed))) {
+  switch (enough(asked, bound, drawOf(turn, first), stake, doubted || (known !== undefined && !isRight), agreed.length === 2 ? drawAgainOf(turn, agreed) : 1)) {
     case 'enough': return conclude(turn, task, lead.attempts, reported.filter((attempt) => !lead.attempts.includes(attempt)))
     case 'more': if (!(said && !doubted && ask(turn, task, { of: first.id }, said.files))) putTask(turn, { ...task, slots: [...task.slots, NEW_SLOT] }); return
     case 'undecided': return leaveUndecided(turn, task, reported)
