@@ -30,6 +30,7 @@ const MAY: Record<RouteName, Caller[] | 'all'> = {
   getSpend: PEOPLE, exportJobs: [...PEOPLE, 'readOnlyKey'], exportEntries: PEOPLE,
   getWallet: PEOPLE, listEntries: PEOPLE, createTopup: ['buyerA', 'buyerB'], getEarnings: ['sellerA', 'sellerB'], listPayouts: ['sellerA', 'sellerB'], requestPayout: ['sellerA', 'sellerB'],
   findEntries: ['admin'], listReversals: ['admin'], proposeReversal: ['admin'], approveReversal: ['admin'], rejectReversal: ['admin'], listActions: ['admin'], listPeople: ['admin'], getPerson: ['admin'], suspendUser: ['admin'], unsuspendUser: ['admin'], setUserRoles: ['admin'], impersonateUser: ['admin'], endImpersonation: ['admin'], listImpersonations: [...PEOPLE, 'readOnlyKey'], getSettings: ['admin'], listSettingsVersions: ['admin'], changeSettings: ['admin'],
+  findNodes: ['admin'], getFleet: ['admin'], cordonNode: ['admin'], uncordonNode: ['admin'], banNode: ['admin'], unbanNode: ['admin'], getRevenue: ['admin'], exportRevenue: ['admin'], exportLedger: ['admin'], listHolds: ['admin'], getQueue: ['admin'], listDeadDeliveries: ['admin'], retryDelivery: ['admin'], listDeadJobs: ['admin'],
   listIncidents: 'all', openIncident: ['admin'], updateIncident: ['admin'], resolveIncident: ['admin'], nodeEarnings: ['agent'], checkLedger: ['admin'], marketTable: ['admin'],
 }
 const BODIES: Partial<Record<RouteName, unknown>> = {
@@ -39,6 +40,7 @@ const BODIES: Partial<Record<RouteName, unknown>> = {
   createSchedule: { cron: '0 0 29 2 *', cap: '1000', spec: { command: ['fake:exit', '0'] } },
   proveSession: { password: 'x' }, startSecondFactor: { password: 'x' }, confirmSecondFactor: { code: '123456' }, renewRecoveryCodes: { password: 'x', code: '123456' }, stopSecondFactor: { password: 'x', code: '123456' }, startDeviceLogin: { client: 'test' }, deviceToken: { deviceCode: 'x'.repeat(43) }, lookAtDevice: { userCode: 'BCDFGHJK' }, decideDevice: { userCode: 'BCDFGHJK', approve: true }, createWebhook: { url: 'https://hooks.example/in' },
   impersonateUser: { reason: 'a test' }, changeSettings: { version: 0, set: { fee: 400 }, reason: 'a test' }, createTopup: { amount: '5' }, requestPayout: { amount: '5', destination: 'x' }, approveReversal: { reason: 'a test' }, rejectReversal: { reason: 'a test' }, suspendUser: { reason: 'a test' }, unsuspendUser: { reason: 'a test' }, setUserRoles: { roles: ['buyer'], reason: 'a test' },
+  cordonNode: { reason: 'a test' }, uncordonNode: { reason: 'a test' }, banNode: { reason: 'a test' }, unbanNode: { reason: 'a test' }, retryDelivery: { reason: 'a test' },
   openIncident: { title: 'A test', severity: 'minor', text: 'a test' }, updateIncident: { text: 'a test' }, resolveIncident: { text: 'a test' },
   login: { email: 'a@b', password: 'x' }, openBrowserSession: { email: 'a@b', password: 'x' }, refresh: { refreshToken: 'x'.repeat(30) }, register: { email: 'nobody', password: 'x', name: 'x' },
   enrolNode: { token: 'x'.repeat(30), publicKey: 'x'.repeat(43), proof: 'x'.repeat(86), name: 'x', capacity: { cpuMillis: 1, memoryBytes: 1, diskBytes: 1, gpus: 0 }, agentVersion: '1' },

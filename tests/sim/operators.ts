@@ -1,7 +1,7 @@
 // Two admins who make mistakes and mend them: they reverse entries, sometimes the wrong ones, sometimes alone; they suspend a seller for a while. And
 // the provider that carries payouts, which forgets to answer now and then, and refuses some.
 import { isRefusal } from '@lumaris/protocol'
-import type { PayoutId, UserId } from '@lumaris/protocol'
+import type { NodeId, PayoutId, UserId } from '@lumaris/protocol'
 import type { PayoutRow, ReversalRow } from '@lumaris/domain'
 import { virtualChance } from '../../packages/testkit/src/virtual-chance.ts'
 import { Client } from './client.ts'
@@ -14,12 +14,15 @@ export class Operators {
   readonly #client: Client
   // Chance of their own: what they do does not shift what others draw.
   readonly #chance
+  readonly #nodes
   #suspended: UserId | null = null
+  #held: NodeId | null = null
 
   constructor(world: World) {
     this.#world = world
     this.#client = new Client(world)
     this.#chance = virtualChance(world.options.seed, 'operators')
+    this.#nodes = virtualChance(world.options.seed, 'operators and nodes')
     for (const id of ADMINS) world.db.people.set(id, { id, roles: ['admin'], suspended: null })
     this.#next()
     this.#operate()
@@ -45,6 +48,7 @@ export class Operators {
       if (!this.#world.stormy) return
       if (this.#chance.happens(0.15)) this.#suspend()
       else this.#propose()
+      if (this.#nodes.happens(0.3)) this.#holdNode()
       this.#next()
     })
   }
@@ -92,8 +96,28 @@ export class Operators {
     this.#client.ask({ kind: 'suspend', by: ADMINS[0] as UserId, user, reason: 'to be looked at' }, (answer) => { if (!isRefusal(answer)) this.#world.saw('seller suspended') })
     this.#world.time.after(this.#chance.between(60_000, 400_000), () => { if (this.#world.stormy) this.calm() })
   }
+  /** One node at a time is held back, or emptied, by a deadline or not. */
+  #holdNode(): void {
+    const { machines, time } = this.#world, chance = this.#nodes
+    const joined = machines.map((machine) => machine.node)
+    if (this.#held || joined.length === 0) return
+    const node = chance.pick(joined), by = ADMINS[0] as UserId
+    const drain = chance.happens(0.3) ? null : { withinMs: chance.happens(0.3) ? null : chance.between(0, 120_000) }
+    this.#held = node
+    this.#client.ask({ kind: 'cordon', by, node, reason: 'to be looked at', drain }, (answer) => { if (!isRefusal(answer)) this.#world.saw(drain === null ? 'node cordoned' : drain.withinMs === null ? 'node emptied' : 'node emptied by a deadline') })
+    time.after(chance.between(30_000, 300_000), () => { if (this.#world.stormy) this.#letNodeGo() })
+  }
+  #letNodeGo(): void {
+    const node = this.#held
+    if (!node) return
+    this.#held = null
+    const again = (): void => this.#client.ask({ kind: 'uncordon', by: ADMINS[1] as UserId, node, reason: 'all is well' }, () => { if (this.#world.db.nodes.get(node)?.cordon) this.#world.time.after(5_000, again) })
+    again()
+  }
+
   /** After the storm everybody may work again. */
   calm(): void {
+    this.#letNodeGo()
     const user = this.#suspended
     if (!user) return
     this.#suspended = null

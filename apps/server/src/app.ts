@@ -25,6 +25,9 @@ import { jobHandlers } from './http/jobs.ts'
 import { marketHandlers } from './http/market.ts'
 import { moneyHandlers } from './http/money.ts'
 import { nodeHandlers } from './http/nodes.ts'
+import { fleetHandlers } from './http/fleet.ts'
+import { queueHandlers } from './http/queue.ts'
+import { revenueHandlers } from './http/revenue.ts'
 import { operatorHandlers } from './http/operators.ts'
 import { payoutHandlers } from './http/payouts.ts'
 import { RATES, ratesNow } from './http/rate-limits.ts'
@@ -192,7 +195,7 @@ function httpOf(app: App, config: ServerConfig): Promise<FastifyInstance> {
   }
   const started: Rates = { ...RATES, ...(config.rates === false ? {} : config.rates) }
   return buildHttp({
-    handlers: { ...identityHandlers(app), ...browserSessionHandlers(app), ...jobHandlers(app), ...blobHandlers(app), ...nodeHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app), ...scheduleHandlers(app), ...payoutHandlers(app), ...operatorHandlers(app), ...webhookHandlers(app), ...templateHandlers(app) },
+    handlers: { ...identityHandlers(app), ...browserSessionHandlers(app), ...jobHandlers(app), ...blobHandlers(app), ...nodeHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app), ...scheduleHandlers(app), ...payoutHandlers(app), ...operatorHandlers(app), ...fleetHandlers(app), ...revenueHandlers(app), ...queueHandlers(app), ...webhookHandlers(app), ...templateHandlers(app) },
     authenticate, log: app.log, now: app.now, newRequestId: () => app.ids.make('req'), onDone: (route, status, ms) => app.metrics.request(route, status, ms), web: createWeb(config.webDir ?? WEB_DIR), onLook: (impersonation, route) => app.identity.noteRead(impersonation, route).catch((error: unknown) => app.log.error({ err: error, impersonation, route }, 'what an admin read was not counted')),
     rates: config.rates === false ? null : () => ratesNow(started, app.engine.state.operating?.values), trustProxy: config.trustProxy,
   })

@@ -1,7 +1,7 @@
 // The tick of time: everything that happens because something else did not. Timers are hints, armed generously and checked here against the
 // rows, so an old one does nothing.
 import { FROZEN_MAX_MS } from '@lumaris/protocol'
-import type { AttemptId, JobId, QuoteId, ScheduleId } from '@lumaris/protocol'
+import type { AttemptId, JobId, NodeId, QuoteId, ScheduleId } from '@lumaris/protocol'
 import type { JobRow, TaskRow } from './rows.ts'
 import type { MarketState, Timer } from './state.ts'
 import { queueSlot } from './state.ts'
@@ -17,6 +17,7 @@ import { watchNodes } from './fleet/liveness.ts'
 import { fireSchedule } from './schedule/schedule.ts'
 import { lookForStanding } from './market/standing.ts'
 import { expireReversals } from './ledger/reversal.ts'
+import { endOverdue } from './operator/hold-node.ts'
 
 export type ClockCommand = { readonly kind: 'clock' }
 
@@ -45,6 +46,7 @@ function fire(turn: Turn, timer: Timer, budget: LateBudget): void {
     case 'late': return copyLate(turn, timer.id as JobId, budget)
     case 'plan': return lookAtPlan(turn, timer.id as JobId)
     case 'wake': turn.state.queue.wake(); return
+    case 'drain': return endOverdue(turn, timer.id as NodeId)
     case 'quote': turn.state.quotes.delete(timer.id as QuoteId)
   }
 }
@@ -57,6 +59,7 @@ function isWanted(state: MarketState, timer: Timer): boolean {
     case 'schedule': return state.schedules.get(timer.id as ScheduleId)?.state === 'active'
     case 'late': return state.jobs.get(timer.id as JobId)?.look !== undefined
     case 'wake': return true
+    case 'drain': return state.nodes.get(timer.id as NodeId)?.cordon?.until !== undefined
     case 'quote': return state.quotes.has(timer.id as QuoteId)
   }
 }

@@ -37,6 +37,8 @@ import { changeSettings } from './operator/settings.ts'
 import type { ChangeSettingsCommand } from './operator/settings.ts'
 import { setRoles, suspend, unsuspend } from './operator/people.ts'
 import type { RolesCommand, SuspendCommand, UnsuspendCommand } from './operator/people.ts'
+import { ban, cordon, unban, uncordon } from './operator/hold-node.ts'
+import type { BanCommand, CordonCommand, UnbanCommand, UncordonCommand } from './operator/hold-node.ts'
 import { enrol, makeEnrolment } from './fleet/enrol.ts'
 import type { EnrolCommand, EnrolmentCommand } from './fleet/enrol.ts'
 import { hello } from './fleet/hello.ts'
@@ -60,13 +62,13 @@ import { match } from './market/match.ts'
 
 const COMMANDS = {
   submit, cancel, pause, recordMerged, quote, createSchedule, changeSchedule, standing: makeStanding, dropStanding, topup, release, forfeit, enrolment: makeEnrolment, enrol, hello, heartbeat, disconnected, status, tick, checkpoint, move, moveFailed, seal, will: setWill, price: setPrices, askSettings, clock,
-  payout: requestPayout, payoutStep: stepPayout, proposeReversal, approveReversal, rejectReversal, openIncident, updateIncident, resolveIncident, suspend, unsuspend, roles: setRoles, changeSettings, impersonate,
+  payout: requestPayout, payoutStep: stepPayout, proposeReversal, approveReversal, rejectReversal, openIncident, updateIncident, resolveIncident, suspend, unsuspend, roles: setRoles, changeSettings, impersonate, cordon, uncordon, ban, unban,
 } as const
 
 export type Command =
   | SubmitCommand | CancelCommand | PauseCommand | RecordMergedCommand | QuoteCommand | CreateScheduleCommand | ChangeScheduleCommand | StandingCommand | DropStandingCommand | TopupCommand | ReleaseCommand | ForfeitCommand | EnrolmentCommand | EnrolCommand | HelloCommand | HeartbeatCommand | DisconnectedCommand
   | StatusCommand | TickCommand | CheckpointCommand | MoveCommand | MoveFailedCommand | SealCommand | WillCommand | PriceCommand | AskSettingsCommand | ClockCommand
-  | PayoutCommand | PayoutStepCommand | ProposeReversalCommand | ApproveReversalCommand | RejectReversalCommand | OpenIncidentCommand | UpdateIncidentCommand | ResolveIncidentCommand | SuspendCommand | UnsuspendCommand | RolesCommand | ChangeSettingsCommand | ImpersonateCommand
+  | PayoutCommand | PayoutStepCommand | ProposeReversalCommand | ApproveReversalCommand | RejectReversalCommand | OpenIncidentCommand | UpdateIncidentCommand | ResolveIncidentCommand | SuspendCommand | UnsuspendCommand | RolesCommand | ChangeSettingsCommand | ImpersonateCommand| CordonCommand | UncordonCommand | BanCommand | UnbanCommand
 /** What a command answers: its own result, or a refusal. */
 export type Answer<Kind extends Command['kind']> = ReturnType<(typeof COMMANDS)[Kind]>
 

@@ -116,6 +116,8 @@ export type NodeRow = {
   readonly admin?: AdminWord
   /** Hours and limits that its seller asks of the machine. */
   readonly asked?: { readonly number: number; readonly at: Instant; readonly settings: OwnerAsked }
+  /** An operator holds it back, whatever its owner wants: no new work. With `until`, what runs there is ended then: operator/hold-node.ts. */
+  readonly cordon?: { readonly at: Instant; readonly by: UserId; readonly reason: string; readonly until?: Instant }
 }
 
 /** What was learned from endings: about a node, about nodes like it, about how long work of a kind takes. */

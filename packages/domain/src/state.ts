@@ -69,7 +69,7 @@ export type Waiting = { readonly job: JobId; readonly task: number; readonly slo
 export const slotOf = ({ job, task, slot }: Waiting): SlotId => slotId(taskId(job, task), slot)
 /** `total` is the score of the chosen node, in micro-credits. */
 export type Decided = { readonly at: Instant; readonly need: Requirement; readonly node: NodeId; readonly total: number }
-export type Timer = { readonly kind: 'offer' | 'overrun' | 'cancel' | 'queue' | 'backoff' | 'quote' | 'fallback' | 'schedule' | 'late' | 'plan' | 'wake'; readonly id: string; readonly task: number; readonly slot: number }
+export type Timer = { readonly kind: 'offer' | 'overrun' | 'cancel' | 'queue' | 'backoff' | 'quote' | 'fallback' | 'schedule' | 'late' | 'plan' | 'wake' | 'drain'; readonly id: string; readonly task: number; readonly slot: number }
 
 export type MarketState = {
   readonly settings: MarketSettings
@@ -383,7 +383,7 @@ const NOTHING = [0, 0, 0]
 
 /** In what a decision reads of the row itself: that it was seen again is no news. */
 const isOther = (old: NodeRow | undefined, row: NodeRow): boolean =>
-  !old || old.capacity !== row.capacity || old.prices !== row.prices || old.drivers !== row.drivers || old.will !== row.will || old.labels !== row.labels || old.region !== row.region || old.owner !== row.owner
+  !old || old.capacity !== row.capacity || old.prices !== row.prices || old.drivers !== row.drivers || old.will !== row.will || old.cordon !== row.cordon || old.labels !== row.labels || old.region !== row.region || old.owner !== row.owner
 function applyNode(state: MarketState, row: NodeRow): void {
   const old = state.nodes.get(row.id)
   state.nodes.set(row.id, row)
@@ -399,7 +399,8 @@ function applyNode(state: MarketState, row: NodeRow): void {
     state.gpusInUse += (state.reserved.get(row.id)?.gpus ?? 0) * ((row.capacity.gpuShare ?? WHOLE) - (old?.capacity.gpuShare ?? WHOLE))
   }
   if (!state.links.has(row.id)) setLink(state, row.id, { connected: false, accepting: true, lastSeen: 0, heartbeat: 0 })
-  if (!old || old.presence !== row.presence || old.will !== row.will || old.prices !== row.prices || old.capacity !== row.capacity || old.drivers !== row.drivers) state.queue.wake()
+  if (!old || old.presence !== row.presence || old.will !== row.will || old.cordon !== row.cordon || old.prices !== row.prices || old.capacity !== row.capacity || old.drivers !== row.drivers) state.queue.wake()
+  if (row.cordon?.until !== undefined && row.cordon.until !== old?.cordon?.until) state.timers.push(row.cordon.until, { kind: 'drain', id: row.id, task: 0, slot: 0 })
 }
 
 /** What the market knows of a node's socket; nothing else may set it, because kept answers hang on it. */

@@ -18,6 +18,10 @@ export const account = {
 }
 export const isExternal = (name: AccountName): boolean => name.startsWith('external:')
 
+/** Accounts alike: what a trial balance has a line for. Of those that stand for the world outside, one for each provider. */
+export const AccountClass = z.string().regex(/^(buyer:available|escrow|seller:pending|seller:available|payout|platform:[a-z]+|external:[a-z0-9-]+)$/).meta({ id: 'AccountClass' })
+export const classOf = (name: AccountName): string => name.replace(/^(buyer|seller):[^:]+:/, '$1:').replace(/^(escrow|payout):.*$/, '$1')
+
 export const EntryKind = z.enum(['topup', 'hold', 'settle', 'displace', 'refund', 'release', 'payout', 'reversal', 'forfeit']).meta({ id: 'EntryKind' })
 export type EntryKind = z.infer<typeof EntryKind>
 
@@ -48,5 +52,8 @@ export type Spend = z.infer<typeof Spend>
 export const TopupProvider = z.enum(['demo'])
 export const Topup = z.strictObject({ amount: Amount, provider: TopupProvider.default('demo') }).meta({ id: 'Topup' })
 
-export const LedgerCheck = z.object({ balanced: z.boolean(), sum: Money, accounts: z.number().int(), postings: z.number().int(), problems: z.array(z.string()) }).meta({ id: 'LedgerCheck' })
+export const LedgerCheck = z.object({ balanced: z.boolean(), sum: Money, accounts: z.number().int(), postings: z.number().int(), problems: z.array(z.string()),
+  /** The trial balance: what went out of the accounts of each class and into them, and what they hold; the last sums to zero. */
+  classes: z.array(z.object({ class: AccountClass, accounts: z.number().int(), out: Amount, in: Amount, balance: Money })),
+}).meta({ id: 'LedgerCheck' })
 export type LedgerCheck = z.infer<typeof LedgerCheck>

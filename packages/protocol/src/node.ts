@@ -49,7 +49,7 @@ export const DriverOffer = z.object({
 }).meta({ id: 'DriverOffer' })
 export type DriverOffer = z.infer<typeof DriverOffer>
 
-export const NodeState = z.enum(['pending', 'online', 'suspect', 'lost', 'paused', 'draining', 'retired', 'banned']).meta({ id: 'NodeState' })
+export const NodeState = z.enum(['pending', 'online', 'suspect', 'lost', 'paused', 'draining', 'cordoned', 'retired', 'banned']).meta({ id: 'NodeState' })
 export type NodeState = z.infer<typeof NodeState>
 
 /** `mean` is expected, `lower` holds with 95 % confidence, `evidence` is the endings it rests on. */
@@ -63,6 +63,8 @@ export const Node = z.object({
   succeeded: z.number().int(), failed: z.number().int(),
   /** Lower bound of the share of work it ends: what it has shown, not what is hoped. */
   reliability: z.number(), reputation: Reputation.optional(), /** The chances that it is still there after some times. */ outlook: z.array(z.object({ afterMs: z.number(), stays: z.number() })).optional(),
+  /** An operator holds it back, and why; what runs there is ended by then, where there is a deadline. */
+  cordon: z.object({ at: Instant, reason: z.string(), until: Instant.optional() }).optional(),
   connected: z.boolean(), lastSeenAt: Instant.optional(), enrolledAt: Instant, admin: AdminWord.optional(),
 }).meta({ id: 'Node' })
 export type Node = z.infer<typeof Node>

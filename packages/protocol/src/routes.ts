@@ -2,17 +2,21 @@ import { z } from 'zod'
 import { AttemptId, ImpersonationId, IncidentId, DeliveryId, Instant, JobId, KeyId, NodeId, QuoteId, ScheduleId, ReversalId, SessionId, Sha256, StandingId, UserId, WebhookId } from './ids.ts'
 import { Amount } from './money.ts'
 import { Attempt, Explanation, Job, JobEvent, JobState, MarketSummary, MarketTable, MergedResult, NodeExplanation, Results, Task } from './job.ts'
-import { JobSpec } from './job-spec.ts'
+import { JobSpec, TemplateName } from './job-spec.ts'
 import { EnrolNode, Enrolment, Node, NodeName, PriceSheet } from './node.ts'
 import { Entry, LedgerCheck, Spend, Topup, Wallet } from './ledger.ts'
 import { Payout, RequestPayout, SellerEarnings } from './payout.ts'
 import { ActionName, AdminAction, GiveReason, Impersonation, MayGiveReason, NewImpersonation, Person, PersonDetail, ProposeReversal, Reversal, ReversalState, SetRoles } from './operator.ts'
+import { CordonNode, Fleet, NodeFilter } from './fleet.ts'
+import { Hold } from './ledger-export.ts'
+import { DeadDelivery, DeadJob, MarketQueue } from './queue.ts'
+import { Revenue, RevenueQuery, Span } from './revenue.ts'
 import { Incident, OpenIncident, Reason, ResolveIncident, UpdateIncident } from './incident.ts'
 import { ChangeSettings, Settings, SettingsVersion } from './settings.ts'
 import { Quote } from './quote.ts'
 import { Receipt } from './receipt.ts'
 import { CreateSchedule, Schedule } from './schedule.ts'
-import { PutTemplate, Template, TemplateName } from './template.ts'
+import { PutTemplate, Template } from './template.ts'
 import { CreateStanding, Standing } from './standing.ts'
 import { BrowserTokens, ConfirmSecondFactor, CreateKey, DecideDevice, DeviceLogin, DeviceToken, Key, Login, LookAtDevice, NewKey, NewSecondFactor, ProveBoth, ProveSession, Proved, RecoveryCodes, Refresh, Register, SecondFactor, Session, StartDeviceLogin, StartSecondFactor, Tokens, User, WaitingDevice } from './identity.ts'
 import { CreateWebhook, Delivery, NewWebhook, Webhook } from './webhook.ts'
@@ -50,6 +54,7 @@ const attemptParams = z.object({ attempt: AttemptId })
 const userParams = z.object({ user: UserId })
 const incidentParams = z.object({ incident: IncidentId })
 const reversalParams = z.object({ reversal: ReversalId })
+const deliveryParams = z.object({ delivery: DeliveryId })
 const blobParams = z.object({ sha256: Sha256 })
 
 export const SubmitJob = z.strictObject({
@@ -196,6 +201,20 @@ export const routes = {
   openIncident: route({ id: 'openIncident', method: 'POST', path: '/v1/admin/incidents', summary: 'Tell everybody that something is wrong', who: 'admin', scope: 'admin', fresh: true, body: OpenIncident, reply: Incident, status: 201, refuses: ['queue_full', 'fresh_sign_in_needed'] }),
   updateIncident: route({ id: 'updateIncident', method: 'POST', path: '/v1/admin/incidents/:incident/updates', summary: 'Tell more about an open incident', who: 'admin', scope: 'admin', fresh: true, params: incidentParams, body: UpdateIncident, reply: Incident, refuses: ['not_found', 'not_in_this_state', 'queue_full', 'fresh_sign_in_needed'] }),
   resolveIncident: route({ id: 'resolveIncident', method: 'POST', path: '/v1/admin/incidents/:incident/resolve', summary: 'It is over', who: 'admin', scope: 'admin', fresh: true, params: incidentParams, body: ResolveIncident, reply: Incident, refuses: ['not_found', 'not_in_this_state', 'fresh_sign_in_needed'] }),
+  findNodes: route({ id: 'findNodes', method: 'GET', path: '/v1/admin/nodes', summary: 'Nodes of the whole market, by region, version, state, record and room', who: 'admin', scope: 'admin', query: Page.extend(NodeFilter.shape), reply: list(Node), refuses: [] }),
+  getFleet: route({ id: 'getFleet', method: 'GET', path: '/v1/admin/fleet', summary: 'The same nodes, counted by region and by version', who: 'admin', scope: 'admin', query: NodeFilter, reply: Fleet, refuses: [] }),
+  cordonNode: route({ id: 'cordonNode', method: 'POST', path: '/v1/admin/nodes/:node/cordon', summary: 'No new work for it, whatever its owner says; or empty it, by a deadline if need be', who: 'admin', scope: 'admin', fresh: true, params: nodeParams, body: CordonNode, reply: Node, refuses: ['not_found', 'not_in_this_state', 'fresh_sign_in_needed'] }),
+  uncordonNode: route({ id: 'uncordonNode', method: 'POST', path: '/v1/admin/nodes/:node/uncordon', summary: 'It may take work again, when its owner lets it', who: 'admin', scope: 'admin', fresh: true, params: nodeParams, body: GiveReason, reply: Node, refuses: ['not_found', 'not_in_this_state', 'fresh_sign_in_needed'] }),
+  banNode: route({ id: 'banNode', method: 'POST', path: '/v1/admin/nodes/:node/ban', summary: 'Out of the market now: what runs there ends and goes elsewhere, and its agent is refused', who: 'admin', scope: 'admin', fresh: true, params: nodeParams, body: GiveReason, reply: Node, refuses: ['not_found', 'not_in_this_state', 'fresh_sign_in_needed'] }),
+  unbanNode: route({ id: 'unbanNode', method: 'POST', path: '/v1/admin/nodes/:node/unban', summary: 'End a ban: its agent may connect again', who: 'admin', scope: 'admin', fresh: true, params: nodeParams, body: GiveReason, reply: Node, refuses: ['not_found', 'not_in_this_state', 'fresh_sign_in_needed'] }),
+  getRevenue: route({ id: 'getRevenue', method: 'GET', path: '/v1/admin/revenue', summary: 'Volume, fees, reversals and what came back, by day, region or template: from the entries of the ledger', who: 'admin', scope: 'admin', query: RevenueQuery, reply: Revenue, refuses: [] }),
+  exportRevenue: route({ id: 'exportRevenue', method: 'GET', path: '/v1/exports/revenue', summary: 'The same as CSV', who: 'admin', scope: 'admin', query: RevenueQuery, sends: 'bytes', refuses: [] }),
+  exportLedger: route({ id: 'exportLedger', method: 'GET', path: '/v1/exports/ledger', summary: 'The entries of a span as JSON lines, chained by hashes and signed by the market', who: 'admin', scope: 'admin', query: Span, sends: 'bytes', refuses: [] }),
+  listHolds: route({ id: 'listHolds', method: 'GET', path: '/v1/admin/holds', summary: 'What is held for jobs that have not ended, oldest first', who: 'admin', scope: 'admin', query: Page.extend({ olderThanMs: z.coerce.number().int().min(0).default(86_400_000) }), reply: list(Hold), refuses: [] }),
+  getQueue: route({ id: 'getQueue', method: 'GET', path: '/v1/admin/queue', summary: 'What waits: how much, how long, and why', who: 'admin', scope: 'admin', reply: MarketQueue, refuses: [] }),
+  listDeadDeliveries: route({ id: 'listDeadDeliveries', method: 'GET', path: '/v1/admin/dead-deliveries', summary: 'Messages to webhooks that were given up, newest first', who: 'admin', scope: 'admin', query: Page, reply: list(DeadDelivery), refuses: [] }),
+  retryDelivery: route({ id: 'retryDelivery', method: 'POST', path: '/v1/admin/dead-deliveries/:delivery/retry', summary: 'Send it again, under the same id', who: 'admin', scope: 'admin', fresh: true, params: deliveryParams, body: GiveReason, reply: Delivery, refuses: ['not_found', 'not_in_this_state', 'webhook_disabled', 'fresh_sign_in_needed'] }),
+  listDeadJobs: route({ id: 'listDeadJobs', method: 'GET', path: '/v1/admin/dead-jobs', summary: 'Jobs that failed for good through no fault of their buyers, newest first', who: 'admin', scope: 'admin', query: Page, reply: list(DeadJob), refuses: [] }),
   // the market itself
   marketSummary: route({ id: 'marketSummary', method: 'GET', path: '/v1/market', summary: 'The market in figures: what is on offer, at which prices, and how busy it is', who: 'anyone', reply: MarketSummary, refuses: [] }),
   checkLedger: route({ id: 'checkLedger', method: 'GET', path: '/v1/admin/ledger', summary: 'Does everything sum to zero', who: 'admin', scope: 'admin', reply: LedgerCheck, refuses: [] }),

@@ -2,11 +2,10 @@
 // argument, no further `{{…}}`, and no number of the job's.
 import { z } from 'zod'
 import { Instant } from './ids.ts'
-import { JobSpec } from './job-spec.ts'
+import { JobSpec, TemplateName } from './job-spec.ts'
 
 /** Templates of one buyer. */
 export const TEMPLATES_MAX = 200
-export const TemplateName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$/, 'letters, digits, dot, dash and underscore, at most 60').meta({ id: 'TemplateName' })
 const ParameterName = z.string().regex(/^[A-Za-z][A-Za-z0-9_]{0,59}$/, 'letters, digits and underscore, a letter first')
 const Value = z.string().max(8192)
 export const Parameter = z.strictObject({
@@ -57,7 +56,7 @@ export function templateProblem({ spec, parameters }: Pick<PutTemplate, 'spec' |
 }
 
 /** The job, or why these values make none; each no names its parameter. */
-export function fillTemplate({ spec, parameters }: Pick<Template, 'spec' | 'parameters'>, values: Readonly<Record<string, string>>): { spec: JobSpec } | { problem: string } {
+export function fillTemplate({ name: template, spec, parameters }: Pick<Template, 'spec' | 'parameters'> & { name?: string }, values: Readonly<Record<string, string>>): { spec: JobSpec } | { problem: string } {
   for (const name of Object.keys(values)) if (!Object.hasOwn(parameters, name)) return { problem: `there is no parameter ${name}; it has ${Object.keys(parameters).join(', ') || 'none'}` }
   const filled = new Map<string, string>()
   for (const [name, parameter] of Object.entries(parameters)) {
@@ -68,7 +67,7 @@ export function fillTemplate({ spec, parameters }: Pick<Template, 'spec' | 'para
     filled.set(name, value)
   }
   // One pass: what a value holds is not looked at again.
-  const made = JobSpec.safeParse(mapTexts(spec, (text) => text.replaceAll(PLACE, (all, name: string) => filled.get(name) ?? all)))
+  const made = JobSpec.safeParse({ ...mapTexts(spec, (text) => text.replaceAll(PLACE, (all, name: string) => filled.get(name) ?? all)), ...(template === undefined ? {} : { template }) })
   if (made.success) return { spec: made.data }
   const [issue] = made.error.issues
   return { problem: `with these values it is not a valid job: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}` }

@@ -8,7 +8,7 @@ import { listAttempts } from '../store/read.ts'
 import { readForfeits } from '../store/read-ledger.ts'
 import { amountText } from './need-text.ts'
 
-const SAYS: Record<NoReason, string> = {
+export const SAYS: Record<NoReason, string> = {
   not_online: 'is not online, or takes no work now', driver: 'offers none of the drivers asked for', level: 'cannot isolate strongly enough', runtime: 'cannot run this runtime',
   cpu: 'has too few cores', memory: 'has too little memory', disk: 'has too little disk', gpu: 'has too few GPUs', cpu_busy: 'has its cores in use', memory_busy: 'has its memory in use',
   disk_busy: 'has its disk in use', gpu_busy: 'has its GPUs in use', gpu_model: 'has other GPUs', gpu_share: 'has only parts of GPUs, which are smaller than what was asked for', gpu_memory: 'has GPUs with too little memory', region: 'is in another region', trust: 'has not shown enough to be trusted so far',

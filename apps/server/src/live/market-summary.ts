@@ -2,6 +2,7 @@
 import { feeNow, settingsNow } from '@lumaris/domain'
 import { LEVELS } from '@lumaris/protocol'
 import type { Capacity, Level, MarketSummary } from '@lumaris/protocol'
+import { takesWork } from '@lumaris/domain'
 import type { MarketState, NodeRow } from '@lumaris/domain'
 import type { App } from '../app.ts'
 
@@ -25,7 +26,7 @@ function summed(app: App, at: number): MarketSummary {
     if (node.will === 'retired' || node.will === 'banned') continue
     joined++
     const level = LEVELS.findLast((one) => node.drivers.some((driver) => driver.level === one))
-    if (node.presence !== 'online' || node.will !== 'open' || !level || state.suspended.has(node.owner)) continue
+    if (node.presence !== 'online' || !takesWork(node) || !level || state.suspended.has(node.owner)) continue
     online++
     const used = state.reserved.get(node.id)
     for (const what of ['cpuMillis', 'memoryBytes', 'diskBytes', 'gpus'] as const) {

@@ -1,7 +1,7 @@
 // Questions about the ledger and about money on its way out.
 import { account, formatCredits } from '@lumaris/protocol'
 import { forfeitEntry } from '@lumaris/domain'
-import type { AttemptId, Entry, EntryKind, Forfeit, JobId, SellerEarnings, UserId } from '@lumaris/protocol'
+import type { AttemptId, Entry, EntryKind, Forfeit, Hold, JobId, JobState, LedgerCheck, SellerEarnings, UserId } from '@lumaris/protocol'
 import type { EntryRow, ForfeitRow, PayoutRow, ReversalRow } from '@lumaris/domain'
 import type { Database } from '../database/database.ts'
 import { forfeitRow, payoutRow, reversalRow } from './load.ts'
@@ -91,4 +91,31 @@ export async function payoutProblems(db: Database): Promise<string[]> {
   const count = async (sql: string): Promise<number> => Number((await db.query<{ value: string }>(sql))[0]?.value ?? '0')
   const wrong = await count("SELECT CAST(COUNT(*) AS TEXT) AS value FROM payouts LEFT JOIN accounts ON accounts.id = 'payout:' || payouts.id WHERE COALESCE(accounts.balance, 0) <> CASE WHEN payouts.state IN ('requested', 'sent') THEN payouts.amount ELSE 0 END")
   return wrong === 0 ? [] : [`${wrong} payouts hold another sum than they should`]
+}
+
+/** The class of an account, by its name: `classOf` of the protocol, for the database (a test holds the two together). */
+export const classSql = (column: string): string =>
+  `CASE WHEN ${column} LIKE 'buyer:%' THEN 'buyer:available' WHEN ${column} LIKE 'escrow:%' THEN 'escrow' WHEN ${column} LIKE 'seller:%:pending' THEN 'seller:pending' WHEN ${column} LIKE 'seller:%' THEN 'seller:available' WHEN ${column} LIKE 'payout:%' THEN 'payout' ELSE ${column} END`
+/** What each class of accounts holds, and what went out of it and into it. */
+export async function trialBalance(db: Database): Promise<LedgerCheck['classes']> {
+  // One statement, so that all of it is of one moment.
+  const rows = await db.query<{ class: string; accounts: number; balance: string; gone: string; came: string }>(`SELECT class, CAST(SUM(one) AS INTEGER) AS accounts, CAST(SUM(balance) AS TEXT) AS balance, CAST(SUM(gone) AS TEXT) AS gone, CAST(SUM(came) AS TEXT) AS came FROM (
+      SELECT ${classSql('id')} AS class, 1 AS one, balance, 0 AS gone, 0 AS came FROM accounts UNION ALL SELECT ${classSql('debit')}, 0, 0, amount, 0 FROM postings UNION ALL SELECT ${classSql('credit')}, 0, 0, 0, amount FROM postings
+    ) sides GROUP BY class`)
+  return rows.map((row) => ({ class: row.class, accounts: Number(row.accounts), out: row.gone, in: row.came, balance: row.balance })).toSorted((a, b) => (a.class < b.class ? -1 : 1))
+}
+
+/** Whole entries of a span behind one of them, in the order of time and then of names; the first page begins behind the empty name. */
+export async function entriesBetween(db: Database, after: { at: number; entry: string }, to: number, limit: number): Promise<EntryRow[]> {
+  const heads = await db.query<{ entry: string; at: string }>(`SELECT DISTINCT entry, CAST(at AS TEXT) AS at, at AS since FROM postings WHERE at >= $1 AND at < $3 AND (at > $1 OR entry > $2) ORDER BY since, entry LIMIT ${limit}`, [after.at, after.entry, to])
+  const rows = new Map((await readEntries(db, heads.map(({ entry }) => entry))).map((row) => [row.id, row]))
+  return heads.map(({ entry }) => rows.get(entry) as EntryRow)
+}
+
+/** What is held for jobs that were made before a moment, oldest first. */
+export async function listHolds(db: Database, before: number, limit: number, cursor: string | undefined): Promise<PageOf<Hold>> {
+  const name = db.dialect === 'sqlite' ? "json_extract(j.spec, '$.name')" : "j.spec::json->>'name'"
+  const rows = await db.query<{ id: string; buyer: string; name: string | null; state: string; since: string; held: string; cap: string }>(`SELECT j.id, j.buyer, ${name} AS name, j.state, CAST(j.created_at AS TEXT) AS since, CAST(a.balance AS TEXT) AS held, CAST(j.cap AS TEXT) AS cap
+    FROM jobs j JOIN accounts a ON a.id = 'escrow:' || j.id WHERE j.state IN ('queued', 'running') AND j.created_at < $1 AND j.id > $2 ORDER BY j.id LIMIT ${limit + 1}`, [before, cursor ?? ''])
+  return page(rows, limit, ({ id, buyer, name: called, state, since, held, cap }) => ({ job: id as JobId, buyer: buyer as UserId, ...(called === null ? {} : { name: called }), state: state as JobState, since: Number(since), held, cap }), (row) => row.id)
 }

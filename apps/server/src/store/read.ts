@@ -4,7 +4,7 @@ import type { AccountName, AttemptId, Entry, Job, JobEvent, JobId, JobState, Led
 import type { AttemptRow, JobRow, NodeRow, ScheduleRow, SealRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
 import type { Database } from '../database/database.ts'
 import { attemptRow, jobRow, plainRow } from './load.ts'
-import { entriesOf, payoutProblems } from './read-ledger.ts'
+import { entriesOf, payoutProblems, trialBalance } from './read-ledger.ts'
 import { among, page } from './page.ts'
 import type { PageOf } from './page.ts'
 
@@ -153,8 +153,10 @@ export async function checkLedger(db: Database): Promise<LedgerCheck> {
   const costs = await text(`SELECT CAST(COUNT(*) AS TEXT) AS value FROM jobs LEFT JOIN (SELECT COALESCE(payer, job) AS job, SUM(billed) AS billed FROM attempts WHERE billed IS NOT NULL GROUP BY COALESCE(payer, job)) paid ON paid.job = jobs.id WHERE jobs.cost <> COALESCE(paid.billed, 0)`)
   if (costs !== '0') problems.push(`${costs} jobs cost another sum than their settled attempts`)
   problems.push(...await payoutProblems(db))
+  const classes = await trialBalance(db)
+  for (const one of classes) if (BigInt(one.in) - BigInt(one.out) !== BigInt(one.balance)) problems.push(`the accounts ${one.class} hold ${one.balance}, and ${one.in} less ${one.out} was moved into them`)
   return {
-    balanced: problems.length === 0, sum, problems, accounts: Number(await text('SELECT CAST(COUNT(*) AS TEXT) AS value FROM accounts')), postings: Number(await text('SELECT CAST(COUNT(*) AS TEXT) AS value FROM postings')),
+    balanced: problems.length === 0, sum, problems, classes, accounts: Number(await text('SELECT CAST(COUNT(*) AS TEXT) AS value FROM accounts')), postings: Number(await text('SELECT CAST(COUNT(*) AS TEXT) AS value FROM postings')),
   }
 }
 

@@ -32,7 +32,7 @@ export function viewAttempt(row: AttemptRow, nodeName: string): Attempt {
   }
 }
 
-export const nodeState = (row: NodeRow): NodeState => (row.will === 'open' ? row.presence : row.will)
+export const nodeState = (row: NodeRow): NodeState => (row.cordon && row.will !== 'retired' && row.will !== 'banned' ? 'cordoned' : row.will === 'open' ? row.presence : row.will)
 
 const part = (share: number): number => Math.round(share * 10_000) / 10_000
 export function viewNode(row: NodeRow, state: MarketState, now: number): Node {
@@ -42,7 +42,7 @@ export function viewNode(row: NodeRow, state: MarketState, now: number): Node {
     id: row.id, owner: row.owner, name: row.name, state: state.suspended.has(row.owner) ? 'banned' : nodeState(row), region: row.region, labels: { ...row.labels }, capacity: row.capacity, reserved: state.reserved.get(row.id) ?? EMPTY_CAPACITY,
     drivers: [...row.drivers], prices: row.prices, agentVersion: row.agentVersion, session: row.session, running: state.attemptsByNode.get(row.id)?.size ?? 0,
     succeeded, failed, reliability: part(reputation.completion.lower), reputation: { completion: shown(reputation.completion), correctness: shown(reputation.correctness), timeliness: shown(reputation.timeliness) },
-    ...(outlook ? { outlook: outlook.map(({ afterMs, stays }) => ({ afterMs, stays: part(stays) })) } : {}), connected: link?.connected ?? false,
+    ...(outlook ? { outlook: outlook.map(({ afterMs, stays }) => ({ afterMs, stays: part(stays) })) } : {}), connected: link?.connected ?? false, ...(row.cordon ? { cordon: { at: row.cordon.at, reason: row.cordon.reason, ...given('until', row.cordon.until) } } : {}),
     ...given('lastSeenAt', link && link.lastSeen > 0 ? link.lastSeen : row.lastSeenAt), enrolledAt: row.enrolledAt, ...given('admin', row.admin),
   }
 }

@@ -2,6 +2,7 @@
 import { WEBHOOKS_MAX, refuse } from '@lumaris/protocol'
 import type { Delivery, DeliveryId, NewWebhook, Refusal, UserId, Webhook, WebhookEvent, WebhookId } from '@lumaris/protocol'
 import { took } from '../database/database.ts'
+import type { Statement } from '../database/database.ts'
 import { page } from '../store/page.ts'
 import { given } from '../store/views.ts'
 import { problemOfUrl } from './address.ts'
@@ -76,12 +77,12 @@ export function createWebhooks(ports: OutboxPorts) {
       const rows = await db.query<RowSql>(`SELECT ${ROW} FROM deliveries WHERE webhook = $1 AND id < $2 ORDER BY id DESC LIMIT ${limit + 1}`, [id, cursor ?? 'msg~'])
       return page(rows, limit, viewRow, ({ id }) => id)
     },
-    /** Now, whether it waits for its next try, has failed, or was delivered. Its day begins anew. */
-    async resend(id: WebhookId, message: DeliveryId): Promise<Delivery | Refusal> {
+    /** Now, whether it waits for its next try, has failed, or was delivered. Its day begins anew. `also`: what is written with it. */
+    async resend(id: WebhookId, message: DeliveryId, also: readonly Statement[] = []): Promise<Delivery | Refusal> {
       const hook = await find(id)
       if (!hook) return refuse('not_found')
       if (hook.disabledAt !== undefined) return refuse('webhook_disabled')
-      if (!(await took(db, [{ sql: "UPDATE deliveries SET state = 'waiting', next_at = $3, first_try_at = NULL, tries = 0 WHERE id = $1 AND webhook = $2", params: [message, id, now()], expectRows: 1 }]))) return refuse('not_found')
+      if (!(await took(db, [{ sql: "UPDATE deliveries SET state = 'waiting', next_at = $3, first_try_at = NULL, tries = 0 WHERE id = $1 AND webhook = $2", params: [message, id, now()], expectRows: 1 }, ...also]))) return refuse('not_found')
       outbox.kick()
       return delivery(message)
     },

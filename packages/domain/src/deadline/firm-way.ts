@@ -7,6 +7,7 @@ import { neverReason, seatsOn, worstCost } from '../market/filter.ts'
 import { needBefore, wishesOf } from '../market/requirement.ts'
 import type { LiveJob, MarketSettings, MarketState } from '../state.ts'
 import type { Course } from './course.ts'
+import { takesWork } from '../fleet/takes-work.ts'
 
 export type FirmWay = {
   readonly at: Instant
@@ -25,7 +26,7 @@ export function firmWay(state: MarketState, spec: JobSpec, attemptCap: Micros | 
   const factors: number[] = []
   let seats = 0, leastWorst: Micros | null = null, leastHour: Micros | null = null
   for (const node of state.nodes.values()) {
-    if (node.will !== 'open' || (node.presence !== 'online' && node.presence !== 'suspect') || state.suspended.has(node.owner) || neverReason(node, need) !== null) continue
+    if (!takesWork(node) || (node.presence !== 'online' && node.presence !== 'suspect') || state.suspended.has(node.owner) || neverReason(node, need) !== null) continue
     const worst = worstCost(node, need)
     if (leastWorst === null || worst < leastWorst) leastWorst = worst
     if (attemptCap !== null && worst > attemptCap) continue

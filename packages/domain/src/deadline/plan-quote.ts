@@ -11,6 +11,7 @@ import { noReturnAt } from './course.ts'
 import { courseOver, firmWay, roundsOf } from './firm-way.ts'
 import { foresee } from './foresee.ts'
 import type { Belief } from './foresee.ts'
+import { takesWork } from '../fleet/takes-work.ts'
 
 /** How often who came to a sale for the first time was served there, fading. Not stored: a new writer starts with nothing. */
 export type SaleRecord = { asked: number; served: number; at: Instant }
@@ -27,7 +28,7 @@ const NODES_ASKED = 10
 
 function beliefIn(state: MarketState, need: Requirement, now: Instant, seen: SaleRecord | null): Belief | null {
   const able = [...state.nodes.values()].flatMap((node) => {
-    if (node.presence !== 'online' || node.will !== 'open' || neverReason(node, need) !== null || worstCost(node, need) > need.attemptCap) return []
+    if (node.presence !== 'online' || !takesWork(node) || neverReason(node, need) !== null || worstCost(node, need) > need.attemptCap) return []
     const busy = busyReason(state, node, need, now)
     return busy === 'deadline' ? [] : [{ node, free: busy === null, likely: Number(costsOn(node, need).likely) }]
   }).sort((a, b) => a.likely - b.likely).slice(0, NODES_ASKED)

@@ -9,6 +9,7 @@ import { isTerminal } from './lifecycle.ts'
 import { recordAction } from '../operator/record-action.ts'
 import type { AsAdmin } from '../operator/record-action.ts'
 import { speaksFor } from '../fleet/report.ts'
+import { takesWork } from '../fleet/takes-work.ts'
 import { busyReason, neverReason, worstCost } from '../market/filter.ts'
 import { requirementOf } from '../market/requirement.ts'
 import type { Requirement } from '../market/requirement.ts'
@@ -68,7 +69,7 @@ function plan(turn: Turn, attempt: AttemptRow, to: NodeId | null): Plan | Refusa
 const mayCarryMemory = (spec: JobSpec): boolean => !spec.placement.encryptedScratch && !spec.network && !spec.speculate && spec.copies === 1 && !spec.assurance && spec.stdout === undefined
 const makerOn = (node: NodeRow | undefined, driver: AttemptRow['driver']): string | undefined => node?.drivers.find(({ id }) => id === driver)?.memory
 const whyNot = (turn: Turn, node: NodeRow, need: Requirement, nowToo: boolean): string | null =>
-  neverReason(node, need) ?? (nowToo ? busyReason(turn.state, node, need, turn.now) : node.will === 'open' && node.presence === 'online' ? null : 'not_online') ?? (worstCost(node, need) > need.attemptCap ? 'price' : null)
+  neverReason(node, need) ?? (nowToo ? busyReason(turn.state, node, need, turn.now) : takesWork(node) && node.presence === 'online' ? null : 'not_online') ?? (worstCost(node, need) > need.attemptCap ? 'price' : null)
 
 function begin(turn: Turn, attempt: AttemptRow, { to, kind }: Plan, reason?: string): void {
   const asked = putAttempt(turn, { ...attempt, moving: { to, kind, at: turn.now } })

@@ -10,6 +10,7 @@ import { hourlyOf, priceOf, sheetOf, spotSheet } from '../billing/price.ts'
 import { isTrusted, speedOf } from '../fleet/profile/learn.ts'
 import { mayServe } from '../assurance/enough.ts'
 import { recordOf } from '../assurance/records.ts'
+import { takesWork } from '../fleet/takes-work.ts'
 
 export const strength = (level: DriverOffer['level']): number => LEVELS.indexOf(level)
 
@@ -147,7 +148,7 @@ export function busyReason(state: MarketState, node: NodeRow, need: Requirement,
 }
 export function isOpen(state: MarketState, node: NodeRow): boolean {
   const link = state.links.get(node.id)
-  return node.presence === 'online' && node.will === 'open' && link?.connected === true && link.accepting && !state.suspended.has(node.owner)
+  return node.presence === 'online' && takesWork(node) && link?.connected === true && link.accepting && !state.suspended.has(node.owner)
 }
 /** How many of it so much room takes at one time. */
 export function seatsOn(room: Pick<Resources, 'cpuMillis' | 'memoryBytes' | 'diskBytes' | 'gpus'>, { spec: { resources } }: Pick<Requirement, 'spec'>): number {

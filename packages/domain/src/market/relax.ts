@@ -7,6 +7,7 @@ import type { MarketState } from '../state.ts'
 import { costsOn, obstacles, strength, worstCost } from './filter.ts'
 import type { Requirement } from './requirement.ts'
 import { startsInMs } from './start-time.ts'
+import { takesWork } from '../fleet/takes-work.ts'
 
 export type Step = { readonly reason: NoReason; readonly from: string | number; readonly to: string | number }
 export type Suggestion = {
@@ -18,7 +19,7 @@ export type Suggestion = {
 /** More than three changes at once are another job. */
 const STEPS_MAX = 3
 const SUGGESTIONS_MAX = 8
-const isThere = (node: NodeRow): boolean => node.presence === 'online' && node.will === 'open'
+const isThere = (node: NodeRow): boolean => node.presence === 'online' && takesWork(node)
 
 export function changesThatHelp(state: MarketState, need: Requirement, now: Instant): Suggestion[] {
   const groups = new Map<string, { readonly relaxed: Relaxed; readonly distance: number }>()

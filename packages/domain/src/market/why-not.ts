@@ -7,6 +7,7 @@ import { isTrusted } from '../fleet/profile/learn.ts'
 import { obstacles } from './filter.ts'
 import { RECENT_MAX } from './offer.ts'
 import { scoreOf } from './score.ts'
+import { takesWork } from '../fleet/takes-work.ts'
 
 export type WhyNot = {
   readonly decisions: number; readonly chosen: number
@@ -23,7 +24,7 @@ export function whyNot(state: MarketState, node: NodeRow, now: Instant): WhyNot 
   for (const { need, node: winner, total } of recent) {
     if (winner === node.id) { chosen++; continue }
     const against: (NoReason | 'dearer')[] = obstacles(node, need)
-    if (node.presence !== 'online' || node.will !== 'open' || !state.links.get(node.id)?.connected) against.unshift('not_online')
+    if (node.presence !== 'online' || !takesWork(node) || !state.links.get(node.id)?.connected) against.unshift('not_online')
     const { minTrust } = need.spec.placement
     if (minTrust && !isTrusted(state, node, minTrust, now)) against.push('trust')
     if (against.length === 0) {
