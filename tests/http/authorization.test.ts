@@ -49,7 +49,7 @@ const NOBODYS = '0'.repeat(26)
 /** What a stranger may see: not signed in, not allowed, or not there. */
 const isNo = (status: number): boolean => status === 401 || status === 403 || status === 404
 
-let market: TestMarket
+let market: TestMarket, spare: string
 const keys = {} as Record<Caller, string | null>
 const objects = {} as Record<'job' | 'attempt' | 'node' | 'quote' | 'key' | 'standing' | 'schedule' | 'user' | 'incident' | 'reversal' | 'session' | 'webhook' | 'delivery' | 'template' | 'sha256' | 'impersonation', string>
 
@@ -57,6 +57,7 @@ beforeAll(async () => {
   market = await startMarket({ server: { webhooks: { loopback: true } } })
   const { demo, call, app } = market
   await market.join('north', { seller: 0 })
+  spare = (await market.join('spare', { seller: 1, cpuHour: 3 })).nodeId // to be held back and banned
   const bob = await app.identity.register({ email: 'bob@test', password: 'a long password of bob', name: 'bob', roles: ['buyer'] })
   if ('refusal' in bob) throw new Error(bob.refusal)
   const bobsKey = await app.identity.createKey({ kind: 'user', userId: bob.id, roles: ['buyer'], scopes: 'all' }, { label: 'test', scopes: ['jobs:read', 'jobs:write', 'wallet:read', 'wallet:write', 'nodes:read', 'nodes:write', 'keys:write'] })
@@ -101,7 +102,7 @@ async function status(name: RouteName, caller: Caller, mine: boolean): Promise<n
   const nobodys = { job: `job_${NOBODYS}`, attempt: `att_${NOBODYS}`, node: `nod_${NOBODYS}`, quote: `quo_${NOBODYS}`, standing: `sta_${NOBODYS}`, schedule: `sch_${NOBODYS}`, template: 'nobodys', key: `key_${NOBODYS}`, user: `usr_${NOBODYS}`, incident: `inc_${NOBODYS}`, reversal: `rev_${NOBODYS}`, impersonation: `imp_${NOBODYS}`, session: `ses_${NOBODYS}`, webhook: `whk_${NOBODYS}`, delivery: `msg_${NOBODYS}`, sha256: '0'.repeat(64) }
   const body = BODIES[name] ?? (route.takes === 'raw' ? new Uint8Array() : undefined)
   // Whoever may save one saves it under a name of their own: what is another's must stay unseen below.
-  const named = name === 'putTemplate' ? { ...objects, template: 'another' } : objects
+  const named = name === 'putTemplate' ? { ...objects, template: 'another' } : /^(un)?(cordon|ban)Node$/.test(name) ? { ...objects, node: spare } : objects
   // A stream that is allowed would never end; its first bytes tell.
   if (name === 'myEvents') {
     const give = new AbortController()

@@ -1,6 +1,6 @@
 // The client: a method for every route of the protocol (`api`), and over them the few things people do.
 import { parseCredits, routes } from '@lumaris/protocol'
-import type { Attempt, BodyInput, Entry, Job, JobEvent, JobSpecInput, JobState, Node, Params, Query, Reply, Results, Route, RouteName, Routes, Schedule, Standing, Task, Template, Wallet } from '@lumaris/protocol'
+import type { Attempt, BodyInput, Entry, Hold, Job, JobEvent, JobSpecInput, JobState, Node, NodeFilter, Params, Query, Reply, Results, RevenueBy, Route, RouteName, Routes, Schedule, Standing, Task, Template, Wallet } from '@lumaris/protocol'
 import { bodyOf, download, readBlob, upload } from './blobs.ts'
 import type { DownloadTarget, TransferOptions, Uploaded, UploadSource } from './blobs.ts'
 import { LumarisError } from './errors.ts'
@@ -190,6 +190,14 @@ export function createClient(options: TransportOptions) {
       const reply = await transport.open({ method: 'GET', path: route.path, query: { state: more.state }, safe: true, signal: more.signal, headers: { accept: 'text/csv' } })
       yield* bodyOf(transport, reply, more.signal)
     },
+    /** What the market turned over, as CSV; and the entries of the ledger as a signed file (`checkLedgerFile`), both in pieces as they come. For operators. */
+    async *operatorFile(what: 'revenue' | 'ledger', query: { from?: number | undefined; to?: number | undefined; by?: RevenueBy | undefined } = {}, more: CallOptions = {}): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
+      const route = what === 'revenue' ? routes.exportRevenue : routes.exportLedger
+      const reply = await transport.open({ method: 'GET', path: route.path, query, safe: true, signal: more.signal, headers: { accept: what === 'revenue' ? 'text/csv' : 'application/x-ndjson' } })
+      yield* bodyOf(transport, reply, more.signal)
+    },
+    marketNodes: (filter: Loose<NodeFilter> = {}, more?: CallOptions): AsyncGenerator<Node, void, undefined> => pages((cursor) => api.findNodes({ query: { ...filter, limit: 200, cursor } }, more)),
+    holds: (olderThanMs?: number, more?: CallOptions): AsyncGenerator<Hold, void, undefined> => pages((cursor) => api.listHolds({ query: { olderThanMs, limit: 200, cursor } }, more)),
     jobs: (filter: { state?: JobState | undefined; limit?: number | undefined } = {}, more?: CallOptions): AsyncGenerator<Job, void, undefined> => pages((cursor) => api.listJobs({ query: { ...filter, cursor } }, more)),
     tasks: (job: string, more?: CallOptions): AsyncGenerator<Task, void, undefined> => pages((cursor) => api.listTasks({ params: { job }, query: { limit: 200, cursor } }, more)),
     attempts: (job: string, more?: CallOptions): AsyncGenerator<Attempt, void, undefined> => pages((cursor) => api.listAttempts({ params: { job }, query: { limit: 200, cursor } }, more)),

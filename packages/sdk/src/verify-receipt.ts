@@ -6,6 +6,7 @@
 import { CAUSES, GIB, Receipt, canonical, formatCredits, sealText } from '@lumaris/protocol'
 import type { SealedTick } from '@lumaris/protocol'
 import { hashText } from './hash.ts'
+import { verifySignature } from './signature.ts'
 
 export type CheckName = 'shape' | 'names' | 'terms' | 'hashes' | 'chain' | 'totals' | 'end' | 'sealed' | 'tree' | 'node-signature' | 'platform-signature' | 'platform-key' | 'cause' | 'bill' | 'split' | 'cap'
 export type Check = { readonly name: CheckName; readonly ok: boolean; readonly says: string }
@@ -59,7 +60,7 @@ export async function verifyReceipt(receipt: unknown, options: { readonly platfo
   if (ticks.some(({ seal }) => seal !== undefined)) {
     check('tree', astray < 0, 'Each sealed tick leads to its signed root.', `Tick ${astray + 1} does not lead to the root of its seal.`)
     const seals = ticks.flatMap(({ seal }) => (seal ? [{ ...seal, text: sealText({ node: terms.node, ...seal }) }] : []))
-    const signed = async (key: string, which: 'signature' | 'countersignature'): Promise<boolean> => (await Promise.all(seals.map((seal) => verify(key, seal.text, seal[which])))).every(Boolean)
+    const signed = async (key: string, which: 'signature' | 'countersignature'): Promise<boolean> => (await Promise.all(seals.map((seal) => verifySignature(key, seal.text, seal[which])))).every(Boolean)
     check('node-signature', await signed(nodeKey, 'signature'), 'The node signed every seal.', 'A seal does not carry the signature of this node.')
     check('platform-signature', await signed(options.platformKey ?? platformKey, 'countersignature'), 'The market signed every seal.', 'A seal does not carry the signature of the market.')
   }
@@ -131,14 +132,4 @@ async function rootOf(leaf: string, index: number, count: number, path: readonly
     size = Math.ceil(size / 2)
   }
   return rest.length === 0 ? hash : null
-}
-
-async function verify(key: string, text: string, signature: string): Promise<boolean> {
-  try {
-    const imported = await globalThis.crypto.subtle.importKey('raw', bytesOf(key), 'Ed25519', false, ['verify'])
-    return await globalThis.crypto.subtle.verify('Ed25519', imported, bytesOf(signature), new TextEncoder().encode(text))
-  } catch { return false } // what cannot be a key or a signature verifies nothing
-}
-function bytesOf(base64url: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(atob(base64url.replaceAll('-', '+').replaceAll('_', '/')), (character) => character.charCodeAt(0))
 }

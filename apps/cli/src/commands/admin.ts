@@ -1,10 +1,11 @@
 import type { Command } from 'commander'
 import { Option } from 'commander'
 import { Role, Severity } from '@lumaris/protocol'
-import type { Incident, NodeId, PersonDetail, Posting, Reversal, ReversalId } from '@lumaris/protocol'
+import type { Incident, Node, NodeId, NodeState, PersonDetail, Posting, Reversal, ReversalId } from '@lumaris/protocol'
 import type { WithContext } from '../cli.ts'
 import type { Context } from '../context.ts'
-import { asIs, collect, parseCount } from '../parse.ts'
+import { CliError, EXIT } from '../failures.ts'
+import { asIs, collect, parseCores, parseCount, parseDuration, parseShare, parseSize } from '../parse.ts'
 import { creditsOf } from '../ui/money.ts'
 import { agoText, stamp } from '../ui/time.ts'
 
@@ -30,6 +31,18 @@ export function define(command: Command, withContext: WithContext): void {
     const one = await (await context.client()).api.impersonateUser({ params: { user }, body: { reason } })
     await context.showThing(one, [['impersonation', one.id], ['token', one.token], ['until', stamp(one.expiresAt)], ['such as', 'LUMARIS_TOKEN=… lumaris jobs']])
   }))
+  const nodes = limited(sub('nodes', 'nodes of the whole market')).argument('[part]', 'a part of its name, or its id')
+  for (const [flag, says] of [['region', 'in this region'], ['agent', 'with this version of the agent'], ['state', 'in this state']] as const) nodes.option(`--${flag} <${flag}>`, `${says} (repeatable)`, collect(asIs), [])
+  nodes.option('--least-completion <share>', 'that end at least this share of their work', parseShare).option('--most-completion <share>', 'that end at most this share of it', parseShare)
+    .option('--free-cores <cores>', 'with so many cores free', parseCores).option('--free-memory <size>', 'with so much memory free', parseSize).action(withContext(findNodes))
+  withReason(sub('cordon', 'no new work for a node, whatever its owner says').argument('<node>', 'its id')).option('--drain', 'empty it too: what can be moved goes elsewhere').option('--within <duration>', 'with --drain: what has not ended by then is ended', parseDuration)
+    .action(withContext(async (context: Context, node: string, { reason, drain, within }: Why & { drain?: boolean; within?: number }) => {
+      if (within !== undefined && !drain) throw new CliError('--within is for --drain', 'Such as: lumaris admin cordon NODE --drain --within 2h --reason …', EXIT.usage)
+      await showNode(context, await (await context.client()).api.cordonNode({ params: { node }, body: { reason, ...(drain ? { drain: within === undefined ? {} : { withinMs: within } } : {}) } }))
+    }))
+  for (const [name, summary, call] of [['uncordon', 'let a node take work again', 'uncordonNode'], ['ban', 'out of the market now: what runs there goes elsewhere, and its agent is refused', 'banNode'], ['unban', 'end a ban', 'unbanNode']] as const) {
+    withReason(sub(name, summary).argument('<node>', 'its id')).action(withContext(async (context: Context, node: string, { reason }: Why) => showNode(context, await (await context.client()).api[call]({ params: { node }, body: { reason } }))))
+  }
   limited(sub('reversals', 'proposed and decided reversals, newest first')).action(withContext(reversals))
   withReason(sub('reverse', 'propose to reverse an entry; another admin must approve').argument('<entry>', 'its name, as lumaris wallet --history --json shows it')).action(withContext(async (context: Context, entry: string, { reason }: Why) => showReversal(context, await (await context.client()).api.proposeReversal({ body: { entry, reason } }))))
   for (const [name, summary, call] of [['approve', 'approve a reversal that another admin proposed: the entry is made', 'approveReversal'], ['reject', 'reject a proposal, or take back one’s own', 'rejectReversal']] as const) {
@@ -58,6 +71,18 @@ const showPerson = (context: Context, one: PersonDetail): Promise<void> => conte
   ['available', creditsOf(one.wallet.available)], ['held for jobs', creditsOf(one.wallet.held)], ['spent', creditsOf(one.wallet.spent)], ['earned, in dispute window', creditsOf(one.wallet.pending)], ['cleared', creditsOf(one.wallet.earned)],
   ['jobs', `${one.jobs.all}, ${one.jobs.live} under way`], ['nodes', one.nodes.map((node) => node.name).join(', ')], ['open sessions', one.sessions], ['good keys', one.keys],
 ])
+
+type NodeOptions = { limit: number; region: string[]; agent: string[]; state: string[]; leastCompletion?: number; mostCompletion?: number; freeCores?: number; freeMemory?: number }
+async function findNodes(context: Context, part: string | undefined, options: NodeOptions): Promise<void> {
+  const some = (list: string[]) => (list.length > 0 ? list : undefined)
+  const { data } = await (await context.client()).api.findNodes({ query: { q: part, limit: Math.min(200, options.limit), region: some(options.region), version: some(options.agent), state: some(options.state) as NodeState[] | undefined, leastCompletion: options.leastCompletion, mostCompletion: options.mostCompletion, freeCpuMillis: options.freeCores, freeMemoryBytes: options.freeMemory } }), now = context.io.now()
+  await context.showList(data, [
+    { title: 'node', value: (one) => one.id }, { title: 'name', value: (one) => one.name, shrinks: true }, { title: 'state', value: (one) => one.state, state: true }, { title: 'region', value: (one) => one.region }, { title: 'agent', value: (one) => one.agentVersion },
+    { title: 'cores free', value: (one) => `${(one.capacity.cpuMillis - one.reserved.cpuMillis) / 1000}/${one.capacity.cpuMillis / 1000}`, right: true }, { title: 'ends its work', value: (one) => `${(one.reliability * 100).toFixed(1)} %`, right: true }, { title: 'running', value: (one) => one.running, right: true },
+    { title: 'seen', value: (one) => stamp(one.lastSeenAt), shown: (one) => agoText(one.lastSeenAt, now) }, { title: 'owner', value: (one) => one.owner },
+  ], (one) => one.id, 'No node fits.')
+}
+const showNode = (context: Context, one: Node): Promise<void> => context.showThing(one, [['node', one.id], ['name', one.name], ['state', one.state], ['held back because', one.cordon?.reason], ['emptied by', one.cordon?.until === undefined ? undefined : stamp(one.cordon.until)], ['running', one.running], ['owner', one.owner]])
 
 const moves = (postings: readonly Posting[]): string => postings.map(({ from, to, amount }) => `${creditsOf(amount)} ${from} → ${to}`).join('; ')
 const showReversal = (context: Context, one: Reversal): Promise<void> => context.showThing(one, [['reversal', one.id], ['state', one.state], ['of', one.entry], ['moves', moves(one.postings)], ['reason', one.reason], ['proposed by', one.proposedBy], ['decided by', one.decidedBy], ['lapses', one.state === 'proposed' ? stamp(one.expiresAt) : undefined]])

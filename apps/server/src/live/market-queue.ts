@@ -1,6 +1,6 @@
 // What waits, for how long and why, in figures for operators. Read from memory between two turns and kept for a moment. A look at all of a large market would hold up its one
 // writer, so each part has a bound, and the answer says where it was reached.
-import { busyReason, neighbours, obstacles, queuedSince, requirementOf, waitsForParents, waitsForSale } from '@lumaris/domain'
+import { busyReason, isHeld, neighbours, obstacles, queuedSince, requirementOf, waitsForParents, waitsForSale } from '@lumaris/domain'
 import type { LiveJob, NodeRow } from '@lumaris/domain'
 import { QUEUE_AGES_MS, QUEUE_CLASSES_MAX, QUEUE_REASONED_MAX } from '@lumaris/protocol'
 import type { MarketQueue, NoReason } from '@lumaris/protocol'
@@ -34,7 +34,8 @@ function summed(app: App, at: number): Omit<MarketQueue, 'dead'> {
     slots += count(live, at, waiting, ages)
   }
   const nodes = [...state.nodes.values()].filter(({ will }) => will !== 'retired' && will !== 'banned')
-  const table = state.queue.table().flatMap((line) => { const live = state.jobs.get(line.head.job); return live ? [{ ...line, live }] : [] }).toSorted((a, b) => b.waiting - a.waiting || a.since - b.since)
+  // Who stands in line and was paused or cancelled there is counted until its turn comes: the queue itself finds it out then.
+  const table = state.queue.table().flatMap((line) => { const live = state.jobs.get(line.head.job); return live && (line.waiting > 1 || !(isHeld(live.row) || live.row.cancelling)) ? [{ ...line, live }] : [] }).toSorted((a, b) => b.waiting - a.waiting || a.since - b.since)
   const every = Math.max(1, Math.ceil((nodes.length * Math.min(table.length, QUEUE_REASONED_MAX)) / QUESTIONS_MAX)), asked = nodes.filter((_node, i) => i % every === 0)
   const reasons = new Map<MarketQueue['reasons'][number]['reason'], number>()
   const classes = table.slice(0, QUEUE_CLASSES_MAX).map(({ live, head, waiting: many, buyers, asleep, since }, i) => {

@@ -26,9 +26,9 @@ export async function* exportLedger(db: Database, { from, to }: { from: number; 
     const rows = await entriesBetween(db, after, to, PAGE)
     let text = ''
     for (const row of rows) {
-      const entry = viewEntry(row)
+      const entry = viewEntry(row), prev = hash
       hash = sha256Hex(ledgerLineText(hash, ++n, entry))
-      text += `${JSON.stringify({ n, entry, hash })}\n`
+      text += `${JSON.stringify({ n, prev, entry, hash })}\n`
       if (n % LEDGER_SEAL_EVERY === 0) text += seal()
     }
     const last = rows.at(-1)
