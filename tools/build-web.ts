@@ -9,7 +9,7 @@ import { gzipSync } from 'node:zlib'
 const root = join(import.meta.dirname, '..')
 const web = join(root, 'apps/web'), dist = join(web, 'dist'), stamp = join(dist, '.sources')
 /** What ends up in the page: the screens and the packages they are made of; the lockfile stands for everything installed. */
-const SOURCES = ['apps/web/src', 'apps/web/public', 'apps/web/index.html', 'apps/web/vite.config.ts', 'packages/protocol/src', 'packages/sdk/src', 'package-lock.json']
+const SOURCES = ['apps/web/src', 'apps/web/public', 'apps/web/index.html', 'apps/web/vite.config.ts', 'packages/protocol/src', 'packages/protocol/package.json', 'packages/sdk/src', 'packages/sdk/package.json', 'package-lock.json']
 
 function sourcesHash(): string {
   const hash = createHash('sha256')

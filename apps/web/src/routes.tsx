@@ -1,7 +1,7 @@
 // The contents page: every screen and its address. What a screen needs to be shown again (filters, pages) is in the address, checked here.
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router'
 import { z } from 'zod'
-import { ActionName, JobState } from '@lumaris/protocol'
+import { ActionName, JobState, NodeState } from '@lumaris/protocol'
 import { session } from './session/session.ts'
 import { JOB_TABS } from './jobs/tabs.ts'
 import { Shell } from './shell/Shell.tsx'
@@ -39,6 +39,9 @@ const screens = [
   createRoute({ getParentRoute: () => inside, path: '/nodes/$node', validateSearch: z.object({ span: z.enum(['minutes', 'day', 'week']).optional().catch(undefined) }), component: lazyRouteComponent(() => import('./nodes/Node.tsx'), 'NodeScreen') }),
   createRoute({ getParentRoute: () => inside, path: '/earnings', component: lazyRouteComponent(() => import('./earnings/Earnings.tsx'), 'Earnings') }),
   createRoute({ getParentRoute: () => inside, path: '/market', component: lazyRouteComponent(() => import('./admin/Market.tsx'), 'Market') }),
+  createRoute({ getParentRoute: () => inside, path: '/fleet', validateSearch: z.object({ q: text, region: text, version: text, state: NodeState.optional().catch(undefined), ends: z.enum(['least-0.99', 'least-0.9', 'most-0.9', 'most-0.5']).optional().catch(undefined), free: z.literal([1, 4, 16, 64]).optional().catch(undefined) }), component: lazyRouteComponent(() => import('./admin/Fleet.tsx'), 'Fleet') }),
+  createRoute({ getParentRoute: () => inside, path: '/queue', component: lazyRouteComponent(() => import('./admin/Queue.tsx'), 'Queue') }),
+  createRoute({ getParentRoute: () => inside, path: '/revenue', validateSearch: z.object({ days: z.literal([7, 90, 365]).optional().catch(undefined), by: z.enum(['region', 'template']).optional().catch(undefined) }), component: lazyRouteComponent(() => import('./admin/Revenue.tsx'), 'Revenue') }),
   createRoute({ getParentRoute: () => inside, path: '/ledger', validateSearch: z.object({ account: text, job: text }), component: lazyRouteComponent(() => import('./admin/Ledger.tsx'), 'Ledger') }),
   createRoute({ getParentRoute: () => inside, path: '/users', validateSearch: z.object({ q: text, suspended: z.enum(['yes', 'no']).optional().catch(undefined) }), component: lazyRouteComponent(() => import('./admin/Users.tsx'), 'Users') }),
   createRoute({ getParentRoute: () => inside, path: '/users/$user', component: lazyRouteComponent(() => import('./admin/UserScreen.tsx'), 'UserScreen') }),

@@ -12,21 +12,24 @@ import { REVERSAL } from '../ui/states.ts'
 import { KIND } from '../wallet/Wallet.tsx'
 import { TextLink } from '../shell/links.tsx'
 import { WithReason } from './WithReason.tsx'
+import { Holds, SignedFile } from './Holds.tsx'
 
 export function Ledger() {
   const { client } = useSession()
   const ledger = useQuery(ledgerQuery(client))
   return (
-    <Page title="Ledger" intro="Double entry, asked of the tables themselves: nothing is edited, ever. What was wrong is reversed by another entry, and it takes two admins." actions={<Button variant="default" loading={ledger.isFetching} onClick={() => void ledger.refetch()}>Audit again</Button>}>
+    <Page title="Ledger" intro="Double entry, asked of the tables themselves: nothing is edited, ever. What was wrong is reversed by another entry, and it takes two admins." actions={<><SignedFile /><Button variant="default" loading={ledger.isFetching} onClick={() => void ledger.refetch()}>Audit again</Button></>}>
       <Loaded query={ledger}>{(found) => (found.balanced ? <Alert color="green" title="✓ The ledger balances">Everything sums to zero, and every check below holds.</Alert> : <Alert color="red" role="alert" title="✗ The ledger does not balance"><ul className="details">{found.problems.map((problem) => <li key={problem}>{visible(problem)}</li>)}</ul></Alert>)}</Loaded>
       <Reversals />
       <Entries />
+      <Holds />
       <Loaded query={ledger}>{(found) => (
         <div className="two">
           <Panel title="What is checked" id="checked"><ul className="details">
             <li>All accounts together hold zero.</li><li>No account is below zero but those that stand for the world outside.</li><li>Every balance is the sum of its postings.</li><li>No job that has ended holds money in escrow.</li><li>Every open job holds its cap less its cost, and nothing else.</li><li>Every job costs what its settled attempts were billed.</li><li>Every payout on its way holds its amount, and no other does.</li>
           </ul><Text size="sm" c="dimmed" mt="xs">The database itself refuses a change or a deletion of a posting, and a balance below zero.</Text></Panel>
-          <Panel title="Trial balance" id="balance"><Facts of={[['Sum of all accounts', creditsText(found.sum)], ['Accounts', found.accounts.toLocaleString('en')], ['Postings', found.postings.toLocaleString('en')], ['Audited', <Moment at={ledger.dataUpdatedAt} />]]} /></Panel>
+          <Panel title="Trial balance" id="balance"><Facts of={[['Sum of all accounts', creditsText(found.sum)], ['Accounts', found.accounts.toLocaleString('en')], ['Postings', found.postings.toLocaleString('en')], ['Audited', <Moment at={ledger.dataUpdatedAt} />]]} />
+            <div className="scroll-box" tabIndex={0} role="region" aria-label="Trial balance"><table className="table"><thead><tr><th>Accounts</th><th className="right">How many</th><th className="right">Hold</th></tr></thead><tbody>{found.classes.map((one) => <tr key={one.class} title={`${creditsText(one.in)} came in, ${creditsText(one.out)} went out`}><td>{one.class}</td><td className="right number">{one.accounts.toLocaleString('en')}</td><td className="right number">{credits(one.balance)}</td></tr>)}</tbody></table></div></Panel>
         </div>)}</Loaded>
       <Command line="npx lumaris --as admin admin reversals" />
     </Page>

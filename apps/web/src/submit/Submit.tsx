@@ -37,7 +37,7 @@ export function Submit() {
   const client = useClient()
   const copied = useQuery({ queryKey: ['job', from ?? '', 'draft'], enabled: from !== undefined, staleTime: Number.POSITIVE_INFINITY, queryFn: () => draftFrom(client, from as string) })
   const kept = useQuery({ ...templateQuery(client, saved ?? ''), enabled: saved !== undefined })
-  const start = from === undefined && saved === undefined ? { ...EMPTY, ...TEMPLATES.find((one) => one.id === template)?.draft } : null
+  const known = TEMPLATES.find((one) => one.id === template), start = from === undefined && saved === undefined ? { ...EMPTY, ...known?.draft, ...(known ? { rest: { template: known.id } } : {}) } : null
   return (
     <Page title="New job" intro={saved !== undefined ? 'Filled in with a template of yours; change what you like.' : from === undefined ? 'What to run, where it may run, and what it may cost. Nothing is charged before you agree to a price.' : 'Filled in with an earlier job; change what you like.'}>
       <Paused what="newJobs" />
@@ -47,7 +47,7 @@ export function Submit() {
 }
 /** Its parameters first, where it has some. */
 function FromTemplate({ template }: { template: Template }) {
-  const client = useClient(), [spec, setSpec] = useState<JobSpec | null>(Object.keys(template.parameters).length === 0 ? template.spec : null)
+  const client = useClient(), [spec, setSpec] = useState<JobSpec | null>(Object.keys(template.parameters).length === 0 ? { ...template.spec, template: template.name } : null)
   const draft = useQuery({ queryKey: ['templates', template.name, 'draft', spec], enabled: spec !== null, staleTime: Number.POSITIVE_INFINITY, queryFn: () => draftOfSpec(client, spec as JobSpec) })
   return spec === null ? <FillIn template={template} done={setSpec} /> : <Loaded query={draft}>{(start) => <Form start={start} template={undefined} />}</Loaded>
 }

@@ -25,6 +25,7 @@ export const NODE: Readonly<Record<NodeState, Look>> = {
   pending: look('Pending', 'gray', '◷', 'Enrolled, and not connected yet. It earns nothing.'), online: look('Online', 'green', '●', 'Connected and taking work. It earns while parts run.'),
   suspect: look('Suspect', 'orange', '?', 'Silent for a while: it gets no new work.'), lost: look('Lost', 'red', '✗', 'Silent for too long: its work was given to others.'),
   paused: look('Paused', 'orange', '‖', 'Its seller paused it: no new work. What runs goes on, and earns.'), draining: look('Draining', 'orange', '↓', 'It finishes what runs and takes nothing new.'),
+  cordoned: look('Cordoned', 'orange', '⊟', 'An operator holds it back: no new work. What runs goes on, unless it is being emptied.'),
   retired: look('Retired', 'gray', '⊘', 'It has left the market.'), banned: look('Banned', 'red', '⊘', 'It may not take work.'),
 }
 export const PAYOUT: Readonly<Record<PayoutState, Look>> = {
