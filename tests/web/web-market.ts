@@ -29,9 +29,9 @@ export async function startWebMarket(options: { nodes?: number; /** Of tests abo
   const findOnce = (): Promise<AgentDriver[]> => (drivers ??= findDrivers({ dataDir: join(market.dir, 'drivers'), only: ['deno'], denoInsideBwrap: false })
     .then((found) => found.filter(({ report }) => report.usable).map(({ driver, report }) => ({ ...driver, probe: async () => report, reap: async () => 0 }))))
   const agents: RunningAgent[] = []
-  async function addNode(key: string, name: string, cpuHour: string, owner?: OwnerSettingsInput): Promise<RunningAgent> {
+  async function addNode(key: string, name: string, cpuHour: string, owner?: OwnerSettingsInput, region?: string): Promise<RunningAgent> {
     const { token } = await createClient({ url: market.url, token: key }).api.createEnrolment({ body: { name } })
-    const agent = await startAgent({ server: market.url, dataDir: join(market.dir, name), token, name, prices: { cpuHour, memoryGibHour: '40000' }, drivers: await findOnce(), settings: { tickMs: 500, sealMs: 20 }, stopMs: 2_000, capacity: { cpuMillis: 4_000, memoryBytes: 8 * GIB, diskBytes: 20 * GIB, gpus: 0 }, ...(owner ? { owner: { defaults: owner } } : {}) })
+    const agent = await startAgent({ server: market.url, dataDir: join(market.dir, name), token, name, prices: { cpuHour, memoryGibHour: '40000' }, drivers: await findOnce(), settings: { tickMs: 500, sealMs: 20 }, stopMs: 2_000, capacity: { cpuMillis: 4_000, memoryBytes: 8 * GIB, diskBytes: 20 * GIB, gpus: 0 }, ...(owner ? { owner: { defaults: owner } } : {}), ...(region ? { region } : {}) })
     await agent.ready
     agents.push(agent)
     return agent
@@ -72,6 +72,7 @@ export async function fill(market: WebMarket): Promise<Shown> {
   const { body: device } = await market.call(null, 'POST', '/v1/device-logins', { client: 'lumaris on workbench' })
   const hook = await buyer.api.createWebhook({ body: { url: `${market.receiver.url}/lumaris`, events: ['job.ended', 'job.running', 'standing.met'] } })
   const off = await buyer.api.createWebhook({ body: { url: 'https://hooks.example.test/a/rather/long/path/that/does/not/end/for/quite/a/while?token=0123456789abcdef0123456789abcdef' } })
+  await buyer.api.testWebhook({ params: { webhook: off.id } }) // given up with the webhook
   await market.app.webhooks.outbox.disable(off.id, 'A message could not be delivered for a day: it answered 503.')
   const done = await buyer.run(await program('Estimate pi', (template('pi').code ?? '').replace('200_000_000', '100_000_000'), { tasks: ['1 101', '2 202', '3 303', '4 404'].map((line) => ({ args: line.split(' ') })) }))
   const picture = await buyer.run(await program('Mandelbrot', template('fractal').code ?? ''))
@@ -84,7 +85,7 @@ export async function fill(market: WebMarket): Promise<Shown> {
   const soon = await buyer.api.createSchedule({ body: { name: 'Every hour', cron: '@hourly', timeZone: 'UTC', spec: nightly as JobSpec, cap: '250000' } }, { key: 'hourly' })
   await buyer.api.pauseSchedule({ params: { schedule: soon.id } })
   await buyer.api.putTemplate({ params: { template: 'train' }, body: { spec: { ...nightly, name: 'Train at {{rate}}', command: ['main.ts', '--rate={{rate}}', '{{data}}'] } as JobSpec, parameters: { rate: { type: 'number', default: '0.1', says: 'How fast it learns' }, data: { type: 'text', choices: ['small.csv', 'big.csv'] } } } })
-  const extra = await market.addNode(market.demo.sellers[0]?.key ?? '', 'node-attic', '150000', { hours: { timeZone: 'Europe/Berlin', week: { ...Object.fromEntries(['mon', 'tue', 'wed', 'thu', 'fri'].map((day) => [day, ['00:00-07:30', '22:00-24:00']])), sat: ['00:00-24:00'], sun: ['00:00-12:00'] } }, pauseWhen: { inUse: false } })
+  const extra = await market.addNode(market.demo.sellers[0]?.key ?? '', 'node-attic', '150000', { hours: { timeZone: 'Europe/Berlin', week: { ...Object.fromEntries(['mon', 'tue', 'wed', 'thu', 'fri'].map((day) => [day, ['00:00-07:30', '22:00-24:00']])), sat: ['00:00-24:00'], sun: ['00:00-12:00'] } }, pauseWhen: { inUse: false } }, 'eu-central-1')
   await seller.api.pauseNode({ params: { node: extra.nodeId } })
   const [node] = (await seller.api.listNodes()).data
   const { suspended, secondAdmin } = await operate(market, done.job.id)

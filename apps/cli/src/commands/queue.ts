@@ -25,7 +25,7 @@ async function queue(context: Context): Promise<void> {
   await context.showTable(`Why${found.asked.nodes < found.asked.of ? ` (${found.asked.nodes} of ${found.asked.of} nodes were asked)` : ''}`, found.reasons, [{ title: 'waiting', value: (one) => one.waiting, right: true }, { title: 'because', value: (one) => one.says, shrinks: true }], 'Nobody waits.')
   await context.showTable('Classes', found.classes, [
     { title: 'asks for', value: (one) => one.need, shrinks: true }, { title: 'waiting', value: (one) => one.waiting, right: true }, { title: 'buyers', value: (one) => one.buyers, right: true }, { title: 'longest', value: (one) => stamp(one.oldestAt), shown: (one) => agoText(one.oldestAt, now) },
-    { title: 'nodes say', value: (one) => one.reasons?.map(({ nodes, says }) => `${nodes} ${says}`).join('; '), shrinks: true }, { title: 'first', value: (one) => one.job },
+    { title: 'nodes say', value: (one) => one.reasons?.map(({ nodes, says }) => `${nodes} × it ${says}`).join('; '), shrinks: true }, { title: 'first', value: (one) => one.job },
   ], 'Nobody waits.')
 }
 

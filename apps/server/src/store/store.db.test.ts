@@ -1,4 +1,6 @@
 import { onBothDatabases } from '../database/test-databases.ts'
+import { revenueContract } from './revenue.contract.ts'
 import { storeContract } from './store.contract.ts'
 
 onBothDatabases(storeContract)
+onBothDatabases(revenueContract)

@@ -100,8 +100,9 @@ export function createOutbox(ports: OutboxPorts) {
       return
     }
     const wait = (WAITS_MS[Math.min(tries - 1, WAITS_MS.length - 1)] as number) * (0.9 + (random(1)[0] as number) / 1280)
+    // What was given up while it was on its way stays given up.
     const isOver = sent.status === 410 || at + wait - firstAt > GIVEN_UP_MS
-    await db.transact([{ sql: `UPDATE deliveries SET state = '${isOver ? 'failed' : 'waiting'}', tries = $2, first_try_at = $3, last_try_at = $4, next_at = $5, status = $6, problem = $7 WHERE id = $1`, params: [one.id, tries, firstAt, at, Math.round(at + wait), sent.status, sent.problem] }])
+    await db.transact([{ sql: `UPDATE deliveries SET state = '${isOver ? 'failed' : 'waiting'}', tries = $2, first_try_at = $3, last_try_at = $4, next_at = $5, status = $6, problem = $7 WHERE id = $1 AND state = 'waiting'`, params: [one.id, tries, firstAt, at, Math.round(at + wait), sent.status, sent.problem] }])
     if (isOver) await disable(one.webhook as WebhookId, sent.status === 410 ? 'The address said that it is gone (410).' : `A message could not be delivered for a day: ${sent.problem}.`)
   }
 

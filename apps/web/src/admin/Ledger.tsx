@@ -6,7 +6,7 @@ import { account } from '@lumaris/protocol'
 import type { Entry, Posting, Reversal } from '@lumaris/protocol'
 import { findEntriesQuery, ledgerQuery, reversalsQuery } from '../queries.ts'
 import { useSession } from '../session/use-session.ts'
-import { credits, creditsText, visible } from '../ui/format.ts'
+import { credits, creditsText, signed, visible } from '../ui/format.ts'
 import { Command, Empty, Facts, Loaded, Moment, Page, Panel, Status } from '../ui/parts.tsx'
 import { REVERSAL } from '../ui/states.ts'
 import { KIND } from '../wallet/Wallet.tsx'
@@ -29,7 +29,7 @@ export function Ledger() {
             <li>All accounts together hold zero.</li><li>No account is below zero but those that stand for the world outside.</li><li>Every balance is the sum of its postings.</li><li>No job that has ended holds money in escrow.</li><li>Every open job holds its cap less its cost, and nothing else.</li><li>Every job costs what its settled attempts were billed.</li><li>Every payout on its way holds its amount, and no other does.</li>
           </ul><Text size="sm" c="dimmed" mt="xs">The database itself refuses a change or a deletion of a posting, and a balance below zero.</Text></Panel>
           <Panel title="Trial balance" id="balance"><Facts of={[['Sum of all accounts', creditsText(found.sum)], ['Accounts', found.accounts.toLocaleString('en')], ['Postings', found.postings.toLocaleString('en')], ['Audited', <Moment at={ledger.dataUpdatedAt} />]]} />
-            <div className="scroll-box" tabIndex={0} role="region" aria-label="Trial balance"><table className="table"><thead><tr><th>Accounts</th><th className="right">How many</th><th className="right">Hold</th></tr></thead><tbody>{found.classes.map((one) => <tr key={one.class} title={`${creditsText(one.in)} came in, ${creditsText(one.out)} went out`}><td>{one.class}</td><td className="right number">{one.accounts.toLocaleString('en')}</td><td className="right number">{credits(one.balance)}</td></tr>)}</tbody></table></div></Panel>
+            <div className="scroll-box use" tabIndex={0} role="region" aria-label="Trial balance"><table className="table"><thead><tr><th>Accounts</th><th className="right">How many</th><th className="right">Hold</th></tr></thead><tbody>{found.classes.map((one) => <tr key={one.class} title={`${creditsText(one.in)} came in, ${creditsText(one.out)} went out`}><td>{one.class}</td><td className="right number">{one.accounts.toLocaleString('en')}</td><td className="right number">{one.balance.startsWith('-') ? signed(BigInt(one.balance)) : credits(one.balance)}</td></tr>)}</tbody></table></div></Panel>
         </div>)}</Loaded>
       <Command line="npx lumaris --as admin admin reversals" />
     </Page>

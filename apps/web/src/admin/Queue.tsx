@@ -5,6 +5,7 @@ import type { DeadDelivery, MarketQueue } from '@lumaris/protocol'
 import { useClient } from '../session/use-session.ts'
 import { duration, plural, visible } from '../ui/format.ts'
 import { Bar, Command, Empty, Figure, Figures, Loaded, Moment, Page, Panel } from '../ui/parts.tsx'
+import { REASON } from '../ui/states.ts'
 import { TextLink } from '../shell/links.tsx'
 import { WithReason } from './WithReason.tsx'
 import { deadDeliveriesQuery, deadJobsQuery, queueQuery } from './queries.ts'
@@ -38,12 +39,13 @@ function Reasons({ queue: { reasons, asked } }: { queue: MarketQueue }) {
   const most = reasons[0]?.waiting ?? 1
   return <Stack gap="sm">
     <div className="scroll-box" tabIndex={0} role="region" aria-label="Reasons"><table className="table"><thead><tr><th className="right">Waiting</th><th>Because</th><th className="fill"><span className="for-readers">Share of the largest</span></th></tr></thead>
-      <tbody>{reasons.map((one) => <tr key={one.reason}><td className="right number">{one.waiting.toLocaleString('en')}</td><td>{visible(one.says)}</td><td><Bar share={one.waiting / most} says="" /></td></tr>)}</tbody></table></div>
+      <tbody>{reasons.map((one) => <tr key={one.reason}><td className="right number">{one.waiting.toLocaleString('en')}</td><td>{one.reason in REASON ? REASON[one.reason as keyof typeof REASON] : visible(one.says)}</td><td><Bar share={one.waiting / most} says="" /></td></tr>)}</tbody></table></div>
     {asked.nodes < asked.of && <Text size="sm" c="dimmed">{asked.nodes.toLocaleString('en')} of {plural(asked.of, 'node')} were asked, each so manieth.</Text>}
   </Stack>
 }
 
-const AGE = (upToMs: number | null, i: number, all: MarketQueue['ages']): string => (upToMs === null ? `over ${duration(all[i - 1]?.upToMs ?? 0)}` : `up to ${duration(upToMs)}`)
+const AGE = (upToMs: number | null, i: number, all: MarketQueue['ages']): string => (upToMs === null ? `over ${whole(all[i - 1]?.upToMs ?? 0)}` : `up to ${whole(upToMs)}`)
+const whole = (ms: number): string => duration(ms).replace('.0', '')
 function Ages({ queue: { ages }, table }: { queue: MarketQueue; table: boolean }) {
   const total = ages.reduce((sum, one) => sum + one.waiting, 0), most = Math.max(1, ...ages.map((one) => one.waiting))
   const says = total === 0 ? 'nobody waits' : ages.flatMap((one, i) => (one.waiting > 0 ? [`${one.waiting} ${AGE(one.upToMs, i, ages)}`] : [])).join(', ')
@@ -60,7 +62,7 @@ function Classes({ queue: { classes, left } }: { queue: MarketQueue }) {
   return <Stack gap="sm">
     <div className="scroll-box" tabIndex={0} role="region" aria-label="Waiting work"><table className="table"><thead><tr><th>Asks for</th><th className="right">Waiting</th><th className="right">Buyers</th><th>The longest since</th><th>Nodes say</th><th>First job</th></tr></thead>
       <tbody>{classes.map((one) => <tr key={one.job + one.need}><td className="wide-cell">{visible(one.need)} {one.asleep && <Badge size="sm" color="gray" title="No node could take it when it was last asked about">asleep</Badge>}</td><td className="right number">{one.waiting.toLocaleString('en')}</td><td className="right number">{one.buyers}</td><td><Moment at={one.oldestAt} /></td>
-        <td className="wide-cell">{one.reasons === undefined ? '' : one.reasons.length === 0 ? 'It is next in line.' : <ul className="details">{one.reasons.map((reason) => <li key={reason.reason}>{plural(reason.nodes, 'node')} {visible(reason.says)}</li>)}</ul>}</td><td><TextLink to="/jobs/$job" params={{ job: one.job }} search={{ tab: 'why' }} size="sm"><code>…{one.job.slice(-8)}</code><span className="for-readers"> job</span></TextLink></td></tr>)}</tbody></table></div>
+        <td className="wide-cell">{one.reasons === undefined ? '' : one.reasons.length === 0 ? 'It is next in line.' : <ul className="details">{one.reasons.map((reason) => <li key={reason.reason}>{plural(reason.nodes, 'node')}: {REASON[reason.reason]}</li>)}</ul>}</td><td><TextLink to="/jobs/$job" params={{ job: one.job }} search={{ tab: 'why' }} size="sm"><code>…{one.job.slice(-8)}</code><span className="for-readers"> job</span></TextLink></td></tr>)}</tbody></table></div>
     {left > 0 && <Text size="sm" c="dimmed">And {plural(left, 'smaller class', 'smaller classes')}.</Text>}
   </Stack>
 }

@@ -50,7 +50,7 @@ function Days({ found, until }: { found: Found; until: number }) {
   const values = (of: (line: RevenueLine) => string): number[] => at.map((day) => { const line = lines.get(new Date(day).toISOString().slice(0, 10)); return line ? Number(of(line)) / MICROS : 0 })
   const most = found.lines.reduce((top, line) => (BigInt(line.volume) > BigInt(top.volume) ? line : top))
   const says = `${creditsText(found.total.volume)} in ${plural(at.length, 'day')}, of it ${creditsText(found.total.fees)} fees; most on ${most.key}: ${creditsText(most.volume)}`
-  return <Stack gap={4}><Text size="sm">{says}.</Text><Suspense fallback={<div aria-busy="true" className="waiting" />}><Plot title="Credits a day" says={says} at={at} from={found.from - DAY_MS / 4} until={Math.max(until, found.from + DAY_MS)} least={0.000001} write={(value) => (value === 0 ? '0' : value < 0.001 ? value.toExponential(0) : value.toLocaleString('en', { maximumSignificantDigits: 3 }))} lines={[{ label: 'Volume', colour: '--plot-one', values: values((line) => line.volume), area: true }, { label: 'Fees', colour: '--plot-two', values: values((line) => line.fees) }]} /></Suspense></Stack>
+  return <Stack gap={4}><Text size="sm">{says}.</Text><Suspense fallback={<div aria-busy="true" className="waiting" />}><Plot title="Credits a day" says={says} at={at} from={found.from - DAY_MS / 4} until={Math.max(until, found.from + DAY_MS)} least={0.000001} write={(value) => value.toLocaleString('en', { maximumSignificantDigits: 3 })} lines={[{ label: 'Volume', colour: '--plot-one', values: values((line) => line.volume), area: true }, { label: 'Fees', colour: '--plot-two', values: values((line) => line.fees) }]} /></Suspense></Stack>
 }
 
 function Lines({ found }: { found: Found }) {

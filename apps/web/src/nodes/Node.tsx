@@ -44,6 +44,7 @@ function Shown({ node }: { node: Node }) {
       {node.admin && <Alert color="orange" title={ADMIN[node.admin.action] ?? 'An admin changed it'}><Moment at={node.admin.at} />: {visible(node.admin.reason)}</Alert>}
       <Panel><Stack gap="sm">
         <Group gap="sm"><Status look={NODE[node.state]} /><Text size="sm" role="status">{NODE[node.state].says}</Text></Group>
+        {node.cordon && <Text size="sm">An operator holds it back since <Moment at={node.cordon.at} />: {visible(node.cordon.reason)}{node.cordon.until !== undefined && <>. What still runs is ended <Moment at={node.cordon.until} /></>}.</Text>}
         <Facts wide of={[['Last heartbeat', node.lastSeenAt === undefined ? 'never' : <Moment at={node.lastSeenAt} />], ['Connected', node.connected ? 'yes' : 'no'], ['Runs now', plural(node.running, 'part')], ['Region', visible(node.region)], ['Agent', `version ${visible(node.agentVersion)}, start number ${node.session}`], ['Joined', <Moment at={node.enrolledAt} />], ['Labels', Object.entries(node.labels).map(([name, value]) => visible(`${name}=${value}`)).join(', ')]]} />
       </Stack></Panel>
       <Suspense fallback={<Panel title="The machine"><div className="waiting" aria-busy="true" /></Panel>}><Machine key={node.id} node={node} span={span} choose={(to) => void navigate({ search: (before) => ({ ...before, span: to === 'hour' ? undefined : to }), replace: true })} /></Suspense>
