@@ -178,7 +178,7 @@ export class AgentProcess {
       }
       case 'start': this.#start(output.order); return
       case 'join': this.#join(output.attempt, output.peers); return
-      case 'leave': this.#save(output.attempt, true, output.what); return
+      case 'leave': this.#save(output.attempt, true, output.what === 'memory' ? 'memory' : 'files'); return
       case 'kill': this.#kill(output.attempt, output.cause); return
       case 'wipe': this.boxes.delete(output.attempt)
     }

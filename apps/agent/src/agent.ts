@@ -26,6 +26,7 @@ import { loadIdentity } from './identity.ts'
 import type { Identity } from './identity.ts'
 import { findCapacity } from './inventory.ts'
 import { memoryJournal, openJournal } from './journal.ts'
+import type { LiveMoves } from './moves/live-moves.ts'
 import type { Journal } from './journal.ts'
 import { lockDataDir } from './lock.ts'
 import { AgentStopped, saysOf, silent } from './log.ts'
@@ -64,6 +65,8 @@ export type AgentConfig = {
   readonly gangPort?: number
   /** Jobs may have outgoing connections to the public hosts that they name, from this machine's address. Absent: none. */
   readonly egress?: EgressConfig
+  /** Which addresses of other agents may be called, for machines that move; tests call 127.0.0.1. */
+  readonly mayDial?: (host: string) => boolean
   /** Instead of the network that joins the ranks of a gang; null: no gangs here. */
   readonly network?: AttemptPorts['network']
   /** How to find the files of a job, for drivers that keep them elsewhere. */
@@ -178,8 +181,11 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
     broken(error) { log.error({ error }, 'the agent broke'); void end(`The agent broke: ${saysOf(error)}`, null) },
   })
   const networks = createRankNetworks({ server: config.server, token: () => httpToken, dataDir: config.dataDir, log, port: config.gangPort })
+  let moves: Promise<LiveMoves> | null = null
+  // Loaded with the first machine that moves.
+  const live = (): Promise<LiveMoves> => (moves ??= import('./moves/live-moves.ts').then(({ createLiveMoves }) => createLiveMoves({ drivers, makerOf: (id) => offers.find((offer) => offer.id === id && offer.live)?.memory, workDir, identity, node: state.node, server: config.server, token: () => httpToken, listener: networks.listener, log, input: (input) => runner.input(input), ...(config.mayDial ? { mayDial: config.mayDial } : {}) })))
   const attempts: Attempts = createAttempts({
-    drivers, workDir, blobs, clock, log, network: config.network === undefined ? networks.make : config.network, identity, node: state.node, egress: config.egress ? egressLater(config.egress) : null, say: (message) => runner.say(message), room: () => (journal.trouble === null ? connection.room() : until(() => journal.trouble === null, leaving.signal).catch(() => undefined /* nobody will read on */)),
+    drivers, workDir, blobs, clock, log, network: config.network === undefined ? networks.make : config.network, live, identity, node: state.node, egress: config.egress ? egressLater(config.egress) : null, say: (message) => runner.say(message), room: () => (journal.trouble === null ? connection.room() : until(() => journal.trouble === null, leaving.signal).catch(() => undefined /* nobody will read on */)),
     collect: config.collect ?? collectLater,
     input(input) {
       if (input.kind === 'started') events.emit('started', input.attempt)
@@ -235,7 +241,11 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
       case 'start': return attempts.start(output.order)
       case 'join': return attempts.join(output.attempt, output.peers)
       case 'kill': return attempts.kill(output.attempt, output.cause)
-      case 'leave': return attempts.leave(output.attempt, output.what)
+      case 'leave': return attempts.leave(output.attempt, output.what, output.peer)
+      case 'readyToLeave': return attempts.readyToLeave(output.attempt)
+      case 'stay': return attempts.stay(output.attempt)
+      case 'receive': return attempts.receive(output.order)
+      case 'dontReceive': return attempts.dontReceive(output.attempt)
       case 'wipe': return attempts.wipe(output.attempt)
     }
   }
@@ -267,6 +277,7 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
       for (const { attempt_id } of listAttempts(state)) attempts.kill(attempt_id, 'seller_offline')
       await connection.close(bye)
       await attempts.idle()
+      await (await moves)?.close()
       await networks.close()
       clearInterval(meters)
       await owner?.close()
@@ -352,7 +363,7 @@ async function provenDrivers(config: AgentConfig, log: Log): Promise<{ drivers: 
   for (const { driver, report } of found) {
     if (!report.usable || (config.driverIds && !config.driverIds.includes(driver.id))) { log.info({ driver: driver.id, reason: report.reason }, 'driver not offered'); continue }
     drivers.set(driver.id, driver)
-    offers.push({ id: driver.id, level: report.level, runtimes: [...report.runtimes], limits: { ...report.limits }, ...(report.gang && config.network !== null ? { gang: true } : {}), ...(report.memory === undefined ? {} : { memory: report.memory }), ...(driver.openVault ? { encryptedScratch: true } : {}), ...(config.egress && report.egress ? { egress: true } : {}), ...(config.drivers ? {} : { gpus: driver.gpus !== undefined }) })
+    offers.push({ id: driver.id, level: report.level, runtimes: [...report.runtimes], limits: { ...report.limits }, ...(report.gang && config.network !== null ? { gang: true } : {}), ...(report.memory === undefined ? {} : { memory: report.memory }), ...(report.live && driver.receive ? { live: true } : {}), ...(driver.openVault ? { encryptedScratch: true } : {}), ...(config.egress && report.egress ? { egress: true } : {}), ...(config.drivers ? {} : { gpus: driver.gpus !== undefined }) })
   }
   if (drivers.size === 0) log.warn({}, 'no isolation driver works on this machine: the node will get no work')
   return { drivers, offers }

@@ -12,8 +12,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { AgentInput, SandboxEnd } from '@lumaris/domain'
 import type { Known } from './checkpoints.ts'
 import { canonical, inputHash, matches } from '@lumaris/protocol'
-import type { AttemptId, Cause, DriverId, GangPlace, InputFile, JobDispatch, LogMessage, MeshOffer, MeshPeer, NodeId, ResultFile, Saved, Sha256, Usage } from '@lumaris/protocol'
-import type { Checkpoint, ExitReport, IsolationDriver, Sandbox, SandboxNetwork, SandboxSpec } from './drivers/driver.ts'
+import type { AttemptId, Cause, DriverId, GangPlace, InputFile, JobDispatch, LivePeer, LogMessage, MeshOffer, MeshPeer, NodeId, Receive, ResultFile, Saved, Sha256, Usage } from '@lumaris/protocol'
+import type { Checkpoint, ExitReport, Guest, IsolationDriver, Sandbox, SandboxNetwork, SandboxSpec } from './drivers/driver.ts'
 import { vaultBytes } from './drivers/work-disk.ts'
 import type { Vault } from './drivers/vault.ts'
 import { BlobMissing, BlobRefused } from './blobs.ts'
@@ -27,6 +27,8 @@ import { pipeLog } from './log-pipe.ts'
 import type { LogPipe } from './log-pipe.ts'
 import { saysOf } from './log.ts'
 import type { Log } from './log.ts'
+import type { LiveMoves } from './moves/live-moves.ts'
+import { createSaves } from './saves.ts'
 import { sha256 } from './seal.ts'
 import type { AttemptEgress } from './egress/egress.ts'
 
@@ -49,6 +51,8 @@ export type AttemptPorts = {
   readonly say: (message: LogMessage) => void
   /** Null where gangs cannot be joined. */
   readonly network: ((order: JobDispatch, lost: (why: string) => void) => Promise<RankNetwork>) | null
+  /** Machines that move while they run; null where none do. */
+  readonly live: (() => Promise<LiveMoves>) | null
   /** Outgoing connections for an order that names hosts; null where the owner allows none. */
   readonly egress: ((order: JobDispatch) => AttemptEgress | Promise<AttemptEgress>) | null
   /** Whether more output can go out just now; see PipeOptions.room. */
@@ -62,7 +66,14 @@ export interface Attempts {
   join(id: AttemptId, peers: readonly MeshPeer[]): void
   kill(id: AttemptId, cause: Cause): void
   /** Stores a checkpoint of it while it stands still, and says `saved` or `stays`. */
-  leave(id: AttemptId, what: Saved['kind']): void
+  leave(id: AttemptId, what: Saved['kind'], peer?: LivePeer): void
+  /** Says how this agent is reached by the one that is to receive it. */
+  readyToLeave(id: AttemptId): void
+  /** It was sent elsewhere while it ran, and goes on here after all. */
+  stay(id: AttemptId): void
+  /** What another node sends while it runs; and: it does not come. */
+  receive(order: Receive): void
+  dontReceive(id: AttemptId): void
   wipe(id: AttemptId): void
   /** All that runs stands still, and its meter with it; nothing is started meanwhile. Resolves when it is so. What cannot be made to stand is given back. */
   freeze(frozen: boolean): Promise<void>
@@ -78,7 +89,7 @@ export interface Attempts {
 
 export type AttemptNow = { readonly id: AttemptId; readonly order: JobDispatch; readonly state: 'starting' | 'running' | 'frozen' | 'ending'; readonly runMs: number; readonly frozenMs: number; readonly cpuMs: number; readonly memoryBytes: number; readonly outBytes: number }
 
-type Attempt = {
+export type Running = {
   readonly order: JobDispatch; readonly stop: AbortController; readonly peers: PromiseWithResolvers<readonly MeshPeer[]>; network: RankNetwork | null; egress: AttemptEgress | null; /** Its program has ended. */ readonly over: AbortController
   /** Its encrypted scratch: then nothing of it lies anywhere else. */
   vault: Vault | null
@@ -92,8 +103,6 @@ type Attempt = {
 /** Files fetched or stored at the same time, for one attempt. */
 const TRANSFERS_MAX = 4
 const OPEN_FILES_MAX = 1024
-/** For a move it stands still until its files are with the market; what is not there by then stays where it is. */
-const LEAVE_MS_MAX = 120_000
 /** A report names every file in about 105 bytes and the file's path: at most 715 KiB, which fits into one frame (1 MiB) behind other messages. */
 const FILES_MAX = 3000
 const FILE_NAMES_BYTES_MAX = 200 * 1024
@@ -110,18 +119,18 @@ class Ended extends Error {
 }
 
 export function createAttempts(ports: AttemptPorts): Attempts {
-  const attempts = new Map<AttemptId, Attempt>()
+  const attempts = new Map<AttemptId, Running>()
   const dirs = new Set<AttemptId>()
   const busy = new Set<Promise<void>>()
   let cpuMs = 0
   /** While the owner has the machine. */
   let frozen: PromiseWithResolvers<void> | null = null
-  const dirOf = ({ vault, order }: Attempt): string => (vault ? join(vault.dir, 'files') : join(ports.workDir, order.attempt_id))
+  const dirOf = ({ vault, order }: Running): string => (vault ? join(vault.dir, 'files') : join(ports.workDir, order.attempt_id))
   /** Beside the directory, not in it: what lies there is the program's, which could put a link in its place. */
-  const stdoutOf = ({ vault, order }: Attempt): string => (vault ? join(vault.dir, 'stdout') : join(ports.workDir, `${order.attempt_id}.stdout`))
+  const stdoutOf = ({ vault, order }: Running): string => (vault ? join(vault.dir, 'stdout') : join(ports.workDir, `${order.attempt_id}.stdout`))
   const track = (work: Promise<void>): void => { busy.add(work); void work.finally(() => busy.delete(work)) }
 
-  async function run(attempt: Attempt): Promise<void> {
+  async function run(attempt: Running): Promise<void> {
     const { order } = attempt
     const log = { attempt: order.attempt_id, job: order.job_id }
     const end = await work(attempt).catch((error: unknown): SandboxEnd => {
@@ -140,17 +149,21 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     ports.input({ kind: 'ended', attempt: order.attempt_id, end })
   }
 
-  async function work(attempt: Attempt): Promise<SandboxEnd> {
+  async function work(attempt: Running): Promise<SandboxEnd> {
     const { order } = attempt
     const driver = ports.drivers.get(order.driver)
     if (!driver) throw new Ended('driver_failed', `this node has no driver ${order.driver}`)
-    const command = [order.payload.command, ...order.payload.args]
-    const restored = order.resume?.memory ? await prepareMemory(attempt) : null
+    const guest = order.resume?.kind === 'live' ? await claim(attempt) : null
+    try { return await workIn(attempt, driver, guest) } finally { await guest?.drop() }
+  }
+  async function workIn(attempt: Running, driver: AgentDriver, guest: Guest | null): Promise<SandboxEnd> {
+    const { order } = attempt, command = [order.payload.command, ...order.payload.args]
+    const restored = order.resume?.memory && !guest ? await prepareMemory(attempt) : null
     if (order.encrypted_scratch) {
       if (!driver.openVault) throw new Ended('driver_failed', `the driver ${order.driver} has no encrypted scratch on this node`)
       attempt.vault = await driver.openVault(order.attempt_id, vaultBytes(order.resources.diskBytes, order.stdout === undefined ? 0 : order.limits.outputBytes))
     }
-    if (!restored && (attempt.vault || order.inputs.length > 0 || order.checkpoint || order.resume || (driver.needsWorkDir?.({ command }) ?? true))) await prepare(attempt)
+    if (!restored && !guest && (attempt.vault || order.inputs.length > 0 || order.checkpoint || order.resume || (driver.needsWorkDir?.({ command }) ?? true))) await prepare(attempt)
     if (order.egress) {
       if (!ports.egress) throw new Ended('driver_failed', 'this node allows no outgoing connections')
       attempt.egress = await ports.egress(order)
@@ -168,7 +181,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     }
     if (attempt.killed) throw new Stopped()
 
-    const sandbox = await (restored ? restore(driver, spec, restored) : driver.start(network ? { ...spec, network } : spec))
+    const sandbox = await (guest ? guest.take(spec) : restored ? restore(driver, spec, restored) : driver.start(network ? { ...spec, network } : spec))
     attempt.sandbox = sandbox
     attempt.startedAt = ports.clock.now()
     if (order.checkpoint) attempt.saveAt = attempt.startedAt + order.checkpoint.everyMs
@@ -189,13 +202,13 @@ export function createAttempts(ports: AttemptPorts): Attempts {
   }
 
   /** Before its last meter reading: what is counted stands still. */
-  async function closeEgress({ egress, order }: Attempt): Promise<void> {
+  async function closeEgress({ egress, order }: Running): Promise<void> {
     if (!egress) return
     await egress.close().catch(failed(order.attempt_id, 'the outgoing connections could not be closed'))
   }
 
   /** A rank that has all it needs says so, and waits for the others. */
-  async function meet(attempt: Attempt, gang: GangPlace): Promise<SandboxNetwork> {
+  async function meet(attempt: Running, gang: GangPlace): Promise<SandboxNetwork> {
     const { order } = attempt
     if (!ports.network) throw new Ended('driver_failed', 'this node cannot join the network of a gang')
     // A rank that hears of nobody any more is of no use to the others: they begin again elsewhere.
@@ -206,14 +219,24 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     return attempt.network.join(gang, peers)
   }
 
-  const pipe = (attempt: Attempt, stream: 'stdout' | 'stderr', from: Sandbox['stdout']): LogPipe => pipeLog(from, {
+  const pipe = (attempt: Running, stream: 'stdout' | 'stderr', from: Sandbox['stdout']): LogPipe => pipeLog(from, {
     room: ports.room,
     say: (offset, data) => ports.say({ type: 'log', attempt_id: attempt.order.attempt_id, fence: attempt.order.fence, stream, offset, data: data.toString('base64'), at: ports.clock.wall() }),
   })
 
+  /** What came from elsewhere while it ran. Its directory is for the files at its end. */
+  async function claim({ order }: Running): Promise<Guest> {
+    const root = join(ports.workDir, order.attempt_id)
+    await removeTree(root)
+    await mkdir(root, { mode: 0o700 })
+    dirs.add(order.attempt_id)
+    try { return (await ports.live?.() ?? lacking()).claim(order) } catch (error) { throw new Ended('driver_failed', saysOf(error)) }
+  }
+  const lacking = (): never => { throw new Error('nothing moves to this node while it runs') }
+
   type Restored = { readonly from: string; readonly checkpoint: Checkpoint }
   /** All that it had in its directory comes with its memory: also what of its inputs it has removed. */
-  async function prepareMemory(attempt: Attempt): Promise<Restored> {
+  async function prepareMemory(attempt: Running): Promise<Restored> {
     const { order } = attempt, root = dirOf(attempt), from = `${root}.memory`
     await removeTree(root)
     await mkdir(root, { mode: 0o700 })
@@ -235,7 +258,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     } finally { await removeTree(from) }
   }
 
-  async function prepare(attempt: Attempt): Promise<void> {
+  async function prepare(attempt: Running): Promise<void> {
     const { order } = attempt
     const root = dirOf(attempt)
     await removeTree(root)
@@ -264,74 +287,8 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     })
   }
 
-  /** One checkpoint: stand still, copy, go on; then store. What goes wrong costs this one checkpoint, and the program runs on. One that leaves stands still until it is ended. */
-  async function save(attempt: Attempt, sandbox: Sandbox, leaves: boolean): Promise<void> {
-    const { order } = attempt, id = order.attempt_id, staging = `${dirOf(attempt)}.save`
-    const until = AbortSignal.any([attempt.stop.signal, attempt.over.signal, ...(leaves ? [AbortSignal.timeout(LEAVE_MS_MAX)] : [])])
-    const goOn = async (): Promise<void> => { attempt.holding = false; await settle(attempt) }
-    let left = false
-    try {
-      const { stageFiles, storeFiles } = await import('./checkpoints.ts')
-      if (!order.checkpoint) throw new Error('the job names no files to keep')
-      if (sandbox.dir === null) throw new Error('the files of a machine cannot be looked at while it runs')
-      attempt.holding = true
-      await settle(attempt)
-      const { runMs } = meterOf(attempt), stoodAt = attempt.pausedAt
-      if (stoodAt === null) throw new Error('it could not be made to stand still')
-      const staged = await stageFiles(sandbox.dir ?? dirOf(attempt), staging, order.checkpoint, attempt.known, { bytesMax: order.resources.diskBytes, until })
-      if (!leaves) await goOn()
-      const stoodMs = Math.round(ports.clock.now() - stoodAt), copied = staged.filter(({ copy }) => copy !== null).length
-      const stored = await storeFiles(staged, attempt.known, ports.blobs, until)
-      ports.log.info({ attempt: id, job: order.job_id, number: attempt.saved + 1, files: staged.length, copied, bytes: stored.size, stoodMs }, 'checkpoint stored')
-      left = leaves
-      ports.input({ kind: 'saved', attempt: id, saved: { number: ++attempt.saved, kind: 'files', runMs, ...stored }, ...(leaves ? { leaves } : {}) })
-    } catch (error) {
-      if (!until.aborted || leaves) ports.log.warn({ attempt: id, job: order.job_id, error: saysOf(error) }, 'a checkpoint could not be taken; the program runs on')
-      if (leaves) ports.input({ kind: 'stays', attempt: id, says: saysOf(error) })
-    } finally {
-      if (!left) await goOn()
-      await removeTree(staging).catch(failed(id, 'copies for a checkpoint could not be removed; the next start of the agent tries again'))
-      attempt.saveAt = ports.clock.now() + (order.checkpoint?.everyMs ?? Infinity)
-      attempt.saving = null
-    }
-  }
-
-  /** After the checkpoint that is being taken, if there is one. */
-  async function leave(attempt: Attempt, what: Saved['kind']): Promise<void> {
-    await attempt.saving
-    if (!attempt.sandbox || attempt.killed) { ports.input({ kind: 'stays', attempt: attempt.order.attempt_id, says: 'it does not run' }); return }
-    await (attempt.saving = what === 'memory' ? leaveWithMemory(attempt, attempt.sandbox) : save(attempt, attempt.sandbox, true))
-  }
-
-  /** Its memory is taken, which ends it here, and stored; then it is told to the market. Once it is taken there is no way back: an upload is tried until it is through, or until nobody wants it any more. */
-  async function leaveWithMemory(attempt: Attempt, sandbox: Sandbox): Promise<void> {
-    const { order } = attempt, id = order.attempt_id, memory = `${dirOf(attempt)}.memory`
-    try {
-      if (!sandbox.checkpoint) throw new Error(`the driver ${order.driver} takes no memory here`)
-      const { storeMemory } = await import('./memory.ts')
-      attempt.saveAt = Infinity
-      attempt.holding = true // the meter stands; the driver itself makes the program stand still
-      await settle(attempt)
-      const { runMs } = meterOf(attempt), began = ports.clock.now()
-      await mkdir(memory, { mode: 0o700 })
-      const checkpoint = await sandbox.checkpoint(memory), takenMs = Math.round(ports.clock.now() - began)
-      await sandbox.exit // its files are in the work directory
-      const { saved, lock } = await storeMemory({ attempt: id, node: ports.node, checkpoint, memory, work: dirOf(attempt) }, ports.identity, ports.blobs, attempt.stop.signal)
-      ports.log.info({ attempt: id, job: order.job_id, bytes: saved.size, takenMs, storedMs: Math.round(ports.clock.now() - began) - takenMs }, 'memory stored')
-      ports.input({ kind: 'saved', attempt: id, saved: { number: ++attempt.saved, kind: 'memory', runMs, ...saved }, leaves: true, memory: lock })
-    } catch (error) {
-      ports.log.warn({ attempt: id, job: order.job_id, error: saysOf(error) }, 'its memory could not be taken along')
-      ports.input({ kind: 'stays', attempt: id, says: saysOf(error) })
-      attempt.holding = false
-      await settle(attempt)
-    } finally {
-      await removeTree(memory).catch(failed(id, 'a memory that was taken could not be removed; the next start of the agent tries again'))
-      attempt.saving = null
-    }
-  }
-
   /** What the exit means, and the files that belong to it. A stopped attempt has no result, so nothing of it is sent. */
-  async function conclude(attempt: Attempt, exit: ExitReport, runMs: number): Promise<SandboxEnd> {
+  async function conclude(attempt: Running, exit: ExitReport, runMs: number): Promise<SandboxEnd> {
     const { cause, detail } = meaningOf(exit, attempt.killed)
     if (attempt.killed || !isResult(cause)) return endOf(attempt, { cause, detail, exit, runMs })
     const files = await storeOutputs(attempt)
@@ -342,7 +299,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     return endOf(attempt, { cause, detail, exit, runMs, files, resultDigest })
   }
 
-  async function storeOutputs(attempt: Attempt): Promise<ResultFile[]> {
+  async function storeOutputs(attempt: Running): Promise<ResultFile[]> {
     const { order } = attempt
     const stdout = order.stdout === undefined ? null : { path: order.stdout, pipe: attempt.pipes?.stdout as Capture }
     if (stdout?.pipe.failed()) throw new Ended('driver_failed', 'the output of the program could not be written to the disk of the node')
@@ -366,13 +323,13 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     return files.map(({ path, blob, size }) => ({ path, blob, size }))
   }
 
-  function meterOf(attempt: Attempt): { runMs: number; logBytes: number } {
+  function meterOf(attempt: Running): { runMs: number; logBytes: number } {
     const now = attempt.pausedAt ?? ports.clock.now()
     const runMs = attempt.startedAt === -Infinity ? 0 : Math.max(0, Math.floor(now - attempt.startedAt - attempt.pausedMs))
     return { runMs, logBytes: (attempt.pipes?.stdout.bytes() ?? 0) + (attempt.pipes?.stderr.bytes() ?? 0) }
   }
 
-  function endOf(attempt: Attempt, known: { cause: Cause; detail?: string | null; exit?: ExitReport; runMs?: number; files?: ResultFile[]; resultDigest?: string }): SandboxEnd {
+  function endOf(attempt: Running, known: { cause: Cause; detail?: string | null; exit?: ExitReport; runMs?: number; files?: ResultFile[]; resultDigest?: string }): SandboxEnd {
     const { runMs, logBytes } = meterOf(attempt)
     const files = known.files ?? []
     return {
@@ -382,19 +339,19 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     }
   }
 
-  const frozenMsOf = (attempt: Attempt): number => attempt.pausedMs + (attempt.pausedAt === null ? 0 : Math.max(0, ports.clock.now() - attempt.pausedAt))
-  function count(attempt: Attempt, usage: ExitReport['usage']): void {
+  const frozenMsOf = (attempt: Running): number => attempt.pausedMs + (attempt.pausedAt === null ? 0 : Math.max(0, ports.clock.now() - attempt.pausedAt))
+  function count(attempt: Running, usage: ExitReport['usage']): void {
     cpuMs += Math.max(0, usage.cpuMs - attempt.cpuMs)
     attempt.cpuMs = Math.max(attempt.cpuMs, usage.cpuMs)
     attempt.memoryBytes = usage.memoryBytes
   }
 
   /** Brings a sandbox to what is wanted now, however often that changes on the way. The meter stops when the program has, and starts after it. */
-  function settle(attempt: Attempt): Promise<void> {
+  function settle(attempt: Running): Promise<void> {
     // Cleared after it is kept, not inside: where nothing is to be done the work ends before the promise is kept, and would stand there for ever.
     return (attempt.settling ??= bringAbout(attempt).finally(() => { attempt.settling = null }))
   }
-  async function bringAbout(attempt: Attempt): Promise<void> {
+  async function bringAbout(attempt: Running): Promise<void> {
     try {
       while (attempt.sandbox && !attempt.killed && (attempt.pausedAt !== null) !== (frozen !== null || attempt.holding)) {
         if (frozen || attempt.holding) {
@@ -412,7 +369,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     }
   }
 
-  async function read(attempt: Attempt, sandbox: Sandbox): Promise<void> {
+  async function read(attempt: Running, sandbox: Sandbox): Promise<void> {
     attempt.polling = true
     try {
       const stats = await sandbox.stats()
@@ -424,16 +381,17 @@ export function createAttempts(ports: AttemptPorts): Attempts {
     } finally { attempt.polling = false }
   }
 
-  async function kill(attempt: Attempt, cause: Cause): Promise<void> {
+  async function kill(attempt: Running, cause: Cause): Promise<void> {
     attempt.killed = cause
     attempt.stop.abort(new Stopped())
     await attempt.sandbox?.kill(cause)
   }
+  const saves = createSaves({ ...ports, dirOf, meterOf, settle, failed: (id, what) => failed(id, what) })
   const failed = (id: AttemptId, what: string) => (error: unknown): void => ports.log.error({ attempt: id, error }, what)
 
   return {
     start(order) {
-      const attempt: Attempt = { order, stop: new AbortController(), over: new AbortController(), peers: Promise.withResolvers(), network: null, egress: null, vault: null, killed: null, sandbox: null, pipes: null, startedAt: -Infinity, pausedAt: null, pausedMs: 0, polling: false, settling: null, cpuMs: 0, memoryBytes: 0, holding: false, saveAt: Infinity, saving: null, saved: order.resume?.number ?? 0, known: new Map(), came: new Map() }
+      const attempt: Running = { order, stop: new AbortController(), over: new AbortController(), peers: Promise.withResolvers(), network: null, egress: null, vault: null, killed: null, sandbox: null, pipes: null, startedAt: -Infinity, pausedAt: null, pausedMs: 0, polling: false, settling: null, cpuMs: 0, memoryBytes: 0, holding: false, saveAt: Infinity, saving: null, saved: order.resume?.number ?? 0, known: new Map(), came: new Map() }
       attempts.set(order.attempt_id, attempt)
       ports.log.debug({ attempt: order.attempt_id, job: order.job_id, driver: order.driver }, 'attempt accepted')
       track(run(attempt))
@@ -443,11 +401,21 @@ export function createAttempts(ports: AttemptPorts): Attempts {
       const attempt = attempts.get(id)
       if (attempt && !attempt.killed) track(kill(attempt, cause).catch(failed(id, 'the sandbox could not be stopped')))
     },
-    leave(id, what) {
+    leave(id, what, peer) {
       const attempt = attempts.get(id)
-      if (attempt) track(leave(attempt, what))
+      if (attempt) track(saves.leave(attempt, what, peer))
       else ports.input({ kind: 'stays', attempt: id, says: 'it does not run' })
     },
+    readyToLeave(id) {
+      const attempt = attempts.get(id)
+      if (attempt && ports.live) track(ports.live().then((live) => live.readyToLeave(attempt.order)).catch(failed(id, 'it could not be made ready to leave')))
+    },
+    stay(id) { const attempt = attempts.get(id); if (attempt) track(saves.stay(attempt)) },
+    receive(order) {
+      if (ports.live && !frozen) track(ports.live().then((live) => { live.receive(order) }))
+      else ports.input({ kind: 'receiveFailed', attempt: order.attempt_id, fence: order.fence, says: frozen ? 'the owner of the node has it for himself just now' : 'nothing moves to this node while it runs' })
+    },
+    dontReceive(id) { if (ports.live) track(ports.live().then((live) => live.drop(id)).catch(failed(id, 'a machine that came could not be removed'))) },
     wipe(id) {
       if (dirs.delete(id)) track(removeTree(join(ports.workDir, id)).catch(failed(id, 'the work directory could not be removed; the next start of the agent tries again')))
     },
@@ -455,7 +423,8 @@ export function createAttempts(ports: AttemptPorts): Attempts {
       if (on === (frozen !== null)) { for (const one of attempts.values()) await one.settling; return }
       frozen?.resolve()
       frozen = on ? Promise.withResolvers<void>() : null
-      const all = Promise.all([...attempts.values()].map(settle)).then(() => undefined)
+      const arriving = on && ports.live ? ports.live().then((live) => live.dropArriving()) : null
+      const all = Promise.all([...attempts.values()].map(settle).concat(arriving ?? [])).then(() => undefined)
       track(all)
       await all
     },
@@ -468,7 +437,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
       for (const attempt of attempts.values()) {
         const { sandbox } = attempt
         if (sandbox && !attempt.polling) void read(attempt, sandbox)
-        if (sandbox && !attempt.saving && !attempt.killed && !frozen && ports.clock.now() >= attempt.saveAt) track(attempt.saving = save(attempt, sandbox, false))
+        if (sandbox && !attempt.saving && !attempt.killed && !frozen && ports.clock.now() >= attempt.saveAt) track(attempt.saving = saves.save(attempt, sandbox, false))
       }
     },
     get running() { return attempts.size },
@@ -519,7 +488,7 @@ function partOf({ from, to, header, hash, pieces }: InputFile): Part | undefined
 const whole = (value = 0): number => (Number.isFinite(value) && value > 0 ? Math.floor(value) : 0)
 
 /** A pipe that waits for the market to take more may take its time; one that nobody ends may not. */
-async function pipesClosed(attempt: Attempt): Promise<void> {
+async function pipesClosed(attempt: Running): Promise<void> {
   const pipes = Object.values(attempt.pipes ?? {})
   while (pipes.some((pipe) => !pipe.over())) {
     const patience = new AbortController()

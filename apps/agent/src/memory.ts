@@ -88,7 +88,7 @@ export function checkMemory(text: string, { manifest: hash, size, memory }: Resu
   if (!isSignedBy(memory.publicKey, memoryText(list), list.signature)) return no('it does not carry the signature of the node that is said to have taken it')
   return list
 }
-function isSignedBy(publicKey: string, text: string, signature: string): boolean {
+export function isSignedBy(publicKey: string, text: string, signature: string): boolean {
   try { return verify(null, Buffer.from(text), createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: publicKey }, format: 'jwk' }), Buffer.from(signature, 'base64url')) } catch { return false /* what is no key has signed nothing */ }
 }
 

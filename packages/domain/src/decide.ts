@@ -13,6 +13,8 @@ import { recordMerged } from './job/record-merged.ts'
 import type { RecordMergedCommand } from './job/record-merged.ts'
 import { checkpoint } from './job/checkpoint.ts'
 import type { CheckpointCommand } from './job/checkpoint.ts'
+import { live } from './job/move-live.ts'
+import type { LiveCommand } from './job/move-live.ts'
 import { move, moveFailed } from './job/move-job.ts'
 import type { MoveCommand, MoveFailedCommand } from './job/move-job.ts'
 import { quote } from './market/quote.ts'
@@ -61,13 +63,13 @@ import { followUp } from './job/follow-up.ts'
 import { match } from './market/match.ts'
 
 const COMMANDS = {
-  submit, cancel, pause, recordMerged, quote, createSchedule, changeSchedule, standing: makeStanding, dropStanding, topup, release, forfeit, enrolment: makeEnrolment, enrol, hello, heartbeat, disconnected, status, tick, checkpoint, move, moveFailed, seal, will: setWill, price: setPrices, askSettings, clock,
+  submit, cancel, pause, recordMerged, quote, createSchedule, changeSchedule, standing: makeStanding, dropStanding, topup, release, forfeit, enrolment: makeEnrolment, enrol, hello, heartbeat, disconnected, status, tick, checkpoint, move, moveFailed, live, seal, will: setWill, price: setPrices, askSettings, clock,
   payout: requestPayout, payoutStep: stepPayout, proposeReversal, approveReversal, rejectReversal, openIncident, updateIncident, resolveIncident, suspend, unsuspend, roles: setRoles, changeSettings, impersonate, cordon, uncordon, ban, unban,
 } as const
 
 export type Command =
   | SubmitCommand | CancelCommand | PauseCommand | RecordMergedCommand | QuoteCommand | CreateScheduleCommand | ChangeScheduleCommand | StandingCommand | DropStandingCommand | TopupCommand | ReleaseCommand | ForfeitCommand | EnrolmentCommand | EnrolCommand | HelloCommand | HeartbeatCommand | DisconnectedCommand
-  | StatusCommand | TickCommand | CheckpointCommand | MoveCommand | MoveFailedCommand | SealCommand | WillCommand | PriceCommand | AskSettingsCommand | ClockCommand
+  | StatusCommand | TickCommand | CheckpointCommand | MoveCommand | MoveFailedCommand | LiveCommand | SealCommand | WillCommand | PriceCommand | AskSettingsCommand | ClockCommand
   | PayoutCommand | PayoutStepCommand | ProposeReversalCommand | ApproveReversalCommand | RejectReversalCommand | OpenIncidentCommand | UpdateIncidentCommand | ResolveIncidentCommand | SuspendCommand | UnsuspendCommand | RolesCommand | ChangeSettingsCommand | ImpersonateCommand| CordonCommand | UncordonCommand | BanCommand | UnbanCommand
 /** What a command answers: its own result, or a refusal. */
 export type Answer<Kind extends Command['kind']> = ReturnType<(typeof COMMANDS)[Kind]>

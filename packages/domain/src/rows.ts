@@ -2,7 +2,7 @@
 // handed to the store for its commit cannot move under it.
 import type {
   AccountName, AttemptId, AttemptState, Capacity, Cause, Decision, DriverId, DriverOffer, EnrolmentId, EntryKind, Firing, InputFile, Instant, JobEvent, JobId, JobSpec, JobState,
-  Level, MemoryLock, MergedResult, MeshOffer, Micros, NodeId, OwnerAsked, PriceSheet, Quote, QuoteId, ResultFile, Schedule, ScheduleId, Saved, SlotState, Standing, StandingId, Tick, TaskState, Usage, UserId,
+  Level, LiveOffer, MemoryLock, MergedResult, MeshOffer, Micros, NodeId, OwnerAsked, PriceSheet, Quote, QuoteId, ResultFile, Schedule, ScheduleId, Saved, SlotState, Standing, StandingId, Tick, TaskState, Usage, UserId,
   ActionId, ActionName, AdminWord, ImpersonationId, Incident, PayoutId, PayoutState, ReversalId, ReversalState, Role, SettingsVersion, SettingValues, Suspension,
 } from '@lumaris/protocol'
 
@@ -88,7 +88,7 @@ export type AttemptRow = {
   /** Its last checkpoint of files, behind one of memory that nobody has gone on from yet. */
   readonly filed?: AttemptRow['saved']
   /** Its node was told to store a checkpoint and end it, so that it goes on elsewhere. */
-  readonly moving?: { readonly to: NodeId | null; readonly kind: Saved['kind']; readonly at: Instant; /** It goes on as that, and may come back. */ readonly as?: As }
+  readonly moving?: { readonly to: NodeId | null; readonly kind: Saved['kind']; readonly at: Instant; /** It goes on as that, and may come back. */ readonly as?: As; /** While it runs: how the agents of both nodes are reached. Its place there is reserved. */ readonly from?: LiveOffer; readonly into?: LiveOffer }
   /** Of a job with a plan: what it was placed as; and it could not be moved to become interruptible again. */
   readonly as?: As; readonly stays?: true
   /** Where the buyer has said how to compare: what all results of its task have in common that say the same; found by the server, which reads the files. */

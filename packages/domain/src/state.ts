@@ -331,6 +331,8 @@ function applyAttempt(state: MarketState, row: AttemptRow): void {
     reserve(state, row.node, live.row.spec.resources, holds ? 1 : -1)
     if (!isInterruptible(live.row.spec, row)) state.firm.hold(row.node, state.nodes.get(row.node), live.row.spec.resources, holds ? 1 : -1)
   }
+  const aside = old ? reservedElsewhere(old) : null, setAside = reservedElsewhere(row)
+  if (aside !== setAside) { if (aside) reserve(state, aside, live.row.spec.resources, -1); if (setAside) reserve(state, setAside, live.row.spec.resources, 1) }
   const onNode = state.attemptsByNode.get(row.node) ?? new Set()
   if (isLive(row.state)) { onNode.add(row.id); state.attemptsByNode.set(row.node, onNode) }
   else if (onNode.delete(row.id) && onNode.size === 0) state.attemptsByNode.delete(row.node)
@@ -364,6 +366,9 @@ export function reserve(state: MarketState, node: NodeId, resources: Resources, 
   state.candidates.changed(node)
   if (sign < 0) state.queue.wake()
 }
+
+/** Where it goes while it runs, it has a place before it is there. */
+export const reservedElsewhere = ({ state, moving }: AttemptRow): NodeId | null => (moving?.kind === 'live' && holdsNode(state) ? moving.to : null)
 
 function armAttempt(state: MarketState, { row: job, tasks }: LiveJob, old: AttemptRow | undefined, row: AttemptRow): void {
   if (row.state === old?.state) return

@@ -87,7 +87,18 @@ export const TickMessage = z.object({ type: z.literal('tick'), tick: Tick, hash:
 export const MemoryLock = z.object({ driver: DriverId, /** Only the same can restore it. */ maker: z.string().max(100), /** AES-256, base64url. */ key: z.string().regex(/^[A-Za-z0-9_-]{43}$/) })
 export type MemoryLock = z.infer<typeof MemoryLock>
 /** It was to be moved, and no checkpoint could be taken: it runs on. */
-export const CheckpointFailed = z.object({ type: z.literal('checkpoint_failed'), attempt_id: AttemptId, fence: z.number().int(), detail: z.string().max(500) })
+export const CheckpointFailed = z.object({ type: z.literal('checkpoint_failed'), attempt_id: AttemptId, fence: z.number().int(), detail: z.string().max(500), kind: Saved.shape.kind.optional() })
+/** Of a move while it runs: how one of the two agents reaches the other, signed with its node's key (see `liveText`). `attempt_id` is always that of the one that leaves. */
+export const LiveOffer = MeshOffer.extend({ signature: Signature })
+export type LiveOffer = z.infer<typeof LiveOffer>
+export const LivePeer = LiveOffer.extend({ node: NodeId, /** Its enrolled key. */ nodeKey: z.string() })
+export type LivePeer = z.infer<typeof LivePeer>
+export const liveText = ({ attempt, node, key }: { attempt: string; node: string; key: string }): string => `lumaris-live:${attempt}:${node}:${key}`
+export const LiveReady = z.object({ type: z.literal('live_ready'), attempt_id: AttemptId, fence: z.number().int(), mesh: LiveOffer })
+export type LiveReady = z.infer<typeof LiveReady>
+/** It was to be received here, and cannot be. */
+export const ReceiveFailed = z.object({ type: z.literal('receive_failed'), attempt_id: AttemptId, fence: z.number().int(), detail: z.string().max(500) })
+export type ReceiveFailed = z.infer<typeof ReceiveFailed>
 /** A checkpoint is stored: the tick says which, and is one of the chain like the others. */
 export const CheckpointMessage = z.object({
   type: z.literal('checkpoint'), attempt_id: AttemptId, fence: z.number().int(), tick: Tick, hash: Sha256,
@@ -108,7 +119,7 @@ export type LogMessage = z.infer<typeof LogMessage>
 export const Bye = z.object({ type: z.literal('bye'), reason: z.string().max(200) })
 export const Pause = z.object({ type: z.literal('pause'), paused: z.boolean() })
 
-export const FromAgent = z.discriminatedUnion('type', [AvailabilityUpdate, JobStatusMessage, TickMessage, CheckpointMessage, CheckpointFailed, SealMessage, LogMessage, Bye, Pause])
+export const FromAgent = z.discriminatedUnion('type', [AvailabilityUpdate, JobStatusMessage, TickMessage, CheckpointMessage, CheckpointFailed, LiveReady, ReceiveFailed, SealMessage, LogMessage, Bye, Pause])
 export type FromAgent = z.infer<typeof FromAgent>
 
 export const JobDispatch = z.object({
@@ -136,7 +147,15 @@ export const LeaseRenew = z.object({ type: z.literal('lease_renew'), session: z.
 export const Cancel = z.object({ type: z.literal('cancel'), attempt_id: AttemptId, reason: Cause })
 export const Forget = z.object({ type: z.literal('forget'), attempt_id: AttemptId })
 /** It is to go on elsewhere: store a checkpoint, then end it. */
-export const Leave = z.object({ type: z.literal('checkpoint'), attempt_id: AttemptId, fence: z.number().int(), kind: z.enum(['files', 'memory']) })
+export const Leave = z.object({ type: z.literal('checkpoint'), attempt_id: AttemptId, fence: z.number().int(), kind: Saved.shape.kind, /** Of `live`: who receives it. Without: say how you are reached (`live_ready`). */ peer: LivePeer.optional() })
+export type Leave = z.infer<typeof Leave>
+/** What another node is about to send while it runs: make ready for it, or, when the peer is named, let it come. */
+export const Receive = z.object({ type: z.literal('receive'), attempt_id: AttemptId, fence: z.number().int(), driver: DriverId, maker: z.string().max(100), runtime: Runtime, resources: Resources, limits: Limits, peer: LivePeer.optional() })
+export type Receive = z.infer<typeof Receive>
+/** It does not come, or was not taken: whatever is there of it goes. */
+export const ReceiveOver = z.object({ type: z.literal('receive_over'), attempt_id: AttemptId, fence: z.number().int() })
+/** It was sent elsewhere, and goes on here all the same. */
+export const Stay = z.object({ type: z.literal('stay'), attempt_id: AttemptId, fence: z.number().int() })
 export const Drain = z.object({ type: z.literal('drain'), draining: z.boolean() })
 /** Settings that its seller asks over the market. Said until a heartbeat has their number; looked at by the agent, so that a newer market cannot break it. */
 export const AskOwner = z.object({ type: z.literal('owner_settings'), number: z.number().int().min(1), settings: z.record(z.string(), z.unknown()) })
@@ -144,5 +163,5 @@ export type AskOwner = z.infer<typeof AskOwner>
 /** Every rank has accepted: now. Names all of them, this one too, in the order of their ranks. */
 export const GangStart = z.object({ type: z.literal('gang_start'), attempt_id: AttemptId, peers: z.array(MeshPeer).min(2) })
 export type GangStart = z.infer<typeof GangStart>
-export const ToAgent = z.discriminatedUnion('type', [JobDispatch, GangStart, LeaseRenew, Cancel, Forget, Leave, Drain, AskOwner])
+export const ToAgent = z.discriminatedUnion('type', [JobDispatch, GangStart, LeaseRenew, Cancel, Forget, Leave, Receive, ReceiveOver, Stay, Drain, AskOwner])
 export type ToAgent = z.infer<typeof ToAgent>

@@ -51,7 +51,7 @@ export const Decision = z.object({
 export type Decision = z.infer<typeof Decision>
 
 /** A checkpoint, as a tick names it: what had been run when it was taken, and the list of its files (CheckpointManifest), by its hash. Numbers grow over all attempts of a slot. */
-export const Saved = z.object({ number: z.number().int().min(1), kind: z.enum(['files', 'memory']), runMs: z.number().int().min(0), manifest: Sha256, manifestSize: z.number().int().min(0), /** Of all its files. */ size: z.number().int().min(0) }).meta({ id: 'Saved' })
+export const Saved = z.object({ number: z.number().int().min(1), kind: z.enum(['files', 'memory', 'live']), runMs: z.number().int().min(0), manifest: Sha256, manifestSize: z.number().int().min(0), /** Of all its files. */ size: z.number().int().min(0) }).meta({ id: 'Saved' })
 export type Saved = z.infer<typeof Saved>
 
 export const Attempt = z.object({

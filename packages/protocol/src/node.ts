@@ -40,6 +40,8 @@ export const DriverOffer = z.object({
   gang: z.boolean().optional(),
   /** It can take a program's memory, and restore what was taken by exactly this. */
   memory: z.string().max(100).optional(),
+  /** And send it while it runs, to a node with the same `memory`, or receive one. */
+  live: z.boolean().optional(),
   /** With it, what a job brings to the disk is encrypted with a key of its own that is never written down. */
   encryptedScratch: z.boolean().optional(),
   /** The owner allows outgoing connections to hosts that jobs name, and this driver was seen to keep them there. */

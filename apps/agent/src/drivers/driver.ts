@@ -17,6 +17,8 @@ export type ProbeReport = {
   readonly egress?: boolean
   /** It can take a program's memory and restore it: who can restore what, see Checkpoint.maker. */
   readonly memory?: string
+  /** It can send a running program to a driver with the same `memory`, and receive one. */
+  readonly live?: boolean
 }
 export type SandboxLimits = {
   readonly cpuMillis: number; readonly memoryBytes: number; readonly pids: number; readonly diskBytes: number
@@ -72,6 +74,27 @@ export type ExitReport = { readonly cause: ExitCause; readonly code: number | nu
  */
 export type Checkpoint = { readonly driver: DriverId; /** Only the same can restore it. */ readonly maker: string; readonly files: readonly { readonly path: string; readonly size: number; readonly sha256: string }[] }
 
+/** Where a machine goes to while it runs: what it is made of, in pieces that arrive in their order. Each resolves when there is room for more. */
+export type Departure = {
+  memory(piece: Buffer): Promise<void>
+  write(at: number, data: Buffer): Promise<void>
+  zero(at: number, length: number): Promise<void>
+  /** The other side is told what comes, and is ready for it. */
+  begin(diskBytes: number): Promise<void>
+  /** It stands still from now on. */
+  stood(): void
+  readonly until: AbortSignal
+}
+/** A machine that another one becomes, piece by piece, and that stands still until it is taken over. */
+export type Guest = Pick<Departure, 'memory' | 'write' | 'zero'> & {
+  /** All has come. Rejects when it does not make a machine. */
+  complete(): Promise<void>
+  /** It goes on, as this job. */
+  take(job: SandboxSpec): Promise<Sandbox>
+  /** Nobody wants it; also when it has been taken over, which it then survives. */
+  drop(): Promise<void>
+}
+
 export interface Sandbox {
   readonly stdout: Readable
   readonly stderr: Readable
@@ -88,6 +111,11 @@ export interface Sandbox {
    * `exit` says `driver`: the attempt costs nobody anything and is made again. Absent where the driver cannot do it.
    */
   checkpoint?(into: string): Promise<Checkpoint>
+  /**
+   * Sends it elsewhere while its program runs. Resolves when all is there: it stands still, and either ends or goes on here after all (`resume`). When it
+   * rejects, it runs on here. Absent where the driver cannot do it.
+   */
+  leave?(to: Departure): Promise<void>
   /** Resolves once, when nothing of it runs any more and its files are in the work directory. Never rejects. */
   readonly exit: Promise<ExitReport>
 }
@@ -101,6 +129,8 @@ export interface IsolationDriver {
   start(job: SandboxSpec): Promise<Sandbox>
   /** `start`, but going on where the checkpoint was taken: the same order, and the files that it left in `workDir`. */
   restore?(job: SandboxSpec, from: string, checkpoint: Checkpoint): Promise<Sandbox>
+  /** A machine for what leaves another node's; throws when that is not one like those here. */
+  receive?(job: SandboxSpec, from: { readonly maker: string; readonly diskBytes: number }): Promise<Guest>
   /** The cards that it hands out; absent where it hands out none. */
   gpus?: readonly Gpu[]
   /** Encrypted scratch for an attempt of so many bytes; absent where that was not shown to work. Whatever starts with it keeps all of the job there. */

@@ -129,7 +129,7 @@ export async function createFirecrackerDriver(options: FirecrackerOptions): Prom
     scratch, stages, manifest: found.manifest,
     hypervisor: {
       id: 'firecracker', stateFiles: ['memory', 'state'], vcpus: (available) => (available < 2 ? 1 : Math.min(VCPUS_MAX, available - (available % 2))), inside: `${basename(program)}/${ID}/root`,
-      inVault: false, // the image is linked there, and links do not leave their file system
+      live: false, inVault: false, // the image is linked there, and links do not leave their file system
       maker: () => `firecracker ${release} ${cpuName()}`, ways: [{ name: 'firecracker', bootMs: options.bootMs ?? BOOT_MS, use: () => undefined }], evidence: () => ({ firecracker: `${release}; contract-tested, not yet run on hardware` }), plan,
     },
   })

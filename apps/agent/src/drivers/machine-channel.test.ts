@@ -23,7 +23,7 @@ async function heard(words: readonly Buffer[], { bytesMax = 1000, start = true }
   let says = '', out = ''
   const over = Promise.withResolvers<string>()
   const end = (what: string): void => { over.resolve(what) }
-  const channel: Channel = openChannel(socket, { into, bytesMax, broke: (why) => { says = why; end('broke') }, tooLarge: () => end('tooLarge'), ended: () => undefined, done: () => end('done') })
+  const channel: Channel = openChannel(socket, { into: () => into, bytesMax, broke: (why) => { says = why; end('broke') }, tooLarge: () => end('tooLarge'), ended: () => undefined, done: () => end('done') })
   channel.stdout.setEncoding('utf8').on('data', (text: string) => { out += text })
   channel.stderr.resume()
   if (start) channel.start({})
@@ -93,7 +93,7 @@ test('whoever does not read slows the machine down: what was taken is told only 
   const told: Buffer[] = []
   machine.on('data', (chunk: Buffer) => told.push(chunk))
   const taken = (): number => { const all = Buffer.concat(told); let last = 0; for (let at = 0; at + 5 <= all.length; at += 5 + all.readUInt32LE(at + 1)) if (all[at] === 0x41) last = Number(all.readBigUInt64LE(at + 5)); return last }
-  const channel = openChannel(socket, { into: dir, bytesMax: 1, broke: () => undefined, tooLarge: () => undefined, ended: () => undefined, done: () => undefined })
+  const channel = openChannel(socket, { into: () => dir, bytesMax: 1, broke: () => undefined, tooLarge: () => undefined, ended: () => undefined, done: () => undefined })
   channel.start({})
   for (let i = 0; i < 8; i++) machine.write(frame('O', 'x'.repeat(32 * 1024)))
   await expect.poll(() => channel.stdout.readableLength).toBe(256 * 1024)

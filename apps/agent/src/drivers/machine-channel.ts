@@ -43,7 +43,7 @@ export type Channel = {
 }
 export type ChannelHooks = {
   /** Files are put here, which is emptied first. */
-  readonly into: string; readonly bytesMax: number
+  readonly into: () => string; readonly bytesMax: number
   /** It broke the rules. */
   readonly broke: (why: string) => void
   readonly tooLarge: () => void
@@ -135,16 +135,16 @@ export function openChannel(socket: Duplex, { into, bytesMax, broke, tooLarge, e
     stdout, stderr, stdin, ready: up.promise, end: () => exit, unstarted: () => failed, complete: () => isComplete,
     start(order) { started = true; send('S', Buffer.from(JSON.stringify(order))) },
     wake(chance, at) { const seconds = Buffer.alloc(8); seconds.writeDoubleLE(at / 1000); send('W', Buffer.concat([chance, seconds])) },
-    release() { started = true; send('V') },
+    release() { started = true; taken = 0; send('V') },
     endProgram() { send('K') },
     hold() { held.waiting = Promise.withResolvers(); send('P'); return held.waiting.promise },
   }
 }
 
 /** Plain files below one directory of ours, and no byte more than was allowed. Nothing in it was made by anybody else, so no name can lead out of it. */
-function receiver(into: string, bytesMax: number, tooLarge: () => void): { begin(header: Buffer): Promise<void>; add(data: Buffer): Promise<void>; close(): Promise<void>; abandon(): void } {
+function receiver(into: () => string, bytesMax: number, tooLarge: () => void): { begin(header: Buffer): Promise<void>; add(data: Buffer): Promise<void>; close(): Promise<void>; abandon(): void } {
   let file: WriteStream | null = null, left = 0, bytes = 0, entries = 0, refused = false, emptied = false
-  const empty = async (): Promise<void> => { if (emptied) return; emptied = true; for (const name of await readdir(into)) await rm(join(into, name), { recursive: true, force: true }) }
+  const empty = async (): Promise<void> => { if (emptied) return; emptied = true; for (const name of await readdir(into())) await rm(join(into(), name), { recursive: true, force: true }) }
   const closeFile = async (): Promise<void> => { const ending = file; file = null; if (!ending) return; ending.end(); await finished(ending) }
   return {
     async begin(header) {
@@ -160,7 +160,7 @@ function receiver(into: string, bytesMax: number, tooLarge: () => void): { begin
       if (names.some((name) => name === '' || name === '.' || name === '..')) throw new Broken('named a file outside of its directory')
       // A name that could not be said on the wire is left out, as everywhere.
       if (!Buffer.from(path).equals(header.subarray(8)) || names.some((name) => !NAME.test(name)) || header.length - 8 > PATH_MAX || names.length > DEPTH_MAX) return
-      const target = join(into, path)
+      const target = join(into(), path)
       await mkdir(dirname(target), { recursive: true })
       const opening = createWriteStream(target, { mode: 0o600, flags: 'wx' })
       await new Promise<void>((resolve, reject) => opening.once('open', () => resolve()).once('error', () => reject(new Broken('named a file twice'))))

@@ -9,7 +9,7 @@
 import { execFile } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { open, rm } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import type { Duplex, Readable } from 'node:stream'
@@ -18,7 +18,7 @@ import { IMAGE_FILES } from '../images/build-images.ts'
 import type { ImageManifest } from '../images/build-images.ts'
 import { argvOf } from './bwrap.ts'
 import { collectOutputs } from './collect-outputs.ts'
-import type { Checkpoint, ExitReport, IsolationDriver, ProbeReport, Sandbox, SandboxLimits, SandboxSpec } from './driver.ts'
+import type { Checkpoint, Departure, ExitReport, Guest, IsolationDriver, ProbeReport, Sandbox, SandboxLimits, SandboxSpec } from './driver.ts'
 import { bringImage } from './gvisor.ts'
 import type { Restore } from './gvisor.ts'
 import { machineCanaries } from './machine-canaries.ts'
@@ -45,6 +45,11 @@ const LAST_WORDS_MS = 1_000
 /** For its files after the end of the program, and for each MiB that it may leave: a line in software moves 20 MiB a second on a quiet machine. */
 const GIVE_MS = 30_000, GIVE_MS_PER_MIB = 500
 const HOLD_MS = 20_000
+/** For a machine from elsewhere to arrive, and to be taken over: longer than whoever sends it has, and than a market takes to come back. */
+const GUEST_MS = 15 * 60_000
+/** What a file system takes of a disk besides the job's bytes. */
+const DISK_SPARE = 64 * MIB
+const BLOCK = 64 * 1024, ZEROES = Buffer.alloc(BLOCK)
 export const TAKE_MS = 120_000
 /** The guest's nobody. */
 const NOBODY = 65_534
@@ -59,6 +64,8 @@ export type Plan = {
   readonly disk: boolean
   /** A folder with the memory to wake from; null: it boots. */
   readonly from: string | null
+  /** Or its memory comes from elsewhere, and it stands still then. */
+  readonly arriving: boolean
 }
 export type Controls = {
   /** To the program inside. */
@@ -70,6 +77,10 @@ export type Controls = {
   goOn(): Promise<void>
   /** Its memory into files of this folder, named as in `stateFiles`. It stands still afterwards. */
   take(into: string, bytesMax: number): Promise<void>
+  /** Elsewhere while it runs; `hold` makes the line silent. It stands still afterwards, and runs when this rejects. */
+  leave?(to: Departure, hold: () => Promise<void>): Promise<void>
+  /** Of a machine that is arriving. */
+  arrive?(): Promise<{ memory(piece: Buffer): Promise<void>; /** All of it is there. */ complete(): Promise<void> }>
   quit(): void
 }
 /** The program that runs machines. */
@@ -82,7 +93,9 @@ export type Hypervisor = {
   readonly inside: string
   /** That directory may lie on a file system of its own. */
   readonly inVault: boolean
-  /** Who can restore what this takes, without the size. */
+  /** Its machines can go elsewhere while they run. */
+  readonly live: boolean
+  /** Who can restore what this takes; the size of a machine follows from its job. */
   maker(): string
   /** Ways to run a machine, best first; the first that works is kept. */
   readonly ways: readonly { readonly name: string; readonly bootMs: number; use(): void }[]
@@ -90,8 +103,8 @@ export type Hypervisor = {
   plan(plan: Plan): Promise<{ readonly launcher: { readonly program: string; readonly args: readonly string[] }; readonly feeds: readonly Buffer[]; readonly sockets: number; /** `said`: the program's own words, at an end with it. */ open(sockets: readonly Duplex[], said: readonly Readable[]): Controls }>
 }
 export type MachineDriverOptions = { readonly scratch: string; readonly stages: Stages; readonly manifest: ImageManifest; readonly hypervisor: Hypervisor }
-type Launching = Omit<Plan, 'inside' | 'vcpus'> & { readonly dir: string; readonly into: string; readonly stdin?: Uint8Array | undefined }
-type Machine = { readonly sandbox: Sandbox; readonly channel: Channel; readonly controls: Controls; /** The program's words, the machine's console with them. */ readonly said: () => string; begun(): void }
+type Launching = Omit<Plan, 'inside' | 'vcpus' | 'arriving'> & { readonly dir: string; readonly into: () => string; readonly stdin?: Uint8Array | undefined; readonly arriving?: boolean }
+type Machine = { readonly sandbox: Sandbox; readonly channel: Channel; readonly controls: Controls; /** The program's words, the machine's console with them. */ readonly said: () => string; begun(): void; timeBegins(ms: number): void }
 
 /** Directories below `scratch`, open to be walked through by the machine's user id, and nothing else. */
 function layScratch(scratch: string): { readonly runs: string; readonly templates: string } {
@@ -111,7 +124,7 @@ export function createMachineDriver({ scratch, stages, manifest, hypervisor }: M
   way.use()
   const level: Level = 'vm'
 
-  const maker = (memoryMib: number): string => `${hypervisor.maker()}, image ${imageHash(manifest)}, ${memoryMib} MiB, ${vcpus} processors`
+  const maker = (): string => `${hypervisor.maker()}, image ${imageHash(manifest)}, ${vcpus} processors`
   /** What is in `inside` the machine sees. It is ours: the program around it may write its disk, and make nothing beside it. */
   const newDir = (below = runs): string => {
     const dir = join(below, `job-${process.pid}-${made++}`)
@@ -122,15 +135,15 @@ export function createMachineDriver({ scratch, stages, manifest, hypervisor }: M
   }
   const insideOf = (dir: string): string => join(dir, hypervisor.inside)
 
-  const launch = async ({ dir, into, stdin, ...how }: Launching): Promise<Machine> => {
+  const launch = async ({ dir, into, stdin, arriving = false, ...how }: Launching): Promise<Machine> => {
     const { stage, limits } = how
-    const plan = await hypervisor.plan({ ...how, inside: insideOf(dir), vcpus }).catch(async (error: Error) => { await stage.cleanUp(); await stage.cgroup?.remove(); throw error })
+    const plan = await hypervisor.plan({ ...how, arriving, inside: insideOf(dir), vcpus }).catch(async (error: Error) => { await stage.cleanUp(); await stage.cgroup?.remove(); throw error })
     let machine: Omit<Machine, 'sandbox'> | null = null, said = '', isBegun = false, starved = false, giving: NodeJS.Timeout | null = null
     const sandbox = supervise({
       ...plan.launcher, env: { PATH: SAFE_PATH }, cwd: '/', limits, cgroup: stage.cgroup, feeds: plan.feeds, stdin, disk: stage.disk,
       through: {
         sockets: plan.sockets,
-        open({ sockets, said: own, endAs, timeIsUp }) {
+        open({ sockets, said: own, endAs, timeIsUp, timeBegins }) {
           for (const stream of own) { stream.on('data', (chunk: Buffer) => { if (said.length < 4_000) said += chunk.toString('latin1') }); stream.on('error', () => undefined /* its end is told elsewhere */) }
           const controls = plan.open(sockets, own)
           const channel = openChannel(controls.line, {
@@ -140,7 +153,7 @@ export function createMachineDriver({ scratch, stages, manifest, hypervisor }: M
             ended() { timeIsUp(); giving = setTimeout(() => endAs({ cause: 'exit', code: 134, detail: 'the machine of the job did not give out its files in time' }), GIVE_MS + (limits.diskBytes / MIB) * GIVE_MS_PER_MIB) },
             done() { controls.quit() },
           })
-          machine = { channel, controls, said: () => said, begun() { isBegun = true } }
+          machine = { channel, controls, said: () => said, begun() { isBegun = true }, timeBegins }
           return { ...channel, lastWords: async () => { channel.endProgram(); await within(LAST_WORDS_MS, sandbox.exit) } }
         },
       },
@@ -174,7 +187,7 @@ export function createMachineDriver({ scratch, stages, manifest, hypervisor }: M
     try {
       const into = join(dir, 'into')
       mkdirSync(into, { mode: 0o700 })
-      machine = await launch({ stage, dir, limits, memoryMib, disk: false, from: null, into })
+      machine = await launch({ stage, dir, limits, memoryMib, disk: false, from: null, into: () => into })
       machine.sandbox.stdout.resume(); machine.sandbox.stderr.resume()
       await machine.controls.boot()
       await machine.channel.ready
@@ -199,18 +212,22 @@ export function createMachineDriver({ scratch, stages, manifest, hypervisor }: M
     }
   }
 
-  const start = async (job: SandboxSpec, restore?: Restore): Promise<Sandbox> => {
+  /** What no machine is started for, and whose fault that is. */
+  const obstacleOf = (job: SandboxSpec): Verdict | null => {
     if (job.runtime === 'javascript') throw new Error(`the ${id} driver runs programs of its image and Python, not JavaScript`)
     if (job.network || job.egress) throw new Error(`a machine of the ${id} driver has no network to be joined to`)
     if (job.vault !== undefined && !hypervisor.inVault) throw new Error(`the ${id} driver has no encrypted scratch`)
-    const unsaid = unspeakable(job)
-    if (unsaid) return endedSandbox(unsaid)
+    return unspeakable(job) ?? (job.limits.memoryBytes < MEMORY_MIN ? { cause: 'memory', detail: `a machine of its own needs ${MEMORY_MIN} bytes of memory at least` } : null)
+  }
+  const hostLimits = (limits: SandboxLimits): SandboxLimits => ({ ...limits, pids: HOST_THREADS, openFiles: HOST_FILES })
+
+  const start = async (job: SandboxSpec, restore?: Restore): Promise<Sandbox> => {
+    const obstacle = obstacleOf(job)
+    if (obstacle) return endedSandbox(obstacle)
     const { limits } = job
-    if (limits.memoryBytes < MEMORY_MIN) return endedSandbox({ cause: 'memory', detail: `a machine of its own needs ${MEMORY_MIN} bytes of memory at least` })
     const memoryMib = classOf(limits), template = restore ? null : await templateFor(memoryMib)
     let dir = ''
-    const host = { ...limits, pids: HOST_THREADS, openFiles: HOST_FILES }
-    const opened = await stages.open(job, host, async () => {
+    const opened = await stages.open(job, hostLimits(limits), async () => {
       dir = newDir(job.vault)
       const disk = join(insideOf(dir), 'disk')
       try { if (!restore) await createWorkImage({ workDir: job.workDir, image: disk, bytes: limits.diskBytes, uid: NOBODY }) } catch (error) { rmSync(dir, { recursive: true, force: true }); throw error }
@@ -226,19 +243,79 @@ export function createMachineDriver({ scratch, stages, manifest, hypervisor }: M
       }
       chownSync(disk, uid, uid); chmodSync(disk, 0o600)
     } catch (error) { await stage.cleanUp(); await stage.cgroup?.remove(); throw error }
-    const machine = await launch({ stage, dir, limits, memoryMib, disk: true, from: template ?? taken, into: job.workDir, stdin: restore ? undefined : job.stdin })
-    const { sandbox, channel, controls } = machine
-    let ended = false, lost: string | null = null, unwoken: string | null = null
+    const machine = await launch({ stage, dir, limits, memoryMib, disk: true, from: template ?? taken, into: () => job.workDir, stdin: restore ? undefined : job.stdin })
+    return handsOf(machine, job, dir, async (wake) => {
+      await machine.controls.wake()
+      machine.begun()
+      wake()
+      if (restore) machine.channel.release()
+      else machine.channel.start(orderOf(job, vcpus))
+    })
+  }
+
+  /** A machine that another one becomes. Its disk is a file of the same size, which fills as it comes. */
+  const receive = async (job: SandboxSpec, from: { readonly maker: string; readonly diskBytes: number }): Promise<Guest> => {
+    const here = maker(), obstacle = obstacleOf(job), { limits } = job
+    if (from.maker !== here) throw new Error(`it runs in ${from.maker}, and can go on only in that; here is ${here}`)
+    if (obstacle) throw new Error(obstacle.detail)
+    if (!Number.isSafeInteger(from.diskBytes) || from.diskBytes % 512 !== 0 || from.diskBytes < 512 || from.diskBytes > 2 * limits.diskBytes + DISK_SPARE) throw new Error(`its disk of ${from.diskBytes} bytes is not one of a job that reserved ${limits.diskBytes}`)
+    let dir = ''
+    const stage = await stages.open(job, hostLimits(limits), async () => { dir = newDir(job.vault); return imageDisk(dir, join(insideOf(dir), 'disk')) })
+    const uid = stage.uid as number, path = join(insideOf(dir), 'disk')
+    const disk = await open(path, 'wx+', 0o600).catch(async (error: Error) => { await stage.cleanUp(); await stage.cgroup?.remove(); throw error })
+    let workDir = job.workDir, takenOver = false
+    const written = new Set<number>()
+    try {
+      await disk.truncate(from.diskBytes)
+      await disk.chown(uid, uid)
+      const machine = await launch({ stage, dir, limits, memoryMib: classOf(limits), disk: true, from: null, arriving: true, into: () => workDir })
+      machine.timeBegins(GUEST_MS)
+      const { exit } = machine.sandbox, { controls } = machine
+      const drop = async (): Promise<void> => { if (takenOver) return; await machine.sandbox.kill('nobody wants it here'); await exit; await disk.close() }
+      if (!controls.arrive) throw new Error(`the driver ${id} receives no machines`)
+      const coming = await controls.arrive().catch(async (error: Error) => { await drop(); throw error })
+      const isInside = (at: number, length: number): void => { if (!(at >= 0 && length >= 0 && at + length <= from.diskBytes)) throw new Error('a piece of its disk lies beyond the end of that') }
+      return {
+        memory: (piece) => coming.memory(piece),
+        async write(at, data) {
+          isInside(at, data.length)
+          for (let block = Math.floor(at / BLOCK); block * BLOCK < at + data.length; block++) written.add(block)
+          await disk.write(data, 0, data.length, at)
+        },
+        async zero(at, length) {
+          isInside(at, length)
+          // What was never written is a hole, and stays one.
+          for (const block of written) {
+            const first = Math.max(at, block * BLOCK), end = Math.min(at + length, (block + 1) * BLOCK)
+            if (first < end) await disk.write(ZEROES, 0, end - first, first)
+          }
+        },
+        complete: () => coming.complete(),
+        async take(order) {
+          await disk.close()
+          workDir = order.workDir
+          takenOver = true
+          machine.timeBegins(order.limits.wallMs)
+          return handsOf(machine, order, dir, async (wake) => {
+            await controls.goOn()
+            machine.begun()
+            wake()
+            machine.channel.release()
+          })
+        },
+        drop,
+      }
+    } catch (error) { await disk.close().catch(() => undefined /* it is closed */); throw error }
+  }
+
+  /** A machine that begins to run, as its job's sandbox. */
+  const handsOf = (machine: Machine, job: SandboxSpec, dir: string, begin: (wake: () => void) => Promise<void>): Sandbox => {
+    const { sandbox, channel, controls } = machine, { limits } = job, disk = join(insideOf(dir), 'disk')
+    let ended = false, lost: string | null = null, unwoken: string | null = null, isHeld = false
     void sandbox.exit.then(() => { ended = true })
     const wake = (): void => channel.wake(randomBytes(64), Date.now())
     // Who wants a machine to stand still waits until it has woken.
-    const awake = (async () => {
-      await controls.wake()
-      machine.begun()
-      wake()
-      if (restore) channel.release()
-      else channel.start(orderOf(job, vcpus))
-    })().catch(async (error: Error) => {
+    const awake = begin(wake).catch(async (error: Error) => {
       if (error.message === GONE) return // and explain says how
       unwoken = `the machine could not be woken: ${error.message}`
       await sandbox.kill(unwoken)
@@ -248,6 +325,7 @@ export function createMachineDriver({ scratch, stages, manifest, hypervisor }: M
       await sandbox.resume()
       await controls.goOn().catch(() => undefined /* it has ended */)
       wake() // its clock stood still too
+      if (isHeld) { isHeld = false; channel.release() }
     }
     const exit = sandbox.exit.then((end): ExitReport => (lost !== null ? { ...end, cause: 'driver', detail: lost } : end.cause === 'killed' && end.detail === unwoken ? { ...end, cause: 'driver' } : end))
     const hands = {
@@ -255,9 +333,21 @@ export function createMachineDriver({ scratch, stages, manifest, hypervisor }: M
       dir: null, // in the machine
       async pause() { if (ended) return; await awake; await controls.halt().catch(() => undefined /* it has ended */); await sandbox.pause() },
     }
+    const { leave } = controls
+    const going = leave === undefined ? {} : {
+      async leave(to: Departure) {
+        if (ended) throw new Error('it has ended')
+        await awake
+        await to.begin(statSync(disk).size)
+        try { await leave(to, async () => { await within(HOLD_MS, Promise.race([channel.hold(), sandbox.exit.then(() => { throw new Error(GONE) })])); isHeld = true }) } catch (error) {
+          if (isHeld) { isHeld = false; channel.release() }
+          throw error
+        }
+      },
+    }
     // A checkpoint would leave the vault in clear.
-    return job.vault !== undefined ? hands : {
-      ...hands,
+    return job.vault !== undefined ? { ...hands, ...going } : {
+      ...hands, ...going,
       async checkpoint(into) {
         if (ended) throw new Error('its memory could not be taken: it has ended')
         await awake
@@ -281,21 +371,21 @@ export function createMachineDriver({ scratch, stages, manifest, hypervisor }: M
             files.push({ path: file.path, size: file.size, sha256: file.sha256 })
           }
           if (files.length !== stateFiles.length + 1) throw new Error('its memory could not be taken: a file of it is none')
-          return { driver: id, maker: maker(memoryMib), files }
+          return { driver: id, maker: maker(), files }
         } finally { await rm(kept, { recursive: true, force: true }) }
       },
     }
   }
 
   const driver: IsolationDriver = {
-    id, level,
+    id, level, ...(hypervisor.live ? { receive: (job, from) => receive({ ...job, command: argvOf(job) }, from) } : {}),
     async prepare(job) {
       if (job.limits.memoryBytes >= MEMORY_MIN) try { await templateFor(classOf(job.limits)) } catch (error) { return { cause: 'driver', detail: (error as Error).message } }
       return null
     },
     start: (job) => start({ ...job, command: argvOf(job) }),
     async restore(job, from, checkpoint) {
-      const here = maker(classOf(job.limits))
+      const here = maker()
       if (checkpoint.driver !== id || checkpoint.maker !== here) throw new Error(`this checkpoint was taken by ${checkpoint.maker}, and can be restored only by that; here is ${here}`)
       return start({ ...job, command: argvOf(job) }, { from, checkpoint })
     },
@@ -319,7 +409,7 @@ export function createMachineDriver({ scratch, stages, manifest, hypervisor }: M
         const report = await probeWith({ driver, level, runtimes: ['native', 'python'], kept: { memory: true, cpu: true, disk: true }, manyProcesses: true, egress: wanted?.egress && 'a machine has one line to the agent, and no network', ...canaries, run: (job) => runToEnd({ start: (canary) => start({ ...canary, runtime: 'native' }) }, job) })
         // It may start and not wake: seen with a KVM that is itself software.
         if (!report.usable && one !== hypervisor.ways.at(-1)) { tried[one.name] = `no machine could be woken with ${one.name}: ${report.reason}`; continue }
-        return { ...report, evidence: { ...report.evidence, ...hypervisor.evidence(), ...tried, image: imageHash(manifest) } }
+        return { ...report, ...(report.usable ? { memory: maker(), ...(hypervisor.live ? { live: true } : {}) } : {}), evidence: { ...report.evidence, ...hypervisor.evidence(), ...tried, image: imageHash(manifest) } }
       }
       return { usable: false, level, reason: Object.values(tried).join('; '), evidence: tried, limits: none, runtimes: [] }
     },

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { testImages } from '../images/test-images.ts'
 import { driverContract, namesIn, runIn, systemPython } from './driver.contract.ts'
-import type { IsolationDriver, ProbeReport } from './driver.ts'
+import type { Guest, IsolationDriver, ProbeReport } from './driver.ts'
 import { MACHINE_LIMITS as LIMITS, machineContract, machineHands } from './machine.contract.ts'
 import { createQemuDriver } from './qemu.ts'
 import { createStages } from './stage.ts'
@@ -34,7 +34,7 @@ else describe('qemu', async () => {
   })
   driverContract('qemu', () => driver, systemPython)
   const hands = machineHands({ driver, stages, owner })
-  const { inFlight, pidsIn, ofPid, group } = hands
+  const { inFlight, pidsIn, ofPid, group, follow } = hands
 
   test('KVM is tried first here, whatever the processor shows, and believed only when a machine has started with it in time', { timeout: 180_000 }, async () => {
     const { evidence } = await probed()
@@ -65,6 +65,44 @@ else describe('qemu', async () => {
     await sandbox.kill('seen')
     expect(pidsIn()).toEqual([])
     rmSync(job.workDir, { recursive: true, force: true })
+  })
+  test('a running machine goes into another while its program counts and writes, and into a third; what was in memory and on its disk is there', { timeout: 180_000 }, async () => {
+    const source = `
+import os, time
+secret, n = os.urandom(16).hex(), 0
+log = open('log.txt', 'a')
+blob = bytearray(os.urandom(8 << 20))
+while n < 120:
+    print(n, secret, time.time(), flush=True); log.write(f'{n}\\n'); log.flush()
+    blob[n * 4096] ^= 255
+    n += 1; time.sleep(0.02)
+print(len(blob))`
+    const maker = (await probed()).memory ?? ''
+    const first = await inFlight(['/usr/bin/python3', '-c', source])
+    const all = [first]
+    for (let round = 0; round < 2; round++) {
+      const here = all.at(-1) as typeof first
+      await here.line(5)
+      const job = hands.jobOf(first.job.command), began = performance.now()
+      let guest: Guest | undefined, stood = 0, bytes = 0
+      await here.sandbox.leave?.({
+        until: new AbortController().signal, stood() { stood = performance.now() },
+        async begin(diskBytes) { guest = await driver.receive?.(job, { maker, diskBytes }) },
+        memory: (piece) => { bytes += piece.length; return (guest as Guest).memory(piece) }, write: (at, data) => (guest as Guest).write(at, data), zero: (at, length) => (guest as Guest).zero(at, length),
+      })
+      await guest?.complete()
+      const sandbox = await (guest as Guest).take(job)
+      console.log('live', { total: Math.round(performance.now() - began), down: Math.round(performance.now() - stood), bytes })
+      await here.sandbox.kill('it is elsewhere')
+      all.push({ job, ...follow(sandbox) })
+    }
+    const last = all.at(-1) as typeof first
+    expect(await last.sandbox.exit).toMatchObject({ cause: 'exit', code: 0 })
+    const said = all.flatMap(({ lines }) => lines).filter((one) => one !== '8388608').map((one) => one.split(' '))
+    expect(said.map(([n]) => Number(n))).toEqual(Array.from({ length: 120 }, (_one, i) => i))
+    expect(new Set(said.map(([, secret]) => secret)).size).toBe(1)
+    expect(readFileSync(join(last.job.workDir, 'log.txt'), 'utf8').trim().split('\n').length).toBe(120)
+    expect(pidsIn()).toEqual([])
   })
   /** In QEMU's place a program that wakes as QEMU does, and then says something else on the line. */
   const fake = async (says: string, act: (driver: IsolationDriver) => Promise<void>): Promise<void> => {

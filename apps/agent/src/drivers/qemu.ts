@@ -16,6 +16,7 @@ import { IMAGE_FILES, findImages } from '../images/build-images.ts'
 import type { IsolationDriver } from './driver.ts'
 import { TAKE_MS, TEMPLATE_DISK, cpuName, createMachineDriver, kvmSuspect, reachableImage, within } from './machine-driver.ts'
 import type { Absent, Controls, Plan } from './machine-driver.ts'
+import { leaveLive } from './qemu-live.ts'
 import { openMonitor } from './qemu-monitor.ts'
 import { seccompFilter } from './seccomp.ts'
 import { SAFE_PATH, inPath } from './stage.ts'
@@ -25,8 +26,8 @@ const MIB = 1024 * 1024
 type Accelerator = 'kvm' | 'tcg'
 /** Debian 12's; the words used here are older, but this is what was measured. */
 const OLDEST = 7.2
-/** Descriptors of bubblewrap (its filter, its options, its reports), then QEMU's: the line, the monitor, and the memory to wake from. */
-const FILTER_FD = 3, OPTIONS_FD = 4, STATUS_FD = 5, LINE_FD = 6, MONITOR_FD = 7, STATE_FD = 9
+/** Descriptors of bubblewrap (its filter, its options, its reports), then QEMU's: the line, the monitor, the way in of another one's memory, and the memory to wake from. */
+const FILTER_FD = 3, OPTIONS_FD = 4, STATUS_FD = 5, LINE_FD = 6, MONITOR_FD = 7, ARRIVING_FD = 8, STATE_FD = 9
 /** Translated code of the software processor. More makes long programs faster, and is memory of the job's. */
 const CODE_MIB = 32
 const VCPUS_MAX = 16
@@ -63,7 +64,7 @@ export async function createQemuDriver(options: QemuOptions): Promise<IsolationD
   let accelerator: Accelerator = 'tcg'
   const kvm = kvmSuspect()
 
-  const plan = async ({ stage, inside, memoryMib, vcpus, disk, from }: Plan) => {
+  const plan = async ({ stage, inside, memoryMib, vcpus, disk, from, arriving }: Plan) => {
     const uid = stage.uid as number
     if (accelerator === 'kvm') await ownKvm(join(inside, 'kvm'), uid)
     const jail = [
@@ -75,14 +76,14 @@ export async function createQemuDriver(options: QemuOptions): Promise<IsolationD
     const launcher = stage.wrap([
       // The disk cannot be made larger from inside QEMU either.
       '/bin/sh', '-c', `ulimit -f ${Math.ceil((disk ? statSync(join(inside, 'disk')).size : 0) / 512)} && { test -z "$1" || exec ${STATE_FD}<"$1"; } && shift && exec "$@"`, 'sh', from === null ? '' : join(from, 'memory'),
-      bwrap, '--seccomp', String(FILTER_FD), '--json-status-fd', String(STATUS_FD), '--args', String(OPTIONS_FD), '--', qemu, ...machineArgs({ accelerator, memoryMib, vcpus, disk, incoming: from !== null }),
+      bwrap, '--seccomp', String(FILTER_FD), '--json-status-fd', String(STATUS_FD), '--args', String(OPTIONS_FD), '--', qemu, ...machineArgs({ accelerator, memoryMib, vcpus, disk, incoming: arriving ? 'stands' : from !== null ? 'runs' : null }),
     ], STATUS_FD, true)
-    return { launcher, feeds: [filter as Buffer, Buffer.from(jail.map((word) => `${word}\0`).join(''))], sockets: 2, open: ([line, monitor]: readonly Duplex[]) => control({ line: line as Duplex, monitor: openMonitor(monitor as Duplex), inside, uid }) }
+    return { launcher, feeds: [filter as Buffer, Buffer.from(jail.map((word) => `${word}\0`).join(''))], sockets: arriving ? 3 : 2, open: ([line, monitor, memory]: readonly Duplex[]) => control({ line: line as Duplex, monitor: openMonitor(monitor as Duplex), inside, uid, memory: memory ?? null }) }
   }
   return createMachineDriver({
     scratch, stages, manifest: found.manifest,
     hypervisor: {
-      id: 'qemu', stateFiles: ['memory'], vcpus: (available) => Math.min(available, VCPUS_MAX), inside: 'machine', inVault: true,
+      id: 'qemu', stateFiles: ['memory'], vcpus: (available) => Math.min(available, VCPUS_MAX), inside: 'machine', inVault: true, live: true,
       maker: () => `qemu ${release} ${accelerator}${accelerator === 'kvm' ? ` ${cpuName()}` : ''}`,
       ways: (options.accelerators ?? (kvm === null ? ['kvm', 'tcg'] as const : ['tcg'] as const)).map((name) => ({ name, bootMs: BOOT_MS[name], use() { accelerator = name } })),
       evidence: () => ({ ...(kvm === null ? {} : { kvm }), qemu: `${release}, ${accelerator}` }), plan,
@@ -90,8 +91,8 @@ export async function createQemuDriver(options: QemuOptions): Promise<IsolationD
   })
 }
 
-function control({ line, monitor, inside, uid }: { line: Duplex; monitor: ReturnType<typeof openMonitor>; inside: string; uid: number }): Controls {
-  const over = async () => { await monitor.ask('migrate-set-capabilities', { capabilities: [{ capability: 'events', state: true }] }); return { status: monitor.next('MIGRATION', (data) => data?.status === 'completed' || data?.status === 'failed') } }
+function control({ line, monitor, inside, uid, memory }: { line: Duplex; monitor: ReturnType<typeof openMonitor>; inside: string; uid: number; memory: Duplex | null }): Controls {
+  const over = async () => { await monitor.ask('migrate-set-capabilities', { capabilities: [{ capability: 'events', state: true }, { capability: 'pause-before-switchover', state: false }] }); return { status: monitor.next('MIGRATION', (data) => data?.status === 'completed' || data?.status === 'failed') } }
   return {
     line,
     boot: () => monitor.up,
@@ -123,11 +124,22 @@ function control({ line, monitor, inside, uid }: { line: Duplex; monitor: Return
         await within(TAKE_MS, written.promise)
       } finally { server.close() }
     },
+    leave: (to, hold) => leaveLive({ monitor, inside, uid, diskBytes: statSync(join(inside, 'disk')).size, to, hold }),
+    async arrive() {
+      await monitor.up
+      const { status } = await over()
+      await monitor.ask('migrate-incoming', { uri: `fd:${ARRIVING_FD}` })
+      const socket = memory as Duplex
+      return {
+        memory: (piece) => new Promise((resolve, reject) => { socket.write(piece, (error) => (error ? reject(error) : resolve())) }),
+        async complete() { if ((await within(TAKE_MS, status))?.status !== 'completed') throw new Error('QEMU could not read the memory that came') },
+      }
+    },
     quit() { monitor.ask('quit').catch(() => undefined /* it has ended already */) },
   }
 }
 
-function machineArgs({ accelerator, memoryMib, vcpus, disk, incoming }: { accelerator: Accelerator; memoryMib: number; vcpus: number; disk: boolean; incoming: boolean }): string[] {
+function machineArgs({ accelerator, memoryMib, vcpus, disk, incoming }: { accelerator: Accelerator; memoryMib: number; vcpus: number; disk: boolean; /** It wakes of another one's memory, and then runs or stands still. */ incoming: 'runs' | 'stands' | null }): string[] {
   return [
     '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny',
     '-accel', accelerator === 'kvm' ? 'kvm' : `tcg,tb-size=${CODE_MIB}`, '-cpu', accelerator === 'kvm' ? 'host' : 'max', '-m', String(memoryMib), '-smp', String(vcpus), '-M', 'q35,sata=off,smbus=off,i8042=off,vmport=off,hpet=off',
@@ -139,7 +151,7 @@ function machineArgs({ accelerator, memoryMib, vcpus, disk, incoming }: { accele
     '-blockdev', disk ? 'driver=file,filename=/run/disk,node-name=work,cache.no-flush=on' : `driver=null-co,node-name=work,size=${TEMPLATE_DISK},read-zeroes=on`, '-device', 'virtio-blk-pci,drive=work',
     '-chardev', `socket,id=line,fd=${LINE_FD}`, '-device', 'virtio-serial-pci', '-device', 'virtserialport,chardev=line,name=lumaris',
     '-chardev', `socket,id=monitor,fd=${MONITOR_FD}`, '-mon', 'chardev=monitor,mode=control', '-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console',
-    ...(incoming ? ['-incoming', 'defer'] : []),
+    ...(incoming === null ? [] : ['-incoming', 'defer']), ...(incoming === 'stands' ? ['-S'] : []),
   ]
 }
 

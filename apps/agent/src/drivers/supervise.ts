@@ -50,6 +50,8 @@ export type Hands = {
   readonly endAs: (verdict: Verdict) => void
   /** The program has ended: from now on only what is left to be done takes time, for which this has its own bounds. */
   readonly timeIsUp: () => void
+  /** Its time begins now, and is so long. */
+  readonly timeBegins: (ms: number) => void
 }
 export type Through = {
   readonly stdout: Readable; readonly stderr: Readable; readonly stdin: Writable
@@ -95,6 +97,7 @@ export function supervise(launch: Launch): Sandbox {
   const through = launch.through?.open({
     sockets: (child.stdio.slice(4 + launch.feeds.length) as unknown as Duplex[]), said: [child.stdout as Readable, child.stderr as Readable],
     endAs: ({ cause, detail, code }) => endAs(cause, detail ?? '', code), timeIsUp() { if (wall) clearTimeout(wall); wall = null; timeLeft = Infinity },
+    timeBegins(ms) { if (wall) clearTimeout(wall); wall = null; timeLeft = ms; armWall() },
   })
 
   const sources: Readable[] = []

@@ -149,6 +149,8 @@ export function createGateway(app: App, trustProxy?: string): Gateway {
       }
       case 'checkpoint': return takeCheckpoint(peer, message)
       case 'checkpoint_failed': app.log.info({ node, attempt: message.attempt_id, detail: message.detail }, 'an attempt could not leave its node'); return app.engine.act({ kind: 'moveFailed', node, session, message })
+      case 'live_ready': return app.engine.act({ kind: 'live', node, session, message })
+      case 'receive_failed': app.log.info({ node, attempt: message.attempt_id, detail: message.detail }, 'a node could not receive an attempt that runs elsewhere'); return app.engine.act({ kind: 'live', node, session, message })
       case 'job_status': return takeStatus(peer, message)
       case 'seal': return takeSeal(peer, message)
       case 'log': return takeLog(peer, message)
@@ -161,7 +163,8 @@ export function createGateway(app: App, trustProxy?: string): Gateway {
   async function takeCheckpoint(peer: Peer, message: Extract<Message, { type: 'checkpoint' }>): Promise<unknown> {
     const { node, session } = peer, { tick, hash } = message
     if (app.hash(canonical(tick)) !== hash) throw new Error('a checkpoint does not have the hash of its tick')
-    const looked = tick.checkpoint ? isStored(app, peer, message.attempt_id, tick.checkpoint) : Promise.resolve(false)
+    // What goes from node to node while it runs is stored nowhere.
+    const looked = tick.checkpoint?.kind === 'live' ? Promise.resolve(true) : tick.checkpoint ? isStored(app, peer, message.attempt_id, tick.checkpoint) : Promise.resolve(false)
     peer.before = looked.then(() => { peer.before = null })
     return (await looked) ? app.engine.act({ kind: 'checkpoint', node, session, message }) : app.engine.act({ kind: 'tick', node, session, tick, hash })
   }

@@ -44,6 +44,9 @@ export type Relay = {
 }
 type Seat = { readonly socket: WebSocket; readonly node: NodeId; readonly attempt: AttemptId; readonly gang: string; readonly rank: number; tokens: number; at: number; alive: boolean; resume: NodeJS.Timeout | null }
 
+/** A machine that moves while it runs has two: that of the node it leaves, and that of the one it goes to. */
+const seatOf = (node: NodeId, attempt: AttemptId): string => `${node} ${attempt}`
+
 export function createRelay(ports: RelayPorts): Relay {
   const { queueMax = QUEUE_MAX, bytesPerSecond = BYTES_PER_SECOND, burstBytes = BURST_BYTES, connectionsMax = CONNECTIONS_MAX, sweepMs = SWEEP_MS } = ports
   const server = new WebSocketServer({ noServer: true, maxPayload: RELAY_FRAME_MAX, perMessageDeflate: false })
@@ -55,9 +58,9 @@ export function createRelay(ports: RelayPorts): Relay {
     const ranks = gangs.get(gang) ?? new Map<number, Seat>()
     gangs.set(gang, ranks)
     // The same agent again: its old socket is dead, or it would not be here.
-    seats.get(attempt)?.socket.terminate()
+    seats.get(seatOf(node, attempt))?.socket.terminate()
     ranks.set(rank, seat)
-    seats.set(attempt, seat)
+    seats.set(seatOf(node, attempt), seat)
     const ping = setInterval(() => { if (!seat.alive) socket.terminate(); else { seat.alive = false; socket.ping() } }, PING_MS)
     socket.on('pong', () => { seat.alive = true })
     socket.on('error', () => socket.terminate())
@@ -72,7 +75,7 @@ export function createRelay(ports: RelayPorts): Relay {
       if (seat.resume) clearTimeout(seat.resume)
       if (ranks.get(rank) === seat) ranks.delete(rank)
       if (ranks.size === 0 && gangs.get(gang) === ranks) gangs.delete(gang)
-      if (seats.get(attempt) === seat) seats.delete(attempt)
+      if (seats.get(seatOf(node, attempt)) === seat) seats.delete(seatOf(node, attempt))
     })
   }
 
@@ -117,7 +120,7 @@ export function createRelay(ports: RelayPorts): Relay {
       const member = attempt.success ? ports.membership(agent.node, attempt.data) : null
       // One answer for an attempt that is not there, has ended, or is somebody else's.
       if (!attempt.success || !member) { refuse(socket, '403 Forbidden'); return }
-      if (seats.size >= connectionsMax && !seats.has(attempt.data)) { refuse(socket, '503 Service Unavailable'); return }
+      if (seats.size >= connectionsMax && !seats.has(seatOf(agent.node, attempt.data))) { refuse(socket, '503 Service Unavailable'); return }
       server.handleUpgrade(request, socket, head, (opened) => sit(opened, agent.node, attempt.data, member))
     },
     stats: () => ({ connections: seats.size, frames, bytes, dropped, refused, held }),

@@ -1,6 +1,6 @@
 // What an agent knows: its session, its leases, and every attempt it has taken and not yet been told to forget. Pure like the market's core,
 // so that both ends run in the simulator as they are.
-import type { AttemptId, Capacity, Cause, JobDispatch, JobStatusMessage, MeshOffer, MeshPeer, MemoryLock, NodeId, ResultFile, Saved, ToAgent, FromAgent, Usage, Welcome } from '@lumaris/protocol'
+import type { AttemptId, Capacity, Cause, JobDispatch, JobStatusMessage, LiveOffer, LivePeer, MeshOffer, MeshPeer, MemoryLock, NodeId, Receive, ResultFile, Saved, ToAgent, FromAgent, Usage, Welcome } from '@lumaris/protocol'
 import { NO_USAGE } from '@lumaris/protocol'
 
 import { ALL_GUARDS } from '../guards.ts'
@@ -24,8 +24,8 @@ export type Leaf = Extract<FromAgent, { type: 'seal' }>['leaves'][number]
 export type AgentAttempt = {
   order: JobDispatch; state: 'accepted' | 'running' | 'reported'
   usage: Usage; tickSeq: number; tickHash: string; lastTickAt: number
-  /** A checkpoint is being taken for its move. */
-  leaving?: boolean
+  /** It is being moved: as what. */
+  leaving?: Saved['kind'] | undefined
   stopping: Cause | null; result: JobStatusMessage | null
   /** Of a rank of a gang that is ready: how the others reach it. */
   mesh: MeshOffer | null
@@ -72,6 +72,9 @@ export type AgentInput =
   | { readonly kind: 'saved'; readonly attempt: AttemptId; readonly saved: Saved; /** With it the attempt leaves this node. */ readonly leaves?: boolean; readonly memory?: MemoryLock }
   /** It was to be moved, and no checkpoint could be taken. */
   | { readonly kind: 'stays'; readonly attempt: AttemptId; readonly says: string }
+  /** How the other agent of a move reaches this one; or why it cannot be received here. */
+  | { readonly kind: 'liveReady'; readonly attempt: AttemptId; readonly fence: number; readonly mesh: LiveOffer }
+  | { readonly kind: 'receiveFailed'; readonly attempt: AttemptId; readonly fence: number; readonly says: string }
   | { readonly kind: 'ended'; readonly attempt: AttemptId; readonly end: SandboxEnd }
   | { readonly kind: 'pause'; readonly paused: boolean }
   /** The owner wants the machine back, all of it or what these take. */
@@ -90,7 +93,14 @@ export type AgentOutput =
   | { readonly kind: 'join'; readonly attempt: AttemptId; readonly peers: readonly MeshPeer[] }
   | { readonly kind: 'kill'; readonly attempt: AttemptId; readonly cause: Cause }
   /** Store a checkpoint of it, and let it go: `saved` or `stays` answers. */
-  | { readonly kind: 'leave'; readonly attempt: AttemptId; readonly what: Saved['kind'] }
+  | { readonly kind: 'leave'; readonly attempt: AttemptId; readonly what: Saved['kind']; /** While it runs: to whom. */ readonly peer?: LivePeer }
+  /** Say how this agent is reached by the one that receives it: `liveReady`. */
+  | { readonly kind: 'readyToLeave'; readonly attempt: AttemptId }
+  /** It goes on here after all. */
+  | { readonly kind: 'stay'; readonly attempt: AttemptId }
+  /** Make ready for what another node sends, or let it come; and: it does not come. */
+  | { readonly kind: 'receive'; readonly order: Receive }
+  | { readonly kind: 'dontReceive'; readonly attempt: AttemptId }
   /** Remove all that is left of it: files, key, sandbox. */
   | { readonly kind: 'wipe'; readonly attempt: AttemptId }
   /** Sign the root over these leaves and send the seal. */

@@ -2,7 +2,7 @@
 //
 //   dispatch → admit? → journal → accepted → start → running → (ticks) → ended → journal → result → … → forget → wipe
 import { MIB, canonical, NO_USAGE } from '@lumaris/protocol'
-import type { AttemptId, AttemptOrder, AttemptReport, Cause, GangStart, JobDispatch, JobStatusMessage, MeshOffer, Saved, Tick, ToAgent, Usage } from '@lumaris/protocol'
+import type { AttemptId, AttemptOrder, AttemptReport, Cause, GangStart, JobDispatch, JobStatusMessage, Leave, MeshOffer, Saved, Tick, ToAgent, Usage } from '@lumaris/protocol'
 import type { AgentAttempt, AgentInput, AgentOutput, AgentState, SandboxEnd } from './state.ts'
 import { admit } from './admit.ts'
 
@@ -28,6 +28,8 @@ export function stepAgent(state: AgentState, input: AgentInput, ports: AgentPort
     case 'usage': onUsage(step, input.attempt, input.usage); break
     case 'saved': onSaved(step, input); break
     case 'stays': onStays(step, input.attempt, input.says); break
+    case 'liveReady': step.out.push({ kind: 'send', message: { type: 'live_ready', attempt_id: input.attempt, fence: input.fence, mesh: input.mesh } }); break
+    case 'receiveFailed': step.out.push({ kind: 'send', message: { type: 'receive_failed', attempt_id: input.attempt, fence: input.fence, detail: input.says.slice(0, 500) } }); break
     case 'ended': onEnded(step, input.attempt, input.end); break
     case 'pause': state.paused = input.paused; if (state.connected) beat(step); break
     case 'reclaim': for (const id of input.attempts ?? running(state)) kill(step, id, 'seller_reclaimed'); break
@@ -70,7 +72,10 @@ function onMessage(step: Step, message: ToAgent): void {
     case 'job_dispatch': return onDispatch(step, message)
     case 'gang_start': return onGangStart(step, message)
     case 'cancel': return kill(step, message.attempt_id, message.reason)
-    case 'checkpoint': return leave(step, message.attempt_id, message.fence, message.kind)
+    case 'checkpoint': return leave(step, message)
+    case 'stay': return stay(step, message.attempt_id, message.fence)
+    case 'receive': if (!state.stopping && !state.paused) step.out.push({ kind: 'receive', order: message }); else step.out.push({ kind: 'send', message: { type: 'receive_failed', attempt_id: message.attempt_id, fence: message.fence, detail: 'the node takes no work just now' } }); return
+    case 'receive_over': step.out.push({ kind: 'dontReceive', attempt: message.attempt_id }); return
     case 'forget': return forget(step, message.attempt_id)
     case 'drain': state.paused = message.draining; return
     case 'owner_settings': return // its hands keep them: they are files of the machine
@@ -162,20 +167,29 @@ function onSaved(step: Step, { attempt: id, saved, leaves, memory }: Extract<Age
   const message = { type: 'checkpoint', attempt_id: id, fence: attempt.order.fence, tick, hash: hash as Tick['prev'], ...(memory ? { memory } : {}) } as const
   attempt.unheard.push({ at: step.now, message })
   step.out.push({ kind: 'send', message })
-  if (leaves) kill(step, id, 'moved')
+  // What has left while it ran stands still until the market says where it goes on.
+  if (leaves && saved.kind !== 'live') kill(step, id, 'moved')
 }
 function onStays(step: Step, id: AttemptId, says: string): void {
   const attempt = step.state.attempts.get(id)
   if (!attempt?.leaving) return
-  attempt.leaving = false
-  if (attempt.state === 'running' && !attempt.stopping) step.out.push({ kind: 'send', message: { type: 'checkpoint_failed', attempt_id: id, fence: attempt.order.fence, detail: says.slice(0, 500) } })
+  const kind = attempt.leaving
+  attempt.leaving = undefined
+  if (attempt.state === 'running' && !attempt.stopping) step.out.push({ kind: 'send', message: { type: 'checkpoint_failed', attempt_id: id, fence: attempt.order.fence, detail: says.slice(0, 500), kind } })
 }
 /** Once at a time; the market says it with every heartbeat. */
-function leave(step: Step, id: AttemptId, fence: number, what: Saved['kind']): void {
+function leave(step: Step, { attempt_id: id, fence, kind: what, peer }: Leave): void {
   const attempt = step.state.attempts.get(id)
   if (attempt?.state !== 'running' || attempt.stopping || attempt.leaving || attempt.order.fence !== fence) return
-  attempt.leaving = true
-  step.out.push({ kind: 'leave', attempt: id, what })
+  if (what === 'live' && !peer) { step.out.push({ kind: 'readyToLeave', attempt: id }); return }
+  attempt.leaving = what
+  step.out.push({ kind: 'leave', attempt: id, what, ...(peer ? { peer } : {}) })
+}
+function stay(step: Step, id: AttemptId, fence: number): void {
+  const attempt = step.state.attempts.get(id)
+  if (attempt?.leaving !== 'live' || attempt.stopping || attempt.order.fence !== fence) return
+  attempt.leaving = undefined
+  step.out.push({ kind: 'stay', attempt: id })
 }
 
 function nextTick(step: Step, attempt: AgentAttempt, end: SandboxEnd | null, saved?: Saved): { tick: Tick; hash: string } {

@@ -44,9 +44,11 @@ export function keptOf(turn: Turn, job: JobRow, slot: SlotRow, attempt: AttemptR
   const { tick: _tick, at: _at, memory, ...plain } = saved
   return {
     attempt: attempt.id, fence: attempt.fence, saved: plain, runMs: (resumes?.runMs ?? 0) + keptMs(job, attempt), spent: (BigInt(resumes?.spent ?? 0) + partBillOf(job, attempt)).toString(),
-    ...(memory ? { memory: { ...memory, node: attempt.node, publicKey: turn.state.nodes.get(attempt.node)?.publicKey ?? '' }, before: filed ? keptOf(turn, job, slot, { ...attempt, saved: filed }) : slot.kept } : {}),
+    ...(memory ? { memory: { ...memory, node: attempt.node, publicKey: turn.state.nodes.get(attempt.node)?.publicKey ?? '' }, before: filed ? keptOf(turn, job, slot, { ...attempt, saved: filed }) : restorable(slot.kept) } : {}),
   }
 }
+/** What came while it ran is nowhere but where it runs. */
+const restorable = (kept: KeptRow | undefined): KeptRow | undefined => (kept?.saved.kind === 'live' ? kept.before : kept)
 /** Restored, and the driver failed before anything was kept of it. */
 const isUnproven = ({ cause, saved }: AttemptRow): boolean => cause === 'driver_failed' && saved === undefined
 
@@ -58,18 +60,38 @@ const least = (a: Micros, b: Micros): Micros => (a < b ? a : b)
 export const settle = (turn: Turn, attempt: AttemptRow): AttemptRow => pay(turn, attempt, billOf(liveJob(turn, attempt.job).row, attempt), `settle:${slotName(attempt)}`)
 /** Pays for what is kept of an interrupted attempt; at most once per fence of its slot. */
 export function settlePart(turn: Turn, attempt: AttemptRow): void {
-  settleMemory(turn, attempt)
+  settleMemory(turn, attempt, true)
   // Memory is worth something when somebody has gone on from it: until then nobody pays for it.
   if (attempt.saved?.memory) return
   payPart(turn, attempt)
 }
 /** The attempt whose memory this one was restored from is paid for now, or for its files alone when its memory was of no use. */
-export function settleMemory(turn: Turn, attempt: AttemptRow): void {
+export function settleMemory(turn: Turn, attempt: AttemptRow, interrupted = false): void {
   const { resumes } = attempt, source = resumes?.memory ? turn.state.attempts.get(resumes.attempt) : undefined
   if (!source?.saved?.memory || source.billed !== null) return
-  if (!isUnproven(attempt)) { if (attempt.startedAt !== null) payPart(turn, source); return }
-  const { saved: _useless, filed, ...bare } = source
-  payPart(turn, putAttempt(turn, filed ? { ...bare, saved: filed } : bare))
+  // What came while it ran is lost with whoever had it last; it was worth something if that one has kept it, or ends the work.
+  if (source.saved.kind === 'live' && interrupted) {
+    if (attempt.saved?.memory) return // worth what that is worth
+    if (attempt.saved) payThrough(turn, source)
+    else takeBack(turn, source)
+  } else if (isUnproven(attempt)) takeBack(turn, source)
+  else if (attempt.startedAt !== null) payThrough(turn, source)
+}
+/** With those before it that it came from while it ran. */
+function payThrough(turn: Turn, source: AttemptRow): void {
+  payPart(turn, source)
+  const earlier = liveSourceOf(turn, source)
+  if (earlier) payThrough(turn, earlier)
+}
+function takeBack(turn: Turn, source: AttemptRow): void {
+  const { saved: _useless, filed, ...bare } = source, left = putAttempt(turn, filed ? { ...bare, saved: filed } : bare), earlier = liveSourceOf(turn, source)
+  payPart(turn, left)
+  if (earlier && filed) payThrough(turn, earlier)
+  else if (earlier) takeBack(turn, earlier)
+}
+function liveSourceOf(turn: Turn, { resumes }: AttemptRow): AttemptRow | undefined {
+  const source = resumes?.saved.kind === 'live' ? turn.state.attempts.get(resumes.attempt) : undefined
+  return source?.saved?.kind === 'live' && source.billed === null ? source : undefined
 }
 /** At the end of a job: what was kept and can not be shown to be of use any more. */
 export function settleMemories(turn: Turn, attempts: readonly AttemptRow[]): void {

@@ -10,6 +10,7 @@ import type { JobEventName } from './lifecycle.ts'
 import { closeCourse, followCourse } from '../deadline/follow-course.ts'
 import { moveTask } from './move.ts'
 import { moveOf } from './move-job.ts'
+import { tellNotToReceive } from './move-live.ts'
 import { backoffMs, exclusiveWaitMs } from './retry.ts'
 import { keptOf, settle, settleMemories, settleMemory, settlePart } from '../billing/settle.ts'
 import { payDisplaced, payerOf } from '../billing/pay-displaced.ts'
@@ -51,6 +52,7 @@ export function endAttempt(turn: Turn, id: AttemptId, cause: Cause, detail: stri
   record(turn, attempt.job, { type: 'attempt', state: 'ended', attempt: ended, cause })
   // A seller who takes the machine back in time, or does not take an offer up, has broken nothing.
   if (CAUSES[cause].bears === 'seller' && cause !== 'seller_reclaimed' && cause !== 'seller_refused') learn(turn, ended, null)
+  tellNotToReceive(turn, ended)
   if (payerOf(ended)) payDisplaced(turn, ended) // else it ended otherwise, and the job that wanted its place owes nothing
   if (ended.displaced) closePayer(turn, ended.displaced.by)
   const task = taskOf(turn, attempt), slot = slotOf(task, attempt.slot), job = liveJob(turn, attempt.job).row

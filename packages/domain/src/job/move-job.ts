@@ -1,7 +1,7 @@
 // A running job goes to another node with what it has done: its node stores a checkpoint and ends the attempt, and the slot is placed again like any that
 // waits. There is no moment with two attempts: the second is made when the first has ended. Whatever dies on the way, the slot goes on from the newest
 // checkpoint that was stored, or from the start.
-import type { JobId, JobSpec, NodeId, Refusal } from '@lumaris/protocol'
+import type { JobId, JobSpec, NodeId, Refusal, Saved } from '@lumaris/protocol'
 import type { AttemptRow, JobRow, NodeRow, SlotRow } from '../rows.ts'
 import { liveJob, putAttempt, record, refused, tell } from '../turn.ts'
 import type { Turn } from '../turn.ts'
@@ -11,12 +11,13 @@ import type { AsAdmin } from '../operator/record-action.ts'
 import { speaksFor } from '../fleet/report.ts'
 import { takesWork } from '../fleet/takes-work.ts'
 import { busyReason, neverReason, worstCost } from '../market/filter.ts'
+import { tellLive, tellNotToReceive } from './move-live.ts'
 import { requirementOf } from '../market/requirement.ts'
 import type { Requirement } from '../market/requirement.ts'
 import { neighbours } from '../market/wanted.ts'
 
 export type MoveCommand = { readonly kind: 'move'; readonly job: JobId; readonly to: NodeId | null; readonly task: number | null; /** An admin who is not its buyer. */ readonly admin?: AsAdmin }
-export type MoveFailedCommand = { readonly kind: 'moveFailed'; readonly node: NodeId; readonly session: number; readonly message: { readonly attempt_id: AttemptRow['id']; readonly fence: number; readonly detail: string } }
+export type MoveFailedCommand = { readonly kind: 'moveFailed'; readonly node: NodeId; readonly session: number; readonly message: { readonly attempt_id: AttemptRow['id']; readonly fence: number; readonly detail: string; readonly kind?: Saved['kind'] | undefined } }
 
 /** So long the slot waits for the named node, and does not go back to the old one. Then anywhere is better than nowhere. */
 export const MOVE_MS = 60_000
@@ -44,7 +45,7 @@ export function moveAway(turn: Turn, node: NodeId): void {
   }
 }
 
-type Plan = { readonly to: NodeId | null; readonly kind: 'files' | 'memory' }
+type Plan = { readonly to: NodeId | null; readonly kind: Saved['kind'] }
 function plan(turn: Turn, attempt: AttemptRow, to: NodeId | null): Plan | Refusal {
   const { state, now } = turn, live = liveJob(turn, attempt.job), { spec } = live.row, task = live.tasks[attempt.task]
   if (attempt.displaced) return refused('cannot_move', { reason: 'it is being taken off for other work already', attempt: attempt.id })
@@ -57,18 +58,21 @@ function plan(turn: Turn, attempt: AttemptRow, to: NodeId | null): Plan | Refusa
   const others = target ? [target] : [...state.nodes.values()].filter((node) => node.id !== attempt.node)
   const able = others.filter((node) => whyNot(turn, node, need, target !== null) === null)
   if (able.length === 0) return refused('cannot_move', target ? { reason: 'that node cannot take it now', node: target.id, why: whyNot(turn, target, need, true) } : { reason: 'no other node can run it: see lumaris explain' })
-  const maker = makerOn(state.nodes.get(attempt.node), attempt.driver)
+  const source = state.nodes.get(attempt.node), maker = makerOn(source, attempt.driver)
+  // Only to a named node: its place there is held while it is on its way.
+  if (mayCarryMemory(spec) && target && maker !== undefined && makerOn(target, attempt.driver) === maker && [source, target].every((node) => isLiveOn(node, attempt.driver))) return { to, kind: 'live' }
   if (mayCarryMemory(spec) && maker !== undefined && able.some((node) => makerOn(node, attempt.driver) === maker)) return { to, kind: 'memory' }
   if (spec.checkpoint) return { to, kind: 'files' }
   return refused('cannot_move', {
-    reason: 'what it has done cannot be taken along: add checkpoint: { paths: [...] } to the job (--checkpoint), with the files it goes on from; or run it with the driver gvisor where two nodes have the same version of it',
+    reason: 'what it has done cannot be taken along: add checkpoint: { paths: [...] } to the job (--checkpoint), with the files it goes on from; or run it with the driver gvisor or qemu where two nodes have the same version of it, the same image and as many processors',
     driver: attempt.driver, at: now,
   })
 }
 /** The same exclusions as for checkpoints of files; for them the spec is refused before. A memory would lie outside of an encrypted scratch, its connections would end on the way, and of two tries of a task one is thrown away. */
 const mayCarryMemory = (spec: JobSpec): boolean => !spec.placement.encryptedScratch && !spec.network && !spec.speculate && spec.copies === 1 && !spec.assurance && spec.stdout === undefined
+const isLiveOn = (node: NodeRow | undefined, driver: AttemptRow['driver']): boolean => node?.drivers.find(({ id }) => id === driver)?.live === true
 const makerOn = (node: NodeRow | undefined, driver: AttemptRow['driver']): string | undefined => node?.drivers.find(({ id }) => id === driver)?.memory
-const whyNot = (turn: Turn, node: NodeRow, need: Requirement, nowToo: boolean): string | null =>
+export const whyNot = (turn: Turn, node: NodeRow, need: Requirement, nowToo: boolean): string | null =>
   neverReason(node, need) ?? (nowToo ? busyReason(turn.state, node, need, turn.now) : takesWork(node) && node.presence === 'online' ? null : 'not_online') ?? (worstCost(node, need) > need.attemptCap ? 'price' : null)
 
 function begin(turn: Turn, attempt: AttemptRow, { to, kind }: Plan, reason?: string): void {
@@ -77,14 +81,17 @@ function begin(turn: Turn, attempt: AttemptRow, { to, kind }: Plan, reason?: str
   tellToLeave(turn, asked)
 }
 /** Said again with every heartbeat until it has ended or could not be: the first word may have been lost with a commit. */
-export function tellToLeave(turn: Turn, { id, node, session, fence, moving }: AttemptRow): void {
-  if (moving) tell(turn, node, session, { type: 'checkpoint', attempt_id: id, fence, kind: moving.kind })
+export function tellToLeave(turn: Turn, attempt: AttemptRow): void {
+  const { id, node, session, fence, moving } = attempt
+  if (moving?.kind === 'live') tellLive(turn, attempt)
+  else if (moving) tell(turn, node, session, { type: 'checkpoint', attempt_id: id, fence, kind: moving.kind })
 }
 
-/** No checkpoint could be taken: it runs on where it is. */
+/** No checkpoint could be taken: it runs on where it is. What could not leave while it ran may still leave through the market's store. */
 export function moveFailed(turn: Turn, { node, session, message }: MoveFailedCommand): void {
   const mine = speaksFor(turn, node, session, message.attempt_id, message.fence)
-  if (!mine?.moving) return
+  if (!mine?.moving || (message.kind === 'live' && mine.moving.kind !== 'live')) return
+  if (mine.moving.kind === 'live') { tellNotToReceive(turn, mine); tellToLeave(turn, putAttempt(turn, { ...mine, moving: { to: mine.moving.to, kind: 'memory', at: turn.now } })); return }
   const { moving, ...row } = mine
   record(turn, mine.job, { type: 'moved', state: 'failed', attempt: putAttempt(turn, moving.as === 'interruptible' ? { ...row, stays: true } : row) })
 }
