@@ -225,7 +225,7 @@ export async function forfeitOnce(app: App): Promise<number> {
 /** Who may use the relay for which place: the node that runs this rank of a gang. Another try of the gang is another gang. */
 function memberOf(state: MarketState, node: NodeId, id: AttemptId): Membership | null {
   const attempt = state.attempts.get(id), job = attempt && state.jobs.get(attempt.job)?.row
-  if (attempt?.moving?.kind === 'live' && holdsNode(attempt.state) && (node === attempt.node || node === attempt.moving.to)) return { gang: `${attempt.id} ${attempt.moving.at}`, rank: node === attempt.node ? 0 : 1, size: 2 }
+  if (attempt?.moving?.kind === 'live' && holdsNode(attempt.state) && (node === attempt.node || node === attempt.moving.to)) return { gang: `${attempt.id} ${attempt.moving.at}`, rank: node === attempt.node ? 0 : 1 }
   if (!attempt || !job?.spec.gang || attempt.node !== node || !holdsNode(attempt.state)) return null
   return { gang: `${job.id} ${attempt.offeredAt}`, rank: attempt.task }
 }
