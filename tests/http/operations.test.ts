@@ -173,6 +173,9 @@ test('the ledger as a file: checked without the market, and an altered line is f
   expect(await attack((all) => all.toSpliced(700, 0, all[650] as string))).toMatchObject([{ line: 701, says: expect.stringContaining('a second time') }])
   expect(await attack((all) => all.slice(0, -1))).toMatchObject([{ says: expect.stringContaining('ends before its last seal') }])
   expect(await attack((all) => all.slice(0, 1002))).toMatchObject([{ says: expect.stringContaining('ends before its last seal') }]) // cut at a seal that goes on
+  // … and said there to be the end, with the right sums: that is not what the market signed.
+  const part = (await checkLedgerFile(lines.slice(0, 1001))).closing
+  expect(await attack((all) => edit(all.slice(0, 1002), 1001, (line) => { line.seal.closing = part }))).toMatchObject([{ line: 1002, says: expect.stringContaining('did not sign') }])
   expect(await attack((all) => [...all, all[1] as string])).toMatchObject([{ says: expect.stringContaining('was added') }])
   expect(await attack((all) => edit(all, 0, (line) => { line.from = 5 }))).toMatchObject([{ line: 1, says: 'The head was altered: the first entry names another one.' }])
   expect((await attack((all) => edit(all, 0, (line) => { line.opening = [{ class: 'platform:fee', balance: '5' }] }))).length).toBeGreaterThan(0)

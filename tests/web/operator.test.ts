@@ -107,6 +107,45 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     for (const one of [ann, bea, buyer]) { expect(one.complaints).toEqual([]); await one.context.close() }
   })
 
+  test('finds a node by its region, empties it by a deadline with a reason, and lets it go; by keyboard alone', { timeout: 120_000 }, async () => {
+    await market.addNode(market.demo.sellers[1]?.key ?? '', 'node-far', '200000', undefined, 'ap-southeast-2')
+    const { page, context, complaints } = await visit(browser, market.url), owner = await visit(browser, market.url)
+    await enterAs(page, market.demo.admin.key)
+    await page.goto('/fleet')
+    await page.getByRole('img', { name: /^Map of nodes by region\. 1 node in 1 region with a place, and 1 node in regions without one/ }).waitFor()
+    await press(page, /^ap-southeast-2: 1 node, 1 online/)
+    await expect.poll(() => page.getByRole('region', { name: 'Nodes' }).getByRole('row').count()).toBe(2)
+    await page.reload() // what was chosen is in the address
+    await page.getByRole('link', { name: 'node-far' }).waitFor()
+    expect(await page.getByRole('button', { name: /^ap-southeast-2/ }).getAttribute('aria-pressed')).toBe('true')
+    await press(page, 'Empty… node-far')
+    await page.getByLabel('Deadline').waitFor()
+    await expect.poll(() => page.evaluate('document.activeElement.tagName')).toBe('TEXTAREA')
+    await press(page, 'Empty it')
+    await page.getByRole('dialog').getByText(/Too small|>=3/).first().waitFor() // a reason is needed
+    await page.getByLabel('Deadline').selectOption({ label: 'in an hour' })
+    await page.getByLabel('Reason').focus()
+    await page.keyboard.type('Its disk is failing')
+    await press(page, 'Empty it')
+    await page.getByRole('region', { name: 'Nodes' }).getByText('Cordoned', { exact: true }).waitFor()
+    await page.getByRole('region', { name: 'Nodes' }).getByText(/Its disk is failing; empty in/).waitFor()
+    // Its owner is told why, and cannot change it.
+    await enterAs(owner.page, market.demo.sellers[1]?.key ?? '')
+    await owner.page.goto(`/nodes/${(await page.getByRole('link', { name: 'node-far' }).getAttribute('href'))?.split('/').at(-1)}`)
+    await owner.page.getByText(/An operator holds it back since .*: Its disk is failing/).waitFor()
+    await press(page, 'Let go… node-far')
+    await expect.poll(() => page.evaluate('document.activeElement.tagName')).toBe('TEXTAREA')
+    await page.keyboard.type('A new disk')
+    await press(page, 'Let it work')
+    await page.getByRole('region', { name: 'Nodes' }).getByText('Online', { exact: true }).waitFor()
+    await page.goto('/actions')
+    await page.getByRole('cell', { name: 'Let a node work again' }).waitFor()
+    await page.getByRole('cell', { name: 'Its disk is failing' }).waitFor()
+    expect([...complaints, ...owner.complaints]).toEqual([])
+    await context.close()
+    await owner.context.close()
+  })
+
   test('finds a user, suspends them with a reason, and lets them in again', { timeout: 120_000 }, async () => {
     const dan = await someone(market, 'Dan', ['buyer'])
     const { page, context, complaints } = await visit(browser, market.url), other = await visit(browser, market.url)
