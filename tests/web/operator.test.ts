@@ -140,7 +140,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await page.getByRole('region', { name: 'Nodes' }).getByText('Online', { exact: true }).waitFor()
     await page.goto('/actions')
     await page.getByRole('cell', { name: 'Let a node work again' }).waitFor()
-    await page.getByRole('cell', { name: 'Its disk is failing' }).waitFor()
+    await page.getByRole('cell', { name: 'Its disk is failing', exact: true }).waitFor()
     expect([...complaints, ...owner.complaints]).toEqual([])
     await context.close()
     await owner.context.close()

@@ -109,7 +109,7 @@ describe.skipIf(chromiumPath() === null)('a market with nothing in it', () => {
   const EMPTY: readonly (readonly ['nobody' | 'newcomer' | 'admin', path: string, says: string])[] = [
     ['nobody', '/', 'No node takes work just now'], ['nobody', '/status', 'Nothing yet'],
     ['newcomer', '/home', 'No jobs yet'], ['newcomer', '/jobs', 'No jobs yet'], ['newcomer', '/wallet', 'No money has moved yet'], ['newcomer', '/webhooks', 'No webhooks yet'], ['newcomer', '/schedules', 'No schedules yet'], ['newcomer', '/templates?q=nothing-like-it', 'No template fits'], ['newcomer', '/nodes', 'No nodes yet'], ['newcomer', '/earnings', 'No payouts yet'],
-    ['admin', '/market', 'Nobody waits'], ['admin', '/ledger', 'Nothing was ever reversed'], ['admin', '/incidents', 'No incident is open'], ['admin', '/actions', 'No admin has done anything yet'], ['admin', '/nodes', 'No nodes yet'], ['admin', '/jobs', 'No jobs yet'],
+    ['admin', '/market', 'Nobody waits'], ['admin', '/fleet', 'No machine has joined this market'], ['admin', '/queue', 'Nobody waits for a node'], ['admin', '/revenue', 'Nothing was settled in this time'], ['admin', '/ledger', 'Nothing was ever reversed'], ['admin', '/incidents', 'No incident is open'], ['admin', '/actions', 'No admin has done anything yet'], ['admin', '/nodes', 'No nodes yet'], ['admin', '/jobs', 'No jobs yet'],
   ]
   test('says on every screen what would be there, and why it is not', { timeout: 180_000 }, async () => {
     const newcomer = await someone(market, 'Eve', ['buyer', 'seller']), found: string[] = []
