@@ -12,7 +12,8 @@ import type { Answer, TestMarket } from '../start-market.ts'
 let market: TestMarket, admin: string, north: string, dir: string
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'lum-ops-'))
-  market = await startMarket({ server: { settings: { ...QUICK, payoutMinMicros: 10n }, webhooks: { loopback: true, timeoutMs: 500 } } })
+  // A busy machine must not look like a lost node: nothing here is about silence.
+  market = await startMarket({ server: { settings: { ...QUICK, offerMs: 10_000, suspectMs: 5_000, lostMs: 10_000, payoutMinMicros: 10n }, webhooks: { loopback: true, timeoutMs: 500 } } })
   admin = market.demo.admin.key
   north = (await market.join('north', { seller: 0, cpuHour: 36 })).nodeId
 })
@@ -64,13 +65,13 @@ test('a cordon keeps work from a node with a reason, whatever its owner says; a 
   const south = (await get('/v1/admin/nodes?q=south')).body.data[0].id
   await market.call(admin, 'POST', `/v1/admin/nodes/${south}/cordon`, { reason: 'out of the way' })
   const long = (await market.submit({ command: ['fake:sleep', '1500'] }, { cap: '10000000' })).body.id
-  await expect.poll(async () => (await market.call(market.buyer, 'GET', `/v1/jobs/${long}`)).body.state).toBe('running')
+  await expect.poll(async () => (await market.call(market.buyer, 'GET', `/v1/jobs/${long}/attempts`)).body.data.at(-1)?.state, { timeout: 20_000 }).toBe('running')
   await act('cordon', { reason: 'to be switched off', drain: { withinMs: 100 } })
   const attempts = async () => (await market.call(market.buyer, 'GET', `/v1/jobs/${long}/attempts`)).body.data
-  await expect.poll(async () => (await attempts())[0]).toMatchObject({ state: 'ended', cause: 'platform_fault' })
+  await expect.poll(async () => (await attempts()).map((one: { state: string; cause: string }) => `${one.state} ${one.cause}`), { timeout: 20_000 }).toContain('ended platform_fault')
   await act('uncordon')
   expect(await market.ended(long)).toMatchObject({ state: 'completed' })
-  expect((await attempts()).map((one: { cause: string }) => one.cause)).toEqual(['platform_fault', 'succeeded'])
+  expect((await attempts()).at(-1)).toMatchObject({ cause: 'succeeded' })
   await market.call(admin, 'POST', `/v1/admin/nodes/${south}/uncordon`, { reason: 'all is well' })
   // Banned: its agent ends with the market's own word.
   expect((await market.call(admin, 'POST', `/v1/admin/nodes/${south}/ban`, { reason: 'it lies' })).body.state).toBe('banned')
