@@ -116,7 +116,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await press(page, /^ap-southeast-2: 1 node, 1 online/)
     await expect.poll(() => page.getByRole('region', { name: 'Nodes' }).getByRole('row').count()).toBe(2)
     await page.reload() // what was chosen is in the address
-    await page.getByRole('link', { name: 'node-far' }).waitFor()
+    await page.getByRole('link', { name: 'node-far', exact: true }).waitFor()
     expect(await page.getByRole('button', { name: /^ap-southeast-2/ }).getAttribute('aria-pressed')).toBe('true')
     await press(page, 'Empty… node-far')
     await page.getByLabel('Deadline').waitFor()
@@ -131,7 +131,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await page.getByRole('region', { name: 'Nodes' }).getByText(/Its disk is failing; empty in/).waitFor()
     // Its owner is told why, and cannot change it.
     await enterAs(owner.page, market.demo.sellers[1]?.key ?? '')
-    await owner.page.goto(`/nodes/${(await page.getByRole('link', { name: 'node-far' }).getAttribute('href'))?.split('/').at(-1)}`)
+    await owner.page.goto(`/nodes/${(await page.getByRole('link', { name: 'node-far', exact: true }).getAttribute('href'))?.split('/').at(-1)}`)
     await owner.page.getByText(/An operator holds it back since .*: Its disk is failing/).waitFor()
     await press(page, 'Let go… node-far')
     await expect.poll(() => page.evaluate('document.activeElement.tagName')).toBe('TEXTAREA')
