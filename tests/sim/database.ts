@@ -46,6 +46,7 @@ export class Database {
   readonly payouts = new Map<string, PayoutRow>()
   readonly reversals = new Map<string, ReversalRow>()
   readonly forfeits = new Map<string, ForfeitRow>()
+  readonly alerted = new Map<string, number>()
   readonly settings = new Map<number, SettingsRow>()
   readonly incidents = new Map<string, IncidentRow>()
   readonly people = new Map<string, PersonRow>()
@@ -151,6 +152,8 @@ export class Database {
         return this.#set(this.forfeits, change.row.attempt, change.row)
       case 'incident': return this.#set(this.incidents, change.row.id, change.row)
       case 'impersonation': return undefined
+      case 'alert': return this.#set(this.alerted, change.row.key, change.row.at)
+      case 'alertSettings': return undefined
       case 'settings':
         if (change.row.version !== this.settings.size + 1) throw new DatabaseRefusal('rows', `version ${change.row.version} of the settings after ${this.settings.size}`)
         return this.#set(this.settings, change.row.version, change.row)

@@ -43,6 +43,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'logout', summary: 'Forget the key of this profile, and revoke it', load: () => import('./commands/logout.ts') },
   { name: 'whoami', summary: 'Who I am, and where', load: () => import('./commands/whoami.ts') },
   { name: 'keys', summary: 'List, create and revoke API keys', load: () => import('./commands/keys.ts') },
+  { name: 'alerts', summary: 'What I am told without asking: budget, nodes, payouts', load: () => import('./commands/alerts.ts') },
   { name: 'webhook', summary: 'Let an address of mine be told what happens to my jobs', load: () => import('./commands/webhook.ts') },
   { name: 'doctor', summary: 'Check everything that could be wrong', load: () => import('./commands/doctor.ts') },
   { name: 'completion', summary: 'A script that completes commands in bash, zsh or fish', load: () => import('./commands/completion.ts') },

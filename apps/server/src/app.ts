@@ -18,6 +18,8 @@ import { createGateway } from './gateway/gateway.ts'
 import type { Gateway } from './gateway/gateway.ts'
 import { createRelay } from './gateway/relay.ts'
 import type { Membership } from './gateway/relay.ts'
+import { alertHandlers, createBudgets } from './http/alerts.ts'
+import type { Budgets } from './http/alerts.ts'
 import { blobHandlers } from './http/blobs.ts'
 import { browserSessionHandlers } from './http/browser-sessions.ts'
 import { identityHandlers } from './http/identity.ts'
@@ -90,6 +92,7 @@ export type App = {
   /** How long earnings wait before they can be paid out. */
   readonly disputeMs: number
   readonly comparator: Comparator
+  readonly budgets: Budgets
   /** Begins a pass over the payouts: nobody waits for the next one by the clock. */
   readonly payOutSoon: () => void
   readonly platformKey: string; readonly countersignKey: KeyObject
@@ -102,6 +105,8 @@ const RELEASE_EVERY_MS = 60_000, RELEASES_MAX = 500
 const PAY_OUT_EVERY_MS = 30_000
 /** Debts are rare, and found in memory. */
 const FORFEIT_EVERY_MS = 1_000
+/** Bills are looked at as they come; this is for what a restart has left. */
+const BUDGETS_EVERY_MS = 300_000
 const LOG_BYTES_MAX = 64 * 1024 * 1024
 const BLOB_BYTES_MAX = 5 * 1024 ** 3
 /** Where `tools/build-web.ts` leaves the screens. */
@@ -135,10 +140,16 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     } as unknown as App & { gateway: Gateway; metrics: Metrics }
     const comparator = createComparator({ state: () => engine.state, blobs: app.blobs, log })
     closing.push(() => comparator.close())
-    Object.assign(app, { comparator, gateway: createGateway(app, config.trustProxy), metrics: createMetrics(() => engine, () => app.gateway.connected) })
+    const budgetPass = oneAtATime(() => pass(log, 'budgets', () => app.budgets.once()))
+    closing.push(() => budgetPass.idle())
+    Object.assign(app, { comparator, budgets: createBudgets(app, () => budgetPass.ask()), gateway: createGateway(app, config.trustProxy), metrics: createMetrics(() => engine, () => app.gateway.connected) })
     closing.push(() => app.identity.flush())
     // Of what a turn brings about, only lines of histories and standing requests that are met can be told: leases and orders come many times a second.
-    engine.on('effects', (effects) => { app.gateway.release(effects); if (effects.some(({ kind }) => kind === 'event' || kind === 'standing')) app.webhooks.outbox.kick() })
+    engine.on('effects', (effects) => {
+      app.gateway.release(effects)
+      if (effects.some(({ kind }) => kind === 'event' || kind === 'standing' || kind === 'alert')) app.webhooks.outbox.kick()
+      for (const effect of effects) if (effect.kind === 'event' && (effect.event.type === 'settled' || effect.event.type === 'displaced')) app.budgets.look(effect.buyer)
+    })
     engine.on('reloaded', () => app.gateway.dropAll())
     await engine.start()
     closing.push(() => engine.stop())
@@ -166,11 +177,13 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     const timers = [
       setInterval(() => void releases.ask(), Math.min(RELEASE_EVERY_MS, config.disputeMs ?? RELEASE_EVERY_MS)),
       setInterval(() => forfeitSoon(), FORFEIT_EVERY_MS),
+      setInterval(() => { for (const user of engine.state.alertSettings.keys()) app.budgets.look(user) }, BUDGETS_EVERY_MS),
       setInterval(() => payOutSoon(), PAY_OUT_EVERY_MS),
       setInterval(() => void pass(log, 'sweep', () => app.blobs.sweep(UPLOAD_KEPT_MS, now())), SWEEP_EVERY_MS),
       setInterval(() => void pass(log, 'deliveries', () => app.webhooks.outbox.sweep()), SWEEP_EVERY_MS),
     ]
     closing.push(() => { for (const timer of timers) clearInterval(timer) })
+    for (const user of engine.state.alertSettings.keys()) app.budgets.look(user)
     payOutSoon() // what was on its way when the last process ended
     log.info({ url }, 'the market is open')
     return { url, app, stop: () => closeAll(closing) }
@@ -195,8 +208,8 @@ function httpOf(app: App, config: ServerConfig): Promise<FastifyInstance> {
   }
   const started: Rates = { ...RATES, ...(config.rates === false ? {} : config.rates) }
   return buildHttp({
-    handlers: { ...identityHandlers(app), ...browserSessionHandlers(app), ...jobHandlers(app), ...blobHandlers(app), ...nodeHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app), ...scheduleHandlers(app), ...payoutHandlers(app), ...operatorHandlers(app), ...fleetHandlers(app), ...revenueHandlers(app), ...queueHandlers(app), ...webhookHandlers(app), ...templateHandlers(app) },
-    authenticate, log: app.log, now: app.now, newRequestId: () => app.ids.make('req'), onDone: (route, status, ms) => app.metrics.request(route, status, ms), web: createWeb(config.webDir ?? WEB_DIR), onLook: (impersonation, route) => app.identity.noteRead(impersonation, route).catch((error: unknown) => app.log.error({ err: error, impersonation, route }, 'what an admin read was not counted')),
+    handlers: { ...identityHandlers(app), ...browserSessionHandlers(app), ...jobHandlers(app), ...blobHandlers(app), ...nodeHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app), ...scheduleHandlers(app), ...payoutHandlers(app), ...operatorHandlers(app), ...fleetHandlers(app), ...revenueHandlers(app), ...queueHandlers(app), ...webhookHandlers(app), ...templateHandlers(app), ...alertHandlers(app) },
+    authenticate, log: app.log, now: app.now, newRequestId: () => app.ids.make('req'), onDone: (route, status, ms) => app.metrics.request(route, status, ms), web: createWeb(config.webDir ?? WEB_DIR), onLook: (impersonation, route) => void pass(app.log, 'reads of admins', () => app.identity.noteRead(impersonation, route)),
     rates: config.rates === false ? null : () => ratesNow(started, app.engine.state.operating?.values), trustProxy: config.trustProxy,
   })
 }

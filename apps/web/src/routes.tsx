@@ -48,6 +48,7 @@ const screens = [
   createRoute({ getParentRoute: () => inside, path: '/incidents', component: lazyRouteComponent(() => import('./admin/Incidents.tsx'), 'Incidents') }),
   createRoute({ getParentRoute: () => inside, path: '/actions', validateSearch: z.object({ action: ActionName.optional().catch(undefined), by: text, subject: text }), component: lazyRouteComponent(() => import('./admin/Actions.tsx'), 'Actions') }),
   createRoute({ getParentRoute: () => inside, path: '/settings', component: lazyRouteComponent(() => import('./admin/Settings.tsx'), 'SettingsScreen') }),
+  createRoute({ getParentRoute: () => inside, path: '/alerts', component: lazyRouteComponent(() => import('./alerts/Alerts.tsx'), 'AlertsScreen') }),
 ] as const
 
 export const router = createRouter({ routeTree: root.addChildren([front, status, signIn, signUp, inside.addChildren(screens)]), defaultPreload: 'intent', scrollRestoration: true })

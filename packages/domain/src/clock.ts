@@ -13,6 +13,7 @@ import { endAttempt, failTask, stopAll } from './job/finish.ts'
 import { LATE_BUDGET, copyLate } from './job/copy-late.ts'
 import type { LateBudget } from './job/copy-late.ts'
 import { lookAtPlan, whyLate } from './deadline/follow-course.ts'
+import { lookAtNodes } from './alerts/raise.ts'
 import { watchNodes } from './fleet/liveness.ts'
 import { fireSchedule } from './schedule/schedule.ts'
 import { lookForStanding } from './market/standing.ts'
@@ -30,6 +31,7 @@ export function clock(turn: Turn): void {
   if (timers.size > TIMERS_SPARED + TIMERS_PER_JOB_MAX * (jobs.size + quotes.size)) timers.keep((timer) => isWanted(turn.state, timer))
   lookForStanding(turn)
   expireReversals(turn)
+  lookAtNodes(turn)
   const budget: LateBudget = { left: LATE_BUDGET }
   for (let due = timers.peekKey(); due !== undefined && due <= turn.now; due = timers.peekKey()) fire(turn, timers.pop() as Timer, budget)
 }

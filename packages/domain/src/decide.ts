@@ -33,6 +33,8 @@ import { approveReversal, proposeReversal, rejectReversal } from './ledger/rever
 import type { ApproveReversalCommand, ProposeReversalCommand, RejectReversalCommand } from './ledger/reversal.ts'
 import { openIncident, resolveIncident, updateIncident } from './operator/incident.ts'
 import type { OpenIncidentCommand, ResolveIncidentCommand, UpdateIncidentCommand } from './operator/incident.ts'
+import { lookAtSpent, setAlerts } from './alerts/raise.ts'
+import type { SetAlertsCommand, SpentCommand } from './alerts/raise.ts'
 import { impersonate } from './operator/impersonate.ts'
 import type { ImpersonateCommand } from './operator/impersonate.ts'
 import { changeSettings } from './operator/settings.ts'
@@ -64,13 +66,13 @@ import { match } from './market/match.ts'
 
 const COMMANDS = {
   submit, cancel, pause, recordMerged, quote, createSchedule, changeSchedule, standing: makeStanding, dropStanding, topup, release, forfeit, enrolment: makeEnrolment, enrol, hello, heartbeat, disconnected, status, tick, checkpoint, move, moveFailed, live, seal, will: setWill, price: setPrices, askSettings, clock,
-  payout: requestPayout, payoutStep: stepPayout, proposeReversal, approveReversal, rejectReversal, openIncident, updateIncident, resolveIncident, suspend, unsuspend, roles: setRoles, changeSettings, impersonate, cordon, uncordon, ban, unban,
+  payout: requestPayout, payoutStep: stepPayout, proposeReversal, approveReversal, rejectReversal, openIncident, updateIncident, resolveIncident, suspend, unsuspend, roles: setRoles, changeSettings, impersonate, setAlerts, spent: lookAtSpent, cordon, uncordon, ban, unban,
 } as const
 
 export type Command =
   | SubmitCommand | CancelCommand | PauseCommand | RecordMergedCommand | QuoteCommand | CreateScheduleCommand | ChangeScheduleCommand | StandingCommand | DropStandingCommand | TopupCommand | ReleaseCommand | ForfeitCommand | EnrolmentCommand | EnrolCommand | HelloCommand | HeartbeatCommand | DisconnectedCommand
   | StatusCommand | TickCommand | CheckpointCommand | MoveCommand | MoveFailedCommand | LiveCommand | SealCommand | WillCommand | PriceCommand | AskSettingsCommand | ClockCommand
-  | PayoutCommand | PayoutStepCommand | ProposeReversalCommand | ApproveReversalCommand | RejectReversalCommand | OpenIncidentCommand | UpdateIncidentCommand | ResolveIncidentCommand | SuspendCommand | UnsuspendCommand | RolesCommand | ChangeSettingsCommand | ImpersonateCommand| CordonCommand | UncordonCommand | BanCommand | UnbanCommand
+  | PayoutCommand | PayoutStepCommand | ProposeReversalCommand | ApproveReversalCommand | RejectReversalCommand | OpenIncidentCommand | UpdateIncidentCommand | ResolveIncidentCommand | SuspendCommand | UnsuspendCommand | RolesCommand | ChangeSettingsCommand | ImpersonateCommand | SetAlertsCommand | SpentCommand | CordonCommand | UncordonCommand | BanCommand | UnbanCommand
 /** What a command answers: its own result, or a refusal. */
 export type Answer<Kind extends Command['kind']> = ReturnType<(typeof COMMANDS)[Kind]>
 

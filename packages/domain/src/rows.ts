@@ -3,7 +3,7 @@
 import type {
   AccountName, AttemptId, AttemptState, Capacity, Cause, Decision, DriverId, DriverOffer, EnrolmentId, EntryKind, Firing, InputFile, Instant, JobEvent, JobId, JobSpec, JobState,
   Level, LiveOffer, MemoryLock, MergedResult, MeshOffer, Micros, NodeId, OwnerAsked, PriceSheet, Quote, QuoteId, ResultFile, Schedule, ScheduleId, Saved, SlotState, Standing, StandingId, Tick, TaskState, Usage, UserId,
-  ActionId, ActionName, AdminWord, ImpersonationId, Incident, PayoutId, PayoutState, ReversalId, ReversalState, Role, SettingsVersion, SettingValues, Suspension,
+  ActionId, ActionName, AdminWord, AlertId, AlertKind, AlertSettings, ImpersonationId, Incident, PayoutId, PayoutState, ReversalId, ReversalState, Role, SettingsVersion, SettingValues, Suspension,
 } from '@lumaris/protocol'
 
 import type { As, Why } from './deadline/course.ts'
@@ -164,6 +164,9 @@ export type IncidentRow = Incident
 export type SettingsRow = { readonly version: number; readonly at: Instant; readonly by: UserId; readonly reason: string; readonly values: Partial<SettingValues>; readonly changed: SettingsVersion['changed'] }
 /** Of a user, what operators decide on. */
 export type PersonRow = { readonly id: UserId; readonly roles: readonly Role[]; readonly suspended: Suspension | null }
+/** `key` names what it is about: of one key, one is raised at a time. */
+export type AlertRow = { readonly id: AlertId; readonly user: UserId; readonly key: string; readonly kind: AlertKind; readonly at: Instant; readonly subject: string; readonly says: string }
+export type AlertSettingsRow = { readonly user: UserId; readonly settings: AlertSettings; readonly at: Instant }
 /** A token by which an admin sees what a user sees. */
 export type ImpersonationRow = { readonly id: ImpersonationId; readonly by: UserId; readonly user: UserId; readonly reason: string; readonly tokenHash: string; readonly session: string | null; readonly key: string | null; readonly at: Instant; readonly expiresAt: Instant }
 /** One line of the log of admin actions: written with its effect, never changed. */
@@ -197,6 +200,8 @@ export type Change =
   | { readonly kind: 'forfeit'; readonly row: ForfeitRow }
   | { readonly kind: 'incident'; readonly row: IncidentRow }
   | { readonly kind: 'person'; readonly row: PersonRow }
+  | { readonly kind: 'alert'; readonly row: AlertRow }
+  | { readonly kind: 'alertSettings'; readonly row: AlertSettingsRow }
   | { readonly kind: 'impersonation'; readonly row: ImpersonationRow }
   | { readonly kind: 'settings'; readonly row: SettingsRow }
   | { readonly kind: 'action'; readonly row: ActionRow }

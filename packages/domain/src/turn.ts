@@ -1,7 +1,7 @@
 // One turn of the engine: commands in, Changes and Effects out. A handler changes the state only through `emit`, so that memory and tables
 // see the same Changes; effects wait for the commit (commit, then tell).
 import type { AttemptId, Cause, Instant, JobEvent, JobId, NodeId, Refusal, RefusalCode, ToAgent, UserId } from '@lumaris/protocol'
-import type { AttemptRow, Change, EntryRow, JobRow, NodeRow, StandingRow, TaskRow } from './rows.ts'
+import type { AlertRow, AttemptRow, Change, EntryRow, JobRow, NodeRow, StandingRow, TaskRow } from './rows.ts'
 import { apply } from './state.ts'
 import type { LiveJob, MarketState } from './state.ts'
 import { invariant } from './invariant.ts'
@@ -10,7 +10,7 @@ import { invariant } from './invariant.ts'
 export type TurnPorts = {
   readonly now: Instant
   /** A fresh id with this prefix; in order of making. */
-  readonly id: (prefix: 'job' | 'att' | 'nod' | 'quo' | 'enr' | 'sta' | 'sch' | 'pay' | 'rev' | 'inc' | 'act' | 'imp') => string
+  readonly id: (prefix: 'job' | 'att' | 'nod' | 'quo' | 'enr' | 'sta' | 'sch' | 'pay' | 'rev' | 'inc' | 'act' | 'imp' | 'alr') => string
   /** SHA-256 of a text, hex. */
   readonly hash: (text: string) => string
   /** A digest of a text under a secret key, hex: what nobody outside can foresee, and a replay finds again. */
@@ -22,6 +22,7 @@ export type Effect =
   | { readonly kind: 'send'; readonly node: NodeId; readonly session: number; readonly message: ToAgent }
   | { readonly kind: 'event'; readonly event: JobEvent; readonly buyer: UserId }
   | { readonly kind: 'standing'; readonly row: StandingRow }
+  | { readonly kind: 'alert'; readonly row: AlertRow }
   | { readonly kind: 'cut'; readonly node: NodeId; readonly session: number; readonly code: RefusalCode }
 
 export type Turn = TurnPorts & { readonly state: MarketState; readonly changes: Change[]; readonly effects: Effect[]; /** Jobs that ended in it: what comes after them is looked at when its commands are done. */ readonly closed: JobId[]; /** Of the command that is being decided. */ asked: Asked | null }

@@ -46,6 +46,8 @@ export type Wallet = z.infer<typeof Wallet>
 export const Spend = z.object({
   since: Instant, total: Amount, days: z.array(z.object({ day: z.string().regex(/^\d{4}-\d{2}-\d{2}$/), cost: Amount, jobs: z.number().int() })),
   names: z.array(z.object({ name: z.string().nullable(), cost: Amount, jobs: z.number().int() })),
+  /** This calendar month (UTC) so far, the budget that I have set for one, and what it would come to if it went on as it has so far: from its fourth day on. */
+  month: z.object({ name: z.string(), spent: Amount, budget: Amount.optional(), forecast: Amount.optional() }).optional(),
 }).meta({ id: 'Spend' })
 export type Spend = z.infer<typeof Spend>
 

@@ -6,10 +6,10 @@ import { JobEventType } from './job.ts'
 export const WEBHOOKS_MAX = 20
 
 /** What can be told: each line of a job's history (`running`: an attempt of it has begun to run), and standing requests that are met. `ping` is the test. */
-export const WebhookEvent = z.enum([...JobEventType.options.map((type) => `job.${type}` as const), 'job.running', 'standing.met']).meta({ id: 'WebhookEvent' })
+export const WebhookEvent = z.enum([...JobEventType.options.map((type) => `job.${type}` as const), 'job.running', 'standing.met', 'alert.raised']).meta({ id: 'WebhookEvent' })
 export type WebhookEvent = z.infer<typeof WebhookEvent>
 
-export const CreateWebhook = z.strictObject({ url: z.string().min(1).max(2_000), events: z.array(WebhookEvent).min(1).max(20).default(['job.ended']) }).meta({ id: 'CreateWebhook' })
+export const CreateWebhook = z.strictObject({ url: z.string().min(1).max(2_000), events: z.array(WebhookEvent).min(1).max(25).default(['job.ended']) }).meta({ id: 'CreateWebhook' })
 /** `disabledBecause` is the notice when the market turned it off by itself. */
 export const Webhook = z.object({
   id: WebhookId, url: z.string(), events: z.array(WebhookEvent), createdAt: Instant, disabledAt: Instant.optional(), disabledBecause: z.string().optional(),

@@ -185,9 +185,9 @@ export function createClient(options: TransportOptions) {
     },
 
     /** A table for spreadsheets, in pieces as they come. */
-    async *csv(what: 'jobs' | 'entries', more: { state?: JobState | undefined; signal?: AbortSignal | undefined } = {}): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
-      const route = what === 'jobs' ? routes.exportJobs : routes.exportEntries
-      const reply = await transport.open({ method: 'GET', path: route.path, query: { state: more.state }, safe: true, signal: more.signal, headers: { accept: 'text/csv' } })
+    async *csv(what: 'jobs' | 'entries' | 'actions', more: { state?: JobState | undefined; /** Of admin actions. */ format?: 'csv' | 'jsonl' | undefined; subject?: string | undefined; by?: string | undefined; action?: string | undefined; signal?: AbortSignal | undefined } = {}): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
+      const { signal: _signal, ...query } = more, route = what === 'jobs' ? routes.exportJobs : what === 'entries' ? routes.exportEntries : routes.exportActions
+      const reply = await transport.open({ method: 'GET', path: route.path, query, safe: true, signal: more.signal, headers: { accept: 'text/csv, application/jsonl' } })
       yield* bodyOf(transport, reply, more.signal)
     },
     /** What the market turned over, as CSV; and the entries of the ledger as a signed file (`checkLedgerFile`), both in pieces as they come. For operators. */

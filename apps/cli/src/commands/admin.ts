@@ -48,7 +48,7 @@ export function define(command: Command, withContext: WithContext): void {
   for (const [name, summary, call] of [['approve', 'approve a reversal that another admin proposed: the entry is made', 'approveReversal'], ['reject', 'reject a proposal, or take back one’s own', 'rejectReversal']] as const) {
     withReason(sub(name, summary).argument('<reversal>', 'its id')).action(withContext(async (context: Context, reversal: string, { reason }: Why) => showReversal(context, await (await context.client()).api[call]({ params: { reversal: reversal as ReversalId }, body: { reason } }))))
   }
-  limited(sub('log', 'what admins did, newest first')).option('--subject <id>', 'only what was done to this', asIs).action(withContext(log))
+  limited(sub('log', 'what admins did, newest first')).option('--subject <id>', 'only what was done to this', asIs).option('--export <format>', 'all of it, as csv or jsonl', asIs).action(withContext(log))
   const incident = sub('incident', 'tell everybody that something is wrong')
   const text = (one: Command): Command => one.requiredOption('--text <text>', 'what everybody reads', asIs)
   text(sub('open', 'open an incident', incident).argument('<title>').addOption(new Option('--severity <severity>').choices(Severity.options).default('minor')))
@@ -93,11 +93,16 @@ async function reversals(context: Context, options: { limit: number }): Promise<
   ], (one) => one.id, 'Nothing was ever reversed.')
 }
 
-async function log(context: Context, options: { limit: number; subject?: string }): Promise<void> {
+async function log(context: Context, options: { limit: number; subject?: string; export?: string }): Promise<void> {
+  if (options.export !== undefined) {
+    if (options.export !== 'csv' && options.export !== 'jsonl') throw new CliError(`"${options.export}" is no format`, 'Write csv or jsonl.', EXIT.usage)
+    for await (const piece of (await context.client()).csv('actions', { format: options.export, subject: options.subject })) await context.write(piece)
+    return
+  }
   const { data } = await (await context.client()).api.listActions({ query: { limit: Math.min(200, options.limit), subject: options.subject } }), now = context.io.now()
   await context.showList(data, [
     { title: 'when', value: (one) => stamp(one.at), shown: (one) => agoText(one.at, now) }, { title: 'who', value: (one) => one.byName || one.by }, { title: 'what', value: (one) => one.action }, { title: 'to', value: (one) => one.subject, shrinks: true }, { title: 'why', value: (one) => one.reason, shrinks: true },
-    { title: 'after', value: (one) => (one.after ? JSON.stringify(one.after) : ''), shrinks: true },
+    { title: 'after', value: (one) => (one.after ? JSON.stringify(one.after) : ''), shrinks: true }, { title: 'from', value: (one) => one.from },
   ], (one) => one.id, 'No admin has done anything yet.')
 }
 

@@ -29,3 +29,10 @@ export async function sendCsv(reply: FastifyReply, name: string, head: readonly 
   await reply.code(200).header('content-type', 'text/csv; charset=utf-8; header=present').header('content-disposition', `attachment; filename="${name}"`).header('cache-control', 'no-store').send(Readable.from(parts()))
   return null
 }
+
+/** The same as JSON lines: each row as the interface has it. */
+export async function sendLines(reply: FastifyReply, name: string, pages: () => AsyncIterable<readonly unknown[]>): Promise<null> {
+  async function* parts(): AsyncGenerator<string> { for await (const rows of pages()) if (rows.length > 0) yield rows.map((row) => `${JSON.stringify(row)}\n`).join('') }
+  await reply.code(200).header('content-type', 'application/jsonl; charset=utf-8').header('content-disposition', `attachment; filename="${name}"`).header('cache-control', 'no-store').send(Readable.from(parts()))
+  return null
+}

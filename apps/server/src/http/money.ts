@@ -1,7 +1,10 @@
-import { isRefusal, refuse } from '@lumaris/protocol'
+import { isRefusal, monthOf, refuse } from '@lumaris/protocol'
+import type { Spend, UserId } from '@lumaris/protocol'
+import { alertSettingsOf } from '@lumaris/domain'
 import type { App } from '../app.ts'
 import { checkLedger, listEntries, listJobs, readEarnings, readSpend, readWallet } from '../store/read.ts'
-import { viewJob } from '../store/views.ts'
+import { spentSince } from '../store/alerts.ts'
+import { given, viewJob } from '../store/views.ts'
 import { credits, instant, sendCsv } from './csv.ts'
 import type { Handlers } from './server.ts'
 import { isAdmin } from './policy.ts'
@@ -10,13 +13,19 @@ type Names = 'getWallet' | 'listEntries' | 'createTopup' | 'getSpend' | 'exportJ
 /** Rows that are read, and held, at one time. */
 const ROWS = 500
 const DAY_MS = 86_400_000
+/** Before its fourth day a month says little of how it will end. */
+const FORECAST_FROM_MS = 3 * DAY_MS
+async function monthSoFar(app: App, user: UserId): Promise<NonNullable<Spend['month']>> {
+  const now = app.now(), { name, from, to } = monthOf(now), spent = await spentSince(app.db, user, from), budget = alertSettingsOf(app.engine.state, user).monthlyBudget
+  return { name, spent: spent.toString(), ...given('budget', budget), ...(now - from >= FORECAST_FROM_MS ? { forecast: ((spent * BigInt(to - from)) / BigInt(now - from)).toString() } : {}) }
+}
 const startOfDay = (at: number): number => at - (at % DAY_MS)
 
 export function moneyHandlers(app: App): Pick<Handlers, Names> {
   return {
     getWallet: ({ who }) => readWallet(app.db, who.userId),
     listEntries: ({ query, who }) => listEntries(app.db, who.userId, query.limit, query.cursor),
-    getSpend: ({ query, who }) => readSpend(app.db, who.userId, startOfDay(app.now()) - (query.days - 1) * DAY_MS),
+    getSpend: async ({ query, who }) => ({ ...await readSpend(app.db, who.userId, startOfDay(app.now()) - (query.days - 1) * DAY_MS), month: await monthSoFar(app, who.userId) }),
     exportJobs: async ({ query, who, reply }) => sendCsv(reply, 'lumaris-jobs.csv', ['job', 'name', 'state', 'cause', 'created', 'started', 'ended', 'parts', 'parts done', 'exit code', 'cap, credits', 'cost, credits', 'came back, credits'], async function* () {
       for (let cursor: string | undefined; ;) {
         const { data, nextCursor } = await listJobs(app.db, isAdmin(who) ? null : who.userId, { limit: ROWS, cursor, state: query.state }, viewJob)

@@ -1,5 +1,5 @@
 import { isRefusal, refuse } from '@lumaris/protocol'
-import type { PersonDetail, Refusal, Reversal, ReversalId, Settings, UserId } from '@lumaris/protocol'
+import type { AdminAction, PersonDetail, Refusal, Reversal, ReversalId, Settings, UserId } from '@lumaris/protocol'
 import { defaultsOf, settingsNow } from '@lumaris/domain'
 import type { MarketState, PersonRow, ReversalRow } from '@lumaris/domain'
 import type { App } from '../app.ts'
@@ -7,10 +7,11 @@ import { findEntries, listReversals, readReversal } from '../store/read-ledger.t
 import { listActions, listIncidents, listPeople, listSettingsVersions, readIncident, readPerson } from '../store/read-operators.ts'
 import { newViewToken, viewHash } from '../identity/impersonations.ts'
 import { given } from '../store/views.ts'
+import { instant, sendCsv, sendLines } from './csv.ts'
 import type { Handlers } from './server.ts'
 import { asked } from './policy.ts'
 
-type Names = 'findEntries' | 'listReversals' | 'proposeReversal' | 'approveReversal' | 'rejectReversal' | 'listActions' | 'listPeople' | 'getPerson' | 'suspendUser' | 'unsuspendUser' | 'setUserRoles' | 'listIncidents' | 'openIncident' | 'updateIncident' | 'resolveIncident' | 'getSettings' | 'listSettingsVersions' | 'changeSettings' | 'impersonateUser' | 'endImpersonation' | 'listImpersonations'
+type Names = 'findEntries' | 'listReversals' | 'proposeReversal' | 'approveReversal' | 'rejectReversal' | 'listActions' | 'listPeople' | 'getPerson' | 'suspendUser' | 'unsuspendUser' | 'setUserRoles' | 'listIncidents' | 'openIncident' | 'updateIncident' | 'resolveIncident' | 'getSettings' | 'listSettingsVersions' | 'changeSettings' | 'impersonateUser' | 'endImpersonation' | 'listImpersonations' | 'exportActions'
 
 export function operatorHandlers(app: App): Pick<Handlers, Names> {
   const { engine, db } = app
@@ -39,6 +40,20 @@ export function operatorHandlers(app: App): Pick<Handlers, Names> {
     approveReversal: ({ params, body, who, request }) => decide(params.reversal, () => engine.act({ kind: 'approveReversal', by: who.userId, id: params.reversal, reason: body.reason, ...asked(request) })),
     rejectReversal: ({ params, body, who, request }) => decide(params.reversal, () => engine.act({ kind: 'rejectReversal', by: who.userId, id: params.reversal, reason: body.reason, ...asked(request) })),
     listActions: ({ query }) => listActions(db, query, query.limit, query.cursor),
+    exportActions: async ({ query: { format, ...filter }, reply }) => {
+      async function* pages(): AsyncGenerator<AdminAction[]> {
+        for (let cursor: string | undefined; ;) {
+          const { data, nextCursor } = await listActions(db, filter, EXPORT_ROWS, cursor)
+          yield data
+          if (nextCursor === null) return
+          cursor = nextCursor
+        }
+      }
+      if (format === 'jsonl') return sendLines(reply, 'lumaris-admin-actions.jsonl', pages)
+      return sendCsv(reply, 'lumaris-admin-actions.csv', ['action', 'when', 'who', 'name', 'what', 'to', 'reason', 'before', 'after', 'request', 'from'], async function* () {
+        for await (const rows of pages()) yield rows.map((one) => [one.id, instant(one.at), one.by, one.byName, one.action, one.subject, one.reason, json(one.before), json(one.after), one.request ?? '', one.from ?? ''])
+      })
+    },
     listPeople: ({ query }) => listPeople(db, query, query.limit, query.cursor),
     getPerson: async ({ params }) => (await readPerson(db, params.user, app.now())) ?? refuse('not_found'),
     suspendUser: ({ params, body, who, request }) => changeUser(params.user, () => engine.act({ kind: 'suspend', by: who.userId, user: params.user, reason: body.reason, ...asked(request) })),
@@ -63,6 +78,9 @@ export function operatorHandlers(app: App): Pick<Handlers, Names> {
     resolveIncident: async ({ params, body, who, request }) => (await over(app, params.incident)) ?? engine.act({ kind: 'resolveIncident', by: who.userId, id: params.incident, text: body.text, ...asked(request) }),
   }
 }
+/** Rows that are read, and held, at one time. */
+const EXPORT_ROWS = 500
+const json = (value: unknown): string => (value === null ? '' : JSON.stringify(value))
 async function over(app: App, id: string): Promise<Refusal | null> {
   const known = await readIncident(app.db, id)
   return known === null ? refuse('not_found') : known.state === 'open' ? null : refuse('not_in_this_state', { state: known.state })

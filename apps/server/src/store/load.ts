@@ -1,10 +1,12 @@
 // Tables → memory: what a writer needs to go on from where the last one was. Ended jobs stay in the tables.
 import { Availability, apply, grantLeases, beginTurn } from '@lumaris/domain'
-import type { AttemptRow, AvailabilityRows, Change, EnrolmentRow, ForfeitRow, IncidentRow, JobRow, LessonRow, MarketState, NodeRow, PayoutRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SettingsRow, StandingRow, TaskRow } from '@lumaris/domain'
+import type { AlertSettingsRow, AttemptRow, AvailabilityRows, Change, EnrolmentRow, ForfeitRow, IncidentRow, JobRow, LessonRow, MarketState, NodeRow, PayoutRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SettingsRow, StandingRow, TaskRow } from '@lumaris/domain'
 import type { Database } from '../database/database.ts'
 
 /** So long after a debt was paid a list of what is due to clear may still be on its way that was made before. */
 const FORFEITS_KNOWN_MS = 24 * 3_600_000
+/** The longest that anything is told of once: a month, and a node that nobody has switched on for a year. */
+const ALERTS_KNOWN_MS = 366 * 24 * 3_600_000
 /** Rows of one page: enough to be quick, few enough that a page of large specs does not fill the memory. */
 const PAGE = 5_000
 
@@ -56,6 +58,9 @@ export async function loadState(db: Database, state: MarketState, nowMs: number,
   const bonds = db.query<{ id: string; balance: string }>(`SELECT id, CAST(balance AS TEXT) AS balance FROM accounts WHERE id LIKE 'seller:%:pending' AND balance > 0`)
   for (const { id, balance } of await bonds) if (state.accounts.has(id)) state.accounts.set(id, BigInt(balance))
   for (const row of await db.query<Doc>("SELECT doc FROM incidents WHERE state = 'open' ORDER BY id")) put({ kind: 'incident', row: plainRow<IncidentRow>(row) })
+  for (const row of await db.query<Doc>('SELECT doc FROM alert_settings')) put({ kind: 'alertSettings', row: plainRow<AlertSettingsRow>(row) })
+  // What is older is over, or may be said again.
+  for (const { key, at } of await db.query<{ key: string; at: string }>('SELECT key, CAST(MAX(at) AS TEXT) AS at FROM alerts WHERE at > $1 GROUP BY key', [nowMs - ALERTS_KNOWN_MS])) state.alerted.set(key, Number(at))
   for (const row of await db.query<Doc>('SELECT doc FROM settings_versions ORDER BY version DESC LIMIT 1')) put({ kind: 'settings', row: plainRow<SettingsRow>(row) })
   for (const row of await db.query<Parameters<typeof personRow>[0]>('SELECT id, roles, suspended FROM users WHERE suspended IS NOT NULL')) put({ kind: 'person', row: personRow(row) })
   for (const row of await db.query<Doc>('SELECT doc FROM enrolments WHERE expires_at >= $1', [nowMs])) put({ kind: 'enrolment', row: plainRow<EnrolmentRow>(row) })

@@ -1,7 +1,7 @@
 // Changes → statements of one transaction: a dozen however many jobs it carries. Of several changes to one row only the last is written.
 import type { JobEvent } from '@lumaris/protocol'
 import { isLive, isPart, payerOf } from '@lumaris/domain'
-import type { ActionRow, AttemptRow, AvailabilityRows, Change, EnrolmentRow, EntryRow, ForfeitRow, ImpersonationRow, IncidentRow, JobRow, KeyRow, LessonRow, NodeRow, PayoutRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SealRow, SettingsRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
+import type { ActionRow, AlertRow, AlertSettingsRow, AttemptRow, AvailabilityRows, Change, EnrolmentRow, EntryRow, ForfeitRow, ImpersonationRow, IncidentRow, JobRow, KeyRow, LessonRow, NodeRow, PayoutRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SealRow, SettingsRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
 import { pack } from '../database/database.ts'
 import type { Database, Statement } from '../database/database.ts'
 
@@ -19,13 +19,13 @@ export const forfeitDoc = (row: ForfeitRow): Json => ({ ...row, price: wire(row.
 export const reversalDoc = (row: ReversalRow): Json => ({ ...row, postings: row.postings.map((posting) => ({ ...posting, amount: wire(posting.amount) })) })
 
 type Batch = {
-  payouts: Map<string, PayoutRow>; reversals: Map<string, ReversalRow>; forfeits: Map<string, ForfeitRow>; incidents: Map<string, IncidentRow>; people: Map<string, PersonRow>; settings: SettingsRow[]; impersonations: ImpersonationRow[]; actions: ActionRow[]
+  payouts: Map<string, PayoutRow>; reversals: Map<string, ReversalRow>; forfeits: Map<string, ForfeitRow>; incidents: Map<string, IncidentRow>; people: Map<string, PersonRow>; settings: SettingsRow[]; impersonations: ImpersonationRow[]; alerts: AlertRow[]; alertSettings: Map<string, AlertSettingsRow>; actions: ActionRow[]
   newJobs: JobRow[]; jobs: Map<string, JobRow>; tasks: Map<string, TaskRow>; attempts: Map<string, AttemptRow>; nodes: Map<string, NodeRow>; lessons: Map<string, LessonRow>; standing: Map<string, StandingRow>; schedules: Map<string, ScheduleRow>; quotes: QuoteRow[]; enrolments: Map<string, EnrolmentRow>
   keys: Map<string, KeyRow>; entries: EntryRow[]; events: Map<string, JobEvent[]>; ticks: Map<string, TickRow>; seals: SealRow[]
 }
 
 function gather(changes: readonly Change[]): Batch {
-  const batch: Batch = { payouts: new Map(), reversals: new Map(), forfeits: new Map(), incidents: new Map(), people: new Map(), settings: [], impersonations: [], actions: [], newJobs: [], jobs: new Map(), tasks: new Map(), attempts: new Map(), nodes: new Map(), lessons: new Map(), standing: new Map(), schedules: new Map(), quotes: [], enrolments: new Map(), keys: new Map(), entries: [], events: new Map(), ticks: new Map(), seals: [] }
+  const batch: Batch = { payouts: new Map(), reversals: new Map(), forfeits: new Map(), incidents: new Map(), people: new Map(), settings: [], impersonations: [], alerts: [], alertSettings: new Map(), actions: [], newJobs: [], jobs: new Map(), tasks: new Map(), attempts: new Map(), nodes: new Map(), lessons: new Map(), standing: new Map(), schedules: new Map(), quotes: [], enrolments: new Map(), keys: new Map(), entries: [], events: new Map(), ticks: new Map(), seals: [] }
   const fresh = new Set<string>()
   for (const change of changes) {
     switch (change.kind) {
@@ -40,6 +40,8 @@ function gather(changes: readonly Change[]): Batch {
       case 'reversal': batch.reversals.set(change.row.id, change.row); break
       case 'forfeit': batch.forfeits.set(change.row.attempt, change.row); break
       case 'incident': batch.incidents.set(change.row.id, change.row); break
+      case 'alert': batch.alerts.push(change.row); break
+      case 'alertSettings': batch.alertSettings.set(change.row.user, change.row); break
       case 'impersonation': batch.impersonations.push(change.row); break
       case 'settings': batch.settings.push(change.row); break
       case 'person': batch.people.set(change.row.id, change.row); break
@@ -101,6 +103,8 @@ const WRITES = {
   forfeits: inserts('forfeits', [['id', 'text'], ['owner', 'text'], ['state', 'text'], ['at', 'bigint'], ['doc', 'text']], replacing('id', ['state', 'at', 'doc'])),
   incidents: inserts('incidents', [['id', 'text'], ['state', 'text'], ['doc', 'text']], replacing('id', ['state', 'doc'])),
   people: updates('users', 1, [['id', 'text'], ['roles', 'text'], ['suspended', 'text']]),
+  alerts: inserts('alerts', [['id', 'text'], ['user_id', 'text'], ['key', 'text'], ['at', 'bigint'], ['doc', 'text']]),
+  alertSettings: inserts('alert_settings', [['user_id', 'text'], ['doc', 'text']], replacing('user_id', ['doc'])),
   impersonations: inserts('impersonations', [['id', 'text'], ['by_user', 'text'], ['user_id', 'text'], ['reason', 'text'], ['token_hash', 'text'], ['session_id', 'text'], ['key_id', 'text'], ['at', 'bigint'], ['expires_at', 'bigint']]),
   settings: inserts('settings_versions', [['version', 'bigint'], ['by_user', 'text'], ['doc', 'text']]),
   actions: inserts('admin_actions', [['id', 'text'], ['at', 'bigint'], ['by_user', 'text'], ['action', 'text'], ['subject', 'text'], ['doc', 'text']]),
@@ -154,6 +158,8 @@ export function statementsFor(changes: readonly Change[], dialect: Database['dia
   add('forfeits', [...batch.forfeits.values()].map((row) => [row.attempt, row.owner, row.state, row.endedAt ?? row.at, text(forfeitDoc(row))]))
   add('incidents', [...batch.incidents.values()].map((row) => [row.id, row.state, text(row)]))
   add('people', [...batch.people.values()].map((row) => [row.id, text(row.roles), row.suspended ? text(row.suspended) : null]), true)
+  add('alerts', batch.alerts.map((row) => [row.id, row.user, row.key, row.at, text(row)]))
+  add('alertSettings', [...batch.alertSettings.values()].map((row) => [row.user, text(row)]))
   add('impersonations', batch.impersonations.map((row) => [row.id, row.by, row.user, row.reason, row.tokenHash, row.session, row.key, row.at, row.expiresAt]))
   add('settings', batch.settings.map((row) => [row.version, row.by, text(row)]))
   add('actions', batch.actions.map((row) => [row.id, row.at, row.by, row.action, row.subject, text(row)]))

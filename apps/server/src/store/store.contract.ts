@@ -6,6 +6,7 @@ import type { Change, EntryRow, MarketState, ReversalRow } from '@lumaris/domain
 import type { JobDispatch, JobId, ResultFile, ScheduleId, PayoutId, UserId } from '@lumaris/protocol'
 import { account, canonical } from '@lumaris/protocol'
 import type { Database } from '../database/database.ts'
+import { listAlerts, readAlerts } from './alerts.ts'
 import { availabilityStatement, epochStatement, statementsFor } from './persist.ts'
 import { loadState } from './load.ts'
 import { needsOf, prefetch } from './prefetch.ts'
@@ -20,7 +21,7 @@ const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value, (_ke
 const seen = (state: MarketState): unknown => ({
   jobs: [...state.jobs.values()].filter((job) => job.row.state === 'queued' || job.row.state === 'running').map((job) => plain({ row: job.row, tasks: job.tasks, open: job.open, left: job.left, attempts: [...job.attempts].sort((a, b) => (a.id < b.id ? -1 : 1)) })).sort((a, b) => (canonical(a) < canonical(b) ? -1 : 1)),
   nodes: plain([...state.nodes.values()].sort((a, b) => (a.id < b.id ? -1 : 1))), quotes: plain([...state.quotes.values()]), enrolments: plain([...state.enrolments.values()]),
-  payouts: plain([...state.payouts.values()]), reversals: plain([...state.reversals.values()]), incidents: plain([...state.incidents.values()]), takenBack: [...state.takenBack], suspended: [...state.suspended], operating: plain(state.operating),
+  payouts: plain([...state.payouts.values()]), reversals: plain([...state.reversals.values()]), incidents: plain([...state.incidents.values()]), takenBack: [...state.takenBack], suspended: [...state.suspended], operating: plain(state.operating), alertSettings: plain([...state.alertSettings.values()]), alerted: [...state.alerted].sort(([a], [b]) => (a < b ? -1 : 1)),
   lessons: plain([state.profiles, state.owners, state.cohorts, state.speeds].map((lessons) => [...lessons.values()].sort((a, b) => (a.key < b.key ? -1 : 1)))),
   reserved: plain([...state.reserved].filter(([, used]) => used.cpuMillis > 0).sort(([a], [b]) => (a < b ? -1 : 1))), slotsByBuyer: plain([...state.slotsByBuyer]),
   children: plain([...state.children].map(([parent, ids]) => `${parent} ${[...ids].sort().join(' ')}`).sort()), waitingByBuyer: plain([...state.waitingByBuyer]),
@@ -53,6 +54,8 @@ function operate(market: ReturnType<typeof aMarket>, settled: readonly EntryRow[
   market.act({ kind: 'roles', by: admins[0], user: buyer, roles: ['buyer', 'seller'], reason: 'as agreed' })
   for (const title of ['Slow', 'Down']) market.act({ kind: 'openIncident', by: admins[0], title, severity: 'major', text: 'Jobs wait', regions: ['local'], nodes: [] })
   market.act({ kind: 'resolveIncident', by: admins[1], id: [...state.incidents.keys()][0]!, text: 'It was a cable' })
+  market.act({ kind: 'setAlerts', user: buyer, settings: { monthlyBudget: '1000', offlineMs: null, completionBelow: 0.5 } })
+  for (const spent of [400n, 500n, 900n]) market.act({ kind: 'spent', user: buyer, month: '2026-11', spent })
   for (const [version, set] of [[0, { fee: 400, newJobsPaused: 'until noon' }], [1, { newJobsPaused: null, agentVersionMin: '0.1.0' }]] as const) market.act({ kind: 'changeSettings', by: admins[0], reason: 'as agreed', version, set })
 }
 /** Users live in tables of their own, made by signing up. */
@@ -200,6 +203,10 @@ export function storeContract(name: string, fresh: () => Promise<Database>): voi
     expect((await listActions(db, { subject: seller }, 50, undefined)).data).toHaveLength(1)
     const versions = await listSettingsVersions(db, 1, undefined), older = await listSettingsVersions(db, 1, versions.nextCursor ?? undefined)
     expect([...versions.data, ...older.data]).toMatchObject([{ version: 2, by: admins[0], byName: admins[0], changed: { newJobsPaused: { before: 'until noon', after: null }, agentVersionMin: { before: null, after: '0.1.0' } } }, { version: 1, changed: { fee: { after: 400 } } }])
+    const alerts = await listAlerts(db, buyer, 1, undefined)
+    expect([alerts.unread, alerts.data[0]?.kind, alerts.data[0]?.says]).toEqual([2, 'budget', '80 % of the budget of 2026-11 are used: 0.0009 of 0.001 credits.'])
+    await readAlerts(db, buyer, (await listAlerts(db, buyer, 1, alerts.nextCursor ?? undefined)).data[0]!.id, 7)
+    expect([(await listAlerts(db, buyer, 9, undefined)).unread, (await listAlerts(db, buyer, 9, undefined)).data.map(({ readAt }) => readAt), (await listAlerts(db, seller, 9, undefined)).data]).toEqual([1, [undefined, 7], []])
     // Whatever the engine believes: a version is made once, and stays what it is.
     for (const sql of ["UPDATE settings_versions SET doc = '{}' WHERE version = 1", 'DELETE FROM settings_versions WHERE version = 1', "INSERT INTO settings_versions (version, by_user, doc) VALUES (2, 'x', '{}')"]) await expect(db.transact([{ sql, params: [] }]), sql).rejects.toThrow()
     expect(await checkLedger(db)).toMatchObject({ balanced: true, problems: [] })

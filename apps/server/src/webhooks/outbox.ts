@@ -5,7 +5,7 @@
 // Events are looked through in the order of their commits by a cursor that is kept in the database; what is found goes into the outbox in the transaction that
 // moves the cursor. So whatever happens to this process, each event is put into the outbox once; and it leaves the outbox only by an answer, so each is sent at least once.
 import type { JobEvent, StandingId, UserId, WebhookEvent, WebhookId } from '@lumaris/protocol'
-import type { StandingRow } from '@lumaris/domain'
+import type { AlertRow, StandingRow } from '@lumaris/domain'
 import { DatabaseError } from '../database/database.ts'
 import type { Database, Statement } from '../database/database.ts'
 import type { Ids } from '../ids.ts'
@@ -49,8 +49,9 @@ export function createOutbox(ports: OutboxPorts) {
     const after = cursor?.seq ?? 0
     const [head] = await db.query<{ seq: number | null }>(`SELECT MAX(seq) AS seq FROM (SELECT seq FROM events WHERE seq > $1 ORDER BY seq LIMIT ${LOOK_MAX}) next_ones`, [after])
     const met = await db.query<{ doc: string }>(`SELECT doc FROM standing WHERE state = 'met' AND told = 0 ORDER BY id LIMIT ${LOOK_MAX}`)
+    const raised = await db.query<{ doc: string }>(`SELECT doc FROM alerts WHERE told = 0 ORDER BY id LIMIT ${LOOK_MAX}`)
     const upTo = head?.seq ?? after
-    if (upTo === after && met.length === 0) return false
+    if (upTo === after && met.length === 0 && raised.length === 0) return false
     const active = await db.query<HookSql>('SELECT id, buyer, url, events, sealed, since FROM webhooks WHERE disabled_at IS NULL')
     const byBuyer = Map.groupBy(active.map((hook) => ({ ...hook, wants: new Set(JSON.parse(hook.events) as WebhookEvent[]) })), (hook) => hook.buyer)
     const statements: Statement[] = []
@@ -64,6 +65,11 @@ export function createOutbox(ports: OutboxPorts) {
       const row = JSON.parse(doc) as StandingRow
       put(row.buyer, 'standing.met', row.id, row.metAt ?? row.createdAt, { standing: row.id, nodes: row.nodes, found: row.found, metAt: row.metAt })
       statements.push({ sql: 'UPDATE standing SET told = 1 WHERE id = $1 AND told = 0', params: [row.id satisfies StandingId], expectRows: 1 })
+    }
+    for (const { doc } of raised) {
+      const { user, key: _key, ...row } = JSON.parse(doc) as AlertRow
+      put(user, 'alert.raised', row.subject, row.at, row)
+      statements.push({ sql: 'UPDATE alerts SET told = 1 WHERE id = $1 AND told = 0', params: [row.id], expectRows: 1 })
     }
     if (upTo !== after) statements.push({ sql: "UPDATE webhook_cursor SET seq = $1 WHERE id = 'events' AND seq = $2", params: [upTo, after], expectRows: 1 })
     try { await db.transact(statements) } catch (error) {

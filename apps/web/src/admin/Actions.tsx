@@ -6,7 +6,8 @@ import type { AdminAction } from '@lumaris/protocol'
 import { actionsQuery } from '../queries.ts'
 import { useClient } from '../session/use-session.ts'
 import { creditsText, visible } from '../ui/format.ts'
-import { Command, Empty, Loaded, Moment, Page } from '../ui/parts.tsx'
+import { saveCsv } from '../jobs/save.ts'
+import { Act, Command, Empty, Loaded, Moment, Page } from '../ui/parts.tsx'
 import { TextLink } from '../shell/links.tsx'
 
 export const ACTION: Readonly<Record<ActionName, string>> = {
@@ -21,7 +22,7 @@ export function Actions() {
   const filtered = action !== undefined || by !== undefined || subject !== undefined
   const set = (more: { action?: ActionName | undefined; by?: string | undefined; subject?: string | undefined }): void => void navigate({ search: (old) => ({ ...old, ...more }), replace: true })
   return (
-    <Page title="Log of admin actions" intro="Who did what, when and why. Written in the same commit as what was done; nothing in it can be changed or taken out.">
+    <Page title="Log of admin actions" intro="Who did what, when and why. Written in the same commit as what was done; nothing in it can be changed or taken out." actions={<><Act label="As CSV" says="All that fit this filter" act={() => saveCsv(client.csv('actions', { action, by, subject }), 'lumaris-admin-actions.csv')} /><Act label="As JSON lines" says="All that fit this filter" act={() => saveCsv(client.csv('actions', { action, by, subject, format: 'jsonl' }), 'lumaris-admin-actions.jsonl')} /></>}>
       <Group align="flex-end">
         <NativeSelect label="What was done" value={action ?? ''} onChange={(event) => set({ action: event.currentTarget.value === '' ? undefined : (event.currentTarget.value as ActionName) })} data={[{ value: '', label: 'anything' }, ...ActionName.options.map((value) => ({ value, label: ACTION[value] }))]} />
         <TextInput label="To what, by its id" data-filter key={subject ?? ''} defaultValue={subject ?? ''} onKeyDown={(event) => { if (event.key === 'Enter') set({ subject: event.currentTarget.value.trim() || undefined }) }} onBlur={(event) => set({ subject: event.currentTarget.value.trim() || undefined })} />
@@ -32,9 +33,9 @@ export function Actions() {
         return list.length === 0 ? <Empty title={filtered ? 'Nothing fits this filter' : 'No admin has done anything yet'}>{filtered ? '' : 'Reversals, incidents, suspensions, roles, and what admins do to nodes and jobs of others.'}</Empty> : (
           <Stack gap="sm">
             <div className="scroll-box" tabIndex={0} role="region" aria-label="Admin actions"><table className="table">
-              <thead><tr><th>When</th><th>Who</th><th>What</th><th>To</th><th>Why</th><th>Before</th><th>After</th></tr></thead>
+              <thead><tr><th>When</th><th>Who</th><th>What</th><th>To</th><th>Why</th><th>Before</th><th>After</th><th>From</th></tr></thead>
               <tbody>{list.map((one) => (
-                <tr key={one.id}><td><Moment at={one.at} /></td><td><TextLink to="/users/$user" params={{ user: one.by }} size="sm">{visible(one.byName) || one.by}</TextLink></td><td>{ACTION[one.action]}</td><td><Subject of={one} /></td><td className="wide-cell">{one.reason === '' ? '–' : visible(one.reason)}</td><td><Values of={one.before} other={one.after} /></td><td><Values of={one.after} other={one.before} /></td></tr>))}</tbody>
+                <tr key={one.id}><td><Moment at={one.at} /></td><td><TextLink to="/users/$user" params={{ user: one.by }} size="sm">{visible(one.byName) || one.by}</TextLink></td><td>{ACTION[one.action]}</td><td><Subject of={one} /></td><td className="wide-cell">{one.reason === '' ? '–' : visible(one.reason)}</td><td><Values of={one.before} other={one.after} /></td><td><Values of={one.after} other={one.before} /></td><td>{one.from === undefined ? '–' : <><span className="number">{one.from}</span><br /><code title={one.request}>…{one.request?.slice(-6)}</code></>}</td></tr>))}</tbody>
             </table></div>
             {found.hasNextPage && <div><Button variant="default" loading={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>Older ones</Button></div>}
           </Stack>)

@@ -25,12 +25,12 @@ const AccountMenu = lazy(() => import('./AccountMenu.tsx').then(({ AccountMenu: 
 /** Asked of few, and seldom. */
 const ProveAgain = lazy(async () => ({ default: (await import('./ProveAgain.tsx')).ProveAgain }))
 
-export type Place = { readonly to: '/home' | '/submit' | '/templates' | '/jobs' | '/schedules' | '/wallet' | '/keys' | '/webhooks' | '/account' | '/nodes' | '/nodes/join' | '/earnings' | '/market' | '/fleet' | '/queue' | '/revenue' | '/ledger' | '/users' | '/incidents' | '/actions' | '/settings'; readonly name: string }
+export type Place = { readonly to: '/home' | '/submit' | '/templates' | '/jobs' | '/schedules' | '/wallet' | '/keys' | '/webhooks' | '/account' | '/nodes' | '/nodes/join' | '/earnings' | '/market' | '/fleet' | '/queue' | '/revenue' | '/ledger' | '/users' | '/incidents' | '/actions' | '/settings' | '/alerts'; readonly name: string }
 const places = (user: User): readonly (readonly [string, readonly Place[]])[] => [
   ...(hasRole(user, 'buyer') ? [['Buy', [{ to: '/home', name: 'Home' }, { to: '/submit', name: 'New job' }, { to: '/templates', name: 'Templates' }, { to: '/jobs', name: 'Jobs' }, { to: '/schedules', name: 'Schedules' }, { to: '/wallet', name: 'Wallet' }]] as const] : []),
   ...(hasRole(user, 'seller') ? [['Sell', [{ to: '/nodes', name: 'Nodes' }, { to: '/nodes/join', name: 'Add a node' }, { to: '/earnings', name: 'Earnings' }]] as const] : []),
   ...(hasRole(user, 'admin') ? [['Run the market', [{ to: '/market', name: 'Overview' }, { to: '/fleet', name: hasRole(user, 'seller') ? 'All nodes' : 'Nodes' }, ...(hasRole(user, 'buyer') ? [] : [{ to: '/jobs', name: 'Jobs' } as const]), { to: '/queue', name: 'Queue' }, { to: '/revenue', name: 'Revenue' }, { to: '/ledger', name: 'Ledger' }, { to: '/users', name: 'Users' }, { to: '/incidents', name: 'Incidents' }, { to: '/actions', name: 'Log' }, { to: '/settings', name: 'Settings' }]] as const] : []),
-  ['Account', [{ to: '/account', name: 'Sign-in' }, { to: '/keys', name: 'API keys' }, ...(hasRole(user, 'buyer') ? [{ to: '/webhooks', name: 'Webhooks' } as const] : [])]],
+  ['Account', [{ to: '/account', name: 'Sign-in' }, { to: '/keys', name: 'API keys' }, { to: '/webhooks', name: 'Webhooks' }, { to: '/alerts', name: 'Alerts' }]],
 ]
 export const startOf = (user: User): '/home' | '/nodes' | '/market' => (hasRole(user, 'buyer') ? '/home' : hasRole(user, 'seller') ? '/nodes' : '/market')
 

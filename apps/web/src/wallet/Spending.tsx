@@ -7,6 +7,7 @@ import { spendQuery } from '../queries.ts'
 import { useSession } from '../session/use-session.ts'
 import { credits, creditsText, plural, visible } from '../ui/format.ts'
 import { Bar, Empty, Loaded, Panel, useNow } from '../ui/parts.tsx'
+import { TextLink } from '../shell/links.tsx'
 import { everyDay, shareOf } from './spend-days.ts'
 
 const route = getRouteApi('/inside/wallet')
@@ -21,9 +22,20 @@ export function Spending() {
         <SegmentedControl aria-label="By" value={by} onChange={(value) => void navigate({ search: (now) => ({ ...now, by: value === 'name' ? 'name' : undefined }), replace: true, resetScroll: false })} data={[{ value: 'day', label: 'By day' }, { value: 'name', label: 'By job' }]} />
         {by === 'day' && <Switch mb={9} label="Show as table" checked={table} onChange={(event) => setTable(event.currentTarget.checked)} />}
       </Group>
+      {spend.data?.month && <Month month={spend.data.month} />}
       <Loaded query={spend} lines={5}>{(data) => (data.total === '0' ? <Empty title="Nothing was billed in this time">Bills stand here from the moment an attempt is settled.</Empty> : by === 'name' ? <Names spend={data} /> : <Days spend={data} table={table} />)}</Loaded>
     </Panel>
   )
+}
+
+/** This month beside its budget, and where it would end if it went on as it has so far. */
+function Month({ month: { name, spent, budget, forecast } }: { month: NonNullable<Spend['month']> }) {
+  const of = budget === undefined ? null : BigInt(budget), end = forecast === undefined ? '' : ` If it goes on as it has so far this month, it comes to about ${creditsText(forecast)}${of !== null && BigInt(forecast) > of ? `: ${creditsText(BigInt(forecast) - of)} more than the budget` : ''}.`
+  return (
+    <Stack gap={4} mb="md">
+      {of === null || of === 0n ? <Text size="sm">{name} (UTC) so far: {creditsText(spent)}.{end}</Text> : <Bar share={Number((BigInt(spent) * 1000n) / of) / 1000} says={`${name} (UTC) so far: ${credits(spent)} of a budget of ${creditsText(of)}.${end}`} />}
+      <Text size="sm"><TextLink to="/alerts" size="sm">{of === null ? 'Set a budget' : 'Change the budget'}</TextLink>: you are told at 50, 80 and 100 %. It stops nothing.</Text>
+    </Stack>)
 }
 
 function Days({ spend, table }: { spend: Spend; table: boolean }) {

@@ -14,7 +14,7 @@ import { useWork } from '../ui/use-work.ts'
 import { TextLink } from '../shell/links.tsx'
 
 const EVENTS: Readonly<Record<WebhookEvent, string>> = {
-  'job.ended': 'A job has ended', 'job.running': 'An attempt of a job runs', 'job.submitted': 'A job was submitted', 'job.ready': 'The parents of a job have completed', 'job.paused': 'A job was paused', 'job.resumed': 'A paused job goes on', 'job.moved': 'A job is moved', 'job.plan': 'A job with a plan becomes firm, or interruptible again', 'job.copy': 'A late part is begun a second time', 'standing.met': 'A standing request is met', 'job.settled': 'An attempt was billed', 'job.attempt': 'Every step of an attempt', 'job.task': 'A part has ended',
+  'job.ended': 'A job has ended', 'alert.raised': 'An alert is raised for me', 'job.running': 'An attempt of a job runs', 'job.submitted': 'A job was submitted', 'job.ready': 'The parents of a job have completed', 'job.paused': 'A job was paused', 'job.resumed': 'A paused job goes on', 'job.moved': 'A job is moved', 'job.plan': 'A job with a plan becomes firm, or interruptible again', 'job.copy': 'A late part is begun a second time', 'standing.met': 'A standing request is met', 'job.settled': 'An attempt was billed', 'job.attempt': 'Every step of an attempt', 'job.task': 'A part has ended',
   'job.fallback': 'A job took a step of its fallback', 'job.displaced': 'Interruptible work was paid for its place', 'job.cancelling': 'A job is being cancelled',
 }
 const STATE: Readonly<Record<Delivery['state'], Look>> = {

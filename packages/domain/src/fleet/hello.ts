@@ -5,6 +5,7 @@ import type { AttemptOrder, AttemptReport, Hello, NodeId, Refusal } from '@lumar
 import type { AttemptRow, NodeRow } from '../rows.ts'
 import { putAttempt, putNode, refused } from '../turn.ts'
 import type { Turn } from '../turn.ts'
+import { tellTooOld } from '../alerts/raise.ts'
 import { hasWork, isTooOld } from '../operator/settings.ts'
 import { setLink } from '../state.ts'
 import { isLive } from '../job/lifecycle.ts'
@@ -27,7 +28,10 @@ export function hello(turn: Turn, command: HelloCommand): Welcomed | Refusal {
   const link = turn.state.links.get(node.id)
   const resumed = node.bootId === said.boot_id
   // What it runs it may bring to its end.
-  if (isTooOld(turn.state, said.agent_version) && !(resumed && hasWork(turn.state, node.id))) return refused('agent_too_old', { version: said.agent_version, oldest: turn.state.operating?.values.agentVersionMin })
+  if (isTooOld(turn.state, said.agent_version) && !(resumed && hasWork(turn.state, node.id))) {
+    tellTooOld(turn, node, said.agent_version)
+    return refused('agent_too_old', { version: said.agent_version, oldest: turn.state.operating?.values.agentVersionMin })
+  }
   if (!resumed) {
     if (node.oldBoots.includes(said.boot_id)) return refused('stale_session')
     if (link?.connected && turn.now - link.lastSeen < turn.state.settings.suspectMs) return refused('node_in_use')

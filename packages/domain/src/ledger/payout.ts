@@ -5,11 +5,12 @@
 //        └──────fail──────┴──fail──▶ failed       … or back → seller:available
 //
 // `sent` is committed before the provider is asked: after a crash it is asked again under the same id, and answers what it answered.
-import { account } from '@lumaris/protocol'
+import { account, formatCredits } from '@lumaris/protocol'
 import type { Micros, PayoutId, PayoutState, Refusal, UserId } from '@lumaris/protocol'
 import type { PayoutRow } from '../rows.ts'
 import { may, next } from '../job/lifecycle.ts'
 import type { Table } from '../job/lifecycle.ts'
+import { raise } from '../alerts/raise.ts'
 import { emit, putEntry, refused } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 
@@ -52,6 +53,7 @@ export function stepPayout(turn: Turn, command: PayoutStepCommand): PayoutRow | 
   const state = next(PAYOUT, before.state, command.event, `payout ${before.id}`), isOver = state !== 'sent'
   const row: PayoutRow = { ...before, state, sentAt: command.event === 'send' ? turn.now : before.sentAt, endedAt: isOver ? turn.now : null, reference: command.reference ?? before.reference, reason: command.reason ?? before.reason }
   emit(turn, { kind: 'payout', row })
+  if (state === 'failed') raise(turn, { user: row.user, kind: 'payout_failed', subject: row.id, says: `A payout of ${formatCredits(row.amount)} credits to ${row.destination} came back: ${row.reason ?? 'the provider gives no reason'}. The money is available again.` }, row.requestedAt)
   if (isOver) putEntry(turn, { id: `payout:${row.id}:${state}`, kind: 'payout', at: turn.now, job: null, attempt: null, postings: [{ from: account.payout(row.id), to: state === 'paid' ? account.external(row.provider) : account.earned(row.user), amount: row.amount }] })
   return row
 }

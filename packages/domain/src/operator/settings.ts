@@ -7,6 +7,7 @@ import type { MarketState } from '../state.ts'
 import { isLive } from '../job/lifecycle.ts'
 import { effect, emit, refused } from '../turn.ts'
 import type { Turn } from '../turn.ts'
+import { tellTooOld } from '../alerts/raise.ts'
 import { recordAction } from './record-action.ts'
 
 export type ChangeSettingsCommand = { readonly kind: 'changeSettings'; readonly by: UserId; readonly reason: string; readonly version: number; readonly set: { readonly [Name in SettingName]?: SettingValues[Name] | null | undefined } }
@@ -40,7 +41,7 @@ export function changeSettings(turn: Turn, { by, reason, version, set }: ChangeS
   emit(turn, { kind: 'settings', row })
   const side = (which: 'before' | 'after'): Record<string, unknown> => Object.fromEntries(Object.entries(changed).map(([name, one]) => [name, one[which]]))
   recordAction(turn, { by, action: 'settings.change', subject: `settings ${row.version}`, reason, before: side('before'), after: side('after') })
-  if (changed['agentVersionMin']) sendAway(turn)
+  if (changed['agentVersionMin']) { for (const node of turn.state.nodes.values()) if (node.will !== 'retired' && isTooOld(turn.state, node.agentVersion)) tellTooOld(turn, node, node.agentVersion); sendAway(turn) }
   return row
 }
 

@@ -1,5 +1,6 @@
 // What an ending teaches: about its node, about nodes like it, and about how long such work takes. Written with the very change that ends the attempt, so
 // that nobody's record depends on a process that is gone.
+import { lookAtCompletion } from '../../alerts/raise.ts'
 import type { Instant } from '@lumaris/protocol'
 import type { AttemptRow, NodeLesson, NodeRow } from '../../rows.ts'
 import type { MarketState } from '../../state.ts'
@@ -58,6 +59,7 @@ export function learn(turn: Turn, attempt: AttemptRow, agreed: boolean | null): 
   emit(turn, { kind: 'lesson', row: {
     ...old, succeeded: old.succeeded + (well ? 1 : 0), failed: old.failed + (well ? 0 : 1), reputation: recordEnding(old.reputation, verdict, now), speed: speed ? speed.node.ratio : old.speed,
   } })
+  if (!well) lookAtCompletion(turn, node, reputationNow(state, node, now).completion)
   const cohort = state.cohorts.get(old.reputation.cohort)?.row ?? newCohort(old.reputation.cohort)
   emit(turn, { kind: 'lesson', row: { what: 'cohort', key: cohort.cohort, row: recordCohort(cohort, verdict, now) } })
   if (!speed) return
