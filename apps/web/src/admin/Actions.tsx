@@ -49,6 +49,7 @@ function Subject({ of: { subject } }: { of: AdminAction }) {
   if (subject.startsWith('usr_')) return <TextLink to="/users/$user" params={{ user: subject }} size="sm">{short(subject)}</TextLink>
   if (subject.startsWith('nod_')) return <TextLink to="/nodes/$node" params={{ node: subject }} size="sm">{short(subject)}</TextLink>
   if (subject.startsWith('job_')) return <TextLink to="/jobs/$job" params={{ job: subject }} size="sm">{short(subject)}</TextLink>
+  if (subject.startsWith('settings ')) return <TextLink to="/settings" size="sm">{subject.replace('settings', 'version')}</TextLink>
   return <span title={subject}>{short(subject)}</span>
 }
 /** Only what differs from the other side. */

@@ -5,10 +5,3 @@ CREATE TRIGGER settings_versions_never_change BEFORE UPDATE OR DELETE ON setting
 CREATE TABLE impersonations (id text PRIMARY KEY, by_user text NOT NULL, user_id text NOT NULL, reason text NOT NULL, token_hash text NOT NULL UNIQUE, session_id text, key_id text, at bigint NOT NULL, expires_at bigint NOT NULL, ended_at bigint);
 CREATE INDEX impersonations_of_user ON impersonations (user_id, id);
 CREATE TABLE impersonation_reads (impersonation text NOT NULL REFERENCES impersonations (id), route text NOT NULL, count bigint NOT NULL, last_at bigint NOT NULL, PRIMARY KEY (impersonation, route));
--- What users are told without asking, when they have read it and whether webhooks were told; and when each wants to be.
-CREATE TABLE alerts (id text PRIMARY KEY, user_id text NOT NULL, key text NOT NULL, at bigint NOT NULL, read_at bigint, told bigint NOT NULL DEFAULT 0, doc text NOT NULL);
-CREATE INDEX alerts_of_user ON alerts (user_id, id);
-CREATE INDEX alerts_unread ON alerts (user_id) WHERE read_at IS NULL;
-CREATE INDEX alerts_untold ON alerts (id) WHERE told = 0;
-CREATE INDEX alerts_by_key ON alerts (at, key);
-CREATE TABLE alert_settings (user_id text PRIMARY KEY, doc text NOT NULL);
