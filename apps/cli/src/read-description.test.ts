@@ -45,7 +45,7 @@ test.each([
   else expect(told).toMatch(says)
 })
 test('what would fill the memory or the stack is refused: aliases of aliases, a hundred thousand brackets, a file that no request could carry', async () => {
-  const bomb = ['a0: &a0 [x,x,x,x,x,x,x,x,x,x]', ...Array.from({ length: 9 }, (_one, i) => `a${i + 1}: &a${i + 1} [${Array(10).fill(`*a${i}`).join()}]`)].join('\n')
+  const bomb = ['a0: &a0 [x,x,x,x,x,x,x,x,x,x]', ...Array.from({ length: 4 }, (_one, i) => `a${i + 1}: &a${i + 1} [${Array(10).fill(`*a${i}`).join()}]`)].join('\n')
   expect(await refused(bomb)).toContain('Excessive alias count')
   for (const deep of ['['.repeat(50_000) + ']'.repeat(50_000), '- '.repeat(50_000), '{a: '.repeat(20_000), Array.from({ length: 300 }, (_one, i) => `${' '.repeat(i)}a:`).join('\n')]) expect(await refused(deep)).toMatch(/^it\.yaml, line \d+, column \d+: it is nested more than 100 deep$/)
   expect(await refused(`# ${'x'.repeat(17 * 1024 * 1024)}`)).toBe('it.yaml is longer than 16 MiB')

@@ -120,6 +120,23 @@ export function storeContract(name: string, fresh: () => Promise<Database>): voi
     await db.close()
   })
 
+  test(`${name}: parts that were joined, and where what waits of them begins, are there again`, async () => {
+    const db = await opened(), market = aMarket({ settings: { offerMs: 1e9 } }), node = market.join('a')
+    market.fund(buyer, credits(50))
+    node.connect()
+    const tasks = Array.from({ length: 30 }, (_one, i) => ({ inputs: [{ path: 'part', blob: 'd'.repeat(64), size: 6000, from: 200 * i, to: 200 * i + 200, pieces: [{ to: 200 * i + 100, hash: 'c'.repeat(64) }, { to: 200 * i + 200, hash: 'c'.repeat(64) }] } as never] }))
+    const { job: { id } } = market.submit(buyer, aSpec({ tasks, divide: { most: 40 }, resources: { cpuMillis: 4000 } })) as { job: { id: JobId } }
+    market.now += 1000
+    market.report(market.dispatched(node.id)[0] as JobDispatch, { runMs: 1000 })
+    expect(market.state.jobs.get(id)!.tasks.filter(({ state }) => state === 'joined').length).toBeGreaterThan(0)
+    await persist(db, market.log)
+    const loaded = createState(market.state.settings)
+    await loadState(db, loaded, market.now, (row) => ({ ...row, spec: internSpec(loaded, row.spec) }))
+    expect(seen(loaded)).toEqual(seen(market.state))
+    expect(loaded.jobs.get(id)!.waits).toEqual(market.state.jobs.get(id)!.waits)
+    await db.close()
+  })
+
   test(`${name}: what was learned of the nodes' coming and going is there again`, async () => {
     const db = await opened()
     const { market } = await busyMarket()

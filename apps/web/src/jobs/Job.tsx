@@ -100,10 +100,12 @@ function Phases({ job, now }: { job: Job; now: number }) {
   )
 }
 
-export const partName = (job: Job, index: number): string => visible(job.spec.tasks[index]?.args?.join(' ') ?? '')
+/** Of a job that is cut while it runs, numbers of parts say nothing of what they are. */
+export const partName = (job: Job, index: number): string => (job.spec.divide ? '' : visible(job.spec.tasks[index]?.args?.join(' ') ?? ''))
 const latestOf = (task: Task, attempts: readonly Attempt[]): Attempt | undefined => attempts.filter((one) => one.task === task.id).at(-1)
 
-function Parts({ job, tasks, attempts, part, choose, logs, now }: { job: Job; tasks: readonly Task[]; attempts: readonly Attempt[]; part: number | undefined; choose: (index: number | undefined) => void; logs: (index: number) => void; now: number }) {
+function Parts({ job, tasks: all, attempts, part, choose, logs, now }: { job: Job; tasks: readonly Task[]; attempts: readonly Attempt[]; part: number | undefined; choose: (index: number | undefined) => void; logs: (index: number) => void; now: number }) {
+  const tasks = all.filter(({ state }) => state !== 'joined') // nothing is left of them
   const chosen = tasks.find((task) => task.index === (part ?? (tasks.length === 1 ? 0 : -1)))
   return (
     <Stack>

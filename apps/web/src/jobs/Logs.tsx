@@ -12,6 +12,9 @@ import type { Line } from './log-lines.ts'
 import { partName } from './Job.tsx'
 import { saveAs } from './save.ts'
 
+/** Of a job that is cut while it runs, those that anybody has had: numbers of parts that were joined lead nowhere. */
+const partsOf = (job: Job, attempts: readonly Attempt[]): number[] => (job.spec.divide ? [...new Set(attempts.map(({ task }) => Number(task.split('.')[1])))].toSorted((a, b) => a - b) : Array.from({ length: Math.min(job.tasks.total, 1_000) }, (_, i) => i))
+
 const SHOW_MS = 120
 /** Lines of one block: laid out, and drawn again, together. */
 const BLOCK = 200
@@ -26,7 +29,7 @@ export function Logs({ job, attempts, part, choose }: { job: Job; attempts: read
   return (
     <Stack gap="sm">
       <Group align="flex-end">
-        {job.tasks.total > 1 && <NativeSelect label="Part" value={String(index)} onChange={(event) => choose(Number(event.currentTarget.value))} data={Array.from({ length: Math.min(job.tasks.total, 1_000) }, (_, i) => ({ value: String(i), label: `${i + 1}${partName(job, i) ? `: ${partName(job, i).slice(0, 40)}` : ''}` }))} maw={260} />}
+        {job.tasks.total > 1 && <NativeSelect label="Part" value={String(index)} onChange={(event) => choose(Number(event.currentTarget.value))} data={partsOf(job, attempts).map((i) => ({ value: String(i), label: `${i + 1}${partName(job, i) ? `: ${partName(job, i).slice(0, 40)}` : ''}` }))} maw={260} />}
         {tries.length > 1 && <NativeSelect label="Try" value={attempt?.id ?? ''} onChange={(event) => setWanted(event.currentTarget.value)} data={tries.map((one, i) => ({ value: one.id, label: `${i + 1}: ${visible(one.nodeName)}, ${ATTEMPT[one.state].word.toLowerCase()}` }))} maw={260} />}
       </Group>
       {attempt ? <Output key={attempt.id} client={client} attempt={attempt} /> : <Empty title="No output yet">Nothing is written before a node runs the part.</Empty>}
