@@ -91,6 +91,20 @@ test('items that failed are repeated, and only they; a command with room for one
   expect(await prepared({ input: { by: 'list', items: [] }, command: ['x'], divide: true })).toContain('nothing in the list')
   expect(await prepared({ input: { by: 'files', files: [] }, command: ['x'] })).toContain('no files')
 })
+test('what was planned in far too many parts is joined while it runs, and put together again it is all there, each once', async () => {
+  const items = Array.from({ length: 600 }, (_one, i) => `item-${i}`), target = aPlace()
+  const job = await client().submit({
+    command: ['fake:sleep', '10', ';', 'echo'], outputs: [], stdout: 'result', map: { merge: { kind: 'lines' }, result: 'result' }, divide: { most: 250 },
+    tasks: Array.from({ length: 200 }, (_one, i) => ({ args: ['{}'], items: { kind: 'list', from: 3 * i, values: items.slice(3 * i, 3 * i + 3) } })),
+  })
+  const map = await client().openMap(job.id)
+  await map.merge(target)
+  expect(wordsOf(readFileSync(target, 'utf8'))).toEqual(items)
+  const parts = await tasksOf(map), { tasks, state } = await client().job(job.id)
+  expect([state, tasks.total, tasks.done]).toEqual(['completed', parts.length, parts.length])
+  expect(parts.length).toBeLessThan(150)
+  expect((await partsOf(map)).map(({ state: one }) => one)).toEqual(parts.map(() => 'done'))
+})
 test('ranges of bytes too; with a number of parts, or divide off, all parts are planned before', async () => {
   const source = new Uint8Array(300_000).map((_one, i) => (i * 7919) % 251), target = aPlace()
   const map = await client().map({ input: { by: 'bytes', source, recordBytes: 100 }, command: ['fake:cat'], merge: { kind: 'concat' }, divide: { targetMs: 5000, most: 7 } })
