@@ -4,8 +4,9 @@ import { AttemptId } from './ids.ts'
 /** Ranks of one gang: all start at once, or none. */
 export const GANG_MAX = 64
 /** Between the ranks of a gang and nobody else: every gang has the same addresses, because no gang's network is seen from outside of it. */
-export const GANG_SUBNET = '10.99.0.0/24'
 export const gangAddress = (rank: number): string => `10.99.0.${rank + 1}`
+/** Names of all ranks, and where they are. */
+export const rankHosts = (size: number): Record<string, string> => Object.fromEntries(Array.from({ length: size }, (_, rank) => [`rank-${rank}`, gangAddress(rank)]))
 /** Where the ranks of a gang meet, on rank 0: nothing of ours listens there. */
 export const RENDEZVOUS_PORT = 29_500
 

@@ -61,11 +61,13 @@ export async function createContainers({ dataDir, runDir, stages, owner, ...set 
   if ('reason' in engine) return engine
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
   const images = createImages({ engine, indexFile: join(dataDir, 'images.json'), registries, ...(set.registryAuth === undefined ? {} : { authFile: set.registryAuth }), ...(set.imageCacheBytes === undefined ? {} : { bytesMax: set.imageCacheBytes }), ...(set.progress ? { progress: set.progress } : {}) })
-  const driver = createContainerDriver({ engine, images, stages, scratch: `${runDir}-driver`, owner, cards: await (set.findGpus === undefined ? findGpus(undefined, set.gpuKind) : (set.findGpus?.() ?? { gpus: [], problems: [] })) })
+  const driver = createContainerDriver({ engine, images, stages, scratch: `${runDir}-driver`, owner, cards: givesCards(engine) && set.findGpus !== null ? await (set.findGpus?.() ?? findGpus(undefined, set.gpuKind)) : { gpus: [], problems: [] } })
   if (driver) return { driver, images, engine }
   await engine.close()
   return { reason: `system calls of ${process.arch} cannot be filtered here`, hint: 'use a machine with x86-64 or arm64' }
 }
+/** Podman carries CDI files out, and shows what is in a container before its program starts; Docker shows nothing before, and gVisor does not pass cards on. */
+const givesCards = ({ kind, runtime }: Engine): boolean => kind === 'podman' && runtime !== 'runsc'
 /** Docker takes the same hosts for trusted. */
 const isLoopback = (registry: string): boolean => /^(127\.\d+\.\d+\.\d+|localhost)(:\d+)?$/.test(registry)
 
@@ -91,8 +93,7 @@ export function createContainerDriver({ engine, images, stages, scratch, owner, 
   const egressFile = join(scratch, 'seccomp-egress.json')
   writeFileSync(egressFile, JSON.stringify(containerSeccomp(process.arch, { network: true })))
 
-  // Which ones a container is given is podman's to carry out: Docker of the age that was at hand knows no CDI, and gVisor does not pass cards on.
-  const pool = createGpuPool(engine.kind === 'podman' && !gvisor ? (cards?.gpus ?? []) : [])
+  const pool = createGpuPool(givesCards(engine) ? (cards?.gpus ?? []) : [])
 
   async function run(job: SandboxSpec, { image, volumes, argv, searchPath, binds = {}, release }: Inside): Promise<Sandbox> {
     const { limits } = job

@@ -19,7 +19,9 @@ export async function examineNode(settings: { readonly only?: readonly DriverId[
   const findings: NodeFinding[] = []
   let vaults: NoVaults | null = null, handsOut = false
   try {
-    const found = await findDrivers({ ...settings, dataDir, egress: true, vaults: (why) => { vaults = why }, absent: (driver, { reason, hint }) => findings.push({ check: `driver ${driver}`, driver, state: 'absent', says: reason, hint }) })
+    let cards: Promise<FoundGpus> | null = null
+    const look = (): Promise<FoundGpus> => (cards ??= findGpus(undefined, settings.containers?.gpuKind))
+    const found = await findDrivers({ ...settings, containers: { findGpus: look, ...settings.containers }, dataDir, egress: true, vaults: (why) => { vaults = why }, absent: (driver, { reason, hint }) => findings.push({ check: `driver ${driver}`, driver, state: 'absent', says: reason, hint }) })
     for (const { driver, report } of found) {
       const by = (proof: string): string => Object.entries(report.limits).filter(([, held]) => held === proof).map(([name]) => name).join(', ')
       const limits = [['held by the kernel', by('hard')], ['watched', by('soft')], ['not limited', by('none')]].filter(([, names]) => names !== '').map(([how, names]) => `${how}: ${names}`).join('; ')
@@ -29,7 +31,7 @@ export async function examineNode(settings: { readonly only?: readonly DriverId[
       await driver.reap()
       await driver.close?.()
     }
-    if (!settings.only) findings.push(scratchFinding(vaults), egressFinding(found), ...cardFindings(await findGpus(undefined, settings.containers?.gpuKind), handsOut))
+    if (!settings.only) findings.push(scratchFinding(vaults), egressFinding(found), ...cardFindings(await look(), handsOut))
   } finally {
     for (const dir of [scratchOf(dataDir), dataDir]) rmSync(dir, { recursive: true, force: true })
   }

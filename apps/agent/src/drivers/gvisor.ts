@@ -23,7 +23,7 @@ import { execFile } from 'node:child_process'
 import { basename, dirname, join } from 'node:path'
 import type { Level } from '@lumaris/protocol'
 import { SHM_BYTES, SYSTEM, TMP_BYTES, argvOf, etcNames, runtimesIn, syntheticEtc } from './bwrap.ts'
-import { collectOutputs } from './collect-outputs.ts'
+import { collectOutputs, plainFiles } from './collect-outputs.ts'
 import { NO_NETWORK } from './driver.ts'
 import type { Checkpoint, IsolationDriver, ProbeReport, Sandbox, SandboxSpec } from './driver.ts'
 import { probeWith, runToEnd } from './probe.ts'
@@ -245,7 +245,7 @@ function writeBundle(dir: string, uid: number, spec: object): void {
 export async function bringImage({ from, checkpoint }: Restore, image: string, uid: number): Promise<void> {
   mkdirSync(image, { mode: 0o700 })
   const missing = new Map(checkpoint.files.map((file) => [file.path, file]))
-  for await (const file of collectOutputs(from)) {
+  for await (const file of plainFiles(from)) {
     if (!missing.has(file.path)) continue
     await pipeline(await file.open(), createWriteStream(join(image, file.path), { flags: 'wx', mode: 0o600 }))
   }

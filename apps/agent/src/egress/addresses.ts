@@ -1,22 +1,13 @@
 // Where a job's connections may end: at addresses of the public internet that are not this machine's, nor its neighbours'. Everything else is refused,
-// whatever name it was found under. The lists are IANA's registries of special addresses, and what clouds answer on beside them.
+// whatever name it was found under.
 import { BlockList, isIPv4, isIPv6 } from 'node:net'
 import { networkInterfaces } from 'node:os'
-
-const V4: readonly (readonly [string, number])[] = [
-  ['0.0.0.0', 8], ['10.0.0.0', 8], ['100.64.0.0', 10], ['127.0.0.0', 8], ['169.254.0.0', 16], ['172.16.0.0', 12], ['192.0.0.0', 24], ['192.0.2.0', 24], ['192.31.196.0', 24], ['192.52.193.0', 24],
-  ['192.88.99.0', 24], ['192.168.0.0', 16], ['192.175.48.0', 24], ['198.18.0.0', 15], ['198.51.100.0', 24], ['203.0.113.0', 24], ['224.0.0.0', 4], ['240.0.0.0', 4],
-  // Public by their numbers, private by use: Azure's host of every machine, and IBM's services for its own.
-  ['168.63.129.16', 32], ['161.26.0.0', 16], ['166.8.0.0', 14],
-]
-// Inside of what is given out at all (2000::/3): protocol assignments with Teredo, documentation, 6to4, AS 112. What maps IPv4 (::ffff:0:0/96,
-// 64:ff9b::/96), what is local (fc00::/7 with fd00:ec2::254, fe80::/10) and multicast lie outside of it.
-const V6: readonly (readonly [string, number])[] = [['2001::', 23], ['2001:db8::', 32], ['2002::', 16], ['2620:4f:8000::', 48], ['3fff::', 20]]
+import { GIVEN_V6, SPECIAL_V4, SPECIAL_V6 } from '@lumaris/protocol'
 
 const special = new BlockList(), given = new BlockList()
-for (const [net, bits] of V4) special.addSubnet(net, bits, 'ipv4')
-for (const [net, bits] of V6) special.addSubnet(net, bits, 'ipv6')
-given.addSubnet('2000::', 3, 'ipv6')
+for (const [net, bits] of SPECIAL_V4) special.addSubnet(net, bits, 'ipv4')
+for (const [net, bits] of SPECIAL_V6) special.addSubnet(net, bits, 'ipv6')
+given.addSubnet(...GIVEN_V6, 'ipv6')
 
 /** A site may have as much as this of IPv6, in several networks: a home's router gives all of them to whoever is inside. */
 const SITE_BITS = 48

@@ -1,12 +1,12 @@
 // The one opening in a sandbox's network: a listener on its own loopback whose other side is here. No interface, no route, no forwarding: nothing else of
 // the machine's network can be seen from inside, and nobody outside can see the listener.
 import { spawn } from 'node:child_process'
-import { readlinkSync } from 'node:fs'
 import type { Server } from 'node:net'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { EGRESS_PORT } from '@lumaris/protocol'
 import { SAFE_PATH, inPath } from '../drivers/stage.ts'
+import { netnsOf } from '../mesh/netns.ts'
 
 const HELPER = fileURLToPath(new URL('./door-helper.mjs', import.meta.url))
 /** A start of Node on a busy machine. */
@@ -24,10 +24,9 @@ export function doorLacks(): { readonly reason: string; readonly hint: string } 
 
 /** `raise`: the namespace is new, and its loopback not up yet. */
 export async function openDoor(pid: number, { raise = false } = {}): Promise<Server> {
-  const nsenter = inPath('nsenter'), netns = `/proc/${pid}/ns/net`
+  const nsenter = inPath('nsenter')
   if (nsenter === null) throw new Error('nsenter is not installed')
-  // The one mistake that would matter: a door in the machine's own network.
-  if (readlinkSync(netns) === readlinkSync('/proc/self/ns/net')) throw new Error('the sandbox has no network namespace of its own')
+  const netns = netnsOf(pid)
   const up = raise ? ['/bin/sh', '-c', 'ip link set lo up && exec "$@"', 'sh'] : []
   const child = spawn(nsenter, [`--net=${netns}`, '--', ...up, process.execPath, HELPER, String(EGRESS_PORT)], { cwd: '/', env: { PATH: `${SAFE_PATH}:/usr/sbin:/sbin` }, stdio: ['ignore', 'ignore', 'pipe', 'ipc'], timeout: OPEN_MS, killSignal: 'SIGKILL' })
   let says = '', door: Server | null = null

@@ -7,7 +7,7 @@ import type { CdiDevice } from './cdi.ts'
 import { dividedCards, hasInstances, readInstances, smiOf } from './mig.ts'
 
 export type GpuRoots = { readonly proc: string; readonly sys: string; readonly dev: string; readonly cdi: readonly string[]; readonly nvidiaSmi: string }
-export const GPU_ROOTS: GpuRoots = { proc: '/proc', sys: '/sys', dev: '/dev', cdi: ['/etc/cdi', '/var/run/cdi'], nvidiaSmi: 'nvidia-smi' }
+const GPU_ROOTS: GpuRoots = { proc: '/proc', sys: '/sys', dev: '/dev', cdi: ['/etc/cdi', '/var/run/cdi'], nvidiaSmi: 'nvidia-smi' }
 
 export type Card = {
   readonly vendor: Vendor; /** Its place on the PCI bus. */ readonly pci: string

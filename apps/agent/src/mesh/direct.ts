@@ -13,7 +13,7 @@ import { networkInterfaces } from 'node:os'
 import type { MeshAddress } from '@lumaris/protocol'
 import { OVERHEAD, proof } from './cipher.ts'
 import type { PairKeys } from './cipher.ts'
-import { PACKET_MAX, createFrames } from './frames.ts'
+import { PACKET_MAX, createFrames, writeFrame } from './frames.ts'
 
 const MARK = Buffer.from('lumaris-mesh-1\r\n'), NONCE = 32, ID = 30, PROOF = 32
 const HELLO = MARK.length + NONCE, WORD = ID + ID + NONCE + PROOF
@@ -127,9 +127,7 @@ function carry(socket: Socket, events: DirectEvents): void {
   const direct: Direct = {
     send(sealed) {
       if (socket.destroyed || socket.writableLength > QUEUE_MAX) return false
-      const head = Buffer.allocUnsafe(4)
-      head.writeUInt32LE(sealed.reduce((sum, part) => sum + part.length, 0))
-      socket.cork(); socket.write(head); for (const part of sealed) socket.write(part); socket.uncork()
+      writeFrame(socket, sealed)
       return true
     },
     get heardAt() { return heardAt },

@@ -1,4 +1,5 @@
 // Packets in a stream of bytes: a length of 32 bits, then the packet. And what stands in the head of an IPv4 packet.
+import type { Writable } from 'node:stream'
 import { GANG_MAX, gangAddress } from '@lumaris/protocol'
 
 export const PACKET_MAX = 65_535
@@ -27,6 +28,13 @@ export function createFrames(max: number, onFrame: (frame: Buffer) => void): { p
       return true
     },
   }
+}
+
+/** One frame, in pieces. */
+export function writeFrame(socket: Writable, parts: readonly Uint8Array[]): void {
+  const head = Buffer.allocUnsafe(4)
+  head.writeUInt32LE(parts.reduce((sum, part) => sum + part.length, 0))
+  socket.cork(); socket.write(head); for (const part of parts) socket.write(part); socket.uncork()
 }
 
 const PREFIX = gangAddress(0).split('.').slice(0, 3).map(Number)

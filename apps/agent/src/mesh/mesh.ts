@@ -4,7 +4,7 @@
 //
 // Each packet is let through for what it is, not for the way it came: from this rank's address to a rank's out, from that rank's address to this one's in.
 // Nothing is routed: there is no way from here to the machine, its network, or a rank of another gang. Full queues lose packets, as any network does.
-import { gangAddress } from '@lumaris/protocol'
+import { gangAddress, rankHosts } from '@lumaris/protocol'
 import type { GangPlace, MeshAddress, MeshOffer, MeshPeer } from '@lumaris/protocol'
 import type { SandboxNetwork } from '../drivers/driver.ts'
 import { silent } from '../log.ts'
@@ -86,7 +86,7 @@ export function prepareMesh(options: MeshOptions): PreparedMesh {
 
 /** What a driver needs to give a sandbox this network: besides the interface, names for the ranks. */
 export const networkOf = (mesh: Mesh): SandboxNetwork => ({
-  attach: (pid) => mesh.attach(pid), hostname: `rank-${mesh.place.rank}`, hosts: Object.fromEntries(Array.from({ length: mesh.place.size }, (_, rank) => [`rank-${rank}`, gangAddress(rank)])),
+  attach: (pid) => mesh.attach(pid), hostname: `rank-${mesh.place.rank}`, hosts: rankHosts(mesh.place.size),
 })
 
 type Peer = { readonly rank: number; readonly attemptId: string; readonly addresses: readonly MeshAddress[]; readonly keys: PairKeys; readonly channel: Channel; readonly directs: Direct[]; readonly events: DirectEvents; redialAt: number; redialMs: number; dialling: boolean; count: { -readonly [Name in Exclude<keyof PeerStats, 'rank' | 'way'>]: PeerStats[Name] } }

@@ -1,12 +1,13 @@
 // The interface of one sandbox: a helper process makes it (tun-helper.mjs says how, and why not here) and carries its packets. It is gone when the helper
 // is gone, whoever ended it.
 import { spawn } from 'node:child_process'
-import { mkdirSync, readlinkSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import type { Duplex, Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { findDeno } from '../drivers/deno.ts'
 import { SAFE_PATH } from '../drivers/stage.ts'
-import { PACKET_MAX, createFrames } from './frames.ts'
+import { PACKET_MAX, createFrames, writeFrame } from './frames.ts'
+import { netnsOf } from './netns.ts'
 
 const HELPER = fileURLToPath(new URL('./tun-helper.mjs', import.meta.url))
 const FLAGS = ['run', '--no-prompt', '--no-remote', '--no-npm', '--cached-only', '--no-config', '--no-lock', '--quiet', '--allow-ffi']
@@ -35,9 +36,7 @@ export function tunLacks(): string | null { return process.platform !== 'linux' 
 export async function openTun({ pid, address, mtu, scratch, device = TUN_DEVICE, onPacket, onLost }: TunOptions): Promise<Tun> {
   const deno = findDeno(), lacks = tunLacks()
   if (deno === null || lacks !== null) throw new Error(lacks ?? 'Deno is not installed')
-  const netns = `/proc/${pid}/ns/net`
-  // The one mistake that would matter: an interface in the machine's own network.
-  if (readlinkSync(netns) === readlinkSync('/proc/self/ns/net')) throw new Error('the sandbox has no network namespace of its own')
+  const netns = netnsOf(pid)
   mkdirSync(scratch, { recursive: true })
   const child = spawn(deno, [...FLAGS, HELPER, HELPER, netns, address, '255.255.255.0', String(mtu), device, NOBODY], { cwd: '/', env: { PATH: SAFE_PATH, DENO_DIR: scratch, DENO_NO_UPDATE_CHECK: '1', NO_COLOR: '1' }, stdio: ['ignore', 'ignore', 'pipe', 'pipe'] })
   const socket = child.stdio[3] as Duplex
@@ -64,9 +63,7 @@ export async function openTun({ pid, address, mtu, scratch, device = TUN_DEVICE,
     pid: child.pid as number,
     write(packet) {
       if (closing || socket.destroyed || socket.writableLength > QUEUE_MAX) return false
-      const head = Buffer.allocUnsafe(4)
-      head.writeUInt32LE(packet.length)
-      socket.cork(); socket.write(head); socket.write(packet); socket.uncork()
+      writeFrame(socket, [packet])
       return true
     },
     async close() {

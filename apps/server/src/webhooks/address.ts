@@ -4,12 +4,13 @@
 import { BlockList, isIP } from 'node:net'
 import type { LookupFunction } from 'node:net'
 import { lookup as resolve } from 'node:dns'
+import { GIVEN_V6, SPECIAL_V4, SPECIAL_V6 } from '@lumaris/protocol'
 
-// IANA's special-purpose registries. Of IPv6 only what is given out as global unicast may be reached at all, less what stands for other addresses.
+// Of IPv6 only what is given out as global unicast may be reached at all, less what stands for other addresses.
 const FORBIDDEN = new BlockList(), GLOBAL6 = new BlockList(), LOOPBACK = new BlockList()
-for (const [net, bits] of [['0.0.0.0', 8], ['10.0.0.0', 8], ['100.64.0.0', 10], ['127.0.0.0', 8], ['169.254.0.0', 16], ['172.16.0.0', 12], ['192.0.0.0', 24], ['192.0.2.0', 24], ['192.31.196.0', 24], ['192.52.193.0', 24], ['192.88.99.0', 24], ['192.168.0.0', 16], ['192.175.48.0', 24], ['198.18.0.0', 15], ['198.51.100.0', 24], ['203.0.113.0', 24], ['224.0.0.0', 4], ['240.0.0.0', 4]] as const) FORBIDDEN.addSubnet(net, bits, 'ipv4')
-for (const [net, bits] of [['2001::', 23], ['2001:db8::', 32], ['2002::', 16], ['2620:4f:8000::', 48], ['3fff::', 20]] as const) FORBIDDEN.addSubnet(net, bits, 'ipv6')
-GLOBAL6.addSubnet('2000::', 3, 'ipv6')
+for (const [net, bits] of SPECIAL_V4) FORBIDDEN.addSubnet(net, bits, 'ipv4')
+for (const [net, bits] of SPECIAL_V6) FORBIDDEN.addSubnet(net, bits, 'ipv6')
+GLOBAL6.addSubnet(...GIVEN_V6, 'ipv6')
 LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4')
 LOOPBACK.addAddress('::1', 'ipv6')
 
