@@ -16,14 +16,15 @@ import type { Tun } from '../../apps/agent/src/mesh/tun.ts'
 import { NEEDS, configOf, lacks, start, startHost, startRig, startVictim } from './rig.ts'
 import type { EgressDriver, Host, Rig } from './rig.ts'
 
-type Plan = { straight: [string, number][]; connects: string[]; gets: string[] }
+/** `socks`: by SOCKS5, as host, port and kind of address. */
+type Plan = { straight: [string, number][]; connects: string[]; gets: string[]; socks: [host: string, port: number, kind?: number][] }
 /** What a program of the job says it saw: of each try, how far it came. */
-type Seen = { straight: Record<string, string>; connects: Record<string, number>; gets: Record<string, string>; kinds?: Record<string, string>; env: Record<string, string> }
+type Seen = { straight: Record<string, string>; connects: Record<string, number>; /** What was answered to each, in their order; -1: nothing. */ socks: number[]; gets: Record<string, string>; kinds?: Record<string, string>; env: Record<string, string> }
 
 const PYTHON = (plan: Plan): string[] => ['/usr/bin/python3', '-c', `
 import json, os, socket, urllib.request
 plan = json.loads(${JSON.stringify(JSON.stringify(plan))})
-seen = {'straight': {}, 'connects': {}, 'gets': {}, 'kinds': {}, 'env': {k: v for k, v in os.environ.items() if k.upper().endswith('_PROXY')}}
+seen = {'straight': {}, 'connects': {}, 'socks': [], 'gets': {}, 'kinds': {}, 'env': {k: v for k, v in os.environ.items() if k.upper().endswith('_PROXY')}}
 for host, port in plan['straight']:
   try:
     s = socket.create_connection((host, port), 1); seen['straight'][host + ' ' + str(port)] = 'REACHED'
@@ -34,6 +35,17 @@ for host, port in plan['straight']:
 for to in plan['connects']:
   s = socket.create_connection(('127.0.0.1', ${EGRESS_PORT}), 5); s.settimeout(10); s.sendall(('CONNECT ' + to + ' HTTP/1.1\\r\\nHost: ' + to + '\\r\\n\\r\\n').encode())
   said = s.recv(4096).decode('latin1'); seen['connects'][to] = int((said.split(' ') + ['0'])[1])
+for host, port, *kind in plan['socks']:
+  s = socket.create_connection(('127.0.0.1', ${EGRESS_PORT}), 5); s.settimeout(10); name = host.encode('latin1')
+  s.sendall(bytes([5, 1, 0]) + bytes([5, 1, 0]) + (bytes([1]) + socket.inet_aton(host) if kind else bytes([3, len(name)]) + name) + port.to_bytes(2, 'big'))
+  said = b''
+  try:
+    while len(said) < 4:
+      part = s.recv(64)
+      if not part: break
+      said += part
+  except OSError: pass
+  seen['socks'].append(said[3] if len(said) > 3 else -1)
 for url in plan['gets']:
   try: seen['gets'][url] = urllib.request.urlopen(url, timeout=10).read().decode()
   except Exception as e: seen['gets'][url] = str(getattr(e, 'code', type(e).__name__))
@@ -44,7 +56,7 @@ print(json.dumps(seen))
 `]
 const JAVASCRIPT = (plan: Plan): string => `
 import { createConnection } from 'node:net'
-const plan = ${JSON.stringify(plan)}, seen = { straight: {}, connects: {}, gets: {}, env: {} }
+const plan = ${JSON.stringify(plan)}, seen = { straight: {}, connects: {}, socks: [], gets: {}, env: {} }
 for (const name of ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'NO_PROXY']) seen.env[name] = Deno.env.get(name)
 process.on('uncaughtException', () => {})
 const say = (host, port, words) => new Promise((done) => { let said = ''; try { const s = createConnection({ host, port }); s.setTimeout(10000, () => s.destroy()); s.on('connect', () => { if (words === null) { s.destroy(); done('REACHED') } else s.write(words) }).on('data', (b) => { said += b; s.destroy(); done(said) }).on('error', () => done('no')).on('close', () => done(said || 'no')) } catch { done('no') } })
@@ -55,6 +67,10 @@ for (const [host, port] of plan.straight) {
   seen.straight[host + ' ' + port] = how
 }
 for (const to of plan.connects) seen.connects[to] = Number((await say('127.0.0.1', ${EGRESS_PORT}, 'CONNECT ' + to + ' HTTP/1.1\\r\\nHost: ' + to + '\\r\\n\\r\\n')).split(' ')[1] ?? 0)
+const socks = (host, port, kind) => new Promise((done) => { let said = Buffer.alloc(0); const s = createConnection({ host: '127.0.0.1', port: ${EGRESS_PORT} }); s.setTimeout(10000, () => s.destroy())
+  const to = kind ? [1, ...host.split('.').map(Number)] : [3, host.length, ...Buffer.from(host, 'latin1')]
+  s.on('connect', () => s.write(Buffer.from([5, 1, 0, 5, 1, 0, ...to, port >> 8, port & 255]))).on('data', (b) => { said = Buffer.concat([said, b]); if (said.length > 3) { done(said[3]); s.destroy() } }).on('error', () => done(-1)).on('close', () => done(-1)) })
+for (const [host, port, kind] of plan.socks) seen.socks.push(await socks(host, port, kind))
 for (const url of plan.gets) { try { const got = await fetch(url, { signal: AbortSignal.timeout(10000) }); seen.gets[url] = got.ok ? await got.text() : String(got.status) } catch (error) { seen.gets[url] = error.name } }
 console.log(JSON.stringify(seen))
 `
@@ -76,21 +92,22 @@ else for (const id of Object.keys(NEEDS) as EgressDriver[]) {
     const hits = () => victims.reduce((sum, one) => sum + one.hits(), 0)
     const program = (plan: Plan): [string[], Record<string, string>] => (id === 'deno' ? [['main.mjs'], { 'main.mjs': JAVASCRIPT(plan) }] : [PYTHON(plan), {}])
     async function attack(plan: Partial<Plan>, options: Omit<NonNullable<Parameters<typeof start>[2]>, 'files'> = {}): Promise<Seen> {
-      const [command, files] = program({ straight: [], connects: [], gets: [], ...plan })
+      const [command, files] = program({ straight: [], connects: [], socks: [], gets: [], ...plan })
       const { out, err, end } = await (await start(rig, command, { files, ...options })).done
       expect(end, err).toMatchObject({ cause: 'exit', code: 0 })
       return JSON.parse(out) as Seen
     }
 
     test('a job reaches the host that it named, by the variables that programs know, and its bytes are counted', { timeout: 60_000 }, async () => {
-      const before = host.hits(), url = `http://ok.example:${host.port}/`, [command, files] = program({ straight: [], connects: [`ok.example:${host.port}`, `OK.example:${host.port}`], gets: [url] })
+      const before = host.hits(), url = `http://ok.example:${host.port}/`, [command, files] = program({ straight: [], connects: [`ok.example:${host.port}`, `OK.example:${host.port}`], socks: [['ok.example', host.port]], gets: [url] })
       const { done, egress } = await start(rig, command, { files, rules: [{ host: 'ok.example', port: host.port }], config: configOf({ 'ok.example': ['127.0.0.1'] }, host.port) })
       const { out, err } = await done, seen = JSON.parse(out || '{}') as Seen
       expect(seen.gets, err).toEqual({ [url]: 'hello from outside' })
       expect(Object.values(seen.connects)).toEqual([200, 200])
-      expect(seen.env).toMatchObject({ HTTP_PROXY: `http://127.0.0.1:${EGRESS_PORT}`, HTTPS_PROXY: `http://127.0.0.1:${EGRESS_PORT}`, ALL_PROXY: `http://127.0.0.1:${EGRESS_PORT}`, NO_PROXY: 'localhost,127.0.0.1,::1' })
+      expect(seen.socks).toEqual([0])
+      expect(seen.env).toMatchObject({ HTTP_PROXY: `http://127.0.0.1:${EGRESS_PORT}`, HTTPS_PROXY: `http://127.0.0.1:${EGRESS_PORT}`, ALL_PROXY: `socks5h://127.0.0.1:${EGRESS_PORT}`, NO_PROXY: 'localhost,127.0.0.1,::1' })
       expect(host.hits() - before).toBe(1)
-      expect(egress?.meter()).toMatchObject({ connections: 3, refused: 0 })
+      expect(egress?.meter()).toMatchObject({ connections: 4, refused: 0 })
       expect(egress?.meter().inBytes).toBeGreaterThan('hello from outside'.length)
       expect(egress?.meter().outBytes).toBeGreaterThan('GET / HTTP/1.1'.length)
     })
@@ -109,9 +126,11 @@ else for (const id of Object.keys(NEEDS) as EgressDriver[]) {
       const rules = [...Object.keys(names).map((name) => ({ host: name, port: victim.port })), { host: 'ok.example', port: host.port }, { host: 'meta.example', port: 80 }], before = host.hits()
       const inside = Object.keys(names).map((name) => `${name}:${victim.port}`), spelled = ['127.0.0.1', '[::1]', '2130706433', '0x7f000001', '0177.0.0.1', '127.1', 'localhost', 'user@ok.example', 'ok.example.', 'sub.ok.example', 'other.example'].flatMap((name) => [`${name}:${victim.port}`, `${name}:${host.port}`])
       const urls = ['meta.example:80', `loop.example:${victim.port}`, `127.0.0.2:${victim.port}`, `other.example:${host.port}`].map((to) => `http://${to}/latest/meta-data/`)
-      const seen = await attack({ connects: [...inside, ...spelled], gets: urls }, { rules, config: configOf(names, host.port) })
+      const ways = [...inside, ...spelled].filter((to) => !to.startsWith('[')).map((to): [string, number] => [to.split(':')[0] as string, Number(to.split(':')[1])]), byNumber: [string, number, number] = ['127.0.0.1', host.port, 1]
+      const seen = await attack({ connects: [...inside, ...spelled], socks: [...ways, byNumber], gets: urls }, { rules, config: configOf(names, host.port) })
       expect(inside.map((to) => seen.connects[to])).toEqual(inside.map(() => 502))
       expect(spelled.map((to) => [to, [400, 403].includes(seen.connects[to] as number)])).toEqual(spelled.map((to) => [to, true]))
+      expect(seen.socks).toEqual([...ways.map((_way, i) => (i < inside.length ? 4 : 2)), 8])
       // A client may refuse by itself what the proxy would refuse.
       for (const url of urls) expect(seen.gets[url], url).toMatch(/^(502|403|\w*Error|NotCapable)$/)
       expect({ hits: hits(), host: host.hits() - before }).toEqual({ hits: 0, host: 0 })

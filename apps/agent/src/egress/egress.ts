@@ -1,5 +1,5 @@
 // The outgoing connections of one attempt: the proxy, the door to it in the sandbox, and the variables by which programs find it.
-import { EGRESS_PORT } from '@lumaris/protocol'
+import { EGRESS_PORT, rankHosts } from '@lumaris/protocol'
 import type { EgressRule, JobDispatch } from '@lumaris/protocol'
 import type { SandboxEgress } from '../drivers/driver.ts'
 import { openDoor } from './door.ts'
@@ -18,14 +18,18 @@ export function openEgress(config: EgressConfig, rules: readonly EgressRule[], a
   }
 }
 
-/** In both spellings: some programs know one, some the other. Connections inside (ranks of a gang, the program's own servers) go past the proxy. */
-export function proxyEnv(around: readonly string[] = []): Record<string, string> {
+/**
+ * In both spellings: some programs know one, some the other. For what is neither HTTP nor HTTPS they differ: curl and Python look at the small letters first, and
+ * some programs of theirs fail at once on a SOCKS proxy that they lack a library for; what knows SOCKS alone (Go's x/net/proxy) looks at the capital ones.
+ * Connections inside (ranks of a gang, the program's own servers) go past the proxy.
+ */
+function proxyEnv(around: readonly string[] = []): Record<string, string> {
   const proxy = `http://127.0.0.1:${EGRESS_PORT}`, past = ['localhost', '127.0.0.1', '::1', ...around].join(',')
-  return Object.fromEntries([['HTTP_PROXY', proxy], ['HTTPS_PROXY', proxy], ['ALL_PROXY', proxy], ['NO_PROXY', past]].flatMap(([name, value]) => [[name, value], [(name as string).toLowerCase(), value]]))
+  const all = Object.fromEntries([['HTTP_PROXY', proxy], ['HTTPS_PROXY', proxy], ['ALL_PROXY', proxy], ['NO_PROXY', past]].flatMap(([name, value]) => [[name, value], [(name as string).toLowerCase(), value]]))
+  return { ...all, ALL_PROXY: `socks5h://127.0.0.1:${EGRESS_PORT}` }
 }
 
 /** For an order: its ranks' names and addresses, if it is one of a gang. */
 export function egressOf(config: EgressConfig, order: JobDispatch): AttemptEgress {
-  const ranks = order.gang ? Array.from({ length: order.gang.size }, (_, rank) => `rank-${rank}`) : []
-  return openEgress(config, order.egress ?? [], [...ranks, ...(order.env['LUMARIS_PEERS']?.split(',') ?? [])])
+  return openEgress(config, order.egress ?? [], Object.entries(rankHosts(order.gang?.size ?? 0)).flat())
 }

@@ -51,6 +51,11 @@ function say(port: number, words: string | Buffer, until?: string): Promise<stri
   })
 }
 const CONNECT = (to: string): string => `CONNECT ${to} HTTP/1.1\r\nHost: ${to}\r\n\r\n`
+/** A SOCKS greeting, and the request after it. */
+const HELLO = Buffer.from([5, 1, 0])
+const socks = (host: string, port: number, { command = 1, kind = 3 } = {}): Buffer => { const name = Buffer.from(host, 'latin1'); return Buffer.concat([HELLO, Buffer.from([5, command, 0, kind, name.length]), name, Buffer.from([port >> 8, port & 255])]) }
+/** What was answered to the request, and what came after that; null: the greeting was not taken. */
+const answered = (said: string): { reply: number | null; rest: string } => (said.startsWith('\x05\x00') ? { reply: said.length >= 12 ? said.charCodeAt(3) : null, rest: said.slice(12) } : { reply: null, rest: '' })
 const statusOf = (said: string): number => Number(said.split(' ')[1] ?? 0)
 
 test('CONNECT carries bytes both ways to a host on the list, until both have said all; all of them are counted', async () => {
@@ -212,4 +217,56 @@ test('closed, it ends what runs, takes nothing more, and its listener is gone', 
   await listen(late)
   proxy.serve(late)
   expect(late.listening).toBe(false)
+})
+
+test('SOCKS5 carries bytes both ways to a host on the list, at the same door, however its words are cut; all of them are counted', async () => {
+  const echo = await tcp((socket) => socket.pipe(socket))
+  const { proxy, port, asked } = await rig({ rules: [['ok.example', echo]], open: [echo] })
+  const words = Buffer.concat([socks('OK.example', echo), Buffer.from('early')])
+  const socket = connect({ host: '127.0.0.1', port, allowHalfOpen: true }).setNoDelay(true)
+  let said = ''
+  socket.setEncoding('latin1').on('data', (text: string) => { said += text })
+  for (const byte of words) await new Promise<void>((resolve) => { socket.write(Buffer.from([byte]), () => setImmediate(resolve)) })
+  await expect.poll(() => answered(said)).toEqual({ reply: 0, rest: 'early' })
+  socket.end('x'.repeat(100_000))
+  await once(socket, 'close')
+  expect(answered(said).rest).toHaveLength(100_005)
+  await expect.poll(() => proxy.meter()).toEqual({ inBytes: 100_005, outBytes: 100_005, connections: 1, refused: 0 })
+  expect(asked).toEqual(['ok.example'])
+})
+test('SOCKS5: what is not on the list, any address, UDP, connections from outside and passwords are refused, and nothing is looked up', async () => {
+  let hits = 0
+  const victim = await tcp((socket) => { hits++; socket.destroy() })
+  const { proxy, port, asked } = await rig({ rules: [['ok.example', victim], ['*.wild.example', victim]], open: [victim] })
+  const hosts = ['other.example', 'sub.ok.example', 'ok.example.', 'wild.example', 'a.b.wild.example', 'user@ok.example', '127.0.0.1', '127.1', '0', '2130706433', '0x7f000001', '[::1]', '::1', 'localhost', 'ok.example%00', 'ok.example\0', 'ok.example\0.evil.example', `ok.example:${victim}`, 'ok.example#', 'http://ok.example', 'o\xe9.example', ' ok.example', '', 'x'.repeat(255)]
+  for (const host of hosts) expect(answered(await say(port, socks(host, victim))).reply, host).toBe(2)
+  for (const wrong of [victim + 1, 0, 25]) expect(answered(await say(port, socks('ok.example', wrong))).reply, String(wrong)).toBe(2)
+  const four = Buffer.concat([HELLO, Buffer.from([5, 1, 0, 1, 127, 0, 0, 1, victim >> 8, victim & 255])]), six = Buffer.concat([HELLO, Buffer.from([5, 1, 0, 4]), Buffer.alloc(15), Buffer.from([1, victim >> 8, victim & 255])])
+  for (const address of [four, six]) expect(answered(await say(port, address)).reply).toBe(8)
+  for (const command of [0, 2, 3, 4, 255]) expect(answered(await say(port, socks('ok.example', victim, { command }))).reply, String(command)).toBe(7)
+  const odd = [socks('ok.example', victim, { kind: 2 }), Buffer.concat([HELLO, Buffer.from([4, 1, 0, 3, 1, 97, 0, 80])]), Buffer.concat([HELLO, Buffer.from([5, 1, 7, 3, 1, 97, 0, 80])]), Buffer.concat([HELLO, Buffer.from(CONNECT(`ok.example:${victim}`))])]
+  for (const words of odd) expect(answered(await say(port, words)).reply).toBe(1)
+  // A password, or something else that we do not know; and the version before, which is no HTTP either.
+  for (const methods of [[2], [1, 2], []]) expect(await say(port, Buffer.from([5, methods.length, ...methods, 5, 1, 0]))).toBe('\x05\xff')
+  expect(statusOf(await say(port, Buffer.from([4, 1, victim >> 8, victim & 255, 127, 0, 0, 1, 0])))).toBe(400)
+  expect({ hits, asked, connections: proxy.meter().connections, refused: proxy.meter().refused }).toEqual({ hits: 0, asked: [], connections: 0, refused: hosts.length + 3 + 2 + 5 + odd.length + 3 + 1 })
+})
+test('SOCKS5: a name that leads inside is as unreachable as one that leads nowhere, and bounds are those of all', async () => {
+  let hits = 0
+  const victim = await tcp((socket) => { hits++; socket.destroy() }), host = await tcp(() => undefined)
+  const inside = await rig({ rules: [['in.example', victim], ['none.example', victim]], names: { 'in.example': ['10.0.0.1', '169.254.169.254', '::1', '127.0.0.1'], 'none.example': [] } })
+  expect([await say(inside.port, socks('in.example', victim)), await say(inside.port, socks('none.example', victim))].map((said) => answered(said).reply)).toEqual([4, 4])
+  expect(hits).toBe(0)
+  const { proxy, port } = await rig({ rules: [['ok.example', host]], open: [host], limits: { connections: 3, halfMs: 200, headMs: 300, bytes: 1000 } })
+  const held = await Promise.all(Array.from({ length: 3 }, async () => { const socket = connect(port, '127.0.0.1').on('error', () => undefined); socket.write(socks('ok.example', host)); await expect.poll(() => socket.bytesRead).toBe(12); return socket }))
+  expect(await say(port, socks('ok.example', host))).toBe('')
+  for (const socket of held) socket.destroy()
+  // Half a greeting, half a request: ended when a head must have been there.
+  await expect.poll(() => say(port, socks('ok.example', host).subarray(0, -1))).toBe('\x05\x00')
+  expect(await say(port, Buffer.from([5, 9, 0]))).toBe('')
+  const heavy = connect(port, '127.0.0.1').on('error', () => undefined)
+  heavy.write(Buffer.concat([socks('ok.example', host), Buffer.alloc(5000)]))
+  await expect.poll(() => proxy.meter().outBytes).toBeGreaterThan(1000)
+  expect(answered(await say(port, socks('ok.example', host))).reply).toBe(2)
+  heavy.destroy()
 })

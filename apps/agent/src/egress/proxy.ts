@@ -1,5 +1,6 @@
 // The way out of one sandbox: an HTTP proxy that speaks with the listed hosts and nobody else. CONNECT carries anything (TLS above all); requests
-// with a whole address (`GET http://…`) are read, and written anew with only what belongs to them.
+// with a whole address (`GET http://…`) are read, and written anew with only what belongs to them. For programs that know no HTTP proxies it is a SOCKS5
+// proxy as well, at the same port: its first byte is one that no request begins with.
 //
 //   connection → one request → on the list? → its name resolved here → addresses that may be reached → connected to one of these, by number
 //
@@ -15,6 +16,7 @@ import { mayReach } from './addresses.ts'
 import { addressesOf } from './resolve.ts'
 import { isListed, targetOf } from './hosts.ts'
 import type { Target } from './hosts.ts'
+import { VERSION, greetingIn, methodOf, replyOf, requestIn } from './socks.ts'
 
 export type EgressLimits = {
   /** At once, of one attempt: more wait for nothing, they are closed. */
@@ -32,7 +34,7 @@ export type EgressLimits = {
   /** The same when one end has said all: most often it is gone, and its other half would take up room. */
   readonly halfMs: number
 }
-export const EGRESS_LIMITS: EgressLimits = { connections: 64, perSecond: 200, bytes: 10 * 1024 ** 3, headMs: 10_000, resolveMs: 10_000, connectMs: 10_000, idleMs: 300_000, halfMs: 30_000 }
+const EGRESS_LIMITS: EgressLimits = { connections: 64, perSecond: 200, bytes: 10 * 1024 ** 3, headMs: 10_000, resolveMs: 10_000, connectMs: 10_000, idleMs: 300_000, halfMs: 30_000 }
 export type EgressMeter = { readonly inBytes: number; readonly outBytes: number; readonly connections: number; readonly refused: number }
 export type EgressOptions = {
   readonly rules: readonly EgressRule[]; readonly limits?: Partial<EgressLimits>
@@ -141,6 +143,38 @@ export function createEgressProxy({ rules, limits: set = {}, reachable = (addres
     }
   }
 
+  /** SOCKS: a greeting, a request, and then bytes both ways. What comes with the request belongs to the tunnel. */
+  function socks(client: Socket): void {
+    let kept: Buffer = Buffer.alloc(0), greeted = false
+    const refuse = (says: Buffer): void => { refused++; client.off('data', take).off('end', quit).end(says).resume().setTimeout(limits.halfMs) }
+    const quit = (): void => { client.destroy() }
+    const take = (chunk: Buffer): void => {
+      kept = Buffer.concat([kept, chunk])
+      if (!greeted) {
+        const greeting = greetingIn(kept)
+        if (!greeting) return
+        if (!greeting.takes) return refuse(methodOf(false))
+        greeted = true
+        kept = kept.subarray(greeting.size)
+        client.write(methodOf(true))
+      }
+      const request = requestIn(kept)
+      if (!request) return
+      if ('refused' in request) return refuse(replyOf(request.refused))
+      asked.add(client)
+      client.off('data', take).off('end', quit).pause()
+      void (async () => {
+        let far: Socket
+        try { far = await reach(listed(request.target)) } catch (error) { return refuse(replyOf(error instanceof No && error.status === 502 ? 'unreachable' : 'refused')) }
+        if (client.destroyed) { far.destroy(); return }
+        client.write(replyOf('granted'))
+        if (kept.length > request.size) far.write(kept.subarray(request.size))
+        join(client, far)
+      })().catch(quit)
+    }
+    client.on('data', take).once('end', quit)
+  }
+
   async function forward(request: IncomingMessage, reply: ServerResponse): Promise<void> {
     try {
       const [, authority = '', path = ''] = /^http:\/\/([^/?#]*)([/?][^#]*)?$/i.exec(request.url ?? '') ?? []
@@ -187,6 +221,18 @@ export function createEgressProxy({ rules, limits: set = {}, reachable = (addres
   http.on('connect', (request, socket, head: Buffer) => { if (first(socket)) tunnel(request, socket as Socket, head).catch(() => socket.destroy()) })
   http.on('clientError', (_error, socket) => { refused++; if (socket.writable && !asked.has(socket)) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n'); else socket.destroy() })
 
+  /** Which of the two it speaks is told by its first byte. */
+  function begin(client: Socket): void {
+    const look = (): void => {
+      const chunk = client.read() as Buffer | null
+      if (chunk === null) { if (client.readableEnded) client.destroy(); return }
+      client.off('readable', look).off('end', look).unshift(chunk)
+      if (chunk[0] === VERSION) socks(client)
+      else http.emit('connection', client)
+    }
+    client.on('readable', look).once('end', look)
+  }
+
   let turn = -Infinity
   function take(client: Socket): void {
     if (gone.signal.aborted || clients.size >= limits.connections) { refused++; client.destroy(); return }
@@ -197,8 +243,8 @@ export function createEgressProxy({ rules, limits: set = {}, reachable = (addres
     client.setTimeout(limits.idleMs, () => client.destroy())
     const now = performance.now()
     turn = Math.max(turn, now - 1000) + 1000 / limits.perSecond
-    if (turn <= now) { http.emit('connection', client); return }
-    const waiting = setTimeout(() => http.emit('connection', client), turn - now)
+    if (turn <= now) { begin(client); return }
+    const waiting = setTimeout(() => begin(client), turn - now)
     client.once('close', () => clearTimeout(waiting))
   }
 
