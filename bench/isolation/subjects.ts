@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { Runtime } from '@lumaris/protocol'
 import { createBwrapDriver, createWall } from '../../apps/agent/src/drivers/bwrap.ts'
+import type { Wall } from '../../apps/agent/src/drivers/bwrap.ts'
 import type { Cgroups } from '../../apps/agent/src/drivers/cgroup.ts'
 import { createDenoDriver, findDeno } from '../../apps/agent/src/drivers/deno.ts'
 import type { IsolationDriver } from '../../apps/agent/src/drivers/driver.ts'
@@ -59,7 +60,9 @@ function byHand({ name, version, dir, cgroups, argv }: ByHand): Subject {
   return { name, version, start: (program) => start(program, false), startCounted: (program) => start(program, true) }
 }
 
-export type Subjects = { readonly native: Subject; readonly plainDeno: Subject | null; readonly pairs: readonly Pair[]; readonly missing: readonly string[]; close: () => Promise<void> }
+/** Room for what drivers keep ready. */
+const READY_BYTES = 2048 * MIB
+export type Subjects = { readonly native: Subject; readonly plainDeno: Subject | null; readonly pairs: readonly Pair[]; readonly missing: readonly string[]; /** What drivers keep ready stands ready. */ settled: () => Promise<void>; close: () => Promise<void> }
 
 export async function createSubjects(): Promise<Subjects> {
   const scratch = mkdtempSync(join(tmpdir(), 'lumaris-bench-isolation-'))
@@ -69,34 +72,38 @@ export async function createSubjects(): Promise<Subjects> {
   chmodSync(scratch, 0o755)
   const stages = await createStages({ scratch: join(scratch, 'stages'), owner })
   const cgroups = stages.cgroups
-  const wall = createWall({ scratch: join(scratch, 'wall'), stages })
+  // Where nothing ever stands ready.
+  const coldStages = await createStages({ scratch: join(scratch, 'cold-stages'), owner: `${owner}c` })
+  const ways = [['', stages], [' cold', coldStages]] as const
+  const walls = new Map(ways.map(([way, on]) => [way, createWall({ scratch: join(scratch, `wall${way}`.replaceAll(/\W+/g, '-')), stages: on })]))
+  const scratchOf = (name: string): string => join(scratch, name.replaceAll(/\W+/g, '-'))
   const programs = existsSync('/usr/bin/python3') ? ['sh', 'python'] as const : ['sh'] as const
   const missing: string[] = [], pairs: Pair[] = []
   const native = byHand({ name: 'no wall at all', version: process.version, dir, cgroups, argv: (program) => ({ argv: program.command }) })
 
   const bwrap = inPath('bwrap')
-  if (bwrap && wall) {
-    const version = await versionOf(bwrap, '--version'), driver = createBwrapDriver(wall), usable = await driver.probe()
-    if (usable.usable) pairs.push({
-      speaks: programs, driver: asSubject('bwrap', version, driver),
-      tool: byHand({ name: 'bwrap by hand', version, dir, cgroups, argv: (program, workDir) => ({ argv: [bwrap, '--unshare-all', '--die-with-parent', ...systemBinds(), '--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp', '--bind', workDir, '/work', '--chdir', '/work', ...program.command] }) }),
-    })
-    else missing.push(`bwrap: ${usable.reason}`)
+  if (bwrap && walls.get('')) {
+    const version = await versionOf(bwrap, '--version')
+    const tool = byHand({ name: 'bwrap by hand', version, dir, cgroups, argv: (program, workDir) => ({ argv: [bwrap, '--unshare-all', '--die-with-parent', ...systemBinds(), '--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp', '--bind', workDir, '/work', '--chdir', '/work', ...program.command] }) })
+    for (const [way] of ways) {
+      const driver = createBwrapDriver(walls.get(way) as Wall), usable = await driver.probe()
+      if (usable.usable) pairs.push({ speaks: programs, driver: asSubject(`bwrap${way}`, version, driver), tool })
+      else missing.push(`bwrap${way}: ${usable.reason}`)
+    }
   } else missing.push('bwrap: bubblewrap is not installed')
 
-  const gvisor = await createGvisorDriver({ scratch: join(scratch, 'gvisor'), stages })
-  const usable = await gvisor?.probe()
-  if (gvisor && usable?.usable) {
+  let hand: Subject | null = null
+  for (const [way, on] of ways) {
+    const gvisor = await createGvisorDriver({ scratch: scratchOf(`gvisor${way}`), stages: on }), usable = await gvisor?.probe()
+    if (!gvisor || !usable?.usable) { missing.push(`gvisor${way}: ${usable?.reason ?? 'runsc is not installed'}`); continue }
     const runsc = inPath('runsc') as string, [, version = '', platform = ''] = /^(\d+), platform (\w+)$/.exec(usable.evidence['runsc'] ?? '') ?? []
     let made = 0
-    pairs.push({
-      speaks: programs, driver: asSubject('gvisor', `${version}, ${platform}`, gvisor),
-      tool: byHand({ name: 'runsc by hand', version: `${version}, ${platform}`, dir, cgroups, argv(program, workDir) {
-        const bundle = writeBundle(dir, program, workDir)
-        return { argv: [runsc, '--ignore-cgroups', '--network=none', `--platform=${platform}`, `--root=${join(dir, 'state')}`, 'run', `--bundle=${bundle}`, `hand-${process.pid}-${made++}`], cleanUp: () => rmSync(bundle, { recursive: true, force: true }) }
-      } }),
-    })
-  } else missing.push(`gvisor: ${usable?.reason ?? 'runsc is not installed'}`)
+    hand ??= byHand({ name: 'runsc by hand', version: `${version}, ${platform}`, dir, cgroups, argv(program, workDir) {
+      const bundle = writeBundle(dir, program, workDir)
+      return { argv: [runsc, '--ignore-cgroups', '--network=none', `--platform=${platform}`, `--root=${join(dir, 'state')}`, 'run', `--bundle=${bundle}`, `hand-${process.pid}-${made++}`], cleanUp: () => rmSync(bundle, { recursive: true, force: true }) }
+    } })
+    pairs.push({ speaks: programs, driver: asSubject(`gvisor${way}`, `${version}, ${platform}`, gvisor), tool: hand })
+  }
 
   // No tool by hand stands beside it: a machine that is started for a program takes seconds, and what is measured here is the waking of one that was started before.
   const machines = await createQemuDriver({ scratch: join(scratch, 'qemu'), stages, images: process.env['LUMARIS_IMAGES'] ?? join(import.meta.dirname, '..', '..', '.lumaris', 'images') })
@@ -114,14 +121,16 @@ export async function createSubjects(): Promise<Subjects> {
     const cache = join(dir, 'deno')
     const plain = (name: string, flags: readonly string[]): Subject => byHand({ name, version, dir, cgroups, argv: (program, workDir) => ({ argv: ['/usr/bin/env', `DENO_DIR=${cache}`, 'DENO_NO_UPDATE_CHECK=1', deno, 'run', ...flags, `--allow-read=${workDir}`, join(workDir, program.command[0] as string)] }) })
     plainDeno = plain('deno by hand', ['--no-prompt', '--no-remote', '--no-config', '--quiet'])
-    for (const [name, behind] of [['deno', null], ...(wall ? [['deno inside bwrap', wall] as const] : [])] as const) {
-      const driver = createDenoDriver({ scratch: join(scratch, name.replaceAll(' ', '-')), stages, wall: behind })
+    for (const [way, on] of ways) for (const [kind, behind] of [['deno', null], ['deno inside bwrap', walls.get(way) ?? null]] as const) {
+      if (kind !== 'deno' && !behind) continue
+      const name = `${kind}${way}`, driver = createDenoDriver({ scratch: scratchOf(name), stages: on, wall: behind })
       const report = await driver?.probe()
       if (driver && report?.usable) pairs.push({ speaks: ['javascript', ...(report.runtimes.includes('python') ? ['python' as const] : [])], driver: asSubject(name, version, driver), tool: plainDeno })
       else missing.push(`${name}: ${report?.reason ?? 'it does not run here'}`)
     }
   } else missing.push('deno: it is not installed for this platform')
-  return { native, plainDeno, pairs, missing, async close() { await stages.reap(); rmSync(scratch, { recursive: true, force: true }) } }
+  await stages.ready.keep(READY_BYTES)
+  return { native, plainDeno, pairs, missing, settled: () => stages.ready.settled(), async close() { for (const [, on] of ways) await on.reap(); rmSync(scratch, { recursive: true, force: true }) } }
 }
 
 const SYSTEM = ['/usr', '/bin', '/sbin', '/lib', '/lib64']

@@ -108,6 +108,8 @@ export interface RunningAgent {
 }
 const STOP_MS = 15_000
 const POLL_MS = 1000
+/** Of the memory for rent, what stands ready for jobs to come may take at most; and never more than no job has. */
+const READY_SHARE = 1 / 4
 /** Answers to this many heartbeats may be missing before the socket counts as dead. */
 const SILENT_HEARTBEATS = 3
 
@@ -177,7 +179,7 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
   const leaseAge = (): number => clock.now() - state.leaseFrom
   const blobs = createBlobs({ server: config.server, token: () => httpToken, log, worthIt: () => leaseAge() <= state.settings.selfStopMs })
   const runner: Runner = createRunner({
-    state, journal, ports: () => ({ now: clock.now(), wall: clock.wall(), hash: sha256 }), act, stepped: () => { setClock(); changed() }, drained: changed,
+    state, journal, ports: () => ({ now: clock.now(), wall: clock.wall(), hash: sha256 }), act, stepped: () => { setClock(); setReady(); changed() }, drained: changed,
     broken(error) { log.error({ error }, 'the agent broke'); void end(`The agent broke: ${saysOf(error)}`, null) },
   })
   const networks = createRankNetworks({ server: config.server, token: () => httpToken, dataDir: config.dataDir, log, port: config.gangPort })
@@ -265,6 +267,15 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
       connection.check()
       runner.input({ kind: 'clock' })
     }, due - now)
+  }
+  // What drivers keep ready is memory of the owner's: none of it while he has the machine for himself. A job that only begins may be about to take one of them.
+  let readyBytes = 0
+  function setReady(): void {
+    const reserved = [...state.attempts.values()].reduce((sum, { state: now, order }) => sum + (now === 'running' ? order.resources.memoryBytes : 0), 0), { memoryBytes } = state.capacity
+    const bytes = over || state.paused || !state.connected ? 0 : Math.max(0, Math.floor(Math.min(memoryBytes * READY_SHARE, memoryBytes - reserved)))
+    if (bytes === readyBytes) return
+    readyBytes = bytes
+    for (const driver of drivers.values()) driver.keepReady?.(bytes).catch((error: unknown) => log.error({ driver: driver.id, error }, 'what stood ready for jobs could not be taken down; the next start of the agent does it'))
   }
   let meters: NodeJS.Timeout | undefined
 

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createBwrapDriver, createWall } from './bwrap.ts'
-import { MIB, driverContract, namesIn, runIn, seesNoProcesses, shareNothing, systemPython as python } from './driver.contract.ts'
+import { MIB, alwaysReady, driverContract, namesIn, runIn, seesNoProcesses, shareNothing, systemPython as python } from './driver.contract.ts'
 import type { IsolationDriver } from './driver.ts'
 import { createStages } from './stage.ts'
 
@@ -18,9 +18,9 @@ afterAll(async () => { await stages.reap(); rmSync(scratch, { recursive: true, f
 
 const missing = !wall ? 'bubblewrap is not installed, or does not work here' : !existsSync('/usr/bin/python3') ? 'python3 is not installed' : null
 if (missing || !wall) test.skip(`bwrap: ${missing}`, () => undefined)
-else describe('bwrap', () => {
-  const driver: IsolationDriver = createBwrapDriver(wall)
-  driverContract('bwrap', () => driver, python)
+else for (const ready of [null, alwaysReady(stages)]) describe(ready ? 'bwrap, taken from what stands ready' : 'bwrap', () => {
+  const driver: IsolationDriver = createBwrapDriver(ready ? createWall({ scratch: join(scratch, 'readywall'), stages: ready }) ?? wall : wall)
+  driverContract(ready ? 'bwrap, ready' : 'bwrap', () => driver, python)
   const sh = (script: string, limits = {}) => runIn(driver, { runtime: 'native', command: ['/bin/sh', '-c', script], limits })
 
   test('the probe shows every limit held on this machine', async () => {
@@ -133,6 +133,7 @@ for name, args in calls.items():
     expect(files).toEqual({})
     expect((await sh('echo mine > mine; ln -s mine link')).files).toEqual({ mine: 'mine\n' })
   })
+  if (ready) test('bwrap: what is seen above was seen of sandboxes that stood ready', () => { expect(ready.taken()).toBeGreaterThan(40) })
 })
 
 // What a machine without root, or without control groups, gets: watches instead of walls for memory and disk.

@@ -8,13 +8,15 @@
 // descriptor on which bubblewrap reports: a line on stderr that looks like its complaint may be the job's own.
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Writable } from 'node:stream'
 import type { Level, Runtime } from '@lumaris/protocol'
 import type { IsolationDriver, ProbeReport, Sandbox, SandboxLimits, SandboxNetwork, SandboxSpec } from './driver.ts'
 import { probeWith, runToEnd } from './probe.ts'
 import { seccompFilter } from './seccomp.ts'
-import { SAFE_PATH, inPath, reachable } from './stage.ts'
+import type { Kind } from './ready-stages.ts'
+import { SAFE_PATH, inPath, reachable, saying } from './stage.ts'
 import type { Stages } from './stage.ts'
-import { endedSandbox, supervise, unspeakable } from './supervise.ts'
+import { endedSandbox, spawnLauncher, supervise, unspeakable } from './supervise.ts'
 import type { End, Verdict } from './supervise.ts'
 import { DiskTooSmall } from './work-disk.ts'
 
@@ -38,9 +40,14 @@ export type Inside = {
   readonly limits?: SandboxLimits
   /** An end that has another meaning in this runtime. */
   readonly explain?: (end: End) => Verdict | null
+  /** The same program, started before there was a job for it: taken when one waits, and told this order before its standard input. */
+  readonly ahead?: { readonly kind: Kind; readonly order: Buffer }
 }
+/** A program behind the wall that waits for its job; it says this word on its standard output when it does. */
+export type Waiting = Pick<Inside, 'argv' | 'env' | 'binds'> & { readonly name: string; readonly limits: Kind['limits']; readonly memoryBytes: number }
+export const READY_WORD = 'ready\n'
 /** How to start a program behind the wall: shared by the native driver and by deno, which goes inside it for a second wall. */
-export type Wall = { readonly stages: Stages; readonly scratch: string; readonly rootfs: string | null; start(job: SandboxSpec, inside: Inside): Promise<Sandbox> }
+export type Wall = { readonly stages: Stages; readonly scratch: string; readonly rootfs: string | null; start(job: SandboxSpec, inside: Inside): Promise<Sandbox>; ahead(program: Waiting): Kind }
 
 /** Null where bubblewrap is not installed or this machine's system calls are not known. Whether it works, its probe says. */
 export function createWall({ scratch, stages, rootfs }: WallOptions): Wall | null {
@@ -49,29 +56,41 @@ export function createWall({ scratch, stages, rootfs }: WallOptions): Wall | nul
   if (process.platform !== 'linux' || !bwrap || !filter || !networkFilter || (process.getuid?.() === 0 && !stages.dropsUser)) return null
   mkdirSync(scratch, { recursive: true, mode: 0o711 })
   const root = rootfs === undefined ? systemBinds(syntheticEtc(scratch)) : ['--ro-bind', rootfs, '/']
+  const optionsOf = ({ binds = {}, env }: Pick<Inside, 'binds' | 'env'>, dir: string, hostname = 'job', joined = false): Buffer => Buffer.from([
+    '--unshare-user', '--unshare-ipc', '--unshare-pid', '--unshare-net', '--unshare-uts', ...(existsSync('/proc/self/ns/cgroup') ? ['--unshare-cgroup'] : []), '--die-with-parent', '--new-session',
+    '--uid', '65534', '--gid', '65534', '--hostname', hostname, ...root, ...(joined ? ['--perms', '0644', '--ro-bind-data', String(HOSTS_FD), '/etc/hosts'] : []), '--proc', '/proc', '--dev', '/dev',
+    '--perms', '1777', '--size', String(SHM_BYTES), '--tmpfs', '/dev/shm', '--remount-ro', '/dev', '--perms', '1777', '--size', String(TMP_BYTES), '--tmpfs', '/tmp',
+    ...Object.entries(binds).flatMap(([outside, path]) => ['--ro-bind', outside, path]), '--bind', dir, '/work', '--chdir', '/work', '--clearenv',
+    ...Object.entries({ PATH: SAFE_PATH, HOME: '/work', TMPDIR: '/tmp', LANG: 'C.UTF-8', ...env }).flatMap(([name, value]) => ['--setenv', name, value]), '--cap-drop', 'ALL', '--disable-userns',
+  ].map((word) => `${word}\0`).join(''))
+  const bwrapFor = (statusFd: number, argv: readonly string[], before: readonly string[] = [], more: readonly string[] = []): string[] => [...before, bwrap, '--seccomp', String(FILTER_FD), '--json-status-fd', String(statusFd), ...more, '--args', String(OPTIONS_FD), '--', ...argv]
 
   return {
     stages, scratch, rootfs: rootfs ?? null,
+    ahead: ({ name, limits, memoryBytes, argv, ...inside }) => ({
+      name, limits, memoryBytes, knows: true,
+      begin(place) {
+        const child = spawnLauncher({ ...stages.begin(place, limits, bwrapFor(HOSTS_FD, argv), HOSTS_FD, true), cwd: '/', env: { PATH: SAFE_PATH } }, 3)
+        const ready = saying(child, 1, READY_WORD).then(() => '') // what bubblewrap reports is left to whoever takes it
+        for (const [fd, bytes] of [[FILTER_FD, filter], [OPTIONS_FD, optionsOf(inside, place.disk.place)]] as const) (child.stdio[fd] as Writable).end(bytes)
+        return { child, ready }
+      },
+    }),
     async start(job, inside) {
       const unsaid = unspeakable(job)
       if (unsaid) return endedSandbox(unsaid)
       const limits = inside.limits ?? job.limits, { network, egress } = job, joined = network !== undefined || egress !== undefined, statusFd = joined ? HOSTS_FD + 1 : HOSTS_FD
-      const opened = await stages.open(job, limits).catch((error: Error) => error)
+      const kind = joined ? null : inside.ahead?.kind
+      const opened = await stages.open(job, limits, undefined, kind ?? stages.launcherKind(limits, statusFd)).catch((error: Error) => error)
       if (opened instanceof DiskTooSmall) return endedSandbox({ cause: 'disk', detail: opened.message })
       if (opened instanceof Error) throw opened
-      const stage = opened
-      const options = [
-        '--unshare-user', '--unshare-ipc', '--unshare-pid', '--unshare-net', '--unshare-uts', ...(existsSync('/proc/self/ns/cgroup') ? ['--unshare-cgroup'] : []), '--die-with-parent', '--new-session',
-        '--uid', '65534', '--gid', '65534', '--hostname', network?.hostname ?? 'job', ...root, ...(joined ? ['--perms', '0644', '--ro-bind-data', String(HOSTS_FD), '/etc/hosts'] : []), '--proc', '/proc', '--dev', '/dev',
-        '--perms', '1777', '--size', String(SHM_BYTES), '--tmpfs', '/dev/shm', '--remount-ro', '/dev', '--perms', '1777', '--size', String(TMP_BYTES), '--tmpfs', '/tmp',
-        ...Object.entries(inside.binds ?? {}).flatMap(([outside, path]) => ['--ro-bind', outside, path]), '--bind', stage.disk.dir, '/work', '--chdir', '/work', '--clearenv',
-        ...Object.entries({ PATH: SAFE_PATH, HOME: '/work', TMPDIR: '/tmp', LANG: 'C.UTF-8', ...inside.env }).flatMap(([name, value]) => ['--setenv', name, value]), '--cap-drop', 'ALL', '--disable-userns',
-      ]
+      const stage = opened, options = optionsOf(inside, stage.disk.dir, network?.hostname, joined)
       // Until somebody has made its network, or a way out of it, bubblewrap waits on the descriptor on which it reports: it has its namespaces then, and nothing of the job's runs.
       const waiting = joined ? ['/bin/sh', '-c', `exec ${statusFd + 1}<&${statusFd} && exec "$@"`, 'sh'] : [], block = joined ? ['--block-fd', String(statusFd + 1)] : []
-      const launcher = stage.wrap([...waiting, bwrap, '--seccomp', String(FILTER_FD), '--json-status-fd', String(statusFd), ...block, '--args', String(OPTIONS_FD), '--', ...(stage.cgroup || rootfs !== undefined ? [] : fewProcesses(limits.pids)), ...inside.argv], statusFd, true)
+      const launcher = stage.wrap(bwrapFor(statusFd, [...(stage.cgroup || rootfs !== undefined ? [] : fewProcesses(limits.pids)), ...inside.argv], waiting, block), statusFd, true)
+      const stdin = launcher.ahead?.words === null ? Buffer.concat([(inside.ahead as NonNullable<Inside['ahead']>).order, job.stdin ?? Buffer.alloc(0)]) : job.stdin
       return supervise({
-        ...launcher, env: { PATH: SAFE_PATH }, cwd: '/', limits, cgroup: stage.cgroup, feeds: [joined ? networkFilter : filter, Buffer.from(options.map((word) => `${word}\0`).join('')), ...(joined ? [Buffer.from(hostsText(network))] : [])], stdin: job.stdin, disk: stage.disk,
+        ...launcher, env: { PATH: SAFE_PATH }, cwd: '/', limits, cgroup: stage.cgroup, feeds: [joined ? networkFilter : filter, options, ...(joined ? [Buffer.from(hostsText(network))] : [])], stdin, disk: stage.disk,
         ...(joined ? { waits: { pid: childPid, async act(pid: number) { await network?.attach(pid); await egress?.attach(pid) } } } : {}),
         innerPid: childPid,
         explain: (end) => notStarted(end) ?? inside.explain?.(end) ?? null, cleanUp: () => stage.cleanUp(),
@@ -141,7 +160,7 @@ export function createBwrapDriver(wall: Wall): IsolationDriver {
       if (job.runtime === 'javascript') throw new Error('the bwrap driver runs programs of the machine and Python, not JavaScript')
       return wall.start(job, { argv: argvOf(job), env: job.env })
     },
-    reap: () => stages.reap(),
+    reap: () => stages.reap(), keepReady: (bytes) => stages.ready.keep(bytes),
     async probe(wanted): Promise<ProbeReport> {
       // The canaries are written for the very Node that runs the agent, brought in for the probe: it can do all that they try.
       const node = '/tmp/canary-node', outside = reachable(process.execPath, scratch, stages)

@@ -15,6 +15,8 @@ export type CgroupLimits = { readonly memoryBytes: number; readonly pids: number
 export type Cgroup = {
   /** Files into which a process writes its own pid to join. */
   readonly joinFiles: readonly string[]
+  /** Other limits than it was made with, before what they are for runs in it. */
+  set(limits: CgroupLimits): void
   cpuMs(): number
   memoryBytes(): number
   memoryPeakBytes(): number
@@ -49,15 +51,20 @@ function version1(root: string, parent: string): Cgroups {
   const make = (id: string, limits: CgroupLimits): Cgroup => {
     for (const dir of dirs(id)) makeDir(dir) // and its parent, which reap() takes away
     const [memory, pids, cpu, cpuacct, freezer] = dirs(id) as [string, string, string, string, string]
-    writeFileSync(join(memory, 'memory.limit_in_bytes'), String(limits.memoryBytes))
-    // Swap is part of the limit where the kernel counts it.
-    try { writeFileSync(join(memory, 'memory.memsw.limit_in_bytes'), String(limits.memoryBytes)) } catch { /* a kernel without swap accounting has no such file */ }
-    writeFileSync(join(pids, 'pids.max'), String(limits.pids))
+    const set = ({ memoryBytes, pids: most, cpuMillis }: CgroupLimits): void => {
+      // Swap is part of the limit where the kernel counts it; and is never less than the other, whichever way both go.
+      const swap = (): void => { try { writeFileSync(join(memory, 'memory.memsw.limit_in_bytes'), String(memoryBytes)) } catch { /* a kernel without swap accounting has no such file */ } }
+      swap()
+      writeFileSync(join(memory, 'memory.limit_in_bytes'), String(memoryBytes))
+      swap()
+      writeFileSync(join(pids, 'pids.max'), String(most))
+      writeFileSync(join(cpu, 'cpu.cfs_quota_us'), String(cpuQuotaUs(cpuMillis)))
+    }
     writeFileSync(join(cpu, 'cpu.cfs_period_us'), String(CPU_PERIOD_US))
-    writeFileSync(join(cpu, 'cpu.cfs_quota_us'), String(cpuQuotaUs(limits.cpuMillis)))
+    set(limits)
     const state = join(freezer, 'freezer.state')
     return {
-      joinFiles: dirs(id).map((dir) => join(dir, 'cgroup.procs')),
+      joinFiles: dirs(id).map((dir) => join(dir, 'cgroup.procs')), set,
       cpuMs: () => number(join(cpuacct, 'cpuacct.usage')) / 1e6, memoryBytes: () => number(join(memory, 'memory.usage_in_bytes')), memoryPeakBytes: () => number(join(memory, 'memory.max_usage_in_bytes')),
       ranOutOfMemory: () => field(join(memory, 'memory.oom_control'), 'oom_kill') > 0, isEmpty: () => pidsIn(memory).length === 0,
       // A process that is being made while the group freezes is seen only when the state is read again.
@@ -76,19 +83,22 @@ function version2(root: string, parent: string): Cgroups {
     if (!existsSync(base)) base = baseOf(root, parent) // reap() took it away
     const dir = join(base, id)
     mkdirSync(dir)
-    const set = (file: string, value: string): void => writeFileSync(join(dir, file), value)
-    set('memory.max', String(limits.memoryBytes))
-    try { set('memory.swap.max', '0') } catch { /* a kernel without swap has no such file */ }
-    set('pids.max', String(limits.pids))
-    set('cpu.max', `${cpuQuotaUs(limits.cpuMillis)} ${CPU_PERIOD_US}`)
+    const write = (file: string, value: string): void => writeFileSync(join(dir, file), value)
+    const set = ({ memoryBytes, pids, cpuMillis }: CgroupLimits): void => {
+      write('memory.max', String(memoryBytes))
+      write('pids.max', String(pids))
+      write('cpu.max', `${cpuQuotaUs(cpuMillis)} ${CPU_PERIOD_US}`)
+    }
+    set(limits)
+    try { write('memory.swap.max', '0') } catch { /* a kernel without swap has no such file */ }
     let peak = 0
     const usage = (): number => { const now = number(join(dir, 'memory.current')); peak = Math.max(peak, now); return now }
     return {
-      joinFiles: [join(dir, 'cgroup.procs')], cpuMs: () => field(join(dir, 'cpu.stat'), 'usage_usec') / 1000, memoryBytes: usage,
+      joinFiles: [join(dir, 'cgroup.procs')], set, cpuMs: () => field(join(dir, 'cpu.stat'), 'usage_usec') / 1000, memoryBytes: usage,
       memoryPeakBytes: () => Math.max(number(join(dir, 'memory.peak')), usage(), peak), // memory.peak came with Linux 5.19
       ranOutOfMemory: () => field(join(dir, 'memory.events'), 'oom_kill') > 0, isEmpty: () => field(join(dir, 'cgroup.events'), 'populated') === 0,
       freeze: (frozen) => settle(join(dir, 'cgroup.freeze'), frozen ? '1' : '0', () => field(join(dir, 'cgroup.events'), 'frozen') === (frozen ? 1 : 0)),
-      killAll: () => { try { set('cgroup.kill', '1') } catch { killIn([dir]) /* cgroup.kill came with Linux 5.14, or the group is gone */ } }, remove: () => removeAll([dir]),
+      killAll: () => { try { write('cgroup.kill', '1') } catch { killIn([dir]) /* cgroup.kill came with Linux 5.14, or the group is gone */ } }, remove: () => removeAll([dir]),
     }
   }
   return { version: 2, create: make, reap: async () => reapBelow([base]) }

@@ -53,7 +53,10 @@ export async function* collectOutputs(root: string, bounds: OutputBounds = {}): 
 }
 
 /** What lies below a directory, counted as the larger of what it takes and what it claims to be. Ends at `entriesMax`, and then says Infinity. */
-export async function sizeBelow(dir: string, entriesMax = ENTRIES_MAX): Promise<number> {
+export const sizeBelow = async (dir: string, entriesMax = ENTRIES_MAX): Promise<number> => (await measureBelow(dir, entriesMax)).bytes
+
+/** The same, and how many files and directories. */
+export async function measureBelow(dir: string, entriesMax = ENTRIES_MAX): Promise<{ bytes: number; entries: number }> {
   let bytes = 0, entries = 0
   const visit = async (path: string): Promise<void> => {
     const entriesOf = await opendir(path).catch(gone)
@@ -67,7 +70,7 @@ export async function sizeBelow(dir: string, entriesMax = ENTRIES_MAX): Promise<
     }
   }
   await visit(dir)
-  return bytes
+  return { bytes, entries }
 }
 
 const GONE = new Set(['ENOENT', 'ENOTDIR', 'EACCES'])

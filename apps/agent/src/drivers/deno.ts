@@ -13,11 +13,13 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { EGRESS_PORT } from '@lumaris/protocol'
 import { NO_EGRESS, NO_NETWORK } from './driver.ts'
 import type { IsolationDriver, ProbeReport, Sandbox, SandboxLimits, SandboxSpec } from './driver.ts'
+import { READY_WORD } from './bwrap.ts'
 import type { Wall } from './bwrap.ts'
 import { probeWith, runToEnd } from './probe.ts'
-import { SAFE_PATH, reachable } from './stage.ts'
+import type { Kind } from './ready-stages.ts'
+import { SAFE_PATH, reachable, saying } from './stage.ts'
 import type { Stages } from './stage.ts'
-import { endedSandbox, supervise, unspeakable } from './supervise.ts'
+import { endedSandbox, spawnLauncher, supervise, unspeakable } from './supervise.ts'
 import type { End, Verdict } from './supervise.ts'
 import { DiskTooSmall } from './work-disk.ts'
 
@@ -30,6 +32,15 @@ const heapMiB = (memoryBytes: number): number => Math.max(16, Math.floor((memory
 const OWN_THREADS = 64
 /** Deno reads these late, too: they would let a job steer the process. */
 const STEERING = /^(DENO_|OTEL_|LUMARIS_ENV$)/
+/** What every job has (dispatch.ts of the domain). */
+const OURS = new Set(['LUMARIS_JOB', 'LUMARIS_ATTEMPT', 'LUMARIS_TASK', 'LUMARIS_TASKS', 'LUMARIS_FENCE', 'LUMARIS_CHECKPOINT'])
+/** Said to a runner in place of a program: its order comes on standard input. */
+const WAIT = '--wait'
+const ORDER_DIGITS = 10, NOTHING = Buffer.alloc(0)
+/** At most, while it waits: Deno takes about 45 MiB then, with Python in it 230. */
+const WAITING_BYTES = 96 * MIB, PYTHON_WAITING_BYTES = 320 * MIB
+/** What is settled before a job is known, or the same for many. */
+type Needs = { readonly python: boolean; readonly memoryBytes: number; /** Of variables. */ readonly names: readonly string[]; readonly egress: SandboxSpec['egress'] }
 const OWN_ENV = { DENO_NO_UPDATE_CHECK: '1', DENO_NO_PACKAGE_JSON: '1', NO_COLOR: '1' }
 
 /** Deno's binary for this platform, from its npm package; null where there is none. */
@@ -61,31 +72,66 @@ export function createDenoDriver(options: DenoOptions): IsolationDriver | null {
   const INSIDE: Paths = { deno: '/opt/lumaris/deno', pyodide: '/opt/lumaris/pyodide', runners: '/opt/lumaris', snapshot: '/opt/lumaris/pyodide.snapshot', work: '/work' }
   const outside = (work: string): Paths => ({ deno, pyodide: pyodide ?? '', runners: scratch, snapshot, work })
 
-  function argvOf(job: SandboxSpec, at: Paths): string[] {
+  const flagsOf = ({ python, memoryBytes, names, egress }: Needs, at: Paths): string[] => [...LOCKED, `--v8-flags=--max-old-space-size=${heapMiB(memoryBytes)}`, `--allow-env=${['LUMARIS_ENV', ...names].join(',')}`, '--ignore-env',
+    `--allow-read=${[at.work, ...(python ? [at.pyodide, join(at.runners, 'python.mjs'), at.snapshot] : [])].join(',')}`, `--allow-write=${at.work}`, ...netOf(egress)]
+  const runnerOf = ({ python }: Needs, at: Paths): string[] => (python ? [join(at.runners, 'python.mjs'), at.pyodide, existsSync(snapshot) ? at.snapshot : '', at.work] : [join(at.runners, 'javascript.mjs')])
+  const needsOf = (job: SandboxSpec): Needs => ({ python: job.runtime === 'python', memoryBytes: job.limits.memoryBytes, names: Object.keys(environmentOf(job)).toSorted(), egress: job.egress })
+  /** The program and its arguments, as its runner takes them. */
+  function wordsOf(job: SandboxSpec, at: Paths): string[] {
     const [first = '', ...rest] = job.command
-    const python = job.runtime === 'python'
-    const flags = [...LOCKED, `--v8-flags=--max-old-space-size=${heapMiB(job.limits.memoryBytes)}`, `--allow-env=${['LUMARIS_ENV', ...Object.keys(environmentOf(job))].join(',')}`, '--ignore-env', `--allow-read=${[at.work, ...(python ? [at.pyodide, join(at.runners, 'python.mjs'), at.snapshot] : [])].join(',')}`, `--allow-write=${at.work}`, ...netOf(job)]
-    if (python) return [at.deno, ...flags, join(at.runners, 'python.mjs'), at.pyodide, existsSync(snapshot) ? at.snapshot : '', at.work, ...(/^python(3(\.\d+)?)?$/.test(first) ? rest : job.command)]
+    if (job.runtime === 'python') return /^python(3(\.\d+)?)?$/.test(first) ? rest : [...job.command]
     const [script = '', ...args] = /^(deno|node|bun|tsx)$/.test(first) ? (rest[0] === 'run' ? rest.slice(1) : rest) : [first, ...rest]
-    return [at.deno, ...flags, join(at.runners, 'javascript.mjs'), pathToFileURL(join(at.work, script)).href, ...args]
+    return [pathToFileURL(join(at.work, script)).href, ...args]
   }
+  const argvOf = (job: SandboxSpec, at: Paths): string[] => [at.deno, ...flagsOf(needsOf(job), at), ...runnerOf(needsOf(job), at), ...wordsOf(job, at)]
   /** Deno asks for the host that is meant, and for the proxy where a program speaks with it by itself. Names it finds out about by itself lead nowhere: there is no network but that to the proxy. */
-  const netOf = ({ egress }: SandboxSpec): string[] => (egress ? [`--allow-net=${[`127.0.0.1:${EGRESS_PORT}`, ...egress.rules.map(({ host, port }) => `${host}:${port}`)].join(',')}`] : [])
+  const netOf = (egress: SandboxSpec['egress']): string[] => (egress ? [`--allow-net=${[`127.0.0.1:${EGRESS_PORT}`, ...egress.rules.map(({ host, port }) => `${host}:${port}`)].join(',')}`] : [])
   const environmentOf = (job: SandboxSpec): Record<string, string> => Object.fromEntries(Object.entries(job.env).filter(([name]) => !STEERING.test(name)))
-  const envOf = (job: SandboxSpec, home: string, tmp: string): Record<string, string> => ({ ...OWN_ENV, HOME: home, DENO_DIR: tmp, LUMARIS_ENV: JSON.stringify(environmentOf(job)) })
+  const bindsOf = (python: boolean): Record<string, string> => {
+    const script = python ? 'python.mjs' : 'javascript.mjs'
+    return { [deno]: INSIDE.deno, [runner(script)]: join(INSIDE.runners, script), ...(python ? { [pyodide as string]: INSIDE.pyodide, ...(existsSync(snapshot) ? { [snapshot]: INSIDE.snapshot } : {}) } : {}) }
+  }
+  const ownEnv = (home: string, tmp: string): Record<string, string> => ({ ...OWN_ENV, HOME: home, DENO_DIR: tmp })
+  const envOf = (job: SandboxSpec, home: string, tmp: string): Record<string, string> => ({ ...ownEnv(home, tmp), LUMARIS_ENV: JSON.stringify(environmentOf(job)) })
   const limitsOf = ({ limits }: SandboxSpec): SandboxLimits => ({ ...limits, pids: limits.pids + OWN_THREADS })
 
+  /**
+   * A process of Deno that was started before its job, with the words with which one would be started for it: so a job finds the same permissions either way.
+   * What waits knows the memory and the disk of an earlier job; of variables the names only, so it is for jobs that have none but those which every job has.
+   */
+  function aheadOf(job: SandboxSpec): Kind | null {
+    const { python, ...known } = needsOf(job), needs: Needs = { ...known, python, egress: undefined }
+    if (!stages.cgroups || !stages.limitsDisk || job.egress || !known.names.every((name) => OURS.has(name))) return null
+    const { diskBytes, openFiles, memoryBytes } = job.limits, limits = { diskBytes, openFiles }
+    const name = JSON.stringify([scratch, wall !== null, flagsOf(needs, INSIDE), runnerOf(needs, INSIDE), limits]), waitingBytes = Math.min(memoryBytes, python ? PYTHON_WAITING_BYTES : WAITING_BYTES)
+    const argv = (at: Paths): string[] => [at.deno, ...flagsOf(needs, at), ...runnerOf(needs, at), WAIT]
+    if (wall) return wall.ahead({ name, limits, memoryBytes: waitingBytes, argv: argv(INSIDE), env: ownEnv('/work', '/tmp/deno'), binds: bindsOf(python) })
+    return {
+      name, limits, memoryBytes: waitingBytes, knows: true,
+      begin(place) {
+        const at = outside(place.disk.place)
+        const child = spawnLauncher({ ...stages.begin(place, limits, argv(at), 3, false), cwd: at.work, env: { PATH: SAFE_PATH, ...ownEnv(at.work, join(at.runners, 'no-cache')) } }, 1)
+        return { child, ready: saying(child, 1, READY_WORD).then(() => '') }
+      },
+    }
+  }
+  /** Before the job's own input: how long it is, and what is to be run. */
+  function orderOf(job: SandboxSpec, at: Paths): Buffer {
+    const order = Buffer.from(JSON.stringify({ words: wordsOf(job, at), env: environmentOf(job) }))
+    return Buffer.concat([Buffer.from(String(order.length).padStart(ORDER_DIGITS, '0')), order])
+  }
+
   async function alone(job: SandboxSpec): Promise<Sandbox> {
-    const opened = await stages.open(job, limitsOf(job)).catch((error: Error) => error)
+    const opened = await stages.open(job, limitsOf(job), undefined, aheadOf(job)).catch((error: Error) => error)
     if (opened instanceof DiskTooSmall) return endedSandbox({ cause: 'disk', detail: opened.message })
     if (opened instanceof Error) throw opened
     const at = outside(opened.disk.dir)
     // Deno's own cache (without one it starts 150 ms later) must not be among the results, nor be shared by jobs.
     const cache = mkdtempSync(join(scratch, 'cache-'))
     if (opened.uid !== null) chownSync(cache, opened.uid, opened.uid)
-    const launcher = opened.wrap(argvOf(job, at), 3, false)
+    const launcher = opened.wrap(argvOf(job, at), 3, false), stdin = launcher.ahead ? Buffer.concat([orderOf(job, at), job.stdin ?? NOTHING]) : job.stdin
     return supervise({
-      ...launcher, env: { PATH: SAFE_PATH, ...envOf(job, at.work, cache) }, cwd: at.work, limits: limitsOf(job), cgroup: opened.cgroup, feeds: [], stdin: job.stdin, disk: opened.disk,
+      ...launcher, env: { PATH: SAFE_PATH, ...envOf(job, at.work, cache) }, cwd: at.work, limits: limitsOf(job), cgroup: opened.cgroup, feeds: [], stdin, disk: opened.disk,
       explain: (end) => (process.platform !== 'win32' && !end.status.includes('up') ? { cause: 'driver', detail: end.stderrHead.split('\n')[0] || 'the sandbox could not be set up' } : heapFull(end, job)),
       cleanUp: async () => { rmSync(cache, { recursive: true, force: true }); return opened.cleanUp() },
       started: (pid) => remember(running, pid),
@@ -103,10 +149,10 @@ export function createDenoDriver(options: DenoOptions): IsolationDriver | null {
       const unsaid = unspeakable(job)
       if (unsaid) return endedSandbox(unsaid)
       if (!wall) return alone(job)
-      const script = job.runtime === 'python' ? 'python.mjs' : 'javascript.mjs'
-      const binds = { [deno]: INSIDE.deno, [runner(script)]: join(INSIDE.runners, script), ...(job.runtime === 'python' ? { [pyodide as string]: INSIDE.pyodide, ...(existsSync(snapshot) ? { [snapshot]: INSIDE.snapshot } : {}) } : {}) }
-      return wall.start(job, { argv: argvOf(job, INSIDE), binds, env: envOf(job, '/work', '/tmp/deno'), limits: limitsOf(job), explain: (end) => heapFull(end, job) })
+      const kind = aheadOf(job)
+      return wall.start(job, { argv: argvOf(job, INSIDE), binds: bindsOf(job.runtime === 'python'), env: envOf(job, '/work', '/tmp/deno'), limits: limitsOf(job), explain: (end) => heapFull(end, job), ...(kind ? { ahead: { kind, order: orderOf(job, INSIDE) } } : {}) })
     },
+    keepReady: (bytes) => stages.ready.keep(bytes),
     async reap() {
       const count = forget(running) + (await stages.reap())
       for (const name of readdirSync(scratch).filter((one) => /^(cache|hello)-/.test(one))) rmSync(join(scratch, name), { recursive: true, force: true })

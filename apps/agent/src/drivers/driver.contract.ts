@@ -11,6 +11,7 @@ import type { Runtime } from '@lumaris/protocol'
 import type { ExitReport, IsolationDriver, SandboxLimits } from './driver.ts'
 import { runToEnd } from './probe.ts'
 import { collectOutputs } from './collect-outputs.ts'
+import type { Stages } from './stage.ts'
 
 export const MIB = 1024 * 1024
 const LIMITS: SandboxLimits = { cpuMillis: 2000, memoryBytes: 512 * MIB, pids: 64, diskBytes: 16 * MIB, outputBytes: MIB, wallMs: 20_000, openFiles: 256 }
@@ -24,6 +25,19 @@ export async function runIn(driver: IsolationDriver, job: { runtime: Runtime; im
   for await (const file of collectOutputs(workDir)) files[file.path] = readFileSync(join(workDir, file.path), 'utf8')
   rmSync(workDir, { recursive: true, force: true })
   return { ...ended, files, workDir }
+}
+
+/** As where a job's kind was seen before and nothing else begins: whatever can stand ready does, before it is asked for. `taken`: how many sandboxes began so. */
+export function alwaysReady(stages: Stages): Stages & { readonly taken: () => number } {
+  let taken = 0
+  return {
+    ...stages, taken: () => taken,
+    async open(job, limits, makeDisk, kind) {
+      if (kind) { await stages.ready.keep(2048 * MIB); stages.ready.want(kind); await stages.ready.settled() }
+      const stage = await stages.open(job, limits, makeDisk, kind)
+      return { ...stage, wrap(...words) { const launcher = stage.wrap(...words); if (launcher.ahead) taken++; return launcher } }
+    },
+  }
 }
 
 /** Programs of one language, so that the same promise can be asked of each driver in words it understands. */

@@ -135,6 +135,8 @@ export interface IsolationDriver {
   gpus?: readonly Gpu[]
   /** Encrypted scratch for an attempt of so many bytes; absent where that was not shown to work. Whatever starts with it keeps all of the job there. */
   openVault?(id: string, bytes: number): Promise<Vault>
+  /** So many bytes of memory may be taken by what stands ready for jobs to come: nothing, until this is said. Absent where nothing is. */
+  keepReady?(bytes: number): Promise<void>
   /** Ends and removes what a crashed agent left behind; how many there were. */
   reap(): Promise<number>
   /** Ends what the driver itself runs; nothing is started afterwards. */

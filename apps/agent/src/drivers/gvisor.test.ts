@@ -1,9 +1,9 @@
-import { afterAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { spawnSync } from 'node:child_process'
 import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { MIB, driverContract, namesIn, runIn, shareNothing, startVictim, systemPython } from './driver.contract.ts'
+import { MIB, alwaysReady, driverContract, namesIn, runIn, shareNothing, startVictim, systemPython } from './driver.contract.ts'
 import type { Checkpoint, IsolationDriver, Sandbox, SandboxSpec } from './driver.ts'
 import { createGvisorDriver } from './gvisor.ts'
 import { createStages } from './stage.ts'
@@ -242,5 +242,16 @@ while True:
     expect(namesIn(group).filter((name) => name.startsWith('att') || name.startsWith('probe'))).toEqual([])
     expect(readFileSync('/proc/self/mounts', 'utf8')).not.toContain(scratch)
     expect(spawnSync('pgrep', ['-f', scratch], { encoding: 'utf8' }).stdout).toBe('')
+  })
+})
+
+if (!missing) describe('gvisor, taken from what stands ready', () => {
+  const ready = alwaysReady(stages)
+  let driver: IsolationDriver
+  beforeAll(async () => { driver = await createGvisorDriver({ scratch: join(scratch, 'gvisor-ready'), stages: ready }) as IsolationDriver; expect(await driver.probe()).toMatchObject({ usable: true, limits: { memory: 'hard', pids: 'hard', disk: 'hard', net: 'hard' } }) }, 60_000)
+  driverContract('gvisor, ready', () => driver, systemPython)
+  test('two at once share nothing, and each was taken from what stood ready', async () => {
+    await shareNothing(driver, 1)
+    expect(ready.taken()).toBeGreaterThan(25)
   })
 })

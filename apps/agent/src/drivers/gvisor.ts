@@ -105,7 +105,8 @@ export async function createGvisorDriver({ scratch, stages, rootfs, runsc = inPa
     if (unsaid) return endedSandbox(unsaid)
     const { limits } = job
     if (limits.memoryBytes < MEMORY_MIN) return endedSandbox({ cause: 'memory', detail: `a sandbox of its own kernel needs ${MEMORY_MIN} bytes of memory at least` })
-    const opened = await stages.open(job, { ...limits, pids: hostThreads(limits.pids), openFiles: HOST_FILES }).catch((error: Error) => error)
+    const outer = { ...limits, pids: hostThreads(limits.pids), openFiles: HOST_FILES }
+    const opened = await stages.open(job, outer, undefined, stages.launcherKind(outer, STATUS_FD)).catch((error: Error) => error)
     if (opened instanceof DiskTooSmall) return endedSandbox({ cause: 'disk', detail: opened.message })
     if (opened instanceof Error) throw opened
     const stage = opened, uid = stage.uid as number // lacking, had it none
@@ -176,6 +177,7 @@ export async function createGvisorDriver({ scratch, stages, rootfs, runsc = inPa
       if (checkpoint.driver !== 'gvisor' || checkpoint.maker !== maker()) throw new Error(`this checkpoint was taken by ${checkpoint.maker}, and can be restored only by that; here is ${maker()}`)
       return start({ ...job, command: argvOf(job) }, { restore: { from, checkpoint } })
     },
+    keepReady: (bytes) => stages.ready.keep(bytes),
     async reap() {
       // First what runs, then the directories it wrote to.
       const found = await stages.reap()

@@ -18,7 +18,16 @@ import type { ExitCause, ExitReport, Sandbox, SandboxLimits, SandboxUsage } from
 export type Disk = { /** Its limit is kept by a file system, so nobody needs to watch. */ readonly limited: boolean; readonly dir?: string; used(): number | Promise<number> }
 export type End = { readonly code: number | null; readonly signal: NodeJS.Signals | null; /** What the launcher said on its descriptor. */ readonly status: string; readonly stderrHead: string; readonly stderrTail: string }
 export type Verdict = { readonly cause: ExitCause; readonly code?: number | null; readonly detail?: string }
+/** A launcher that was started before there was a job for it. */
+export type Ahead = {
+  readonly child: ChildProcess
+  /** What it has reported so far. */
+  readonly said: string
+  /** What it is to become, told on a descriptor of its own after the one for reports. Null: it knows, was fed, and takes its order from standard input. */
+  readonly words: readonly string[] | null
+}
 export type Launch = {
+  readonly ahead?: Ahead
   readonly program: string; readonly args: readonly string[]
   /** The whole environment of the child: nothing of the agent's is added. */
   readonly env: Readonly<Record<string, string>>
@@ -70,16 +79,23 @@ const ACT_MS = 20_000
 const GONE_MS = 10_000
 const NOTHING: SandboxUsage = { cpuMs: 0, memoryBytes: 0, memoryPeakBytes: 0, diskBytes: 0, outBytes: 0 }
 
+/** `pipes`: descriptors after the usual three. It leads a group of processes, so that all of it can be ended at once. */
+export function spawnLauncher({ program, args, cwd, env }: Pick<Launch, 'program' | 'args' | 'cwd' | 'env'>, pipes: number): ChildProcess {
+  const stdio: StdioOptions = ['pipe', 'pipe', 'pipe', ...Array.from({ length: pipes }, () => 'pipe' as const)]
+  return spawn(program, [...args], { cwd, env: { ...env }, stdio, detached: process.platform !== 'win32', windowsHide: true })
+}
+
 export function supervise(launch: Launch): Sandbox {
-  const { limits, cgroup, disk } = launch
-  const stdio: StdioOptions = ['pipe', 'pipe', 'pipe', ...launch.feeds.map(() => 'pipe' as const), 'pipe', ...Array.from({ length: launch.through?.sockets ?? 0 }, () => 'pipe' as const)]
+  const { limits, cgroup, disk, ahead } = launch
   let child: ChildProcess
-  try { child = spawn(launch.program, [...launch.args], { cwd: launch.cwd, env: { ...launch.env }, stdio, detached: process.platform !== 'win32', windowsHide: true }) } catch (error) { return notSpawned(launch, error as NodeJS.ErrnoException) }
+  try { child = ahead?.child ?? spawnLauncher(launch, launch.feeds.length + 1 + (launch.through?.sockets ?? 0)) } catch (error) { return notSpawned(launch, error as NodeJS.ErrnoException) }
   const over = child.pid === undefined ? undefined : launch.started?.(child.pid)
   const stdout = new PassThrough({ highWaterMark: 256 * 1024 }), stderr = new PassThrough({ highWaterMark: 256 * 1024 })
-  let outBytes = 0, stderrHead = '', stderrTail = '', status = '', peak = 0, cpuMs = 0, memoryBytes = 0, diskBytes = 0
+  let outBytes = 0, stderrHead = '', stderrTail = '', status = ahead?.said ?? '', peak = 0, cpuMs = 0, memoryBytes = 0, diskBytes = 0
   let verdict: Verdict | null = null
   let ended = false
+  // What it took while it waited for a job is nobody's bill.
+  const cpuBefore = ahead ? (cgroup?.cpuMs() ?? 0) : 0
   let timeLeft = limits.wallMs, timeFrom = performance.now(), wall: NodeJS.Timeout | null = null
 
   const stopTree = (): void => {
@@ -127,7 +143,8 @@ export function supervise(launch: Launch): Sandbox {
   const input = through?.stdin ?? child.stdin
   input?.on('error', ignoreClosed)
   input?.end(launch.stdin ? Buffer.from(launch.stdin) : undefined)
-  launch.feeds.forEach((bytes, i) => { const to = child.stdio[3 + i] as Writable; to.on('error', ignoreClosed); to.end(bytes) })
+  if (ahead?.words) { const to = child.stdio[4 + launch.feeds.length] as Writable; to.on('error', ignoreClosed); to.end(ahead.words.map((word) => `${word}\0`).join('')) }
+  if (!ahead || ahead.words) launch.feeds.forEach((bytes, i) => { const to = child.stdio[3 + i] as Writable; to.on('error', ignoreClosed); to.end(bytes) })
   const told = child.stdio[3 + launch.feeds.length] as Readable | undefined
   let waited = false, patience: NodeJS.Timeout | undefined
   told?.on('data', (chunk: Buffer) => {
@@ -139,6 +156,7 @@ export function supervise(launch: Launch): Sandbox {
     void Promise.race([(async () => waits.act(pid))(), late]).then(() => { if (!ended) (told as unknown as Writable).write('go\n') }, (error: Error) => endAs('driver', error.message)).finally(() => clearTimeout(patience))
   })
   told?.on('error', ignoreClosed)
+  if (ahead) for (const from of [...sources, told]) from?.resume() // whoever waited for it had stopped them
 
   const armWall = (): void => { if (timeLeft === Infinity) return; timeFrom = performance.now(); wall = setTimeout(() => endAs('wall', `it ran longer than ${limits.wallMs} ms`), Math.max(0, timeLeft)) }
   armWall()
@@ -146,7 +164,7 @@ export function supervise(launch: Launch): Sandbox {
   /** One look at a time: whoever asks meanwhile gets the same one. */
   const look = (): Promise<void> => (looking ??= (async () => {
     try {
-      const now = cgroup ? { memoryBytes: cgroup.memoryBytes(), cpuMs: cgroup.cpuMs() } : await treeUsage(child.pid)
+      const now = cgroup ? { memoryBytes: cgroup.memoryBytes(), cpuMs: cgroup.cpuMs() - cpuBefore } : await treeUsage(child.pid)
       if (now && !ended) memoryBytes = now.memoryBytes
       peak = Math.max(peak, now?.memoryBytes ?? 0, cgroup ? cgroup.memoryPeakBytes() : 0)
       cpuMs = Math.max(cpuMs, now?.cpuMs ?? 0)

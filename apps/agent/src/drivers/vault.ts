@@ -15,7 +15,7 @@ import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ENTRIES_MAX } from './collect-outputs.ts'
 import { inPath } from './stage.ts'
-import { createWorkDisk, overhead } from './work-disk.ts'
+import { createWorkDisk, mountsIn, overhead } from './work-disk.ts'
 
 const MIB = 1024 * 1024, KEY_BYTES = 64
 const TOOLS = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/sbin:/usr/bin:/bin' }
@@ -105,8 +105,7 @@ async function openVault(mount: string, bytes: number, xfsIo: string): Promise<V
   } catch (error) { await close().catch(() => undefined /* the first failure says more */); throw error }
   return { dir, close }
 }
-const mounted = (place: string): boolean => mountsBelow(dirname(place)).includes(place)
-const mountsBelow = (dir: string): string[] => readFileSync('/proc/self/mounts', 'utf8').split('\n').map((line) => (line.split(' ')[1] ?? '').replaceAll(/\\([0-7]{3})/g, (_all, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))).filter((path) => dirname(path) === dir)
+const mounted = (place: string): boolean => mountsIn(dirname(place)).includes(place)
 
 /**
  * Null when a vault kept its promise here: what was written into it, plainly and through a work directory, is not in its image; what lay in the same image
@@ -172,7 +171,7 @@ function createGuard(dir: string): () => void {
 /** Takes down the vaults of an earlier agent: how many there were. */
 export async function reapVaults(dir: string): Promise<number> {
   if (!existsSync(dir) || lstatSync(dir).isSymbolicLink()) return 0
-  for (const place of mountsBelow(dir).toReversed()) {
+  for (const place of mountsIn(dir).toReversed()) {
     if ((await run('umount', [place])).ok) continue
     const key = /identifier: ([0-9a-f]{32})/.exec((await run('xfs_io', ['-r', '-c', 'get_encpolicy', join(place, 'v')])).says)?.[1]
     if (key !== undefined) await run('xfs_io', ['-r', '-c', `rm_enckey ${key}`, place])

@@ -10,7 +10,7 @@ import { createWriteStream, existsSync, lstatSync, mkdirSync, readFileSync, rmSy
 import { chown, copyFile, cp, lstat, mkdir, opendir, readdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { ENTRIES_MAX, OutputsRefused, plainFiles, sizeBelow } from './collect-outputs.ts'
+import { ENTRIES_MAX, OutputsRefused, measureBelow, plainFiles, sizeBelow } from './collect-outputs.ts'
 import { makeDisk, makeEmptyDisk } from './empty-disk.ts'
 import type { DiskShape } from './empty-disk.ts'
 
@@ -28,6 +28,7 @@ export type WorkDisk = {
 }
 /** The inputs alone are more than the limit allows. */
 export class DiskTooSmall extends Error { override readonly name = 'DiskTooSmall' }
+const tooSmall = (bytes: number): DiskTooSmall => new DiskTooSmall(`the inputs alone take more than ${bytes} bytes`)
 
 const run = (program: string, args: readonly string[]): Promise<{ ok: boolean; says: string }> => new Promise((resolve) => {
   execFile(program, args, { env: TOOLS }, (error, _out, says) => resolve({ ok: error === null, says: says.trim().split('\n').pop() ?? '' }))
@@ -36,13 +37,11 @@ const run = (program: string, args: readonly string[]): Promise<{ ok: boolean; s
 /** Can this process make and mount such a file system? Tried once, for real. */
 export async function canLimitDisk(scratch: string): Promise<boolean> {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return false
-  const source = join(scratch, 'probe'), image = join(scratch, 'probe.img'), place = join(scratch, 'probe-mount')
+  const image = join(scratch, 'probe.img'), place = join(scratch, 'probe-mount')
   try {
-    mkdirSync(source, { recursive: true })
-    await mountImage({ image, inputs: { source, bytes: 0, entries: 0 }, place, bytes: MIB, uid: 0 })
-    await unmount(image, place)
+    await dropBlank(await makeBlank({ image, place, bytes: MIB }))
     return true
-  } catch { return false /* no mke2fs, no loop device, no right to mount: then it is watched instead */ } finally { rmSync(source, { recursive: true, force: true }) }
+  } catch { return false /* no mke2fs, no loop device, no right to mount: then it is watched instead */ }
 }
 
 /** Inputs up to here are copied by ourselves; a program that does nothing else is faster with more. */
@@ -53,32 +52,47 @@ const shapeOf = (bytes: number, entries: number, uid: number): DiskShape => {
   const inodes = Math.min(ENTRIES_MAX, Math.max(1024, Math.ceil(bytes / 8192), entries * 2))
   return { kib: Math.ceil((bytes + overhead(bytes, inodes)) / 1024), inodes, uid }
 }
-type Inputs = { readonly source: string; readonly bytes: number; readonly entries: number }
-async function mountImage({ image, inputs, place, bytes, uid }: { image: string; inputs: Inputs; place: string; bytes: number; uid: number }): Promise<void> {
+/** Below a directory of the agent's own. */
+export type Inputs = { readonly source: string; readonly bytes: number; readonly entries: number }
+export const inputsOf = async (source: string): Promise<Inputs> => ({ source, ...(await measureBelow(source)) })
+/** They fit onto a disk that was made before anybody knew them. */
+export const fitBlank = ({ bytes, entries }: Inputs): boolean => bytes <= COPIED_BYTES && entries <= COPIED_ENTRIES
+
+/** A mounted disk with nothing on it. */
+export type BlankDisk = { readonly image: string; readonly place: string; readonly bytes: number }
+export async function makeBlank({ image, place, bytes }: BlankDisk): Promise<BlankDisk> {
+  // Its root is ours, so that one kept copy does for every user id; it is given away when the inputs come.
+  await mounting(image, place, () => makeEmptyDisk(image, shapeOf(bytes, 0, 0)))
+  return { image, place, bytes }
+}
+async function makeFilled(image: string, inputs: Inputs, bytes: number, uid: number): Promise<void> {
+  await chownTree(inputs.source, uid)
+  try { await makeDisk(image, shapeOf(bytes, inputs.entries, uid), inputs.source) } finally { await chownTree(inputs.source, 0) }
+}
+async function mounting(image: string, place: string, make: () => Promise<void>): Promise<void> {
   await mkdir(place, { recursive: true, mode: 0o700 })
   try {
-    const few = inputs.bytes <= COPIED_BYTES && inputs.entries <= COPIED_ENTRIES
-    // Its root is ours, so that one kept copy does for every user id; it is given away below.
-    if (few) await makeEmptyDisk(image, shapeOf(bytes, inputs.entries, 0))
-    else {
-      await chownTree(inputs.source, uid)
-      try { await makeDisk(image, shapeOf(bytes, inputs.entries, uid), inputs.source) } finally { await chownTree(inputs.source, 0) }
-    }
+    await make()
     const mounted = await run('mount', ['-t', 'ext4', '-o', 'loop,nosuid,nodev,noatime', image, place])
     if (!mounted.ok) throw new Error(mounted.says)
     rmSync(join(place, 'lost+found'), { recursive: true, force: true })
-    if (few) try { await copyIn(inputs.source, place, uid) } catch (error) { await unmount(image, place); throw error }
-  } catch (error) { rmSync(image, { force: true }); rmSync(place, { recursive: true, force: true }); throw new Error(`no disk of its own could be made for the job: ${(error as Error).message}`, { cause: error }) }
+  } catch (error) { rmSync(image, { force: true }); rmSync(place, { recursive: true, force: true }); throw noDisk(error) }
+}
+const noDisk = (error: unknown): Error => new Error(`no disk of its own could be made for the job: ${(error as Error).message}`, { cause: error })
+/** A blank one becomes a job's. */
+async function fill({ image, place }: BlankDisk, inputs: Inputs, uid: number): Promise<void> {
+  try { await copyIn(inputs.source, place, uid) } catch (error) { await unmount(image, place); throw noDisk(error) }
 }
 /** The tree is the agent's own: only directories and plain files are in it. */
 async function copyIn(from: string, to: string, uid: number): Promise<void> {
-  for (const entry of await readdir(from, { withFileTypes: true })) {
+  const entries = await readdir(from, { withFileTypes: true })
+  await Promise.all([chown(to, uid, uid), ...entries.map(async (entry) => {
     const path = join(to, entry.name)
     if (entry.isDirectory()) { await mkdir(path); await copyIn(join(from, entry.name), path, uid) }
     else if (entry.isFile()) { await copyFile(join(from, entry.name), path); await chown(path, uid, uid) }
-  }
-  await chown(to, uid, uid)
+  })])
 }
+export const dropBlank = ({ image, place }: BlankDisk): Promise<void> => unmount(image, place)
 async function unmount(image: string, place: string): Promise<void> {
   // Lazily as a last resort: every process that could hold it has been ended.
   if (!(await run('umount', [place])).ok) await run('umount', ['-l', place])
@@ -86,24 +100,35 @@ async function unmount(image: string, place: string): Promise<void> {
   await rm(place, { recursive: true, force: true })
 }
 
-export async function createWorkDisk(options: { workDir: string; scratch: string; id: string; bytes: number; uid: number | null; limit: boolean; /** The encrypted directory of the attempt: its image lies there, its mount beside it. */ vault?: string | undefined }): Promise<WorkDisk> {
+export type WorkDiskOptions = {
+  readonly workDir: string; readonly scratch: string; readonly id: string; readonly bytes: number; readonly uid: number | null; readonly limit: boolean
+  /** The encrypted directory of the attempt: its image lies there, its mount beside it. */
+  readonly vault?: string | undefined
+  /** What is in `workDir`, where that is known. */
+  readonly inputs?: Inputs
+  /** A disk of that size that stands ready, for inputs that fit it. */
+  readonly blank?: BlankDisk
+}
+export async function createWorkDisk(options: WorkDiskOptions): Promise<WorkDisk> {
   const { workDir, scratch, id, bytes, uid, limit, vault } = options
   if (vault !== undefined && !limit) throw new Error('encrypted scratch needs a disk with a size')
-  const inputs = await sizeBelow(workDir)
-  if (inputs > bytes) throw new DiskTooSmall(`the inputs alone take more than ${bytes} bytes`)
+  const inputs = options.inputs ?? await inputsOf(workDir)
+  if (inputs.bytes > bytes) throw tooSmall(bytes)
   // The agent's own directory is closed to the job's user id; so whoever takes one on works in a place of its own.
   if (uid === null && !limit) {
     return { dir: workDir, limited: false, used: () => sizeBelow(workDir), async finish() { const kept = (await sizeBelow(workDir)) <= bytes; if (!kept) await empty(workDir).catch(() => undefined /* a directory closed by the job: nothing is collected out of it either */); return kept } }
   }
-  mkdirSync(scratch, { recursive: true, mode: 0o711 })
-  const image = join(vault ?? scratch, `${id}.img`), place = vault === undefined ? join(scratch, id) : `${dirname(vault)}.job`
-  if (limit) await mountImage({ image, inputs: await inputsOf(workDir, inputs), place, bytes, uid: uid ?? 0 })
+  if (!options.blank) mkdirSync(scratch, { recursive: true, mode: 0o711 })
+  const { image, place } = options.blank ?? { image: join(vault ?? scratch, `${id}.img`), place: vault === undefined ? join(scratch, id) : `${dirname(vault)}.job` }
+  if (options.blank) await fill(options.blank, inputs, uid ?? 0)
+  else if (limit && fitBlank(inputs)) await fill(await makeBlank({ image, place, bytes }), inputs, uid ?? 0)
+  else if (limit) await mounting(image, place, () => makeFilled(image, inputs, bytes, uid ?? 0))
   else {
     await cp(workDir, place, { recursive: true })
     if (uid !== null) await chownTree(place, uid)
   }
   const taken = (): number => { try { const fs = statfsSync(place); return (fs.blocks - fs.bfree) * fs.bsize } catch { return 0 /* taken down already */ } }
-  const fixed = limit ? Math.max(0, taken() - inputs) : 0
+  const fixed = limit ? Math.max(0, taken() - inputs.bytes) : 0
   return {
     dir: place, limited: limit, used: () => (limit ? Math.max(0, taken() - fixed) : sizeBelow(place)),
     async finish() {
@@ -128,18 +153,13 @@ export async function createWorkDisk(options: { workDir: string; scratch: string
 /** The same file system for a machine of the job's own, whose user `uid` is: nobody mounts it here, and what is on it afterwards is not looked at. */
 export async function createWorkImage(options: { workDir: string; image: string; bytes: number; uid: number }): Promise<void> {
   const { workDir, image, bytes, uid } = options
-  const inputs = await sizeBelow(workDir)
-  if (inputs > bytes) throw new DiskTooSmall(`the inputs alone take more than ${bytes} bytes`)
-  const { entries } = await inputsOf(workDir, inputs), shape = shapeOf(bytes, entries, uid)
+  const inputs = await inputsOf(workDir)
+  if (inputs.bytes > bytes) throw tooSmall(bytes)
   try {
-    if (entries === 0) await makeEmptyDisk(image, shape)
-    else {
-      await chownTree(workDir, uid)
-      try { await makeDisk(image, shape, workDir) } finally { await chownTree(workDir, 0) }
-    }
-  } catch (error) { throw new Error(`no disk of its own could be made for the job: ${(error as Error).message}`, { cause: error }) }
+    if (inputs.entries === 0) await makeEmptyDisk(image, shapeOf(bytes, 0, uid))
+    else await makeFilled(image, inputs, bytes, uid)
+  } catch (error) { throw noDisk(error) }
 }
-const inputsOf = async (source: string, bytes: number): Promise<Inputs> => ({ source, bytes, entries: (await readdir(source, { recursive: true })).length })
 
 async function empty(dir: string): Promise<void> { for (const name of await readdir(dir)) await rm(join(dir, name), { recursive: true, force: true }) }
 
@@ -153,11 +173,15 @@ async function chownTree(dir: string, uid: number): Promise<void> {
   await chown(dir, uid, uid)
 }
 
+/** What is mounted on the names of a directory, in the order in which it was. */
+export function mountsIn(dir: string): string[] {
+  const lines = existsSync('/proc/self/mounts') ? readFileSync('/proc/self/mounts', 'utf8').split('\n') : []
+  return lines.map((line) => (line.split(' ')[1] ?? '').replaceAll(/\\([0-7]{3})/g, (_all, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))).filter((path) => dirname(path) === dir)
+}
 /** Takes down the disks of an earlier agent: how many there were. */
 export async function reapWorkDisks(scratch: string): Promise<number> {
   if (!existsSync(scratch) || lstatSync(scratch).isSymbolicLink()) return 0
-  const mounts = existsSync('/proc/self/mounts') ? readFileSync('/proc/self/mounts', 'utf8').split('\n').map((line) => (line.split(' ')[1] ?? '').replaceAll(/\\([0-7]{3})/g, (_all, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))) : []
-  for (const place of mounts.filter((path) => dirname(path) === scratch)) if (!(await run('umount', [place])).ok) await run('umount', ['-l', place])
+  for (const place of mountsIn(scratch)) if (!(await run('umount', [place])).ok) await run('umount', ['-l', place])
   const left = new Set((await readdir(scratch)).map((name) => name.replace(/\.img$/, '')))
   await rm(scratch, { recursive: true, force: true })
   return left.size

@@ -1,7 +1,8 @@
 // Runs a Python program in Pyodide, inside Deno. Not part of the agent: it is what the sandbox starts.
 //   deno run … python.mjs PYODIDE_DIR SNAPSHOT|'' WORK_DIR main.py arguments…
+//   deno run … python.mjs PYODIDE_DIR SNAPSHOT|'' WORK_DIR --wait        the same words come on standard input, when there is a job
 //   deno run … python.mjs PYODIDE_DIR --make-snapshot FILE
-const [home, snapshot, work, ...argv] = Deno.args
+const [home, snapshot, work, ...told] = Deno.args
 const { loadPyodide } = await import(`file://${home}/pyodide.mjs`)
 const options = { indexURL: `${home}/`, packageCacheDir: '/nonexistent', fullStdLib: false }
 
@@ -18,8 +19,20 @@ python.setStderr(writer(Deno.stderr))
 python.setStdin({ read(bytes) { return Deno.stdin.readSync(bytes) ?? 0 }, isatty: false })
 python.FS.mkdirTree('/work')
 python.mountNodeFS('/work', work)
+/** Says that it is ready, and waits for the one order that it will ever have. What comes after it on standard input is the job's. */
+function waitForOrder() {
+  const read = (size) => {
+    const bytes = new Uint8Array(size)
+    // Nobody will come any more.
+    for (let at = 0; at < size;) { const count = Deno.stdin.readSync(bytes.subarray(at)); if (count === null) Deno.exit(0); at += count }
+    return new TextDecoder().decode(bytes)
+  }
+  python.runPython('import io, os, sys, runpy, traceback, random')
+  Deno.stdout.writeSync(new TextEncoder().encode('ready\n'))
+  return JSON.parse(read(Number(read(10))))
+}
+const { words: argv, env } = told[0] === '--wait' ? waitForOrder() : { words: told, env: JSON.parse(Deno.env.get('LUMARIS_ENV')) }
 python.globals.set('__argv', python.toPy(argv))
-const env = JSON.parse(Deno.env.get('LUMARIS_ENV'))
 python.globals.set('__env', python.toPy(env))
 // Requests of Python are Deno's: it looks for the way out in its own variables.
 for (const [name, value] of Object.entries(env)) if (/^(https?|all|no)_proxy$/i.test(name)) Deno.env.set(name, value)

@@ -1,0 +1,156 @@
+// What waits for jobs, looked at while it waits: that it knows nothing of the jobs before it, is used once, stays within its bounds, and goes when it should.
+import { afterAll, afterEach, describe, expect, test } from 'vitest'
+import { spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createBwrapDriver, createWall } from './bwrap.ts'
+import { createDenoDriver } from './deno.ts'
+import { MIB, namesIn, runIn } from './driver.contract.ts'
+import { createStages } from './stage.ts'
+
+const scratch = join(tmpdir(), `lumaris-test-ready-${process.pid}`), owner = `testr${process.pid}`
+const stages = await createStages({ scratch: join(scratch, 'stages'), owner })
+const wall = createWall({ scratch: join(scratch, 'wall'), stages })
+const deno = createDenoDriver({ scratch: join(scratch, 'deno'), stages, wall }), bwrap = wall ? createBwrapDriver(wall) : null
+afterEach(() => stages.ready.keep(0))
+afterAll(async () => { await stages.reap(); rmSync(scratch, { recursive: true, force: true }) })
+
+const ROOM = 2048 * MIB, SHAPE = { memoryBytes: 256 * MIB, diskBytes: 8 * MIB }
+const group = (controller = 'pids'): string => `/sys/fs/cgroup/${stages.cgroups?.version === 1 ? `${controller}/` : ''}lumaris-${owner}`
+const waiting = (): string[] => namesIn(group()).filter((name) => name.startsWith('ready-'))
+const pidsOf = (name: string): string[] => { try { return readFileSync(join(group(), name, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean) } catch { return [] /* gone */ } }
+const pidsWaiting = (): string[] => waiting().flatMap(pidsOf)
+const mounts = (): number => readFileSync('/proc/self/mounts', 'utf8').split('\n').filter((line) => line.includes(scratch)).length
+const fileOf = (pid: string, name: string): string => { try { return readFileSync(`/proc/${pid}/${name}`, 'latin1') } catch { return '' /* gone */ } }
+const hello = (secret: string) => ({ runtime: 'javascript' as const, command: ['main.js', secret], files: { 'main.js': `console.log(Deno.args[0]); Deno.writeTextFileSync('left', Deno.args[0])`, input: secret }, limits: SHAPE, stdin: secret })
+
+const missing = !deno || !bwrap ? 'deno or bubblewrap is not installed' : !stages.cgroups || !stages.limitsDisk ? 'it needs root, control groups and disks of their own' : null
+if (missing || !deno || !bwrap) test.skip(`what stands ready: ${missing}`, () => undefined)
+else describe('what stands ready', () => {
+  test('nothing does, until it is given room', async () => {
+    await runIn(deno, hello('x'))
+    await stages.ready.settled()
+    expect([waiting(), mounts()]).toEqual([[], 0])
+  })
+  test('it knows nothing of the jobs before it: no word, variable, input or result', async () => {
+    await stages.ready.keep(ROOM)
+    const secret = `secret-${process.pid}-of-the-buyer`
+    for (let i = 0; i < 2; i++) {
+      // With a variable of its own; and without, as the ones that wait are for.
+      await runIn(deno, { ...hello(secret), env: { TOKEN_OF_THE_BUYER: secret } })
+      expect((await runIn(deno, hello(secret))).out.trim()).toBe(secret)
+      await runIn(bwrap, { runtime: 'native', command: ['/bin/sh', '-c', `echo ${secret} > left`], env: { TOKEN_OF_THE_BUYER: secret }, limits: SHAPE })
+      await stages.ready.settled()
+    }
+    const pids = pidsWaiting()
+    expect(pids.length).toBeGreaterThan(2)
+    for (const pid of pids) expect(`${fileOf(pid, 'cmdline')} ${fileOf(pid, 'environ')}`, pid).not.toMatch(new RegExp(`${secret}|TOKEN_OF_THE_BUYER`))
+    for (const name of waiting()) expect(readdirSync(join(scratch, 'stages', 'disks', name))).toEqual([])
+  })
+  test('each is used by one job and never again, and its end leaves nothing', async () => {
+    await stages.ready.keep(ROOM)
+    await runIn(deno, hello('first'))
+    const seen = new Set<string>()
+    for (let i = 0; i < 3; i++) {
+      await stages.ready.settled()
+      const before = waiting()
+      for (const name of before) expect(seen.has(name)).toBe(false)
+      await runIn(deno, hello('next'))
+      const used = before.filter((name) => !waiting().includes(name))
+      expect(used).toHaveLength(1)
+      for (const name of used) { seen.add(name); expect(existsSync(join(scratch, 'stages', 'disks', name))).toBe(false) }
+    }
+    await stages.ready.keep(0)
+    expect([waiting(), mounts(), namesIn(join(scratch, 'stages', 'disks'))]).toEqual([[], 0, []])
+  })
+  test('so many and no more, and no more memory than there is room for; what becomes too much goes at once', async () => {
+    await stages.ready.keep(ROOM)
+    for (const diskBytes of [1, 2, 3, 4, 5, 6, 7, 8]) await runIn(bwrap, { runtime: 'native', command: ['/bin/true'], limits: { ...SHAPE, diskBytes: diskBytes * MIB } })
+    await stages.ready.settled()
+    expect(waiting()).toHaveLength(5) // four kinds, and two of the last
+    await stages.ready.keep(40 * MIB)
+    expect(waiting()).toHaveLength(2) // of 16 MiB each
+    await runIn(deno, hello('x'))
+    await stages.ready.settled()
+    expect(waiting()).toHaveLength(2) // Deno's 96 do not fit
+    await stages.ready.keep(0)
+    expect(waiting()).toEqual([])
+  })
+  test('its control group keeps it small while it waits, and is the job\'s when there is one', async () => {
+    await stages.ready.keep(ROOM)
+    const limitOf = (name: string): number => Number(readFileSync(stages.cgroups?.version === 1 ? join(group('memory'), name, 'memory.limit_in_bytes') : join(group(), name, 'memory.max'), 'utf8'))
+    await runIn(deno, hello('x'))
+    await stages.ready.settled()
+    const [before] = waiting() as [string]
+    expect(limitOf(before)).toBe(96 * MIB)
+    const grows = (memoryBytes: number) => runIn(deno, { runtime: 'javascript', command: ['main.js'], files: { 'main.js': `const all = []; for (let i = 0; i < 160; i++) all.push(new Uint8Array(${MIB}).fill(1)); console.log(all.length)` }, limits: { ...SHAPE, memoryBytes } })
+    expect((await grows(SHAPE.memoryBytes)).out.trim()).toBe('160') // more than it might have while it waited
+    await runIn(deno, { ...hello('x'), limits: { ...SHAPE, memoryBytes: 128 * MIB } })
+    await stages.ready.settled()
+    expect((await grows(128 * MIB)).end).toMatchObject({ cause: 'memory' })
+  })
+  test('what it took while it waited is not on the bill', async () => {
+    await stages.ready.keep(ROOM)
+    const shape = { ...SHAPE, memoryBytes: 300 * MIB } // which none of the tests above has
+    const cold = await runIn(deno, { ...hello('1'), limits: shape })
+    await stages.ready.settled()
+    const warm = await runIn(deno, { ...hello('1'), limits: shape })
+    expect([cold.out, warm.out]).toEqual(['1\n', '1\n'])
+    expect(warm.end.usage.cpuMs).toBeLessThan(cold.end.usage.cpuMs / 2)
+  })
+  test('one that was ended while it waited is given to nobody: the job begins as ever', async () => {
+    await stages.ready.keep(ROOM)
+    await runIn(deno, hello('first'))
+    await stages.ready.settled()
+    const before = waiting()
+    for (const pid of pidsWaiting()) try { process.kill(Number(pid), 'SIGKILL') } catch { /* it went with another */ }
+    await expect.poll(() => waiting().filter((name) => before.includes(name))).toEqual([])
+    const { out, end } = await runIn(deno, hello('second'))
+    expect([out.trim(), end.cause]).toEqual(['second', 'exit'])
+  })
+  test('a kind that cannot stand ready is tried once, and its jobs begin as ever', async () => {
+    await stages.ready.keep(ROOM)
+    // Deno takes more than this before it could wait.
+    const tiny = { runtime: 'javascript' as const, command: ['main.js'], files: { 'main.js': 'console.log("ran")' }, limits: { ...SHAPE, memoryBytes: 4 * MIB } }
+    const ends = [await runIn(deno, tiny)]
+    await stages.ready.settled()
+    expect(pidsWaiting().map((pid) => fileOf(pid, 'cmdline')).filter((words) => words.includes('max-old-space-size=16'))).toEqual([])
+    ends.push(await runIn(deno, tiny))
+    expect(new Set(ends.map(({ end }) => end.cause)).size).toBe(1)
+  })
+  test('when the agent is killed, what waits ends by itself; the next start takes the rest away', { timeout: 60_000 }, async () => {
+    const other = `${owner}k`, place = mkdtempSync(join(tmpdir(), 'lumaris-ready-'))
+    const child = spawn(process.execPath, ['--input-type=module', '-e', `
+      import { chmodSync } from 'node:fs'
+      const { createStages } = await import(${JSON.stringify(join(import.meta.dirname, 'stage.ts'))}), { createWall } = await import(${JSON.stringify(join(import.meta.dirname, 'bwrap.ts'))}), { createDenoDriver } = await import(${JSON.stringify(join(import.meta.dirname, 'deno.ts'))})
+      const { mkdtempSync, writeFileSync } = await import('node:fs')
+      chmodSync(${JSON.stringify(place)}, 0o711)
+      const stages = await createStages({ scratch: ${JSON.stringify(join(place, 'stages'))}, owner: ${JSON.stringify(other)} }), wall = createWall({ scratch: ${JSON.stringify(join(place, 'wall'))}, stages })
+      for (const behind of [wall, null]) {
+        const deno = createDenoDriver({ scratch: ${JSON.stringify(join(place, 'deno'))}, stages, wall: behind })
+        await deno.keepReady(${ROOM})
+        const workDir = mkdtempSync(${JSON.stringify(join(place, 'job-'))})
+        writeFileSync(workDir + '/main.js', '')
+        const sandbox = await deno.start({ attemptId: 'att_x', runtime: 'javascript', command: ['main.js'], env: {}, workDir, limits: { cpuMillis: 1000, memoryBytes: ${256 * MIB}, pids: 16, diskBytes: ${8 * MIB}, outputBytes: 1000, wallMs: 20000, openFiles: 64 } })
+        sandbox.stdout.resume(); sandbox.stderr.resume()
+        await sandbox.exit
+      }
+      stages.ready.want(stages.launcherKind({ diskBytes: ${8 * MIB}, openFiles: 64 }, 5))
+      await stages.ready.settled()
+      console.log('ready', stages.ready.count)
+      setInterval(() => {}, 1000)`], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const root = group().replace(owner, other)
+    const left = (): string[] => namesIn(root).filter((name) => name.startsWith('ready-')).flatMap((name) => { try { return readFileSync(join(root, name, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean) } catch { return [] /* gone */ } })
+    const said = await new Promise<string>((resolve) => { child.stdout.once('data', (chunk) => resolve(String(chunk))) })
+    expect(said.trim()).toBe('ready 4')
+    expect(left().length).toBeGreaterThan(3)
+    child.kill('SIGKILL')
+    await expect.poll(left, { timeout: 20_000 }).toEqual([])
+    const next = await createStages({ scratch: join(place, 'stages'), owner: other })
+    expect(await next.reap()).toBeGreaterThan(0)
+    expect(namesIn(root)).toEqual([])
+    expect(readFileSync('/proc/self/mounts', 'utf8')).not.toContain(place)
+    rmSync(place, { recursive: true, force: true })
+  })
+})
