@@ -322,6 +322,22 @@ test('a pause is told to the market, and no work comes until it is over', async 
   expect(agent.state().paused).toBe(false)
 })
 
+test('what may stand ready for jobs is a quarter of what is rented out, and never memory that a job has; nothing while the node takes no work', async () => {
+  const told: number[] = [], { market, start, driver } = await setup({ capacity: { ...CAPACITY, memoryBytes: 8 * GIB } })
+  const agent = await start({ drivers: [{ ...driver, keepReady: async (bytes) => { told.push(bytes) } }] })
+  const last = (): number | undefined => told.at(-1)
+  await expect.poll(last).toBe(2 * GIB)
+  const job = market.submit({ command: ['fake:hang'], outputs: [], resources: { memoryBytes: 7 * GIB } })
+  await market.until(() => market.attemptOf(job)?.state === 'running')
+  await expect.poll(last).toBe(GIB)
+  market.act({ kind: 'cancel', job })
+  await expect.poll(last).toBe(2 * GIB)
+  agent.pause(true)
+  await expect.poll(last).toBe(0)
+  agent.pause(false)
+  await expect.poll(last).toBe(2 * GIB)
+})
+
 test('stopping gives back what runs and tells the market, then leaves nothing behind', async () => {
   const { market, start, driver } = await setup()
   const agent = await start()
