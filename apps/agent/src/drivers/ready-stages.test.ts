@@ -1,9 +1,12 @@
 // What waits for jobs, looked at while it waits: that it knows nothing of the jobs before it, is used once, stays within its bounds, and goes when it should.
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { startAgent } from '../agent.ts'
+import { startTinyMarket } from '../tiny-market.ts'
 import { createBwrapDriver, createWall } from './bwrap.ts'
 import { createDenoDriver } from './deno.ts'
 import { MIB, namesIn, runIn } from './driver.contract.ts'
@@ -61,6 +64,9 @@ else describe('what stands ready', () => {
       expect(used).toHaveLength(1)
       for (const name of used) { seen.add(name); expect(existsSync(join(scratch, 'stages', 'disks', name))).toBe(false) }
     }
+    await stages.ready.settled()
+    const both = await Promise.all(['one', 'two'].map((word) => runIn(deno, hello(word))))
+    expect(both.map(({ out, files }) => [out.trim(), files['left']])).toEqual([['one', 'one'], ['two', 'two']])
     await stages.ready.keep(0)
     expect([waiting(), mounts(), namesIn(join(scratch, 'stages', 'disks'))]).toEqual([[], 0, []])
   })
@@ -118,6 +124,25 @@ else describe('what stands ready', () => {
     expect(pidsWaiting().map((pid) => fileOf(pid, 'cmdline')).filter((words) => words.includes('max-old-space-size=16'))).toEqual([])
     ends.push(await runIn(deno, tiny))
     expect(new Set(ends.map(({ end }) => end.cause)).size).toBe(1)
+  })
+  test('jobs of a market are taken from it, variables of theirs and all, and an agent that stops leaves nothing of it', { timeout: 120_000 }, async () => {
+    const market = await startTinyMarket(), dataDir = mkdtempSync(join(tmpdir(), 'lumaris-ready-'))
+    const root = group().replace(owner, createHash('sha256').update(dataDir).digest('hex').slice(0, 12)), groups = (): string[] => namesIn(root).filter((name) => /^(ready|att|probe)/.test(name))
+    const agent = await startAgent({ server: market.url, dataDir, token: market.token('north'), name: 'north', capacity: { cpuMillis: 8000, memoryBytes: 8192 * MIB, diskBytes: 8192 * MIB, gpus: 0 }, driverIds: ['deno'] })
+    try {
+      const input = market.put('console.log(Deno.env.get("LUMARIS_TASK"), Deno.args[0]); if (Deno.args[0] === "stay") setInterval(() => {}, 1000)')
+      const submit = (word: string) => market.submit({ runtime: 'javascript', command: ['main.js', word], inputs: [{ path: 'main.js', ...input }], outputs: [], resources: { memoryBytes: 256 * MIB, diskBytes: 8 * MIB } })
+      const first = submit('first')
+      await market.until(() => market.market.job(first)?.state === 'completed')
+      await expect.poll(groups, { timeout: 20_000 }).toEqual([expect.stringMatching(/^ready-/), expect.stringMatching(/^ready-/)])
+      const ready = groups(), second = submit('stay')
+      await market.until(() => market.logOf(market.attemptOf(second)?.id) === '0 stay\n')
+      expect(groups().filter((name) => !name.startsWith('ready-'))).toEqual([]) // an attempt that began cold has one in its own name
+      expect(ready.filter((name) => groups().includes(name)).length).toBeGreaterThan(0)
+    } finally { await agent.stop(); await market.close() }
+    expect(existsSync(root)).toBe(false)
+    expect(readFileSync('/proc/self/mounts', 'utf8')).not.toContain(createHash('sha256').update(dataDir).digest('hex').slice(0, 12))
+    rmSync(dataDir, { recursive: true, force: true })
   })
   test('when the agent is killed, what waits ends by itself; the next start takes the rest away', { timeout: 60_000 }, async () => {
     const other = `${owner}k`, place = mkdtempSync(join(tmpdir(), 'lumaris-ready-'))

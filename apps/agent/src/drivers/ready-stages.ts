@@ -96,6 +96,7 @@ export function createReadyStages({ make, drop }: ReadyPorts): ReadyStages {
   }
 
   const want = (kind: Kind): void => {
+    if (room === 0) return // canaries of a start, say: nobody will ask for their like
     wanted = [kind, ...wanted.filter(({ name }) => name !== kind.name)].slice(0, KINDS_MAX)
     soon()
   }

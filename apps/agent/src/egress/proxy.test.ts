@@ -233,6 +233,7 @@ test('SOCKS5 carries bytes both ways to a host on the list, at the same door, ho
   expect(answered(said).rest).toHaveLength(100_005)
   await expect.poll(() => proxy.meter()).toEqual({ inBytes: 100_005, outBytes: 100_005, connections: 1, refused: 0 })
   expect(asked).toEqual(['ok.example'])
+  expect(answered(await say(port, words, 'early')).rest).toBe('early') // all at once
 })
 test('SOCKS5: what is not on the list, any address, UDP, connections from outside and passwords are refused, and nothing is looked up', async () => {
   let hits = 0
