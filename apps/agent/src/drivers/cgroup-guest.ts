@@ -31,12 +31,15 @@ const gone = (group: Cgroup): boolean => !existsSync(dirname(group.joinFiles[0] 
 const SPIN = ['/bin/sh', '-c', 'echo up; while :; do :; done']
 
 async function limits(): Promise<void> {
-  const hungry = groups.create('memory', LIMITS)
+  // Made with other limits than they have when something runs in them, as what stands ready for a job is.
+  const hungry = groups.create('memory', { memoryBytes: 512 * MIB, pids: 64, cpuMillis: 100 })
+  hungry.set(LIMITS)
   const hog = inside(hungry, python("b = []\nfor i in range(256): b.append(bytearray(b'x' * 1048576))\nprint('all')"))
   say('memory', { ...await ended(hog), said: hog.said().trim(), starved: hungry.ranOutOfMemory(), peakMib: hungry.memoryPeakBytes() / MIB, empty: await emptied(hungry) })
   await hungry.remove()
 
-  const content = groups.create('content', LIMITS)
+  const content = groups.create('content', { memoryBytes: 4 * MIB, pids: 1, cpuMillis: 100 })
+  content.set(LIMITS)
   const modest = inside(content, python("b = bytearray(b'x' * 16777216)\nprint('all')"))
   say('content', { ...await ended(modest), said: modest.said().trim(), starved: content.ranOutOfMemory(), peakMib: content.memoryPeakBytes() / MIB })
   await content.remove()

@@ -15,6 +15,8 @@ test('version 2: the limits are written as the kernel reads them', () => {
   const group = groups?.create('job', { memoryBytes: 1000, pids: 7, cpuMillis: 250 })
   const read = (name: string): string => readFileSync(join(root, 'lumaris-x/job', name), 'utf8')
   expect([read('memory.max'), read('memory.swap.max'), read('pids.max'), read('cpu.max')]).toEqual(['1000', '0', '7', '25000 100000'])
+  group?.set({ memoryBytes: 5000, pids: 3, cpuMillis: 1000 })
+  expect([read('memory.max'), read('memory.swap.max'), read('pids.max'), read('cpu.max')]).toEqual(['5000', '0', '3', '100000 100000'])
   expect(group?.joinFiles).toEqual([join(root, 'lumaris-x/job/cgroup.procs')])
   writeFileSync(join(root, 'lumaris-x/job/memory.events'), 'low 0\noom 1\noom_kill 1\n')
   expect(group?.ranOutOfMemory()).toBe(true)
