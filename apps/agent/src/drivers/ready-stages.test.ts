@@ -10,6 +10,7 @@ import { startTinyMarket } from '../tiny-market.ts'
 import { createBwrapDriver, createWall } from './bwrap.ts'
 import { createDenoDriver } from './deno.ts'
 import { MIB, namesIn, runIn } from './driver.contract.ts'
+import { scratchOf } from './find-drivers.ts'
 import { createStages } from './stage.ts'
 
 const scratch = join(tmpdir(), `lumaris-test-ready-${process.pid}`), owner = `testr${process.pid}`
@@ -142,7 +143,7 @@ else describe('what stands ready', () => {
     } finally { await agent.stop(); await market.close() }
     expect(existsSync(root)).toBe(false)
     expect(readFileSync('/proc/self/mounts', 'utf8')).not.toContain(createHash('sha256').update(dataDir).digest('hex').slice(0, 12))
-    rmSync(dataDir, { recursive: true, force: true })
+    for (const dir of [dataDir, scratchOf(dataDir)]) rmSync(dir, { recursive: true, force: true })
   })
   test('when the agent is killed, what waits ends by itself; the next start takes the rest away', { timeout: 60_000 }, async () => {
     const other = `${owner}k`, place = mkdtempSync(join(tmpdir(), 'lumaris-ready-'))
