@@ -248,6 +248,7 @@ export class Auditor {
     if (row.attempt) this.#takenBack.add(row.attempt)
     if (row.decidedBy === null || row.decidedBy === row.proposedBy) fail('I35', `${row.id} was made by ${row.decidedBy} alone`, [row.id])
     const made = db.entries.get(`reversal:${row.entry}`), wrong = db.entries.get(row.entry)
+    if (wrong?.kind === 'forfeit' && row.attempt) { const debt = db.forfeits.get(row.attempt); if (debt) { this.#world.saw('record given back'); this.#evidence.givenBack(debt) } }
     if (!made || !wrong || made.postings.length !== wrong.postings.length || made.postings.some(({ amount }, i) => amount !== wrong.postings[i]?.amount)) fail('I35', `${row.id} does not move back what ${row.entry} moved`, [row.id])
   }
 

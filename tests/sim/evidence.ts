@@ -1,7 +1,7 @@
 // I28: no result of a job with assurance is accepted on less evidence than its bound asks for. Owners' records are counted here from the results alone, and
 // the rule is written down a second time, from docs/adr/0013: a mistake in the domain's own would otherwise be in both. What the domain keeps as
 // its records must be the same.
-import type { AttemptRow, JobRow, LessonRow, TaskRow } from '@lumaris/domain'
+import type { AttemptRow, ForfeitRow, JobRow, LessonRow, TaskRow } from '@lumaris/domain'
 import type { JobSpec, UserId } from '@lumaris/protocol'
 import { REFEREE_NO, canonical } from '@lumaris/protocol'
 import type { World } from './world.ts'
@@ -49,6 +49,9 @@ export class Evidence {
     if (lack) this.#world.fail('I28', `the result of ${key} is accepted at ${spec.assurance}: ${lack}`, [row.job])
     saw(one.wrong.length > 0 ? 'audit disagreed' : one.right.length > 1 ? 'audited' : 'accepted on trust')
   }
+
+  /** Two admins called the judgement a mistake. */
+  givenBack({ owner, record }: ForfeitRow): void { const mine = this.#of(owner); this.#shown.set(owner, { valid: mine.valid + record.valid, wrong: Math.max(0, mine.wrong - 1) }) }
 
   #of(owner: UserId): Shown { return this.#shown.get(owner) ?? { valid: 0, wrong: 0 } }
 

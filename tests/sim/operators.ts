@@ -58,7 +58,7 @@ export class Operators {
     const names = [...db.entries.keys()]
     if (names.length === 0) return
     // Mostly of the last ones: money that has not cleared yet.
-    const wanted = chance.happens(0.7) ? names.slice(-60) : names, mistakes = wanted.filter((name) => chance.happens(0.05) || /^(topup|settle|displace):/.test(name))
+    const wanted = chance.happens(0.7) ? names.slice(-60) : names, mistakes = wanted.filter((name) => chance.happens(0.05) || /^(topup|settle|displace|forfeit):/.test(name))
     if (mistakes.length === 0) return
     const by = chance.pick(ADMINS), entry = chance.pick(mistakes)
     this.#client.ask({ kind: 'proposeReversal', by, entry, reason: 'a mistake' }, (answer) => {

@@ -212,6 +212,8 @@ export class Writer {
         const entry = db.entries.get(name) ?? null
         for (const one of [name, `reversal:${name}`, ...(entry?.attempt ? [`release:${entry.attempt}`] : [])]) state.entries.set(one, db.entries.get(one) ?? null)
         if (!entry) continue
+        const debt = entry.kind === 'forfeit' ? db.forfeits.get(entry.attempt ?? '') : undefined
+        if (debt) state.forfeited.set(debt.attempt, debt)
         if (entry.attempt && [...db.forfeits.values()].some(({ of }) => of.includes(entry.attempt!))) state.takenBack.add(entry.attempt)
         if (entry.job && !state.jobs.has(entry.job)) needs.jobs.add(entry.job)
         for (const account of accountsToReverse(entry, entry.job ? db.jobs.get(entry.job)?.buyer : undefined)) if (!state.accounts.has(account)) needs.accounts.add(account)

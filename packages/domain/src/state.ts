@@ -112,6 +112,8 @@ export type MarketState = {
   /** Fetched for the commands of a turn: entries by name (null: there is none), and people whose roles matter. */
   readonly entries: Map<string, EntryRow | null>
   readonly people: Map<UserId, PersonRow>
+  /** With the entries: the debts that they have paid, by attempt. */
+  readonly forfeited: Map<AttemptId, ForfeitRow>
   // Derived from the above; rebuilt by applying the rows.
   readonly attemptsByNode: Map<NodeId, Set<AttemptId>>
   readonly reserved: Map<NodeId, Capacity>
@@ -157,7 +159,7 @@ export type MarketState = {
 export function createState(settings: MarketSettings = DEFAULT_SETTINGS, guards: Guards = ALL_GUARDS): MarketState {
   return {
     settings, guards, jobs: new Map(), attempts: new Map(), nodes: new Map(), profiles: new Map(), owners: new Map(), cohorts: new Map(), speeds: new Map(), quotes: new Map(), enrolments: new Map(), standing: new Map(), standingLooks: new Map(), schedules: new Map(), accountsWanted: new Set(), keys: new Map(),
-    accounts: new Map(), payouts: new Map(), reversals: new Map(), forfeits: new Map(), incidents: new Map(), takenBack: new Set(), suspended: new Set(), operating: null, alertSettings: new Map(), alerted: new Map(), alertsLookedAt: 0, entries: new Map(), people: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), availability: new Availability(), presenceAt: 0, outlooks: new Map(), children: new Map(), waitingByBuyer: new Map(), queue: new FairQueue([0, 0, 0]), spot: new Map(), spotAt: 0, firm: new FirmUse(), sales: { asked: 0, served: 0, at: 0 }, displacing: new Map(), wakeAt: 0, displacedBy: new Map(), offered: [0, 0, 0], gpusInUse: 0, demand: new Demand(), candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
+    accounts: new Map(), payouts: new Map(), reversals: new Map(), forfeits: new Map(), incidents: new Map(), takenBack: new Set(), suspended: new Set(), operating: null, alertSettings: new Map(), alerted: new Map(), alertsLookedAt: 0, entries: new Map(), people: new Map(), forfeited: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), availability: new Availability(), presenceAt: 0, outlooks: new Map(), children: new Map(), waitingByBuyer: new Map(), queue: new FairQueue([0, 0, 0]), spot: new Map(), spotAt: 0, firm: new FirmUse(), sales: { asked: 0, served: 0, at: 0 }, displacing: new Map(), wakeAt: 0, displacedBy: new Map(), offered: [0, 0, 0], gpusInUse: 0, demand: new Demand(), candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
     ended: new Set(), highestForgotten: '', shapes: new Map(),
   }
 }

@@ -6,7 +6,7 @@ import type { Command, JobRow, KeyRow, MarketState } from '@lumaris/domain'
 import { among } from './page.ts'
 import { readEntries } from './read-ledger.ts'
 import type { Database } from '../database/database.ts'
-import { jobRow, personRow } from './load.ts'
+import { forfeitRow, jobRow, personRow } from './load.ts'
 
 type Needs = { jobs: Set<string>; keys: Set<string>; accounts: Set<AccountName>; /** To be reversed. */ entries: Set<string>; /** And with them everybody who is an admin. */ people: Set<string> }
 
@@ -76,11 +76,14 @@ export async function prefetch(db: Database, state: MarketState, needs: Needs): 
 /** An entry that may be reversed, with what its reverse hangs on: was it reversed, has it cleared, whose job was it, and what is in the accounts. */
 async function prefetchEntries(db: Database, state: MarketState, needs: Needs): Promise<void> {
   state.entries.clear()
+  state.forfeited.clear()
   const found = await readEntries(db, [...needs.entries])
   const buyers = await db.query<{ id: string; buyer: string }>(`SELECT id, buyer FROM jobs WHERE id IN ${among(db)}`, [json(found.flatMap(({ job }) => (job ? [job] : [])))])
   const names = [...needs.entries].flatMap((name) => [name, `reversal:${name}`]).concat(found.flatMap(({ attempt }) => (attempt ? [`release:${attempt}`] : [])))
   for (const name of names) state.entries.set(name, null)
   for (const entry of [...found, ...await readEntries(db, names.filter((name) => !needs.entries.has(name)))]) state.entries.set(entry.id, entry)
+  const debts = await db.query<{ doc: string }>(`SELECT doc FROM forfeits WHERE id IN ${among(db)}`, [json(found.flatMap(({ kind, attempt }) => (kind === 'forfeit' && attempt ? [attempt] : [])))])
+  for (const row of debts.map(forfeitRow)) state.forfeited.set(row.attempt, row)
   // Forfeited: taken back, and not by a reversal.
   const taken = await db.query<{ id: string }>(`SELECT id FROM attempts WHERE released = 2 AND id IN ${among(db)}`, [json(found.flatMap(({ attempt }) => (attempt ? [attempt] : [])))])
   for (const { id } of taken) state.takenBack.add(id as AttemptId)

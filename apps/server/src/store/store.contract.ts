@@ -264,6 +264,9 @@ export function storeContract(name: string, fresh: () => Promise<Database>): voi
     const fresh_ = createState(market.state.settings), command = { kind: 'proposeReversal', by: admins[0], entry: settle, reason: 'x' } as const
     await prefetch(db, fresh_, needsOf(fresh_, [command]))
     expect([...fresh_.takenBack]).toEqual([taken.attempt]) // also long after, when it is not loaded any more
+    const back = { ...command, entry: `forfeit:${debt!.attempt}` }
+    await prefetch(db, fresh_, needsOf(fresh_, [back]))
+    expect([...fresh_.forfeited.values()]).toMatchObject([{ attempt: debt!.attempt, owner: seller, record: debt!.record }]) // what the owner had shown before
     expect(await checkLedger(db)).toMatchObject({ balanced: true, problems: [] })
     await db.close()
   })

@@ -73,9 +73,9 @@ test('who has shown enough is accepted on trust, which confirms nothing; the dra
 
 test('what two agree on is now and then given to a third before it counts: a pair whose lie nobody else would have seen is outvoted', () => {
   for (const [again, asked] of [['f', 2], ['0', 5]] as const) {
-    const { market, submit, answer, give, bond, record } = marketOf(['liar', 'twin', 'b', 'c', 'd'], { again, keyed: (text) => (text.startsWith('check ') ? '0'.repeat(64) : sha256(text)) })
+    const { market, nodes, submit, answer, give, bond, record } = marketOf(['liar', 'twin', 'b', 'c', 'd'], { again, keyed: (text) => (text.startsWith('check ') ? '0'.repeat(64) : sha256(text)) })
     for (const name of ['liar', 'twin', 'b', 'c', 'd']) { give(name, 100); bond(name, credits(1)) }
-    for (const name of ['b', 'c', 'd']) market.act({ kind: 'will', node: [...market.state.nodes.keys()][['liar', 'twin', 'b', 'c', 'd'].indexOf(name)]!, will: 'paused' })
+    for (const node of nodes.slice(2)) market.act({ kind: 'will', node: node.id, will: 'paused' })
     const job = submit('1e-2')
     expect(answer((name) => (name === 'liar' || name === 'twin' ? WRONG : RIGHT))).toHaveLength(2)
     for (const node of market.state.nodes.keys()) market.act({ kind: 'will', node, will: 'open' })

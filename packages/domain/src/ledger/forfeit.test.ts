@@ -114,7 +114,7 @@ test('a lie that claims little costs little: the price is what it would have bee
   expect(quick.owed()[0]!.price).toBeLessThan(slow.price / 50n)
 })
 
-test('two admins give it back, free to be paid out; and what was forfeited is not reversed a second way', () => {
+test('two admins give it back, free to be paid out, with the record; and what was forfeited is not reversed a second way', () => {
   const { market, work, owed, pay, balance, owner, entries } = setup()
   market.state.accounts.set(account.earned(owner('a')), 0n)
   for (let i = 0; i < 40; i++) work(honest)
@@ -126,9 +126,15 @@ test('two admins give it back, free to be paid out; and what was forfeited is no
   market.state.entries.set(settle.id, settle)
   market.state.entries.set(name, entries().find(({ id }) => id === name)!)
   expect(market.act({ kind: 'proposeReversal', by: aUser('ann'), entry: settle.id, reason: 'x' })).toMatchObject({ refusal: 'already_reversed', detail: { forfeited } })
+  const debt = market.log.flatMap((change) => (change.kind === 'forfeit' && change.row.state === 'done' ? [change.row] : []))[0]!, recordNow = () => { const { valid, wrong } = market.state.owners.get(owner('a'))!; return { valid, wrong } }
+  expect(recordNow()).toEqual({ valid: 0, wrong: 1 })
+  market.state.forfeited.set(row.attempt, debt)
   const proposal = market.act({ kind: 'proposeReversal', by: aUser('ann'), entry: name, reason: 'the program reads the clock' }) as ReversalRow
   market.act({ kind: 'approveReversal', by: aUser('bob'), id: proposal.id, reason: 'so it does' })
   expect([balance(account.insurance), balance(account.earned(owner('a')))]).toEqual([0n, taken])
+  // And its record, as it stood before.
+  expect(debt.record.valid).toBeGreaterThan(0)
+  expect(recordNow()).toEqual({ valid: debt.record.valid, wrong: 0 })
   market.state.entries.set(`reversal:${name}`, entries().find(({ id }) => id === `reversal:${name}`)!)
   expect(market.act({ kind: 'proposeReversal', by: aUser('ann'), entry: name, reason: 'again' })).toMatchObject({ refusal: 'already_reversed' })
 })

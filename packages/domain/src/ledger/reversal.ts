@@ -9,6 +9,7 @@ import { may } from '../job/lifecycle.ts'
 import type { Table } from '../job/lifecycle.ts'
 import { emit, putEntry, refused } from '../turn.ts'
 import type { Turn } from '../turn.ts'
+import { giveBack } from '../assurance/records.ts'
 import { recordAction } from '../operator/record-action.ts'
 
 export const REVERSAL: Table<ReversalState, 'approve' | 'reject' | 'expire'> = { proposed: { approve: 'done', reject: 'rejected', expire: 'expired' }, done: {}, rejected: {}, expired: {} }
@@ -54,6 +55,8 @@ export function approveReversal(turn: Turn, command: ApproveReversalCommand): Re
   const postings = reverse(turn.state, entry)
   if ('refusal' in postings) return postings
   putEntry(turn, { id: nameOf(entry.id), kind: 'reversal', at: turn.now, job: entry.job, attempt: entry.attempt, postings })
+  const debt = entry.kind === 'forfeit' && entry.attempt ? turn.state.forfeited.get(entry.attempt) : undefined
+  if (debt) giveBack(turn, debt.owner, debt.record)
   return decided(turn, command, { ...before, postings, state: 'done', decidedBy: command.by, decidedAt: turn.now }, 'reversal.approve')
 }
 

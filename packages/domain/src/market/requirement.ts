@@ -36,8 +36,8 @@ function stepDown(spec: JobSpec, step: FallbackStep): JobSpec {
 export function classKeyOf(job: JobRow, task: TaskRow, slot: number): string {
   const spec = wishesOf(job)
   const row = task.slots[slot] as SlotRow
-  // A slot with copies (but the first, where the market chooses them), or one that failed somewhere, has wishes of its own: it stands alone, so that its "no" puts nobody else to sleep.
-  const own = spec.copies > 1 || asksProven(spec) || slot > 0 || task.slots.length > 1 || row.failedOn.length > 0 || row.kept || row.move ? `|${job.id}.${task.index}` : ''
+  // A slot with copies (but the first, where the market chooses them), or one that failed somewhere, has wishes of its own: it stands alone, so that its "no" puts nobody else to sleep. Who may be a referee is another question than who may give a result.
+  const own = spec.copies > 1 || asksProven(spec) || slot > 0 || task.slots.length > 1 || row.failedOn.length > 0 || row.kept || row.move ? `|${job.id}.${task.index}${row.referee ? ` referee ${slot}` : ''}` : ''
   // A gang asks for all its ranks at once. What is spread looks at where its own job runs; and one that is late for its own deadline must not put others to sleep.
   const alone = spec.placement.spread === undefined ? '' : `|${job.id}`
   return `${spec.runtime}|${textOf(spec.resources)}|${textOf(spec.placement)}|${job.attemptCap}|${spec.limits.runMs}|${spec.expectedMs ?? spec.divide?.targetMs ?? ''}|${spec.deadline ?? ''}${spec.assurance ? `|${spec.assurance}` : ''}${spec.interruptible ? `|bid ${spec.interruptible.bidHour ?? ''}` : ''}${spec.network ? '|egress' : ''}${spec.gang ? `|gang ${job.id}` : ''}${alone}${own}`
