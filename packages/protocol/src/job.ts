@@ -162,6 +162,8 @@ export const NodeExplanation = z.object({
   reasons: z.array(z.object({ reason: z.enum([...NO_REASONS, 'dearer']), count: z.number().int(), alone: z.number().int(), says: z.string() })),
   /** Results of its owner that were shown to be wrong, and what was forfeited for them: what happened and what to do, the newest first. */
   forfeits: z.array(z.string()).optional(),
+  /** What lowered its reputation since this market was started, the newest first, and what to do about each. */
+  faults: z.array(z.object({ at: Instant, cause: Cause, says: z.string(), whatToDo: z.string() })).optional(),
   /** Where only the price stood against it: hundredths above the winner, the middle one. */
   medianGapPercent: z.number().optional(),
 }).meta({ id: 'NodeExplanation' })

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { AttemptId, Instant, JobId, PayoutId, UserId } from './ids.ts'
+import { AttemptId, Instant, JobId, NodeId, PayoutId, UserId } from './ids.ts'
 import { Amount } from './money.ts'
 
 // Money that leaves the market for its seller. It is set aside when it is asked for, so it cannot be spent or paid twice; it leaves the books when the
@@ -43,3 +43,11 @@ export const SellerEarnings = z.object({
   providers: z.array(PayoutProvider), at: Instant,
 }).meta({ id: 'SellerEarnings' })
 export type SellerEarnings = z.infer<typeof SellerEarnings>
+
+/** After the fee, by node and day (UTC), of what was settled since. A payout is of all nodes together, so what was paid is not in it. */
+export const NodesEarnings = z.object({
+  since: Instant,
+  /** The one that earned most first; `cleared` and `pending` are of all time. */
+  nodes: z.array(z.object({ node: NodeId, name: z.string(), cleared: Amount, pending: Amount, days: z.array(z.object({ day: z.string().regex(/^\d{4}-\d{2}-\d{2}$/), earned: Amount })) })),
+}).meta({ id: 'NodesEarnings' })
+export type NodesEarnings = z.infer<typeof NodesEarnings>

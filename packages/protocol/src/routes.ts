@@ -5,7 +5,7 @@ import { Attempt, Explanation, Job, JobEvent, JobState, MarketSummary, MarketTab
 import { JobSpec, TemplateName } from './job-spec.ts'
 import { EnrolNode, Enrolment, Node, NodeName, PriceSheet } from './node.ts'
 import { Entry, LedgerCheck, Spend, Topup, Wallet } from './ledger.ts'
-import { Payout, RequestPayout, SellerEarnings } from './payout.ts'
+import { Payout, RequestPayout, SellerEarnings, NodesEarnings } from './payout.ts'
 import { ActionName, AdminAction, GiveReason, Impersonation, MayGiveReason, NewImpersonation, Person, PersonDetail, ProposeReversal, Reversal, ReversalState, SetRoles } from './operator.ts'
 import { CordonNode, Fleet, NodeFilter } from './fleet.ts'
 import { Hold } from './ledger-export.ts'
@@ -184,6 +184,7 @@ export const routes = {
   exportEntries: route({ id: 'exportEntries', method: 'GET', path: '/v1/exports/entries', summary: 'Every movement of my money as CSV, newest first: a line for each posting', who: 'user', scope: 'wallet:read', sends: 'bytes', refuses: [] }),
   createTopup: route({ id: 'createTopup', method: 'POST', path: '/v1/topups', summary: 'Add credits', who: 'buyer', scope: 'wallet:write', body: Topup, reply: Wallet, status: 201, idempotent: true, refuses: ['topup_not_allowed', 'amount_not_allowed', 'idempotency_conflict', 'overloaded'] }),
   getEarnings: route({ id: 'getEarnings', method: 'GET', path: '/v1/earnings', summary: 'What my nodes earned: pending, cleared, on its way, paid', who: 'seller', scope: 'wallet:read', reply: SellerEarnings, refuses: [] }),
+  getNodesEarnings: route({ id: 'getNodesEarnings', method: 'GET', path: '/v1/earnings/nodes', summary: 'What each of my nodes earned, by day (UTC)', who: 'seller', scope: 'wallet:read', query: z.object({ days: z.coerce.number().int().min(1).max(366).default(30) }), reply: NodesEarnings, refuses: [] }),
   listPayouts: route({ id: 'listPayouts', method: 'GET', path: '/v1/payouts', summary: 'My payouts, newest first', who: 'seller', scope: 'wallet:read', query: Page, reply: list(Payout), refuses: [] }),
   requestPayout: route({ id: 'requestPayout', method: 'POST', path: '/v1/payouts', summary: 'Pay out earnings that have cleared', who: 'seller', scope: 'wallet:write', body: RequestPayout, reply: Payout, status: 201, idempotent: true, refuses: ['payout_not_allowed', 'amount_not_allowed', 'insufficient_earnings', 'idempotency_conflict', 'queue_full', 'overloaded'] }),
   // what operators do

@@ -6,7 +6,7 @@ import type { RawData, WebSocket } from 'ws'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { AGENT_FRAME_BYTES_MAX, CHECKPOINT_MANIFEST_BYTES_MAX, CheckpointManifest, FromAgent, Hello, MemoryManifest, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN, canonical, helloText, isRefusal, memoryText, merkleRoot, refuse, sealText } from '@lumaris/protocol'
-import type { AttemptId, FromAgent as Message, HandshakeToAgent, NodeId, Refusal, RefusalCode, ResultFile, Saved, ToAgent } from '@lumaris/protocol'
+import type { AttemptId, FromAgent as Message, HandshakeToAgent, JobEvent, NodeId, Refusal, RefusalCode, ResultFile, Saved, ToAgent } from '@lumaris/protocol'
 import { createLink } from '@lumaris/link'
 import type { Link } from '@lumaris/link'
 import { isLive } from '@lumaris/domain'
@@ -223,6 +223,11 @@ export function createGateway(app: App, trustProxy?: string): Gateway {
     return undefined
   }
 
+  /** What counts against its reputation is kept for its seller to see; what it gives back in time, or does not take, counts for nothing. */
+  function noteFault({ node, attempt, cause, at }: JobEvent): void {
+    if (node !== undefined && attempt !== undefined && (cause === 'seller_offline' || cause === 'driver_failed' || cause === 'wrong_result')) app.readings.faulted(node, { at, attempt, cause })
+  }
+
   return {
     upgrade(request, socket, head) {
       if (opening >= OPENING_MAX) { socket.end('HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n\r\n'); return }
@@ -231,7 +236,7 @@ export function createGateway(app: App, trustProxy?: string): Gateway {
     authenticate: (token) => tokens.get(token) ?? null,
     release(effects) {
       for (const effect of effects) {
-        if (effect.kind === 'event') { app.hub.publish(effect.event.job, effect.event); app.hub.publish(effect.buyer, effect.event) }
+        if (effect.kind === 'event') { noteFault(effect.event); app.hub.publish(effect.event.job, effect.event); app.hub.publish(effect.buyer, effect.event) }
         else if (effect.kind === 'standing') app.hub.publish(effect.row.id, effect.row)
         else if (effect.kind === 'alert') continue // the inbox and webhooks have it from the tables
         else {

@@ -2,14 +2,14 @@ import { isRefusal, monthOf, refuse } from '@lumaris/protocol'
 import type { Spend, UserId } from '@lumaris/protocol'
 import { alertSettingsOf } from '@lumaris/domain'
 import type { App } from '../app.ts'
-import { checkLedger, listEntries, listJobs, readEarnings, readSpend, readWallet } from '../store/read.ts'
+import { checkLedger, listEntries, listJobs, readEarnings, readNodesEarnings, readSpend, readWallet } from '../store/read.ts'
 import { spentSince } from '../store/alerts.ts'
 import { given, viewJob } from '../store/views.ts'
 import { credits, instant, sendCsv } from './csv.ts'
 import type { Handlers } from './server.ts'
 import { isAdmin } from './policy.ts'
 
-type Names = 'getWallet' | 'listEntries' | 'createTopup' | 'getSpend' | 'exportJobs' | 'exportEntries' | 'checkLedger' | 'nodeEarnings'
+type Names = 'getWallet' | 'listEntries' | 'createTopup' | 'getSpend' | 'getNodesEarnings' | 'exportJobs' | 'exportEntries' | 'checkLedger' | 'nodeEarnings'
 /** Rows that are read, and held, at one time. */
 const ROWS = 500
 const DAY_MS = 86_400_000
@@ -26,6 +26,7 @@ export function moneyHandlers(app: App): Pick<Handlers, Names> {
     getWallet: ({ who }) => readWallet(app.db, who.userId),
     listEntries: ({ query, who }) => listEntries(app.db, who.userId, query.limit, query.cursor),
     getSpend: async ({ query, who }) => ({ ...await readSpend(app.db, who.userId, startOfDay(app.now()) - (query.days - 1) * DAY_MS), month: await monthSoFar(app, who.userId) }),
+    getNodesEarnings: ({ query, who }) => readNodesEarnings(app.db, who.userId, startOfDay(app.now()) - (query.days - 1) * DAY_MS),
     exportJobs: async ({ query, who, reply }) => sendCsv(reply, 'lumaris-jobs.csv', ['job', 'name', 'state', 'cause', 'created', 'started', 'ended', 'parts', 'parts done', 'exit code', 'cap, credits', 'cost, credits', 'came back, credits'], async function* () {
       for (let cursor: string | undefined; ;) {
         const { data, nextCursor } = await listJobs(app.db, isAdmin(who) ? null : who.userId, { limit: ROWS, cursor, state: query.state }, viewJob)

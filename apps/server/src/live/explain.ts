@@ -1,8 +1,8 @@
 // Why here, why waiting, and what would help. Placed attempts tell what was decided and kept; waiting work is asked about now.
 import { busyReason, changesThatHelp, gangRoom, isTerminal, neighbours, obstacles, planOf, requirementOf, waitsForParents, whyNot } from '@lumaris/domain'
 import type { AttemptRow, JobRow, NodeRow, Step } from '@lumaris/domain'
-import type { Explanation, NoReason, NodeExplanation, PlannedTask } from '@lumaris/protocol'
-import { PLAN_WHYS, formatCredits } from '@lumaris/protocol'
+import type { Cause, Explanation, NoReason, NodeExplanation, PlannedTask } from '@lumaris/protocol'
+import { CAUSES, PLAN_WHYS, formatCredits } from '@lumaris/protocol'
 import type { App } from '../app.ts'
 import { listAttempts } from '../store/read.ts'
 import { readForfeits } from '../store/read-ledger.ts'
@@ -86,6 +86,12 @@ function changeText({ reason, from, to }: Step): string {
   }
 }
 
+/** For who looks after the machine. */
+const WHAT_TO_DO: Readonly<Partial<Record<Cause, string>>> = {
+  seller_offline: 'It was silent for too long while work ran there. Keep the machine and its line up, or pause it before it is switched off: what is handed back in time counts against nobody.',
+  driver_failed: 'What isolates work failed there. Run the self-test on the machine: lumaris agent gui, or lumaris doctor --node.',
+  wrong_result: 'Independent nodes agreed on another result. Test its memory and processor before it takes more work: the same program must give the same result.',
+}
 export async function explainNode(app: App, node: NodeRow): Promise<NodeExplanation> {
   const forfeits = (await readForfeits(app.db, node.owner)).slice(0, 3).map(({ says, whatToDo }) => `${says} ${whatToDo}`)
   const { decisions, chosen, reasons, medianGapPercent } = whyNot(app.engine.state, node, app.now())
@@ -93,6 +99,7 @@ export async function explainNode(app: App, node: NodeRow): Promise<NodeExplanat
   const summary = decisions === 0 ? 'Nothing has been placed since this market was started.'
     : chosen === decisions ? `It was chosen in all of the last ${decisions} placements.`
       : `It was chosen in ${chosen} of the last ${decisions} placements.${often ? ` Most often against it, as it stands now: it ${saysOf(often.reason)} (${often.count}).` : ''}`
-  return { node: node.id, name: node.name, summary, decisions, chosen, reasons: reasons.map((one) => ({ ...one, says: `it ${saysOf(one.reason)}` })), ...(forfeits.length > 0 ? { forfeits } : {}), ...(medianGapPercent === null ? {} : { medianGapPercent }) }
+  const faults = app.readings.faults(node.id).map(({ at, cause }) => ({ at, cause, says: CAUSES[cause].says, whatToDo: WHAT_TO_DO[cause] ?? 'Its log says more.' }))
+  return { node: node.id, name: node.name, ...(faults.length > 0 ? { faults } : {}), summary, decisions, chosen, reasons: reasons.map((one) => ({ ...one, says: `it ${saysOf(one.reason)}` })), ...(forfeits.length > 0 ? { forfeits } : {}), ...(medianGapPercent === null ? {} : { medianGapPercent }) }
 }
 const saysOf = (reason: NoReason | 'dearer'): string => (reason === 'dearer' ? 'was dearer in expectation than the node that was chosen' : SAYS[reason])

@@ -1,6 +1,6 @@
 // How nodes' machines were, as their heartbeats told: kept in memory, for pages to draw. It is no record: a market that is started again begins anew, and
 // nothing is decided by it. Bounded twice, by rings of fixed sizes and by the number of nodes.
-import type { AvailabilityUpdate, HoursSaid, MachineNow, NodeId, NodeReadings, NodeSettings, ReadingSpan } from '@lumaris/protocol'
+import type { AttemptId, AvailabilityUpdate, Cause, HoursSaid, MachineNow, NodeId, NodeReadings, NodeSettings, ReadingSpan } from '@lumaris/protocol'
 
 const CHANNELS = ['cpu', 'jobsCpu', 'memory', 'disk', 'inBytesS', 'outBytesS', 'celsius'] as const
 type Channel = (typeof CHANNELS)[number]
@@ -15,16 +15,23 @@ export interface Readings {
   of(node: NodeId, span: ReadingSpan): NodeReadings
   /** The owner's settings, as the agent last said that it honours them. */
   said(node: NodeId): NodeSettings['said']
+  /** An attempt ended by its fault. */
+  faulted(node: NodeId, fault: Fault): void
+  /** Such ends, the newest first. */
+  faults(node: NodeId): readonly Fault[]
   readonly nodes: number
 }
+export type Fault = { readonly at: number; readonly attempt: AttemptId; readonly cause: Cause }
+/** Of one node: enough to see what keeps happening. */
+const FAULTS_MAX = 20
 
 export function createReadings(now: () => number, heartbeatMs: number, nodesMax = NODES_MAX): Readings {
-  const nodes = new Map<NodeId, { last: MachineNow | null; hours: HoursSaid | null | undefined; said: NodeSettings['said']; readonly rings: Record<ReadingSpan, Ring> }>()
+  const nodes = new Map<NodeId, { last: MachineNow | null; hours: HoursSaid | null | undefined; said: NodeSettings['said']; faults: readonly Fault[]; readonly rings: Record<ReadingSpan, Ring> }>()
   return {
     get nodes() { return nodes.size },
     heard(node, { machine, hours, owner }) {
       if (machine === undefined && hours === undefined && owner === undefined) return
-      const known = nodes.get(node) ?? { last: null, hours: undefined, said: null, rings: { hour: new Ring(RINGS.hour), day: new Ring(RINGS.day), week: new Ring(RINGS.week) } }
+      const known = nodes.get(node) ?? { last: null, hours: undefined, said: null, faults: [], rings: { hour: new Ring(RINGS.hour), day: new Ring(RINGS.day), week: new Ring(RINGS.week) } }
       nodes.delete(node) // to the end: the first one is the one heard the longest ago
       nodes.set(node, known)
       for (const oldest of nodes.keys()) { if (nodes.size <= nodesMax) break; nodes.delete(oldest) }
@@ -36,6 +43,11 @@ export function createReadings(now: () => number, heartbeatMs: number, nodesMax 
       for (const ring of Object.values(known.rings)) ring.add(at, values)
     },
     said: (node) => nodes.get(node)?.said ?? null,
+    faults: (node) => nodes.get(node)?.faults ?? [],
+    faulted(node, fault) {
+      const known = nodes.get(node)
+      if (known && !known.faults.some((one) => one.attempt === fault.attempt)) known.faults = [fault, ...known.faults].slice(0, FAULTS_MAX)
+    },
     of(node, span) {
       const known = nodes.get(node), last = known?.last ?? null
       return {

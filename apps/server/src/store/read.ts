@@ -1,6 +1,6 @@
 // Questions that the API asks: always of the tables, so that nothing is shown that is not committed. One exported function per question.
 import { account } from '@lumaris/protocol'
-import type { AccountName, AttemptId, Entry, Job, JobEvent, JobId, JobState, LedgerCheck, NodeId, Quote, Spend, UserId, Wallet } from '@lumaris/protocol'
+import type { AccountName, AttemptId, Entry, Job, JobEvent, JobId, JobState, LedgerCheck, NodeId, NodesEarnings, Quote, Spend, UserId, Wallet } from '@lumaris/protocol'
 import type { AttemptRow, JobRow, NodeRow, ScheduleRow, SealRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
 import type { Database } from '../database/database.ts'
 import { attemptRow, jobRow, plainRow } from './load.ts'
@@ -106,6 +106,17 @@ export async function readEarnings(db: Database, node: NodeId, since: number): P
   const sum = (when: string): string => `CAST(COALESCE(SUM(CASE WHEN ${when} THEN billed - fee ELSE 0 END), 0) AS TEXT)`
   const [row] = await db.query<{ total: string; pending: string; recent: string }>(`SELECT ${sum('released <> 2')} AS total, ${sum('released = 0')} AS pending, ${sum('ended_at >= $2 AND released <> 2')} AS recent FROM attempts WHERE node = $1 AND billed > 0`, [node, since])
   return row ?? { total: '0', pending: '0', recent: '0' }
+}
+
+/** By node and day, after the fee; a seller's nodes, the one that earned most in this time first. */
+export async function readNodesEarnings(db: Database, seller: UserId, since: number): Promise<NodesEarnings> {
+  const sum = (when: string): string => `CAST(COALESCE(SUM(CASE WHEN ${when} THEN billed - fee ELSE 0 END), 0) AS TEXT)`
+  const mine = 'node IN (SELECT id FROM nodes WHERE owner = $1) AND billed > 0 AND released <> 2'
+  const rows = await db.query<{ node: NodeId; cleared: string; pending: string; doc: string }>(`SELECT sums.node, sums.cleared, sums.pending, nodes.doc FROM (SELECT node, ${sum('released = 1')} AS cleared, ${sum('released = 0')} AS pending FROM attempts WHERE ${mine} GROUP BY node) sums JOIN nodes ON nodes.id = sums.node`, [seller])
+  const days = await db.query<{ node: NodeId; day: string; earned: string }>(`SELECT node, CAST(ended_at / 86400000 AS TEXT) AS day, CAST(SUM(billed - fee) AS TEXT) AS earned FROM attempts WHERE ${mine} AND ended_at >= $2 GROUP BY node, ended_at / 86400000 ORDER BY node, ended_at / 86400000`, [seller, since])
+  const byNode = Map.groupBy(days, ({ node }) => node), earned = (node: NodeId): bigint => (byNode.get(node) ?? []).reduce((total, one) => total + BigInt(one.earned), 0n)
+  const nodes = rows.map(({ node, cleared, pending, doc }) => ({ node, name: (JSON.parse(doc) as NodeRow).name, cleared, pending, days: (byNode.get(node) ?? []).map((one) => ({ day: new Date(Number(one.day) * 86_400_000).toISOString().slice(0, 10), earned: one.earned })) }))
+  return { since, nodes: nodes.toSorted((a, b) => { const [one, other] = [earned(a.node), earned(b.node)]; return one === other ? a.node.localeCompare(b.node) : one > other ? -1 : 1 }) }
 }
 
 /** Names of jobs that are told apart; the others are in the sum of the days. */

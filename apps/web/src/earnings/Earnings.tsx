@@ -7,6 +7,7 @@ import { credits, creditsText, duration, visible } from '../ui/format.ts'
 import { Command, Credits, Empty, Figure, Figures, Loaded, Moment, Page, Panel, Status, useNow } from '../ui/parts.tsx'
 import { PAYOUT } from '../ui/states.ts'
 import { Movements, sellerAccounts } from '../wallet/Wallet.tsx'
+import { ByNode } from './ByNode.tsx'
 import { PayOut } from './PayOut.tsx'
 
 const DAY = 86_400_000
@@ -23,6 +24,7 @@ export function Earnings() {
           <Figure label="Paid out" hint={money.onTheWay === '0' ? 'nothing on its way' : `${creditsText(money.onTheWay)} on their way`}><Credits of={money.paid} /></Figure>
         </Figures>)}</Loaded>
       {earnings.data && earnings.data.forfeits.length > 0 && <Forfeits of={earnings.data.forfeits} />}
+      <ByNode />
       <div className="two">
         <Payouts />
         <Panel title="Pay out" id="pay-out"><Loaded query={earnings}>{(money) => <PayOut money={money} />}</Loaded></Panel>

@@ -1,9 +1,10 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import type { JobState } from '@lumaris/protocol'
 import { JobRows } from '../jobs/JobRows.tsx'
-import { countQuery, jobsQuery, keysQuery, walletQuery } from '../queries.ts'
+import { countQuery, jobsQuery, keysQuery, spendQuery, walletQuery } from '../queries.ts'
 import { Told } from '../submit/TellMe.tsx'
 import { useSession } from '../session/use-session.ts'
+import { plural } from '../ui/format.ts'
 import { Credits, Empty, Figure, Figures, Loaded, Page, Panel } from '../ui/parts.tsx'
 import { ButtonLink, TextLink } from '../shell/links.tsx'
 
@@ -15,7 +16,7 @@ export function Home() {
     <Page title={`Hello, ${user.name}`} actions={<ButtonLink to="/submit">New job</ButtonLink>}>
       <Loaded query={wallet}>{(money) => (
         <Figures>
-          <Figure label="Available" hint={<TextLink to="/wallet" size="sm">Wallet</TextLink>}><Credits of={money.available} /></Figure>
+          <Figure label="Available" hint={<><Lasts available={money.available} /><TextLink to="/wallet" size="sm">Wallet</TextLink></>}><Credits of={money.available} /></Figure>
           <Figure label="Held for jobs" hint="comes back where it is not used"><Credits of={money.held} /></Figure>
           <Figure label="Spent" hint="on all jobs so far"><Credits of={money.spent} /></Figure>
         </Figures>
@@ -28,6 +29,13 @@ export function Home() {
       </Panel>
     </Page>
   )
+}
+/** At what the last week cost on average: a statement about the past, and it says so. */
+function Lasts({ available }: { available: string }) {
+  const { client } = useSession(), spend = useQuery(spendQuery(client, 7)), total = BigInt(spend.data?.total ?? '0')
+  if (total === 0n) return null
+  const hours = Number((BigInt(available) * 7n * 24n * 10n) / total) / 10
+  return <span>lasts {hours < 48 ? `${Math.floor(hours)} h` : hours < 24 * 1_000 ? plural(Math.floor(hours / 24), 'day') : 'over 1,000 days'} at what the last 7 days cost; </span>
 }
 function Count({ state, label }: { state: JobState; label: string }) {
   const { client } = useSession()

@@ -59,7 +59,7 @@ function Shown({ job }: { job: Job }) {
       <Panel>
         <Stack gap="sm">
           <Group gap="sm"><Status look={JOB[job.state]} /><Text size="sm" role="status">{JOB[job.state].says}{job.cause && job.state !== 'completed' ? ` The reason: ${causeText(job.cause)}.` : ''}{job.paused && live ? ' It is paused: nothing more of it starts.' : ''}{job.detail ? ` ${visible(job.detail)}.` : ''}{job.waitsFor && job.waitsFor.length > 0 ? ` It waits for ${job.waitsFor.length} other job${job.waitsFor.length === 1 ? '' : 's'} first.` : ''}{job.exitCode !== null && job.exitCode !== 0 ? ` Exit code ${job.exitCode}.` : ''}</Text></Group>
-          <Phases job={job} now={now} />
+          <Phases job={job} attempts={attempts.data ?? []} now={now} />
           {job.tasks.total > 1 && <div><Progress.Root aria-hidden><Progress.Section value={(100 * job.tasks.done) / job.tasks.total} color="green" /><Progress.Section value={(100 * job.tasks.failed) / job.tasks.total} color="red" /><Progress.Section value={(100 * job.tasks.running) / job.tasks.total} /></Progress.Root><Text size="sm" mt={4}>{job.tasks.done} of {plural(job.tasks.total, 'part')} done{job.tasks.running > 0 ? `, ${job.tasks.running} running` : ''}{job.tasks.queued > 0 && live ? `, ${job.tasks.queued} waiting` : ''}{job.tasks.failed > 0 ? `, ${job.tasks.failed} failed` : ''}{live && job.progress?.etaMs !== undefined ? `; about ${duration(job.progress.etaMs)} left` : ''}{job.progress?.copies ? `; ${plural(job.progress.copies, 'late part')} begun a second time` : ''}</Text></div>}
           <Facts wide of={[[live ? 'Cost so far' : 'Cost', `${creditsText(job.cost)} of at most ${credits(job.cap)}`], ['Came back', live ? null : creditsText(job.refunded)], ['Each part has', `${cores(job.spec.resources.cpuMillis)}, ${size(job.spec.resources.memoryBytes)} memory, ${size(job.spec.resources.diskBytes)} disk`], ['Submitted', <Moment at={job.createdAt} />]]} />
         </Stack>
@@ -88,12 +88,15 @@ function Shown({ job }: { job: Job }) {
   )
 }
 
-function Phases({ job, now }: { job: Job; now: number }) {
-  const queuedMs = (job.startedAt ?? job.endedAt ?? now) - job.createdAt, runMs = job.startedAt === undefined ? null : (job.endedAt ?? now) - job.startedAt
+function Phases({ job, attempts, now }: { job: Job; attempts: readonly Attempt[]; now: number }) {
+  // From when a node was first found for a part of it until the first part ran: files are fetched there, and the sandbox is made.
+  const found = attempts.length === 0 ? null : Math.min(...attempts.map((one) => one.offeredAt))
+  const queuedMs = (found ?? job.startedAt ?? job.endedAt ?? now) - job.createdAt, readyMs = found === null ? null : (job.startedAt ?? job.endedAt ?? now) - found, runMs = job.startedAt === undefined ? null : (job.endedAt ?? now) - job.startedAt
   const step = (name: string, reached: boolean, took: string) => <li className={reached ? 'reached' : 'ahead'}><span aria-hidden>{reached ? '●' : '○'}</span>{name}{took && <Text span size="sm" c="dimmed" fw={400} className="number">{took}</Text>}</li>
   return (
     <ol className="phases" aria-label="Phases">
       {step('Queued', true, duration(queuedMs))}
+      {step('Getting ready', found !== null, readyMs === null ? '' : duration(readyMs))}
       {step('Running', job.startedAt !== undefined, runMs === null ? '' : duration(runMs))}
       {step(job.endedAt === undefined ? 'Ended' : JOB[job.state].word, job.endedAt !== undefined, '')}
     </ol>

@@ -39,7 +39,7 @@ export function Logs({ job, attempts, part, choose }: { job: Job; attempts: read
 
 function Output({ client, attempt }: { client: Client; attempt: Attempt }) {
   const [version, setVersion] = useState(0), [over, setOver] = useState(false), [error, setError] = useState<unknown>(null)
-  const [find, setFind] = useState(''), [stream, setStream] = useState(''), [wrap, setWrap] = useState(true), [numbers, setNumbers] = useState(false)
+  const [find, setFind] = useState(''), [stream, setStream] = useState(''), [wrap, setWrap] = useState(true), [numbers, setNumbers] = useState(false), [times, setTimes] = useState(false)
   const [follow, setFollow] = useState(true), [seen, setSeen] = useState(0)
   const log = useRef(new LogLines()), box = useRef<HTMLDivElement>(null)
   useEffect(() => {
@@ -84,12 +84,13 @@ function Output({ client, attempt }: { client: Client; attempt: Attempt }) {
         <NativeSelect label="Stream" value={stream} onChange={(event) => setStream(event.currentTarget.value)} data={[{ value: '', label: 'Both' }, { value: 'stdout', label: 'Output' }, { value: 'stderr', label: 'Errors' }]} />
         <Switch label="Wrap" checked={wrap} onChange={(event) => setWrap(event.currentTarget.checked)} pb={8} />
         <Switch label="Numbers" checked={numbers} onChange={(event) => setNumbers(event.currentTarget.checked)} pb={8} />
+        <Switch label="Times" checked={times} onChange={(event) => setTimes(event.currentTarget.checked)} pb={8} />
         <Button variant="default" onClick={() => void save()}>Download all</Button>
       </Group>
       {error !== null && <Refusal error={error} />}
-      <div className={`log${wrap ? '' : ' no-wrap'}${numbers ? ' numbers' : ''}`} ref={box} onScroll={scrolled} tabIndex={0} role="region" aria-label={`Output on ${visible(attempt.nodeName)}`}>
+      <div className={`log${wrap ? '' : ' no-wrap'}${numbers || times ? ' numbers' : ''}`} ref={box} onScroll={scrolled} tabIndex={0} role="region" aria-label={`Output on ${visible(attempt.nodeName)}`}>
         {log.current.count > LINES_MAX && <div className="quiet">The latest {LINES_MAX.toLocaleString('en')} lines of {log.current.count.toLocaleString('en')}. All of them are in the download.</div>}
-        {blocks.map(([block, lines]) => <Block key={block} lines={lines} tail={lines.at(-1)?.text ?? ''} length={lines.length} numbers={numbers} />)}
+        {blocks.map(([block, lines]) => <Block key={block} lines={lines} tail={lines.at(-1)?.text ?? ''} length={lines.length} numbers={numbers} times={times} />)}
         {shown.length === 0 && <div className="quiet">{over ? (find || stream ? 'No line fits.' : 'It wrote nothing.') : find || stream ? 'No line fits so far.' : 'Nothing written so far.'}</div>}
       </div>
       <Group justify="space-between" gap="xs">
@@ -99,11 +100,13 @@ function Output({ client, attempt }: { client: Client; attempt: Attempt }) {
     </Stack>
   )
 }
-/** Without numbers, lines of one stream that follow one another are one piece of text: ten thousand elements would make every search slow. */
-const Block = memo(function Block({ lines, numbers }: { lines: readonly Line[]; tail: string; length: number; numbers: boolean }) {
+/** To the millisecond, in the time of this machine; the whole moment on hover. */
+const clockOf = (at: number): string => { const day = new Date(at); return `${day.toTimeString().slice(0, 8)}.${String(day.getMilliseconds()).padStart(3, '0')}` }
+/** Without numbers and times, lines of one stream that follow one another are one piece of text: ten thousand elements would make every search slow. */
+const Block = memo(function Block({ lines, numbers, times }: { lines: readonly Line[]; tail: string; length: number; numbers: boolean; /** When each line began to arrive. */ times: boolean }) {
   const className = lines.length === BLOCK ? 'full' : undefined
-  if (numbers) return <pre className={className}>{lines.map((line) => <span key={line.number} className={line.stream} data-number={line.number}>{line.text}{'\n'}</span>)}</pre>
+  if (numbers || times) return <pre className={className}>{lines.map((line) => <span key={line.number} className={line.stream} title={new Date(line.at).toISOString()} data-number={[numbers ? line.number : '', times ? clockOf(line.at) : ''].filter(Boolean).join(' ')}>{line.text}{'\n'}</span>)}</pre>
   const runs: { stream: string; number: number; text: string }[] = []
   for (const line of lines) { const run = runs.at(-1); if (run?.stream === line.stream) run.text += `${line.text}\n`; else runs.push({ stream: line.stream, number: line.number, text: `${line.text}\n` }) }
   return <pre className={className}>{runs.map((run) => <span key={run.number} className={run.stream}>{run.text}</span>)}</pre>
-}, (before, now) => before.numbers === now.numbers && before.length === now.length && before.tail === now.tail && before.lines[0]?.number === now.lines[0]?.number && before.lines.at(-1)?.number === now.lines.at(-1)?.number)
+}, (before, now) => before.numbers === now.numbers && before.times === now.times && before.length === now.length && before.tail === now.tail && before.lines[0]?.number === now.lines[0]?.number && before.lines.at(-1)?.number === now.lines.at(-1)?.number)

@@ -34,12 +34,12 @@ export function NodeScreen() {
 function Shown({ node }: { node: Node }) {
   const { span = 'hour' } = route.useSearch(), navigate = route.useNavigate()
   const client = useClient(), queries = useQueryClient()
-  const [pausing, setPausing] = useState(false), [resuming, setResuming] = useState(false), { error, run } = useWork(), { user } = useSession(), isTheirs = user.id !== node.owner
+  const [pausing, setPausing] = useState(false), [draining, setDraining] = useState(false), [resuming, setResuming] = useState(false), { error, run } = useWork(), { user } = useSession(), isTheirs = user.id !== node.owner
   const fresh = (now: Node): void => { queries.setQueryData(['node', node.id], now); void queries.invalidateQueries({ queryKey: ['nodes'] }) }
   const resume = (): Promise<void> => run(async () => fresh(await client.api.resumeNode({ params: { node: node.id } })))
-  const isPaused = node.state === 'paused', canPause = node.state === 'online' || node.state === 'suspect' || node.state === 'lost' || node.state === 'pending'
+  const isPaused = node.state === 'paused' || node.state === 'draining', canPause = node.state === 'online' || node.state === 'suspect' || node.state === 'lost' || node.state === 'pending'
   return (
-    <Page title={visible(node.name)} intro={<Id id={node.id} what="node id" />} actions={isPaused ? <Button onClick={() => (isTheirs ? setResuming(true) : void resume())}>Resume</Button> : <Button variant="default" disabled={!canPause} title={canPause ? undefined : `It is ${NODE[node.state].word.toLowerCase()}`} onClick={() => setPausing(true)}>Pause…</Button>}>
+    <Page title={visible(node.name)} intro={<Id id={node.id} what="node id" />} actions={isPaused ? <Button onClick={() => (isTheirs ? setResuming(true) : void resume())}>Resume</Button> : <>{!isTheirs && <Button variant="default" disabled={!canPause} title={canPause ? 'What can be moved goes to other nodes' : undefined} onClick={() => setDraining(true)}>Drain…</Button>}<Button variant="default" disabled={!canPause} title={canPause ? undefined : `It is ${NODE[node.state].word.toLowerCase()}`} onClick={() => setPausing(true)}>Pause…</Button></>}>
       {error !== null && <Refusal error={error} />}
       {node.admin && <Alert color="orange" title={ADMIN[node.admin.action] ?? 'An admin changed it'}><Moment at={node.admin.at} />: {visible(node.admin.reason)}</Alert>}
       <Panel><Stack gap="sm">
@@ -67,6 +67,7 @@ function Shown({ node }: { node: Node }) {
         <WithReason opened={pausing} close={() => setPausing(false)} title={`Pause ${visible(node.name)}?`} yes="Pause" act={async (reason) => fresh(await client.api.pauseNode({ params: { node: node.id }, body: { reason } }))}>It gets no new work; what runs there goes on to the end and is paid. Its owner sees the reason, and may resume it.</WithReason>
         <WithReason opened={resuming} close={() => setResuming(false)} title={`Resume ${visible(node.name)}?`} yes="Resume" act={async (reason) => fresh(await client.api.resumeNode({ params: { node: node.id }, body: { reason } }))}>It takes work again. Its owner sees the reason.</WithReason>
       </Suspense>}
+      <Confirm opened={draining} close={() => setDraining(false)} title={`Drain ${visible(node.name)}?`} yes="Drain" act={async () => fresh(await client.api.drainNode({ params: { node: node.id } }))}><Text size="sm">It gets no new work. {node.running > 0 ? `Of the ${plural(node.running, 'part')} there, those with checkpoints move to other nodes with what they have done; the others run to their end and are paid.` : 'Nothing runs there just now.'} You can resume it at any time.</Text></Confirm>
       <Confirm opened={pausing && !isTheirs} close={() => setPausing(false)} title={`Pause ${visible(node.name)}?`} yes="Pause" act={async () => fresh(await client.api.pauseNode({ params: { node: node.id } }))}><Text size="sm">It gets no new work from now on, and earns nothing new. {node.running > 0 ? `The ${plural(node.running, 'part')} that run${node.running === 1 ? 's' : ''} there go${node.running === 1 ? 'es' : ''} on to the end and are paid.` : 'Nothing runs there just now.'} You can resume it at any time.</Text></Confirm>
     </Page>
   )
@@ -110,12 +111,14 @@ const Walls = ({ node }: { node: Node }) => (
 )
 
 function Reputation({ node }: { node: Node }) {
+  const client = useClient(), why = useQuery(nodeWhyQuery(client, node.id))
   const line = (belief: { mean: number; lower: number; evidence: number }): string => (belief.evidence === 0 ? `${percent(belief.mean)} expected; nothing shown yet` : `${percent(belief.mean)} expected, at least ${percent(belief.lower)} (from ${plural(Math.round(belief.evidence), 'ending')})`)
   return (
     <Panel title="Reputation" id="reputation">
       <Facts of={[['Ends its work', node.reputation && line(node.reputation.completion)], ['Results hold', node.reputation && line(node.reputation.correctness)], ['In time', node.reputation && line(node.reputation.timeliness)], ['Ended well', plural(node.succeeded, 'attempt')], ['Its fault', plural(node.failed, 'attempt')]]} />
+      {why.data?.faults && <><Text size="sm" fw={600} mt="sm">What lowered it lately</Text><ul className="details">{why.data.faults.slice(0, 5).map((one) => <li key={one.at}><Moment at={one.at} />: {visible(one.says)}. {visible(one.whatToDo)}</li>)}</ul></>}
       {node.outlook && node.outlook.length > 0 && <Text size="sm" mt="sm">Believed to be there still: {node.outlook.map((one) => `after ${duration(one.afterMs)} ${percent(one.stays)}`).join(', ')}.</Text>}
-      <Text size="sm" c="dimmed" mt="sm">“At least” is what has been shown, with 95 % confidence; it decides placement. It grows with every attempt that ends well, and falls when the node goes silent, refuses or fails.</Text>
+      <Text size="sm" c="dimmed" mt="sm">“At least” is what has been shown, with 95 % confidence; it decides placement. It grows with every attempt that ends well, and falls when the node goes silent or fails; old ends count for less with time, so work that ends well is how it recovers. A pause, or work that is handed back in time, costs nothing.</Text>
     </Panel>
   )
 }
