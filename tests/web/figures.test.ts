@@ -1,0 +1,60 @@
+// Figures and doings of sellers and buyers that stand beside the main stories: earnings by node, draining, how long credits last, when a line was written.
+import type { Browser } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { NO_BROWSER, chromiumPath, openBrowser, visit } from './browser.ts'
+import { enterAs } from './screens.ts'
+import { startWebMarket } from './web-market.ts'
+import type { WebMarket } from './web-market.ts'
+
+describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 'figures', () => {
+  let market: WebMarket, browser: Browser
+  beforeAll(async () => {
+    market = await startWebMarket({ nodes: 1 })
+    browser = await openBrowser()
+  }, 120_000)
+  afterAll(async () => { await browser?.close(); await market?.stop() })
+
+  test('a job is made ready and runs; its lines have times; the credits last so long; the seller sees it by node, and drains', { timeout: 120_000 }, async () => {
+    const buyer = market.client(market.buyer), { blob, size } = await buyer.upload(new TextEncoder().encode('console.log("first line")\nconst until = Date.now() + 1000\nwhile (Date.now() < until);\nconsole.log("last line")\n'))
+    const { job } = await buyer.run({ runtime: 'javascript', command: ['main.ts'], inputs: [{ path: 'main.ts', blob: blob as never, size }], resources: { cpuMillis: 500, memoryBytes: 256 * 1024 ** 2 } })
+    expect(job.state).toBe('completed')
+    const { page, context, complaints } = await visit(browser, market.url)
+    await enterAs(page, market.buyer)
+    await page.getByText(/^lasts [\d,]+ (h|days?)|^lasts over 1,000 days/).waitFor()
+    await page.goto(`/jobs/${job.id}?tab=logs`)
+    await page.getByRole('list', { name: 'Phases' }).getByText(/^○?●?Getting ready/).waitFor()
+    expect(await page.getByRole('list', { name: 'Phases' }).getByRole('listitem').allTextContents()).toEqual([expect.stringMatching(/^●Queued[\d.]/), expect.stringMatching(/^●Getting ready[\d.]/), expect.stringMatching(/^●Running[\d.]/), '●Completed'])
+    const log = page.getByRole('region', { name: /^Output on/ })
+    await log.getByText('last line').waitFor()
+    await page.getByLabel('Times').check()
+    const line = log.locator('span', { hasText: 'first line' })
+    expect(await line.getAttribute('data-number')).toMatch(/^\d{2}:\d{2}:\d{2}\.\d{3}$/)
+    await page.getByLabel('Numbers').check()
+    expect(await line.getAttribute('data-number')).toMatch(/^1 \d{2}:/)
+    expect(complaints).toEqual([])
+    await context.close()
+
+    const key = market.demo.sellers[0]?.key ?? '', seller = await visit(browser, market.url)
+    await enterAs(seller.page, key)
+    await seller.page.goto('/earnings')
+    const byNode = seller.page.getByRole('region', { name: 'Earned by node' }), { nodes } = await market.client(key).api.getNodesEarnings()
+    const row = byNode.getByRole('row', { name: /^node-ada/ })
+    await row.waitFor()
+    expect(await row.getByRole('cell').nth(2).textContent()).toBe((Number(nodes[0]?.pending) / 1e6).toFixed(6).replace(/0{1,4}$/, ''))
+    await seller.page.getByRole('img', { name: /^Credits earned by day and node: 0\.\d+ credits in 30 days/ }).waitFor()
+    await seller.page.getByLabel('Days as a table').check()
+    await seller.page.getByRole('region', { name: 'Earned by day' }).getByRole('columnheader', { name: 'node-ada' }).waitFor()
+
+    await seller.page.goto('/nodes')
+    await seller.page.getByRole('button', { name: 'Drain 1 node…' }).click()
+    await seller.page.getByRole('dialog').getByText('node-ada: no new work').waitFor()
+    await seller.page.getByRole('dialog').getByRole('button', { name: 'Drain' }).click()
+    await seller.page.getByText('Draining').first().waitFor()
+    await seller.page.getByRole('link', { name: 'node-ada' }).click()
+    await seller.page.getByRole('button', { name: 'Resume' }).click()
+    await seller.page.getByRole('button', { name: 'Drain…' }).waitFor()
+    expect((await market.client(key).api.listNodes()).data[0]?.state).toBe('online')
+    expect(seller.complaints).toEqual([])
+    await seller.context.close()
+  })
+})
