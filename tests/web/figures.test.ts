@@ -23,7 +23,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await page.getByText(/^lasts [\d,]+ (h|days?)|^lasts over 1,000 days/).waitFor()
     await page.goto(`/jobs/${job.id}?tab=logs`)
     await page.getByRole('list', { name: 'Phases' }).getByText(/^○?●?Getting ready/).waitFor()
-    expect(await page.getByRole('list', { name: 'Phases' }).getByRole('listitem').allTextContents()).toEqual([expect.stringMatching(/^●Queued[\d.]/), expect.stringMatching(/^●Getting ready[\d.]/), expect.stringMatching(/^●Running[\d.]/), '●Completed'])
+    expect(await page.getByRole('list', { name: 'Phases' }).getByRole('listitem').allTextContents()).toEqual([expect.stringMatching(/^●Queued[\d.]/), expect.stringMatching(/^●Getting ready[1-9]/), expect.stringMatching(/^●Running[\d.]/), '●Completed'])
     const log = page.getByRole('region', { name: /^Output on/ })
     await log.getByText('last line').waitFor()
     await page.getByLabel('Times').check()

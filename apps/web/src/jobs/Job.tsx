@@ -89,15 +89,16 @@ function Shown({ job }: { job: Job }) {
 }
 
 function Phases({ job, attempts, now }: { job: Job; attempts: readonly Attempt[]; now: number }) {
-  // From when a node was first found for a part of it until the first part ran: files are fetched there, and the sandbox is made.
-  const found = attempts.length === 0 ? null : Math.min(...attempts.map((one) => one.offeredAt))
-  const queuedMs = (found ?? job.startedAt ?? job.endedAt ?? now) - job.createdAt, readyMs = found === null ? null : (job.startedAt ?? job.endedAt ?? now) - found, runMs = job.startedAt === undefined ? null : (job.endedAt ?? now) - job.startedAt
+  // A node is found, then files are fetched there and the sandbox is made, then the first part runs. The market's own word for "started" is the first of these.
+  const first = (times: readonly (number | undefined)[]): number | null => times.reduce<number | null>((found, at) => (at === undefined || (found !== null && found <= at) ? found : at), null)
+  const found = first(attempts.map((one) => one.offeredAt)) ?? job.startedAt ?? null, ran = first(attempts.map((one) => one.startedAt)), end = job.endedAt ?? now
+  const queuedMs = (found ?? end) - job.createdAt, readyMs = found === null ? null : (ran ?? end) - found, runMs = ran === null ? null : end - ran
   const step = (name: string, reached: boolean, took: string) => <li className={reached ? 'reached' : 'ahead'}><span aria-hidden>{reached ? '●' : '○'}</span>{name}{took && <Text span size="sm" c="dimmed" fw={400} className="number">{took}</Text>}</li>
   return (
     <ol className="phases" aria-label="Phases">
       {step('Queued', true, duration(queuedMs))}
       {step('Getting ready', found !== null, readyMs === null ? '' : duration(readyMs))}
-      {step('Running', job.startedAt !== undefined, runMs === null ? '' : duration(runMs))}
+      {step('Running', ran !== null, runMs === null ? '' : duration(runMs))}
       {step(job.endedAt === undefined ? 'Ended' : JOB[job.state].word, job.endedAt !== undefined, '')}
     </ol>
   )
