@@ -14,7 +14,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
   }, 120_000)
   afterAll(async () => { await browser?.close(); await market?.stop() })
 
-  test('a job is made ready and runs; its lines have times; the credits last so long; the seller sees it by node, and drains', { timeout: 120_000 }, async () => {
+  test('a job is made ready and runs; its lines have times; the credits last so long; the seller sees it by node, and drains', { timeout: 240_000 }, async () => {
     const buyer = market.client(market.buyer), { blob, size } = await buyer.upload(new TextEncoder().encode('console.log("first line")\nconst until = Date.now() + 1000\nwhile (Date.now() < until);\nconsole.log("last line")\n'))
     const { job } = await buyer.run({ runtime: 'javascript', command: ['main.ts'], inputs: [{ path: 'main.ts', blob: blob as never, size }], resources: { cpuMillis: 500, memoryBytes: 256 * 1024 ** 2 } })
     expect(job.state).toBe('completed')
@@ -46,6 +46,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await seller.page.getByRole('region', { name: 'Earned by day' }).getByRole('columnheader', { name: 'node-ada' }).waitFor()
 
     await seller.page.goto('/nodes')
+    await seller.page.getByRole('region', { name: 'Nodes' }).or(seller.page.getByRole('main')).first().getByTitle('Since midnight UTC, after the fee').getByText(/^0\.\d*[1-9]/).waitFor()
     await seller.page.getByRole('button', { name: 'Drain 1 node…' }).click()
     await seller.page.getByRole('dialog').getByText('node-ada: no new work').waitFor()
     await seller.page.getByRole('dialog').getByRole('button', { name: 'Drain' }).click()

@@ -32,7 +32,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     }
   }
 
-  test('asked by the keyboard, confirmed by the agent; what the machine says wins; offline it waits', { timeout: 120_000 }, async () => {
+  test('asked by the keyboard, confirmed by the agent; what the machine says wins; offline it waits', { timeout: 240_000 }, async () => {
     const agent = await market.addNode(seller(), 'attic', '200000', { pauseWhen: { inUse: false } })
     const { page, context, complaints } = await visit(browser, market.url)
     await enterAs(page, seller())
@@ -42,7 +42,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     // Weekdays at night, by keys alone: every day closed, then a cell of Monday's evening and one of Tuesday's morning.
     await page.getByLabel('Only at these hours').check()
     for (const day of ['Sunday', 'Saturday', 'Friday', 'Thursday', 'Wednesday', 'Tuesday', 'Monday'])
-      await page.getByRole('button', { name: `${day}, all day` }).press('Enter')
+      await page.getByRole('button', { name: `${day.slice(0, 3)}: all of ${day}` }).press('Enter')
     await page.getByRole('button', { name: 'Monday 00:00 to 01:00' }).focus()
     for (const key of ['End', 'Space', 'ArrowDown', 'Home', 'Space']) await page.keyboard.press(key)
     await page.getByLabel('Processor, %').fill('50')
@@ -100,7 +100,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await admin.context.close()
   })
 
-  test('readings that are not to be brought up to date are not asked for again', { timeout: 60_000 }, async () => {
+  test('readings that are not to be brought up to date are not asked for again', { timeout: 120_000 }, async () => {
     const agent = await market.addNode(seller(), 'cellar', '200000', {}), { page, context } = await visit(browser, market.url)
     await page.clock.install()
     await enterAs(page, seller())
@@ -121,7 +121,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await context.close()
   })
 
-  test('what finds jobs by their names asks for them only while it is open', { timeout: 60_000 }, async () => {
+  test('what finds jobs by their names asks for them only while it is open', { timeout: 120_000 }, async () => {
     const { page, context } = await visit(browser, market.url), list = (request: Request): boolean => {
         const { pathname, searchParams } = new URL(request.url())
         return pathname === '/v1/jobs' && searchParams.get('limit') === '200'

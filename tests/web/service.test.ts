@@ -30,7 +30,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     return /job_[a-z0-9]{26}/.exec(out)?.[0] ?? out
   }
 
-  test('by a deadline for a budget: the chance stands there before, and the shell lines order the same job', { timeout: 120_000 }, async () => {
+  test('by a deadline for a budget: the chance stands there before, and the shell lines order the same job', { timeout: 240_000 }, async () => {
     const { page, context, complaints } = await visit(browser, market.url), buyer = market.client(market.buyer)
     await enterAs(page, market.buyer)
     await page.goto('/submit?template=fractal')
@@ -65,7 +65,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await context.close()
   })
 
-  test('an error bound with what it adds; a bid; a part of a card, which nobody has', { timeout: 60_000 }, async () => {
+  test('an error bound with what it adds; a bid; a part of a card, which nobody has', { timeout: 120_000 }, async () => {
     const { page, context, complaints } = await visit(browser, market.url)
     await enterAs(page, market.buyer)
     await page.goto('/submit?template=primes')

@@ -338,6 +338,8 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
         },
         token: () => httpToken,
       })
+      // What is changed on the machine is told with a heartbeat of its own.
+      owner?.status.onChange(() => { if (saidTold !== null && JSON.stringify(owner?.said) !== saidTold) runner.input({ kind: 'tell' }) })
     } catch (error) { clearInterval(meters); throw error }
     connection.open()
     setClock()

@@ -40,7 +40,7 @@ export function WeekGrid({ week, change, disabled, label }: { week: Week; change
       <span />{Array.from({ length: 24 }, (_, hour) => <span key={hour} aria-hidden>{String(hour).padStart(2, '0')}</span>)}
       {WEEK.map((day) => (
         <Fragment key={day}>
-          <button type="button" disabled={disabled} onClick={() => change(flipDay(week, day))}><span>{DAY_NAMES[day].slice(0, 3)}<span className="for-readers">{DAY_NAMES[day].slice(3)}, all day</span></span></button>
+          <button type="button" disabled={disabled} aria-label={`${DAY_NAMES[day].slice(0, 3)}: all of ${DAY_NAMES[day]}`} onClick={() => change(flipDay(week, day))}>{DAY_NAMES[day].slice(0, 3)}</button>
           {cellsOf(week[day]).map((cell, hour) => <button key={hour} type="button" className="cell" disabled={disabled} data-day={day} data-hour={hour} aria-label={cellLabel(day, hour)} aria-pressed={cell} tabIndex={at.day === day && at.hour === hour ? 0 : -1}
             onClick={(event) => { if (event.detail === 0) change(paint(week, day, hour, cell !== true)) /* of the keyboard */ }} />)}
         </Fragment>))}
