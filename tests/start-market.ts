@@ -17,6 +17,8 @@ export type TestMarket = Awaited<ReturnType<typeof startMarket>>
 
 /** A market's times, a hundredth of the real ones, so that silence is noticed within a second. */
 export const QUICK = { heartbeatMs: 100, suspectMs: 300, lostMs: 600, offerMs: 1_000, resendMs: 100, cancelMs: 500, sliceMs: 200, spotEveryMs: 200, changeMs: 1_000, retryBackoffMs: 20, retryBackoffMaxMs: 200 }
+/** For what takes whole seconds of a machine's processors: nobody is called lost for it. */
+export const PATIENT = { ...QUICK, heartbeatMs: 500, suspectMs: 10_000, lostMs: 20_000, offerMs: 30_000 }
 export const QUICK_AGENT = { heartbeatMs: 100, startLeaseMs: 300, selfStopMs: 450, orphanMs: 20_000, tickMs: 100, sealMs: 20 }
 
 const fakeNetwork: NonNullable<AgentConfig['network']> = async () => ({ offer: { public_key: randomBytes(32).toString('base64'), addresses: [] }, join: async () => ({ attach: async () => undefined }), close: async () => undefined })

@@ -19,8 +19,9 @@ const CONNECT_MS = 20_000
 /** A sandbox gets so long to end when it is told to. */
 const KILL_GRACE_MS = 4_000
 const SIGNATURE = 'x'.repeat(86)
+const LIVE_MESH = { public_key: `${'k'.repeat(43)}=`, addresses: [], signature: SIGNATURE }
 
-export type Box = { readonly order: JobDispatch; readonly startedAt: number; runningFrom: number | null; over: boolean; killed: boolean; /** Of a rank of a gang: begins it, once. */ begin: (() => void) | null; saving: boolean; savedAt: number; saved: number }
+export type Box = { readonly order: JobDispatch; readonly startedAt: number; runningFrom: number | null; over: boolean; killed: boolean; /** Of a rank of a gang: begins it, once. */ begin: (() => void) | null; saving: boolean; savedAt: number; saved: number; /** It has gone elsewhere while it ran, and waits for the market's word; and what would have happened meanwhile. */ standing: boolean; missed: (() => void) | null }
 
 export class AgentProcess {
   readonly machine: Machine
@@ -28,6 +29,8 @@ export class AgentProcess {
   readonly clone: boolean
   readonly state: AgentState
   readonly boxes = new Map<AttemptId, Box>()
+  /** What comes from other nodes while it runs there: whether all of it is here. */
+  readonly guests = new Map<AttemptId, { whole: boolean }>()
   readonly disk: JournalRecord[]
   alive = true
   paused = false
@@ -106,7 +109,7 @@ export class AgentProcess {
     this.#heardAt = this.now
     const hello: Hello = {
       type: 'hello', protocol: 1, node_id: machine.node, boot_id: this.boot, agent_version: '0.1.0', nonce: 'n', signature: SIGNATURE, capacity: machine.capacity,
-      drivers: [{ id: 'fake', level: 'namespace', runtimes: ['native', 'python'], limits: {}, gang: true, ...(machine.memory === null ? {} : { memory: machine.memory }) }], attempts: listAttempts(this.state), last_seen: this.#received, heartbeat: this.state.heartbeat, ...(this.#stream ? { stream_id: this.#stream } : {}),
+      drivers: [{ id: 'fake', level: 'namespace', runtimes: ['native', 'python'], limits: {}, gang: true, ...(machine.memory === null ? {} : { memory: machine.memory, live: true }) }], attempts: listAttempts(this.state), last_seen: this.#received, heartbeat: this.state.heartbeat, ...(this.#stream ? { stream_id: this.#stream } : {}),
     }
     this.connection.up({ kind: 'hello', hello })
   }
@@ -178,7 +181,16 @@ export class AgentProcess {
       }
       case 'start': this.#start(output.order); return
       case 'join': this.#join(output.attempt, output.peers); return
-      case 'leave': this.#save(output.attempt, true, output.what === 'memory' ? 'memory' : 'files'); return
+      case 'leave': if (output.what === 'live') this.#leaveLive(output.attempt, output.peer?.node); else this.#save(output.attempt, true, output.what); return
+      case 'readyToLeave': this.step({ kind: 'liveReady', attempt: output.attempt, fence: this.boxes.get(output.attempt)?.order.fence ?? 0, mesh: LIVE_MESH }); return
+      case 'stay': this.#stay(output.attempt); return
+      case 'receive': {
+        const { attempt_id: attempt, fence, peer } = output.order
+        if (!peer && this.#world.chance.happens(0.1)) { this.guests.delete(attempt); this.step({ kind: 'receiveFailed', attempt, fence, says: 'no room' }) }
+        else if (!peer) { this.guests.set(attempt, { whole: false }); this.step({ kind: 'liveReady', attempt, fence, mesh: LIVE_MESH }) }
+        return
+      }
+      case 'dontReceive': this.guests.delete(output.attempt); return
       case 'kill': this.#kill(output.attempt, output.cause); return
       case 'wipe': this.boxes.delete(output.attempt)
     }
@@ -200,7 +212,7 @@ export class AgentProcess {
 
   #start(order: JobDispatch): void {
     const { chance } = this.#world
-    const box: Box = { order, startedAt: this.#world.now, runningFrom: null, over: false, killed: false, begin: null, saving: false, savedAt: this.now, saved: order.resume?.number ?? 0 }
+    const box: Box = { order, startedAt: this.#world.now, runningFrom: null, over: false, killed: false, begin: null, saving: false, savedAt: this.now, saved: order.resume?.number ?? 0, standing: false, missed: null }
     this.boxes.set(order.attempt_id, box)
     this.#world.auditor.boxStarts(this, box)
     const fails = chance.weighted({ no: 100, before: 2, during: 1 })
@@ -209,6 +221,12 @@ export class AgentProcess {
     const wanted = Math.max(100, Number(order.env.LUMARIS_REFEREE === undefined ? order.env.SIM_MS ?? '1000' : 500) * share * (0.7 + 0.6 * chance.next()) - (Number(order.env.SIM_LIMIT ?? order.limits.runMs) - order.limits.runMs)) * this.machine.slowdown
     const begin = (): void => {
       if (box.over || box.killed) return
+      if (order.resume?.kind === 'live') {
+        const guest = this.guests.get(order.resume.memory!.attempt)
+        if (!guest?.whole) { this.#world.saw('what came while it ran was lost'); this.#end(box, { cause: 'driver_failed', exitCode: null, resultDigest: null, detail: 'it is not here' }); return }
+        this.guests.delete(order.resume.memory!.attempt)
+        this.#world.saw('went on while it ran')
+      }
       if (order.resume?.memory && order.resume.memory.maker !== this.machine.memory) this.#world.fail('I28', `${order.attempt_id} is to go on from a memory that ${this.machine.node} cannot restore`, [order.attempt_id, this.machine.node])
       if (order.resume?.memory && chance.happens(0.15)) { this.#world.saw('memory of no use'); this.#end(box, { cause: 'driver_failed', exitCode: null, resultDigest: null, detail: 'its memory could not be restored' }); return }
       if (fails === 'before') { this.#end(box, { cause: 'driver_failed', exitCode: null, resultDigest: null, detail: 'it did not start' }); return }
@@ -216,8 +234,9 @@ export class AgentProcess {
       this.step({ kind: 'started', attempt: order.attempt_id })
       const over = wanted > order.limits.runMs
       // The program ends by itself whether or not the agent looks.
-      this.#world.time.after(Math.min(wanted, order.limits.runMs) / (fails === 'during' ? 2 : 1), () => {
+      const ends = (): void => {
         if (box.over || !this.alive) return
+        if (box.standing) { box.missed = ends; return }
         if (fails === 'during') this.#end(box, { cause: 'driver_failed', exitCode: null, resultDigest: null, detail: 'the sandbox broke' })
         else if (over) this.#end(box, { cause: 'buyer_limit', exitCode: null, resultDigest: null, detail: 'time limit' })
         else {
@@ -227,7 +246,8 @@ export class AgentProcess {
           const digest = sha256(this.machine.honest || !chance.happens(0.5) ? truth : `${truth} as ${this.machine.node} likes it`)
           this.#end(box, { cause: exitCode === 0 ? 'succeeded' : 'buyer_exit', exitCode, resultDigest: digest, detail: null, ...(order.env.SIM_SPELLS && exitCode === 0 ? { files: [this.#spelled(digest)] } : {}) })
         }
-      })
+      }
+      this.#world.time.after(Math.min(wanted, order.limits.runMs) / (fails === 'during' ? 2 : 1), ends)
     }
     this.later(chance.between(20, 2500), () => {
       if (!order.gang) return begin()
@@ -276,6 +296,35 @@ export class AgentProcess {
       this.#world.auditor.saved(box.order, number, manifest)
       this.step({ kind: 'saved', attempt: id, ...(leaves ? { leaves } : {}), saved: { number, kind, runMs, manifest: manifest as never, manifestSize: 100, size: 1000 }, ...(kind === 'memory' ? { memory: { driver: 'fake', maker: this.machine.memory ?? '', key: 'k'.repeat(43) } } : {}) })
     })
+  }
+
+  /** It goes to the other agent itself; should that have gone meanwhile, or the way between them, it runs on here. */
+  #leaveLive(id: AttemptId, to: string | undefined): void {
+    const box = this.boxes.get(id), { chance } = this.#world
+    if (!box || box.over || box.killed || box.runningFrom === null || box.saving) { this.step({ kind: 'stays', attempt: id, says: 'it does not run' }); return }
+    box.saving = true
+    this.later(chance.between(50, 6_000), () => {
+      box.saving = false
+      if (box.over || box.killed) return
+      const guest = this.#world.machines.find(({ node }) => node === to)?.processes.find(({ alive, paused }) => alive && !paused)?.guests.get(id)
+      if (!guest || guest.whole || chance.happens(0.15)) { this.#world.saw('could not leave while it ran'); this.step({ kind: 'stays', attempt: id, says: 'it did not get there' }); return }
+      guest.whole = true
+      box.standing = true
+      this.#world.auditor.boxStands(box)
+      const { runMs } = this.#usage(box), number = ++box.saved, manifest = sha256(`${number} of ${id} on its way`)
+      this.#world.auditor.saved(box.order, number, manifest)
+      this.step({ kind: 'saved', attempt: id, leaves: true, saved: { number, kind: 'live', runMs, manifest: manifest as never, manifestSize: 0, size: 1000 }, memory: { driver: 'fake', maker: this.machine.memory ?? '', key: 'k'.repeat(43) } })
+    })
+  }
+  #stay(id: AttemptId): void {
+    const box = this.boxes.get(id)
+    if (!box?.standing || box.over || box.killed) return
+    this.#world.saw('stayed where it was')
+    box.standing = false
+    this.#world.auditor.boxGoesOn(box)
+    const { missed } = box
+    box.missed = null
+    missed?.()
   }
 
   #end(box: Box, end: Pick<SandboxEnd, 'cause' | 'exitCode' | 'resultDigest' | 'detail'> & Partial<Pick<SandboxEnd, 'files'>>): void {

@@ -137,7 +137,7 @@ export class Auditor {
       world.saw(row.saved?.kind === 'memory' ? 'memory taken along' : 'checkpoint stored')
       const taken = this.#taken.get(row.saved?.manifest ?? '')
       // A memory that nobody could restore counts for nothing: what was stored before it does.
-      if (before.saved?.kind === 'memory' && row.saved?.manifest === before.filed?.manifest) { if (row.billed !== null && row.saved === undefined) fail('I29', `${row.id} is paid for a memory of no use`, [row.id]) }
+      if ((before.saved?.kind === 'memory' || before.saved?.kind === 'live') && row.saved?.manifest === before.filed?.manifest) { if (row.billed !== null && row.saved === undefined) fail('I29', `${row.id} is paid for a memory of no use`, [row.id]) }
       else if (!row.saved || taken?.attempt !== row.id || taken.fence !== row.fence || row.saved.number <= (before.saved?.number ?? row.resumes?.saved.number ?? 0)) fail('I33', `${row.id} has the checkpoint ${row.saved?.number}, which it did not take`, [row.id])
     }
     if (before.billed !== null && row.billed !== before.billed) fail('I6', `${row.id} is billed again`, [row.id])
@@ -178,7 +178,8 @@ export class Auditor {
     if (newest.piece?.from !== row.piece?.from || newest.piece?.to !== row.piece?.to) fail('I41', `${row.id} of ${row.piece?.from}-${row.piece?.to} goes on from what ${newest.id} has done of ${newest.piece?.from}-${newest.piece?.to}`, [row.id])
     if (newest.fence >= row.fence || newest.saved?.number !== resumes.saved.number || newest.saved.manifest !== resumes.saved.manifest) fail('I33', `${row.id} under fence ${row.fence} goes on from checkpoint ${resumes.saved.number} of fence ${newest.fence}`, [row.id, newest.id])
     // The memory it goes on from is paid when it has; till then it is set aside.
-    const aside = resumes.memory && newest.billed === null ? partBillOf(db.jobs.get(row.job)!, newest) : 0n
+    let aside = 0n
+    for (let one: AttemptRow | undefined = resumes.memory ? newest : undefined; one?.billed === null; one = one.resumes?.saved.kind === 'live' ? db.attempts.get(one.resumes.attempt) : undefined) aside += partBillOf(db.jobs.get(row.job)!, one)
     const spent = aside + earlier.reduce((sum, { billed, cause }) => sum + (cause === 'preempted' ? 0n : billed ?? 0n), 0n)
     if (spent !== BigInt(resumes.spent)) fail('I34', `${row.id} takes ${resumes.spent} for paid, it is ${spent}`, [row.id])
   }
@@ -528,14 +529,29 @@ export class Auditor {
       this.#world.saw('went on from a checkpoint')
       if (taken?.slot !== order.slot_id || taken.fence >= order.fence || taken.number !== order.resume.number) fail('I33', `${order.attempt_id} under fence ${order.fence} starts from checkpoint ${taken?.number} of fence ${taken?.fence}`, [order.attempt_id])
     }
+    this.#running(box)
+  }
+  boxStops(process: AgentProcess, box: Box): void {
+    this.#world.note(`${process.machine.node} has ended the sandbox of ${box.order.attempt_id}`)
+    this.#runs.delete(box)
+    this.#notExclusive(box)
+  }
+  /** It is somewhere else as well: from now on one of the two runs. */
+  boxStands(box: Box): void { this.#runs.delete(box); this.#notExclusive(box) }
+  boxGoesOn(box: Box): void { this.#running(box) }
+  /** I44: what has come from elsewhere while it ran does not run there as well, whatever the job allows of others. */
+  #running(box: Box): void {
+    const { order } = box, { fail } = this.#bound
+    for (const other of this.#runs) if (other !== box && other.order.slot_id === order.slot_id && (order.resume?.memory?.attempt === other.order.attempt_id && order.resume.kind === 'live' || other.order.resume?.memory?.attempt === order.attempt_id && other.order.resume.kind === 'live')) fail('I44', `${order.attempt_id} and ${other.order.attempt_id} are one machine, and both run`, [order.job_id, order.attempt_id, other.order.attempt_id])
+    this.#runs.add(box)
     if (order.disconnect !== 'exclusive') return
     const running = this.#runningExclusive.get(order.slot_id) ?? []
     running.push(box)
     this.#runningExclusive.set(order.slot_id, running)
     if (running.length > 1) fail('I21', `two attempts of the exclusive slot ${order.slot_id} run: ${running.map((one) => one.order.attempt_id).join(', ')}`, [order.job_id, ...running.map((one) => one.order.attempt_id), ...running.map((one) => one.order.terms.node)])
   }
-  boxStops(process: AgentProcess, box: Box): void {
-    this.#world.note(`${process.machine.node} has ended the sandbox of ${box.order.attempt_id}`)
+  readonly #runs = new Set<Box>()
+  #notExclusive(box: Box): void {
     const running = this.#runningExclusive.get(box.order.slot_id)?.filter((one) => one !== box) ?? []
     if (running.length > 0) this.#runningExclusive.set(box.order.slot_id, running)
     else this.#runningExclusive.delete(box.order.slot_id)

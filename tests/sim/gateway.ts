@@ -77,6 +77,7 @@ export class Gateway {
       case 'job_status': return { kind: 'status', node, session, message }
       case 'tick': return { kind: 'tick', node, session, tick: message.tick, hash: message.hash }
       case 'checkpoint': return { kind: 'checkpoint', node, session, message }
+      case 'live_ready': case 'receive_failed': return { kind: 'live', node, session, message }
       case 'checkpoint_failed': return { kind: 'moveFailed', node, session, message }
       case 'seal': {
         const { seal, leaves } = message

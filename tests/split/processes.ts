@@ -15,15 +15,15 @@ export const PART = join(ROOT, 'examples/sums/part.py'), SUM = join(ROOT, 'examp
 const NODE = ['--disable-warning=ExperimentalWarning']
 export type Ran = { readonly child: ChildProcess; readonly exit: Promise<number | null>; readonly text: () => string }
 
-/** With `drivers`, agents have these and no others. */
-export async function processes(options: { readonly drivers?: readonly string[] } = {}) {
+/** With `drivers`, agents have these and no others. `patient`: nobody is called lost because the machine is busy. */
+export async function processes(options: { readonly drivers?: readonly string[]; readonly patient?: boolean } = {}) {
   const dir = mkdtempSync(join(tmpdir(), 'lumaris-split-')), port = await freePort(), url = `http://127.0.0.1:${port}`
   const children = new Set<ChildProcess>()
   const agents = new Map<string, { child: ChildProcess; nodeId: string; cpuMillis: number }>()
   let server: ChildProcess | null = null, keys = { buyer: '', admin: '', seller: '' }, drivers: string[] = []
 
   function begin(file: string, args: string[]): Promise<{ child: ChildProcess; line: string }> {
-    const child = spawn(process.execPath, [...NODE, join(ROOT, file), ...args], { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...(options.drivers ? { LUMARIS_TEST_DRIVERS: options.drivers.join() } : {}) } })
+    const child = spawn(process.execPath, [...NODE, join(ROOT, file), ...args], { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...(options.drivers ? { LUMARIS_TEST_DRIVERS: options.drivers.join() } : {}), ...(options.patient ? { LUMARIS_TEST_PATIENT: '1' } : {}) } })
     children.add(child)
     child.once('exit', () => children.delete(child))
     return new Promise((resolve, reject) => {

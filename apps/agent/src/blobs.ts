@@ -12,6 +12,9 @@ import type { Log } from './log.ts'
 
 /** A range of a blob behind a header, and the SHA-256 of what they make; or of the header with each of the pieces that the range consists of. */
 export type Part = { readonly header: ByteRange | undefined; readonly range: ByteRange; readonly check: { readonly sha256: string } | { readonly pieces: readonly InputPiece[] } }
+/** What is in memory whole. */
+export const storeBytes = (blobs: Blobs, name: Sha256, bytes: Buffer, until: AbortSignal): Promise<void> => blobs.store({ sha256: name, size: bytes.length, open: (from) => Readable.from([bytes.subarray(from)]) }, until)
+
 export interface Blobs {
   /** Writes the blob, or a part of it, to a new file, and says its SHA-256. Throws BlobMissing when the market has no such blob, or not the promised one. */
   fetchTo(blob: { readonly sha256: Sha256; readonly size: number; readonly path: string; readonly part?: Part | undefined }, until: AbortSignal): Promise<string>

@@ -4,10 +4,10 @@ import { createHash } from 'node:crypto'
 import { createReadStream, createWriteStream } from 'node:fs'
 import { lstat, mkdir, readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { CHECKPOINT_FILES_MAX, CHECKPOINT_MANIFEST_BYTES_MAX, CheckpointManifest, canonical, matches } from '@lumaris/protocol'
 import type { CheckpointSpec, ResultFile, Saved, Sha256 } from '@lumaris/protocol'
+import { storeBytes } from './blobs.ts'
 import type { Blobs } from './blobs.ts'
 import { plainFiles } from './drivers/collect-outputs.ts'
 import { sha256 } from './seal.ts'
@@ -52,7 +52,7 @@ export async function storeFiles(staged: readonly Staged[], known: Known, blobs:
   }
   const text = canonical({ version: 1, files } satisfies CheckpointManifest), bytes = Buffer.from(text), manifest = sha256(text) as Sha256
   if (bytes.length > CHECKPOINT_MANIFEST_BYTES_MAX) throw new CheckpointRefused('the names of its files are too long for one checkpoint')
-  await blobs.store({ sha256: manifest, size: bytes.length, open: (from) => Readable.from([bytes.subarray(from)]) }, until)
+  await storeBytes(blobs, manifest, bytes, until)
   return { manifest, manifestSize: bytes.length, size: files.reduce((sum, file) => sum + file.size, 0) }
 }
 

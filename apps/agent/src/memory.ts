@@ -12,9 +12,9 @@ import { createReadStream } from 'node:fs'
 import { mkdir, open, readFile, rm } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { Readable } from 'node:stream'
 import { MEMORY_CHUNK_BYTES, MEMORY_TAG_BYTES, MemoryManifest, RelativePath, canonical, memoryText } from '@lumaris/protocol'
 import type { AttemptId, JobDispatch, MemoryLock, NodeId, Saved, Sha256 } from '@lumaris/protocol'
+import { storeBytes } from './blobs.ts'
 import type { Blobs } from './blobs.ts'
 import { collectOutputs } from './drivers/collect-outputs.ts'
 import type { Checkpoint } from './drivers/driver.ts'
@@ -50,7 +50,7 @@ export async function storeMemory({ attempt, node, checkpoint, memory, work }: T
   const flush = async (least: number): Promise<void> => {
     while (bytes >= least && bytes > 0) {
       const all = Buffer.concat(waiting), piece = seal(all.subarray(0, MEMORY_CHUNK_BYTES), key, attempt, chunks.length), blob = createHash('sha256').update(piece).digest('hex') as Sha256
-      await blobs.store({ sha256: blob, size: piece.length, open: (from) => Readable.from([piece.subarray(from)]) }, until)
+      await storeBytes(blobs, blob, piece, until)
       chunks.push({ blob, size: piece.length })
       waiting = [all.subarray(MEMORY_CHUNK_BYTES)]
       bytes = Math.max(0, all.length - MEMORY_CHUNK_BYTES)
@@ -69,7 +69,7 @@ export async function storeMemory({ attempt, node, checkpoint, memory, work }: T
   await flush(0)
   const bare = { version: 1 as const, attempt, node, driver: checkpoint.driver, maker: checkpoint.maker, size: chunks.reduce((sum, { size }) => sum + size, 0), chunks }
   const text = canonical({ ...bare, signature: identity.sign(memoryText(bare)) }), said = Buffer.from(text), manifest = sha256(text) as Sha256
-  await blobs.store({ sha256: manifest, size: said.length, open: (from) => Readable.from([said.subarray(from)]) }, until)
+  await storeBytes(blobs, manifest, said, until)
   return { saved: { manifest, manifestSize: said.length, size: bare.size }, lock: { driver: checkpoint.driver, maker: checkpoint.maker, key: key.toString('base64url') } }
 }
 

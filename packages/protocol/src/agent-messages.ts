@@ -154,8 +154,8 @@ export const Receive = z.object({ type: z.literal('receive'), attempt_id: Attemp
 export type Receive = z.infer<typeof Receive>
 /** It does not come, or was not taken: whatever is there of it goes. */
 export const ReceiveOver = z.object({ type: z.literal('receive_over'), attempt_id: AttemptId, fence: z.number().int() })
-/** It was sent elsewhere, and goes on here all the same. */
-export const Stay = z.object({ type: z.literal('stay'), attempt_id: AttemptId, fence: z.number().int() })
+/** It was sent elsewhere, as that checkpoint, and goes on here all the same. An answer to an earlier one must not make it run while it goes elsewhere. */
+export const Stay = z.object({ type: z.literal('stay'), attempt_id: AttemptId, fence: z.number().int(), number: z.number().int() })
 export const Drain = z.object({ type: z.literal('drain'), draining: z.boolean() })
 /** Settings that its seller asks over the market. Said until a heartbeat has their number; looked at by the agent, so that a newer market cannot break it. */
 export const AskOwner = z.object({ type: z.literal('owner_settings'), number: z.number().int().min(1), settings: z.record(z.string(), z.unknown()) })
@@ -163,5 +163,6 @@ export type AskOwner = z.infer<typeof AskOwner>
 /** Every rank has accepted: now. Names all of them, this one too, in the order of their ranks. */
 export const GangStart = z.object({ type: z.literal('gang_start'), attempt_id: AttemptId, peers: z.array(MeshPeer).min(2) })
 export type GangStart = z.infer<typeof GangStart>
+export type Stay = z.infer<typeof Stay>
 export const ToAgent = z.discriminatedUnion('type', [JobDispatch, GangStart, LeaseRenew, Cancel, Forget, Leave, Receive, ReceiveOver, Stay, Drain, AskOwner])
 export type ToAgent = z.infer<typeof ToAgent>

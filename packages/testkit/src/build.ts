@@ -51,7 +51,7 @@ export function aMarket(options: { settings?: Partial<MarketSettings>; guards?: 
       return market.act({ kind: 'submit', buyer, id: null, key: null, bodyHash: hash, spec, specHash: hash, quote: null, cap: null, noWait: false, ...more })
     },
     /** Enrols and connects a node; its agent is the real one, without hands. */
-    join(name: string, more: { owner?: UserId; cpuHour?: number; spotPercent?: number; region?: string; labels?: Record<string, string>; /** Its driver cannot join the network of a gang. */ alone?: boolean; /** Of addresses: where it connects from, and where it was enrolled from. */ block?: string; enrolledFrom?: string } & Partial<Capacity> = {}) {
+    join(name: string, more: { owner?: UserId; cpuHour?: number; spotPercent?: number; region?: string; labels?: Record<string, string>; /** Its driver cannot join the network of a gang. */ alone?: boolean; /** It moves what runs, from and to those who say the same. */ live?: string; /** Of addresses: where it connects from, and where it was enrolled from. */ block?: string; enrolledFrom?: string } & Partial<Capacity> = {}) {
       const tokenHash = sha256(`token ${name}`)
       market.act({ kind: 'enrolment', owner: more.owner ?? aUser(`seller of ${name}`), tokenHash, name })
       const capacity = { cpuMillis: more.cpuMillis ?? 4000, memoryBytes: more.memoryBytes ?? 8 * GIB, diskBytes: more.diskBytes ?? 100 * GIB, gpus: more.gpus ?? 0, ...(more.gpuModel ? { gpuModel: more.gpuModel } : {}), ...(more.gpuShare ? { gpuShare: more.gpuShare, gpuProfile: '1g.18gb' } : {}), ...(more.gpuMemoryBytes ? { gpuMemoryBytes: more.gpuMemoryBytes } : {}) }
@@ -63,7 +63,7 @@ export function aMarket(options: { settings?: Partial<MarketSettings>; guards?: 
       const agent = createAgentState(row.id, capacity)
       const connect = (bootId = `boot-${name}-1`) => market.act({ kind: 'hello', block: more.block, hello: Hello.parse({
         type: 'hello', protocol: 1, node_id: row.id, boot_id: bootId, agent_version: '0.1.0', nonce: 'n', signature: 'x'.repeat(86), capacity,
-        drivers: [{ id: 'fake', level: 'namespace', runtimes: ['native', 'python', 'javascript'], limits: {}, ...(more.alone ? {} : { gang: true }) }], attempts: [],
+        drivers: [{ id: 'fake', level: 'namespace', runtimes: ['native', 'python', 'javascript'], limits: {}, ...(more.alone ? {} : { gang: true }), ...(more.live === undefined ? {} : { memory: more.live, live: true }) }], attempts: [],
       }) })
       return { id: row.id, agent, connect, row: () => state.nodes.get(row.id) as NodeRow }
     },

@@ -13,12 +13,12 @@ import { basename, join } from 'node:path'
 import { duplexPair } from 'node:stream'
 import type { Duplex, Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
-import { IMAGE_FILES, findImages } from '../images/build-images.ts'
+import { IMAGE_FILES } from '../images/build-images.ts'
 import { vmlinuxOf } from '../images/vmlinux.ts'
 import type { IsolationDriver } from './driver.ts'
 import { callInside, openApi } from './firecracker-api.ts'
 import { GONE } from './machine-channel.ts'
-import { HOST_FILES, TAKE_MS, TEMPLATE_DISK, cpuName, createMachineDriver, kvmSuspect, reachableImage } from './machine-driver.ts'
+import { HOST_FILES, TAKE_MS, TEMPLATE_DISK, cpuName, NO_MACHINES, createMachineDriver, groundFor, hasMachines, kvmSuspect, reachableImage } from './machine-driver.ts'
 import type { Absent, Controls, Plan } from './machine-driver.ts'
 import { SAFE_PATH, inPath } from './stage.ts'
 import type { Stages } from './stage.ts'
@@ -48,15 +48,14 @@ const version = (program: string): Promise<string | null> => new Promise((resolv
 /** The driver, or why there is none and what would change it. */
 export async function createFirecrackerDriver(options: FirecrackerOptions): Promise<IsolationDriver | Absent> {
   const { scratch, stages, images } = options
-  if (process.platform !== 'linux' || process.arch !== 'x64') return { reason: 'machines are for Linux on x86-64', hint: 'use another driver here' }
+  if (!hasMachines) return NO_MACHINES
   const firecracker = options.firecracker ?? inPath(NAME), jailer = options.jailer ?? inPath('jailer'), unshare = inPath('unshare'), setpriv = inPath('setpriv')
   const missing = firecracker === null ? 'Firecracker' : jailer === null ? 'its jailer' : unshare === null || setpriv === null ? 'util-linux' : null
   if (firecracker === null || jailer === null || unshare === null || setpriv === null) return { reason: `${missing} is not installed`, hint: 'put firecracker and jailer of one release of github.com/firecracker-microvm/firecracker into /usr/local/bin' }
   const suspect = (options.kvm ?? kvmSuspect)()
   if (suspect !== null) return { reason: suspect, hint: 'use a machine of its own, or one that lets its guests run machines' }
-  if (!stages.dropsUser || stages.cgroups === null) return { reason: 'a machine needs a user id and a control group of its own: only root can give it those', hint: 'run the agent as root' }
-  const found = await findImages(images)
-  if ('reason' in found) return { reason: found.reason, hint: `lumaris images build --into ${images}` }
+  const found = await groundFor(stages, images)
+  if ('reason' in found) return found
   const release = await version(firecracker), [major = 0, minor = 0] = (release ?? '').split('.').map(Number)
   if (release === null || major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])) return { reason: `Firecracker ${release ?? 'of an unknown version'} is older than ${OLDEST.join('.')}, the oldest whose devices this kernel finds`, hint: 'take a newer release of Firecracker' }
   if (await version(jailer) !== release) return { reason: 'Firecracker and its jailer are of different releases', hint: 'take both from one release' }

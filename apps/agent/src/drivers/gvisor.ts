@@ -23,7 +23,8 @@ import { execFile } from 'node:child_process'
 import { basename, dirname, join } from 'node:path'
 import type { Level } from '@lumaris/protocol'
 import { SHM_BYTES, SYSTEM, TMP_BYTES, argvOf, etcNames, runtimesIn, syntheticEtc } from './bwrap.ts'
-import { collectOutputs, plainFiles } from './collect-outputs.ts'
+import { bringImage, takeImage } from './checkpoint-image.ts'
+import type { Restore } from './checkpoint-image.ts'
 import { NO_NETWORK } from './driver.ts'
 import type { Checkpoint, IsolationDriver, ProbeReport, Sandbox, SandboxSpec } from './driver.ts'
 import { probeWith, runToEnd } from './probe.ts'
@@ -65,7 +66,6 @@ export type GvisorOptions = {
   /** Another runsc than the one in PATH. */
   readonly runsc?: string
 }
-export type Restore = { readonly from: string; readonly checkpoint: Checkpoint }
 type Extra = { readonly binds?: Readonly<Record<string, string>>; readonly restore?: Restore }
 
 const ask = (program: string, ...args: string[]): Promise<string> => new Promise((resolve) => { execFile(program, args, { env: { PATH: SAFE_PATH }, timeout: 10_000 }, (_error, out, err) => resolve(`${out}${err}`)) })
@@ -159,12 +159,7 @@ export async function createGvisorDriver({ scratch, stages, rootfs, runsc = inPa
         try {
           await sandbox.kill('its memory was taken, to go on elsewhere')
           if (!lstatSync(taken).isDirectory()) throw new Error('its memory could not be taken: where it should be is something else')
-          const files: Checkpoint['files'][number][] = []
-          for await (const file of collectOutputs(taken, { bytesMax: limits.memoryBytes * 2, entriesMax: 16 })) {
-            await pipeline(await file.open(), createWriteStream(join(into, file.path), { flags: 'wx', mode: 0o600 }))
-            files.push({ path: file.path, size: file.size, sha256: file.sha256 })
-          }
-          return { driver: 'gvisor', maker: maker(), files }
+          return { driver: 'gvisor', maker: maker(), files: await takeImage(taken, { bytesMax: limits.memoryBytes * 2, entriesMax: 16 }, into) }
         } finally { await rm(taken, { recursive: true, force: true }) }
       },
     }
@@ -241,20 +236,6 @@ function writeBundle(dir: string, uid: number, spec: object): void {
   const config = join(dir, 'config.json')
   writeFileSync(config, JSON.stringify(spec), { mode: 0o600, flag: 'wx' })
   for (const path of [config, join(dir, 'state'), dir]) chownSync(path, uid, uid)
-}
-
-/** Into a place that only the sandbox's user id can read; what was compared there is what is restored. */
-export async function bringImage({ from, checkpoint }: Restore, image: string, uid: number): Promise<void> {
-  mkdirSync(image, { mode: 0o700 })
-  const missing = new Map(checkpoint.files.map((file) => [file.path, file]))
-  for await (const file of plainFiles(from)) {
-    if (!missing.has(file.path)) continue
-    await pipeline(await file.open(), createWriteStream(join(image, file.path), { flags: 'wx', mode: 0o600 }))
-  }
-  for await (const file of collectOutputs(image)) if (missing.get(file.path)?.sha256 === file.sha256) missing.delete(file.path)
-  if (missing.size > 0) throw new Error(`the checkpoint is not the one that was taken: ${[...missing.keys()].join(', ')} differs or is missing`)
-  for (const name of readdirSync(image)) chownSync(join(image, name), uid, uid)
-  chownSync(image, uid, uid)
 }
 
 /** The sentry may print the whole of what it could not save; what was wrong stands at the end. */

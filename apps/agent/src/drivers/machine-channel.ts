@@ -62,8 +62,13 @@ export function openChannel(socket: Duplex, { into, bytesMax, broke, tooLarge, e
   up.promise.catch(() => undefined /* whoever waits for it is told */)
   const files = receiver(into, bytesMax, tooLarge)
 
+  // A frame that is half inside when the machine stands still would be neither here nor where it goes on. What was taken is counted anew there.
+  const late: [string, Uint8Array][] = []
+  let isHeld = false
   const send = (letter: string, payload: Uint8Array = Buffer.alloc(0)): void => {
     if (!socket.writable) return
+    if (isHeld && letter === 'A') return
+    if (isHeld && (letter === 'I' || letter === 'i')) { late.push([letter, payload]); return }
     const header = Buffer.alloc(HEADER)
     header.write(letter, 0, 'latin1'); header.writeUInt32LE(payload.length, 1)
     socket.write(Buffer.concat([header, payload]))
@@ -135,9 +140,13 @@ export function openChannel(socket: Duplex, { into, bytesMax, broke, tooLarge, e
     stdout, stderr, stdin, ready: up.promise, end: () => exit, unstarted: () => failed, complete: () => isComplete,
     start(order) { started = true; send('S', Buffer.from(JSON.stringify(order))) },
     wake(chance, at) { const seconds = Buffer.alloc(8); seconds.writeDoubleLE(at / 1000); send('W', Buffer.concat([chance, seconds])) },
-    release() { started = true; taken = 0; send('V') },
+    release() {
+      started = true; isHeld = false; taken = 0
+      send('V')
+      for (const [letter, payload] of late.splice(0)) send(letter, payload)
+    },
     endProgram() { send('K') },
-    hold() { held.waiting = Promise.withResolvers(); send('P'); return held.waiting.promise },
+    hold() { held.waiting = Promise.withResolvers(); send('P'); isHeld = true; return held.waiting.promise },
   }
 }
 

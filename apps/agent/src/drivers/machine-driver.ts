@@ -14,13 +14,12 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import type { Duplex, Readable } from 'node:stream'
 import type { Level } from '@lumaris/protocol'
-import { IMAGE_FILES } from '../images/build-images.ts'
+import { IMAGE_FILES, findImages } from '../images/build-images.ts'
 import type { ImageManifest } from '../images/build-images.ts'
 import { argvOf } from './bwrap.ts'
-import { collectOutputs } from './collect-outputs.ts'
+import { bringImage, takeImage } from './checkpoint-image.ts'
+import type { Restore } from './checkpoint-image.ts'
 import type { Checkpoint, Departure, ExitReport, Guest, IsolationDriver, ProbeReport, Sandbox, SandboxLimits, SandboxSpec } from './driver.ts'
-import { bringImage } from './gvisor.ts'
-import type { Restore } from './gvisor.ts'
 import { machineCanaries } from './machine-canaries.ts'
 import { GONE, openChannel } from './machine-channel.ts'
 import type { Channel } from './machine-channel.ts'
@@ -57,6 +56,13 @@ const NOBODY = 65_534
 export const TEMPLATE_DISK = 8 * 2 ** 40
 
 export type Absent = { readonly reason: string; readonly hint: string }
+export const hasMachines = process.platform === 'linux' && process.arch === 'x64', NO_MACHINES: Absent = { reason: 'machines are for Linux on x86-64', hint: 'use another driver here' }
+/** What every machine stands on, whichever program runs it; or what is missing of it. */
+export async function groundFor(stages: Stages, images: string): Promise<Absent | { readonly manifest: ImageManifest }> {
+  if (!stages.dropsUser || stages.cgroups === null) return { reason: 'a machine needs a user id and a control group of its own: only root can give it those', hint: 'run the agent as root' }
+  const found = await findImages(images)
+  return 'reason' in found ? { reason: found.reason, hint: `lumaris images build --into ${images}` } : found
+}
 /** A machine that is about to be started. Its files lie in `inside`, which the program around it sees as its own. */
 export type Plan = {
   readonly stage: Stage; readonly inside: string; readonly limits: SandboxLimits; readonly memoryMib: number; readonly vcpus: number
@@ -339,8 +345,8 @@ export function createMachineDriver({ scratch, stages, manifest, hypervisor }: M
         if (ended) throw new Error('it has ended')
         await awake
         await to.begin(statSync(disk).size)
-        try { await leave(to, async () => { await within(HOLD_MS, Promise.race([channel.hold(), sandbox.exit.then(() => { throw new Error(GONE) })])); isHeld = true }) } catch (error) {
-          if (isHeld) { isHeld = false; channel.release() }
+        try { await leave(to, async () => { isHeld = true; await within(HOLD_MS, Promise.race([channel.hold(), sandbox.exit.then(() => { throw new Error(GONE) })])) }) } catch (error) {
+          if (isHeld) { isHeld = false; wake(); channel.release() }
           throw error
         }
       },
@@ -365,11 +371,7 @@ export function createMachineDriver({ scratch, stages, manifest, hypervisor }: M
           }
           renameSync(disk, join(kept, 'disk'))
           await sandbox.kill('its memory was taken, to go on elsewhere')
-          const files: Checkpoint['files'][number][] = []
-          for await (const file of collectOutputs(kept, { entriesMax: stateFiles.length + 1 })) {
-            await copySparse(join(kept, file.path), join(into, file.path))
-            files.push({ path: file.path, size: file.size, sha256: file.sha256 })
-          }
+          const files = await takeImage(kept, { entriesMax: stateFiles.length + 1 }, into, ({ path }) => copySparse(join(kept, path), join(into, path)))
           if (files.length !== stateFiles.length + 1) throw new Error('its memory could not be taken: a file of it is none')
           return { driver: id, maker: maker(), files }
         } finally { await rm(kept, { recursive: true, force: true }) }

@@ -1,11 +1,12 @@
-// A running machine goes to another QEMU, piece by piece, while its program runs. Its disk is mirrored first (disk-copy.ts); then its memory is sent, in passes, each
-// of what changed during the one before; it stands still for the last of it. Both ways out are sockets in the machine's own directory, with the agent behind them.
+// A running machine goes to another QEMU, piece by piece, while its program runs. Its disk is mirrored first (disk-copy.ts); then its memory is sent, once, and
+// it stands still for what has changed meanwhile. Both ways out are sockets in the machine's own directory, with the agent behind them.
 //
-//   mirror the disk → memory, first pass → hold the line → further passes → QEMU stops it → end the mirror → last pages, devices → all is sent
+//   mirror the disk → stop, begin, go on → memory → hold the line, stop → the end of it, and what has changed → end the mirror → last pages, devices
 //
-// The line to the inside must be silent when QEMU stops: bytes on their way could be neither here nor there. QEMU stops the machine as soon as little is left,
-// and asks nobody; so the line is held before the first pass can be over. The pass cannot run away: QEMU writes, this reads, and what it reads is reckoned
-// as if each page had been empty (nine bytes). Output waits inside for that long; the program does not.
+// It is stopped by this file, never by QEMU, for two reasons. The line to the inside must be silent then: bytes on their way could be neither here nor there. And
+// QEMU's software processor loses pages when it runs while QEMU looks which have changed (seen with 7.2.22 on a busy machine: kernels that died of old stacks on the
+// other side, about one move in six). So it stands still whenever QEMU looks: at the beginning, and before the pass can be over. The pass cannot run away meanwhile: QEMU
+// writes, this reads, and what it reads is reckoned as if each page had been empty (nine bytes). From then on QEMU is asked nothing: it answers nothing while it writes the end.
 import { chownSync, chmodSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { Socket } from 'node:net'
@@ -20,12 +21,12 @@ const MIB = 1024 * 1024
 /** What QEMU may have sent and nobody has reckoned: its buffer, the socket's room and what is read ahead, 300 KiB, all of empty pages: 140 MiB; and some more. */
 const NEAR = 192 * MIB
 const PAGE = 4096, EMPTY_PAGE_BYTES = 9
-/** It may stand still for so long; a machine that writes faster than its memory leaves stands still longer after a while, rather than for ever in between. */
-const STANDS_MS = 50, STANDS_MS_MOST = 10_000, PATIENCE_MS = 15_000
+/** QEMU ends a pass when what is left takes no longer than this: far less than NEAR, at which it stands still already. */
+const STANDS_MS = 50
 const STEP_MS = 30_000, UNDO_MS = 10_000, LOOK_MS = 20
 
 type Monitor = ReturnType<typeof openMonitor>
-type Migration = { readonly status?: string; readonly 'error-desc'?: string; readonly ram?: { readonly remaining?: number } }
+type Migration = { readonly status?: string; readonly 'error-desc'?: string; readonly ram?: { readonly remaining?: number; readonly 'dirty-sync-count'?: number } }
 
 /** Resolves when everything has been given to `to`: the machine stands still, and can go on here (`cont`). When it rejects, it runs on. */
 export async function leaveLive({ monitor, inside, uid, diskBytes, to, hold }: { readonly monitor: Monitor; readonly inside: string; readonly uid: number; readonly diskBytes: number; readonly to: Departure; readonly hold: () => Promise<void> }): Promise<void> {
@@ -36,24 +37,18 @@ export async function leaveLive({ monitor, inside, uid, diskBytes, to, hold }: {
   to.until.addEventListener('abort', stop)
   if (to.until.aborted) stop()
   const unless = <T>(what: Promise<T>): Promise<T> => Promise.race([what, broken.promise])
-  let patience: NodeJS.Timeout | undefined
   try {
     await unless(copyDisk(monitor, doors.disk, diskBytes, to, broken.reject))
     await monitor.ask('migrate-set-capabilities', { capabilities: [{ capability: 'events', state: true }, { capability: 'pause-before-switchover', state: true }] })
     await monitor.ask('migrate-set-parameters', { 'max-bandwidth': 2 ** 40, 'downtime-limit': STANDS_MS })
     const stopped = monitor.next('MIGRATION', (data) => data?.status === 'pre-switchover' || isOver(data?.status))
+    await monitor.ask('stop')
     await monitor.ask('migrate', { uri: 'unix:/run/leave' })
-    const socket = await unless(within(STEP_MS, doors.memory.client))
-    let isHeld = false
-    const sent = passMemory(socket, monitor, to, async () => {
-      await hold()
-      isHeld = true
-      patience = setTimeout(() => { monitor.ask('migrate-set-parameters', { 'downtime-limit': STANDS_MS_MOST }).catch(() => undefined /* it has ended */) }, PATIENCE_MS)
-    })
+    const socket = await unless(within(STEP_MS, doors.memory.client)), still = { stands: false }
+    const sent = passMemory(socket, monitor, to, hold, still)
     sent.catch(broken.reject)
     if ((await unless(stopped))?.status !== 'pre-switchover') throw new Error(`QEMU could not send the memory of the machine: ${(await monitor.ask('query-migrate') as Migration)['error-desc'] ?? 'it does not say why'}`)
-    to.stood()
-    if (!isHeld) throw new Error('QEMU stopped the machine before its line was silent')
+    if (!still.stands) throw new Error('QEMU stopped the machine before its line was silent')
     await unless(endCopy(monitor, false))
     const over = monitor.next('MIGRATION', (data) => isOver(data?.status))
     await monitor.ask('migrate-continue', { state: 'pre-switchover' })
@@ -64,7 +59,6 @@ export async function leaveLive({ monitor, inside, uid, diskBytes, to, hold }: {
     await undo(monitor)
     throw error
   } finally {
-    clearTimeout(patience)
     to.until.removeEventListener('abort', stop)
     for (const door of Object.values(doors)) door.close()
   }
@@ -86,14 +80,20 @@ async function endCopy(monitor: Monitor, force: boolean): Promise<void> {
   await monitor.ask('blockdev-del', { 'node-name': 'copy' })
 }
 
-async function passMemory(socket: Socket, monitor: Monitor, to: Departure, hold: () => Promise<void>): Promise<void> {
-  let isHeld = false, allowed = 0
+/** What QEMU writes goes on as it comes; meanwhile the machine is made to run, and to stand still before the pass can be over. */
+async function passMemory(socket: Socket, monitor: Monitor, to: Departure, hold: () => Promise<void>, still: { stands: boolean }): Promise<void> {
+  let allowed = 0, runs = false
   for await (const chunk of socket as AsyncIterable<Buffer>) {
     allowed -= chunk.length
-    if (!isHeld && allowed < 0) {
-      const { ram } = await monitor.ask('query-migrate') as Migration
-      allowed = Math.max(0, ((ram?.remaining ?? 0) - NEAR) / PAGE * EMPTY_PAGE_BYTES)
-      if (allowed === 0) { await hold(); isHeld = true }
+    if (!still.stands && allowed < 0) {
+      const { ram } = await monitor.ask('query-migrate') as Migration, remaining = ram?.remaining ?? 0
+      if (!runs && (ram?.['dirty-sync-count'] ?? 0) > 0) { runs = true; await monitor.ask('cont') }
+      if (runs && remaining <= NEAR) {
+        await hold()
+        await monitor.ask('stop')
+        still.stands = true
+        to.stood()
+      } else if (runs) allowed = (remaining - NEAR) / PAGE * EMPTY_PAGE_BYTES
     }
     await to.memory(chunk)
   }

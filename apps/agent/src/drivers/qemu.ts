@@ -12,9 +12,9 @@ import { join } from 'node:path'
 import { Transform } from 'node:stream'
 import type { Duplex } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { IMAGE_FILES, findImages } from '../images/build-images.ts'
+import { IMAGE_FILES } from '../images/build-images.ts'
 import type { IsolationDriver } from './driver.ts'
-import { TAKE_MS, TEMPLATE_DISK, cpuName, createMachineDriver, kvmSuspect, reachableImage, within } from './machine-driver.ts'
+import { TAKE_MS, TEMPLATE_DISK, NO_MACHINES, cpuName, createMachineDriver, groundFor, hasMachines, kvmSuspect, reachableImage, within } from './machine-driver.ts'
 import type { Absent, Controls, Plan } from './machine-driver.ts'
 import { leaveLive } from './qemu-live.ts'
 import { openMonitor } from './qemu-monitor.ts'
@@ -51,12 +51,11 @@ const ask = (program: string, ...args: string[]): Promise<string> => new Promise
 export async function createQemuDriver(options: QemuOptions): Promise<IsolationDriver | Absent> {
   const { scratch, stages, images } = options
   const install = 'apt-get install -y qemu-system-x86 bubblewrap'
-  if (process.platform !== 'linux' || process.arch !== 'x64') return { reason: 'machines are for Linux on x86-64', hint: 'use another driver here' }
+  if (!hasMachines) return NO_MACHINES
   const qemu = options.qemu ?? inPath('qemu-system-x86_64'), bwrap = inPath('bwrap'), filter = seccompFilter()
   if (qemu === null || bwrap === null) return { reason: `${qemu === null ? 'QEMU' : 'bubblewrap'} is not installed`, hint: install }
-  if (!stages.dropsUser || stages.cgroups === null) return { reason: 'a machine needs a user id and a control group of its own: only root can give it those', hint: 'run the agent as root' }
-  const found = await findImages(images)
-  if ('reason' in found) return { reason: found.reason, hint: `lumaris images build --into ${images}` }
+  const found = await groundFor(stages, images)
+  if ('reason' in found) return found
   const version = /version (\d+\.\d+)[.\d]*/.exec(await ask(qemu, '--version')), release = version?.[0].slice('version '.length) ?? ''
   if (version === null || Number(version[1]) < OLDEST) return { reason: `QEMU ${release || 'of an unknown version'} is older than ${OLDEST}, the oldest that was measured`, hint: install }
   const image = await reachableImage(images, scratch)

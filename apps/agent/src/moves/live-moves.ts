@@ -53,6 +53,7 @@ type Arrival = { readonly keys: MeshKeys; readonly order: Receive; peer: LivePee
 
 export function createLiveMoves(ports: LivePorts): LiveMoves {
   const { log } = ports, leaving = new Map<AttemptId, MeshKeys>(), arrivals = new Map<AttemptId, Arrival>()
+  let made = 0
   const offerOf = async (attempt: AttemptId, keys: MeshKeys): Promise<LiveOffer> => ({ public_key: keys.publicKey, addresses: [...((await ports.listener())?.addresses ?? [])], signature: ports.identity.sign(liveText({ attempt, node: ports.node, key: keys.publicKey })) as LiveOffer['signature'] })
   const checked = (attempt: AttemptId, peer: LivePeer): LivePeer => {
     if (!isSignedBy(peer.nodeKey, liveText({ attempt, node: peer.node, key: peer.public_key }), peer.signature)) throw new Error('the other agent has not shown that it is the node which the market names')
@@ -71,7 +72,11 @@ export function createLiveMoves(ports: LivePorts): LiveMoves {
     await arrival.guest?.drop()
     await removeTree(arrival.dir)
   }
-  const dropSoon = (attempt: AttemptId): void => { drop(attempt).catch((error: unknown) => log.error({ attempt, error }, 'a machine that came and is not wanted could not be removed')) }
+  const dropping = new Set<Promise<void>>()
+  const dropSoon = (attempt: AttemptId): void => {
+    const over = drop(attempt).catch((error: unknown) => log.error({ attempt, error }, 'a machine that came and is not wanted could not be removed')).finally(() => dropping.delete(over))
+    dropping.add(over)
+  }
   /** Nothing comes of it. */
   function fail(attempt: AttemptId, fence: number, error: unknown): void {
     log.warn({ attempt, error: saysOf(error) }, 'a machine could not be received')
@@ -158,7 +163,7 @@ export function createLiveMoves(ports: LivePorts): LiveMoves {
         if (!known) {
           if (peer) return // of a try that is over here
           if (!ports.drivers.get(order.driver)?.receive || ports.makerOf(order.driver) !== order.maker) throw new Error(`the driver ${order.driver} of this node receives nothing of ${order.maker || 'a kind that is not named'}`)
-          const arrival: Arrival = { keys: makeMeshKeys(), order, peer: null, tunnel: null, guest: null, key: null, dir: join(ports.workDir, `${id}.guest`), timer: null, over: false }
+          const arrival: Arrival = { keys: makeMeshKeys(), order, peer: null, tunnel: null, guest: null, key: null, dir: join(ports.workDir, `${id}.guest${made++}`), timer: null, over: false }
           arrivals.set(id, arrival)
           await removeTree(arrival.dir)
           ports.input({ kind: 'liveReady', attempt: id, fence: order.fence, mesh: await offerOf(id, arrival.keys) })
@@ -180,7 +185,7 @@ export function createLiveMoves(ports: LivePorts): LiveMoves {
     },
     drop,
     async dropArriving() { await Promise.all([...arrivals].flatMap(([id, { key }]) => (key === null ? [drop(id)] : []))) },
-    async close() { await Promise.all([...arrivals.keys()].map(drop)) },
+    async close() { await Promise.all([...[...arrivals.keys()].map(drop), ...dropping]) },
   }
 }
 

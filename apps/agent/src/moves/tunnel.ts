@@ -14,7 +14,7 @@ const WINDOW = 2 * 1024 * 1024, ACK_EVERY = 256 * 1024
 export const FRAME_MAX = 60 * 1024
 /** A straight way is waited for this long, any way for that long; a tunnel on which nothing comes is over. */
 const DIRECT_MS = 1_500, OPEN_MS = 15_000, PING_MS = 1_000, SILENT_MS = 15_000
-const HEAD = 5, ACK = 'A'.charCodeAt(0)
+const HEAD = 5, ACK = 'A'.charCodeAt(0), BYE = 'X'.charCodeAt(0)
 
 export type TunnelOptions = {
   readonly attempt: AttemptId; readonly rank: 0 | 1; readonly keys: MeshKeys; readonly peer: { readonly public_key: string; readonly addresses: readonly MeshAddress[] }
@@ -44,6 +44,9 @@ export function openTunnel(options: TunnelOptions): Tunnel {
 
   const close = (why = 'it was closed'): void => {
     if (over.signal.aborted) return
+    // The other side need not find out by silence.
+    if (way !== null) put(BYE, Buffer.from(why.slice(0, 500)))
+    if (over.signal.aborted) return
     over.abort()
     clearInterval(timer)
     clearTimeout(straight)
@@ -56,7 +59,7 @@ export function openTunnel(options: TunnelOptions): Tunnel {
   const choose = (made: Direct | 'relay'): void => { if (way === null && !over.signal.aborted) { way = made; open.resolve() } }
   const transmit = (sealed: readonly Buffer[]): void => {
     const isGone = way === null || !(way === 'relay' ? relay.send(other, sealed) : way.send(sealed))
-    if (isGone) close('nothing can be sent any more')
+    if (isGone) { way = null; close('nothing can be sent any more') }
   }
   const put = (kind: number, data: Buffer): void => {
     const packet = Buffer.allocUnsafe(HEAD + data.length)
@@ -80,6 +83,7 @@ export function openTunnel(options: TunnelOptions): Tunnel {
       room = Promise.withResolvers()
       return true
     }
+    if (kind === BYE) { way = null; void working.then(() => close(`the other side says: ${data.toString('utf8')}`)); return true }
     waiting += data.length
     if (waiting > 2 * WINDOW) { close('more came than there was room for'); return true }
     working = working.then(async () => {

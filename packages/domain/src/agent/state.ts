@@ -26,6 +26,8 @@ export type AgentAttempt = {
   usage: Usage; tickSeq: number; tickHash: string; lastTickAt: number
   /** It is being moved: as what. */
   leaving?: Saved['kind'] | undefined
+  /** It has left while it ran, as that checkpoint, and stands still until the market says where it goes on. */
+  leftAs?: number | undefined
   stopping: Cause | null; result: JobStatusMessage | null
   /** Of a rank of a gang that is ready: how the others reach it. */
   mesh: MeshOffer | null

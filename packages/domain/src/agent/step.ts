@@ -2,7 +2,7 @@
 //
 //   dispatch → admit? → journal → accepted → start → running → (ticks) → ended → journal → result → … → forget → wipe
 import { MIB, canonical, NO_USAGE } from '@lumaris/protocol'
-import type { AttemptId, AttemptOrder, AttemptReport, Cause, GangStart, JobDispatch, JobStatusMessage, Leave, MeshOffer, Saved, Tick, ToAgent, Usage } from '@lumaris/protocol'
+import type { AttemptId, AttemptOrder, AttemptReport, Cause, GangStart, JobDispatch, JobStatusMessage, Leave, MeshOffer, Saved, Stay, Tick, ToAgent, Usage } from '@lumaris/protocol'
 import type { AgentAttempt, AgentInput, AgentOutput, AgentState, SandboxEnd } from './state.ts'
 import { admit } from './admit.ts'
 
@@ -73,7 +73,7 @@ function onMessage(step: Step, message: ToAgent): void {
     case 'gang_start': return onGangStart(step, message)
     case 'cancel': return kill(step, message.attempt_id, message.reason)
     case 'checkpoint': return leave(step, message)
-    case 'stay': return stay(step, message.attempt_id, message.fence)
+    case 'stay': return stay(step, message)
     case 'receive': if (!state.stopping && !state.paused) step.out.push({ kind: 'receive', order: message }); else step.out.push({ kind: 'send', message: { type: 'receive_failed', attempt_id: message.attempt_id, fence: message.fence, detail: 'the node takes no work just now' } }); return
     case 'receive_over': step.out.push({ kind: 'dontReceive', attempt: message.attempt_id }); return
     case 'forget': return forget(step, message.attempt_id)
@@ -168,7 +168,8 @@ function onSaved(step: Step, { attempt: id, saved, leaves, memory }: Extract<Age
   attempt.unheard.push({ at: step.now, message })
   step.out.push({ kind: 'send', message })
   // What has left while it ran stands still until the market says where it goes on.
-  if (leaves && saved.kind !== 'live') kill(step, id, 'moved')
+  if (leaves && saved.kind === 'live') attempt.leftAs = saved.number
+  else if (leaves) kill(step, id, 'moved')
 }
 function onStays(step: Step, id: AttemptId, says: string): void {
   const attempt = step.state.attempts.get(id)
@@ -185,10 +186,10 @@ function leave(step: Step, { attempt_id: id, fence, kind: what, peer }: Leave): 
   attempt.leaving = what
   step.out.push({ kind: 'leave', attempt: id, what, ...(peer ? { peer } : {}) })
 }
-function stay(step: Step, id: AttemptId, fence: number): void {
+function stay(step: Step, { attempt_id: id, fence, number }: Stay): void {
   const attempt = step.state.attempts.get(id)
-  if (attempt?.leaving !== 'live' || attempt.stopping || attempt.order.fence !== fence) return
-  attempt.leaving = undefined
+  if (attempt?.leftAs !== number || attempt.stopping || attempt.order.fence !== fence) return
+  attempt.leaving = attempt.leftAs = undefined
   step.out.push({ kind: 'stay', attempt: id })
 }
 

@@ -23,7 +23,7 @@ export function checkpoint(turn: Turn, { node, session, message }: CheckpointCom
     endAttempt(turn, mine.id, 'driver_failed', wrong)
     return tell(turn, node, mine.session, { type: 'cancel', attempt_id: mine.id, reason: 'driver_failed' })
   }
-  if (tick.checkpoint?.kind === 'live') return handOver(turn, mine.id, repeated ? null : { ...tick.checkpoint, tick: tick.seq, at: turn.now, ...(message.memory ? { memory: message.memory } : {}) })
+  if (tick.checkpoint?.kind === 'live') return handOver(turn, mine.id, tick.checkpoint.number, repeated ? null : { ...tick.checkpoint, tick: tick.seq, at: turn.now, ...(message.memory ? { memory: message.memory } : {}) })
   if (repeated || !tick.checkpoint || !mayKeep(liveJob(turn, mine.job).row.spec, tick.checkpoint, attempt, message.memory)) return
   putAttempt(turn, { ...liveAttempt(turn, mine.id), saved: { ...tick.checkpoint, tick: tick.seq, at: turn.now, ...(message.memory ? { memory: message.memory } : {}) }, ...(message.memory && attempt.saved ? { filed: attempt.saved } : {}) })
 }

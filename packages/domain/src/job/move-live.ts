@@ -22,6 +22,9 @@ import { offer } from '../market/offer.ts'
 import { requirementOf } from '../market/requirement.ts'
 import { neighbours, wantedOf } from '../market/wanted.ts'
 
+/** Both agents say how they are reached within so long, or it is not done in this way. */
+const READY_MS = 30_000
+
 export type LiveCommand = { readonly kind: 'live'; readonly node: NodeId; readonly session: number; readonly message: LiveReady | ReceiveFailed }
 
 /** One of the two agents says how it is reached, or that it cannot receive it. */
@@ -39,6 +42,7 @@ export function tellLive(turn: Turn, attempt: AttemptRow): void {
   const { id, node, session, fence, moving } = attempt, to = moving?.to ? turn.state.nodes.get(moving.to) : undefined, from = turn.state.nodes.get(node), { spec } = liveJob(turn, attempt.job).row
   if (!moving || !to || !from) return
   const peer = (one: typeof to, mesh: NonNullable<typeof moving.from>): LivePeer => ({ ...mesh, node: one.id, nodeKey: one.publicKey })
+  if (!(moving.from && moving.into) && turn.now - moving.at > READY_MS) return moveFailed(turn, { kind: 'moveFailed', node, session, message: { attempt_id: id, fence, detail: 'one of the agents did not say how it is reached', kind: 'live' } })
   const both = moving.from && moving.into ? { leaves: peer(from, moving.from), receives: peer(to, moving.into) } : null
   tell(turn, to.id, to.session, { type: 'receive', attempt_id: id, fence, driver: attempt.driver, maker: to.drivers.find((one) => one.id === attempt.driver)?.memory ?? '', runtime: spec.runtime, resources: spec.resources, limits: restOf(spec, attempt.resumes).limits, ...(both ? { peer: both.leaves } : {}) })
   tell(turn, node, session, { type: 'checkpoint', attempt_id: id, fence, kind: 'live', ...(both ? { peer: both.receives } : {}) })
@@ -49,9 +53,9 @@ export function tellNotToReceive(turn: Turn, { id, fence, moving }: AttemptRow):
 }
 
 /** It stands still, and its new node has all of it: there or here. Null: said again, by an agent that has not heard what became of it. */
-export function handOver(turn: Turn, id: AttemptId, saved: NonNullable<AttemptRow['saved']> | null): void {
+export function handOver(turn: Turn, id: AttemptId, number: number, saved: NonNullable<AttemptRow['saved']> | null): void {
   const attempt = liveAttempt(turn, id), { moving, ...bare } = attempt, { row, tasks } = liveJob(turn, attempt.job), task = tasks[attempt.task], slot = task?.slots[attempt.slot]
-  const stay = (): void => tell(turn, attempt.node, attempt.session, { type: 'stay', attempt_id: id, fence: attempt.fence })
+  const stay = (): void => tell(turn, attempt.node, attempt.session, { type: 'stay', attempt_id: id, fence: attempt.fence, number })
   const node = moving?.kind === 'live' && moving.to ? turn.state.nodes.get(moving.to) : undefined
   if (!isLive(attempt.state) || attempt.displaced || !saved?.memory || !node || !task || !slot || row.cancelling || row.paused) return stay()
   // What was set aside for it there is free now, and nobody else comes in between.
