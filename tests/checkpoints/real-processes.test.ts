@@ -7,6 +7,7 @@ import type { Attempt, JobSpecInput } from '@lumaris/protocol'
 import { verifyReceipt } from '@lumaris/sdk'
 import { processes } from '../split/processes.ts'
 import type { Processes } from '../split/processes.ts'
+import { attemptsOf, otherNode } from './rig.ts'
 
 /** Says from where it starts, and counts on: `n` is replaced as a whole, `starts` grows. */
 const PYTHON = `import os, sys, time
@@ -27,7 +28,6 @@ while (n < Number(Deno.args[0])) {
 `
 const CHECKPOINT = { paths: ['n', 'starts'], everyMs: 1000 }
 
-const attemptsOf = async (all: Processes, job: string): Promise<Attempt[]> => { const found: Attempt[] = []; for await (const attempt of all.client().attempts(job)) found.push(attempt); return found }
 const saved = (all: Processes, job: string, number = 1): Promise<unknown> => expect.poll(async () => (await attemptsOf(all, job)).at(-1)?.saved?.number ?? 0, { timeout: 30_000, interval: 50 }).toBeGreaterThanOrEqual(number)
 const agentOf = (all: Processes, node: string | undefined) => { const found = [...all.agents].find(([, one]) => one.nodeId === node); if (!found) throw new Error(`no agent is ${node}`); return { name: found[0], ...found[1] } }
 async function fileOf(all: Processes, job: string, path: string): Promise<string> {
@@ -88,7 +88,7 @@ test.skipIf(CASES[0]?.missing)('bwrap: a job is moved to a named node and on fro
     const job = await submit(all, { runtime: 'native', command: ['/usr/bin/python3', '-c', PYTHON, '400'], checkpoint: { ...CHECKPOINT, everyMs: 3_600_000 } })
     for (let round = 0; round < 3; round++) {
       await expect.poll(async () => { const at = (await attemptsOf(all, job)).at(round); return at?.state === 'running' && at.usage.runMs > 200 }, { timeout: 30_000, interval: 20 }).toBe(true)
-      const at = (await attemptsOf(all, job)).at(-1), to = [...all.agents.values()].find(({ nodeId }) => nodeId !== at?.node)?.nodeId ?? ''
+      const at = (await attemptsOf(all, job)).at(-1), to = otherNode(all, at?.node)
       if (round < 2) {
         const moved = all.cli(['move', job, ...(round === 1 ? [] : ['--to', to])])
         expect(await moved.exit, moved.text()).toBe(0)

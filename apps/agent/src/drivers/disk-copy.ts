@@ -20,7 +20,7 @@ const PIECE_MAX = 1024 * 1024, OPTION_MAX = 4096
 
 /** Serves one client until it leaves; rejects when it breaks the rules, or when the copy does. */
 export async function serveDiskCopy(socket: Duplex, disk: DiskCopy): Promise<void> {
-  const { take, close } = readerOf(socket)
+  const reader = readerOf(socket), take = (size: number): Promise<Buffer> => reader.take(size)
   try {
     socket.write(GREETING)
     await take(4)
@@ -42,7 +42,7 @@ export async function serveDiskCopy(socket: Duplex, disk: DiskCopy): Promise<voi
       head.copy(reply, 8, 8, 16)
       socket.write(reply)
     }
-  } finally { close() }
+  } finally { reader.close() }
 }
 
 /** False when the client only wanted to ask. */

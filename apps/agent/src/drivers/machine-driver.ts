@@ -339,13 +339,12 @@ export function createMachineDriver({ scratch, stages, manifest, hypervisor }: M
       dir: null, // in the machine
       async pause() { if (ended) return; await awake; await controls.halt().catch(() => undefined /* it has ended */); await sandbox.pause() },
     }
-    const { leave } = controls
-    const going = leave === undefined ? {} : {
+    const going = controls.leave === undefined ? {} : {
       async leave(to: Departure) {
         if (ended) throw new Error('it has ended')
         await awake
         await to.begin(statSync(disk).size)
-        try { await leave(to, async () => { isHeld = true; await within(HOLD_MS, Promise.race([channel.hold(), sandbox.exit.then(() => { throw new Error(GONE) })])) }) } catch (error) {
+        try { await controls.leave?.(to, async () => { isHeld = true; await within(HOLD_MS, Promise.race([channel.hold(), sandbox.exit.then(() => { throw new Error(GONE) })])) }) } catch (error) {
           if (isHeld) { isHeld = false; wake(); channel.release() }
           throw error
         }

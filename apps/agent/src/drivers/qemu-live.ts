@@ -4,8 +4,8 @@
 //   mirror the disk → stop, begin, go on → memory → hold the line, stop → the end of it, and what has changed → end the mirror → last pages, devices
 //
 // It is stopped by this file, never by QEMU, for two reasons. The line to the inside must be silent then: bytes on their way could be neither here nor there. And
-// QEMU's software processor loses pages when it runs while QEMU looks which have changed (seen with 7.2.22 on a busy machine: kernels that died of old stacks on the
-// other side, about one move in six). So it stands still whenever QEMU looks: at the beginning, and before the pass can be over. The pass cannot run away meanwhile: QEMU
+// QEMU's software processor loses pages when it runs while QEMU looks which have changed (seen with 7.2.22 on a busy machine: in three of six
+// moves the kernel died of old stacks on the other side). So it stands still whenever QEMU looks: at the beginning, and before the pass can be over. The pass cannot run away meanwhile: QEMU
 // writes, this reads, and what it reads is reckoned as if each page had been empty (nine bytes). From then on QEMU is asked nothing: it answers nothing while it writes the end.
 import { chownSync, chmodSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'

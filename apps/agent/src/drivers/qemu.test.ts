@@ -77,22 +77,25 @@ while n < 120:
     blob[n * 4096] ^= 255
     n += 1; time.sleep(0.02)
 print(len(blob))`
-    const maker = (await probed()).memory ?? ''
+    const { memory: maker = '', live } = await probed()
+    expect(live).toBe(true)
     const first = await inFlight(['/usr/bin/python3', '-c', source])
     const all = [first]
     for (let round = 0; round < 2; round++) {
       const here = all.at(-1) as typeof first
       await here.line(5)
       const job = hands.jobOf(first.job.command), began = performance.now()
-      let guest: Guest | undefined, stood = 0, bytes = 0
+      let guest: Guest | undefined, stood = 0, bytes = 0, sentBefore = 0
       await here.sandbox.leave?.({
-        until: new AbortController().signal, stood() { stood = performance.now() },
+        until: new AbortController().signal, stood() { stood = performance.now(); sentBefore = bytes },
         async begin(diskBytes) { guest = await driver.receive?.(job, { maker, diskBytes }) },
         memory: (piece) => { bytes += piece.length; return (guest as Guest).memory(piece) }, write: (at, data) => (guest as Guest).write(at, data), zero: (at, length) => (guest as Guest).zero(at, length),
       })
       await guest?.complete()
       const sandbox = await (guest as Guest).take(job)
-      console.log('live', { total: Math.round(performance.now() - began), down: Math.round(performance.now() - stood), bytes })
+      // It stood still for the last part of the way only.
+      expect(stood).toBeGreaterThan(began)
+      expect(sentBefore / bytes).toBeGreaterThan(0.3)
       await here.sandbox.kill('it is elsewhere')
       all.push({ job, ...follow(sandbox) })
     }
@@ -144,6 +147,13 @@ for text in monitor.makefile():
     expect((await run('sys.exit()')).end).toMatchObject({ cause: 'exit', code: 134, detail: expect.stringContaining('ended before its program') })
     expect((await run('import time; time.sleep(60)', { wallMs: 1_500 })).end).toMatchObject({ cause: 'wall' })
     expect(pidsIn()).toEqual([])
+  })
+  test('every machine is sent chance of its own and the time before anything else', async () => {
+    const told = async (): Promise<string> => { let out = ''; await fake("head = line.recv(76, socket.MSG_WAITALL)\nframe(b'O', head.hex().encode()); frame(b'X', b'{\"code\": 0, \"starved\": false}'); frame(b'Z')", async (one) => { out = (await runIn(one, { runtime: 'native', command: ['/bin/true'] })).out }); return out }
+    const [one, two] = [Buffer.from(await told(), 'hex'), Buffer.from(await told(), 'hex')] as [Buffer, Buffer]
+    // The fake takes the first letter off: length, 64 bytes of chance, seconds; then comes the order.
+    for (const said of [one, two]) { expect(said.readUInt32LE(0)).toBe(72); expect(Math.abs(said.readDoubleLE(68) - Date.now() / 1000)).toBeLessThan(60); expect(said.subarray(4, 68).every((byte) => byte === 0)).toBe(false) }
+    expect(one.subarray(4, 68).equals(two.subarray(4, 68))).toBe(false)
   })
   // Beside what is looked through at the end: their guard lives as long as this process.
   const beside = mkdtempSync(join(tmpdir(), 'lumaris-test-vaults-'))

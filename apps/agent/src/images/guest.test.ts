@@ -47,3 +47,14 @@ line.say(b'O', b'goes on')
 said.append(second.recv(100).decode('latin1'))
 print(json.dumps([said, [[letter.decode(), payload.decode()] for letter, payload in heard], at_door]))`)).toEqual([['R\0\0\0\0', '', 'O\u0007\0\0\0goes on'], [['W', 'chance'], ['V', '']], true])
 })
+// Two copies in a machine draw different numbers also without this (the processor gives chance to the kernel, and no clock is read twice alike), so it is looked at here.
+test.skipIf(missing)(`a machine that wakes gives the kernel all the chance it was sent, has it used at once, and sets the clock${missing}`, () => {
+  expect(withAgent(`
+done = []
+fcntl.ioctl = lambda fd, what, given=None: done.append([fd, what, None if given is None else given.hex()])
+time.clock_settime = lambda clock, now: done.append([clock, now])
+wake(bytes(range(64)) + struct.pack('<d', 1700000000.5), 9)
+print(json.dumps([done, time.CLOCK_REALTIME]))`)).toEqual([[
+    [9, 0x40085203, `${Buffer.from(Uint32Array.of(512, 64).buffer).toString('hex')}${Buffer.from(Array.from({ length: 64 }, (_one, i) => i)).toString('hex')}`], [9, 0x5207, null], [0, 1700000000.5],
+  ], 0])
+})
