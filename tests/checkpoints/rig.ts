@@ -33,10 +33,10 @@ export async function twoNodes(driver: string): Promise<Processes> {
   const all = await processes({ drivers: [driver], patient: true })
   try {
     await all.startServer()
-    for (const name of ['a', 'b']) {
+    await Promise.all(['a', 'b'].map(async (name) => {
       if (driver === 'qemu') { const found = await testImages(); if ('reason' in found) throw new Error(found.reason); mkdirSync(join(all.dir, name), { recursive: true, mode: 0o700 }); symlinkSync(found.images, join(all.dir, name, 'images')) }
       await all.startAgent(name, 1000)
-    }
+    }))
     return all
   } catch (error) { await all.stop(); throw error }
 }

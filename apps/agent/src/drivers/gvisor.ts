@@ -16,9 +16,8 @@
 //
 // A checkpoint is what the sentry knows: memory, processes, open files, what is in /tmp. Files of the work directory are brought home as after any end, so
 // they must have a name; the other sandbox opens them again by it. Network there is none; standard input starts again with what the order gives.
-import { chmodSync, chownSync, closeSync, constants, cpSync, createWriteStream, existsSync, lstatSync, mkdirSync, openSync, readFileSync, readSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, closeSync, constants, cpSync, existsSync, lstatSync, mkdirSync, openSync, readFileSync, readSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { pipeline } from 'node:stream/promises'
 import { execFile } from 'node:child_process'
 import { basename, dirname, join } from 'node:path'
 import type { Level } from '@lumaris/protocol'
@@ -26,7 +25,7 @@ import { SHM_BYTES, SYSTEM, TMP_BYTES, argvOf, etcNames, runtimesIn, syntheticEt
 import { bringImage, takeImage } from './checkpoint-image.ts'
 import type { Restore } from './checkpoint-image.ts'
 import { NO_NETWORK } from './driver.ts'
-import type { Checkpoint, IsolationDriver, ProbeReport, Sandbox, SandboxSpec } from './driver.ts'
+import type { IsolationDriver, ProbeReport, Sandbox, SandboxSpec } from './driver.ts'
 import { probeWith, runToEnd } from './probe.ts'
 import { SAFE_PATH, inPath, reachable } from './stage.ts'
 import type { Stage, Stages } from './stage.ts'
