@@ -13,7 +13,9 @@ beforeAll(async () => { market = await startMarket({ agents: 3 }) })
 afterAll(() => market.stop())
 const client = () => createClient({ url: market.url, token: market.buyer })
 const table = Buffer.from(`id,word\n${Array.from({ length: 20_000 }, (_one, i) => `${i},"word\n${i % 7}"\r\n`).join('')}`)
-const catMap = (more: Partial<MapOptions> = {}): Promise<MapRun> => client().map({ input: { by: 'csv', source: table, extension: '.csv' }, command: ['fake:cat'], merge: { kind: 'csv' }, ...more })
+/** A machine that has other things to do looks silent for 0.6 s now and then, and all three agents with it. */
+const PATIENT = { limits: { retries: 20 } }
+const catMap = (more: Partial<MapOptions> = {}): Promise<MapRun> => client().map({ input: { by: 'csv', source: table, extension: '.csv' }, command: ['fake:cat'], merge: { kind: 'csv' }, ...PATIENT, ...more })
 const attemptsOf = async (map: MapRun): Promise<Attempt[]> => (await market.call(market.buyer, 'GET', `/v1/jobs/${map.job.id}/attempts?limit=200`)).body.data
 async function tasksOf(map: MapRun, job = map.job.id): Promise<Task[]> { const all: Task[] = []; for await (const task of client().tasks(job)) if (task.state !== 'joined') all.push(task); return all.toSorted((a, b) => a.range!.from - b.range!.from) }
 async function partsOf(map: MapRun): Promise<MapPart[]> { const parts: MapPart[] = []; for await (const part of map) parts.push(part); return parts.toSorted((a, b) => a.part - b.part) }
@@ -47,7 +49,7 @@ test('the client sends one task with the points where it may be cut; the market 
   }
 })
 const printed = async (input: MapOptions['input'], command: string[], more: Partial<MapOptions> = {}): Promise<{ map: MapRun; text: string }> => {
-  const target = aPlace(), map = await client().map({ input, command, divide: true, ...more })
+  const target = aPlace(), map = await client().map({ input, command, divide: true, ...PATIENT, ...more })
   await map.merge(target)
   return { map, text: readFileSync(target, 'utf8') }
 }
@@ -94,7 +96,7 @@ test('items that failed are repeated, and only they; a command with room for one
 test('what was planned in far too many parts is joined while it runs, and put together again it is all there, each once', async () => {
   const items = Array.from({ length: 600 }, (_one, i) => `item-${i}`), target = aPlace()
   const job = await client().submit({
-    command: ['fake:sleep', '10', ';', 'echo'], outputs: [], stdout: 'result', map: { merge: { kind: 'lines' }, result: 'result' }, divide: { most: 250 },
+    command: ['fake:sleep', '10', ';', 'echo'], outputs: [], stdout: 'result', ...PATIENT, map: { merge: { kind: 'lines' }, result: 'result' }, divide: { most: 250 },
     tasks: Array.from({ length: 200 }, (_one, i) => ({ args: ['{}'], items: { kind: 'list', from: 3 * i, values: items.slice(3 * i, 3 * i + 3) } })),
   })
   const map = await client().openMap(job.id)
@@ -133,7 +135,7 @@ test.each([
   ['a record longer than all the others together', 'lines', `${'x'.repeat(400_000)}\n${'y\n'.repeat(5000)}`], ['bytes that are no UTF-8, and no newline at the end', 'lines', Buffer.concat([Buffer.from('a\n'.repeat(20_000)), Buffer.from([0xff, 0xfe, 0x0a, 0xc3]), Buffer.from('b')])],
   ['a header and one record', 'csv', 'id\n1\n'], ['one byte', 'bytes', 'x'], ['three hundred thousand empty records', 'lines', '\n'.repeat(300_000)],
 ] as const)('cut while it runs and put together again: %s', async (_what, by, text) => {
-  const source = Buffer.from(text), target = aPlace(), map = await client().map({ input: { by, source }, command: ['fake:cat'], merge: { kind: by === 'csv' ? 'csv' : 'concat' } })
+  const source = Buffer.from(text), target = aPlace(), map = await client().map({ input: { by, source }, command: ['fake:cat'], ...PATIENT, merge: { kind: by === 'csv' ? 'csv' : 'concat' } })
   expect([map.job.spec.divide === undefined, (await map.merge(target)).sha256]).toEqual([false, sha(source)])
 })
 test('copies of each part, and reducing in the order of the input', async () => {
