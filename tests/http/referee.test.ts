@@ -62,7 +62,8 @@ test('a lie is set apart by two runs and outvoted by three: unpaid, and nobody e
   const noes = referees.filter(({ exitCode }) => exitCode === 3), about = Map.groupBy(noes, ({ referee }) => `${referee?.of} ${referee?.with}`)
   expect(noes.length).toBeGreaterThan(0)
   for (const all of about.values()) expect(new Set(all.map(({ node }) => node)).size).toBe(2)
-  expect(referees.filter(({ node }) => copies.some((copy) => copy.node === node))).toEqual([])
+  // Who was offered a copy and never took it up may compare.
+  expect(referees.flatMap(({ node }) => copies.filter((copy) => copy.node === node).map(({ state, cause, startedAt }) => [state, cause, startedAt])).filter(([state]) => state !== 'ended')).toEqual([])
   expect(await forfeits()).toContain(lie?.id)
 })
 
@@ -82,7 +83,8 @@ test('whether one result is right: the program’s input lies beside it, and one
   const text = new TextEncoder().encode('right'), hash = createHash('sha256').update(text).digest('hex')
   expect((await market.call(market.buyer, 'PUT', `/v1/blobs/${hash}`, text, { 'upload-length': String(text.length) })).status).toBe(201)
   const { job, copies, referees } = await run({ assurance: '1e-2', inputs: [{ path: 'in', blob: hash, size: text.length }], outputs: ['out'], compare: { kind: 'command', command: ['fake:compare', 'result/out', 'input/in', '3'], says: 'right' } })
-  expect([job.state, copies.length, referees.map(({ exitCode }) => exitCode)]).toEqual(['completed', 1, [0, 0]])
+  // Two words beside a newcomer's; a third where one of them is of an owner that was found wrong above.
+  expect([job.state, copies.length, new Set(referees.map(({ exitCode }) => exitCode)), referees.length]).toEqual(['completed', 1, new Set([0]), expect.toSatisfy((count: number) => count === 2 || count === 3)])
 })
 
 test('what cannot be is refused with what to change', async () => {

@@ -164,8 +164,20 @@ test('how copies are compared is said with one option, and shown with the job', 
   const id = (await cli(['submit', '--id-only', '--copies', '5', '--compare', 'numbers:1e-6:1e-12', '--', 'echo', 'x'])).stdout.trim()
   expect((await cli(['job', id])).stdout).toMatch(/compared by\s+numbers, numbers within 0\.000001 of the larger one and 1e-12/)
   expect((await cli(['cancel', id])).code).toBe(0)
-  for (const wrong of ['xml', 'json:2', 'json:-1', 'numbers:x', 'numbers:1e-6:1:1', 'bytes:1']) expect((await cli(['quote', '--copies', '2', '--compare', wrong, '--', 'echo', 'x'])).stderr).toContain('is no way to compare')
+  for (const wrong of ['xml', 'json:2', 'json:-1', 'numbers:x', 'numbers:1e-6:1:1', 'bytes:1', 'image:256', 'image:1:2:3', 'command']) expect((await cli(['quote', '--copies', '2', '--compare', wrong, '--', 'echo', 'x'])).stderr).toContain('is no way to compare')
   expect((await cli(['quote', '--compare', 'json', '--', 'echo', 'x'])).stderr).toContain('ask for copies or assurance')
+})
+test('a program that compares is said in words, goes along with its files, and is shown with the job', async () => {
+  const { cli, cwd } = shell()
+  writeFileSync(join(cwd, 'same.py'), 'x = 1')
+  const of = async (args: readonly string[]): Promise<string> => (await cli(['submit', '--id-only', ...args, '--', 'echo', 'x'])).stdout.trim()
+  const same = await of(['--copies', '5', '--referee', "python3 same.py 'a b'", '--referee-time', '5s']), right = await of(['--assurance', '1e-2', '--verify', './check'])
+  const compareOf = async (id: string) => (JSON.parse((await cli(['job', id, '--json'])).stdout) as Job).spec.compare
+  expect(await compareOf(same)).toMatchObject({ kind: 'command', command: ['python3', 'same.py', 'a b'], says: 'same', runMs: 5000, inputs: [{ path: 'same.py', size: 5 }] })
+  expect(await compareOf(right)).toMatchObject({ kind: 'command', command: ['./check'], says: 'right', runMs: 60_000, inputs: [] })
+  expect((await cli(['job', right])).stdout).toMatch(/compared by\s+\.\/check, which says whether a result is right/)
+  for (const id of [same, right]) expect((await cli(['cancel', id])).code).toBe(0)
+  for (const [args, says] of [[['--referee', 'a', '--verify', 'b'], 'cannot be used with'], [['--referee', 'a', '--compare', 'json'], 'cannot be used with'], [['--referee-time', '5s'], '--referee or --verify'], [['--referee', 'a; b'], 'shell'], [['--copies', '2', '--verify', 'a'], 'name an assurance']] as const) expect((await cli(['quote', ...args, '--', 'echo', 'x'])).stderr).toContain(says)
 })
 test('not enough credits has its own exit code', async () => expect((await shell().cli(['submit', '--cap', '1000000', '--', 'echo', 'x'])).code).toBe(7))
 
