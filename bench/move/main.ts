@@ -26,7 +26,7 @@ async function run({ name, driver, live }: typeof KINDS[number]): Promise<boolea
   if (missing) { console.log(`${name}: skipped, ${missing}`); return true }
   const all = await twoNodes(driver)
   try {
-    const countTo = 100 + rounds * (driver === 'qemu' ? 120 : 60), { id: job } = await all.client().submit(secretJob(driver, countTo))
+    const countTo = 100 + rounds * (driver === 'qemu' ? 350 : 60), { id: job } = await all.client().submit(secretJob(driver, countTo))
     const totals: number[] = []
     for (let round = 0; round < rounds; round++) {
       await until(async () => { const at = (await attemptsOf(all, job)).at(round); return at?.state === 'running' && at.usage.runMs > 500 }, `the attempt ${round + 1} of ${name}`)
