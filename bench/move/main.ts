@@ -14,6 +14,7 @@ const KINDS = [
 ] as const
 /** On a busy machine a memory that goes through the store takes minutes. */
 const WAIT_MS = 600_000
+const HELD_LINES = 200
 const median = (numbers: readonly number[]): number => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? NaN
 const ms = (numbers: readonly number[]): string => `median ${Math.round(median(numbers))} ms, ${Math.round(Math.min(...numbers))} to ${Math.round(Math.max(...numbers))}`
 
@@ -38,7 +39,9 @@ async function run({ name, driver, live }: typeof KINDS[number]): Promise<boolea
     const { job: ended } = await all.client().wait(job), attempts = await attemptsOf(all, job), said = await linesOf(all, attempts)
     const kinds = attempts.slice(0, -1).map(({ saved }) => saved?.kind), right = kinds.filter((kind) => kind === (live ? 'live' : 'memory')).length
     const isWhole = ended.state === 'completed' && said.length === countTo && said.every(({ n }, i) => n === i) && new Set(said.map(({ secret }) => secret)).size === 1
-    const stood = said.flatMap((line, i) => { const before = said[i - 1]; return before && before.attempt !== line.attempt ? [line.at - before.at - STEP_MS] : [] })
+    // What was held back comes first in the next place: so it stood still somewhere among its first lines there.
+    const gaps = said.map((line, i) => line.at - (said[i - 1]?.at ?? line.at) - STEP_MS), firsts = said.flatMap(({ attempt }, i) => (i > 0 && attempt !== said[i - 1]?.attempt ? [i] : []))
+    const stood = firsts.map((i) => Math.max(...gaps.slice(i, i + HELD_LINES)))
     const bytes = attempts.flatMap(({ saved }) => (saved ? [saved.size] : []))
     console.log(`${name}: ${isWhole ? right : 0} of ${rounds} kept their secret and their count; asked until it runs there: ${ms(totals)}; program stood still: ${ms(stood)}; ${Math.round(median(bytes) / 2 ** 20)} MiB each`)
     if (!isWhole) console.log(`  ${ended.state}, ${said.length} of ${countTo} lines, ${new Set(said.map(({ secret }) => secret)).size} secrets; ${attempts.map(({ cause, detail }) => `${cause} ${detail ?? ''}`).join('; ')}`)
