@@ -150,12 +150,15 @@ for text in monitor.makefile():
     expect((await run('import time; time.sleep(60)', { wallMs: 1_500 })).end).toMatchObject({ cause: 'wall' })
     expect(pidsIn()).toEqual([])
   })
-  test('every machine is sent chance of its own and the time before anything else', async () => {
-    const told = async (): Promise<string> => { let out = ''; await fake("head = line.recv(76, socket.MSG_WAITALL)\nframe(b'O', head.hex().encode()); frame(b'X', b'{\"code\": 0, \"starved\": false}'); frame(b'Z')", async (one) => { out = (await runIn(one, { runtime: 'native', command: ['/bin/true'] })).out }); return out }
-    const [one, two] = [Buffer.from(await told(), 'hex'), Buffer.from(await told(), 'hex')] as [Buffer, Buffer]
-    // The fake takes the first letter off: length, 64 bytes of chance, seconds; then comes the order.
-    for (const said of [one, two]) { expect(said.readUInt32LE(0)).toBe(72); expect(Math.abs(said.readDoubleLE(68) - Date.now() / 1000)).toBeLessThan(60); expect(said.subarray(4, 68).every((byte) => byte === 0)).toBe(false) }
-    expect(one.subarray(4, 68).equals(two.subarray(4, 68))).toBe(false)
+  test('every machine is sent chance of its own and the time, before its order', async () => {
+    const told = async (): Promise<Buffer> => { let out = ''; await fake("head = line.recv(81, socket.MSG_WAITALL)\nframe(b'O', head.hex().encode()); frame(b'X', b'{\"code\": 0, \"starved\": false}'); frame(b'Z')", async (one) => { out = (await runIn(one, { runtime: 'native', command: ['/bin/true'] })).out }); return Buffer.from(out, 'hex') }
+    // The end of an input that is empty, whose letter the fake takes off; then W, its length, 64 bytes of chance, seconds.
+    const chance = [await told(), await told()].map((said) => {
+      expect(said.subarray(0, 9).toString('latin1')).toBe('\0\0\0\0W\u0048\0\0\0')
+      expect(Math.abs(said.readDoubleLE(73) - Date.now() / 1000)).toBeLessThan(60)
+      return said.toString('hex', 9, 73)
+    })
+    expect(new Set([...chance, '00'.repeat(64)]).size).toBe(3)
   })
   // Beside what is looked through at the end: their guard lives as long as this process.
   const beside = mkdtempSync(join(tmpdir(), 'lumaris-test-vaults-'))
