@@ -41,6 +41,8 @@ async function setup(settings: OwnerSettingsInput = {}) {
     await market.close()
     expect(driver.live).toBe(0)
     await rm(dir, { recursive: true })
+    // Where sandboxes are set up lies beside the data directory for root, in the common temporary directory; what stood ready there went with the agent.
+    rmSync(join(tmpdir(), `lumaris-${createHash('sha256').update(dataDir).digest('hex').slice(0, 12)}`), { recursive: true, force: true })
   })
   const stateOf = (job: string): string | undefined => agents.at(-1)?.owner()?.jobs.find((one) => one.job === job)?.state
   return { market, dataDir, driver, start, plug, stateOf }
@@ -128,8 +130,6 @@ test('many short visits add up: an attempt that has stood still for ten minutes 
 
 test('a real sandbox stands still within a second of the owner’s word, and goes on where it was', async () => {
   const { market, start, dataDir, stateOf } = await setup()
-  // Where sandboxes are set up lies beside the data directory for root, in the common temporary directory.
-  onTestFinished(() => rmSync(join(tmpdir(), `lumaris-${createHash('sha256').update(dataDir).digest('hex').slice(0, 12)}`), { recursive: true, force: true }))
   const found = (await findDrivers({ dataDir, only: ['bwrap'] })).filter(({ report }) => report.usable).map(({ driver }) => driver)
   if (found.length === 0) { console.warn('left out: bubblewrap does not work on this machine'); return }
   await start({ drivers: found, capacity: { ...CAPACITY, cpuMillis: 2_000 } })
