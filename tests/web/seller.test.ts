@@ -94,6 +94,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await admin.page.getByText('1 node: has too few cores').waitFor()
     await admin.page.goto(`/jobs/${large.id}`)
     await admin.page.getByRole('button', { name: 'Cancel' }).click()
+    await admin.page.getByRole('dialog').getByRole('textbox', { name: /^Reason/ }).fill('it asks for more than any node has')
     await admin.page.getByRole('button', { name: 'Cancel the job' }).click()
     await admin.page.getByText('It was cancelled.').waitFor()
     await admin.page.goto('/ledger')

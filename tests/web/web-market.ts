@@ -77,7 +77,7 @@ export async function fill(market: WebMarket): Promise<Shown> {
   const done = await buyer.run(await program('Estimate pi', (template('pi').code ?? '').replace('200_000_000', '100_000_000'), { tasks: ['1 101', '2 202', '3 303', '4 404'].map((line) => ({ args: line.split(' ') })) }))
   const picture = await buyer.run(await program('Mandelbrot', template('fractal').code ?? ''))
   const failed = await buyer.run(await program('<img src=x onerror=alert(1)>', HOSTILE))
-  await buyer.api.setAlertSettings({ body: { monthlyBudget: '1000' } })
+  await buyer.api.setAlertSettings({ body: { monthlyBudget: '10' } }) // less than the three came to, however quick this machine was
   for (let i = 0; (await buyer.api.listAlerts()).data.length === 0 && i < 600; i++) await new Promise((resolve) => { setTimeout(resolve, 50) })
   const large = { name: 'Needs a large machine', runtime: 'javascript' as const, command: ['main.ts'], resources: { cpuMillis: 64_000, memoryBytes: 64 * GIB } }
   await buyer.api.createStanding({ body: { spec: large } })

@@ -21,6 +21,7 @@ test('a cordoned node gets no new work, whatever its owner says, until the cordo
   submit()
   const [order] = market.dispatched(north.id)
   expect(cordon()).toMatchObject({ will: 'open', cordon: { by: ann, reason: 'its disk is failing' } })
+  expect(cordon()).toMatchObject({ cordon: { by: ann } }) // said again: one line in the log
   const second = submit()
   market.act({ kind: 'will', node: north.id, will: 'paused' })
   market.act({ kind: 'will', node: north.id, will: 'open' })

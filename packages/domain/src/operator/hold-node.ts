@@ -25,11 +25,15 @@ export function cordon(turn: Turn, { by, node: id, reason, drain }: CordonComman
   if (!node) return refused('not_found')
   if (node.will === 'retired' || node.will === 'banned') return refused('not_in_this_state', { state: node.will, possible: node.will === 'banned' ? ['unban'] : [] })
   const until: Instant | undefined = drain === null || drain.withinMs === null ? undefined : turn.now + drain.withinMs
-  recordAction(turn, { by, action: 'node.cordon', subject: id, reason, before: { cordon: outline(node) }, after: { cordon: { drains: drain !== null, ...(until === undefined ? {} : { until }) } } })
-  const row = putNode(turn, { ...node, cordon: { at: turn.now, by, reason, ...(until === undefined ? {} : { until }) } })
+  // Said again, as by who has not heard the answer: it holds already.
+  const holds = node.cordon, isSame = holds?.by === by && holds.reason === reason && holds.until === until && (drain === null || holds.at === turn.now)
+  if (!isSame) {
+    recordAction(turn, { by, action: 'node.cordon', subject: id, reason, before: { cordon: outline(node) }, after: { cordon: { drains: drain !== null, ...(until === undefined ? {} : { until }) } } })
+    putNode(turn, { ...node, cordon: { at: turn.now, by, reason, ...(until === undefined ? {} : { until }) } })
+  }
   if (drain) moveAway(turn, id)
   endOverdue(turn, id) // a deadline of none at all
-  return turn.state.nodes.get(id) ?? row
+  return turn.state.nodes.get(id) ?? node
 }
 
 export function uncordon(turn: Turn, { by, node: id, reason }: UncordonCommand): NodeRow | Refusal {
