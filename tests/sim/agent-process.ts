@@ -223,7 +223,7 @@ export class AgentProcess {
       if (box.over || box.killed) return
       if (order.resume?.kind === 'live') {
         const guest = this.guests.get(order.resume.memory!.attempt)
-        if (!guest?.whole) { this.#world.saw('what came while it ran was lost'); this.#end(box, { cause: 'driver_failed', exitCode: null, resultDigest: null, detail: 'it is not here' }); return }
+        if (!guest?.whole || (this.#world.stormy && chance.happens(0.2))) { this.guests.delete(order.resume.memory!.attempt); this.#world.saw('what came while it ran was lost'); this.#end(box, { cause: 'driver_failed', exitCode: null, resultDigest: null, detail: 'it is not here' }); return }
         this.guests.delete(order.resume.memory!.attempt)
         this.#world.saw('went on while it ran')
       }
