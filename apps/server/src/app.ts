@@ -32,7 +32,7 @@ import { queueHandlers } from './http/queue.ts'
 import { revenueHandlers } from './http/revenue.ts'
 import { operatorHandlers } from './http/operators.ts'
 import { payoutHandlers } from './http/payouts.ts'
-import { RATES, ratesNow } from './http/rate-limits.ts'
+import { RATES, ratesBy } from './http/rate-limits.ts'
 import type { Rates } from './http/rate-limits.ts'
 import { buildHttp } from './http/server.ts'
 import { scheduleHandlers } from './http/schedules.ts'
@@ -206,11 +206,10 @@ function httpOf(app: App, config: ServerConfig): Promise<FastifyInstance> {
     const agent = app.gateway.authenticate(token)
     return agent ? ({ kind: 'agent', ...agent } as const) : app.identity.authenticate(token)
   }
-  const started: Rates = { ...RATES, ...(config.rates === false ? {} : config.rates) }
   return buildHttp({
     handlers: { ...identityHandlers(app), ...browserSessionHandlers(app), ...jobHandlers(app), ...blobHandlers(app), ...nodeHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app), ...scheduleHandlers(app), ...payoutHandlers(app), ...operatorHandlers(app), ...fleetHandlers(app), ...revenueHandlers(app), ...queueHandlers(app), ...webhookHandlers(app), ...templateHandlers(app), ...alertHandlers(app) },
     authenticate, log: app.log, now: app.now, newRequestId: () => app.ids.make('req'), onDone: (route, status, ms) => app.metrics.request(route, status, ms), web: createWeb(config.webDir ?? WEB_DIR), onLook: (impersonation, route) => void pass(app.log, 'reads of admins', () => app.identity.noteRead(impersonation, route)),
-    rates: config.rates === false ? null : () => ratesNow(started, app.engine.state.operating?.values), trustProxy: config.trustProxy,
+    rates: config.rates === false ? null : ratesBy({ ...RATES, ...config.rates }, () => app.engine.state.operating?.values), trustProxy: config.trustProxy,
   })
 }
 

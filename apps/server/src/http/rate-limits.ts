@@ -30,11 +30,19 @@ export type RateClass = keyof typeof RATES
 /** Those that operators may change while the market runs, by the name of the setting. */
 const SET_BY = { callerRate: 'caller', addressRate: 'address', signInRate: 'signIn', signUpRate: 'signUp', quoteRate: 'quote' } as const satisfies Partial<Record<SettingName, RateClass>>
 export type Rates = Readonly<Record<RateClass, Rate>>
-/** Asked with every request: what is set holds from the next one on. */
-export function ratesNow(started: Rates, set: Partial<SettingValues> | undefined): Rates {
+/** Asked with every request: what is set holds from the next one on. Each version of the settings is one object, and is put together once. */
+export function ratesBy(started: Rates, values: () => Partial<SettingValues> | undefined): () => Rates {
+  let of: Partial<SettingValues> | undefined, rates = started
+  return () => {
+    const set = values()
+    if (set !== of) { of = set; rates = ratesOf(started, set) }
+    return rates
+  }
+}
+function ratesOf(started: Rates, set: Partial<SettingValues> | undefined): Rates {
   if (!set) return started
   const named = Object.entries(SET_BY).flatMap(([name, own]) => { const max = set[name as keyof typeof SET_BY]; return max === undefined ? [] : [[own, { max, perMs: MINUTE }] as const] })
-  return named.length === 0 ? started : { ...started, ...Object.fromEntries(named) }
+  return { ...started, ...Object.fromEntries(named) }
 }
 
 /** What has a rate of its own; `free` is for whoever watches over the server. */
