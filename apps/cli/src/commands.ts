@@ -6,6 +6,7 @@ export type CommandEntry = { readonly name: string; readonly summary: string; re
 
 export const COMMANDS: readonly CommandEntry[] = [
   { name: 'up', summary: 'Start a whole market on this machine: server, sellers, a buyer with credits', load: () => import('./commands/up.ts') },
+  { name: 'serve', summary: 'Run a market for others: the server alone, on SQLite or PostgreSQL', load: () => import('./commands/serve.ts') },
   { name: 'run', summary: 'Run a program on the market as if it were here', load: () => import('./commands/run.ts') },
   { name: 'map', summary: 'Split a piece of work over many nodes, and merge the results', load: () => import('./commands/map.ts') },
   { name: 'pipeline', summary: 'Submit steps that come after one another, from one file', load: () => import('./commands/pipeline.ts') },

@@ -30,6 +30,7 @@ export async function acquireEpoch(ports: Ports): Promise<number> {
       await db.transact([{ sql: 'INSERT INTO writer (region, epoch, holder, beat) VALUES ($1, 1, $2, $3)', params: [region, holder, now()] }])
       return 1
     }
+    if (!seen) log.info({ writer: row.holder, silentMs: TAKE_OVER_MS }, 'another server was the writer: this one takes over when it falls silent')
     if (!seen || row.epoch !== seen.epoch || row.beat !== seen.beat) { seen = row; since = monotonic() }
     // SQLite's file belongs to one process (the adapter holds its lock), and our own earlier epoch is nobody else's: neither has to be waited for.
     const free = db.dialect === 'sqlite' || row.holder === holder || monotonic() - since >= TAKE_OVER_MS
