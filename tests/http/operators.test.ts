@@ -46,6 +46,25 @@ const payOut = (amount: string, more: { destination?: string; key?: string } = {
 const payouts = async (): Promise<{ id: string; state: string }[]> => (await market.call(seller, 'GET', '/v1/payouts')).body.data
 const ended = (id: string) => expect.poll(async () => (await payouts()).find((one) => one.id === id)?.state, { timeout: 20_000 })
 
+test('a payment from outside is booked once, for one user, and is in the log; two admins can reverse it', async () => {
+  const cat = await someone('cat', ['buyer']), at = `/v1/admin/users/${cat.id}/deposits`, body = { amount: '5000000', reference: 'RF18-5390', reason: 'bank statement of 20 November' }
+  const before = await market.call(ann, 'POST', at, body)
+  expect([before.status, before.body.wallet.available]).toEqual([200, '5000000'])
+  expect((await Promise.all(Array.from({ length: 20 }, () => market.call(bob, 'POST', at, body)))).map(({ status }) => status)).toEqual(Array<number>(20).fill(200))
+  expect((await wallet(cat.key)).available).toBe('5000000')
+  refused(await market.call(ann, 'POST', at, { ...body, amount: '6000000' }), 'deposit_booked', { entry: 'deposit:RF18-5390' })
+  refused(await market.call(ann, 'POST', `/v1/admin/users/${people['ann']?.id}/deposits`, body), 'deposit_booked')
+  refused(await market.call(ann, 'POST', at, { ...body, reference: 'RF19', amount: '1000000001' }), 'amount_not_allowed', { min: '1', max: '1000000000' })
+  refused(await market.call(ann, 'POST', '/v1/admin/users/usr_00000000000000000000000000/deposits', { ...body, reference: 'RF19' }), 'not_found')
+  for (const reference of ['', ' ', 'a b', 'RF18;x', 'x'.repeat(101)]) refused(await market.call(ann, 'POST', at, { ...body, reference }), 'invalid_request')
+  refused(await market.call(cat.key, 'POST', at, { ...body, reference: 'mine' }), 'forbidden')
+  expect((await market.call(ann, 'GET', `/v1/admin/actions?subject=${cat.id}`)).body.data).toMatchObject([{ action: 'user.deposit', reason: body.reason, after: { entry: 'deposit:RF18-5390', amount: '5000000' } }])
+  expect((await market.call(ann, 'GET', '/v1/admin/ledger')).body).toMatchObject({ balanced: true, classes: expect.arrayContaining([expect.objectContaining({ class: 'external:bank', balance: '-5000000' })]) })
+  const { body: proposed } = await market.call(ann, 'POST', '/v1/admin/reversals', { entry: 'deposit:RF18-5390', reason: 'it was for Dan' })
+  await market.call(bob, 'POST', `/v1/admin/reversals/${proposed.id}/approve`, { reason: 'so it was' })
+  expect((await wallet(cat.key)).available).toBe('0')
+})
+
 test('what is earned is pending, clears, is asked for once, and arrives; what does not arrive comes back', async () => {
   await earn()
   const pending = await earnings()

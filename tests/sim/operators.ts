@@ -41,6 +41,23 @@ export class Operators {
       next()
     })
     next()
+    this.#book()
+  }
+  /** Payments that came in by a bank: some are said twice, some to the wrong buyer, and each is booked once. */
+  #book(): void {
+    const chance = virtualChance(this.#world.options.seed, 'deposits'), { time, db } = this.#world
+    const next = (): void => time.after(chance.exponential(900_000), () => {
+      if (!this.#world.stormy) return
+      const users = ['usr_buyer0', 'usr_buyer1'] as UserId[]
+      for (const id of users) if (!db.people.has(id)) db.people.set(id, { id, roles: ['buyer'], suspended: null })
+      const sent = { kind: 'deposit', by: chance.pick(ADMINS), user: chance.pick(users), amount: BigInt(chance.between(1_000, 500_000)), reference: `RF${chance.between(1, 12)}`, reason: 'as the bank says' } as const
+      for (let times = chance.happens(0.3) ? 2 : 1; times > 0; times--) this.#client.ask(sent, (answer) => {
+        if (isRefusal(answer)) { if (answer.refusal === 'deposit_booked') this.#world.saw('deposit refused: booked') }
+        else this.#world.saw((answer as { replayed: boolean }).replayed ? 'deposit replayed' : 'deposit booked')
+      })
+      next()
+    })
+    next()
   }
 
   #next(): void {

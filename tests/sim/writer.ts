@@ -4,7 +4,7 @@
 // epoch. Several writers may exist at once: a paused one that wakes up late, or a rival; only the tables' epoch says whose word counts.
 import { account, isRefusal } from '@lumaris/protocol'
 import type { AccountName, AttemptId, JobId, Refusal, UserId } from '@lumaris/protocol'
-import { InvariantError, accountsToReverse, apply, createState, forgetJob, payoutKey, runTurn, topupEntry } from '@lumaris/domain'
+import { InvariantError, accountsToReverse, apply, createState, forgetJob, depositEntry, payoutKey, runTurn, topupEntry } from '@lumaris/domain'
 import type { Command, Effect, MarketState, Turn } from '@lumaris/domain'
 import { DatabaseRefusal } from './database.ts'
 import type { Database } from './database.ts'
@@ -189,6 +189,10 @@ export class Writer {
         if (!state.jobs.has(command.job)) needs.jobs.add(command.job)
       } else if (command.kind === 'topup') {
         if (!state.keys.has(topupEntry(command))) needs.keys.add(topupEntry(command))
+        wallet(account.available(command.user))
+      } else if (command.kind === 'deposit') {
+        if (!state.keys.has(depositEntry(command))) needs.keys.add(depositEntry(command))
+        needs.people = true
         wallet(account.available(command.user))
       } else if (command.kind === 'payout') {
         if (!state.keys.has(payoutKey(command))) needs.keys.add(payoutKey(command))

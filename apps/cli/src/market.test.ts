@@ -317,6 +317,8 @@ test('a seller sees what has cleared, is told why it cannot be paid out yet, and
   expect((await ann.cli(['admin', 'users', 'bea'])).stdout).toMatch(new RegExp(`^${bea.id}\tbea\tbea@test\tadmin\t`))
   expect((await ann.cli(['admin', 'suspend', bea.id, '--reason', 'on holiday'])).stdout).toMatch(/^state\tsuspended$/m)
   expect((await shell(key.secret).cli(['admin', 'users'])).code).toBe(4)
+  const booked = await ann.cli(['admin', 'deposit', market.demo.buyer.id, '2.5', '--reference', 'RF18', '--reason', 'as the bank says']), again = await ann.cli(['admin', 'deposit', market.demo.buyer.id, '3', '--reference', 'RF18', '--reason', 'as the bank says'])
+  expect([booked.code, again.code, again.stderr]).toEqual([0, 6, expect.stringContaining('deposit:RF18')])
   const opened = JSON.parse((await ann.cli(['admin', 'incident', 'open', 'Jobs wait', '--severity', 'major', '--text', 'A switch is broken.', '--json'])).stdout) as { id: string }
   expect((await shell().cli(['admin', 'incident', 'list'])).stdout).toMatch(new RegExp(`^${opened.id}\topen\tmajor\t`))
   expect((await ann.cli(['admin', 'incident', 'resolve', opened.id, '--text', 'A new one.'])).stdout).toMatch(/^state\tresolved$/m)

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { AttemptId, Instant, JobId, UserId } from './ids.ts'
 import type { PayoutId } from './ids.ts'
+import { Reason } from './incident.ts'
 import { Amount, Money } from './money.ts'
 
 // Account names. Money moves only from account to account; only `external:*` may go below zero, because it stands for the world outside.
@@ -53,6 +54,9 @@ export type Spend = z.infer<typeof Spend>
 
 export const TopupProvider = z.enum(['demo'])
 export const Topup = z.strictObject({ amount: Amount, provider: TopupProvider.default('demo') }).meta({ id: 'Topup' })
+
+/** What came in outside of the market, and what it came in under: one payment is booked once, for whomever. */
+export const BookDeposit = z.strictObject({ amount: Amount, reference: z.string().min(1).max(100).regex(/^[A-Za-z0-9][A-Za-z0-9._/-]*$/, 'the reference of the payment: letters, digits, and . _ / - between them'), reason: Reason }).meta({ id: 'BookDeposit' })
 
 export const LedgerCheck = z.object({ balanced: z.boolean(), sum: Money, accounts: z.number().int(), postings: z.number().int(), problems: z.array(z.string()),
   /** The trial balance: what went out of the accounts of each class and into them, and what they hold; the last sums to zero. */

@@ -57,6 +57,7 @@ export const REFUSALS = {
   budget_used_up: no(409, 'The budget does not cover another firing', 'Make a new schedule with a larger budget, or wait for its running jobs to give back what they do not use.'),
   quote_expired: no(409, 'The quote has expired', 'Ask for a new quote.'),
   quote_mismatch: no(422, 'The quote was made for another job', 'Submit exactly what was quoted, or ask again.'),
+  deposit_booked: no(409, 'A payment with this reference was booked already', 'Look at the entry in detail: each payment is booked once. If it went to the wrong account, reverse it and book it under the reference with an addition.'),
   topup_not_allowed: no(403, 'This provider gives no credits here', 'Use another provider; demo credits exist on demo markets only.'),
   payout_not_allowed: no(403, 'This provider pays nothing out here', 'Use another provider; demo payouts exist on demo markets only.'),
   insufficient_earnings: no(402, 'Not so much has cleared', 'Ask for at most what is available; the rest clears after the dispute window.'),

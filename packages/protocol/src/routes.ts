@@ -4,7 +4,7 @@ import { Amount } from './money.ts'
 import { Attempt, Explanation, Job, JobEvent, JobState, MarketSummary, MarketTable, MergedResult, NodeExplanation, Results, Task } from './job.ts'
 import { JobSpec, TemplateName } from './job-spec.ts'
 import { EnrolNode, Enrolment, Node, NodeName, PriceSheet } from './node.ts'
-import { Entry, LedgerCheck, Spend, Topup, Wallet } from './ledger.ts'
+import { BookDeposit, Entry, LedgerCheck, Spend, Topup, Wallet } from './ledger.ts'
 import { Payout, RequestPayout, SellerEarnings, NodesEarnings } from './payout.ts'
 import { ActionName, AdminAction, GiveReason, Impersonation, MayGiveReason, NewImpersonation, Person, PersonDetail, ProposeReversal, Reversal, ReversalState, SetRoles } from './operator.ts'
 import { CordonNode, Fleet, NodeFilter } from './fleet.ts'
@@ -199,6 +199,7 @@ export const routes = {
   suspendUser: route({ id: 'suspendUser', method: 'POST', path: '/v1/admin/users/:user/suspend', summary: 'No sign-in, no new jobs, no new work for their nodes; what runs may end', who: 'admin', scope: 'admin', fresh: true, params: userParams, body: GiveReason, reply: PersonDetail, refuses: ['not_found', 'not_in_this_state', 'own_account', 'last_admin', 'fresh_sign_in_needed'] }),
   unsuspendUser: route({ id: 'unsuspendUser', method: 'POST', path: '/v1/admin/users/:user/unsuspend', summary: 'End a suspension', who: 'admin', scope: 'admin', fresh: true, params: userParams, body: GiveReason, reply: PersonDetail, refuses: ['not_found', 'not_in_this_state', 'fresh_sign_in_needed'] }),
   setUserRoles: route({ id: 'setUserRoles', method: 'PUT', path: '/v1/admin/users/:user/roles', summary: 'Grant and revoke roles', who: 'admin', scope: 'admin', fresh: true, params: userParams, body: SetRoles, reply: PersonDetail, refuses: ['not_found', 'last_admin', 'fresh_sign_in_needed'] }),
+  bookDeposit: route({ id: 'bookDeposit', method: 'POST', path: '/v1/admin/users/:user/deposits', summary: 'Book money that came in outside of the market, by a bank transfer say; the same payment again is booked once', who: 'admin', scope: 'admin', fresh: true, params: userParams, body: BookDeposit, reply: PersonDetail, refuses: ['not_found', 'amount_not_allowed', 'deposit_booked', 'fresh_sign_in_needed'] }),
   impersonateUser: route({ id: 'impersonateUser', method: 'POST', path: '/v1/admin/users/:user/impersonate', summary: 'A token that sees what this user sees for 15 minutes, and changes nothing; the user is shown that it was made, and what was read', who: 'admin', scope: 'admin', fresh: true, params: userParams, body: GiveReason, reply: NewImpersonation, status: 201, refuses: ['not_found', 'own_account', 'fresh_sign_in_needed'] }),
   endImpersonation: route({ id: 'endImpersonation', method: 'DELETE', path: '/v1/admin/impersonations/:impersonation', summary: 'End one of my own before its time; an old sign-in may, too', who: 'user', params: z.object({ impersonation: ImpersonationId }), status: 204, refuses: ['not_found'] }),
   listImpersonations: route({ id: 'listImpersonations', method: 'GET', path: '/v1/users/me/impersonations', summary: 'When admins saw what I see: who, why, and what they read; newest first', who: 'user', reply: list(Impersonation), refuses: [] }),

@@ -5,7 +5,7 @@ import type { Incident, Node, NodeId, NodeState, PersonDetail, Posting, Reversal
 import type { WithContext } from '../cli.ts'
 import type { Context } from '../context.ts'
 import { CliError, EXIT } from '../failures.ts'
-import { asIs, collect, parseCores, parseCount, parseDuration, parseShare, parseSize } from '../parse.ts'
+import { asIs, collect, parseAmount, parseCores, parseCount, parseDuration, parseShare, parseSize } from '../parse.ts'
 import { creditsOf } from '../ui/money.ts'
 import { agoText, stamp } from '../ui/time.ts'
 
@@ -27,6 +27,8 @@ export function define(command: Command, withContext: WithContext): void {
   }
   withReason(sub('roles', 'grant and revoke roles').argument('<user>', 'its id').addOption(new Option('--role <role>', 'one of the roles it has from now on (repeatable)').choices(Role.options).argParser(collect(asIs)).makeOptionMandatory()))
     .action(withContext(async (context: Context, user: string, { reason, role }: Why & { role: string[] }) => showPerson(context, await (await context.client()).api.setUserRoles({ params: { user }, body: { roles: [...new Set(role)] as Role[], reason } }))))
+  withReason(sub('deposit', 'book money that came in outside of the market; one payment is booked once').argument('<user>', 'its id').argument('<credits>', 'such as 10 or 0.5', parseAmount).requiredOption('--reference <reference>', 'what the payment came in under', asIs))
+    .action(withContext(async (context: Context, user: string, amount: bigint, { reference, reason }: Why & { reference: string }) => showPerson(context, await (await context.client()).api.bookDeposit({ params: { user }, body: { amount: amount.toString(), reference, reason } }))))
   withReason(sub('impersonate', 'a token that sees what a user sees for 15 minutes, and changes nothing; the user is shown it').argument('<user>', 'its id')).action(withContext(async (context: Context, user: string, { reason }: Why) => {
     const one = await (await context.client()).api.impersonateUser({ params: { user }, body: { reason } })
     await context.showThing(one, [['impersonation', one.id], ['token', one.token], ['until', stamp(one.expiresAt)], ['such as', 'LUMARIS_TOKEN=… lumaris jobs']])

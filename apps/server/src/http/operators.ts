@@ -1,7 +1,7 @@
 import { isRefusal, refuse } from '@lumaris/protocol'
 import type { AdminAction, PersonDetail, Refusal, Reversal, ReversalId, Settings, UserId } from '@lumaris/protocol'
 import { defaultsOf, settingsNow } from '@lumaris/domain'
-import type { MarketState, PersonRow, ReversalRow } from '@lumaris/domain'
+import type { MarketState, ReversalRow } from '@lumaris/domain'
 import type { App } from '../app.ts'
 import { findEntries, listReversals, readReversal } from '../store/read-ledger.ts'
 import { listActions, listIncidents, listPeople, listSettingsVersions, readIncident, readPerson } from '../store/read-operators.ts'
@@ -12,7 +12,7 @@ import { instant, sendCsv, sendLines } from './csv.ts'
 import type { Handlers } from './server.ts'
 import { asked } from './policy.ts'
 
-type Names = 'findEntries' | 'listReversals' | 'proposeReversal' | 'approveReversal' | 'rejectReversal' | 'listActions' | 'listPeople' | 'getPerson' | 'suspendUser' | 'unsuspendUser' | 'setUserRoles' | 'listIncidents' | 'openIncident' | 'updateIncident' | 'resolveIncident' | 'getSettings' | 'listSettingsVersions' | 'changeSettings' | 'impersonateUser' | 'endImpersonation' | 'listImpersonations' | 'exportActions'
+type Names = 'findEntries' | 'listReversals' | 'proposeReversal' | 'approveReversal' | 'rejectReversal' | 'listActions' | 'listPeople' | 'getPerson' | 'suspendUser' | 'bookDeposit' | 'unsuspendUser' | 'setUserRoles' | 'listIncidents' | 'openIncident' | 'updateIncident' | 'resolveIncident' | 'getSettings' | 'listSettingsVersions' | 'changeSettings' | 'impersonateUser' | 'endImpersonation' | 'listImpersonations' | 'exportActions'
 
 export function operatorHandlers(app: App): Pick<Handlers, Names> {
   const { engine, db } = app
@@ -24,7 +24,7 @@ export function operatorHandlers(app: App): Pick<Handlers, Names> {
     const answer = await act()
     return isRefusal(answer) ? answer : viewReversal(answer)
   }
-  const changeUser = async (user: UserId, act: () => Promise<PersonRow | Refusal>): Promise<PersonDetail | Refusal> => {
+  const changeUser = async (user: UserId, act: () => Promise<unknown>): Promise<PersonDetail | Refusal> => {
     const answer = await act()
     if (isRefusal(answer)) return answer
     // Only now: between the commit and this, a request may have been recognised as before.
@@ -60,6 +60,7 @@ export function operatorHandlers(app: App): Pick<Handlers, Names> {
     suspendUser: ({ params, body, who, request }) => changeUser(params.user, () => engine.act({ kind: 'suspend', by: who.userId, user: params.user, reason: body.reason, ...asked(request) })),
     unsuspendUser: ({ params, body, who, request }) => changeUser(params.user, () => engine.act({ kind: 'unsuspend', by: who.userId, user: params.user, reason: body.reason, ...asked(request) })),
     setUserRoles: ({ params, body, who, request }) => changeUser(params.user, () => engine.act({ kind: 'roles', by: who.userId, user: params.user, roles: body.roles, reason: body.reason, ...asked(request) })),
+    bookDeposit: ({ params, body, who, request }) => changeUser(params.user, () => engine.act({ kind: 'deposit', by: who.userId, user: params.user, amount: BigInt(body.amount), reference: body.reference, reason: body.reason, ...asked(request) })),
     impersonateUser: async ({ params, body, who, request }) => {
       const token = newViewToken(app.random)
       const row = await engine.act({ kind: 'impersonate', by: who.userId, user: params.user, reason: body.reason, tokenHash: hashOf(token), session: who.sessionId ?? null, key: who.keyId ?? null, ...asked(request) })

@@ -1,7 +1,7 @@
 // What the commands of a batch name and memory lacks, fetched in one round before anything is decided.
 import { account } from '@lumaris/protocol'
 import type { AccountName, AttemptId, JobId, UserId } from '@lumaris/protocol'
-import { accountsToReverse, apply, payoutKey, topupEntry } from '@lumaris/domain'
+import { accountsToReverse, apply, depositEntry, payoutKey, topupEntry } from '@lumaris/domain'
 import type { Command, JobRow, KeyRow, MarketState } from '@lumaris/domain'
 import { among } from './page.ts'
 import { readEntries } from './read-ledger.ts'
@@ -29,6 +29,11 @@ export function needsOf(state: MarketState, commands: readonly Command[]): Needs
     } else if (command.kind === 'topup') {
       const id = topupEntry(command)
       if (!state.keys.has(id)) needs.keys.add(id)
+      if (!state.accounts.has(account.available(command.user))) needs.accounts.add(account.available(command.user))
+    } else if (command.kind === 'deposit') {
+      const id = depositEntry(command)
+      if (!state.keys.has(id)) needs.keys.add(id)
+      needs.people.add(command.user)
       if (!state.accounts.has(account.available(command.user))) needs.accounts.add(account.available(command.user))
     } else if (command.kind === 'payout') {
       if (!state.keys.has(payoutKey(command))) needs.keys.add(payoutKey(command))

@@ -23,6 +23,8 @@ export function defaultsOf({ settings }: MarketState): SettingValues {
 export const feeNow = (state: MarketState): number => state.operating?.values.fee ?? state.settings.feeBasisPoints
 /** Null: demo credits are for markets that were started with them, and no operator turns them on. */
 export const topupMaxNow = ({ operating, settings }: MarketState): bigint | null => (settings.demoTopupMaxMicros === null || operating?.values.topupMax === undefined ? settings.demoTopupMaxMicros : BigInt(operating.values.topupMax))
+/** In micro-credits; what one admin may book at a time. */
+export const depositMaxNow = ({ operating }: MarketState): bigint => BigInt(operating?.values.depositMax ?? SETTINGS.depositMax.default)
 export const isTooOld = ({ operating }: MarketState, version: string): boolean => operating?.values.agentVersionMin !== undefined && compareVersions(version, operating.values.agentVersionMin) < 0
 
 export function changeSettings(turn: Turn, { by, reason, version, set }: ChangeSettingsCommand): SettingsRow | Refusal {
