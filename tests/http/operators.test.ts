@@ -65,6 +65,16 @@ test('a payment from outside is booked once, for one user, and is in the log; tw
   expect((await wallet(cat.key)).available).toBe('0')
 })
 
+test('what only prints is sealed too: a seal never overtakes the end that it is of, or it would never be paid out', async () => {
+  const jobs = await Promise.all(Array.from({ length: 6 }, (_one, i) => market.submit({ command: ['fake:print', `${i}`] }, { cap: '10000000' })))
+  for (const { body } of jobs) {
+    await market.ended(body.id as JobId)
+    const { data } = (await market.call(market.demo.buyer.key, 'GET', `/v1/jobs/${body.id}/attempts`)).body as { data: { id: string; state: string }[] }
+    const counts = data.find(({ state }) => state === 'valid')
+    await expect.poll(async () => (await market.call(market.demo.buyer.key, 'GET', `/v1/attempts/${counts?.id}/receipt`)).body.ticks.at(-1).seal, { message: body.id, timeout: 10_000 }).toBeDefined()
+  }
+})
+
 test('what is earned is pending, clears, is asked for once, and arrives; what does not arrive comes back', async () => {
   await earn()
   const pending = await earnings()

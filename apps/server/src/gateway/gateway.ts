@@ -27,8 +27,10 @@ type Peer = {
   socket: WebSocket | null
   /** Received and not yet confirmed, in order; confirmations are cumulative, so one waits for those before it. */
   readonly open: { seq: number; done: boolean }[]
-  /** A message is being looked at outside of the engine: the ones behind it wait, so that their order holds. */
-  before: Promise<void> | null
+  /** Messages are being looked at outside of the engine: those behind them wait, one after the other, so that the engine hears all in their order. */
+  before: Promise<unknown> | null
+  /** Set by whoever handles a message: until then it is not before the engine. */
+  looking: Promise<unknown> | null
 }
 
 export type Gateway = {
@@ -119,7 +121,7 @@ export function createGateway(app: App, trustProxy?: string): Gateway {
       onMessage: (message, seq) => take(peer, message, seq),
       onPending: () => setImmediate(() => link.flush()),
     })
-    const peer: Peer = { node, session, publicKey, link, streamId: app.random(12).toString('base64url'), socket: null, open: [], before: null }
+    const peer: Peer = { node, session, publicKey, link, streamId: app.random(12).toString('base64url'), socket: null, open: [], before: null, looking: null }
     return peer
   }
 
@@ -135,8 +137,20 @@ export function createGateway(app: App, trustProxy?: string): Gateway {
       if (last > 0) peer.link.confirm(last)
     }
     const failed = (error: unknown) => { app.log.error({ err: error, node: peer.node, type: message.type }, 'a message from an agent broke'); peer.socket?.close(1011) }
-    const handled = peer.before ? peer.before.then(() => handle(peer, message)) : handle(peer, message)
-    handled.then(done, failed)
+    const begin = (): Promise<unknown> | null => {
+      peer.looking = null
+      handle(peer, message).then(done, failed)
+      return peer.looking
+    }
+    const last = peer.before ? peer.before.then(begin) : begin()
+    peer.before = last
+    void last?.then(() => { if (peer.before === last) peer.before = null })
+  }
+  /** What is decided of a message waits for `looked`; and so does, behind it, whatever comes next. */
+  function after<Seen>(peer: Peer, looked: Promise<Seen>, decide: (seen: Seen) => Promise<unknown>): Promise<unknown> {
+    const decided = looked.then(decide)
+    peer.looking = looked.then(() => undefined, () => undefined) // asked for second, so it comes second: the engine has heard of it by then
+    return decided
   }
 
   function handle(peer: Peer, message: Message): Promise<unknown> {
@@ -160,13 +174,12 @@ export function createGateway(app: App, trustProxy?: string): Gateway {
   }
 
   /** Counts only when every file of it is here; else it is a tick like others. */
-  async function takeCheckpoint(peer: Peer, message: Extract<Message, { type: 'checkpoint' }>): Promise<unknown> {
+  function takeCheckpoint(peer: Peer, message: Extract<Message, { type: 'checkpoint' }>): Promise<unknown> {
     const { node, session } = peer, { tick, hash } = message
-    if (app.hash(canonical(tick)) !== hash) throw new Error('a checkpoint does not have the hash of its tick')
+    if (app.hash(canonical(tick)) !== hash) return Promise.reject(new Error('a checkpoint does not have the hash of its tick'))
     // What goes from node to node while it runs is stored nowhere.
     const looked = tick.checkpoint?.kind === 'live' ? Promise.resolve(true) : tick.checkpoint ? isStored(app, peer, message.attempt_id, tick.checkpoint) : Promise.resolve(false)
-    peer.before = looked.then(() => { peer.before = null })
-    return (await looked) ? app.engine.act({ kind: 'checkpoint', node, session, message }) : app.engine.act({ kind: 'tick', node, session, tick, hash })
+    return after(peer, looked, (stored) => (stored ? app.engine.act({ kind: 'checkpoint', node, session, message }) : app.engine.act({ kind: 'tick', node, session, tick, hash })))
   }
 
   function takeStatus(peer: Peer, message: Extract<Message, { type: 'job_status' }>): Promise<unknown> {
@@ -176,18 +189,19 @@ export function createGateway(app: App, trustProxy?: string): Gateway {
     return over ? takeEnd(peer, message) : app.engine.act({ kind: 'status', node, session, message })
   }
 
-  async function takeEnd(peer: Peer, message: Extract<Message, { type: 'job_status' }>): Promise<unknown> {
+  function takeEnd(peer: Peer, message: Extract<Message, { type: 'job_status' }>): Promise<unknown> {
     const { node, session } = peer, { files = [] } = message
-    let compared: Compared | null = null
-    if (files.length > 0) {
-      const looked = lookAt(peer, message, files)
-      peer.before = looked.then(() => { peer.before = null })
-      const { stored, ...found } = await looked
-      compared = found.compared
+    // Whoever hears that it has ended must find all of its output: what was said before the end is in the file before the end is told.
+    const looked = app.logs.settled(message.attempt_id).then(() => (files.length > 0 ? lookAt(peer, message, files) : { stored: true, compared: null }))
+    return after(peer, looked, async ({ stored, compared }) => {
       // A result whose bytes are not here is none: the node may not claim what nobody can fetch.
-      if (!stored) message = { ...message, status: 'failed', cause: 'driver_failed', detail: 'result files were not stored', files: [] }
-    }
-    try { return await tellEnd(node, session, message, compared?.alike) } finally { compared?.leave() }
+      const said = stored ? message : { ...message, status: 'failed' as const, cause: 'driver_failed' as const, detail: 'result files were not stored', files: [] }
+      try {
+        const answer = await app.engine.act({ kind: 'status', node, session, message: said, alike: compared?.alike })
+        await app.logs.close(message.attempt_id)
+        return answer
+      } finally { compared?.leave() }
+    })
   }
   async function lookAt({ node }: Peer, message: Extract<Message, { type: 'job_status' }>, files: readonly ResultFile[]): Promise<{ stored: boolean; compared: Compared | null }> {
     const stored = await allStored(app, files)
@@ -195,14 +209,6 @@ export function createGateway(app: App, trustProxy?: string): Gateway {
     const attempt = app.engine.state.attempts.get(message.attempt_id), isTheirs = attempt?.node === node && attempt.fence === message.fence && isLive(attempt.state) && attempt.state !== 'reported'
     return { stored, compared: stored && isTheirs ? await app.comparator.enter(message.attempt_id, message.exit_code ?? null, files) : null }
   }
-  async function tellEnd(node: NodeId, session: number, message: Extract<Message, { type: 'job_status' }>, alike: string | undefined): Promise<unknown> {
-    // Whoever hears that it has ended must find all of its output: what was said before the end is in the file before the end is told.
-    await app.logs.settled(message.attempt_id)
-    const answer = await app.engine.act({ kind: 'status', node, session, message, alike })
-    await app.logs.close(message.attempt_id)
-    return answer
-  }
-
   function takeSeal(peer: Peer, message: Extract<Message, { type: 'seal' }>): Promise<unknown> {
     const { seal, leaves } = message
     const hashes = leaves.map((leaf) => leaf.hash)
