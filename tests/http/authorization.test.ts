@@ -30,7 +30,7 @@ const MAY: Record<RouteName, Caller[] | 'all'> = {
   getSpend: PEOPLE, exportJobs: [...PEOPLE, 'readOnlyKey'], exportEntries: PEOPLE,
   getWallet: PEOPLE, listEntries: PEOPLE, createTopup: ['buyerA', 'buyerB'], getEarnings: ['sellerA', 'sellerB'], getNodesEarnings: ['sellerA', 'sellerB'], listPayouts: ['sellerA', 'sellerB'], requestPayout: ['sellerA', 'sellerB'],
   findEntries: ['admin'], listReversals: ['admin'], proposeReversal: ['admin'], approveReversal: ['admin'], rejectReversal: ['admin'], listActions: ['admin'], listPeople: ['admin'], getPerson: ['admin'], suspendUser: ['admin'], unsuspendUser: ['admin'], setUserRoles: ['admin'], bookDeposit: ['admin'], impersonateUser: ['admin'], endImpersonation: ['admin'], listImpersonations: [...PEOPLE, 'readOnlyKey'], getSettings: ['admin'], listSettingsVersions: ['admin'], changeSettings: ['admin'],
-  findNodes: ['admin'], getFleet: ['admin'], cordonNode: ['admin'], uncordonNode: ['admin'], banNode: ['admin'], unbanNode: ['admin'], getRevenue: ['admin'], exportRevenue: ['admin'], exportLedger: ['admin'], listHolds: ['admin'], getQueue: ['admin'], listDeadDeliveries: ['admin'], retryDelivery: ['admin'], listDeadJobs: ['admin'],
+  findNodes: ['admin'], getFleet: ['admin'], cordonNode: ['admin'], uncordonNode: ['admin'], banNode: ['admin'], unbanNode: ['admin'], getRevenue: ['admin'], exportRevenue: ['admin'], exportLedger: ['admin'], listHolds: ['admin'], getQueue: ['admin'], listDeadDeliveries: ['admin'], retryDelivery: ['admin'], listDeadJobs: ['admin'], listMatchingPauses: ['admin'], pauseMatching: ['admin'], resumeMatching: ['admin'],
   listIncidents: 'all', openIncident: ['admin'], updateIncident: ['admin'], resolveIncident: ['admin'], nodeEarnings: ['agent'], checkLedger: ['admin'], marketTable: ['admin'],
 }
 const BODIES: Partial<Record<RouteName, unknown>> = {
@@ -40,7 +40,7 @@ const BODIES: Partial<Record<RouteName, unknown>> = {
   createSchedule: { cron: '0 0 29 2 *', cap: '1000', spec: { command: ['fake:exit', '0'] } },
   proveSession: { password: 'x' }, startSecondFactor: { password: 'x' }, confirmSecondFactor: { code: '123456' }, renewRecoveryCodes: { password: 'x', code: '123456' }, stopSecondFactor: { password: 'x', code: '123456' }, startDeviceLogin: { client: 'test' }, deviceToken: { deviceCode: 'x'.repeat(43) }, lookAtDevice: { userCode: 'BCDFGHJK' }, decideDevice: { userCode: 'BCDFGHJK', approve: true }, createWebhook: { url: 'https://hooks.example/in' },
   readAlerts: { upTo: `alr_${'0'.repeat(26)}` }, setAlertSettings: {}, impersonateUser: { reason: 'a test' }, bookDeposit: { amount: '5', reference: 'RF18', reason: 'a test' }, changeSettings: { version: 0, set: { fee: 400 }, reason: 'a test' }, createTopup: { amount: '5' }, requestPayout: { amount: '5', destination: 'x' }, approveReversal: { reason: 'a test' }, rejectReversal: { reason: 'a test' }, suspendUser: { reason: 'a test' }, unsuspendUser: { reason: 'a test' }, setUserRoles: { roles: ['buyer'], reason: 'a test' },
-  cordonNode: { reason: 'a test' }, uncordonNode: { reason: 'a test' }, banNode: { reason: 'a test' }, unbanNode: { reason: 'a test' }, retryDelivery: { reason: 'a test' },
+  cordonNode: { reason: 'a test' }, uncordonNode: { reason: 'a test' }, banNode: { reason: 'a test' }, unbanNode: { reason: 'a test' }, retryDelivery: { reason: 'a test' }, pauseMatching: { says: 'a test', reason: 'a test', scope: { regions: ['nowhere'] } }, resumeMatching: { reason: 'a test' },
   openIncident: { title: 'A test', severity: 'minor', text: 'a test' }, updateIncident: { text: 'a test' }, resolveIncident: { text: 'a test' },
   login: { email: 'a@b', password: 'x' }, openBrowserSession: { email: 'a@b', password: 'x' }, refresh: { refreshToken: 'x'.repeat(30) }, register: { email: 'nobody', password: 'x', name: 'x' },
   enrolNode: { token: 'x'.repeat(30), publicKey: 'x'.repeat(43), proof: 'x'.repeat(86), name: 'x', capacity: { cpuMillis: 1, memoryBytes: 1, diskBytes: 1, gpus: 0 }, agentVersion: '1' },
@@ -51,7 +51,7 @@ const isNo = (status: number): boolean => status === 401 || status === 403 || st
 
 let market: TestMarket, spare: string
 const keys = {} as Record<Caller, string | null>
-const objects = {} as Record<'job' | 'attempt' | 'node' | 'quote' | 'key' | 'standing' | 'schedule' | 'user' | 'incident' | 'reversal' | 'session' | 'webhook' | 'delivery' | 'template' | 'sha256' | 'impersonation', string>
+const objects = {} as Record<'job' | 'attempt' | 'node' | 'quote' | 'key' | 'standing' | 'schedule' | 'user' | 'incident' | 'reversal' | 'session' | 'webhook' | 'delivery' | 'template' | 'sha256' | 'impersonation' | 'pause', string>
 
 beforeAll(async () => {
   market = await startMarket({ server: { webhooks: { loopback: true } } })
@@ -85,6 +85,7 @@ beforeAll(async () => {
     job: job.id, attempt: attempt.id, node: attempt.node, quote: (await call(demo.buyer.key, 'POST', '/v1/quotes', { spec: { command: ['fake:exit', '0'] } })).body.id, key: readOnly.id, sha256, session: `ses_${NOBODYS}`, webhook: webhook.id, delivery: delivery.id, standing: (await call(demo.buyer.key, 'POST', '/v1/standing-requests', { spec: { command: ['x'], resources: { cpuMillis: 900_000 } } })).body.id,
     impersonation: (await call(demo.admin.key, 'POST', `/v1/admin/users/${carol.id}/impersonate`, { reason: 'a test' })).body.id,
     schedule: (await call(demo.buyer.key, 'POST', '/v1/schedules', BODIES.createSchedule)).body.id,
+    pause: (await call(demo.admin.key, 'POST', '/v1/admin/matching-pauses', BODIES.pauseMatching)).body.id,
     template: (await call(demo.buyer.key, 'PUT', '/v1/templates/mine', BODIES.putTemplate)).body.name,
   })
 })
@@ -99,7 +100,7 @@ const fill = (path: string, with_: Record<string, string>): string => path.repla
 
 async function status(name: RouteName, caller: Caller, mine: boolean): Promise<number> {
   const route = routes[name] as Route, key = await keyOf(caller)
-  const nobodys = { job: `job_${NOBODYS}`, attempt: `att_${NOBODYS}`, node: `nod_${NOBODYS}`, quote: `quo_${NOBODYS}`, standing: `sta_${NOBODYS}`, schedule: `sch_${NOBODYS}`, template: 'nobodys', key: `key_${NOBODYS}`, user: `usr_${NOBODYS}`, incident: `inc_${NOBODYS}`, reversal: `rev_${NOBODYS}`, impersonation: `imp_${NOBODYS}`, session: `ses_${NOBODYS}`, webhook: `whk_${NOBODYS}`, delivery: `msg_${NOBODYS}`, sha256: '0'.repeat(64) }
+  const nobodys = { job: `job_${NOBODYS}`, attempt: `att_${NOBODYS}`, node: `nod_${NOBODYS}`, quote: `quo_${NOBODYS}`, standing: `sta_${NOBODYS}`, schedule: `sch_${NOBODYS}`, template: 'nobodys', key: `key_${NOBODYS}`, user: `usr_${NOBODYS}`, incident: `inc_${NOBODYS}`, reversal: `rev_${NOBODYS}`, impersonation: `imp_${NOBODYS}`, pause: `hal_${NOBODYS}`, session: `ses_${NOBODYS}`, webhook: `whk_${NOBODYS}`, delivery: `msg_${NOBODYS}`, sha256: '0'.repeat(64) }
   const body = BODIES[name] ?? (route.takes === 'raw' ? new Uint8Array() : undefined)
   // Whoever may save one saves it under a name of their own: what is another's must stay unseen below.
   const named = name === 'putTemplate' ? { ...objects, template: 'another' } : /^(un)?(cordon|ban)Node$/.test(name) ? { ...objects, node: spare } : objects

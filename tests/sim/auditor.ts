@@ -4,7 +4,7 @@
 // The invariants have numbers; docs/benchmarks/mutations.md says what each means. I17 (an order book that is never crossed) does not apply: there
 // is no book.
 import { ATTEMPT, JOB, PAYOUT, REVERSAL, SLOT, TASK, busyReason, gangRoom, holdsNode, isLive, isOpen, isPart, partBillOf, isTerminal, neighbours, neverReason, requirementOf, termsOf, worstCost } from '@lumaris/domain'
-import type { AttemptRow, EntryRow, ForfeitRow, JobRow, MarketState, NodeRow, PayoutRow, ReversalRow, ScheduleRow, SlotRow, TaskRow, TickRow } from '@lumaris/domain'
+import type { AttemptRow, EntryRow, ForfeitRow, JobRow, MarketState, MatchingPauseRow, NodeRow, PayoutRow, ReversalRow, ScheduleRow, SlotRow, TaskRow, TickRow } from '@lumaris/domain'
 import { CAUSES, GIB, account, canonical, isExternal, isRefusal, slotId, taskId } from '@lumaris/protocol'
 import type { Capacity, JobEvent, MeshPeer, NodeId } from '@lumaris/protocol'
 import type { Command, Submitted } from '@lumaris/domain'
@@ -30,6 +30,7 @@ export class Auditor {
   #jobOfKey = new Map<string, string>()
   #started = new Set<string>()
   #held = new Set<string>()
+  #paused: readonly MatchingPauseRow[] = []
   #runningExclusive = new Map<string, Box[]>()
   /** When an attempt's end was committed. */
   #endedAt = new Map<string, number>()
@@ -67,8 +68,20 @@ export class Auditor {
     const acts = written.filter(({ change, before }) => change.kind === 'person' || change.kind === 'settings' || (change.kind === 'entry' && change.row.id.startsWith('deposit:')) || (change.kind === 'reversal' && change.row.state !== 'expired') || (change.kind === 'node' && JSON.stringify(change.row.cordon) !== JSON.stringify((before as NodeRow | undefined)?.cordon))).length, lines = written.filter(({ change }) => change.kind === 'action').length
     if (acts !== lines) world.fail('I36', `${acts} acts of admins with ${lines} lines in their log`)
     for (const { change, before } of written) if (change.kind === 'attempt' && !before && db.nodes.get(change.row.node)?.cordon) world.fail('I44', `${change.row.id} is offered to ${change.row.node}, which an operator holds back`, [change.row.id, change.row.node])
+    // In the order in which it was decided: what was handed over before operators paused it stays.
+    for (const { change, before } of written) {
+      if (change.kind === 'settings') this.#paused = change.row.pauses?.filter(({ endedAt }) => endedAt === null) ?? []
+      if (change.kind === 'attempt' && !before) this.#whilePaused(change.row)
+    }
     for (const job of jobs) this.#jobAfter(job)
     for (const node of nodes) this.#nodeAfter(node)
+  }
+
+  /** I50: nothing starts of what operators have paused. */
+  #whilePaused(row: AttemptRow): void {
+    const { db } = this.#world, region = db.nodes.get(row.node)?.region ?? '', gpus = db.jobs.get(row.job)?.spec.resources.gpus ?? 0
+    const pause = this.#paused.find(({ scope }) => (scope.regions?.includes(region) ?? true) && (scope.levels?.includes(row.level) ?? true) && (!scope.gpus || gpus > 0))
+    if (pause) this.#bound.fail('I50', `${row.id} begins on ${row.node} although ${pause.id} lets nothing new start of ${JSON.stringify(pause.scope)}`, [row.id, row.node])
   }
 
   #job(before: JobRow | undefined, row: JobRow): void {

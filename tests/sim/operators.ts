@@ -1,8 +1,8 @@
 // Two admins who make mistakes and mend them: they reverse entries, sometimes the wrong ones, sometimes alone; they suspend a seller for a while. And
 // the provider that carries payouts, which forgets to answer now and then, and refuses some.
-import { isRefusal } from '@lumaris/protocol'
-import type { NodeId, PayoutId, UserId } from '@lumaris/protocol'
-import type { PayoutRow, ReversalRow } from '@lumaris/domain'
+import { LEVELS, isRefusal } from '@lumaris/protocol'
+import type { MatchingScope, NodeId, PayoutId, UserId } from '@lumaris/protocol'
+import type { MatchingPauseRow, PayoutRow, ReversalRow } from '@lumaris/domain'
 import { virtualChance } from '../../packages/testkit/src/virtual-chance.ts'
 import { Client } from './client.ts'
 import type { World } from './world.ts'
@@ -26,6 +26,7 @@ export class Operators {
     for (const id of ADMINS) world.db.people.set(id, { id, roles: ['admin'], suspended: null })
     this.#next()
     this.#operate()
+    this.#pauseMatching()
   }
 
   /** The fee changes under running jobs now and then; sometimes by who has looked at an old version. */
@@ -58,6 +59,27 @@ export class Operators {
       next()
     })
     next()
+  }
+
+  /** Nothing new starts for a while, anywhere or of a class; what becomes of who waits is the auditor's. */
+  #pauseMatching(): void {
+    const chance = virtualChance(this.#world.options.seed, 'pauses')
+    const next = (): void => this.#world.time.after(chance.exponential(900_000), () => {
+      if (!this.#world.stormy) return
+      const regions = [...new Set([...this.#world.db.nodes.values()].map(({ region }) => region))]
+      const scope: MatchingScope = chance.happens(0.5) || regions.length === 0 ? {} : chance.happens(0.5) ? { regions: [chance.pick(regions)] } : chance.happens(0.5) ? { levels: [chance.pick(LEVELS)] } : { gpus: true }
+      this.#client.ask({ kind: 'pauseMatching', by: chance.pick(ADMINS), scope, says: 'We look at it.', reason: 'to be looked at' }, (answer) => { if (!isRefusal(answer)) this.#world.saw(Object.keys(scope).length === 0 ? 'matching paused' : 'a class of matching paused') })
+      this.#world.time.after(chance.between(10_000, 120_000), () => { if (this.#world.stormy) this.#resumeMatching() })
+      next()
+    })
+    next()
+  }
+  #resumeMatching(): void {
+    const open = (): MatchingPauseRow[] => [...this.#world.db.settings.values()].at(-1)?.pauses?.filter(({ endedAt }) => endedAt === null) ?? []
+    for (const { id } of open()) {
+      const again = (): void => this.#client.ask({ kind: 'resumeMatching', by: ADMINS[1] as UserId, id, reason: 'all is well' }, () => { if (open().some((one) => one.id === id)) this.#world.time.after(5_000, again) })
+      again()
+    }
   }
 
   #next(): void {
@@ -135,6 +157,9 @@ export class Operators {
   /** After the storm everybody may work again. */
   calm(): void {
     this.#letNodeGo()
+    // A pause that was asked for just before may still be on its way.
+    this.#world.time.after(60_000, () => this.#resumeMatching())
+    this.#resumeMatching()
     const user = this.#suspended
     if (!user) return
     this.#suspended = null

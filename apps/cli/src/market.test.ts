@@ -322,6 +322,11 @@ test('a seller sees what has cleared, is told why it cannot be paid out yet, and
   const opened = JSON.parse((await ann.cli(['admin', 'incident', 'open', 'Jobs wait', '--severity', 'major', '--text', 'A switch is broken.', '--json'])).stdout) as { id: string }
   expect((await shell().cli(['admin', 'incident', 'list'])).stdout).toMatch(new RegExp(`^${opened.id}\topen\tmajor\t`))
   expect((await ann.cli(['admin', 'incident', 'resolve', opened.id, '--text', 'A new one.'])).stdout).toMatch(/^state\tresolved$/m)
+  const paused = await ann.cli(['admin', 'pause', '--region', 'eu', '--gpus', '--says', 'A flaw is looked at.', '--reason', 'a report', '--json'])
+  const { id: pause } = JSON.parse(paused.stdout) as { id: string }
+  expect((await ann.cli(['admin', 'pauses'])).stdout).toMatch(new RegExp(`^${pause}\twork with GPUs in region eu\t.*\tA flaw is looked at.\ta report`))
+  expect((await ann.cli(['admin', 'resume', pause, '--reason', 'it is mended'])).stdout).toMatch(new RegExp(`^pause\t${pause}$`, 'm'))
+  expect((await ann.cli(['admin', 'resume', pause, '--reason', 'it is mended'])).code).toBe(3)
   expect((await shell().cli(['admin', 'users'])).code).toBe(5)
 })
 

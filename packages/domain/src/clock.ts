@@ -18,6 +18,7 @@ import { watchNodes } from './fleet/liveness.ts'
 import { fireSchedule } from './schedule/schedule.ts'
 import { lookForStanding } from './market/standing.ts'
 import { expireReversals } from './ledger/reversal.ts'
+import { pauseOf, pausedMs } from './operator/pause-matching.ts'
 import { endOverdue } from './operator/hold-node.ts'
 
 export type ClockCommand = { readonly kind: 'clock' }
@@ -92,13 +93,17 @@ function overrun(turn: Turn, timer: Timer): void {
   endAttempt(turn, attempt.id, 'driver_failed', 'it ran over its time limit and the node did not end it')
 }
 
+/** While operators let nothing of a job start, it is looked at again so often. */
+const STILL_MS = 60_000
+
 /** No node was found in the time the job was willing to wait: since it was made, since its parents had completed, or since the last of its attempts was over; or by its deadline. */
 function expire(turn: Turn, timer: Timer): void {
   const id = timer.id as JobId, live = turn.state.jobs.get(id)
   if (!live || isTerminal(live.row.state) || live.row.cancelling) return
   const runs = live.attempts.some((attempt) => holdsNode(attempt.state))
   const since = live.attempts.reduce((latest, attempt) => Math.max(latest, attempt.endedAt ?? 0), runs ? turn.now : queuedSince(live.row))
-  const { deadline = Infinity, limits } = live.row.spec, due = isHeld(live.row) || live.row.spec.plan ? Infinity : since + limits.queueMs
+  const { deadline = Infinity, limits } = live.row.spec, stood = pausedMs(turn.state, live.row, since, turn.now)
+  const due = isHeld(live.row) || live.row.spec.plan ? Infinity : pauseOf(turn.state, live.row) ? Math.max(since + limits.queueMs + stood, turn.now + STILL_MS) : since + limits.queueMs + stood
   const late = deadline <= turn.now ? live.tasks.filter((task) => waits(live.row, task)) : []
   // Some of it runs, but all of it cannot be had by then any more: so much is billed as was used.
   const missed = live.row.spec.plan && late.length > 0 ? { detail: whyLate(turn, live) } : {}
@@ -118,6 +123,8 @@ function stepDown(turn: Turn, timer: Timer): void {
   const step = live?.row.spec.fallback?.[rung]
   if (!live || !step || live.row.rung !== rung || isHeld(live.row) || isTerminal(live.row.state) || live.row.cancelling) return
   if (!live.tasks.some((task) => waits(live.row, task))) { turn.state.timers.push(turn.now + step.afterMs, timer); return }
+  const since = queuedSince(live.row), due = since + step.afterMs + pausedMs(turn.state, live.row, since, turn.now)
+  if (due > turn.now || pauseOf(turn.state, live.row)) { turn.state.timers.push(Math.max(due, turn.now + STILL_MS), timer); return }
   putJob(turn, { ...live.row, rung: rung + 1 })
   record(turn, id, { type: 'fallback', state: `step ${rung + 1} of ${live.row.spec.fallback?.length ?? 0}` })
 }

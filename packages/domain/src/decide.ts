@@ -41,6 +41,8 @@ import { impersonate } from './operator/impersonate.ts'
 import type { ImpersonateCommand } from './operator/impersonate.ts'
 import { changeSettings } from './operator/settings.ts'
 import type { ChangeSettingsCommand } from './operator/settings.ts'
+import { pauseMatching, resumeMatching } from './operator/pause-matching.ts'
+import type { PauseMatchingCommand, ResumeMatchingCommand } from './operator/pause-matching.ts'
 import { setRoles, suspend, unsuspend } from './operator/people.ts'
 import type { RolesCommand, SuspendCommand, UnsuspendCommand } from './operator/people.ts'
 import { ban, cordon, unban, uncordon } from './operator/hold-node.ts'
@@ -68,13 +70,13 @@ import { match } from './market/match.ts'
 
 const COMMANDS = {
   submit, cancel, pause, recordMerged, quote, createSchedule, changeSchedule, standing: makeStanding, dropStanding, topup, deposit, release, forfeit, enrolment: makeEnrolment, enrol, hello, heartbeat, disconnected, status, tick, checkpoint, move, moveFailed, live, seal, will: setWill, price: setPrices, askSettings, clock,
-  payout: requestPayout, payoutStep: stepPayout, proposeReversal, approveReversal, rejectReversal, openIncident, updateIncident, resolveIncident, suspend, unsuspend, roles: setRoles, changeSettings, impersonate, setAlerts, spent: lookAtSpent, cordon, uncordon, ban, unban,
+  payout: requestPayout, payoutStep: stepPayout, proposeReversal, approveReversal, rejectReversal, openIncident, updateIncident, resolveIncident, suspend, unsuspend, roles: setRoles, changeSettings, pauseMatching, resumeMatching, impersonate, setAlerts, spent: lookAtSpent, cordon, uncordon, ban, unban,
 } as const
 
 export type Command =
   | SubmitCommand | CancelCommand | PauseCommand | RecordMergedCommand | QuoteCommand | CreateScheduleCommand | ChangeScheduleCommand | StandingCommand | DropStandingCommand | TopupCommand | DepositCommand | ReleaseCommand | ForfeitCommand | EnrolmentCommand | EnrolCommand | HelloCommand | HeartbeatCommand | DisconnectedCommand
   | StatusCommand | TickCommand | CheckpointCommand | MoveCommand | MoveFailedCommand | LiveCommand | SealCommand | WillCommand | PriceCommand | AskSettingsCommand | ClockCommand
-  | PayoutCommand | PayoutStepCommand | ProposeReversalCommand | ApproveReversalCommand | RejectReversalCommand | OpenIncidentCommand | UpdateIncidentCommand | ResolveIncidentCommand | SuspendCommand | UnsuspendCommand | RolesCommand | ChangeSettingsCommand | ImpersonateCommand | SetAlertsCommand | SpentCommand | CordonCommand | UncordonCommand | BanCommand | UnbanCommand
+  | PayoutCommand | PayoutStepCommand | ProposeReversalCommand | ApproveReversalCommand | RejectReversalCommand | OpenIncidentCommand | UpdateIncidentCommand | ResolveIncidentCommand | SuspendCommand | UnsuspendCommand | RolesCommand | ChangeSettingsCommand | PauseMatchingCommand | ResumeMatchingCommand | ImpersonateCommand | SetAlertsCommand | SpentCommand | CordonCommand | UncordonCommand | BanCommand | UnbanCommand
 /** What a command answers: its own result, or a refusal. */
 export type Answer<Kind extends Command['kind']> = ReturnType<(typeof COMMANDS)[Kind]>
 

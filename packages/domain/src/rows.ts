@@ -2,7 +2,7 @@
 // handed to the store for its commit cannot move under it.
 import type {
   AccountName, AttemptId, AttemptState, Capacity, Cause, Decision, DriverId, DriverOffer, EnrolmentId, EntryKind, Firing, InputFile, Instant, JobEvent, JobId, JobSpec, JobState,
-  Level, LiveOffer, MemoryLock, MergedResult, MeshOffer, Micros, NodeId, OwnerAsked, PriceSheet, Quote, QuoteId, ResultFile, Schedule, ScheduleId, Saved, SlotState, Standing, StandingId, Tick, TaskState, Usage, UserId,
+  Level, LiveOffer, MatchingPause, MemoryLock, MergedResult, MeshOffer, Micros, NodeId, OwnerAsked, PriceSheet, Quote, QuoteId, ResultFile, Schedule, ScheduleId, Saved, SlotState, Standing, StandingId, Tick, TaskState, Usage, UserId,
   ActionId, ActionName, AdminWord, AlertId, AlertKind, AlertSettings, ImpersonationId, Incident, PayoutId, PayoutState, ReversalId, ReversalState, Role, SettingsVersion, SettingValues, Suspension,
 } from '@lumaris/protocol'
 
@@ -161,7 +161,9 @@ export type ForfeitRow = {
 }
 export type IncidentRow = Incident
 /** A version of what operators may change: `values` holds all that were set, `changed` what this version did. */
-export type SettingsRow = { readonly version: number; readonly at: Instant; readonly by: UserId; readonly reason: string; readonly values: Partial<SettingValues>; readonly changed: SettingsVersion['changed'] }
+export type SettingsRow = { readonly version: number; readonly at: Instant; readonly by: UserId; readonly reason: string; readonly values: Partial<SettingValues>; readonly changed: SettingsVersion['changed']; /** What nothing new starts of: those that are open, and past ones while they count. */ readonly pauses?: readonly MatchingPauseRow[] }
+/** See operator/pause-matching.ts. */
+export type MatchingPauseRow = MatchingPause & { readonly by: UserId; readonly reason: string; readonly endedAt: Instant | null }
 /** Of a user, what operators decide on. */
 export type PersonRow = { readonly id: UserId; readonly roles: readonly Role[]; readonly suspended: Suspension | null }
 /** `key` names what it is about: of one key, one is raised at a time. */

@@ -2,7 +2,7 @@
 // read. `apply` is the only thing that changes it, and it knows nothing but Changes: load(persist(x)) is the same state again.
 import type { AccountName, AttemptId, Capacity, EnrolmentId, Instant, JobId, JobSpec, Micros, IncidentId, NodeId, PayoutId, QuoteId, Resources, ReversalId, ScheduleId, SlotId, StandingId, TaskSpec, UserId } from '@lumaris/protocol'
 import { CAUSES, MIB, account, isExternal, slotId, taskId } from '@lumaris/protocol'
-import type { AlertSettingsRow, AttemptRow, Change, EnrolmentRow, EntryRow, ForfeitRow, IncidentRow, JobRow, KeyRow, LessonRow, NodeLesson, NodeRow, OwnerLesson, PayoutRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SettingsRow, SlotRow, StandingRow, TaskRow } from './rows.ts'
+import type { AlertSettingsRow, AttemptRow, Change, EnrolmentRow, EntryRow, ForfeitRow, IncidentRow, JobRow, KeyRow, LessonRow, MatchingPauseRow, NodeLesson, NodeRow, OwnerLesson, PayoutRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SettingsRow, SlotRow, StandingRow, TaskRow } from './rows.ts'
 import { holdsNode, isLive, isTerminal } from './job/lifecycle.ts'
 import { isHeld, queuedSince } from './job/waiting.ts'
 import { invariant } from './invariant.ts'
@@ -104,6 +104,8 @@ export type MarketState = {
   readonly suspended: Set<UserId>
   /** The newest version of what operators may change; null: nobody has. */
   operating: SettingsRow | null
+  /** Of those, what nothing new starts of just now. */
+  pauses: readonly MatchingPauseRow[]
   /** Of who has set some. */
   readonly alertSettings: Map<UserId, AlertSettingsRow>
   /** When what was raised last, by its key; and when nodes were looked through for it. */
@@ -159,7 +161,7 @@ export type MarketState = {
 export function createState(settings: MarketSettings = DEFAULT_SETTINGS, guards: Guards = ALL_GUARDS): MarketState {
   return {
     settings, guards, jobs: new Map(), attempts: new Map(), nodes: new Map(), profiles: new Map(), owners: new Map(), cohorts: new Map(), speeds: new Map(), quotes: new Map(), enrolments: new Map(), standing: new Map(), standingLooks: new Map(), schedules: new Map(), accountsWanted: new Set(), keys: new Map(),
-    accounts: new Map(), payouts: new Map(), reversals: new Map(), forfeits: new Map(), incidents: new Map(), takenBack: new Set(), suspended: new Set(), operating: null, alertSettings: new Map(), alerted: new Map(), alertsLookedAt: 0, entries: new Map(), people: new Map(), forfeited: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), availability: new Availability(), presenceAt: 0, outlooks: new Map(), children: new Map(), waitingByBuyer: new Map(), queue: new FairQueue([0, 0, 0]), spot: new Map(), spotAt: 0, firm: new FirmUse(), sales: { asked: 0, served: 0, at: 0 }, displacing: new Map(), wakeAt: 0, displacedBy: new Map(), offered: [0, 0, 0], gpusInUse: 0, demand: new Demand(), candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
+    accounts: new Map(), payouts: new Map(), reversals: new Map(), forfeits: new Map(), incidents: new Map(), takenBack: new Set(), suspended: new Set(), operating: null, pauses: [], alertSettings: new Map(), alerted: new Map(), alertsLookedAt: 0, entries: new Map(), people: new Map(), forfeited: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), availability: new Availability(), presenceAt: 0, outlooks: new Map(), children: new Map(), waitingByBuyer: new Map(), queue: new FairQueue([0, 0, 0]), spot: new Map(), spotAt: 0, firm: new FirmUse(), sales: { asked: 0, served: 0, at: 0 }, displacing: new Map(), wakeAt: 0, displacedBy: new Map(), offered: [0, 0, 0], gpusInUse: 0, demand: new Demand(), candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
     ended: new Set(), highestForgotten: '', shapes: new Map(),
   }
 }
@@ -202,10 +204,19 @@ export function apply(state: MarketState, change: Change): void {
     case 'incident': keepWhile(state.incidents, change.row.id, change.row, change.row.state === 'open'); return
     case 'alert': state.alerted.set(change.row.key, change.row.at); return
     case 'alertSettings': state.alertSettings.set(change.row.user, change.row); return
-    case 'settings': state.operating = change.row; return
+    case 'settings': return applySettings(state, change.row)
     case 'person': return applyPerson(state, change.row)
     case 'event': case 'tick': case 'seal': case 'action': case 'impersonation': return // history: nothing decides on it
   }
+}
+
+function applySettings(state: MarketState, row: SettingsRow): void {
+  const before = state.operating
+  state.operating = row
+  if (before?.pauses === row.pauses) return
+  state.pauses = row.pauses?.filter(({ endedAt }) => endedAt === null) ?? []
+  for (const node of state.nodes.keys()) state.candidates.changed(node)
+  state.queue.wake()
 }
 
 function applySchedule(state: MarketState, row: ScheduleRow): void {

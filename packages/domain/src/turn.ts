@@ -10,7 +10,7 @@ import { invariant } from './invariant.ts'
 export type TurnPorts = {
   readonly now: Instant
   /** A fresh id with this prefix; in order of making. */
-  readonly id: (prefix: 'job' | 'att' | 'nod' | 'quo' | 'enr' | 'sta' | 'sch' | 'pay' | 'rev' | 'inc' | 'act' | 'imp' | 'alr') => string
+  readonly id: (prefix: 'job' | 'att' | 'nod' | 'quo' | 'enr' | 'sta' | 'sch' | 'pay' | 'rev' | 'inc' | 'act' | 'imp' | 'alr' | 'hal') => string
   /** SHA-256 of a text, hex. */
   readonly hash: (text: string) => string
   /** A digest of a text under a secret key, hex: what nobody outside can foresee, and a replay finds again. */

@@ -4,7 +4,7 @@ import { IncidentId, Instant, NodeId } from './ids.ts'
 // What is wrong with the market, told to everybody. Who wrote it stands in the log of admin actions, not here.
 
 /** Shown to strangers: no control characters, and no marks that turn the direction of writing. */
-const plain = (min: number, max: number) => z.string().trim().min(min).max(max).regex(/^[^\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]*$/, 'no control characters')
+export const plain = (min: number, max: number) => z.string().trim().min(min).max(max).regex(/^[^\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]*$/, 'no control characters')
 /** Why somebody does something: it stands in the log for ever. */
 export const Reason = plain(3, 500)
 

@@ -4,6 +4,7 @@ import { Amount, Money } from './money.ts'
 import { Cause } from './causes.ts'
 import { ByteRange, DriverId, JobSpec, Level, RelativePath } from './job-spec.ts'
 import { Capacity, PriceSheet } from './node.ts'
+import { MatchingPause } from './matching-pauses.ts'
 import { PlannedTask } from './plan.ts'
 
 export const JobState = z.enum(['queued', 'running', 'completed', 'failed', 'cancelled', 'expired']).meta({ id: 'JobState' })
@@ -34,7 +35,7 @@ export const ScoreTerms = z.object({ price: Money, risk: Money, load: Money, /**
 export type ScoreTerms = z.infer<typeof ScoreTerms>
 
 export const NO_REASONS = ['not_online', 'driver', 'level', 'runtime', 'cpu', 'memory', 'disk', 'gpu', 'cpu_busy', 'memory_busy', 'disk_busy', 'gpu_busy',
-  'gpu_model', 'gpu_share', 'gpu_memory', 'region', 'residency', 'trust', 'label', 'price', 'same_owner_as_copy', 'same_network_as_copy', 'failed_here', 'kept_for_overdue', 'kept_for_firm', 'deadline', 'spread', 'no_spot', 'bid', 'gang', 'gang_room', 'moved_away', 'scratch', 'egress'] as const
+  'gpu_model', 'gpu_share', 'gpu_memory', 'region', 'residency', 'trust', 'label', 'price', 'same_owner_as_copy', 'same_network_as_copy', 'failed_here', 'kept_for_overdue', 'kept_for_firm', 'deadline', 'spread', 'no_spot', 'bid', 'gang', 'gang_room', 'moved_away', 'scratch', 'egress', 'matching_paused'] as const
 /** Why a node was not taken. `cpu` means it never has enough, `cpu_busy` that it has not enough just now. */
 export const NoReason = z.enum(NO_REASONS).meta({ id: 'NoReason' })
 export type NoReason = z.infer<typeof NoReason>
@@ -143,6 +144,8 @@ export const Explanation = z.object({
   placed: z.array(z.object({ attempt: AttemptId, node: NodeId, nodeName: z.string(), decision: Decision, /** It went on there from a checkpoint. */ resumes: z.object({ attempt: AttemptId, number: z.number().int() }).optional() })),
   /** Of a job with a plan, for its open tasks. */
   plan: z.array(PlannedTask).optional(),
+  /** Operators have paused all that could take it: it keeps its place and its hold, and its time to find a node stands still. */
+  paused: MatchingPause.optional(),
   /** For work that waits: every node and its first reason, and what would help. */
   waiting: z.object({
     tasks: z.number().int(), nodes: z.array(z.object({ node: NodeId, name: z.string(), reason: NoReason, says: z.string() })),
@@ -192,7 +195,7 @@ export const MarketSummary = z.object({
   /** What the market keeps of a bill, in hundredths of a percent. */
   feeBasisPoints: z.number().int(),
   /** What its operators have paused, and what they say of it. */
-  paused: z.object({ newJobs: z.string().optional(), signUps: z.string().optional() }).optional(),
+  paused: z.object({ newJobs: z.string().optional(), signUps: z.string().optional(), /** What nothing new starts of. */ matching: z.array(MatchingPause).optional() }).optional(),
   /** One line for each region and strongest level of isolation. */
   prices: z.array(z.object({ region: z.string(), level: Level, nodes: z.number().int(), cpuHour: Spread, memoryGibHour: Spread, gpuHour: Spread.optional() })),
 }).meta({ id: 'MarketSummary' })

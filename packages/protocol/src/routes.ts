@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { AttemptId, ImpersonationId, IncidentId, DeliveryId, Instant, JobId, KeyId, NodeId, QuoteId, ScheduleId, ReversalId, SessionId, Sha256, StandingId, UserId, WebhookId } from './ids.ts'
+import { AttemptId, ImpersonationId, IncidentId, DeliveryId, Instant, JobId, KeyId, MatchingPauseId, NodeId, QuoteId, ScheduleId, ReversalId, SessionId, Sha256, StandingId, UserId, WebhookId } from './ids.ts'
 import { Amount } from './money.ts'
 import { Attempt, Explanation, Job, JobEvent, JobState, MarketSummary, MarketTable, MergedResult, NodeExplanation, Results, Task } from './job.ts'
 import { JobSpec, TemplateName } from './job-spec.ts'
@@ -8,6 +8,7 @@ import { BookDeposit, Entry, LedgerCheck, Spend, Topup, Wallet } from './ledger.
 import { Payout, RequestPayout, SellerEarnings, NodesEarnings } from './payout.ts'
 import { ActionName, AdminAction, GiveReason, Impersonation, MayGiveReason, NewImpersonation, Person, PersonDetail, ProposeReversal, Reversal, ReversalState, SetRoles } from './operator.ts'
 import { CordonNode, Fleet, NodeFilter } from './fleet.ts'
+import { AdminMatchingPause, PauseMatching } from './matching-pauses.ts'
 import { Hold } from './ledger-export.ts'
 import { DeadDelivery, DeadJob, MarketQueue } from './queue.ts'
 import { Revenue, RevenueQuery, Span } from './revenue.ts'
@@ -221,6 +222,9 @@ export const routes = {
   exportLedger: route({ id: 'exportLedger', method: 'GET', path: '/v1/exports/ledger', summary: 'The entries of a span as JSON lines, chained by hashes and signed by the market', who: 'admin', scope: 'admin', query: Span, sends: 'bytes', refuses: [] }),
   listHolds: route({ id: 'listHolds', method: 'GET', path: '/v1/admin/holds', summary: 'What is held for jobs that have not ended, oldest first', who: 'admin', scope: 'admin', query: Page.extend({ olderThanMs: z.coerce.number().int().min(0).default(86_400_000) }), reply: list(Hold), refuses: [] }),
   getQueue: route({ id: 'getQueue', method: 'GET', path: '/v1/admin/queue', summary: 'What waits: how much, how long, and why', who: 'admin', scope: 'admin', reply: MarketQueue, refuses: [] }),
+  listMatchingPauses: route({ id: 'listMatchingPauses', method: 'GET', path: '/v1/admin/matching-pauses', summary: 'What operators let nothing new start of, oldest first', who: 'admin', scope: 'admin', reply: list(AdminMatchingPause), refuses: [] }),
+  pauseMatching: route({ id: 'pauseMatching', method: 'POST', path: '/v1/admin/matching-pauses', summary: 'Let nothing new start, in the whole market or a class of it; what runs goes on, what waits keeps its place and its hold', who: 'admin', scope: 'admin', fresh: true, body: PauseMatching, reply: AdminMatchingPause, status: 201, refuses: ['queue_full', 'overloaded', 'fresh_sign_in_needed'] }),
+  resumeMatching: route({ id: 'resumeMatching', method: 'POST', path: '/v1/admin/matching-pauses/:pause/end', summary: 'Let work start again', who: 'admin', scope: 'admin', fresh: true, params: z.object({ pause: MatchingPauseId }), body: GiveReason, reply: AdminMatchingPause, refuses: ['not_found', 'overloaded', 'fresh_sign_in_needed'] }),
   listDeadDeliveries: route({ id: 'listDeadDeliveries', method: 'GET', path: '/v1/admin/dead-deliveries', summary: 'Messages to webhooks that were given up, newest first', who: 'admin', scope: 'admin', query: Page, reply: list(DeadDelivery), refuses: [] }),
   retryDelivery: route({ id: 'retryDelivery', method: 'POST', path: '/v1/admin/dead-deliveries/:delivery/retry', summary: 'Send it again, under the same id', who: 'admin', scope: 'admin', fresh: true, params: deliveryParams, body: GiveReason, reply: Delivery, refuses: ['not_found', 'not_in_this_state', 'webhook_disabled', 'fresh_sign_in_needed'] }),
   listDeadJobs: route({ id: 'listDeadJobs', method: 'GET', path: '/v1/admin/dead-jobs', summary: 'Jobs that failed for good through no fault of their buyers, newest first', who: 'admin', scope: 'admin', query: Page, reply: list(DeadJob), refuses: [] }),

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { Option } from 'commander'
-import { Role, Severity } from '@lumaris/protocol'
-import type { Incident, Node, NodeId, NodeState, PersonDetail, Posting, Reversal, ReversalId } from '@lumaris/protocol'
+import { Level, Role, Severity, matchingScopeText } from '@lumaris/protocol'
+import type { AdminMatchingPause, Incident, MatchingScope, Node, NodeId, NodeState, PersonDetail, Posting, Reversal, ReversalId } from '@lumaris/protocol'
 import type { WithContext } from '../cli.ts'
 import type { Context } from '../context.ts'
 import { CliError, EXIT } from '../failures.ts'
@@ -15,6 +15,7 @@ export function define(command: Command, withContext: WithContext): void {
   lumaris --as admin admin users ann
   lumaris --as admin admin suspend usr_01jcd3k8w9e5r7t2y4u6p8a0sd --reason 'a stolen card'
   lumaris --as admin admin reverse settle:job_….0.0 --reason 'billed for our own fault'
+  lumaris --as admin admin pause --region eu --says 'A switch is replaced.' --reason 'planned work'
   lumaris --as admin admin incident open 'Jobs wait' --severity major --text 'A switch is broken.'
 `)
   const sub = (name: string, summary: string, of = command): Command => of.command(name).summary(summary).description(summary)
@@ -45,6 +46,17 @@ export function define(command: Command, withContext: WithContext): void {
   for (const [name, summary, call] of [['uncordon', 'let a node take work again', 'uncordonNode'], ['ban', 'out of the market now: what runs there goes elsewhere, and its agent is refused', 'banNode'], ['unban', 'end a ban', 'unbanNode']] as const) {
     withReason(sub(name, summary).argument('<node>', 'its id')).action(withContext(async (context: Context, node: string, { reason }: Why) => showNode(context, await (await context.client()).api[call]({ params: { node }, body: { reason } }))))
   }
+  withReason(sub('pause', 'let nothing new start, in the whole market or a class of it; what runs goes on')).requiredOption('--says <text>', 'what everybody reads', asIs).option('--region <region>', 'only on nodes of this region (repeatable)', collect(asIs), [])
+    .addOption(new Option('--level <level>', 'only behind isolation of this level (repeatable)').choices(Level.options).argParser(collect(asIs)).default([])).option('--gpus', 'only work that asks for GPUs')
+    .action(withContext(async (context: Context, { reason, says, region, level, gpus }: Why & { says: string; region: string[]; level: string[]; gpus?: boolean }) => {
+      const scope: MatchingScope = { ...(region.length > 0 ? { regions: region } : {}), ...(level.length > 0 ? { levels: level as Level[] } : {}), ...(gpus ? { gpus } : {}) }
+      await showPause(context, await (await context.client()).api.pauseMatching({ body: { scope, says, reason } }))
+    }))
+  withReason(sub('resume', 'let work start again').argument('<pause>', 'its id: lumaris admin pauses')).action(withContext(async (context: Context, pause: string, { reason }: Why) => showPause(context, await (await context.client()).api.resumeMatching({ params: { pause }, body: { reason } }))))
+  sub('pauses', 'what nothing new starts of just now').action(withContext(async (context: Context) => {
+    const { data } = await (await context.client()).api.listMatchingPauses(), now = context.io.now()
+    await context.showList(data, [{ title: 'pause', value: (one) => one.id }, { title: 'of', value: (one) => matchingScopeText(one.scope), shrinks: true }, { title: 'since', value: (one) => stamp(one.since), shown: (one) => agoText(one.since, now) }, { title: 'says', value: (one) => one.says, shrinks: true }, { title: 'why', value: (one) => one.reason, shrinks: true }], (one) => one.id, 'Nothing is paused.')
+  }))
   limited(sub('reversals', 'proposed and decided reversals, newest first')).action(withContext(reversals))
   withReason(sub('reverse', 'propose to reverse an entry; another admin must approve').argument('<entry>', 'its name, as lumaris wallet --history --json shows it')).action(withContext(async (context: Context, entry: string, { reason }: Why) => showReversal(context, await (await context.client()).api.proposeReversal({ body: { entry, reason } }))))
   for (const [name, summary, call] of [['approve', 'approve a reversal that another admin proposed: the entry is made', 'approveReversal'], ['reject', 'reject a proposal, or take back one’s own', 'rejectReversal']] as const) {
@@ -86,6 +98,7 @@ async function findNodes(context: Context, part: string | undefined, options: No
 }
 const showNode = (context: Context, one: Node): Promise<void> => context.showThing(one, [['node', one.id], ['name', one.name], ['state', one.state], ['held back because', one.cordon?.reason], ['emptied by', one.cordon?.until === undefined ? undefined : stamp(one.cordon.until)], ['running', one.running], ['owner', one.owner]])
 
+const showPause = (context: Context, one: AdminMatchingPause): Promise<void> => context.showThing(one, [['pause', one.id], ['of', matchingScopeText(one.scope)], ['since', stamp(one.since)], ['says', one.says], ['why', one.reason]])
 const moves = (postings: readonly Posting[]): string => postings.map(({ from, to, amount }) => `${creditsOf(amount)} ${from} → ${to}`).join('; ')
 const showReversal = (context: Context, one: Reversal): Promise<void> => context.showThing(one, [['reversal', one.id], ['state', one.state], ['of', one.entry], ['moves', moves(one.postings)], ['reason', one.reason], ['proposed by', one.proposedBy], ['decided by', one.decidedBy], ['lapses', one.state === 'proposed' ? stamp(one.expiresAt) : undefined]])
 async function reversals(context: Context, options: { limit: number }): Promise<void> {

@@ -1,8 +1,8 @@
 // Why here, why waiting, and what would help. Placed attempts tell what was decided and kept; waiting work is asked about now.
-import { busyReason, changesThatHelp, gangRoom, isTerminal, neighbours, obstacles, planOf, requirementOf, waitsForParents, whyNot } from '@lumaris/domain'
+import { busyReason, changesThatHelp, gangRoom, isTerminal, neighbours, obstacles, pauseOf, planOf, requirementOf, waitsForParents, whyNot } from '@lumaris/domain'
 import type { AttemptRow, JobRow, NodeRow, Step } from '@lumaris/domain'
 import type { Cause, Explanation, NoReason, NodeExplanation, PlannedTask } from '@lumaris/protocol'
-import { CAUSES, PLAN_WHYS, formatCredits } from '@lumaris/protocol'
+import { CAUSES, PLAN_WHYS, formatCredits, matchingScopeText } from '@lumaris/protocol'
 import type { App } from '../app.ts'
 import { listAttempts } from '../store/read.ts'
 import { readForfeits } from '../store/read-ledger.ts'
@@ -16,6 +16,7 @@ export const SAYS: Record<NoReason, string> = {
   same_owner_as_copy: 'belongs to the owner of another copy', same_network_as_copy: 'is in one network with another copy, or was enrolled beside it', failed_here: 'failed this work before', kept_for_overdue: 'is kept for work that has waited longest', kept_for_firm: 'keeps its room free for firm work that comes next',
   no_spot: 'takes no interruptible work', bid: 'asks more for interruptible work than the bid', scratch: 'has no encrypted scratch for this work', egress: 'allows no outgoing connections for this work',
   deadline: 'is not expected to be done by the deadline', spread: 'is too near to another task of the job, which asks to be spread',
+  matching_paused: 'gets no new work just now: operators have paused that',
   gang: 'cannot join the network of a gang', gang_room: 'has no room while the other ranks of the gang have', moved_away: 'is not where it is being moved to',
 }
 
@@ -47,6 +48,8 @@ async function explainPlacement(app: App, job: JobRow): Promise<Explanation> {
   if (!waits) return { job: job.id, state: job.state, placed, summary: summaryOf(job, placed.length, moved) + copiesText(placed) }
   if (job.paused) return { job: job.id, state: job.state, placed, summary: 'It is paused: nothing more of it starts until it is let go on.' }
   if (waitsForParents(job)) return { job: job.id, state: job.state, placed, summary: `It comes after ${job.parents?.left.length === 1 ? 'a job' : `${job.parents?.left.length} jobs`} that ${job.parents?.left.length === 1 ? 'has' : 'have'} not completed yet: ${job.parents?.left.slice(0, 10).join(', ')}.` }
+  const pause = pauseOf(state, job)
+  if (pause) { const { id, scope, says, since } = pause; return { job: job.id, state: job.state, placed, paused: { id, scope, says, since }, summary: `Operators let nothing new start of ${matchingScopeText(scope)}: ${says} It keeps its place in the queue and its hold, and its time to find a node stands still; what runs goes on.` } }
   const live = state.jobs.get(job.id), waiting = live?.tasks.find((task) => task.slots.some((slot) => slot.state === 'pending'))
   const need = requirementOf(job, job.spec.plan ? waiting?.slots[0] : undefined, [], waiting ? neighbours(state, job, waiting) : [])
   const nodes = [...state.nodes.values()].flatMap((node) => { const reason = obstacles(node, need)[0] ?? busyReason(state, node, need, app.now()); return reason ? [{ node: node.id, name: node.name, reason, says: `${node.name} ${SAYS[reason]}` }] : [] })

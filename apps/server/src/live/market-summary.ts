@@ -46,8 +46,8 @@ function summed(app: App, at: number): MarketSummary {
 
 /** What its operators have paused, with what they say of it. */
 function pausedOf(state: MarketState): Pick<MarketSummary, 'paused'> {
-  const { newJobsPaused, signUpsPaused } = settingsNow(state)
-  return newJobsPaused || signUpsPaused ? { paused: { ...(newJobsPaused ? { newJobs: newJobsPaused } : {}), ...(signUpsPaused ? { signUps: signUpsPaused } : {}) } } : {}
+  const { newJobsPaused, signUpsPaused } = settingsNow(state), matching = state.pauses.map(({ id, scope, says, since }) => ({ id, scope, says, since }))
+  return newJobsPaused || signUpsPaused || matching.length > 0 ? { paused: { ...(newJobsPaused ? { newJobs: newJobsPaused } : {}), ...(signUpsPaused ? { signUps: signUpsPaused } : {}), ...(matching.length > 0 ? { matching } : {}) } } : {}
 }
 
 function spread(nodes: readonly NodeRow[], what: 'cpuHour' | 'memoryGibHour' | 'gpuHour'): { least: string; median: string; most: string } {

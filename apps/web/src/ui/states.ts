@@ -46,6 +46,7 @@ export const REASON: Readonly<Record<NoReason | 'dearer', string>> = {
   disk: 'too little disk', gpu: 'too few GPUs', cpu_busy: 'cores in use just now', memory_busy: 'memory in use just now', disk_busy: 'disk in use just now', gpu_busy: 'GPUs in use just now', gpu_model: 'another GPU model', gpu_share: 'only smaller parts of GPUs', kept_for_firm: 'kept free for firm work that comes next',
   gpu_memory: 'GPUs with too little memory', region: 'in another region', residency: 'where the data may not lie', trust: 'not enough shown to be trusted so far', label: 'without the labels asked for', price: 'could cost more than is allowed',
   same_owner_as_copy: 'owned by the owner of another copy', same_network_as_copy: 'in one network with another copy, or enrolled beside it', failed_here: 'failed this work before', kept_for_overdue: 'kept for work that has waited longest', deadline: 'not expected to be done by the deadline', spread: 'too near to another part of the job', moved_away: 'not where it is being moved to', no_spot: 'no interruptible work taken', bid: 'asking more than the bid',
+  matching_paused: 'operators let nothing new start there just now',
   gang: 'cannot join the network of a gang', gang_room: 'not room enough for all ranks at once', scratch: 'no encrypted scratch for this work', egress: 'no outgoing connections for this work',
   dearer: 'dearer than the node that was chosen',
 }

@@ -11,6 +11,7 @@ import type { Turn } from '../turn.ts'
 import { hourlyOf, sheetOf, spotSheet } from '../billing/price.ts'
 import { holdsNode, isTerminal } from '../job/lifecycle.ts'
 import { tellToLeave } from '../job/move-job.ts'
+import { pauseOf } from '../operator/pause-matching.ts'
 import { isHeld, queuedSince } from '../job/waiting.ts'
 import { look } from '../market/candidates.ts'
 import { requirementOf } from '../market/requirement.ts'
@@ -85,8 +86,8 @@ function follow(turn: Turn, live: LiveJob, course: Course, rooms: Rooms, task: T
   if (advice.as === here.as) return advice.until ?? (advice.as === 'firm' && here.runs && course.resumable ? now + course.patienceMs : Infinity)
   if (attempt) {
     if (attempt.stays && advice.as === 'interruptible') return Infinity
-    // Not before it runs, and not twice: it is on its way already, or must make place.
-    if (attempt.state !== 'running' || attempt.moving || attempt.displaced || !course.resumable) return now + course.patienceMs
+    // Not before it runs, and not twice: it is on its way already, or must make place. Nor while nothing could start: it goes on as it is.
+    if (pauseOf(state, live.row) || attempt.state !== 'running' || attempt.moving || attempt.displaced || !course.resumable) return now + course.patienceMs
   }
   const { firm: _before, ...bare } = slot
   putTask(turn, { ...task, slots: task.slots.with(0, advice.as === 'firm' ? { ...bare, firm: { at: now, why: advice.why } } : bare) })

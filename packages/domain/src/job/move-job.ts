@@ -10,7 +10,7 @@ import { recordAction } from '../operator/record-action.ts'
 import type { AsAdmin } from '../operator/record-action.ts'
 import { speaksFor } from '../fleet/report.ts'
 import { takesWork } from '../fleet/takes-work.ts'
-import { busyReason, neverReason, worstCost } from '../market/filter.ts'
+import { busyReason, isPaused, neverReason, worstCost } from '../market/filter.ts'
 import { tellLive, tellNotToReceive } from './move-live.ts'
 import { requirementOf } from '../market/requirement.ts'
 import type { Requirement } from '../market/requirement.ts'
@@ -73,7 +73,7 @@ const mayCarryMemory = (spec: JobSpec): boolean => !spec.placement.encryptedScra
 const isLiveOn = (node: NodeRow | undefined, driver: AttemptRow['driver']): boolean => node?.drivers.find(({ id }) => id === driver)?.live === true
 const makerOn = (node: NodeRow | undefined, driver: AttemptRow['driver']): string | undefined => node?.drivers.find(({ id }) => id === driver)?.memory
 export const whyNot = (turn: Turn, node: NodeRow, need: Requirement, nowToo: boolean): string | null =>
-  neverReason(node, need) ?? (nowToo ? busyReason(turn.state, node, need, turn.now) : takesWork(node) && node.presence === 'online' ? null : 'not_online') ?? (worstCost(node, need) > need.attemptCap ? 'price' : null)
+  neverReason(node, need) ?? (nowToo ? busyReason(turn.state, node, need, turn.now) : takesWork(node) && node.presence === 'online' ? (isPaused(turn.state, node, need) ? 'matching_paused' : null) : 'not_online') ?? (worstCost(node, need) > need.attemptCap ? 'price' : null)
 
 function begin(turn: Turn, attempt: AttemptRow, { to, kind }: Plan, reason?: string): void {
   const asked = putAttempt(turn, { ...attempt, moving: { to, kind, at: turn.now } })

@@ -12,7 +12,7 @@ import type { MarketState } from '../state.ts'
 import { completionNow } from '../fleet/profile/learn.ts'
 import { outlookOf } from '../fleet/profile/presence.ts'
 import type { Outlook } from '../fleet/profile/survival.ts'
-import { busyReason, isAboveCap, isOpen, neverReason, personalReason, pickDriver, ratesOf, sheetFor } from './filter.ts'
+import { busyReason, driverNow, isAboveCap, isOpen, isPaused, neverReason, personalReason, ratesOf, sheetFor } from './filter.ts'
 import type { Rates } from './filter.ts'
 import type { Choice } from './offer.ts'
 import type { Requirement } from './requirement.ts'
@@ -37,7 +37,7 @@ const FIRM = {}
 const TAKES = 0, ABSENT = NO_REASONS.length + 1
 const CODES = new Map<NoReason, number>(NO_REASONS.map((reason, i) => [reason, i + 1]))
 const codeOf = (reason: NoReason | null): number => (reason === null ? TAKES : (CODES.get(reason) as number))
-const NOT_ONLINE = codeOf('not_online'), CPU_BUSY = codeOf('cpu_busy'), MEMORY_BUSY = codeOf('memory_busy'), DISK_BUSY = codeOf('disk_busy'), GPU_BUSY = codeOf('gpu_busy')
+const NOT_ONLINE = codeOf('not_online'), PAUSED = codeOf('matching_paused'), CPU_BUSY = codeOf('cpu_busy'), MEMORY_BUSY = codeOf('memory_busy'), DISK_BUSY = codeOf('disk_busy'), GPU_BUSY = codeOf('gpu_busy')
 
 type Class = {
   /** Changes it knows of, counted from the first of all. */ upTo: number
@@ -132,7 +132,7 @@ export class Candidates {
       for (const [i, reason] of NO_REASONS.entries()) { const count = one.counts[i + 1] as number; if (count > 0) refused[reason] = count }
       if (barred > 0) refused.kept_for_overdue = (refused.kept_for_overdue ?? 0) + barred
       return {
-        node, driver: pickDriver(node, need) as DriverOffer, score, candidates: (one.counts[TAKES] as number) - barred, refused,
+        node, driver: driverNow(state, node, need) as DriverOffer, score, candidates: (one.counts[TAKES] as number) - barred, refused,
         runnerUp: runner && { node: runner.id, score: scoreOf(state, runner, need, now) },
       }
     }
@@ -205,7 +205,7 @@ export class Candidates {
       if (after !== TAKES) { this.#say(one, place, after, Infinity); return }
     }
     const { resources } = need.spec
-    const no = this.#open[place] === 0 ? NOT_ONLINE : (this.#cpu[place] as number) < resources.cpuMillis ? CPU_BUSY : (this.#memory[place] as number) < resources.memoryBytes ? MEMORY_BUSY
+    const no = this.#open[place] === 0 ? NOT_ONLINE : isPaused(state, node, need) ? PAUSED : (this.#cpu[place] as number) < resources.cpuMillis ? CPU_BUSY : (this.#memory[place] as number) < resources.memoryBytes ? MEMORY_BUSY
       : (this.#disk[place] as number) < resources.diskBytes ? DISK_BUSY : (this.#gpus[place] as number) < resources.gpus ? GPU_BUSY : codeOf(personalReason(state, node, need, now))
     this.#say(one, place, no, no === TAKES ? totalOf(state, node, need, { completion: this.#completion[place] as number, outlook: this.#outlook[place] as Outlook | null, rates: need.spec.interruptible ? ratesOf(sheetFor(node, need.spec)) : (this.#rates[place] as Rates), share: this.#share[place] as number }) : Infinity)
   }
@@ -260,6 +260,6 @@ function fit(one: Class, size: number): void {
 export function look(state: MarketState, node: NodeRow, need: Requirement, now: Instant): Seen {
   const not = (no: keyof Refusals): Seen => ({ node, driver: null, score: null, no })
   const reason = neverReason(node, need) ?? (isAboveCap(node, need) ? 'price' : null) ?? busyReason(state, node, need, now)
-  return reason ? not(reason) : { node, driver: pickDriver(node, need) as DriverOffer, score: scoreOf(state, node, need, now), no: null }
+  return reason ? not(reason) : { node, driver: driverNow(state, node, need) as DriverOffer, score: scoreOf(state, node, need, now), no: null }
 }
 export const lookAfresh = (state: MarketState, need: Requirement, now: Instant): Seen[] => [...state.nodes.values()].map((node) => look(state, node, need, now))

@@ -7,7 +7,7 @@ import type { NodeRow } from '../rows.ts'
 import { EMPTY_CAPACITY } from '../state.ts'
 import type { MarketState } from '../state.ts'
 import { holdsNode } from '../job/lifecycle.ts'
-import { isKin, isNear, isOpen, obstacles } from './filter.ts'
+import { isKin, isNear, isOpen, isPaused, obstacles } from './filter.ts'
 import type { Requirement } from './requirement.ts'
 
 type Claim = { at: Instant; readonly resources: Resources }
@@ -50,7 +50,7 @@ export class Claims {
   #soonest({ state, now }: Now, need: Requirement, may: (node: NodeRow) => boolean): { node: NodeRow; at: Instant } | null {
     let best: { node: NodeRow; at: Instant } | null = null
     for (const node of state.nodes.values()) {
-      if (!isOpen(state, node) || need.avoid.includes(node.id) || need.owners.includes(node.owner) || need.beside?.some((other) => isKin(node, other)) || obstacles(node, need).length > 0 || !may(node)) continue
+      if (!isOpen(state, node) || need.avoid.includes(node.id) || need.owners.includes(node.owner) || need.beside?.some((other) => isKin(node, other)) || obstacles(node, need).length > 0 || isPaused(state, node, need) || !may(node)) continue
       const at = this.#roomAt(state, node, need.spec.resources, now)
       if (at !== null && (!best || at < best.at)) best = { node, at }
     }

@@ -14,7 +14,7 @@ import { restCap, restMs } from '../job/kept.ts'
 import { holdsNode } from '../job/lifecycle.ts'
 import { look } from './candidates.ts'
 import type { Claims } from './claims.ts'
-import { isOpen, obstacles, personalReason } from './filter.ts'
+import { isOpen, isPaused, obstacles, personalReason } from './filter.ts'
 import { offer } from './offer.ts'
 import type { Requirement } from './requirement.ts'
 import type { Score } from './score.ts'
@@ -87,7 +87,7 @@ export function budgetOf(state: MarketState, job: JobRow): Micros {
 
 function candidates(state: MarketState, need: Requirement, now: Instant, claims: Claims): Candidate[] {
   return [...state.nodes.values()].flatMap((node): Candidate[] => {
-    if (node.prices.spotPercent === undefined || !isOpen(state, node) || need.avoid.includes(node.id) || obstacles(node, need).length > 0 || personalReason(state, node, need, now) !== null || claims.has(node.id)) return []
+    if (node.prices.spotPercent === undefined || !isOpen(state, node) || need.avoid.includes(node.id) || obstacles(node, need).length > 0 || isPaused(state, node, need) || personalReason(state, node, need, now) !== null || claims.has(node.id)) return []
     const holders = [...(state.attemptsByNode.get(node.id) ?? [])].flatMap((id) => { const row = state.attempts.get(id); return row && holdsNode(row.state) ? [holderOf(state, row, now)] : [] })
     return holders.some(({ interruptible }) => interruptible) ? [{ node: node.id, free: freeOn(state, node), holders }] : []
   })

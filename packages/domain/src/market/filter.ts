@@ -2,7 +2,7 @@
 // `…_busy` reasons pass with time, the others do not.
 import { GIB, LEVELS } from '@lumaris/protocol'
 import type { DriverOffer, Instant, JobSpec, LabelTerm, NoReason, PriceSheet, Resources } from '@lumaris/protocol'
-import type { NodeRow } from '../rows.ts'
+import type { MatchingPauseRow, NodeRow } from '../rows.ts'
 import { freeOn } from '../state.ts'
 import type { MarketState } from '../state.ts'
 import type { Requirement } from './requirement.ts'
@@ -11,11 +11,12 @@ import { isTrusted, speedOf } from '../fleet/profile/learn.ts'
 import { mayServe } from '../assurance/enough.ts'
 import { recordOf } from '../assurance/records.ts'
 import { takesWork } from '../fleet/takes-work.ts'
+import { bars } from '../operator/pause-matching.ts'
 
 export const strength = (level: DriverOffer['level']): number => LEVELS.indexOf(level)
 
 /** The driver of the node that will do: the weakest that is strong enough, because walls cost start time. Null: and why. */
-export function pickDriver(node: NodeRow, need: Requirement): DriverOffer | NoReason {
+export function pickDriver(node: NodeRow, need: Requirement, pauses: readonly MatchingPauseRow[] = []): DriverOffer | NoReason {
   let best: DriverOffer | undefined
   let reason: NoReason = 'driver'
   const { placement, runtime } = need.spec, memory = need.kept?.memory
@@ -28,10 +29,15 @@ export function pickDriver(node: NodeRow, need: Requirement): DriverOffer | NoRe
     if (placement.encryptedScratch && !driver.encryptedScratch) { reason = 'scratch'; continue }
     if (need.spec.network && !driver.egress) { reason = 'egress'; continue }
     if (need.spec.resources.gpus > 0 && driver.gpus === false) { reason = 'gpu'; continue }
+    if (pauses.length > 0 && bars(pauses, node, driver, need.spec)) { reason = 'matching_paused'; continue }
     if (!best || strength(driver.level) < strength(best.level)) best = driver
   }
   return best ?? reason
 }
+/** As operators let it work just now. */
+export const driverNow = (state: MarketState, node: NodeRow, need: Requirement): DriverOffer | NoReason => pickDriver(node, need, state.pauses)
+/** It could take it, but for what operators have paused. */
+export const isPaused = (state: MarketState, node: NodeRow, need: Requirement): boolean => state.pauses.length > 0 && driverNow(state, node, need) === 'matching_paused'
 
 /** The prices that count for it: for interruptible work, those it can be had at. */
 export const sheetFor = (node: Pick<NodeRow, 'prices' | 'capacity'>, spec: Pick<JobSpec, 'interruptible'>): PriceSheet => (spec.interruptible ? spotSheet(sheetOf(node)) : sheetOf(node))
@@ -144,6 +150,7 @@ function holds(term: LabelTerm, value: string | undefined): boolean {
 /** Why not right now. Called after `neverReason` said null. */
 export function busyReason(state: MarketState, node: NodeRow, need: Requirement, now: Instant): NoReason | null {
   if (!isOpen(state, node)) return 'not_online'
+  if (isPaused(state, node, need)) return 'matching_paused'
   return roomReason(state, node, need) ?? personalReason(state, node, need, now)
 }
 export function isOpen(state: MarketState, node: NodeRow): boolean {

@@ -3,11 +3,13 @@ import { NO_USAGE, canonical, slotId, taskId } from '@lumaris/protocol'
 import type { AttemptId, Decision, DriverOffer, NodeId, PriceSheet } from '@lumaris/protocol'
 import type { AttemptRow, JobRow, NodeRow, SlotRow, TaskRow } from '../rows.ts'
 import type { Decided } from '../state.ts'
+import { invariant } from '../invariant.ts'
 import { liveAttempt, liveJob, putAttempt, putJob, putTask, record } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 import { SLOT, next } from '../job/lifecycle.ts'
 import { foresee } from '../job/copy-late.ts'
 import { moveTask } from '../job/move.ts'
+import { bars } from '../operator/pause-matching.ts'
 import { sheetOf } from '../billing/price.ts'
 import { takePiece } from '../split/pieces.ts'
 import { dispatch, termsOf } from '../fleet/dispatch.ts'
@@ -22,6 +24,7 @@ export function offer(turn: Turn, wanted: Wanted, slotIndex: number, choice: Cho
   const slot = task.slots[slotIndex] as SlotRow
   const fence = slot.fence + 1
   const { node, driver } = choice
+  invariant(!bars(turn.state.pauses, node, driver, need.spec), `${node.id} is given work although that is paused`)
   const bare: AttemptRow = {
     id: turn.id('att') as AttemptId, job: job.id, task: task.index, slot: slotIndex, node: node.id, seller: node.owner, session: node.session, leaseGen: node.leaseGen,
     fence, state: 'offered', cause: null, driver: driver.id, level: driver.level, prices, usage: NO_USAGE, tickSeq: 0, tickHash: '',

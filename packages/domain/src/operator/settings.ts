@@ -39,7 +39,7 @@ export function changeSettings(turn: Turn, { by, reason, version, set }: ChangeS
     else values[name] = after
   }
   if (Object.keys(changed).length === 0) return refused('nothing_to_change')
-  const row: SettingsRow = { version: version + 1, at: turn.now, by, reason, values, changed }
+  const row: SettingsRow = { version: version + 1, at: turn.now, by, reason, values, changed, ...(before?.pauses ? { pauses: before.pauses } : {}) }
   emit(turn, { kind: 'settings', row })
   const side = (which: 'before' | 'after'): Record<string, unknown> => Object.fromEntries(Object.entries(changed).map(([name, one]) => [name, one[which]]))
   recordAction(turn, { by, action: 'settings.change', subject: `settings ${row.version}`, reason, before: side('before'), after: side('after') })
