@@ -230,3 +230,39 @@ test('what was given up is listed; a message is sent again with a reason that st
   expect((await get('/v1/admin/dead-jobs')).body.data).toMatchObject([{ job: poisoned, name: 'poison', cause: 'driver_failed', says: expect.stringContaining('isolation driver') }])
   await expect.poll(async () => (await get('/v1/admin/queue')).body.dead, { timeout: 10_000 }).toEqual({ deliveries: 0, jobs: 1 })
 })
+
+test('a job that no node could end is tried again by an admin: once, same buyer, same cap, held by the same rules, and its buyer is told; nobody else’s failure is', async () => {
+  const retry = (job: string, key: string | null = admin, body: object = { reason: 'a switch was broken' }) => market.call(key, 'POST', `/v1/admin/dead-jobs/${job}/retry`, body)
+  const failed = async (spec: object): Promise<JobId> => { const { id } = (await market.submit({ name: 'poison', limits: { retries: 0, runMs: 60_000 }, ...spec }, { cap: '1000000' })).body; await market.ended(id); return id }
+  const job = await failed({ command: ['fake:fail-driver'] }), own = await failed({ command: ['fake:exit', '3'] })
+  refused(await retry(own), 'not_in_this_state')
+  refused(await retry(`job_${'0'.repeat(26)}`), 'not_found')
+  refused(await retry(job, admin, {}), 'invalid_request')
+  refused(await retry(job, market.buyer), 'forbidden')
+  // Whoever is suspended or has nothing left: their money is theirs.
+  const buyer = market.demo.buyer.id, ledger = async () => BigInt((await market.call(market.buyer, 'GET', '/v1/wallet')).body.available)
+  await market.call(admin, 'POST', `/v1/admin/users/${buyer}/suspend`, { reason: 'a test' })
+  const no = await retry(job)
+  expect([no.status, no.body.code, no.body.detail]).toEqual([409, 'cannot_retry', { reason: 'its buyer is suspended' }])
+  await market.call(admin, 'POST', `/v1/admin/users/${buyer}/unsuspend`, { reason: 'a test' })
+  // Pressed ten times at once it is made once; nothing starts yet, so that what is held can be seen.
+  const { id: pause } = (await market.call(admin, 'POST', '/v1/admin/matching-pauses', { says: 'We look.', reason: 'a test' })).body
+  const before = await ledger(), answers = await Promise.all(Array.from({ length: 10 }, () => retry(job))), made = answers[0]?.body
+  expect(new Set(answers.map(({ status, body }) => `${status} ${body.id}`)).size).toBe(1)
+  expect(made).toMatchObject({ state: 'queued', buyer, cap: '1000000', retries: job, spec: { name: 'poison' } })
+  expect(before - await ledger()).toBe(1_000_000n)
+  expect((await market.call(market.buyer, 'GET', `/v1/jobs/${made.id}/events`)).body.at(0)).toMatchObject({ type: 'submitted', reason: 'a switch was broken' })
+  expect((await market.call(market.buyer, 'GET', '/v1/alerts')).body.data[0]).toMatchObject({ kind: 'job_retried', subject: made.id, says: 'An operator has tried “poison” again, which no node could end: a switch was broken. 1.00 credits are held for it, as for the first try; you may cancel it.' })
+  expect((await get(`/v1/admin/actions?subject=${job}`)).body.data).toMatchObject([{ action: 'job.retry', by: market.demo.admin.id, after: { job: made.id, cap: '1000000' }, from: '127.0.0.1' }])
+  expect((await get('/v1/admin/dead-jobs')).body.data.find((one: { job: string }) => one.job === job)).toMatchObject({ retriedAs: made.id })
+  await market.call(admin, 'POST', `/v1/admin/matching-pauses/${pause}/end`, { reason: 'a test' })
+  expect((await market.ended(made.id)).state).toBe('failed')
+  expect(await ledger()).toBe(before)
+  expect((await retry(job)).body.id).toBe(made.id)
+  // What failed again is a given-up job like any other.
+  const { cli } = aShell({ LUMARIS_URL: market.url, LUMARIS_TOKEN: admin })
+  expect(JSON.parse((await cli(['queue', 'retry', made.id, '--reason', 'once more', '--json'])).stdout)).toMatchObject({ retries: made.id })
+  // Some of it done and paid, or merged by its buyer's program: trying all of it again would cost more than was agreed, or mean nothing.
+  const partly = await failed({ command: ['fake:print', 'x'], tasks: [{}, { args: [';', 'fake:fail-driver'] }], onFailure: 'finish' })
+  refused(await retry(partly), 'cannot_retry')
+})

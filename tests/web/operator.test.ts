@@ -4,6 +4,7 @@ import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { releaseOnce } from '@lumaris/server'
 import { NO_BROWSER, chromiumPath, openBrowser, visit } from './browser.ts'
+import { examine } from './examine.ts'
 import { enterAs } from './screens.ts'
 import { PASSWORD, someone, startWebMarket } from './web-market.ts'
 import type { WebMarket } from './web-market.ts'
@@ -105,6 +106,43 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await buyer.page.getByText('The bill was reversed.').waitFor()
     expect(await buyer.page.getByText('Major incident:').count()).toBe(0)
     for (const one of [ann, bea, buyer]) { expect(one.complaints).toEqual([]); await one.context.close() }
+  })
+
+  test('lets nothing new start for a while, by keyboard alone: everybody is told, what waits says why and goes on', { timeout: 120_000 }, async () => {
+    const { page, context, complaints } = await visit(browser, market.url), buyer = await visit(browser, market.url), theirs = market.client(market.buyer)
+    await enterAs(page, market.demo.admin.key)
+    await page.locator('h1').waitFor()
+    await page.keyboard.press('g')
+    await page.keyboard.press('q')
+    await page.getByText('Work starts as nodes have room').waitFor()
+    await press(page, 'Pause matching…')
+    await page.getByRole('dialog').getByText('the whole market', { exact: true }).waitFor()
+    await press(page, 'Pause it')
+    await expect.poll(() => page.getByRole('dialog').getByText(/Too small|>=3/).count()).toBe(2) // both sentences are needed
+    await page.getByRole('dialog').getByLabel('What everybody reads').focus()
+    await page.keyboard.type('A flaw in a wall is <b>looked at</b>.')
+    await page.keyboard.press('Tab')
+    await page.keyboard.type('The report of last night')
+    await press(page, 'Pause it')
+    await page.getByText('Everybody reads: A flaw in a wall is <b>looked at</b>.').waitFor()
+    const { blob, size } = await theirs.upload(new TextEncoder().encode('console.log(1)\n'))
+    const job = await theirs.submit({ name: 'Waits', runtime: 'javascript', command: ['main.ts'], inputs: [{ path: 'main.ts', blob: blob as never, size }] })
+    await enterAs(buyer.page, market.buyer)
+    await buyer.page.goto(`/jobs/${job.id}?tab=why`)
+    await buyer.page.getByText('Nothing new starts of the whole market:').waitFor()
+    await buyer.page.getByRole('main').getByText(/^Operators let nothing new start of the whole market: A flaw in a wall is <b>looked at<\/b>\. It keeps its place/).waitFor()
+    for (const one of [page, buyer.page]) expect(await examine(one, 'while matching is paused')).toEqual([])
+    await press(page, /^Let it start again…/)
+    await expect.poll(() => page.evaluate('document.activeElement.tagName')).toBe('TEXTAREA')
+    await page.keyboard.type('It is mended')
+    await press(page, /^Let it start$/)
+    await page.getByText('Work starts as nodes have room').waitFor()
+    await expect.poll(async () => (await theirs.job(job.id)).state, { timeout: 30_000 }).toBe('completed')
+    await page.goto('/actions')
+    await page.getByRole('cell', { name: 'Resumed matching' }).waitFor()
+    expect([...complaints, ...buyer.complaints]).toEqual([])
+    await context.close()
+    await buyer.context.close()
   })
 
   test('finds a node by its region, empties it by a deadline with a reason, and lets it go; by keyboard alone', { timeout: 120_000 }, async () => {

@@ -114,6 +114,7 @@ async function operate(market: WebMarket, job: JobId): Promise<{ suspended: stri
   const open = await ann.api.openIncident({ body: { title: 'Region local loses nodes', severity: 'major', text: 'Some nodes lose their connection for seconds at a time.\nWork starts again by itself.', regions: ['local'] } })
   await bea.api.updateIncident({ params: { incident: open.id }, body: { text: 'It is a switch. A new one is on its way.' } })
   for (const [version, newJobsPaused] of ['We replace a switch until noon.', null].entries()) await ann.api.changeSettings({ body: { version, set: { newJobsPaused, ...(version === 0 ? { quoteRate: 1_000 } : {}) }, reason: version === 0 ? 'The switch of region local' : 'It is replaced' } })
+  await ann.api.pauseMatching({ body: { scope: { regions: ['us-west-1'], gpus: true }, says: 'A driver of graphics cards is looked at.', reason: 'The report of Tuesday' } })
   await ann.api.suspendUser({ params: { user: dan.id }, body: { reason: 'Paid with a stolen card' } })
   // Past the dispute window, as far as this market's clock is asked: sealed first.
   const cleared = async (): Promise<bigint> => { await releaseOnce(market.app, -60_000); return BigInt((await seller.api.getEarnings()).available) }

@@ -30,6 +30,8 @@ export type JobRow = {
   readonly paused?: true; readonly resumedAt?: Instant
   /** The schedule that made it. */
   readonly schedule?: ScheduleId
+  /** The job that an admin tried again by making this one. */
+  readonly retries?: JobId
   /** What the market keeps of its bills, in hundredths of a percent, as agreed when it was submitted. Older jobs have none. */
   readonly fee?: number
   /** Steps of its fallback ladder that have been taken. */

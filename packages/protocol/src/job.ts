@@ -111,6 +111,8 @@ export const Job = z.object({
   paused: z.boolean().optional(),
   /** The schedule that made it. */
   schedule: ScheduleId.optional(),
+  /** The job that an admin tried again, and this is it. */
+  retries: JobId.optional(),
   /** Of the cause: which parent, which file. */
   detail: z.string().optional(),
   /** Steps of the fallback ladder that have been taken. */

@@ -37,5 +37,5 @@ export type MarketQueue = z.infer<typeof MarketQueue>
 export const DeadDelivery = z.object({ id: DeliveryId, webhook: WebhookId, owner: UserId, type: z.string(), subject: z.string(), createdAt: Instant, tries: z.number().int(), lastTryAt: Instant.optional(), status: z.number().int().optional(), problem: z.string().optional(), /** The webhook is turned off: its owner must turn it on before anything is sent again. */ off: z.boolean() }).meta({ id: 'DeadDelivery' })
 export type DeadDelivery = z.infer<typeof DeadDelivery>
 /** A job that failed for good through no fault of its buyer: whatever was tried, no node ended it. */
-export const DeadJob = z.object({ job: JobId, buyer: UserId, name: z.string().optional(), cause: Cause, says: z.string(), detail: z.string().optional(), tasksFailed: z.number().int(), createdAt: Instant, endedAt: Instant.optional() }).meta({ id: 'DeadJob' })
+export const DeadJob = z.object({ job: JobId, buyer: UserId, name: z.string().optional(), cause: Cause, says: z.string(), detail: z.string().optional(), /** An admin has tried it again, as this one. */ retriedAs: JobId.optional(), tasksFailed: z.number().int(), createdAt: Instant, endedAt: Instant.optional() }).meta({ id: 'DeadJob' })
 export type DeadJob = z.infer<typeof DeadJob>

@@ -78,6 +78,7 @@ export const REFUSALS = {
   job_ended: no(409, 'The job has already ended', 'Nothing is left to change.'),
   not_in_this_state: no(409, 'Not possible in this state', 'See detail for the state and what is possible in it.'),
   cannot_move: no(409, 'It cannot be moved as it is', 'See detail: what to add to the job, or which node will do.'),
+  cannot_retry: no(409, 'This job cannot be tried again by an admin', 'See reason in detail.'),
   merged_otherwise: no(409, 'Another merged result was recorded for this map', 'The one in detail stays. The same parts merged in the same way give the same bytes: was it merged by another version?'),
   results_not_ready: no(409, 'There are no results yet', 'Wait until the job has completed.'),
   // blobs

@@ -3,13 +3,19 @@ import type { WithContext } from '../cli.ts'
 import type { Context } from '../context.ts'
 import { asIs, parseCount } from '../parse.ts'
 import { agoText, durationText, stamp } from '../ui/time.ts'
+import { jobFacts } from './job.ts'
 
 export function define(command: Command, withContext: WithContext): void {
-  command.addHelpText('before', 'Examples:\n  lumaris --as admin queue\n  lumaris --as admin queue dead\n  lumaris --as admin queue retry msg_01jcd3k8w9e5r7t2y4u6p8a0sd --reason \'their address is back\'\n').action(withContext(queue))
+  command.addHelpText('before', 'Examples:\n  lumaris --as admin queue\n  lumaris --as admin queue dead\n  lumaris --as admin queue retry msg_01jcd3k8w9e5r7t2y4u6p8a0sd --reason \'their address is back\'\n  lumaris --as admin queue retry job_01jcd3k8w9e5r7t2y4u6p8a0sd --reason \'a switch was broken\'\n').action(withContext(queue))
   const sub = (name: string, summary: string): Command => command.command(name).summary(summary).description(summary)
   sub('dead', 'messages and jobs that were given up, newest first').option('-n, --limit <count>', 'so many of each at most', parseCount, 20).action(withContext(dead))
-  sub('retry', 'send a message again that was given up').argument('<delivery>', 'its id').requiredOption('--reason <text>', 'why; it stands in the log for ever', asIs)
-    .action(withContext(async (context: Context, delivery: string, { reason }: { reason: string }) => { const one = await (await context.client()).api.retryDelivery({ params: { delivery }, body: { reason } }); await context.showThing(one, [['delivery', one.id], ['state', one.state], ['type', one.type]]) }))
+  sub('retry', 'send a message again that was given up, or try such a job again').argument('<id>', 'of the message or of the job').requiredOption('--reason <text>', 'why; it stands in the log for ever', asIs)
+    .action(withContext(async (context: Context, id: string, { reason }: { reason: string }) => {
+      const { api } = await context.client()
+      if (id.startsWith('job_')) { const job = await api.retryJob({ params: { job: id }, body: { reason } }); await context.showThing(job, jobFacts(job)); return }
+      const one = await api.retryDelivery({ params: { delivery: id }, body: { reason } })
+      await context.showThing(one, [['delivery', one.id], ['state', one.state], ['type', one.type]])
+    }))
 }
 
 async function queue(context: Context): Promise<void> {
@@ -37,6 +43,6 @@ async function dead(context: Context, { limit }: { limit: number }): Promise<voi
     { title: 'delivery', value: (one) => one.id }, { title: 'type', value: (one) => one.type }, { title: 'of', value: (one) => one.subject }, { title: 'tries', value: (one) => one.tries, right: true }, { title: 'last', value: (one) => stamp(one.lastTryAt), shown: (one) => agoText(one.lastTryAt, now) }, { title: 'problem', value: (one) => one.problem, shrinks: true }, { title: 'webhook', value: (one) => (one.off ? 'turned off' : 'on') },
   ], 'None.')
   await context.showTable('Jobs', jobs, [
-    { title: 'job', value: (one) => one.job }, { title: 'name', value: (one) => one.name, shrinks: true }, { title: 'tasks', value: (one) => one.tasksFailed, right: true }, { title: 'ended', value: (one) => stamp(one.endedAt), shown: (one) => agoText(one.endedAt, now) }, { title: 'because', value: (one) => one.says, shrinks: true }, { title: 'buyer', value: (one) => one.buyer },
+    { title: 'job', value: (one) => one.job }, { title: 'name', value: (one) => one.name, shrinks: true }, { title: 'tasks', value: (one) => one.tasksFailed, right: true }, { title: 'ended', value: (one) => stamp(one.endedAt), shown: (one) => agoText(one.endedAt, now) }, { title: 'because', value: (one) => one.says, shrinks: true }, { title: 'buyer', value: (one) => one.buyer }, { title: 'tried again as', value: (one) => one.retriedAs },
   ], 'None.')
 }

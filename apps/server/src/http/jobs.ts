@@ -1,19 +1,19 @@
-import { INPUTS_MAX, canonical, isRefusal, refereeOf, refuse } from '@lumaris/protocol'
+import { CAUSES, INPUTS_MAX, canonical, isRefusal, refereeOf, refuse } from '@lumaris/protocol'
 import type { Attempt, Explanation, Job, JobId, Receipt, Refusal, SealedTick } from '@lumaris/protocol'
 import { filesFrom, isTerminal, newSearch, progressOf, rangeOf, termsOf } from '@lumaris/domain'
-import type { AttemptRow, EndedParent, JobRow, Submitted } from '@lumaris/domain'
+import type { AttemptRow, EndedParent, JobRow, SubmitCommand, Submitted } from '@lumaris/domain'
 import { merklePath } from '@lumaris/protocol'
 import type { App } from '../app.ts'
 import { listAttempts, listJobs, listTasks, readAttempt, readEvents, readJob, readNode, readQuote, readResults, readSeal, readTicks } from '../store/read.ts'
-import { viewAttempt, viewJob, viewTask } from '../store/views.ts'
+import { given, viewAttempt, viewJob, viewTask } from '../store/views.ts'
 import type { Handlers } from './server.ts'
-import { actingOn, isAdmin, owns } from './policy.ts'
+import { actingOn, asked, isAdmin, owns } from './policy.ts'
 import type { Acting, As, Principal } from './policy.ts'
 import { lastEventId, sendEvents, wantsStream } from './sse.ts'
 import { followBuyer, followJob } from '../live/follow-job.ts'
 import { explain } from '../live/explain.ts'
 
-type Names = 'createQuote' | 'getQuote' | 'submitJob' | 'listJobs' | 'getJob' | 'cancelJob' | 'pauseJob' | 'resumeJob' | 'moveJob' | 'recordMerged' | 'listTasks' | 'listAttempts' | 'jobEvents' | 'myEvents' | 'getAttempt' | 'attemptLogs' | 'getReceipt' | 'getResults' | 'explainJob'
+type Names = 'retryJob' | 'createQuote' | 'getQuote' | 'submitJob' | 'listJobs' | 'getJob' | 'cancelJob' | 'pauseJob' | 'resumeJob' | 'moveJob' | 'recordMerged' | 'listTasks' | 'listAttempts' | 'jobEvents' | 'myEvents' | 'getAttempt' | 'attemptLogs' | 'getReceipt' | 'getResults' | 'explainJob'
 
 /** The job, if it is the caller's to see; else the same "not found" as for one that never was. */
 async function mine(app: App, who: Principal, id: JobId): Promise<JobRow | Refusal> {
@@ -65,6 +65,13 @@ export function jobHandlers(app: App): Pick<Handlers, Names> {
     const answer = await act(job.id, as)
     return isRefusal(answer) ? answer : viewJob(answer)
   }
+  /** A parent may end and leave memory between our look at the tables and the decision: then we look again. */
+  const submit = async (command: SubmitCommand & Partial<As>, tries = 3): Promise<Submitted | Refusal> => {
+    const ended = await endedParents(app, command.buyer, command.spec)
+    if (isRefusal(ended)) return ended
+    const answer = await app.engine.act({ ...command, ...(ended.length === 0 ? {} : { ended }) })
+    return isRefusal(answer) && answer.refusal === 'parent_not_found' && tries > 0 && (await readJob(app.db, answer.detail?.['job'] as JobId))?.buyer === command.buyer ? submit(command, tries - 1) : answer
+  }
   return {
     createQuote: async ({ body, who }) => app.engine.act({ kind: 'quote', buyer: who.userId, spec: body.spec, specHash: app.hash(canonical(body.spec)), cap: body.cap === undefined ? null : BigInt(body.cap) }),
     getQuote: async ({ params, who }) => {
@@ -74,20 +81,27 @@ export function jobHandlers(app: App): Pick<Handlers, Names> {
     submitJob: async ({ body, who, text, idempotencyKey, reply }) => {
       const missing = await missingBlobs(app, body.spec)
       if (missing) return missing
-      // A parent may end and leave memory between our look at the tables and the decision: then we look again.
-      const submit = async (tries: number): Promise<Submitted | Refusal> => {
-        const ended = await endedParents(app, who.userId, body.spec)
-        if (isRefusal(ended)) return ended
-        const answer = await app.engine.act({
-          kind: 'submit', buyer: who.userId, id: body.id ?? null, key: idempotencyKey ? `submit:${who.userId}:${idempotencyKey}` : null, bodyHash: app.hash(text), spec: body.spec,
-          specHash: body.quote ? app.hash(canonical(body.spec)) : '', quote: body.quote ?? null, cap: body.cap === undefined ? null : BigInt(body.cap), noWait: body.noWait, ...(ended.length === 0 ? {} : { ended }),
-        })
-        return isRefusal(answer) && answer.refusal === 'parent_not_found' && tries > 0 && (await readJob(app.db, answer.detail?.['job'] as JobId))?.buyer === who.userId ? submit(tries - 1) : answer
-      }
-      const answer = await submit(3)
+      const answer = await submit({
+        kind: 'submit', buyer: who.userId, id: body.id ?? null, key: idempotencyKey ? `submit:${who.userId}:${idempotencyKey}` : null, bodyHash: app.hash(text), spec: body.spec,
+        specHash: body.quote ? app.hash(canonical(body.spec)) : '', quote: body.quote ?? null, cap: body.cap === undefined ? null : BigInt(body.cap), noWait: body.noWait,
+      })
       if (isRefusal(answer)) return answer
       if (answer.replayed) void reply.header('idempotency-replayed', 'true')
       return viewJob(answer.job)
+    },
+    retryJob: async ({ params, body, who, request }) => {
+      const job = await readJob(app.db, params.job)
+      if (!job) return refuse('not_found')
+      if (job.state !== 'failed' || !job.cause || CAUSES[job.cause].bears === 'buyer') return refuse('not_in_this_state', { state: job.state, ...given('cause', job.cause) })
+      if (job.spec.map) return refuse('cannot_retry', { reason: 'its parts are merged by the program of its buyer, who repeats what failed: lumaris retry' })
+      if (job.tasksDone > 0 || job.cost > 0n) return refuse('cannot_retry', { reason: 'some of it is done and paid: trying all of it again would cost its buyer more than was agreed' })
+      const missing = await missingBlobs(app, job.spec)
+      if (missing) return missing
+      const answer = await submit({
+        kind: 'submit', buyer: job.buyer, id: null, key: `retry:${job.id}`, bodyHash: job.bodyHash, spec: job.spec, specHash: '', quote: null, cap: job.cap, noWait: false,
+        retries: { job: job.id, name: job.spec.name ?? job.spec.command.join(' '), by: who.userId, reason: body.reason }, ...asked(request),
+      })
+      return isRefusal(answer) ? answer : viewJob(answer.job)
     },
     listJobs: async ({ query, who }) => listJobs(app.db, isAdmin(who) ? null : who.userId, query, viewJob),
     getJob: async ({ params, who }) => {

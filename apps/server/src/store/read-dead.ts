@@ -35,9 +35,9 @@ export async function readDelivery(db: Database, id: string): Promise<(DeadDeliv
 }
 
 export async function listDeadJobs(db: Database, limit: number, cursor: string | undefined): Promise<PageOf<DeadJob>> {
-  const rows = await db.query<{ spec: string; doc: string }>(`SELECT spec, doc FROM ${deadJobs(db)} AND id < $1 ORDER BY id DESC LIMIT ${limit + 1}`, [cursor ?? 'job~'])
-  return page(rows.map(jobRow), limit, (row) => {
+  const rows = await db.query<{ spec: string; doc: string; again: string | null }>(`SELECT spec, doc, (SELECT subject FROM idempotency WHERE idempotency.id = 'retry:' || jobs.id) AS again FROM ${deadJobs(db)} AND id < $1 ORDER BY id DESC LIMIT ${limit + 1}`, [cursor ?? 'job~'])
+  return page(rows.map((row) => ({ ...jobRow(row), again: row.again as JobId | null })), limit, (row) => {
     const cause = row.cause as Cause // one of those that were asked for
-    return { job: row.id as JobId, buyer: row.buyer, ...given('name', row.spec.name), cause, says: CAUSES[cause].says, ...given('detail', row.detail), tasksFailed: row.tasksFailed, createdAt: row.createdAt, ...given('endedAt', row.endedAt) }
+    return { job: row.id as JobId, buyer: row.buyer, ...given('name', row.spec.name), cause, says: CAUSES[cause].says, ...given('detail', row.detail), ...given('retriedAs', row.again), tasksFailed: row.tasksFailed, createdAt: row.createdAt, ...given('endedAt', row.endedAt) }
   }, (row) => row.id)
 }

@@ -1,12 +1,13 @@
 import { useState } from 'react'
 import { Badge, Button, Stack, Switch, Text } from '@mantine/core'
 import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query'
-import type { DeadDelivery, MarketQueue } from '@lumaris/protocol'
+import type { DeadDelivery, DeadJob, MarketQueue } from '@lumaris/protocol'
 import { useClient } from '../session/use-session.ts'
 import { duration, plural, visible } from '../ui/format.ts'
 import { Bar, Command, Empty, Figure, Figures, Loaded, Moment, Page, Panel } from '../ui/parts.tsx'
 import { REASON } from '../ui/states.ts'
 import { TextLink } from '../shell/links.tsx'
+import { MatchingPauses } from './MatchingPauses.tsx'
 import { WithReason } from './WithReason.tsx'
 import { deadDeliveriesQuery, deadJobsQuery, queueQuery } from './queries.ts'
 
@@ -22,6 +23,7 @@ export function Queue() {
         </Figures>
         {looked && <Text size="sm" c="dimmed" role="status">Only {plural(looked.slots, 'seat')} of {looked.jobs.toLocaleString('en')} of {plural(looked.ofJobs, 'job')} were looked at for these figures and the ages: the oldest.</Text>}
       </Stack>}</Loaded>
+      <MatchingPauses />
       <div className="two">
         <Panel title="Why" id="why"><Loaded query={queue}>{(now) => <Reasons queue={now} />}</Loaded></Panel>
         <Panel title="For how long" id="ages" actions={<Switch label="Show as table" checked={table} onChange={(event) => setTable(event.currentTarget.checked)} />}><Loaded query={queue}>{(now) => <Ages queue={now} table={table} />}</Loaded></Panel>
@@ -84,16 +86,20 @@ function DeadDeliveries() {
   )
 }
 
+const RETRIED = 'A new job of the same buyer is made of the same request, with the same cap, which is held from their wallet anew. They are told at once, with your reason, and may cancel it.'
 function DeadJobs() {
-  const client = useClient(), found = useInfiniteQuery(deadJobsQuery(client))
+  const client = useClient(), queries = useQueryClient(), found = useInfiniteQuery(deadJobsQuery(client))
+  const [again, setAgain] = useState<DeadJob | null>(null)
   return (
     <Panel title="Jobs that no node could end" id="jobs">
-      <Loaded query={found}>{({ pages }) => { const list = pages.flatMap((page) => page.data); return list.length === 0 ? <Empty title="None">Jobs that failed for good through no fault of their buyers stand here. What ran was not billed; their buyers can submit them again.</Empty> : (
+      <Loaded query={found}>{({ pages }) => { const list = pages.flatMap((page) => page.data); return list.length === 0 ? <Empty title="None">Jobs that failed for good through no fault of their buyers stand here. What ran was not billed; you or their buyers can try them again.</Empty> : (
         <Stack gap="sm">
-          <div className="scroll-box" tabIndex={0} role="region" aria-label="Jobs that no node could end"><table className="table"><thead><tr><th>Job</th><th>Ended</th><th className="right">Tasks</th><th>Because</th><th>Buyer</th></tr></thead>
-            <tbody>{list.map((one) => <tr key={one.job}><td><TextLink to="/jobs/$job" params={{ job: one.job }} size="sm">{visible(one.name ?? `…${one.job.slice(-8)}`)}</TextLink></td><td>{one.endedAt === undefined ? '–' : <Moment at={one.endedAt} />}</td><td className="right number">{one.tasksFailed}</td><td className="wide-cell">{visible(one.says)}{one.detail === undefined ? '' : `: ${visible(one.detail)}`}</td><td><TextLink to="/users/$user" params={{ user: one.buyer }} size="sm">its buyer</TextLink></td></tr>)}</tbody></table></div>
+          <div className="scroll-box" tabIndex={0} role="region" aria-label="Jobs that no node could end"><table className="table"><thead><tr><th>Job</th><th>Ended</th><th className="right">Tasks</th><th>Because</th><th>Buyer</th><th><span className="for-readers">Actions</span></th></tr></thead>
+            <tbody>{list.map((one) => <tr key={one.job}><td><TextLink to="/jobs/$job" params={{ job: one.job }} size="sm">{visible(one.name ?? `…${one.job.slice(-8)}`)}</TextLink></td><td>{one.endedAt === undefined ? '–' : <Moment at={one.endedAt} />}</td><td className="right number">{one.tasksFailed}</td><td className="wide-cell">{visible(one.says)}{one.detail === undefined ? '' : `: ${visible(one.detail)}`}</td><td><TextLink to="/users/$user" params={{ user: one.buyer }} size="sm">its buyer</TextLink></td>
+              <td className="right">{one.retriedAs === undefined ? <Button size="compact-sm" variant="default" onClick={() => setAgain(one)}>Try again…<span className="for-readers"> {visible(one.name ?? one.job)}</span></Button> : <TextLink to="/jobs/$job" params={{ job: one.retriedAs }} size="sm">Tried again</TextLink>}</td></tr>)}</tbody></table></div>
           {found.hasNextPage && <div><Button variant="default" loading={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>Older ones</Button></div>}
         </Stack>) }}</Loaded>
+      <WithReason opened={again !== null} close={() => setAgain(null)} title={`Try “${again ? visible(again.name ?? again.job) : ''}” again?`} yes="Try it again" act={async (reason) => { if (again) await client.api.retryJob({ params: { job: again.job }, body: { reason } }); void queries.invalidateQueries({ queryKey: ['admin'] }) }}>{RETRIED}</WithReason>
     </Panel>
   )
 }

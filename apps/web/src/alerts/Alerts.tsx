@@ -16,6 +16,7 @@ const look = (word: string, sign: string, says: string): Look => ({ word, colour
 const KIND: Readonly<Record<AlertKind, Look>> = {
   budget: look('Budget', '◔', 'What your jobs came to this month has reached a step of its budget.'), node_offline: look('Node offline', '✗', 'A node of yours has not been heard of for a while.'),
   node_unreliable: look('Node fails work', '!', 'A node of yours is believed to end less of its work than you want.'), payout_failed: look('Payout came back', '⊘', 'The provider could not carry it. The money is available again.'), agent_too_old: look('Agent too old', '↑', 'This market asks for a newer agent.'),
+  job_retried: look('Tried again', '↻', 'An operator has tried a job of yours again that no node could end.'),
 }
 
 export function AlertsScreen() {
@@ -52,6 +53,7 @@ function Inbox() {
 function Where({ of: { kind, subject } }: { of: Alert }) {
   if (kind === 'budget') return <TextLink to="/wallet" size="sm">What was spent</TextLink>
   if (kind === 'payout_failed') return <TextLink to="/earnings" size="sm">Payouts</TextLink>
+  if (kind === 'job_retried') return <TextLink to="/jobs/$job" params={{ job: subject }} size="sm">The new job</TextLink>
   return <TextLink to="/nodes/$node" params={{ node: subject }} size="sm">The node</TextLink>
 }
 

@@ -1,7 +1,8 @@
 import { Suspense, lazy, useState } from 'react'
 import { Button, Group, Progress, Stack, Tabs, Text } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
-import { getRouteApi } from '@tanstack/react-router'
+import { getRouteApi, useNavigate } from '@tanstack/react-router'
+import { CAUSES } from '@lumaris/protocol'
 import type { Attempt, Job, JobEvent, Task } from '@lumaris/protocol'
 import { PARTS_MAX, attemptsQuery, jobQuery, tasksQuery } from '../queries.ts'
 import { hasRole, useClient, useSession } from '../session/use-session.ts'
@@ -23,6 +24,7 @@ import { ButtonLink, TextLink } from '../shell/links.tsx'
 /** Asked for by few. */
 const WithReason = lazy(async () => ({ default: (await import('../admin/WithReason.tsx')).WithReason }))
 const CANCELLED = 'What runs is stopped. What ran until then is billed; the rest comes back. It is somebody else’s: its buyer sees the reason in the history of the job.'
+const RETRIED = 'A new job of the same buyer is made of the same request. Its cap, the same, is held from their wallet anew; they are told at once, with your reason, and may cancel it.'
 const JobDoings = lazy(async () => ({ default: (await import('./JobDoings.tsx')).JobDoings }))
 
 const route = getRouteApi('/inside/jobs/$job')
@@ -36,8 +38,8 @@ export function JobScreen() {
 
 function Shown({ job }: { job: Job }) {
   const { client, user } = useSession(), queries = useQueryClient()
-  const { tab, part } = route.useSearch(), navigate = route.useNavigate()
-  const [cancelling, setCancelling] = useState(false), [holding, setHolding] = useState<boolean | null>(null), [doing, setDoing] = useState<'move' | 'keep' | null>(null), { error, run } = useWork()
+  const { tab, part } = route.useSearch(), navigate = route.useNavigate(), to = useNavigate()
+  const [cancelling, setCancelling] = useState(false), [again, setAgain] = useState(false), [holding, setHolding] = useState<boolean | null>(null), [doing, setDoing] = useState<'move' | 'keep' | null>(null), { error, run } = useWork()
   // What an admin does to somebody else's job needs a reason.
   const isTheirs = user.id !== job.buyer
   const holdNow = async (paused: boolean, reason?: string): Promise<unknown> => queries.setQueryData(['job', job.id], await (paused ? client.pause(job.id, { reason }) : client.resume(job.id, { reason })))
@@ -51,6 +53,8 @@ function Shown({ job }: { job: Job }) {
     <Page title={jobName(job)} intro={<Id id={job.id} what="job id" />} actions={<>
       {hasRole(user, 'buyer') && <ButtonLink variant="default" to="/submit" search={{ from: job.id }}>Run again…</ButtonLink>}
       {hasRole(user, 'buyer') && <><ButtonLink variant="default" to="/schedules" search={{ from: job.id }}>Repeat…</ButtonLink><Button variant="default" onClick={() => setDoing('keep')}>Keep as a template…</Button></>}
+      {isTheirs && job.state === 'failed' && job.cause && CAUSES[job.cause].bears !== 'buyer' && <Button variant="default" title="A new job of the same buyer, with the same cap" onClick={() => setAgain(true)}>Try again…</Button>}
+      {isTheirs && <ButtonLink variant="default" to="/ledger" search={{ job: job.id }}>Refund…</ButtonLink>}
       {live && <Button variant="default" disabled={!(attempts.data ?? []).some((one) => one.state === 'running')} title={(attempts.data ?? []).some((one) => one.state === 'running') ? 'To another node, with what it has done' : 'Nothing of it runs just now'} onClick={() => setDoing('move')}>Move…</Button>}
       {live && <Button variant="default" title={job.paused ? undefined : 'Nothing more of it starts; what runs may finish'} onClick={() => hold(job.paused !== true)}>{job.paused ? 'Go on' : 'Pause'}</Button>}
       <Button variant="default" color="red" disabled={!live} title={live ? undefined : 'It has already ended'} onClick={() => setCancelling(true)}>Cancel</Button>
@@ -61,7 +65,7 @@ function Shown({ job }: { job: Job }) {
           <Group gap="sm"><Status look={JOB[job.state]} /><Text size="sm" role="status">{JOB[job.state].says}{job.cause && job.state !== 'completed' ? ` The reason: ${causeText(job.cause)}.` : ''}{job.paused && live ? ' It is paused: nothing more of it starts.' : ''}{job.detail ? ` ${visible(job.detail)}.` : ''}{job.waitsFor && job.waitsFor.length > 0 ? ` It waits for ${job.waitsFor.length} other job${job.waitsFor.length === 1 ? '' : 's'} first.` : ''}{job.exitCode !== null && job.exitCode !== 0 ? ` Exit code ${job.exitCode}.` : ''}</Text></Group>
           <Phases job={job} attempts={attempts.data ?? []} now={now} />
           {job.tasks.total > 1 && <div><Progress.Root aria-hidden><Progress.Section value={(100 * job.tasks.done) / job.tasks.total} color="green" /><Progress.Section value={(100 * job.tasks.failed) / job.tasks.total} color="red" /><Progress.Section value={(100 * job.tasks.running) / job.tasks.total} /></Progress.Root><Text size="sm" mt={4}>{job.tasks.done} of {plural(job.tasks.total, 'part')} done{job.tasks.running > 0 ? `, ${job.tasks.running} running` : ''}{job.tasks.queued > 0 && live ? `, ${job.tasks.queued} waiting` : ''}{job.tasks.failed > 0 ? `, ${job.tasks.failed} failed` : ''}{live && job.progress?.etaMs !== undefined ? `; about ${duration(job.progress.etaMs)} left` : ''}{job.progress?.copies ? `; ${plural(job.progress.copies, 'late part')} begun a second time` : ''}</Text></div>}
-          <Facts wide of={[[live ? 'Cost so far' : 'Cost', `${creditsText(job.cost)} of at most ${credits(job.cap)}`], ['Came back', live ? null : creditsText(job.refunded)], ['Each part has', `${cores(job.spec.resources.cpuMillis)}, ${size(job.spec.resources.memoryBytes)} memory, ${size(job.spec.resources.diskBytes)} disk`], ['Submitted', <Moment at={job.createdAt} />]]} />
+          <Facts wide of={[[live ? 'Cost so far' : 'Cost', `${creditsText(job.cost)} of at most ${credits(job.cap)}`], ['Came back', live ? null : creditsText(job.refunded)], ['Each part has', `${cores(job.spec.resources.cpuMillis)}, ${size(job.spec.resources.memoryBytes)} memory, ${size(job.spec.resources.diskBytes)} disk`], ['Submitted', <Moment at={job.createdAt} />], ['Tries again', job.retries === undefined ? null : <TextLink to="/jobs/$job" params={{ job: job.retries }} size="sm"><code>…{job.retries.slice(-8)}</code></TextLink>]]} />
         </Stack>
       </Panel>
       <Tabs value={shownTab} onChange={(value) => goto({ tab: (value ?? 'parts') as JobTab })} keepMounted={false}>
@@ -79,6 +83,7 @@ function Shown({ job }: { job: Job }) {
       {doing && <Suspense><JobDoings doing={doing} job={job} attempts={attempts.data ?? []} close={() => setDoing(null)} /></Suspense>}
       {isTheirs && <Suspense>
         <WithReason opened={cancelling} close={() => setCancelling(false)} title={`Cancel “${jobName(job)}”?`} yes="Cancel the job" dangerous act={(reason) => client.cancel(job.id, { reason })}>{CANCELLED}</WithReason>
+        <WithReason opened={again} close={() => setAgain(false)} title={`Try “${jobName(job)}” again?`} yes="Try it again" act={async (reason) => { const made = await client.api.retryJob({ params: { job: job.id }, body: { reason } }); await to({ to: '/jobs/$job', params: { job: made.id } }) }}>{RETRIED}</WithReason>
         <WithReason opened={holding !== null} close={() => setHolding(null)} title={`${holding ? 'Pause' : 'Let go on:'} “${jobName(job)}”?`} yes={holding ? 'Pause it' : 'Let it go on'} act={(reason) => holdNow(holding === true, reason)}>{holding ? 'Nothing more of it starts; what runs may finish.' : 'It is placed like any job that waits.'} It is somebody else’s: its buyer sees the reason in the history of the job.</WithReason>
       </Suspense>}
       <Confirm opened={cancelling && !isTheirs} close={() => setCancelling(false)} title={`Cancel “${jobName(job)}”?`} yes="Cancel the job" act={async () => { await client.cancel(job.id) }}>

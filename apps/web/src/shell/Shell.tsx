@@ -19,6 +19,9 @@ const IncidentBanner = lazy(async () => ({ default: (await import('./IncidentBan
 /** Of admins who see what somebody else sees. */
 const Viewing = lazy(async () => ({ default: (await import('./Viewing.tsx')).Viewing }))
 
+/** Seldom there. */
+const PauseBanner = lazy(async () => ({ default: (await import('./PauseBanner.tsx')).PauseBanner }))
+
 /** What makes menus float is large, and nobody needs it before he is signed in. */
 const AccountMenu = lazy(() => import('./AccountMenu.tsx').then(({ AccountMenu: default_ }) => ({ default: default_ })))
 
@@ -50,7 +53,7 @@ export function Shell() {
         <Colours />
         {state.kind === 'in' ? <Suspense fallback={<Button variant="default" size="sm" disabled>{state.user.name}</Button>}><AccountMenu user={state.user} byKey={state.byKey} /></Suspense> : <><ButtonLink to="/sign-in" variant="default" size="sm">Sign in</ButtonLink><ButtonLink to="/sign-up" size="sm" className="only-wide">Sign up</ButtonLink></>}
       </header>
-      <div className="silence"><Silence /><Suspense><IncidentBanner /></Suspense>{state.kind === 'in' && state.view && <Suspense><Viewing view={state.view} /></Suspense>}</div>
+      <div className="silence"><Silence /><Suspense><IncidentBanner /></Suspense><Suspense><PauseBanner /></Suspense>{state.kind === 'in' && state.view && <Suspense><Viewing view={state.view} /></Suspense>}</div>
       {inside && <nav className="side" aria-label="Screens"><div className="side-inner"><Places user={state.user} /></div></nav>}
       {inside && <Drawer opened={open} onClose={() => setOpen(false)} title="Lumaris" size="16rem" closeButtonProps={{ 'aria-label': 'Close' }}><nav aria-label="Screens"><Places user={state.user} onGo={() => setOpen(false)} /></nav></Drawer>}
       {inside && <Inside />}

@@ -8,11 +8,11 @@ import { hasRole } from '../session/use-session.ts'
 const OFF = 'lumaris-no-keys'
 /** The second key must follow the first within this time. */
 const SECOND_MS = 1_500
-type Go = readonly [key: string, to: '/home' | '/jobs' | '/submit' | '/templates' | '/schedules' | '/wallet' | '/nodes' | '/earnings' | '/market' | '/ledger' | '/users' | '/incidents' | '/actions' | '/keys' | '/webhooks' | '/account', says: string]
+type Go = readonly [key: string, to: '/home' | '/jobs' | '/submit' | '/templates' | '/schedules' | '/wallet' | '/nodes' | '/earnings' | '/market' | '/ledger' | '/users' | '/incidents' | '/actions' | '/queue' | '/fleet' | '/keys' | '/webhooks' | '/account', says: string]
 const goes = (user: User): readonly Go[] => [
   ...(hasRole(user, 'buyer') ? [['h', '/home', 'Home'], ['n', '/submit', 'New job'], ['t', '/templates', 'Templates'], ['r', '/schedules', 'Schedules'], ['w', '/wallet', 'Wallet']] as const : []), ...(hasRole(user, 'buyer') || hasRole(user, 'admin') ? [['j', '/jobs', 'Jobs']] as const : []),
   ...(hasRole(user, 'seller') || hasRole(user, 'admin') ? [['s', '/nodes', 'Nodes']] as const : []), ...(hasRole(user, 'seller') ? [['e', '/earnings', 'Earnings']] as const : []),
-  ...(hasRole(user, 'admin') ? [['m', '/market', 'Overview'], ['l', '/ledger', 'Ledger'], ['u', '/users', 'Users'], ['i', '/incidents', 'Incidents'], ['a', '/actions', 'Log of admin actions']] as const : []), ['k', '/keys', 'API keys'], ...(hasRole(user, 'buyer') ? [['b', '/webhooks', 'Webhooks']] as const : []), ['p', '/account', 'Sign-in'],
+  ...(hasRole(user, 'admin') ? [['m', '/market', 'Overview'], ['f', '/fleet', 'Nodes of the market'], ['q', '/queue', 'Queue'], ['l', '/ledger', 'Ledger'], ['u', '/users', 'Users'], ['i', '/incidents', 'Incidents'], ['a', '/actions', 'Log of admin actions']] as const : []), ['k', '/keys', 'API keys'], ...(hasRole(user, 'buyer') ? [['b', '/webhooks', 'Webhooks']] as const : []), ['p', '/account', 'Sign-in'],
 ]
 
 export function Shortcuts({ user }: { user: User }) {

@@ -1,12 +1,15 @@
 // A job is taken: its cap is known and held, its rows exist, all in one commit. Nothing else in the market can make a job.
 import type { JobId, JobSpec, Micros, QuoteId, Refusal, ScheduleId, UserId } from '@lumaris/protocol'
-import { account, isRefusal } from '@lumaris/protocol'
+import { account, formatCredits, isRefusal } from '@lumaris/protocol'
 import type { JobRow, SlotRow, TaskRow } from '../rows.ts'
 import { internSpec } from '../state.ts'
 import { emit, liveJob, putJob, putTask, record, refused } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 import { followCourse } from '../deadline/follow-course.ts'
 import { tooTight } from '../deadline/too-tight.ts'
+import { raise } from '../alerts/raise.ts'
+import { recordAction } from '../operator/record-action.ts'
+import type { AsAdmin } from '../operator/record-action.ts'
 import { feeNow } from '../operator/settings.ts'
 import { hold } from '../ledger/hold.ts'
 import { attemptCapOf, capOf, contradiction, estimate, seatsMax } from '../market/quote.ts'
@@ -29,6 +32,8 @@ export type SubmitCommand = {
   readonly ended?: readonly EndedParent[]
   /** The schedule that asks. */
   readonly schedule?: ScheduleId
+  /** An admin tries a job of this buyer again that failed. */
+  readonly retries?: AsAdmin & { readonly job: JobId; readonly name: string }
 }
 export type Submitted = { readonly job: JobRow; readonly replayed: boolean }
 
@@ -36,7 +41,9 @@ export function submit(turn: Turn, command: SubmitCommand): Submitted | Refusal 
   const { state } = turn
   const before = earlier(turn, command)
   if (before) return before
-  if (state.suspended.has(command.buyer)) return refused('account_suspended')
+  const { retries } = command
+  // An admin who asks is not the one who is suspended.
+  if (state.suspended.has(command.buyer)) return retries ? refused('cannot_retry', { reason: 'its buyer is suspended' }) : refused('account_suspended')
   const paused = state.operating?.values.newJobsPaused
   if (paused) return refused('new_jobs_paused', { says: paused })
   const wrong = contradiction(command.spec, turn.now)
@@ -55,16 +62,23 @@ export function submit(turn: Turn, command: SubmitCommand): Submitted | Refusal 
   const spec = internSpec(state, command.spec)
   putJob(turn, {
     id, buyer: command.buyer, state: 'queued', spec, quote: command.quote, bodyHash: command.bodyHash, cap: terms.cap, attemptCap: terms.attemptCap, cost: 0n, refunded: 0n, displaced: 0n,
-    cancelling: false, tasksTotal: spec.tasks.length, tasksDone: 0, tasksFailed: 0, tasksRunning: 0, cause: null, exitCode: null, ...(parents ? { parents } : {}), ...(command.schedule ? { schedule: command.schedule } : {}), fee: terms.fee ?? feeNow(state), rung: 0, createdAt: turn.now, startedAt: null, endedAt: null, version: 0,
+    cancelling: false, tasksTotal: spec.tasks.length, tasksDone: 0, tasksFailed: 0, tasksRunning: 0, cause: null, exitCode: null, ...(parents ? { parents } : {}), ...(command.schedule ? { schedule: command.schedule } : {}), ...(retries ? { retries: retries.job } : {}), fee: terms.fee ?? feeNow(state), rung: 0, createdAt: turn.now, startedAt: null, endedAt: null, version: 0,
   })
   hold(turn, id, command.buyer, terms.cap)
   if (command.key) emit(turn, { kind: 'key', row: { id: command.key, bodyHash: command.bodyHash, subject: id, at: turn.now } })
-  record(turn, id, { type: 'submitted', state: 'queued' })
+  record(turn, id, { type: 'submitted', state: 'queued', reason: retries?.reason })
+  if (retries) tellRetried(turn, command.buyer, id, terms.cap, retries)
   const first = parents && parents.readyAt === null ? 'waiting' : 'queued'
   const slots: readonly SlotRow[] = spec.copies === 1 || spec.assurance ? ONE_NEW_SLOT : Array.from({ length: spec.copies }, () => NEW_SLOT)
   for (let index = 0; index < spec.tasks.length; index++) putTask(turn, { job: id, index, state: first, slots, retries: 0, exitCode: null, result: null, cause: null, ...given(pieceOf(spec, index)) })
   followCourse(turn, id)
   return { job: liveJob(turn, id).row, replayed: false }
+}
+
+/** Its buyer did not ask for it, and money of theirs is held: they are told at once, with the reason. */
+function tellRetried(turn: Turn, buyer: UserId, id: JobId, cap: Micros, { by, reason, job, name }: NonNullable<SubmitCommand['retries']>): void {
+  recordAction(turn, { by, action: 'job.retry', subject: job, reason, before: { state: 'failed' }, after: { job: id, cap: cap.toString() } })
+  raise(turn, { user: buyer, kind: 'job_retried', subject: id, says: `An operator has tried “${name}” again, which no node could end: ${reason}. ${formatCredits(cap)} credits are held for it, as for the first try; you may cancel it.` }, 0)
 }
 
 /** Was this very request made before? Then its job is the answer; with another body it is refused. */
