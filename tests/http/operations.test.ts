@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { checkLedgerFile, createClient } from '@lumaris/sdk'
-import type { JobId, RefusalCode } from '@lumaris/protocol'
+import type { JobId, JobSpecInput, RefusalCode } from '@lumaris/protocol'
 import { aShell } from '../../apps/cli/src/test-cli.ts'
 import { QUICK, startMarket } from '../start-market.ts'
 import type { Answer, TestMarket } from '../start-market.ts'
@@ -233,7 +233,7 @@ test('what was given up is listed; a message is sent again with a reason that st
 
 test('a job that no node could end is tried again by an admin: once, same buyer, same cap, held by the same rules, and its buyer is told; nobody else’s failure is', async () => {
   const retry = (job: string, key: string | null = admin, body: object = { reason: 'a switch was broken' }) => market.call(key, 'POST', `/v1/admin/dead-jobs/${job}/retry`, body)
-  const failed = async (spec: object): Promise<JobId> => { const { id } = (await market.submit({ name: 'poison', limits: { retries: 0, runMs: 60_000 }, ...spec }, { cap: '1000000' })).body; await market.ended(id); return id }
+  const failed = async (spec: JobSpecInput): Promise<JobId> => { const { id } = (await market.submit({ name: 'poison', limits: { retries: 0, runMs: 60_000 }, ...spec }, { cap: '1000000' })).body; await market.ended(id); return id }
   const job = await failed({ command: ['fake:fail-driver'] }), own = await failed({ command: ['fake:exit', '3'] })
   refused(await retry(own), 'not_in_this_state')
   refused(await retry(`job_${'0'.repeat(26)}`), 'not_found')
@@ -262,7 +262,6 @@ test('a job that no node could end is tried again by an admin: once, same buyer,
   // What failed again is a given-up job like any other.
   const { cli } = aShell({ LUMARIS_URL: market.url, LUMARIS_TOKEN: admin })
   expect(JSON.parse((await cli(['queue', 'retry', made.id, '--reason', 'once more', '--json'])).stdout)).toMatchObject({ retries: made.id })
-  // Some of it done and paid, or merged by its buyer's program: trying all of it again would cost more than was agreed, or mean nothing.
-  const partly = await failed({ command: ['fake:print', 'x'], tasks: [{}, { args: [';', 'fake:fail-driver'] }], onFailure: 'finish' })
-  refused(await retry(partly), 'cannot_retry')
+  // What a program of its buyer's merges is repeated by that.
+  refused(await retry(await failed({ command: ['fake:fail-driver'], map: { result: 'out', merge: { kind: 'concat' } } })), 'cannot_retry')
 })
