@@ -137,6 +137,7 @@ export class Auditor {
     if (!before) {
       if (row.state !== 'offered') fail('I11', `${row.id} begins as ${row.state}`, [row.id])
       if (this.#held.has(row.job)) fail('I31', `${row.id} is offered although ${row.job} is held back`, [row.id, row.job])
+      this.#allowed(row)
       this.#planned(row)
       this.#goesOn(row); return
     }
@@ -172,6 +173,14 @@ export class Auditor {
   /** As the changes come: what clears and is taken back in one commit has cleared before. */
   readonly #takenBack = new Set<string>()
 
+  /** I50: nothing is offered to a node that its owner does not take, as the policy stood in the last commit before; counted here on its own. */
+  #allowed(row: AttemptRow): void {
+    const { db } = this.#world, spec = db.jobs.get(row.job)?.spec, policy = db.nodes.get(row.node)?.policy
+    if (!spec || !policy) return
+    if (spec.gang && !policy.gangs) this.#world.fail('I50', `${row.id} of a gang is offered to ${row.node}, which takes none`, [row.id])
+    if (spec.tags?.some((tag) => policy.refusedTags.includes(tag))) this.#world.fail('I50', `${row.id} is offered to ${row.node}, which refuses ${policy.refusedTags.join()}`, [row.id])
+    if ((row.decision.refused.owner_tag ?? 0) + (row.decision.refused.owner_gang ?? 0) > 0) this.#world.saw('kept from what its owner refuses')
+  }
   /** I30: nothing of a job is offered before all that it comes after have completed. */
   #parents(row: AttemptRow): void {
     const { db } = this.#world, job = db.jobs.get(row.job)

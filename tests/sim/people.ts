@@ -1,6 +1,6 @@
 // Buyers and sellers, as they are: some ask the price first, some name a cap that is too low, send the same request again with other words,
 // change their mind, run out of money; sellers pause, change prices, and one of them cheats.
-import { GIB, JobSpec, PriceSheet, account, canonical, isRefusal } from '@lumaris/protocol'
+import { GIB, JobSpec, OPEN_POLICY, PriceSheet, account, canonical, isRefusal } from '@lumaris/protocol'
 import type { JobId, JobSpecInput, QuoteId, ScheduleId, UserId } from '@lumaris/protocol'
 import { isTerminal } from '@lumaris/domain'
 import type { Command, NodeRow, ScheduleRow, Submitted } from '@lumaris/domain'
@@ -111,6 +111,7 @@ export class Buyer {
       input.onFailure = 'finish'
       if (input.env?.['SIM_EXIT'] === '7') input.tasks = input.tasks?.map((_task, i) => ({ env: { SIM_EXIT: i === 0 ? '7' : '0' } }))
     }
+    if (input.priority === 4 || input.priority === 2) input.tags = ['scraping']
     // Mostly the loosest bound: the tighter ones need more owners with a record than a small market soon has.
     if (input.copies === 1 && chance.happens(0.3)) input.assurance = chance.weighted({ '1e-2': 85, '1e-4': 10, '1e-6': 5 })
     // Some are kept every so often, and some of those are moved while they run.
@@ -272,6 +273,7 @@ export class Seller {
         world.machines.push(this.machine)
         this.machine.start()
         this.#next()
+        this.#policy()
         this.#payOut()
       })
     })
@@ -305,6 +307,19 @@ export class Seller {
     this.#world.saw('price change')
     this.#client.ask({ kind: 'price', node: this.machine.node, prices: pricesAt(this.#world.chance.between(400_000, 2_500_000)) }, () => undefined)
   }
+  /** What it takes changes now and then; after the storm it takes all again. */
+  #policy(): void {
+    const world = this.#world, { machine } = this
+    if (!machine) return
+    const chance = (this.#wishes ??= virtualChance(world.options.seed, `policy of ${this.#name}`))
+    world.time.after(chance.exponential(900_000), () => {
+      if (!world.stormy) return
+      world.saw('policy changed')
+      this.#client.ask({ kind: 'policy', node: machine.node, policy: { ...OPEN_POLICY, gangs: chance.happens(0.7), refusedTags: chance.happens(0.5) ? ['scraping'] : [] } }, () => undefined)
+      this.#policy()
+    })
+  }
+  #wishes: ReturnType<typeof virtualChance> | null = null
   #will(paused: boolean): void {
     if (!this.machine) return
     this.#world.saw('seller pause')
@@ -316,5 +331,8 @@ export class Seller {
     if (paused) this.#world.time.after(this.#world.chance.between(30_000, 400_000), () => { if (this.#paused && this.#world.stormy) this.#will(false) })
   }
   /** After the storm everyone is open for work again. */
-  open(): void { if (this.#paused) this.#will(false) }
+  open(): void {
+    if (this.#paused) this.#will(false)
+    if (this.machine) this.#client.ask({ kind: 'policy', node: this.machine.node, policy: OPEN_POLICY }, () => undefined)
+  }
 }

@@ -13,7 +13,7 @@ import { splitWords } from './words.ts'
 import { asIs, collect, parseAfter, parseAmount, parseCompare, parseDeadline, parseCores, parseCount, parseDuration, parseEgress, parseGpuShare, parsePair, parseShare, parseSize, parseWhere } from './parse.ts'
 
 export type SpecOptions = {
-  spec?: string; template?: string; set?: (readonly [string, string])[]; after?: Parent[]; name?: string; runtime?: string; image?: string; cpus?: number; memory?: number; disk?: number; gpus?: number; time?: number; queueTime?: number; expect?: number
+  spec?: string; template?: string; set?: (readonly [string, string])[]; after?: Parent[]; name?: string; tag?: string[]; runtime?: string; image?: string; cpus?: number; memory?: number; disk?: number; gpus?: number; time?: number; queueTime?: number; expect?: number
   file?: string[]; auto: boolean; out?: string[]; env?: (readonly [string, string])[]; each?: string[]; region?: string[]; residency?: string[]; where?: LabelTerm[]; gpuModel?: string[]; gpuShare?: number; gpuMemory?: number; label?: (readonly [string, string])[]
   deadline?: (now: number) => number; doneBy?: (now: number) => number; checkpoint?: string[]; checkpointEvery?: number; interruptible?: bigint | true; displace?: bigint; spread?: string; trust?: string; level?: string; encryptedScratch?: true; egress?: EgressRule[]; driver?: string[]; copies?: number; assurance?: string; compare?: NonNullable<JobSpecInput['compare']>; referee?: string[]; verify?: string[]; refereeTime?: number; speculate?: number; retries?: number; priority?: number; gang?: number
 }
@@ -44,6 +44,7 @@ export function addSpecOptions(command: Command): Command {
     .option('-e, --env <name=value>', 'an environment variable (repeatable)', collect(parsePair))
     .option('--each <argument>', 'a task with this argument at the end of the command (repeatable)', collect(asIs))
     .option('--name <name>', 'a name to find it by')
+    .option('--tag <word>', 'what it is about, such as scraping: sellers may refuse work by it (repeatable)', collect(asIs))
     .option('--region <region>', 'only there (repeatable)', collect(asIs))
     .option('--label <name=value>', 'only nodes with this label (repeatable)', collect(parsePair))
     .option('--where <condition>', 'a condition on labels: name=a,b  name!=a  name>=3  name<=3  name  !name (repeatable: all must hold)', collect(parseWhere))
@@ -95,7 +96,7 @@ export async function specOf(context: Context, words: readonly string[], options
   const { resources = {}, limits = {}, placement = {} } = base, expectedMs = options.expect ?? base.expectedMs
   if (options.doneBy && expectedMs === undefined) throw new CliError('--by does not know how long it runs', 'Say it by --expect, such as --expect 2h: from that follows when it must become firm.', EXIT.usage)
   const spec = defined({
-    ...base, command, name: options.name ?? base.name, image: options.image ?? base.image, runtime: (options.runtime as Runtime | undefined) ?? base.runtime ?? ((options.image ?? base.image) === undefined ? undefined : 'container'), outputs: options.out ?? base.outputs, copies: options.copies ?? base.copies, assurance: (options.assurance as Assurance | undefined) ?? base.assurance,
+    ...base, command, name: options.name ?? base.name, tags: options.tag ?? base.tags, image: options.image ?? base.image, runtime: (options.runtime as Runtime | undefined) ?? base.runtime ?? ((options.image ?? base.image) === undefined ? undefined : 'container'), outputs: options.out ?? base.outputs, copies: options.copies ?? base.copies, assurance: (options.assurance as Assurance | undefined) ?? base.assurance,
     compare: refereeIn(options) ?? options.compare ?? base.compare, speculate: options.speculate ?? base.speculate, priority: options.priority ?? base.priority, expectedMs, deadline: (options.doneBy ?? options.deadline)?.(context.io.now()) ?? base.deadline, plan: options.doneBy ? ('deadline' as const) : base.plan,
     checkpoint: options.checkpoint ? defined({ paths: options.checkpoint, everyMs: options.checkpointEvery }) : base.checkpoint,
     interruptible: options.interruptible === undefined ? base.interruptible : options.interruptible === true ? {} : { bidHour: options.interruptible.toString() }, displace: options.displace?.toString() ?? base.displace, env: options.env ? { ...base.env, ...Object.fromEntries(options.env) } : base.env,

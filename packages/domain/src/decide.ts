@@ -57,8 +57,8 @@ import { status, tick } from './fleet/report.ts'
 import type { StatusCommand, TickCommand } from './fleet/report.ts'
 import { seal } from './fleet/seal.ts'
 import type { SealCommand } from './fleet/seal.ts'
-import { setPrices, setWill } from './fleet/will.ts'
-import type { PriceCommand, WillCommand } from './fleet/will.ts'
+import { setPolicy, setPrices, setWill } from './fleet/will.ts'
+import type { PolicyCommand, PriceCommand, WillCommand } from './fleet/will.ts'
 import { askSettings } from './fleet/ask-settings.ts'
 import type { AskSettingsCommand } from './fleet/ask-settings.ts'
 import { clock } from './clock.ts'
@@ -70,12 +70,14 @@ import { match } from './market/match.ts'
 
 const COMMANDS = {
   submit, cancel, pause, recordMerged, quote, createSchedule, changeSchedule, standing: makeStanding, dropStanding, topup, deposit, release, forfeit, enrolment: makeEnrolment, enrol, hello, heartbeat, disconnected, status, tick, checkpoint, move, moveFailed, live, seal, will: setWill, price: setPrices, askSettings, clock,
+  policy: setPolicy,
   payout: requestPayout, payoutStep: stepPayout, proposeReversal, approveReversal, rejectReversal, openIncident, updateIncident, resolveIncident, suspend, unsuspend, roles: setRoles, changeSettings, pauseMatching, resumeMatching, impersonate, setAlerts, spent: lookAtSpent, cordon, uncordon, ban, unban,
 } as const
 
 export type Command =
   | SubmitCommand | CancelCommand | PauseCommand | RecordMergedCommand | QuoteCommand | CreateScheduleCommand | ChangeScheduleCommand | StandingCommand | DropStandingCommand | TopupCommand | DepositCommand | ReleaseCommand | ForfeitCommand | EnrolmentCommand | EnrolCommand | HelloCommand | HeartbeatCommand | DisconnectedCommand
   | StatusCommand | TickCommand | CheckpointCommand | MoveCommand | MoveFailedCommand | LiveCommand | SealCommand | WillCommand | PriceCommand | AskSettingsCommand | ClockCommand
+  | PolicyCommand
   | PayoutCommand | PayoutStepCommand | ProposeReversalCommand | ApproveReversalCommand | RejectReversalCommand | OpenIncidentCommand | UpdateIncidentCommand | ResolveIncidentCommand | SuspendCommand | UnsuspendCommand | RolesCommand | ChangeSettingsCommand | PauseMatchingCommand | ResumeMatchingCommand | ImpersonateCommand | SetAlertsCommand | SpentCommand | CordonCommand | UncordonCommand | BanCommand | UnbanCommand
 /** What a command answers: its own result, or a refusal. */
 export type Answer<Kind extends Command['kind']> = ReturnType<(typeof COMMANDS)[Kind]>

@@ -2,7 +2,7 @@
 // handed to the store for its commit cannot move under it.
 import type {
   AccountName, AttemptId, AttemptState, Capacity, Cause, Decision, DriverId, DriverOffer, EnrolmentId, EntryKind, Firing, InputFile, Instant, JobEvent, JobId, JobSpec, JobState,
-  Level, LiveOffer, MatchingPause, MemoryLock, MergedResult, MeshOffer, Micros, NodeId, OwnerAsked, PriceSheet, Quote, QuoteId, ResultFile, Schedule, ScheduleId, Saved, SlotState, Standing, StandingId, Tick, TaskState, Usage, UserId,
+  Level, LiveOffer, MatchingPause, MemoryLock, MergedResult, MeshOffer, Micros, NodeId, NodePolicy, OwnerAsked, PriceSheet, Quote, QuoteId, ResultFile, Schedule, ScheduleId, Saved, SlotState, Standing, StandingId, Tick, TaskState, Usage, UserId,
   ActionId, ActionName, AdminWord, AlertId, AlertKind, AlertSettings, ImpersonationId, Incident, PayoutId, PayoutState, ReversalId, ReversalState, Role, SettingsVersion, SettingValues, Suspension,
 } from '@lumaris/protocol'
 
@@ -118,6 +118,8 @@ export type NodeRow = {
   readonly admin?: AdminWord
   /** Hours and limits that its seller asks of the machine. */
   readonly asked?: { readonly number: number; readonly at: Instant; readonly settings: OwnerAsked }
+  /** What its owner takes of what it could run; absent: all of it. */
+  readonly policy?: NodePolicy
   /** An operator holds it back, whatever its owner wants: no new work. With `until`, what runs there is ended then: operator/hold-node.ts. */
   readonly cordon?: { readonly at: Instant; readonly by: UserId; readonly reason: string; readonly until?: Instant }
 }

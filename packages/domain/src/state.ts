@@ -408,7 +408,7 @@ const NOTHING = [0, 0, 0]
 
 /** In what a decision reads of the row itself: that it was seen again is no news. */
 const isOther = (old: NodeRow | undefined, row: NodeRow): boolean =>
-  !old || old.capacity !== row.capacity || old.prices !== row.prices || old.drivers !== row.drivers || old.will !== row.will || old.cordon !== row.cordon || old.labels !== row.labels || old.region !== row.region || old.owner !== row.owner
+  !old || old.capacity !== row.capacity || old.prices !== row.prices || old.drivers !== row.drivers || old.policy !== row.policy || old.will !== row.will || old.cordon !== row.cordon || old.labels !== row.labels || old.region !== row.region || old.owner !== row.owner
 function applyNode(state: MarketState, row: NodeRow): void {
   const old = state.nodes.get(row.id)
   state.nodes.set(row.id, row)
@@ -424,7 +424,7 @@ function applyNode(state: MarketState, row: NodeRow): void {
     state.gpusInUse += (state.reserved.get(row.id)?.gpus ?? 0) * ((row.capacity.gpuShare ?? WHOLE) - (old?.capacity.gpuShare ?? WHOLE))
   }
   if (!state.links.has(row.id)) setLink(state, row.id, { connected: false, accepting: true, lastSeen: 0, heartbeat: 0 })
-  if (!old || old.presence !== row.presence || old.will !== row.will || old.cordon !== row.cordon || old.prices !== row.prices || old.capacity !== row.capacity || old.drivers !== row.drivers) state.queue.wake()
+  if (!old || old.presence !== row.presence || old.will !== row.will || old.cordon !== row.cordon || old.prices !== row.prices || old.capacity !== row.capacity || old.drivers !== row.drivers || old.policy !== row.policy) state.queue.wake()
   if (row.cordon?.until !== undefined && row.cordon.until !== old?.cordon?.until) state.timers.push(row.cordon.until, { kind: 'drain', id: row.id, task: 0, slot: 0 })
 }
 

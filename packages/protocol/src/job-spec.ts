@@ -243,12 +243,16 @@ export const CheckpointSpec = z.strictObject({
 }).meta({ id: 'CheckpointSpec' })
 export type CheckpointSpec = z.infer<typeof CheckpointSpec>
 
+/** A word of the buyer's on what a job is about. */
+export const JobTag = z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'lower-case letters, digits and dashes, at most 40')
 export const TemplateName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$/, 'letters, digits, dot, dash and underscore, at most 60').meta({ id: 'TemplateName' })
 
 export const JobSpec = z.strictObject({
   /** The template it was made from: filled in by who fills it in, and only told again. */
   template: TemplateName.optional(),
   name: z.string().min(1).max(100).regex(/^[^\u0000-\u001f\u007f\u202a-\u202e\u2066-\u2069]*$/, 'no control characters').optional(),
+  /** What it is about, in words of its buyer, such as scraping: sellers may refuse work by them. */
+  tags: z.array(JobTag).min(1).max(10).optional(),
   runtime: Runtime.default('native'),
   /** Whose programs they are, for the runtime `container`; the command takes the place of the image's own entry point and command. */
   image: ImageRef.optional(),

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { EnrolmentId, Instant, NodeId, UserId } from './ids.ts'
 import { Amount } from './money.ts'
 import { AdminWord } from './operator.ts'
+import { NodePolicy } from './node-policy.ts'
 import { DriverId, GpuModel, GpuProfile, LabelName, Level, Runtime } from './job-spec.ts'
 
 /** What a node charges, in micro-credits. Reserved resources are charged for the time an attempt runs; rounded once, down, for the buyer. */
@@ -67,6 +68,8 @@ export const Node = z.object({
   reliability: z.number(), reputation: Reputation.optional(), /** The chances that it is still there after some times. */ outlook: z.array(z.object({ afterMs: z.number(), stays: z.number() })).optional(),
   /** An operator holds it back, and why; what runs there is ended by then, where there is a deadline. */
   cordon: z.object({ at: Instant, reason: z.string(), until: Instant.optional() }).optional(),
+  /** What its owner wants of what it could run; absent: all of it. */
+  policy: NodePolicy.optional(),
   connected: z.boolean(), lastSeenAt: Instant.optional(), enrolledAt: Instant, admin: AdminWord.optional(),
 }).meta({ id: 'Node' })
 export type Node = z.infer<typeof Node>

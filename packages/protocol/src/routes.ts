@@ -3,6 +3,7 @@ import { AttemptId, ImpersonationId, IncidentId, DeliveryId, Instant, JobId, Key
 import { Amount } from './money.ts'
 import { Attempt, Explanation, Job, JobEvent, JobState, MarketSummary, MarketTable, MergedResult, NodeExplanation, Results, Task } from './job.ts'
 import { JobSpec, TemplateName } from './job-spec.ts'
+import { NodePolicy } from './node-policy.ts'
 import { EnrolNode, Enrolment, Node, NodeName, PriceSheet } from './node.ts'
 import { BookDeposit, Entry, LedgerCheck, Spend, Topup, Wallet } from './ledger.ts'
 import { Payout, RequestPayout, SellerEarnings, NodesEarnings } from './payout.ts'
@@ -176,6 +177,7 @@ export const routes = {
   priceNode: route({ id: 'priceNode', method: 'PUT', path: '/v1/nodes/:node/prices', summary: 'Set the price sheet; running attempts keep theirs', who: 'user', scope: 'nodes:write', fresh: 'for-others', owner: 'node', params: nodeParams, body: PriceNode, reply: Node, refuses: ['not_found', 'fresh_sign_in_needed', 'reason_needed'] }),
   getNodeSettings: route({ id: 'getNodeSettings', method: 'GET', path: '/v1/nodes/:node/settings', summary: 'Hours and limits of its machine: what was asked here, and what its agent honours', who: 'user', scope: 'nodes:read', owner: 'node', params: nodeParams, reply: NodeSettings, refuses: ['not_found'] }),
   askNodeSettings: route({ id: 'askNodeSettings', method: 'PUT', path: '/v1/nodes/:node/settings', summary: 'Ask its machine for hours and limits, in place of what was asked before; what is set on the machine wins. Its seller alone: no admin may', who: 'user', scope: 'nodes:write', owner: 'node', params: nodeParams, body: OwnerAsked, reply: NodeSettings, refuses: ['not_found', 'forbidden'] }),
+  setNodePolicy: route({ id: 'setNodePolicy', method: 'PUT', path: '/v1/nodes/:node/policy', summary: 'What this node takes of what it could run, in place of what was said before. Its seller alone: no admin may', who: 'user', scope: 'nodes:write', owner: 'node', params: nodeParams, body: NodePolicy, reply: Node, refuses: ['not_found', 'forbidden'] }),
   nodeEarnings: route({ id: 'nodeEarnings', method: 'GET', path: '/v1/agent/earnings', summary: 'What this node has earned: for the screen of its owner, asked by its agent', who: 'agent', query: z.object({ since: z.coerce.number().int().min(0).default(0) }), reply: Earnings, refuses: [] }),
   // money
   getWallet: route({ id: 'getWallet', method: 'GET', path: '/v1/wallet', summary: 'My balances', who: 'user', scope: 'wallet:read', reply: Wallet, refuses: [] }),

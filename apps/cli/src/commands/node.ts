@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
-import { PRICE_NAMES } from '@lumaris/protocol'
+import { Option } from 'commander'
+import { DriverId, LEVELS, NodePolicy, OPEN_POLICY, PRICE_NAMES } from '@lumaris/protocol'
 import type { Node } from '@lumaris/protocol'
 import type { Client } from '@lumaris/sdk'
 import type { WithContext } from '../cli.ts'
@@ -7,19 +8,24 @@ import type { Context } from '../context.ts'
 import { CliError, EXIT } from '../failures.ts'
 import { addPriceOptions, pricesOf } from '../price-options.ts'
 import type { PriceOptions } from '../price-options.ts'
-import { REASON } from '../parse.ts'
+import { REASON, asIs, collect } from '../parse.ts'
 import { clean } from '../ui/clean.ts'
 import { creditsOf } from '../ui/money.ts'
 import { sizeText, stamp } from '../ui/time.ts'
 
 export function define(command: Command, withContext: WithContext): void {
-  command.addHelpText('before', 'Examples:\n  lumaris node show my-laptop\n  lumaris node pause my-laptop\n  lumaris node explain my-laptop\n  lumaris node price my-laptop --cpu-hour 0.02 --memory-gib-hour 0.004\n')
+  command.addHelpText('before', 'Examples:\n  lumaris node show my-laptop\n  lumaris node pause my-laptop\n  lumaris node explain my-laptop\n  lumaris node price my-laptop --cpu-hour 0.02 --memory-gib-hour 0.004\n  lumaris node policy my-laptop --image docker.io/library --no-gangs --refuse-tag scraping\n')
   const sub = (name: string, summary: string): Command => command.command(name).summary(summary).description(summary).argument('<node>', 'its name or id')
   sub('show', 'what it has, and what it did').action(withContext(async (context: Context, name: string) => { const client = await context.client(); return show(context, await findNode(client, name)) }))
   for (const [name, summary, call] of [['pause', 'no new work; what runs goes on', 'pauseNode'], ['drain', 'no new work; what can be moved goes elsewhere, the rest runs to its end', 'drainNode'], ['resume', 'take work again', 'resumeNode']] as const) {
     sub(name, summary).option(...REASON).action(withContext(async (context: Context, node: string, { reason }: { reason?: string }) => { const client = await context.client(); return show(context, await client.api[call]({ params: { node: (await findNode(client, node)).id }, body: { reason } })) }))
   }
   sub('explain', 'why it was not chosen in the last 100 placements').action(withContext(explain))
+  sub('policy', 'show or set what it takes of what it could run; those not named stay').option('--open', 'take all of it again, but for what else is named')
+    .addOption(new Option('--driver <driver>', 'only these ways to isolate (repeatable)').choices(DriverId.options).argParser(collect(asIs))).addOption(new Option('--min-level <level>', 'only behind walls at least so strong').choices(LEVELS))
+    .option('--image <name>', 'images only from this registry or repository, or of this digest: docker.io/library, sha256:… (repeatable)', collect(asIs)).option('--no-images', 'no images at all')
+    .option('--gangs', 'take gangs').option('--no-gangs', 'take none').option('--egress', 'take work that connects to hosts it names').option('--no-egress', 'take none').option('--gpus', 'take work for its GPUs').option('--no-gpus', 'take none')
+    .option('--refuse-tag <word>', 'no work that its buyer has given this tag (repeatable)', collect(asIs)).action(withContext(policy))
   addPriceOptions(sub('price', 'set prices, in credits; those not named stay').option(...REASON)).action(withContext(price))
 }
 
@@ -29,6 +35,23 @@ async function price(context: Context, name: string, { reason, ...options }: Pri
   const client = await context.client()
   const node = await findNode(client, name)
   await show(context, await client.api.priceNode({ params: { node: node.id }, body: { ...node.prices, ...asked, reason } }))
+}
+
+type PolicyOptions = { open?: boolean; driver?: string[]; minLevel?: string; image?: string[]; images?: boolean; gangs?: boolean; egress?: boolean; gpus?: boolean; refuseTag?: string[] }
+async function policy(context: Context, name: string, { open, driver, image, images, refuseTag, ...rest }: PolicyOptions): Promise<void> {
+  const client = await context.client(), node = await findNode(client, name)
+  const asked = { ...rest, drivers: driver, images: image ?? (images === false ? [] : undefined), refusedTags: refuseTag }, named = Object.entries(asked).filter(([, value]) => value !== undefined)
+  if (named.length === 0 && !open) return showPolicy(context, node)
+  const parsed = NodePolicy.safeParse({ ...(open ? OPEN_POLICY : node.policy), ...Object.fromEntries(named) })
+  if (!parsed.success) throw new CliError(`${parsed.error.issues[0]?.path.join('.')}: ${parsed.error.issues[0]?.message}`, 'See: lumaris node policy --help', EXIT.usage)
+  await showPolicy(context, await client.api.setNodePolicy({ params: { node: node.id }, body: parsed.data }))
+}
+function showPolicy(context: Context, { name, drivers, policy: { minLevel, images, gangs, egress, gpus, refusedTags, ...only } = OPEN_POLICY }: Node): Promise<void> {
+  const taken = (yes: boolean): string => (yes ? 'taken' : 'not taken')
+  return context.showThing({ name, ...only, minLevel, images, gangs, egress, gpus, refusedTags }, [
+    ['node', name], ['drivers', only.drivers ? `only ${only.drivers.join(', ')}` : `any that it offers: ${drivers.map(({ id }) => id).join(', ') || 'none'}`], ['walls', minLevel ? `at least ${minLevel}` : 'any'],
+    ['images', images === undefined ? 'any' : images.length === 0 ? 'none' : `only ${images.join(', ')}`], ['gangs', taken(gangs)], ['connections', taken(egress)], ['GPU work', taken(gpus)], ['tags refused', refusedTags.join(', ') || 'none'],
+  ])
 }
 
 async function explain(context: Context, name: string): Promise<void> {

@@ -11,7 +11,7 @@ import { actingOn, isAdmin, owns } from './policy.ts'
 import { explainNode } from '../live/explain.ts'
 import type { Acting, As, Principal } from './policy.ts'
 
-type Names = 'createEnrolment' | 'enrolNode' | 'listNodes' | 'getNode' | 'explainNode' | 'nodeReadings' | 'pauseNode' | 'drainNode' | 'resumeNode' | 'priceNode' | 'getNodeSettings' | 'askNodeSettings'
+type Names = 'createEnrolment' | 'enrolNode' | 'listNodes' | 'getNode' | 'explainNode' | 'nodeReadings' | 'pauseNode' | 'drainNode' | 'resumeNode' | 'priceNode' | 'getNodeSettings' | 'askNodeSettings' | 'setNodePolicy'
 
 async function mine(app: App, who: Principal, id: NodeId): Promise<NodeRow | Refusal> {
   const node = await readNode(app.db, id)
@@ -68,6 +68,13 @@ export function nodeHandlers(app: App): Pick<Handlers, Names> {
       if (row.owner !== who.userId) return refuse('forbidden')
       const answer = await app.engine.act({ kind: 'askSettings', node: row.id, settings: body })
       return isRefusal(answer) ? answer : settings(answer)
+    },
+    setNodePolicy: async ({ params, body, who }) => {
+      const row = await mine(app, who, params.node)
+      if (isRefusal(row)) return row
+      if (row.owner !== who.userId) return refuse('forbidden')
+      const answer = await app.engine.act({ kind: 'policy', node: row.id, policy: body })
+      return isRefusal(answer) ? answer : view(answer)
     },
     pauseNode: (call) => change(call, (node, as) => app.engine.act({ kind: 'will', node, will: 'paused', ...as })),
     drainNode: (call) => change(call, (node, as) => app.engine.act({ kind: 'will', node, will: 'draining', ...as })),

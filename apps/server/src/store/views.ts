@@ -43,6 +43,6 @@ export function viewNode(row: NodeRow, state: MarketState, now: number): Node {
     drivers: [...row.drivers], prices: row.prices, agentVersion: row.agentVersion, session: row.session, running: state.attemptsByNode.get(row.id)?.size ?? 0,
     succeeded, failed, reliability: part(reputation.completion.lower), reputation: { completion: shown(reputation.completion), correctness: shown(reputation.correctness), timeliness: shown(reputation.timeliness) },
     ...(outlook ? { outlook: outlook.map(({ afterMs, stays }) => ({ afterMs, stays: part(stays) })) } : {}), connected: link?.connected ?? false, ...(row.cordon ? { cordon: { at: row.cordon.at, reason: row.cordon.reason, ...given('until', row.cordon.until) } } : {}),
-    ...given('lastSeenAt', link && link.lastSeen > 0 ? link.lastSeen : row.lastSeenAt), enrolledAt: row.enrolledAt, ...given('admin', row.admin),
+    ...given('lastSeenAt', link && link.lastSeen > 0 ? link.lastSeen : row.lastSeenAt), enrolledAt: row.enrolledAt, ...given('admin', row.admin), ...given('policy', row.policy),
   }
 }

@@ -22,6 +22,8 @@ const Machine = lazy(async () => ({ default: (await import('./Machine.tsx')).Mac
 /** It brings the grid of a week. */
 const HoursAndLimits = lazy(async () => ({ default: (await import('./HoursAndLimits.tsx')).HoursAndLimits }))
 
+const Policy = lazy(async () => ({ default: (await import('./Policy.tsx')).Policy }))
+
 const route = getRouteApi('/inside/nodes/$node')
 export function NodeScreen() {
   const { node: id } = route.useParams()
@@ -49,6 +51,7 @@ function Shown({ node }: { node: Node }) {
       </Stack></Panel>
       <Suspense fallback={<Panel title="The machine"><div className="waiting" aria-busy="true" /></Panel>}><Machine key={node.id} node={node} span={span} choose={(to) => void navigate({ search: (before) => ({ ...before, span: to === 'hour' ? undefined : to }), replace: true })} /></Suspense>
       <Suspense fallback={<Panel title="Hours and limits"><div className="waiting" aria-busy="true" /></Panel>}><HoursAndLimits key={node.id} node={node} /></Suspense>
+      <Suspense fallback={<Panel title="What it takes"><div className="waiting" aria-busy="true" /></Panel>}><Policy key={node.id} node={node} changed={fresh} /></Suspense>
       <div className="two">
         <Stack>
           <Panel title="Sold of what it offers" id="capacity"><Stack gap="sm">

@@ -48,5 +48,6 @@ export const REASON: Readonly<Record<NoReason | 'dearer', string>> = {
   same_owner_as_copy: 'owned by the owner of another copy', same_network_as_copy: 'in one network with another copy, or enrolled beside it', failed_here: 'failed this work before', kept_for_overdue: 'kept for work that has waited longest', deadline: 'not expected to be done by the deadline', spread: 'too near to another part of the job', moved_away: 'not where it is being moved to', no_spot: 'no interruptible work taken', bid: 'asking more than the bid',
   matching_paused: 'operators let nothing new start there just now',
   gang: 'cannot join the network of a gang', gang_room: 'not room enough for all ranks at once', scratch: 'no encrypted scratch for this work', egress: 'no outgoing connections for this work',
+  owner_driver: 'not with these drivers, its owner says', owner_level: 'not behind walls so weak, its owner says', owner_image: 'no images from there, its owner says', owner_gang: 'no gangs, its owner says', owner_egress: 'nothing that connects anywhere, its owner says', owner_gpu: 'nothing for its GPUs, its owner says', owner_tag: 'nothing with this tag, its owner says',
   dearer: 'dearer than the node that was chosen',
 }

@@ -1,5 +1,5 @@
 // What a seller decides about a node: take work or not, and for how much.
-import type { NodeId, PriceSheet, Refusal } from '@lumaris/protocol'
+import type { NodeId, NodePolicy, PriceSheet, Refusal } from '@lumaris/protocol'
 import type { NodeRow, Will } from '../rows.ts'
 import { moveAway } from '../job/move-job.ts'
 import { putNode, refused } from '../turn.ts'
@@ -13,6 +13,7 @@ const MAY: Readonly<Record<Will, readonly Will[]>> = {
 }
 const ACTION = { open: 'node.resume', paused: 'node.pause', draining: 'node.drain' } as const
 export type WillCommand = { readonly kind: 'will'; readonly node: NodeId; readonly will: 'open' | 'paused' | 'draining'; /** An admin who is not its owner. */ readonly admin?: AsAdmin }
+export type PolicyCommand = { readonly kind: 'policy'; readonly node: NodeId; readonly policy: NodePolicy }
 export type PriceCommand = { readonly kind: 'price'; readonly node: NodeId; readonly prices: PriceSheet; readonly admin?: AsAdmin }
 
 export function setWill(turn: Turn, command: WillCommand): NodeRow | Refusal {
@@ -32,6 +33,11 @@ export function setPrices(turn: Turn, command: PriceCommand): NodeRow | Refusal 
   if (!node) return refused('not_found')
   if (command.admin) recordAction(turn, { ...command.admin, action: 'node.price', subject: node.id, before: { ...node.prices }, after: { ...command.prices } })
   return putNode(turn, { ...withoutWord(node), prices: command.prices, ...adminWord(turn, 'node.price', command.admin) })
+}
+/** For work from now on; what is offered or runs there was taken before, and may end. */
+export function setPolicy(turn: Turn, command: PolicyCommand): NodeRow | Refusal {
+  const node = turn.state.nodes.get(command.node)
+  return node ? putNode(turn, { ...node, policy: command.policy }) : refused('not_found')
 }
 /** What an admin did to it is not the last word any more. */
 function withoutWord(row: NodeRow): NodeRow {

@@ -1,6 +1,6 @@
 // The hard filters: may this node take this work at all? The answer is a reason or null, the first that applies, cheapest test first.
 // `…_busy` reasons pass with time, the others do not.
-import { GIB, LEVELS } from '@lumaris/protocol'
+import { GIB, LEVELS, isImageAllowed } from '@lumaris/protocol'
 import type { DriverOffer, Instant, JobSpec, LabelTerm, NoReason, PriceSheet, Resources } from '@lumaris/protocol'
 import type { MatchingPauseRow, NodeRow } from '../rows.ts'
 import { freeOn } from '../state.ts'
@@ -29,6 +29,9 @@ export function pickDriver(node: NodeRow, need: Requirement, pauses: readonly Ma
     if (placement.encryptedScratch && !driver.encryptedScratch) { reason = 'scratch'; continue }
     if (need.spec.network && !driver.egress) { reason = 'egress'; continue }
     if (need.spec.resources.gpus > 0 && driver.gpus === false) { reason = 'gpu'; continue }
+    // Last: only what would do is refused by its owner.
+    const against = driverRefused(node, driver)
+    if (against) { if (reason === 'driver' || reason === 'runtime') reason = against; continue }
     if (pauses.length > 0 && bars(pauses, node, driver, need.spec)) { reason = 'matching_paused'; continue }
     if (!best || strength(driver.level) < strength(best.level)) best = driver
   }
@@ -38,6 +41,9 @@ export function pickDriver(node: NodeRow, need: Requirement, pauses: readonly Ma
 export const driverNow = (state: MarketState, node: NodeRow, need: Requirement): DriverOffer | NoReason => pickDriver(node, need, state.pauses)
 /** It could take it, but for what operators have paused. */
 export const isPaused = (state: MarketState, node: NodeRow, need: Requirement): boolean => state.pauses.length > 0 && driverNow(state, node, need) === 'matching_paused'
+
+export const driverRefused = ({ policy }: NodeRow, { id, level }: DriverOffer): NoReason | null =>
+  (policy?.drivers && !policy.drivers.includes(id) ? 'owner_driver' : policy?.minLevel && strength(level) < strength(policy.minLevel) ? 'owner_level' : null)
 
 /** The prices that count for it: for interruptible work, those it can be had at. */
 export const sheetFor = (node: Pick<NodeRow, 'prices' | 'capacity'>, spec: Pick<JobSpec, 'interruptible'>): PriceSheet => (spec.interruptible ? spotSheet(sheetOf(node)) : sheetOf(node))
@@ -110,6 +116,11 @@ const TESTS: readonly Test[] = [
   ['residency', ({ region }, { placement }) => placement.residency !== undefined && !placement.residency.includes(region)],
   ['region', ({ region }, { placement }) => placement.regions !== undefined && !placement.regions.includes(region)],
   ['label', ({ labels }, { placement }) => !fits(labels, placement)],
+  ['owner_image', ({ policy }, { image }) => policy?.images !== undefined && image !== undefined && !isImageAllowed(image, policy.images)],
+  ['owner_gang', ({ policy }, { gang }) => policy?.gangs === false && gang === true],
+  ['owner_egress', ({ policy }, { network }) => policy?.egress === false && network !== undefined],
+  ['owner_gpu', ({ policy }, { resources }) => policy?.gpus === false && resources.gpus > 0],
+  ['owner_tag', ({ policy }, { tags }) => policy !== undefined && tags !== undefined && policy.refusedTags.some((tag) => tags.includes(tag))],
   ['no_spot', ({ prices }, { interruptible }) => interruptible !== undefined && prices.spotPercent === undefined],
   ['bid', (node, { interruptible, resources }) => interruptible?.bidHour !== undefined && hourlyOf(spotSheet(sheetOf(node)), resources) > BigInt(interruptible.bidHour)],
 ]

@@ -4,7 +4,7 @@ import { LEVELS } from '@lumaris/protocol'
 import type { Instant, JobSpec, Micros, NoReason } from '@lumaris/protocol'
 import type { NodeRow } from '../rows.ts'
 import type { MarketState } from '../state.ts'
-import { costsOn, obstacles, strength, worstCost } from './filter.ts'
+import { costsOn, driverRefused, obstacles, strength, worstCost } from './filter.ts'
 import type { Requirement } from './requirement.ts'
 import { startsInMs } from './start-time.ts'
 import { takesWork } from '../fleet/takes-work.ts'
@@ -75,7 +75,7 @@ function relax(node: NodeRow, need: Requirement, against: readonly NoReason[]): 
         break
       }
       case 'level': case 'driver': {
-        const able = node.drivers.filter((driver) => driver.runtimes.includes(spec.runtime) && (!placement.encryptedScratch || driver.encryptedScratch) && (!spec.network || driver.egress)).sort((a, b) => strength(b.level) - strength(a.level))[0]
+        const able = node.drivers.filter((driver) => !driverRefused(node, driver) && driver.runtimes.includes(spec.runtime) && (!placement.encryptedScratch || driver.encryptedScratch) && (!spec.network || driver.egress)).sort((a, b) => strength(b.level) - strength(a.level))[0]
         if (!able) return null
         const weaker = LEVELS[Math.min(strength(able.level), strength(placement.minLevel))] ?? placement.minLevel
         if (reason === 'level') steps.push({ reason, from: placement.minLevel, to: weaker })

@@ -40,7 +40,7 @@ export function classKeyOf(job: JobRow, task: TaskRow, slot: number): string {
   const own = spec.copies > 1 || asksProven(spec) || slot > 0 || task.slots.length > 1 || row.failedOn.length > 0 || row.kept || row.move ? `|${job.id}.${task.index}${row.referee ? ` referee ${slot}` : ''}` : ''
   // A gang asks for all its ranks at once. What is spread looks at where its own job runs; and one that is late for its own deadline must not put others to sleep.
   const alone = spec.placement.spread === undefined ? '' : `|${job.id}`
-  return `${spec.runtime}|${textOf(spec.resources)}|${textOf(spec.placement)}|${job.attemptCap}|${spec.limits.runMs}|${spec.expectedMs ?? spec.divide?.targetMs ?? ''}|${spec.deadline ?? ''}${spec.assurance ? `|${spec.assurance}` : ''}${spec.interruptible ? `|bid ${spec.interruptible.bidHour ?? ''}` : ''}${spec.network ? '|egress' : ''}${spec.gang ? `|gang ${job.id}` : ''}${alone}${own}`
+  return `${spec.runtime}|${textOf(spec.resources)}|${textOf(spec.placement)}|${job.attemptCap}|${spec.limits.runMs}|${spec.expectedMs ?? spec.divide?.targetMs ?? ''}|${spec.deadline ?? ''}${spec.assurance ? `|${spec.assurance}` : ''}${spec.interruptible ? `|bid ${spec.interruptible.bidHour ?? ''}` : ''}${spec.network ? '|egress' : ''}${spec.image ? `|${spec.image}` : ''}${spec.tags ? `|about ${spec.tags.join()}` : ''}${spec.gang ? `|gang ${job.id}` : ''}${alone}${own}`
 }
 
 /** Tighter bounds ask only owners who have shown something, and that changes with every lesson. */
