@@ -4,7 +4,7 @@
 // The invariants have numbers; docs/benchmarks/mutations.md says what each means. I17 (an order book that is never crossed) does not apply: there
 // is no book.
 import { ATTEMPT, JOB, PAYOUT, REVERSAL, SLOT, TASK, busyReason, gangRoom, holdsNode, isLive, isOpen, isPart, partBillOf, isTerminal, neighbours, neverReason, requirementOf, termsOf, worstCost } from '@lumaris/domain'
-import type { AttemptRow, EntryRow, ForfeitRow, JobRow, MarketState, MatchingPauseRow, NodeRow, PayoutRow, ReversalRow, ScheduleRow, SlotRow, TaskRow, TickRow } from '@lumaris/domain'
+import type { AttemptRow, EntryRow, ForfeitRow, JobRow, MarketState, MatchingPauseRow, NodeRow, PayoutRow, PayoutRuleRow, ReversalRow, ScheduleRow, SlotRow, TaskRow, TickRow } from '@lumaris/domain'
 import { CAUSES, GIB, account, canonical, isExternal, isRefusal, slotId, taskId } from '@lumaris/protocol'
 import type { Capacity, JobEvent, MeshPeer, NodeId } from '@lumaris/protocol'
 import type { Command, Submitted } from '@lumaris/domain'
@@ -58,6 +58,7 @@ export class Auditor {
         case 'event': this.#event(change.row); break
         case 'tick': this.#tick(change.row); break
         case 'forfeit': this.#forfeit(before as ForfeitRow | undefined, change.row); break
+        case 'payoutRule': this.#payoutRule(before as PayoutRuleRow | undefined, change.row, written); break
         case 'payout': this.#payout(before as PayoutRow | undefined, change.row); break
         case 'reversal': this.#reversal(before as ReversalRow | undefined, change.row); break
         case 'entry': this.#entry(change.row); for (const { from, to } of change.row.postings) for (const name of [from, to]) if (name.startsWith('escrow:')) jobs.add(name.slice('escrow:'.length)); break
@@ -247,6 +248,22 @@ export class Auditor {
     if (held !== (isOpen ? row.amount : 0n)) fail('I37', `payout ${row.id} is ${last?.state} and holds ${held} of ${row.amount}`, [row.id])
   }
 
+  /** I51: a moment of a rule pays once or not at all, in the commit that says so, and nothing says `byRule` without one. */
+  #payoutRule(before: PayoutRuleRow | undefined, row: PayoutRuleRow, written: readonly Written[]): void {
+    const world = this.#world, { last } = row
+    if (row.state === 'stopped' && before?.state === 'active') world.saw('rule stopped')
+    if (!last || last === before?.last || (before?.last && last.at === before.last.at && last.payout === before.last.payout)) return
+    if (before?.state !== 'active') world.fail('I51', `${row.user} has a rule that is ${before?.state} and was served`)
+    if (last.payout === null) return
+    world.saw('paid by a rule')
+    const made = written.filter(({ change, before: old }) => change.kind === 'payout' && old === undefined && change.row.id === last.payout && change.row.byRule === true && change.row.user === row.user && change.row.amount === BigInt(last.amount))
+    if (made.length !== 1) world.fail('I51', `a rule of ${row.user} says ${last.payout}, which is not in its commit`, [last.payout])
+    const { when } = row.rule, moment = `${row.user} ${when.kind === 'weekly' ? last.due : last.payout}`
+    if (when.kind === 'weekly' && (row.nextAt ?? 0) <= last.at) world.fail('I51', `${row.user} is paid for ${last.due} and again at ${row.nextAt}`)
+    if (when.kind === 'cleared' && BigInt(last.amount) < BigInt(when.amount)) world.fail('I51', `${row.user} is paid ${last.amount}, below ${when.amount}`)
+    if (this.#moments.has(`rule ${moment}`)) world.fail('I51', `a rule of ${moment} paid twice`, [last.payout])
+    this.#moments.add(`rule ${moment}`)
+  }
   /** I39: only for a result that three others have outvoted, once, out of what is pending, never what was cleared, and no more than the debt but for one earning. */
   #forfeit(before: ForfeitRow | undefined, row: ForfeitRow): void {
     const { fail } = this.#bound, { db } = this.#world, wrong = db.attempts.get(row.attempt), about = [row.attempt, row.job]
@@ -734,6 +751,7 @@ function outlineOf(state: MarketState, now: number): Record<string, string> {
     quotes: sorted([...state.quotes.values()].filter((quote) => quote.validUntil >= now).map(text)),
     enrolments: sorted([...state.enrolments.values()].filter((row) => row.expiresAt >= now).map(text)),
     payouts: sorted([...state.payouts.values()].map(text)),
+    payoutRules: sorted([...state.payoutRules.values()].map(text)),
     reversals: sorted([...state.reversals.values()].filter((row) => row.expiresAt > now).map(text)),
     takenBack: sorted(state.takenBack),
     suspended: sorted(state.suspended),

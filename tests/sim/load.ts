@@ -19,6 +19,7 @@ export function loadState(db: Database, now: number, settings: MarketSettings, g
   for (const row of db.standing.values()) if (row.state === 'open') apply(state, { kind: 'standing', row })
   for (const row of db.forfeits.values()) apply(state, { kind: 'forfeit', row })
   for (const [name, balance] of db.balances) if (name.endsWith(':pending') && state.accounts.has(name)) state.accounts.set(name, balance)
+  for (const row of db.payoutRules.values()) if (row.state !== 'removed') apply(state, { kind: 'payoutRule', row })
   for (const row of db.payouts.values()) if (row.state === 'requested' || row.state === 'sent') apply(state, { kind: 'payout', row })
   for (const [key, at] of db.alerted) state.alerted.set(key, at)
   const newest = [...db.settings.values()].at(-1)

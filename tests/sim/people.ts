@@ -274,6 +274,7 @@ export class Seller {
         this.machine.start()
         this.#next()
         this.#policy()
+        this.#rule()
         this.#payOut()
       })
     })
@@ -307,6 +308,17 @@ export class Seller {
     this.#world.saw('price change')
     this.#client.ask({ kind: 'price', node: this.machine.node, prices: pricesAt(this.#world.chance.between(400_000, 2_500_000)) }, () => undefined)
   }
+  /** Half of them have a rule, now each week and now by a sum; one that was stopped is set anew. */
+  #rule(): void {
+    const world = this.#world, chance = (this.#rules ??= virtualChance(world.options.seed, `rule of ${this.#name}`))
+    world.time.after(chance.exponential(900_000), () => {
+      if (!world.stormy) return
+      const when = chance.happens(0.3) ? { kind: 'weekly' as const, day: chance.pick(['wed', 'thu'] as const) } : { kind: 'cleared' as const, amount: String(chance.between(100, 3_000)) }
+      this.#client.ask(chance.happens(0.15) ? { kind: 'dropPayoutRule', user: this.#owner } : { kind: 'setPayoutRule', user: this.#owner, rule: { when, provider: 'demo', destination: this.#name } }, () => undefined)
+      this.#rule()
+    })
+  }
+  #rules: ReturnType<typeof virtualChance> | null = null
   /** What it takes changes now and then; after the storm it takes all again. */
   #policy(): void {
     const world = this.#world, { machine } = this

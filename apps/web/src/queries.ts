@@ -68,6 +68,8 @@ const FIRST = undefined as string | undefined
 const PAYOUT_MS = 2_000
 export const earningsQuery = (client: Client) => queryOptions({ queryKey: ['earnings'], queryFn: ({ signal }) => client.api.getEarnings({}, { signal }), refetchInterval: (query) => (query.state.data?.onTheWay === '0' ? 10_000 : PAYOUT_MS) })
 export const nodesEarningsQuery = (client: Client, days: number) => queryOptions({ queryKey: ['earnings', 'nodes', days], queryFn: ({ signal }) => client.api.getNodesEarnings({ query: { days } }, { signal }), refetchInterval: 10_000 })
+export const payoutRuleQuery = (client: Client) => queryOptions({ queryKey: ['payout-rule'], queryFn: async ({ signal }) => (await client.api.getPayoutRule({}, { signal })).rule })
+export const statementQuery = (client: Client, year: number) => queryOptions({ queryKey: ['statement', year], queryFn: ({ signal }) => client.api.getStatement({ query: { year } }, { signal }) })
 export const payoutsQuery = (client: Client) => infiniteQueryOptions({
   queryKey: ['payouts'], initialPageParam: FIRST, getNextPageParam: nextOf, queryFn: ({ pageParam, signal }) => client.api.listPayouts({ query: { limit: 20, cursor: pageParam } }, { signal }),
   refetchInterval: (query) => (query.state.data?.pages[0]?.data.some((one) => one.state === 'requested' || one.state === 'sent') ? PAYOUT_MS : false),

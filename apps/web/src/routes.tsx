@@ -38,6 +38,7 @@ const screens = [
   createRoute({ getParentRoute: () => inside, path: '/nodes/join', component: lazyRouteComponent(() => import('./nodes/Join.tsx'), 'Join') }),
   createRoute({ getParentRoute: () => inside, path: '/nodes/$node', validateSearch: z.object({ span: z.enum(['minutes', 'day', 'week']).optional().catch(undefined) }), component: lazyRouteComponent(() => import('./nodes/Node.tsx'), 'NodeScreen') }),
   createRoute({ getParentRoute: () => inside, path: '/earnings', component: lazyRouteComponent(() => import('./earnings/Earnings.tsx'), 'Earnings') }),
+  createRoute({ getParentRoute: () => inside, path: '/earnings/statement', validateSearch: z.object({ year: z.number().int().min(2020).max(2200).optional().catch(undefined) }), component: lazyRouteComponent(() => import('./earnings/Statement.tsx'), 'Statement') }),
   createRoute({ getParentRoute: () => inside, path: '/market', component: lazyRouteComponent(() => import('./admin/Market.tsx'), 'Market') }),
   createRoute({ getParentRoute: () => inside, path: '/fleet', validateSearch: z.object({ q: text, region: text, version: text, state: NodeState.optional().catch(undefined), ends: z.enum(['least-0.99', 'least-0.9', 'most-0.9', 'most-0.5']).optional().catch(undefined), free: z.literal([1, 4, 16, 64]).optional().catch(undefined) }), component: lazyRouteComponent(() => import('./admin/Fleet.tsx'), 'Fleet') }),
   createRoute({ getParentRoute: () => inside, path: '/queue', component: lazyRouteComponent(() => import('./admin/Queue.tsx'), 'Queue') }),

@@ -17,6 +17,7 @@ import { lookAtNodes } from './alerts/raise.ts'
 import { watchNodes } from './fleet/liveness.ts'
 import { fireSchedule } from './schedule/schedule.ts'
 import { lookForStanding } from './market/standing.ts'
+import { payByRules } from './ledger/payout-rule.ts'
 import { expireReversals } from './ledger/reversal.ts'
 import { pauseOf, pausedMs } from './operator/pause-matching.ts'
 import { endOverdue } from './operator/hold-node.ts'
@@ -33,6 +34,7 @@ export function clock(turn: Turn): void {
   lookForStanding(turn)
   expireReversals(turn)
   lookAtNodes(turn)
+  payByRules(turn)
   const budget: LateBudget = { left: LATE_BUDGET }
   for (let due = timers.peekKey(); due !== undefined && due <= turn.now; due = timers.peekKey()) fire(turn, timers.pop() as Timer, budget)
 }

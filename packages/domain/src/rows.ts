@@ -3,7 +3,7 @@
 import type {
   AccountName, AttemptId, AttemptState, Capacity, Cause, Decision, DriverId, DriverOffer, EnrolmentId, EntryKind, Firing, InputFile, Instant, JobEvent, JobId, JobSpec, JobState,
   Level, LiveOffer, MatchingPause, MemoryLock, MergedResult, MeshOffer, Micros, NodeId, NodePolicy, OwnerAsked, PriceSheet, Quote, QuoteId, ResultFile, Schedule, ScheduleId, Saved, SlotState, Standing, StandingId, Tick, TaskState, Usage, UserId,
-  ActionId, ActionName, AdminWord, AlertId, AlertKind, AlertSettings, ImpersonationId, Incident, PayoutId, PayoutState, ReversalId, ReversalState, Role, SettingsVersion, SettingValues, Suspension,
+  ActionId, ActionName, AdminWord, AlertId, AlertKind, AlertSettings, ImpersonationId, Incident, PayoutId, PayoutRule, PayoutState, ReversalId, ReversalState, Role, SettingsVersion, SettingValues, Suspension,
 } from '@lumaris/protocol'
 
 import type { As, Why } from './deadline/course.ts'
@@ -148,7 +148,12 @@ export type EntryRow = {
 /** Money on its way out: see ledger/payout.ts. */
 export type PayoutRow = {
   readonly id: PayoutId; readonly user: UserId; readonly amount: Micros; readonly provider: 'demo'; readonly destination: string; readonly state: PayoutState
-  readonly requestedAt: Instant; readonly sentAt: Instant | null; readonly endedAt: Instant | null; readonly reference: string | null; readonly reason: string | null
+  readonly requestedAt: Instant; readonly sentAt: Instant | null; readonly endedAt: Instant | null; readonly reference: string | null; readonly reason: string | null; /** Nobody asked for it but its seller's rule. */ readonly byRule?: true
+}
+/** What a seller has paid out without asking each time: see ledger/payout-rule.ts. `last` is the moment that was served last; no payout: too little had cleared. */
+export type PayoutRuleRow = {
+  readonly user: UserId; readonly rule: PayoutRule; readonly state: 'active' | 'stopped' | 'removed'; readonly setAt: Instant; readonly nextAt: Instant | null; readonly reason: string | null
+  readonly last: { readonly at: Instant; readonly due: Instant; readonly payout: PayoutId | null; readonly amount: string } | null
 }
 /** A proposal to reverse an entry, and what became of it: see ledger/reversal.ts. Of the postings, those that are made if it is approved. */
 export type ReversalRow = {
@@ -202,6 +207,7 @@ export type Change =
   | { readonly kind: 'key'; readonly row: KeyRow }
   | { readonly kind: 'entry'; readonly row: EntryRow }
   | { readonly kind: 'payout'; readonly row: PayoutRow }
+  | { readonly kind: 'payoutRule'; readonly row: PayoutRuleRow }
   | { readonly kind: 'reversal'; readonly row: ReversalRow }
   | { readonly kind: 'forfeit'; readonly row: ForfeitRow }
   | { readonly kind: 'incident'; readonly row: IncidentRow }

@@ -2,7 +2,7 @@
 // read. `apply` is the only thing that changes it, and it knows nothing but Changes: load(persist(x)) is the same state again.
 import type { AccountName, AttemptId, Capacity, EnrolmentId, Instant, JobId, JobSpec, Micros, IncidentId, NodeId, PayoutId, QuoteId, Resources, ReversalId, ScheduleId, SlotId, StandingId, TaskSpec, UserId } from '@lumaris/protocol'
 import { CAUSES, MIB, account, isExternal, slotId, taskId } from '@lumaris/protocol'
-import type { AlertSettingsRow, AttemptRow, Change, EnrolmentRow, EntryRow, ForfeitRow, IncidentRow, JobRow, KeyRow, LessonRow, MatchingPauseRow, NodeLesson, NodeRow, OwnerLesson, PayoutRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SettingsRow, SlotRow, StandingRow, TaskRow } from './rows.ts'
+import type { AlertSettingsRow, AttemptRow, Change, EnrolmentRow, EntryRow, ForfeitRow, IncidentRow, JobRow, KeyRow, LessonRow, MatchingPauseRow, NodeLesson, NodeRow, OwnerLesson, PayoutRow, PayoutRuleRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SettingsRow, SlotRow, StandingRow, TaskRow } from './rows.ts'
 import { holdsNode, isLive, isTerminal } from './job/lifecycle.ts'
 import { isHeld, queuedSince } from './job/waiting.ts'
 import { invariant } from './invariant.ts'
@@ -95,6 +95,8 @@ export type MarketState = {
   readonly accountsWanted: Set<AccountName>
   /** What has not come to its end. */
   readonly payouts: Map<PayoutId, PayoutRow>
+  /** Of sellers who have one. */
+  readonly payoutRules: Map<UserId, PayoutRuleRow>
   readonly reversals: Map<ReversalId, ReversalRow>
   /** Debts for wrong results whose earnings are not found yet. */
   readonly forfeits: Map<AttemptId, ForfeitRow>
@@ -161,7 +163,7 @@ export type MarketState = {
 export function createState(settings: MarketSettings = DEFAULT_SETTINGS, guards: Guards = ALL_GUARDS): MarketState {
   return {
     settings, guards, jobs: new Map(), attempts: new Map(), nodes: new Map(), profiles: new Map(), owners: new Map(), cohorts: new Map(), speeds: new Map(), quotes: new Map(), enrolments: new Map(), standing: new Map(), standingLooks: new Map(), schedules: new Map(), accountsWanted: new Set(), keys: new Map(),
-    accounts: new Map(), payouts: new Map(), reversals: new Map(), forfeits: new Map(), incidents: new Map(), takenBack: new Set(), suspended: new Set(), operating: null, pauses: [], alertSettings: new Map(), alerted: new Map(), alertsLookedAt: 0, entries: new Map(), people: new Map(), forfeited: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), availability: new Availability(), presenceAt: 0, outlooks: new Map(), children: new Map(), waitingByBuyer: new Map(), queue: new FairQueue([0, 0, 0]), spot: new Map(), spotAt: 0, firm: new FirmUse(), sales: { asked: 0, served: 0, at: 0 }, displacing: new Map(), wakeAt: 0, displacedBy: new Map(), offered: [0, 0, 0], gpusInUse: 0, demand: new Demand(), candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
+    accounts: new Map(), payouts: new Map(), payoutRules: new Map(), reversals: new Map(), forfeits: new Map(), incidents: new Map(), takenBack: new Set(), suspended: new Set(), operating: null, pauses: [], alertSettings: new Map(), alerted: new Map(), alertsLookedAt: 0, entries: new Map(), people: new Map(), forfeited: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), availability: new Availability(), presenceAt: 0, outlooks: new Map(), children: new Map(), waitingByBuyer: new Map(), queue: new FairQueue([0, 0, 0]), spot: new Map(), spotAt: 0, firm: new FirmUse(), sales: { asked: 0, served: 0, at: 0 }, displacing: new Map(), wakeAt: 0, displacedBy: new Map(), offered: [0, 0, 0], gpusInUse: 0, demand: new Demand(), candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
     ended: new Set(), highestForgotten: '', shapes: new Map(),
   }
 }
@@ -193,6 +195,10 @@ export function apply(state: MarketState, change: Change): void {
     case 'key': state.keys.set(change.row.id, change.row); return
     case 'entry': return applyEntry(state, change.row)
     case 'payout': keepWhile(state.payouts, change.row.id, change.row, change.row.state === 'requested' || change.row.state === 'sent'); return
+    case 'payoutRule':
+      keepWhile(state.payoutRules, change.row.user, change.row, change.row.state !== 'removed')
+      if (change.row.state === 'active' && !state.accounts.has(account.earned(change.row.user))) state.accountsWanted.add(account.earned(change.row.user))
+      return
     case 'reversal':
       keepWhile(state.reversals, change.row.id, change.row, change.row.state === 'proposed')
       if (change.row.state === 'done' && change.row.attempt) state.takenBack.add(change.row.attempt)

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { AttemptId, Instant, JobId, NodeId, PayoutId, UserId } from './ids.ts'
-import { Amount } from './money.ts'
+import { Amount, Money } from './money.ts'
+import { DAYS } from './owner.ts'
 
 // Money that leaves the market for its seller. It is set aside when it is asked for, so it cannot be spent or paid twice; it leaves the books when the
 // provider says that it arrived, and comes back when the provider says that it did not.
@@ -9,15 +10,31 @@ export const PayoutProvider = z.enum(['demo'])
 export const PayoutState = z.enum(['requested', 'sent', 'paid', 'failed']).meta({ id: 'PayoutState' })
 export type PayoutState = z.infer<typeof PayoutState>
 
+const Destination = z.string().regex(/^[\x21-\x7e](?:[\x20-\x7e]{0,78}[\x21-\x7e])?$/, 'an account at the provider: 1 to 80 plain characters')
 export const RequestPayout = z.strictObject({
   amount: Amount, provider: PayoutProvider.default('demo'),
   /** Where it goes, as the provider names it. */
-  destination: z.string().regex(/^[\x21-\x7e](?:[\x20-\x7e]{0,78}[\x21-\x7e])?$/, 'an account at the provider: 1 to 80 plain characters'),
+  destination: Destination,
 }).meta({ id: 'RequestPayout' })
+
+/** All that has cleared, on this day of each week (at 00:00 UTC), or as soon as it comes to so much. Less than the market's minimum is never paid out. */
+export const PayoutRule = z.strictObject({
+  when: z.discriminatedUnion('kind', [z.strictObject({ kind: z.literal('weekly'), day: z.enum(DAYS) }), z.strictObject({ kind: z.literal('cleared'), amount: Amount })]),
+  provider: PayoutProvider.default('demo'), destination: Destination,
+}).meta({ id: 'PayoutRule' })
+export type PayoutRule = z.infer<typeof PayoutRule>
+/** `stopped`: its last payout came back, and `reason` says why; setting a rule begins anew. */
+export const StandingPayout = z.object({
+  rule: PayoutRule, state: z.enum(['active', 'stopped']), setAt: Instant, reason: z.string().optional(), /** Of a weekly one. */ nextAt: Instant.optional(),
+  /** What became of it last: a payout, or none, because too little had cleared. */
+  last: z.object({ at: Instant, payout: PayoutId.optional(), amount: Amount }).optional(),
+}).meta({ id: 'StandingPayout' })
+export type StandingPayout = z.infer<typeof StandingPayout>
 
 export const Payout = z.object({
   id: PayoutId, user: UserId, amount: Amount, provider: PayoutProvider, destination: z.string(), state: PayoutState, requestedAt: Instant,
   sentAt: Instant.optional(), endedAt: Instant.optional(), /** The provider's own number for it. */ reference: z.string().optional(), /** Why it came back. */ reason: z.string().optional(),
+  /** Nobody asked for it: its seller's standing rule did. */ byRule: z.literal(true).optional(),
 }).meta({ id: 'Payout' })
 export type Payout = z.infer<typeof Payout>
 
@@ -51,3 +68,17 @@ export const NodesEarnings = z.object({
   nodes: z.array(z.object({ node: NodeId, name: z.string(), cleared: Amount, pending: Amount, days: z.array(z.object({ day: z.string().regex(/^\d{4}-\d{2}-\d{2}$/), earned: Amount })) })),
 }).meta({ id: 'NodesEarnings' })
 export type NodesEarnings = z.infer<typeof NodesEarnings>
+
+/** Sums of a time, from the entries of the ledger. `gross` is what jobs paid for the seller's work, `fees` what the market kept of it, `lost` what was reversed or forfeited afterwards; `net` is the rest. What is given back of an earlier time is below zero in the last three. */
+const StatementSums = z.object({
+  gross: Amount, fees: Money, lost: Money, net: Money, cleared: Amount,
+  /** Asked to be paid out; of that, or of what was asked before, what came back; and what arrived. */
+  paidOut: Amount, cameBack: Amount, arrived: Amount,
+})
+export const YearStatement = z.object({
+  year: z.number().int(), seller: UserId, name: z.string(), at: Instant, /** The year is not over: it goes up to `at`. */ open: z.boolean(),
+  /** Pending and cleared together, before the year and at its end: `opening + net − paidOut + cameBack` is `closing`. */
+  opening: Amount, closing: Amount, total: StatementSums,
+  months: z.array(StatementSums.extend({ month: z.string().regex(/^\d{4}-\d{2}$/) })),
+}).meta({ id: 'YearStatement' })
+export type YearStatement = z.infer<typeof YearStatement>

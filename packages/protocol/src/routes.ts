@@ -6,7 +6,7 @@ import { JobSpec, TemplateName } from './job-spec.ts'
 import { NodePolicy } from './node-policy.ts'
 import { EnrolNode, Enrolment, Node, NodeName, PriceSheet } from './node.ts'
 import { BookDeposit, Entry, LedgerCheck, Spend, Topup, Wallet } from './ledger.ts'
-import { Payout, RequestPayout, SellerEarnings, NodesEarnings } from './payout.ts'
+import { Payout, PayoutRule, RequestPayout, SellerEarnings, StandingPayout, NodesEarnings, YearStatement } from './payout.ts'
 import { ActionName, AdminAction, GiveReason, Impersonation, MayGiveReason, NewImpersonation, Person, PersonDetail, ProposeReversal, Reversal, ReversalState, SetRoles } from './operator.ts'
 import { CordonNode, Fleet, NodeFilter } from './fleet.ts'
 import { AdminMatchingPause, PauseMatching } from './matching-pauses.ts'
@@ -81,6 +81,8 @@ export const MoveJob = MayGiveReason.extend({
   /** One of its tasks; else all that run. */
   task: z.number().int().min(0).optional(),
 }).meta({ id: 'MoveJob' })
+
+const StatementQuery = z.object({ /** Absent: this one. */ year: z.coerce.number().int().min(2020).max(2200).optional() })
 
 /** A price sheet; and why, from an admin who sets it for somebody else. */
 export const PriceNode = PriceSheet.extend({ reason: Reason.optional() }).meta({ id: 'PriceNode' })
@@ -190,6 +192,11 @@ export const routes = {
   getNodesEarnings: route({ id: 'getNodesEarnings', method: 'GET', path: '/v1/earnings/nodes', summary: 'What each of my nodes earned, by day (UTC)', who: 'seller', scope: 'wallet:read', query: z.object({ days: z.coerce.number().int().min(1).max(366).default(30) }), reply: NodesEarnings, refuses: [] }),
   listPayouts: route({ id: 'listPayouts', method: 'GET', path: '/v1/payouts', summary: 'My payouts, newest first', who: 'seller', scope: 'wallet:read', query: Page, reply: list(Payout), refuses: [] }),
   requestPayout: route({ id: 'requestPayout', method: 'POST', path: '/v1/payouts', summary: 'Pay out earnings that have cleared', who: 'seller', scope: 'wallet:write', body: RequestPayout, reply: Payout, status: 201, idempotent: true, refuses: ['payout_not_allowed', 'amount_not_allowed', 'insufficient_earnings', 'idempotency_conflict', 'queue_full', 'overloaded'] }),
+  getPayoutRule: route({ id: 'getPayoutRule', method: 'GET', path: '/v1/payout-rule', summary: 'What is paid out without my asking each time', who: 'seller', scope: 'wallet:read', reply: z.object({ rule: StandingPayout.nullable() }), refuses: [] }),
+  setPayoutRule: route({ id: 'setPayoutRule', method: 'PUT', path: '/v1/payout-rule', summary: 'Pay out all that has cleared, each week or as soon as it comes to so much; in place of what was said before', who: 'seller', scope: 'wallet:write', body: PayoutRule, reply: StandingPayout, refuses: ['payout_not_allowed', 'amount_not_allowed', 'account_suspended'] }),
+  dropPayoutRule: route({ id: 'dropPayoutRule', method: 'DELETE', path: '/v1/payout-rule', summary: 'Pay out only what I ask for', who: 'seller', scope: 'wallet:write', status: 204, refuses: [] }),
+  getStatement: route({ id: 'getStatement', method: 'GET', path: '/v1/earnings/statement', summary: 'Earnings, fees and payouts of a calendar year (UTC), from the ledger: a statement, no tax form', who: 'seller', scope: 'wallet:read', query: StatementQuery, reply: YearStatement, refuses: [] }),
+  exportStatement: route({ id: 'exportStatement', method: 'GET', path: '/v1/exports/statement', summary: 'The same as CSV', who: 'seller', scope: 'wallet:read', query: StatementQuery, sends: 'bytes', refuses: [] }),
   // what operators do
   findEntries: route({ id: 'findEntries', method: 'GET', path: '/v1/admin/entries', summary: 'Entries of the ledger, of an account or of a job', who: 'admin', scope: 'admin', query: Page.extend({ account: z.string().min(1).max(100).optional(), job: JobId.optional() }), reply: list(Entry), refuses: [] }),
   listReversals: route({ id: 'listReversals', method: 'GET', path: '/v1/admin/reversals', summary: 'Reversals, newest first', who: 'admin', scope: 'admin', query: Page.extend({ state: ReversalState.optional() }), reply: list(Reversal), refuses: [] }),

@@ -1,6 +1,6 @@
 // Tables → memory: what a writer needs to go on from where the last one was. Ended jobs stay in the tables.
 import { Availability, apply, grantLeases, beginTurn } from '@lumaris/domain'
-import type { AlertSettingsRow, AttemptRow, AvailabilityRows, Change, EnrolmentRow, ForfeitRow, IncidentRow, JobRow, LessonRow, MarketState, NodeRow, PayoutRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SettingsRow, StandingRow, TaskRow } from '@lumaris/domain'
+import type { AlertSettingsRow, AttemptRow, AvailabilityRows, Change, EnrolmentRow, ForfeitRow, IncidentRow, JobRow, LessonRow, MarketState, NodeRow, PayoutRow, PayoutRuleRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SettingsRow, StandingRow, TaskRow } from '@lumaris/domain'
 import type { Database } from '../database/database.ts'
 
 /** So long after a debt was paid a list of what is due to clear may still be on its way that was made before. */
@@ -53,6 +53,7 @@ export async function loadState(db: Database, state: MarketState, nowMs: number,
   for (const row of await db.query<Doc>("SELECT doc FROM standing WHERE state = 'open'")) put({ kind: 'standing', row: plainRow<StandingRow>(row) })
   for (const row of await db.query<Doc>("SELECT doc FROM schedules WHERE state <> 'removed' ORDER BY id")) put({ kind: 'schedule', row: plainRow<ScheduleRow>(row) })
   for (const row of await db.query<Doc>("SELECT doc FROM payouts WHERE state IN ('requested', 'sent') ORDER BY id")) put({ kind: 'payout', row: payoutRow(row) })
+  for (const row of await db.query<Doc>("SELECT doc FROM payout_rules WHERE state <> 'removed' ORDER BY user_id")) put({ kind: 'payoutRule', row: plainRow<PayoutRuleRow>(row) })
   for (const row of await db.query<Doc>("SELECT doc FROM reversals WHERE state = 'proposed' OR (state = 'done' AND attempt IS NOT NULL) ORDER BY id")) put({ kind: 'reversal', row: reversalRow(row) })
   for (const row of await db.query<Doc>("SELECT doc FROM forfeits WHERE state = 'due' OR at > $1 ORDER BY id", [nowMs - FORFEITS_KNOWN_MS])) put({ kind: 'forfeit', row: forfeitRow(row) })
   const bonds = db.query<{ id: string; balance: string }>(`SELECT id, CAST(balance AS TEXT) AS balance FROM accounts WHERE id LIKE 'seller:%:pending' AND balance > 0`)

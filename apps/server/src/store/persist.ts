@@ -1,7 +1,7 @@
 // Changes → statements of one transaction: a dozen however many jobs it carries. Of several changes to one row only the last is written.
 import type { JobEvent } from '@lumaris/protocol'
 import { isLive, isPart, payerOf } from '@lumaris/domain'
-import type { ActionRow, AlertRow, AlertSettingsRow, AttemptRow, AvailabilityRows, Change, EnrolmentRow, EntryRow, ForfeitRow, ImpersonationRow, IncidentRow, JobRow, KeyRow, LessonRow, NodeRow, PayoutRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SealRow, SettingsRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
+import type { ActionRow, AlertRow, AlertSettingsRow, AttemptRow, AvailabilityRows, Change, EnrolmentRow, EntryRow, ForfeitRow, ImpersonationRow, IncidentRow, JobRow, KeyRow, LessonRow, NodeRow, PayoutRow, PayoutRuleRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SealRow, SettingsRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
 import { pack } from '../database/database.ts'
 import type { Database, Statement } from '../database/database.ts'
 
@@ -19,13 +19,13 @@ export const forfeitDoc = (row: ForfeitRow): Json => ({ ...row, price: wire(row.
 export const reversalDoc = (row: ReversalRow): Json => ({ ...row, postings: row.postings.map((posting) => ({ ...posting, amount: wire(posting.amount) })) })
 
 type Batch = {
-  payouts: Map<string, PayoutRow>; reversals: Map<string, ReversalRow>; forfeits: Map<string, ForfeitRow>; incidents: Map<string, IncidentRow>; people: Map<string, PersonRow>; settings: SettingsRow[]; impersonations: ImpersonationRow[]; alerts: AlertRow[]; alertSettings: Map<string, AlertSettingsRow>; actions: ActionRow[]
+  payouts: Map<string, PayoutRow>; payoutRules: Map<string, PayoutRuleRow>; reversals: Map<string, ReversalRow>; forfeits: Map<string, ForfeitRow>; incidents: Map<string, IncidentRow>; people: Map<string, PersonRow>; settings: SettingsRow[]; impersonations: ImpersonationRow[]; alerts: AlertRow[]; alertSettings: Map<string, AlertSettingsRow>; actions: ActionRow[]
   newJobs: JobRow[]; jobs: Map<string, JobRow>; tasks: Map<string, TaskRow>; attempts: Map<string, AttemptRow>; nodes: Map<string, NodeRow>; lessons: Map<string, LessonRow>; standing: Map<string, StandingRow>; schedules: Map<string, ScheduleRow>; quotes: QuoteRow[]; enrolments: Map<string, EnrolmentRow>
   keys: Map<string, KeyRow>; entries: EntryRow[]; events: Map<string, JobEvent[]>; ticks: Map<string, TickRow>; seals: SealRow[]
 }
 
 function gather(changes: readonly Change[]): Batch {
-  const batch: Batch = { payouts: new Map(), reversals: new Map(), forfeits: new Map(), incidents: new Map(), people: new Map(), settings: [], impersonations: [], alerts: [], alertSettings: new Map(), actions: [], newJobs: [], jobs: new Map(), tasks: new Map(), attempts: new Map(), nodes: new Map(), lessons: new Map(), standing: new Map(), schedules: new Map(), quotes: [], enrolments: new Map(), keys: new Map(), entries: [], events: new Map(), ticks: new Map(), seals: [] }
+  const batch: Batch = { payouts: new Map(), payoutRules: new Map(), reversals: new Map(), forfeits: new Map(), incidents: new Map(), people: new Map(), settings: [], impersonations: [], alerts: [], alertSettings: new Map(), actions: [], newJobs: [], jobs: new Map(), tasks: new Map(), attempts: new Map(), nodes: new Map(), lessons: new Map(), standing: new Map(), schedules: new Map(), quotes: [], enrolments: new Map(), keys: new Map(), entries: [], events: new Map(), ticks: new Map(), seals: [] }
   const fresh = new Set<string>()
   for (const change of changes) {
     switch (change.kind) {
@@ -37,6 +37,7 @@ function gather(changes: readonly Change[]): Batch {
       case 'standing': batch.standing.set(change.row.id, change.row); break
       case 'schedule': batch.schedules.set(change.row.id, change.row); break
       case 'payout': batch.payouts.set(change.row.id, change.row); break
+      case 'payoutRule': batch.payoutRules.set(change.row.user, change.row); break
       case 'reversal': batch.reversals.set(change.row.id, change.row); break
       case 'forfeit': batch.forfeits.set(change.row.attempt, change.row); break
       case 'incident': batch.incidents.set(change.row.id, change.row); break
@@ -99,6 +100,7 @@ const WRITES = {
   keys: inserts('idempotency', [['id', 'text'], ['body_hash', 'text'], ['subject', 'text'], ['at', 'bigint']]),
   postings: inserts('postings', [['entry', 'text'], ['line', 'bigint'], ['kind', 'text'], ['at', 'bigint'], ['job', 'text'], ['attempt', 'text'], ['debit', 'text'], ['credit', 'text'], ['amount', 'bigint']]),
   payouts: inserts('payouts', [['id', 'text'], ['user_id', 'text'], ['state', 'text'], ['amount', 'bigint'], ['doc', 'text']], replacing('id', ['state', 'doc'])),
+  payoutRules: inserts('payout_rules', [['user_id', 'text'], ['state', 'text'], ['doc', 'text']], replacing('user_id', ['state', 'doc'])),
   reversals: inserts('reversals', [['id', 'text'], ['entry', 'text'], ['state', 'text'], ['attempt', 'text'], ['doc', 'text']], replacing('id', ['state', 'doc'])),
   forfeits: inserts('forfeits', [['id', 'text'], ['owner', 'text'], ['state', 'text'], ['at', 'bigint'], ['doc', 'text']], replacing('id', ['state', 'at', 'doc'])),
   incidents: inserts('incidents', [['id', 'text'], ['state', 'text'], ['doc', 'text']], replacing('id', ['state', 'doc'])),
@@ -154,6 +156,7 @@ export function statementsFor(changes: readonly Change[], dialect: Database['dia
   const forfeited = [...batch.forfeits.values()].flatMap(({ of }) => of.map((attempt) => [attempt, 2] as const))
   add('released', [...new Map([...cleared, ...forfeited])], true)
   add('payouts', [...batch.payouts.values()].map((row) => [row.id, row.user, row.state, row.amount, text(payoutDoc(row))]))
+  add('payoutRules', [...batch.payoutRules.values()].map((row) => [row.user, row.state, text(row)]))
   add('reversals', [...batch.reversals.values()].map((row) => [row.id, row.entry, row.state, row.attempt, text(reversalDoc(row))]))
   add('forfeits', [...batch.forfeits.values()].map((row) => [row.attempt, row.owner, row.state, row.endedAt ?? row.at, text(forfeitDoc(row))]))
   add('incidents', [...batch.incidents.values()].map((row) => [row.id, row.state, text(row)]))

@@ -2,9 +2,9 @@
 import { account, formatCredits } from '@lumaris/protocol'
 import { forfeitEntry } from '@lumaris/domain'
 import type { AttemptId, Entry, EntryKind, Forfeit, Hold, JobId, JobState, LedgerCheck, SellerEarnings, UserId } from '@lumaris/protocol'
-import type { EntryRow, ForfeitRow, PayoutRow, ReversalRow } from '@lumaris/domain'
+import type { EntryRow, ForfeitRow, PayoutRow, PayoutRuleRow, ReversalRow } from '@lumaris/domain'
 import type { Database } from '../database/database.ts'
-import { forfeitRow, payoutRow, reversalRow } from './load.ts'
+import { forfeitRow, payoutRow, plainRow, reversalRow } from './load.ts'
 import { among, page } from './page.ts'
 import type { PageOf } from './page.ts'
 
@@ -52,6 +52,11 @@ export async function readPayout(db: Database, id: string): Promise<PayoutRow | 
 export async function listPayouts<Shown>(db: Database, user: UserId, limit: number, cursor: string | undefined, shown: (row: PayoutRow) => Shown): Promise<PageOf<Shown>> {
   const rows = await db.query<Doc>(`SELECT doc FROM payouts WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT ${limit + 1}`, [user, cursor ?? 'pay~'])
   return page(rows.map(payoutRow), limit, shown, (row) => row.id)
+}
+
+export async function readPayoutRule(db: Database, user: UserId): Promise<PayoutRuleRow | null> {
+  const [row] = await db.query<Doc>("SELECT doc FROM payout_rules WHERE user_id = $1 AND state <> 'removed'", [user])
+  return row ? plainRow<PayoutRuleRow>(row) : null
 }
 
 /** The last ones of a seller are shown. */

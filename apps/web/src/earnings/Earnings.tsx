@@ -9,13 +9,16 @@ import { PAYOUT } from '../ui/states.ts'
 import { Movements, sellerAccounts } from '../wallet/Wallet.tsx'
 import { ByNode } from './ByNode.tsx'
 import { PayOut } from './PayOut.tsx'
+import { Rule } from './Rule.tsx'
+import { TextLink } from '../shell/links.tsx'
 
 const DAY = 86_400_000
+const thisYear = new Date().getUTCFullYear()
 export function Earnings() {
   const { client, user } = useSession()
   const earnings = useQuery(earningsQuery(client))
   return (
-    <Page title="Earnings" intro={`Each attempt that ends is settled at once. What it earned waits for the dispute window${earnings.data ? ` of ${duration(earnings.data.disputeMs)}` : ''}, then it is yours to be paid out.`}>
+    <Page title="Earnings" actions={<TextLink to="/earnings/statement" search={{ year: thisYear }}>Statement of a year</TextLink>} intro={`Each attempt that ends is settled at once. What it earned waits for the dispute window${earnings.data ? ` of ${duration(earnings.data.disputeMs)}` : ''}, then it is yours to be paid out.`}>
       <Loaded query={earnings}>{(money) => (
         <Figures>
           <Recent />
@@ -27,7 +30,10 @@ export function Earnings() {
       <ByNode />
       <div className="two">
         <Payouts />
-        <Panel title="Pay out" id="pay-out"><Loaded query={earnings}>{(money) => <PayOut money={money} />}</Loaded></Panel>
+        <Stack>
+          <Panel title="Pay out" id="pay-out"><Loaded query={earnings}>{(money) => <PayOut money={money} />}</Loaded></Panel>
+          <Panel title="Without asking each time" id="rule"><Loaded query={earnings}>{(money) => <Rule money={money} />}</Loaded></Panel>
+        </Stack>
       </div>
       <Movements title="What was earned" mine={sellerAccounts(user.id)} isSeller />
       <Command line="npx lumaris payout show" />
@@ -61,7 +67,7 @@ function Payouts() {
         <Stack gap="sm">
           <div className="scroll-box" tabIndex={0} role="region" aria-label="Payouts"><table className="table">
             <thead><tr><th>Asked for</th><th>State</th><th className="right">Credits</th><th>To</th><th>Reference</th></tr></thead>
-            <tbody>{list.map((one) => <tr key={one.id}><td><Moment at={one.requestedAt} /></td><td><Status look={PAYOUT[one.state]} />{one.reason !== undefined && <Text size="sm">{visible(one.reason)}; the money is available again</Text>}</td><td className="right number">{credits(one.amount)}</td><td>{visible(one.destination)}</td><td>{one.reference === undefined ? '–' : <code>{visible(one.reference)}</code>}</td></tr>)}</tbody>
+            <tbody>{list.map((one) => <tr key={one.id}><td><Moment at={one.requestedAt} /></td><td><Status look={PAYOUT[one.state]} />{one.reason !== undefined && <Text size="sm">{visible(one.reason)}; the money is available again: ask again for another account</Text>}{one.byRule && <Text size="sm" c="dimmed">by your rule</Text>}</td><td className="right number">{credits(one.amount)}</td><td>{visible(one.destination)}</td><td>{one.reference === undefined ? '–' : <code>{visible(one.reference)}</code>}</td></tr>)}</tbody>
           </table></div>
           {payouts.hasNextPage && <div><Button variant="default" loading={payouts.isFetchingNextPage} onClick={() => void payouts.fetchNextPage()}>Older ones</Button></div>}
         </Stack>)

@@ -11,13 +11,14 @@ import type { PayoutRow } from '../rows.ts'
 import { may, next } from '../job/lifecycle.ts'
 import type { Table } from '../job/lifecycle.ts'
 import { raise } from '../alerts/raise.ts'
+import { stopPayoutRule } from './payout-rule.ts'
 import { emit, putEntry, refused } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 
 export type PayoutEventName = 'send' | 'pay' | 'fail'
 export const PAYOUT: Table<PayoutState, PayoutEventName> = { requested: { send: 'sent', fail: 'failed' }, sent: { pay: 'paid', fail: 'failed' }, paid: {}, failed: {} }
 /** Open ones of one seller: more would only be one sum in pieces. */
-const OPEN_MAX = 20
+export const OPEN_MAX = 20
 
 export type PayoutCommand = { readonly kind: 'payout'; readonly user: UserId; readonly amount: Micros; readonly provider: 'demo'; readonly destination: string; readonly key: string; readonly bodyHash: string }
 export type PayoutStepCommand = { readonly kind: 'payoutStep'; readonly id: PayoutId; readonly event: PayoutEventName; readonly reference?: string; readonly reason?: string }
@@ -36,11 +37,17 @@ export function requestPayout(turn: Turn, command: PayoutCommand): { readonly id
   let open = 0
   for (const row of payouts.values()) if (row.user === command.user) open++
   if (open >= OPEN_MAX) return refused('queue_full', { max: OPEN_MAX })
-  const id = turn.id('pay') as PayoutId
+  const { id } = makePayout(turn, command)
   emit(turn, { kind: 'key', row: { id: key, bodyHash: command.bodyHash, subject: id, at: turn.now } })
-  emit(turn, { kind: 'payout', row: { id, user: command.user, amount: command.amount, provider: command.provider, destination: command.destination, state: 'requested', requestedAt: turn.now, sentAt: null, endedAt: null, reference: null, reason: null } })
-  putEntry(turn, { id: `payout:${id}`, kind: 'payout', at: turn.now, job: null, attempt: null, postings: [{ from: account.earned(command.user), to: account.payout(id), amount: command.amount }] })
   return { id, replayed: false }
+}
+/** Of what has cleared: whoever calls has seen that it is there. */
+export function makePayout(turn: Turn, { user, amount, provider, destination, byRule }: Pick<PayoutRow, 'user' | 'amount' | 'provider' | 'destination' | 'byRule'>): PayoutRow {
+  const id = turn.id('pay') as PayoutId
+  const row: PayoutRow = { id, user, amount, provider, destination, state: 'requested', requestedAt: turn.now, sentAt: null, endedAt: null, reference: null, reason: null, ...(byRule ? { byRule } : {}) }
+  emit(turn, { kind: 'payout', row })
+  putEntry(turn, { id: `payout:${id}`, kind: 'payout', at: turn.now, job: null, attempt: null, postings: [{ from: account.earned(user), to: account.payout(id), amount }] })
+  return row
 }
 
 /** What the provider did with it. Asked again about one that has ended, it refuses: the entries are named by the payout, so each happens once. */
@@ -53,7 +60,8 @@ export function stepPayout(turn: Turn, command: PayoutStepCommand): PayoutRow | 
   const state = next(PAYOUT, before.state, command.event, `payout ${before.id}`), isOver = state !== 'sent'
   const row: PayoutRow = { ...before, state, sentAt: command.event === 'send' ? turn.now : before.sentAt, endedAt: isOver ? turn.now : null, reference: command.reference ?? before.reference, reason: command.reason ?? before.reason }
   emit(turn, { kind: 'payout', row })
-  if (state === 'failed') raise(turn, { user: row.user, kind: 'payout_failed', subject: row.id, says: `A payout of ${formatCredits(row.amount)} credits to ${row.destination} came back: ${row.reason ?? 'the provider gives no reason'}. The money is available again.` }, row.requestedAt)
+  const stopped = state === 'failed' ? stopPayoutRule(turn, row) : ''
+  if (state === 'failed') raise(turn, { user: row.user, kind: 'payout_failed', subject: row.id, says: `A payout of ${formatCredits(row.amount)} credits to ${row.destination} came back: ${row.reason ?? 'the provider gives no reason'}. The money is available again.${stopped}` }, row.requestedAt)
   if (isOver) putEntry(turn, { id: `payout:${row.id}:${state}`, kind: 'payout', at: turn.now, job: null, attempt: null, postings: [{ from: account.payout(row.id), to: state === 'paid' ? account.external(row.provider) : account.earned(row.user), amount: row.amount }] })
   return row
 }
