@@ -27,6 +27,7 @@ const MAY: Record<RouteName, Caller[] | 'all'> = {
   putTemplate: ['buyerA', 'buyerB'], listTemplates: ['buyerA', 'buyerB', 'readOnlyKey'], getTemplate: ['buyerA', 'readOnlyKey'], removeTemplate: ['buyerA'],
   statBlob: [...PEOPLE, 'agent', 'readOnlyKey'], putBlob: [...PEOPLE, 'agent'], getBlob: [...PEOPLE, 'agent', 'readOnlyKey'],
   createEnrolment: ['sellerA', 'sellerB'], listNodes: PEOPLE, getNode: ['sellerA', 'admin'], explainNode: ['sellerA', 'admin'], nodeReadings: ['sellerA', 'admin'], pauseNode: ['sellerA', 'admin'], drainNode: ['sellerA', 'admin'], resumeNode: ['sellerA', 'admin'], priceNode: ['sellerA', 'admin'], getNodeSettings: ['sellerA', 'admin'], askNodeSettings: ['sellerA'], setNodePolicy: ['sellerA'],
+  listNodeLoads: PEOPLE, nodeActivity: ['sellerA', 'admin'], testNode: ['sellerA'], removeNode: ['sellerA'],
   getSpend: PEOPLE, exportJobs: [...PEOPLE, 'readOnlyKey'], exportEntries: PEOPLE,
   getWallet: PEOPLE, listEntries: PEOPLE, createTopup: ['buyerA', 'buyerB'], getEarnings: ['sellerA', 'sellerB'], getNodesEarnings: ['sellerA', 'sellerB'], listPayouts: ['sellerA', 'sellerB'], requestPayout: ['sellerA', 'sellerB'],
   findEntries: ['admin'], listReversals: ['admin'], proposeReversal: ['admin'], approveReversal: ['admin'], rejectReversal: ['admin'], listActions: ['admin'], listPeople: ['admin'], getPerson: ['admin'], suspendUser: ['admin'], unsuspendUser: ['admin'], setUserRoles: ['admin'], bookDeposit: ['admin'], impersonateUser: ['admin'], endImpersonation: ['admin'], listImpersonations: [...PEOPLE, 'readOnlyKey'], getSettings: ['admin'], listSettingsVersions: ['admin'], changeSettings: ['admin'],
@@ -51,7 +52,7 @@ const NOBODYS = '0'.repeat(26)
 /** What a stranger may see: not signed in, not allowed, or not there. */
 const isNo = (status: number): boolean => status === 401 || status === 403 || status === 404
 
-let market: TestMarket, spare: string
+let market: TestMarket, spare: string, gone: string
 const keys = {} as Record<Caller, string | null>
 const objects = {} as Record<'job' | 'attempt' | 'node' | 'quote' | 'key' | 'standing' | 'schedule' | 'user' | 'incident' | 'reversal' | 'session' | 'webhook' | 'delivery' | 'template' | 'sha256' | 'impersonation' | 'pause', string>
 
@@ -75,6 +76,7 @@ beforeAll(async () => {
   const job = (await market.submit({ command: ['fake:print', 'hello'] })).body
   await market.ended(job.id as JobId)
   const attempt = (await call(demo.buyer.key, 'GET', `/v1/jobs/${job.id}/attempts`)).body.data.at(-1)
+  gone = (await market.join('gone', { seller: 0 })).nodeId // to be removed
   const carol = await app.identity.register({ email: 'carol@test', password: 'a long password of carol', name: 'carol', roles: ['buyer'] })
   if ('refusal' in carol) throw new Error(carol.refusal)
   await call(demo.buyer.key, 'POST', '/v1/topups', { amount: '5' }, { 'idempotency-key': 'wrong' })
@@ -105,7 +107,7 @@ async function status(name: RouteName, caller: Caller, mine: boolean): Promise<n
   const nobodys = { job: `job_${NOBODYS}`, attempt: `att_${NOBODYS}`, node: `nod_${NOBODYS}`, quote: `quo_${NOBODYS}`, standing: `sta_${NOBODYS}`, schedule: `sch_${NOBODYS}`, template: 'nobodys', key: `key_${NOBODYS}`, user: `usr_${NOBODYS}`, incident: `inc_${NOBODYS}`, reversal: `rev_${NOBODYS}`, impersonation: `imp_${NOBODYS}`, pause: `hal_${NOBODYS}`, session: `ses_${NOBODYS}`, webhook: `whk_${NOBODYS}`, delivery: `msg_${NOBODYS}`, sha256: '0'.repeat(64) }
   const body = BODIES[name] ?? (route.takes === 'raw' ? new Uint8Array() : undefined)
   // Whoever may save one saves it under a name of their own: what is another's must stay unseen below.
-  const named = name === 'putTemplate' ? { ...objects, template: 'another' } : /^(un)?(cordon|ban)Node$/.test(name) ? { ...objects, node: spare } : objects
+  const named = name === 'putTemplate' ? { ...objects, template: 'another' } : /^(un)?(cordon|ban)Node$/.test(name) ? { ...objects, node: spare } : name === 'removeNode' ? { ...objects, node: gone } : objects
   // A stream that is allowed would never end; its first bytes tell.
   if (name === 'myEvents') {
     const give = new AbortController()
@@ -121,7 +123,7 @@ test('every route has an expectation, and every expectation a route', () => {
 })
 
 // What ends or changes an object comes last, so that the others still find it.
-const LAST: RouteName[] = ['removeWebhook', 'dropStanding', 'removeSchedule', 'removeTemplate', 'cancelJob', 'logout', 'revokeKey']
+const LAST: RouteName[] = ['removeWebhook', 'dropStanding', 'removeSchedule', 'removeTemplate', 'removeNode', 'cancelJob', 'logout', 'revokeKey']
 const order = [...(Object.keys(MAY) as RouteName[]).filter((name) => !LAST.includes(name)), ...LAST]
 for (const name of order) {
   test(`${name}: exactly ${MAY[name] === 'all' ? 'everybody' : MAY[name].join(', ') || 'nobody'} may`, async () => {

@@ -129,6 +129,7 @@ export class AgentProcess {
       case 'ack': this.#unacked = this.#unacked.filter((sent) => sent.seq > frame.seq); return
       case 'refused':
         this.#world.note(`${this.machine.node} ${this.boot} is refused: ${frame.code}`)
+        if (frame.code === 'node_retired') { this.machine.leave(); return }
         if (frame.code === 'stale_session') { this.machine.exit(this); return }
         this.#patience = frame.code === 'node_in_use' ? 12_000 : 3000
         connection.close('agent')

@@ -712,6 +712,7 @@ export class Auditor {
     for (const [slot, live] of db.liveBySlot) if (live.size > 0) return { invariant: 'L2', message: `${[...live].join()} is live on ${slot}`, about: [...live] }
     if (clients.some((client) => client.open > 0)) return { invariant: 'L3', message: 'a client waits for an answer', about: [] }
     for (const { process, node } of machines) {
+      if (db.nodes.get(node)?.will === 'retired') continue
       if (!process?.alive || !process.state.connected) return { invariant: 'L4', message: `${node} is not connected`, about: [node] }
       const [left] = process.state.attempts.keys()
       if (left) return { invariant: 'L4', message: `${node} still knows of ${left}, ${process.state.attempts.get(left)?.state}; ${process.describe()}`, about: [left, node] }

@@ -120,7 +120,7 @@ export class Gateway {
 
   carry(effects: readonly Effect[]): void {
     for (const effect of effects) {
-      if (effect.kind === 'event' || effect.kind === 'standing' || effect.kind === 'alert') continue
+      if (effect.kind === 'event' || effect.kind === 'standing' || effect.kind === 'alert' || effect.kind === 'noted') continue
       const socket = this.sockets.get(effect.node)
       if (!socket || socket.session !== effect.session) continue
       if (effect.kind === 'cut') { socket.connection.close('gateway'); continue }

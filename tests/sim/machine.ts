@@ -34,8 +34,16 @@ export class Machine {
 
   get processes(): AgentProcess[] { return [this.process, this.clone].filter((process) => process !== null) }
 
+  /** Its seller has removed it: no agent starts here any more. */
+  left = false
+  leave(): void {
+    this.left = true
+    for (const process of this.processes) process.die(false)
+    this.clone = null
+  }
+
   start(): void {
-    if (this.process?.alive) return
+    if (this.process?.alive || this.left) return
     this.process = new AgentProcess(this.#world, this, `boot-${this.node.slice(-4)}-${++this.#starts}`, false)
   }
 

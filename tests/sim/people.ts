@@ -262,6 +262,10 @@ export class Seller {
     this.#name = name
     this.#owner = owner
     this.#purse = virtualChance(world.options.seed, `purse of ${name}`)
+    this.#join(name, honest, () => { this.#next(); this.#policy(); this.#rule(); this.#payOut(); this.#lookAfter(honest) })
+  }
+  #join(name: string, honest: boolean, then: () => void): void {
+    const world = this.#world, owner = this.#owner
     const capacity = { cpuMillis: world.chance.pick([2000, 4000, 8000]), memoryBytes: 8 * GIB, diskBytes: 100 * GIB, gpus: 0 }
     const tokenHash = sha256(`token ${name}`)
     this.#client.ask({ kind: 'enrolment', owner, tokenHash, name }, () => {
@@ -272,10 +276,7 @@ export class Seller {
         this.machine = new Machine(world, (answer as NodeRow).id, owner, capacity, honest)
         world.machines.push(this.machine)
         this.machine.start()
-        this.#next()
-        this.#policy()
-        this.#rule()
-        this.#payOut()
+        then()
       })
     })
   }
@@ -287,6 +288,26 @@ export class Seller {
       else this.#will(!this.#paused)
       this.#next()
     })
+  }
+  /** A self-test now and then; and some day the machine is replaced by another, when nothing runs there. */
+  #lookAfter(honest: boolean): void {
+    const care = virtualChance(this.#world.options.seed, `care of ${this.#name}`)
+    let replaced = 0
+    const again = (): void => this.#world.time.after(care.exponential(900_000), () => {
+      if (!this.#world.stormy || !this.machine) return
+      const { node } = this.machine
+      if (care.happens(0.7)) this.#client.ask({ kind: 'askTest', node }, (answer) => { if (!isRefusal(answer)) this.#world.saw('self-test asked') })
+      else this.#client.ask({ kind: 'retire', node }, (answer) => {
+        if (isRefusal(answer)) { if (answer.refusal === 'node_has_work') this.#world.saw('removal refused: work') } else if (this.machine?.node === node) {
+          this.#world.saw('node removed')
+          this.machine = null
+          this.#paused = false
+          this.#join(`${this.#name}-${++replaced}`, honest, () => undefined)
+        }
+      })
+      again()
+    })
+    again()
   }
   #payOut(): void {
     const purse = this.#purse, world = this.#world

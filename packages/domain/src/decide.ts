@@ -59,10 +59,12 @@ import { status, tick } from './fleet/report.ts'
 import type { StatusCommand, TickCommand } from './fleet/report.ts'
 import { seal } from './fleet/seal.ts'
 import type { SealCommand } from './fleet/seal.ts'
-import { setPolicy, setPrices, setWill } from './fleet/will.ts'
-import type { PolicyCommand, PriceCommand, WillCommand } from './fleet/will.ts'
+import { setPolicy, retire, setPrices, setWill } from './fleet/will.ts'
+import type { PolicyCommand, PriceCommand, RetireCommand, WillCommand } from './fleet/will.ts'
 import { askSettings } from './fleet/ask-settings.ts'
 import type { AskSettingsCommand } from './fleet/ask-settings.ts'
+import { askTest } from './fleet/ask-test.ts'
+import type { AskTestCommand } from './fleet/ask-test.ts'
 import { clock } from './clock.ts'
 import type { ClockCommand } from './clock.ts'
 import { changeSchedule, createSchedule } from './schedule/schedule.ts'
@@ -71,14 +73,14 @@ import { followUp } from './job/follow-up.ts'
 import { match } from './market/match.ts'
 
 const COMMANDS = {
-  submit, cancel, pause, recordMerged, quote, createSchedule, changeSchedule, standing: makeStanding, dropStanding, topup, deposit, release, forfeit, enrolment: makeEnrolment, enrol, hello, heartbeat, disconnected, status, tick, checkpoint, move, moveFailed, live, seal, will: setWill, price: setPrices, askSettings, clock,
+  submit, cancel, pause, recordMerged, quote, createSchedule, changeSchedule, standing: makeStanding, dropStanding, topup, deposit, release, forfeit, enrolment: makeEnrolment, enrol, hello, heartbeat, disconnected, status, tick, checkpoint, move, moveFailed, live, seal, will: setWill, price: setPrices, askSettings, askTest, retire, clock,
   policy: setPolicy, setPayoutRule, dropPayoutRule,
   payout: requestPayout, payoutStep: stepPayout, proposeReversal, approveReversal, rejectReversal, openIncident, updateIncident, resolveIncident, suspend, unsuspend, roles: setRoles, changeSettings, pauseMatching, resumeMatching, impersonate, setAlerts, spent: lookAtSpent, cordon, uncordon, ban, unban,
 } as const
 
 export type Command =
   | SubmitCommand | CancelCommand | PauseCommand | RecordMergedCommand | QuoteCommand | CreateScheduleCommand | ChangeScheduleCommand | StandingCommand | DropStandingCommand | TopupCommand | DepositCommand | ReleaseCommand | ForfeitCommand | EnrolmentCommand | EnrolCommand | HelloCommand | HeartbeatCommand | DisconnectedCommand
-  | StatusCommand | TickCommand | CheckpointCommand | MoveCommand | MoveFailedCommand | LiveCommand | SealCommand | WillCommand | PriceCommand | AskSettingsCommand | ClockCommand
+  | StatusCommand | TickCommand | CheckpointCommand | MoveCommand | MoveFailedCommand | LiveCommand | SealCommand | WillCommand | PriceCommand | AskSettingsCommand | AskTestCommand | RetireCommand | ClockCommand
   | PolicyCommand | SetPayoutRuleCommand | DropPayoutRuleCommand
   | PayoutCommand | PayoutStepCommand | ProposeReversalCommand | ApproveReversalCommand | RejectReversalCommand | OpenIncidentCommand | UpdateIncidentCommand | ResolveIncidentCommand | SuspendCommand | UnsuspendCommand | RolesCommand | ChangeSettingsCommand | PauseMatchingCommand | ResumeMatchingCommand | ImpersonateCommand | SetAlertsCommand | SpentCommand | CordonCommand | UncordonCommand | BanCommand | UnbanCommand
 /** What a command answers: its own result, or a refusal. */

@@ -120,6 +120,8 @@ export type NodeRow = {
   readonly asked?: { readonly number: number; readonly at: Instant; readonly settings: OwnerAsked }
   /** What its owner takes of what it could run; absent: all of it. */
   readonly policy?: NodePolicy
+  /** A self-test that its seller asked for. */
+  readonly test?: { readonly number: number; readonly at: Instant }
   /** An operator holds it back, whatever its owner wants: no new work. With `until`, what runs there is ended then: operator/hold-node.ts. */
   readonly cordon?: { readonly at: Instant; readonly by: UserId; readonly reason: string; readonly until?: Instant }
 }

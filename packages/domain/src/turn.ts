@@ -1,6 +1,6 @@
 // One turn of the engine: commands in, Changes and Effects out. A handler changes the state only through `emit`, so that memory and tables
 // see the same Changes; effects wait for the commit (commit, then tell).
-import type { AttemptId, Cause, Instant, JobEvent, JobId, NodeId, Refusal, RefusalCode, ToAgent, UserId } from '@lumaris/protocol'
+import type { AttemptId, Cause, Instant, JobEvent, JobId, NodeEvent, NodeId, Refusal, RefusalCode, ToAgent, UserId } from '@lumaris/protocol'
 import type { AlertRow, AttemptRow, Change, EntryRow, JobRow, NodeRow, StandingRow, TaskRow } from './rows.ts'
 import { apply } from './state.ts'
 import type { LiveJob, MarketState } from './state.ts'
@@ -23,6 +23,8 @@ export type Effect =
   | { readonly kind: 'event'; readonly event: JobEvent; readonly buyer: UserId }
   | { readonly kind: 'standing'; readonly row: StandingRow }
   | { readonly kind: 'alert'; readonly row: AlertRow }
+  /** Something happened to a node: for its seller's page, kept by nobody. */
+  | { readonly kind: 'noted'; readonly node: NodeId; readonly event: NodeEvent }
   | { readonly kind: 'cut'; readonly node: NodeId; readonly session: number; readonly code: RefusalCode }
 
 export type Turn = TurnPorts & { readonly state: MarketState; readonly changes: Change[]; readonly effects: Effect[]; /** Jobs that ended in it: what comes after them is looked at when its commands are done. */ readonly closed: JobId[]; /** Of the command that is being decided. */ asked: Asked | null }
@@ -35,6 +37,7 @@ export function emit(turn: Turn, change: Change): void {
   apply(turn.state, change)
 }
 export const effect = (turn: Turn, sent: Effect): void => { turn.effects.push(sent) }
+export const note = (turn: Turn, node: NodeId, what: NodeEvent['what'], detail?: string): void => effect(turn, { kind: 'noted', node, event: { at: turn.now, what, ...(detail === undefined ? {} : { detail }) } })
 export const tell = (turn: Turn, node: NodeId, session: number, message: ToAgent): void => effect(turn, { kind: 'send', node, session, message })
 
 // Short forms for the rows that handlers change most; each gives the new row back.

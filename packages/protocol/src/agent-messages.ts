@@ -7,6 +7,7 @@ import { GangPlace, MeshOffer, MeshPeer } from './gang.ts'
 import { Capacity, DriverOffer, PriceSheet } from './node.ts'
 import { ResultFile, Saved, Usage } from './job.ts'
 import { HoursSaid, MachineNow, OwnerSaid } from './machine.ts'
+import { SelfTestSaid } from './node-activity.ts'
 import { Seal, Signature, Terms, Tick } from './receipt.ts'
 import { Money } from './money.ts'
 import { REFUSAL_CODES } from './refusals.ts'
@@ -66,6 +67,10 @@ export const AvailabilityUpdate = z.object({
   settings_number: z.number().int().min(0).optional(),
   /** As `hours`: once in a connection, and again when something of it changes. */
   owner: OwnerSaid.optional(),
+  /** The number of the self-test that it was last asked for; 0: none. Absent: it takes none. */
+  self_test_number: z.number().int().min(0).optional(),
+  /** As `owner`. */
+  self_test: SelfTestSaid.optional(),
 })
 export type AvailabilityUpdate = z.infer<typeof AvailabilityUpdate>
 
@@ -160,9 +165,12 @@ export const Drain = z.object({ type: z.literal('drain'), draining: z.boolean() 
 /** Settings that its seller asks over the market. Said until a heartbeat has their number; looked at by the agent, so that a newer market cannot break it. */
 export const AskOwner = z.object({ type: z.literal('owner_settings'), number: z.number().int().min(1), settings: z.record(z.string(), z.unknown()) })
 export type AskOwner = z.infer<typeof AskOwner>
+/** Its seller wants to know whether all still works there. Said until a heartbeat has the number; the agent waits until nothing runs. */
+export const AskTest = z.object({ type: z.literal('self_test'), number: z.number().int().min(1) })
+export type AskTest = z.infer<typeof AskTest>
 /** Every rank has accepted: now. Names all of them, this one too, in the order of their ranks. */
 export const GangStart = z.object({ type: z.literal('gang_start'), attempt_id: AttemptId, peers: z.array(MeshPeer).min(2) })
 export type GangStart = z.infer<typeof GangStart>
 export type Stay = z.infer<typeof Stay>
-export const ToAgent = z.discriminatedUnion('type', [JobDispatch, GangStart, LeaseRenew, Cancel, Forget, Leave, Receive, ReceiveOver, Stay, Drain, AskOwner])
+export const ToAgent = z.discriminatedUnion('type', [JobDispatch, GangStart, LeaseRenew, Cancel, Forget, Leave, Receive, ReceiveOver, Stay, Drain, AskOwner, AskTest])
 export type ToAgent = z.infer<typeof ToAgent>

@@ -197,6 +197,8 @@ export const MarketSummary = z.object({
   attempts: z.object({ live: z.number().int() }), jobs: z.object({ live: z.number().int() }),
   /** What the market keeps of a bill, in hundredths of a percent. */
   feeBasisPoints: z.number().int(),
+  /** Versions of agents: that of this market, and the oldest that it lets in. */
+  agents: z.object({ version: z.string(), oldest: z.string() }).optional(),
   /** What its operators have paused, and what they say of it. */
   paused: z.object({ newJobs: z.string().optional(), signUps: z.string().optional(), /** What nothing new starts of. */ matching: z.array(MatchingPause).optional() }).optional(),
   /** One line for each region and strongest level of isolation. */

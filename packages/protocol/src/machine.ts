@@ -12,6 +12,8 @@ export const MachineNow = z.object({
   cores: z.number().int().min(1).max(65_536), memory_bytes: z.number().min(0), disk_bytes: z.number().min(0).optional(),
   cpu_percent: Share, /** Of it, the market's work. */ jobs_cpu_percent: Share, memory_percent: Share, /** Of the disk that holds the agent's data. */ disk_percent: Share.optional(),
   in_bytes_s: z.number().min(0).optional(), out_bytes_s: z.number().min(0).optional(), celsius: z.number().min(-100).max(300).optional(),
+  /** How fast one core is: bytes a second of SHA-256, measured once at the start of the agent. */
+  hash_bytes_s: z.number().min(0).optional(),
 })
 export type MachineNow = z.infer<typeof MachineNow>
 /** The owner's hours as they are told: looser than the file they stand in, because agents and markets are of different ages. */
@@ -54,7 +56,7 @@ export const NodeReadings = z.object({
   /** How far apart they are: a heartbeat, or the time over which they are means. Null: there are none. */
   everyMs: z.number().nullable(),
   /** What is offered of the whole machine, at most. */
-  machine: z.object({ cores: z.number(), memoryBytes: z.number(), diskBytes: z.number().nullable() }).nullable(),
+  machine: z.object({ cores: z.number(), memoryBytes: z.number(), diskBytes: z.number().nullable(), /** Of one core, as measured at the start of its agent: SHA-256. Absent: an older agent. */ hashBytesS: z.number().optional() }).nullable(),
   /** When the owner lets work run; null: at all hours. Absent: the agent has not said. They are set on the machine itself. */
   hours: HoursSaid.nullable().optional(),
   at: z.array(Instant), cpu: Column, jobsCpu: Column, memory: Column, disk: Column, inBytesS: Column, outBytesS: Column, celsius: Column,

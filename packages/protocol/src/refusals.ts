@@ -103,6 +103,8 @@ export const REFUSALS = {
   agent_too_old: no(426, 'This market asks for a newer agent', 'Update it on that machine (npm install -g lumaris, or pull the newest version) and start it again: its node, key and work are kept.'),
   bad_signature: no(401, 'The signature does not belong to this node', 'The key file may be damaged; join again.'),
   stale_fence: no(409, 'This attempt was given to another node', 'Drop it; a late result is kept as evidence and not paid.'),
+  node_has_work: no(409, 'Work runs on this node', 'Drain it first: what can be moved goes elsewhere, the rest runs to its end. Remove it when nothing runs there.', true),
+  self_test_too_soon: no(429, 'A self-test was asked of this node a moment ago', 'See againInMs in detail; what the last one found stands on the node’s page.', true),
   node_retired: no(409, 'The node is retired or banned', 'Join as a new node.'),
 } as const satisfies Record<string, Kind>
 

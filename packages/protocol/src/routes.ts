@@ -25,6 +25,7 @@ import { BrowserTokens, ConfirmSecondFactor, CreateKey, DecideDevice, DeviceLogi
 import { CreateWebhook, Delivery, NewWebhook, Webhook } from './webhook.ts'
 import type { Scope } from './identity.ts'
 import { NodeReadings, NodeSettings, ReadingSpan } from './machine.ts'
+import { NodeActivity, NodeLoad, NodeTest } from './node-activity.ts'
 import { Earnings, OwnerAsked } from './owner.ts'
 import type { RefusalCode } from './refusals.ts'
 
@@ -180,6 +181,10 @@ export const routes = {
   getNodeSettings: route({ id: 'getNodeSettings', method: 'GET', path: '/v1/nodes/:node/settings', summary: 'Hours and limits of its machine: what was asked here, and what its agent honours', who: 'user', scope: 'nodes:read', owner: 'node', params: nodeParams, reply: NodeSettings, refuses: ['not_found'] }),
   askNodeSettings: route({ id: 'askNodeSettings', method: 'PUT', path: '/v1/nodes/:node/settings', summary: 'Ask its machine for hours and limits, in place of what was asked before; what is set on the machine wins. Its seller alone: no admin may', who: 'user', scope: 'nodes:write', owner: 'node', params: nodeParams, body: OwnerAsked, reply: NodeSettings, refuses: ['not_found', 'forbidden'] }),
   setNodePolicy: route({ id: 'setNodePolicy', method: 'PUT', path: '/v1/nodes/:node/policy', summary: 'What this node takes of what it could run, in place of what was said before. Its seller alone: no admin may', who: 'user', scope: 'nodes:write', owner: 'node', params: nodeParams, body: NodePolicy, reply: Node, refuses: ['not_found', 'forbidden'] }),
+  listNodeLoads: route({ id: 'listNodeLoads', method: 'GET', path: '/v1/node-loads', summary: 'Processor and memory of my nodes in the last hour, by minute, as their heartbeats told since this market was started (of all nodes for an admin)', who: 'user', scope: 'nodes:read', query: Page, reply: list(NodeLoad), refuses: [] }),
+  nodeActivity: route({ id: 'nodeActivity', method: 'GET', path: '/v1/nodes/:node/activity', summary: 'What runs on a node and what it earns, what happened to it, and its last self-test', who: 'user', scope: 'nodes:read', owner: 'node', params: nodeParams, reply: NodeActivity, refuses: ['not_found'] }),
+  testNode: route({ id: 'testNode', method: 'POST', path: '/v1/nodes/:node/self-test', summary: 'Ask its agent to test the machine again as soon as nothing runs there; at most once a minute. Its seller alone: no admin may', who: 'user', scope: 'nodes:write', owner: 'node', params: nodeParams, reply: NodeTest, status: 202, refuses: ['not_found', 'forbidden', 'not_in_this_state', 'self_test_too_soon'] }),
+  removeNode: route({ id: 'removeNode', method: 'DELETE', path: '/v1/nodes/:node', summary: 'Out of the market for good, when nothing runs there: its agent is sent away, its earnings and history stay. Its seller alone: no admin may', who: 'user', scope: 'nodes:write', owner: 'node', params: nodeParams, reply: Node, refuses: ['not_found', 'forbidden', 'not_in_this_state', 'node_has_work'] }),
   nodeEarnings: route({ id: 'nodeEarnings', method: 'GET', path: '/v1/agent/earnings', summary: 'What this node has earned: for the screen of its owner, asked by its agent', who: 'agent', query: z.object({ since: z.coerce.number().int().min(0).default(0) }), reply: Earnings, refuses: [] }),
   // money
   getWallet: route({ id: 'getWallet', method: 'GET', path: '/v1/wallet', summary: 'My balances', who: 'user', scope: 'wallet:read', reply: Wallet, refuses: [] }),

@@ -244,6 +244,7 @@ export function createGateway(app: App, trustProxy?: string): Gateway {
       for (const effect of effects) {
         if (effect.kind === 'event') { noteFault(effect.event); app.hub.publish(effect.event.job, effect.event); app.hub.publish(effect.buyer, effect.event) }
         else if (effect.kind === 'standing') app.hub.publish(effect.row.id, effect.row)
+        else if (effect.kind === 'noted') app.readings.noted(effect.node, effect.event)
         else if (effect.kind === 'alert') continue // the inbox and webhooks have it from the tables
         else {
           const peer = peers.get(effect.node)

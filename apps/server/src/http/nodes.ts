@@ -1,5 +1,7 @@
-import { isRefusal, refuse } from '@lumaris/protocol'
-import type { Node, NodeId, NodeSettings, Refusal } from '@lumaris/protocol'
+import { basename } from 'node:path/posix'
+import { SELF_TEST_EVERY_MS, isRefusal, refuse } from '@lumaris/protocol'
+import type { Node, NodeId, NodeSettings, NodeTest, NodeWork, Refusal } from '@lumaris/protocol'
+import { priceOf } from '@lumaris/domain'
 import type { NodeRow } from '@lumaris/domain'
 import type { App } from '../app.ts'
 import { listNodes, readNode } from '../store/read.ts'
@@ -11,16 +13,36 @@ import { actingOn, isAdmin, owns } from './policy.ts'
 import { explainNode } from '../live/explain.ts'
 import type { Acting, As, Principal } from './policy.ts'
 
-type Names = 'createEnrolment' | 'enrolNode' | 'listNodes' | 'getNode' | 'explainNode' | 'nodeReadings' | 'pauseNode' | 'drainNode' | 'resumeNode' | 'priceNode' | 'getNodeSettings' | 'askNodeSettings' | 'setNodePolicy'
+type Names = 'createEnrolment' | 'enrolNode' | 'listNodes' | 'getNode' | 'explainNode' | 'nodeReadings' | 'pauseNode' | 'drainNode' | 'resumeNode' | 'priceNode' | 'getNodeSettings' | 'askNodeSettings' | 'setNodePolicy' | 'listNodeLoads' | 'nodeActivity' | 'testNode' | 'removeNode'
 
 async function mine(app: App, who: Principal, id: NodeId): Promise<NodeRow | Refusal> {
   const node = await readNode(app.db, id)
   return node && owns(who, node.owner) ? node : refuse('not_found')
 }
 
+/** What runs there, as far as its seller may see it: of the program its name. */
+function workOn({ engine: { state } }: App, node: NodeId): NodeWork[] {
+  return [...(state.attemptsByNode.get(node) ?? [])].flatMap((id): NodeWork[] => {
+    const row = state.attempts.get(id), job = row && state.jobs.get(row.job)?.row
+    if (!row || !job || (row.state !== 'offered' && row.state !== 'accepted' && row.state !== 'running' && row.state !== 'reported')) return []
+    const { spec } = job, { resources, limits } = spec
+    return [{
+      attempt: row.id, job: row.job, state: row.state, driver: row.driver, level: row.level, runtime: spec.runtime, ...(spec.image === undefined ? {} : { image: spec.image }), program: basename(spec.command[0] ?? '').slice(0, 60),
+      cpuMillis: resources.cpuMillis, memoryBytes: resources.memoryBytes, gpus: resources.gpus, ...(row.startedAt === null ? {} : { startedAt: row.startedAt }), runMs: row.usage.runMs, leftMs: Math.max(0, limits.runMs - row.usage.runMs),
+      perHour: priceOf({ ...row.prices, start: '0' }, resources, { runMs: 3_600_000, outBytes: 0 }).toString(), earning: row.startedAt === null ? '0' : priceOf(row.prices, resources, row.usage).toString(),
+    }]
+  })
+}
+
 export function nodeHandlers(app: App): Pick<Handlers, Names> {
   const view = (row: NodeRow): Node => viewNode(row, app.engine.state, app.now())
   const settings = (row: NodeRow): NodeSettings => ({ asked: row.asked ?? null, said: app.readings.said(row.id) })
+  const test = (row: NodeRow): NodeTest => ({ asked: row.test ? { ...row.test, againAt: row.test.at + SELF_TEST_EVERY_MS } : null, said: app.readings.tested(row.id) })
+  /** Whose machine it is decides on it; whoever runs the market does not. */
+  const own = async (id: NodeId, who: Principal & { readonly userId: string }): Promise<NodeRow | Refusal> => {
+    const row = await mine(app, who, id)
+    return isRefusal(row) || row.owner === who.userId ? row : refuse('forbidden')
+  }
   /** Asks the engine for a change of a node that is the caller's, or of somebody else's as an admin. */
   const change = async (call: Acting & { readonly params: { readonly node: NodeId } }, act: (node: NodeId, as: As) => Promise<NodeRow | Refusal>): Promise<Node | Refusal> => {
     const found = await mine(app, call.who, call.params.node)
@@ -62,12 +84,30 @@ export function nodeHandlers(app: App): Pick<Handlers, Names> {
       return isRefusal(row) ? row : settings(row)
     },
     askNodeSettings: async ({ params, body, who }) => {
-      const row = await mine(app, who, params.node)
+      const row = await own(params.node, who)
       if (isRefusal(row)) return row
-      // Whose machine it is decides on it; whoever runs the market does not.
-      if (row.owner !== who.userId) return refuse('forbidden')
       const answer = await app.engine.act({ kind: 'askSettings', node: row.id, settings: body })
       return isRefusal(answer) ? answer : settings(answer)
+    },
+    listNodeLoads: async ({ query, who }) => {
+      const page = await listNodes(app.db, isAdmin(who) ? null : who.userId, query.limit, query.cursor)
+      return { data: page.data.map(({ id }) => app.readings.load(id)), nextCursor: page.nextCursor }
+    },
+    nodeActivity: async ({ params, who }) => {
+      const row = await mine(app, who, params.node)
+      return isRefusal(row) ? row : { at: app.now(), work: workOn(app, row.id), events: [...app.readings.events(row.id)], test: test(row) }
+    },
+    testNode: async ({ params, who }) => {
+      const row = await own(params.node, who)
+      if (isRefusal(row)) return row
+      const answer = await app.engine.act({ kind: 'askTest', node: row.id })
+      return isRefusal(answer) ? answer : test(answer)
+    },
+    removeNode: async ({ params, who }) => {
+      const row = await own(params.node, who)
+      if (isRefusal(row)) return row
+      const answer = await app.engine.act({ kind: 'retire', node: row.id })
+      return isRefusal(answer) ? answer : view(answer)
     },
     setNodePolicy: async ({ params, body, who }) => {
       const row = await mine(app, who, params.node)

@@ -41,7 +41,7 @@ function summed(app: App, at: number): MarketSummary {
     const withGpus = nodes.filter((node) => node.capacity.gpus > 0)
     return { region, level, nodes: nodes.length, cpuHour: spread(nodes, 'cpuHour'), memoryGibHour: spread(nodes, 'memoryGibHour'), ...(withGpus.length > 0 ? { gpuHour: spread(withGpus, 'gpuHour') } : {}) }
   }).toSorted((a, b) => LEVELS.indexOf(b.level) - LEVELS.indexOf(a.level) || (a.region < b.region ? -1 : 1))
-  return { at, nodes: { online, joined }, offered, free, attempts: { live: state.attempts.size }, jobs: { live: state.jobs.size }, feeBasisPoints: feeNow(state), ...pausedOf(state), prices }
+  return { at, agents: { version: app.version, oldest: settingsNow(state).agentVersionMin }, nodes: { online, joined }, offered, free, attempts: { live: state.attempts.size }, jobs: { live: state.jobs.size }, feeBasisPoints: feeNow(state), ...pausedOf(state), prices }
 }
 
 /** What its operators have paused, with what they say of it. */

@@ -1,6 +1,7 @@
 // How nodes' machines were, as their heartbeats told: kept in memory, for pages to draw. It is no record: a market that is started again begins anew, and
 // nothing is decided by it. Bounded twice, by rings of fixed sizes and by the number of nodes.
-import type { AttemptId, AvailabilityUpdate, Cause, HoursSaid, MachineNow, NodeId, NodeReadings, NodeSettings, ReadingSpan } from '@lumaris/protocol'
+import { CAUSES } from '@lumaris/protocol'
+import type { AttemptId, AvailabilityUpdate, Cause, HoursSaid, MachineNow, NodeEvent, NodeId, NodeLoad, NodeReadings, NodeSettings, ReadingSpan, SelfTestSaid } from '@lumaris/protocol'
 
 const CHANNELS = ['cpu', 'jobsCpu', 'memory', 'disk', 'inBytesS', 'outBytesS', 'celsius'] as const
 type Channel = (typeof CHANNELS)[number]
@@ -15,6 +16,13 @@ export interface Readings {
   of(node: NodeId, span: ReadingSpan): NodeReadings
   /** The owner's settings, as the agent last said that it honours them. */
   said(node: NodeId): NodeSettings['said']
+  /** Of the last hour, by minute. */
+  load(node: NodeId): NodeLoad
+  /** The self-test that was asked over the market, as the agent told of it last. */
+  tested(node: NodeId): SelfTestSaid | null
+  noted(node: NodeId, event: NodeEvent): void
+  /** What happened to it, and such faults among it: the newest first. */
+  events(node: NodeId): readonly NodeEvent[]
   /** An attempt ended by its fault. */
   faulted(node: NodeId, fault: Fault): void
   /** Such ends, the newest first. */
@@ -23,18 +31,25 @@ export interface Readings {
 }
 export type Fault = { readonly at: number; readonly attempt: AttemptId; readonly cause: Cause }
 /** Of one node: enough to see what keeps happening. */
-const FAULTS_MAX = 20
+const FAULTS_MAX = 20, EVENTS_MAX = 100
+const MINUTE_MS = 60_000, MINUTES = 60
 
 export function createReadings(now: () => number, heartbeatMs: number, nodesMax = NODES_MAX): Readings {
-  const nodes = new Map<NodeId, { last: MachineNow | null; hours: HoursSaid | null | undefined; said: NodeSettings['said']; faults: readonly Fault[]; readonly rings: Record<ReadingSpan, Ring> }>()
+  type Known = { last: MachineNow | null; hours: HoursSaid | null | undefined; said: NodeSettings['said']; tested: SelfTestSaid | null; faults: readonly Fault[]; events: readonly NodeEvent[]; readonly rings: Record<ReadingSpan, Ring> }
+  const nodes = new Map<NodeId, Known>()
+  function know(node: NodeId): Known {
+    const known = nodes.get(node) ?? { last: null, hours: undefined, said: null, tested: null, faults: [], events: [], rings: { hour: new Ring(RINGS.hour), day: new Ring(RINGS.day), week: new Ring(RINGS.week) } }
+    nodes.delete(node) // to the end: the first one is the one heard the longest ago
+    nodes.set(node, known)
+    for (const oldest of nodes.keys()) { if (nodes.size <= nodesMax) break; nodes.delete(oldest) }
+    return known
+  }
   return {
     get nodes() { return nodes.size },
-    heard(node, { machine, hours, owner }) {
-      if (machine === undefined && hours === undefined && owner === undefined) return
-      const known = nodes.get(node) ?? { last: null, hours: undefined, said: null, faults: [], rings: { hour: new Ring(RINGS.hour), day: new Ring(RINGS.day), week: new Ring(RINGS.week) } }
-      nodes.delete(node) // to the end: the first one is the one heard the longest ago
-      nodes.set(node, known)
-      for (const oldest of nodes.keys()) { if (nodes.size <= nodesMax) break; nodes.delete(oldest) }
+    heard(node, { machine, hours, owner, self_test: test }) {
+      if (machine === undefined && hours === undefined && owner === undefined && test === undefined) return
+      const known = know(node)
+      if (test) known.tested = test
       if (hours !== undefined) known.hours = hours
       if (owner) known.said = { ...owner, at: now() }
       if (!machine) return
@@ -43,15 +58,21 @@ export function createReadings(now: () => number, heartbeatMs: number, nodesMax 
       for (const ring of Object.values(known.rings)) ring.add(at, values)
     },
     said: (node) => nodes.get(node)?.said ?? null,
+    tested: (node) => nodes.get(node)?.tested ?? null,
+    noted(node, event) { const known = know(node); known.events = [event, ...known.events].slice(0, EVENTS_MAX) },
+    events: (node) => nodes.get(node)?.events ?? [],
+    load: (node) => ({ node, everyMs: MINUTE_MS, ...(nodes.get(node)?.rings.hour ?? EMPTY).minutes(now()) }),
     faults: (node) => nodes.get(node)?.faults ?? [],
     faulted(node, fault) {
       const known = nodes.get(node)
-      if (known && !known.faults.some((one) => one.attempt === fault.attempt)) known.faults = [fault, ...known.faults].slice(0, FAULTS_MAX)
+      if (!known || known.faults.some((one) => one.attempt === fault.attempt)) return
+      known.faults = [fault, ...known.faults].slice(0, FAULTS_MAX)
+      known.events = [{ at: fault.at, what: 'fault' as const, detail: CAUSES[fault.cause].says, attempt: fault.attempt }, ...known.events].slice(0, EVENTS_MAX)
     },
     of(node, span) {
       const known = nodes.get(node), last = known?.last ?? null
       return {
-        everyMs: last && (RINGS[span].stepMs || heartbeatMs), machine: last && { cores: last.cores, memoryBytes: last.memory_bytes, diskBytes: last.disk_bytes ?? null },
+        everyMs: last && (RINGS[span].stepMs || heartbeatMs), machine: last && { cores: last.cores, memoryBytes: last.memory_bytes, diskBytes: last.disk_bytes ?? null, ...(last.hash_bytes_s === undefined ? {} : { hashBytesS: last.hash_bytes_s }) },
         ...(known?.hours === undefined ? {} : { hours: known.hours }), ...(known?.rings[span] ?? EMPTY).columns(),
       }
     },
@@ -82,6 +103,23 @@ class Ring {
     this.#at[this.#next] = at
     for (const name of CHANNELS) this.#values[name][this.#next] = values[name] ?? Number.NaN
     this.#next = (this.#next + 1) % this.#size
+  }
+  /** Processor and memory by minute; a minute without a heartbeat is null. */
+  minutes(now: number): Pick<NodeLoad, 'from' | 'cpu' | 'memory'> {
+    const until = Math.floor(now / MINUTE_MS), first = until - MINUTES + 1
+    const sums = Array.from({ length: MINUTES }, () => ({ cpu: 0, memory: 0, count: 0 }))
+    let earliest = Infinity
+    this.#at.forEach((at, i) => {
+      const minute = Math.floor(at / MINUTE_MS), sum = sums[minute - first]
+      if (!sum) return
+      earliest = Math.min(earliest, minute)
+      sum.cpu += this.#values.cpu[i] ?? 0
+      sum.memory += this.#values.memory[i] ?? 0
+      sum.count++
+    })
+    if (earliest === Infinity) return { from: null, cpu: [], memory: [] }
+    const shown = sums.slice(earliest - first), mean = (what: 'cpu' | 'memory'): (number | null)[] => shown.map((sum) => (sum.count === 0 ? null : tidy(sum[what] / sum.count)))
+    return { from: earliest * MINUTE_MS, cpu: mean('cpu'), memory: mean('memory') }
   }
   /** Also what is not a whole step yet: who looks now wants to see now. */
   columns(): Pick<NodeReadings, 'at' | Channel> {

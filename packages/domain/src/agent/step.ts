@@ -78,7 +78,7 @@ function onMessage(step: Step, message: ToAgent): void {
     case 'receive_over': step.out.push({ kind: 'dontReceive', attempt: message.attempt_id }); return
     case 'forget': return forget(step, message.attempt_id)
     case 'drain': state.paused = message.draining; return
-    case 'owner_settings': return // its hands keep them: they are files of the machine
+    case 'owner_settings': case 'self_test': return // its hands keep them: they are files of the machine
     case 'lease_renew': {
       // Heartbeats are counted afresh in each session: a late answer of an earlier one would renew a lease that nobody granted.
       if (message.session !== state.session) return

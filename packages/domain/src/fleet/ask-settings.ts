@@ -2,7 +2,7 @@
 // is decided on the machine, where whatever its owner has set wins (agent/settings.ts).
 import type { NodeId, OwnerAsked, Refusal } from '@lumaris/protocol'
 import type { NodeRow } from '../rows.ts'
-import { putNode, refused, tell } from '../turn.ts'
+import { note, putNode, refused, tell } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 
 export type AskSettingsCommand = { readonly kind: 'askSettings'; readonly node: NodeId; readonly settings: OwnerAsked }
@@ -12,6 +12,7 @@ export function askSettings(turn: Turn, command: AskSettingsCommand): NodeRow | 
   const node = turn.state.nodes.get(command.node)
   if (!node) return refused('not_found')
   const row = putNode(turn, { ...node, asked: { number: (node.asked?.number ?? 0) + 1, at: turn.now, settings: command.settings } })
+  note(turn, node.id, 'settings')
   if (turn.state.links.get(node.id)?.connected) tellSettings(turn, row)
   return row
 }

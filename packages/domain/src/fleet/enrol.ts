@@ -1,7 +1,7 @@
 import type { EnrolNode, EnrolmentId, Instant, NodeId, Refusal, UserId } from '@lumaris/protocol'
 import type { EnrolmentRow, NodeRow } from '../rows.ts'
 import { isTooOld } from '../operator/settings.ts'
-import { emit, putNode, refused } from '../turn.ts'
+import { emit, note, putNode, refused } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 
 /** Long enough to paste a line into a terminal on another machine, short enough that a forgotten one is worth nothing. */
@@ -30,6 +30,7 @@ export function enrol(turn: Turn, command: EnrolCommand): NodeRow | Refusal {
   for (const node of turn.state.nodes.values()) if (node.publicKey === body.publicKey) return refused('node_key_taken')
   const id = turn.id('nod') as NodeId
   emit(turn, { kind: 'enrolment', row: { ...enrolment, usedBy: id } })
+  note(turn, id, 'joined')
   return putNode(turn, {
     id, owner: enrolment.owner, name: enrolment.name ?? body.name, publicKey: body.publicKey, region: body.region, labels: body.labels, presence: 'pending', will: 'open', session: 0, leaseGen: 0,
     bootId: '', oldBoots: [], capacity: body.capacity, drivers: [], prices: body.prices, agentVersion: body.agentVersion, enrolledAt: turn.now, lastSeenAt: null, ...(command.block ? { enrolledFrom: command.block } : {}),

@@ -1,6 +1,6 @@
 // A heartbeat: the node is there, and this is all it works on. Its answer renews the leases.
 import type { AttemptOrder, AvailabilityUpdate, NodeId } from '@lumaris/protocol'
-import { effect, putNode, tell } from '../turn.ts'
+import { effect, note, putNode, tell } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 import { setLink } from '../state.ts'
 import { attemptsOn, reconcile } from './hello.ts'
@@ -8,6 +8,7 @@ import { startGang } from '../job/finish.ts'
 import { tellToLeave } from '../job/move-job.ts'
 import { dispatch } from './dispatch.ts'
 import { tellSettings } from './ask-settings.ts'
+import { tellTest } from './ask-test.ts'
 import { sawNode } from './profile/presence.ts'
 
 export type HeartbeatCommand = { readonly kind: 'heartbeat'; readonly node: NodeId; readonly session: number; readonly message: AvailabilityUpdate }
@@ -26,8 +27,10 @@ export function heartbeat(turn: Turn, command: HeartbeatCommand): void {
   setLink(turn.state, node.id, { ...link, accepting, lastSeen: turn.now, heartbeat: message.heartbeat })
   sawNode(turn.state, node, true, turn.now)
   if (accepting && !link.accepting) turn.state.queue.wake()
+  if (node.presence === 'suspect' || node.presence === 'lost') note(turn, node.id, 'back')
   if (node.presence !== 'online') { putNode(turn, { ...node, presence: 'online', lastSeenAt: turn.now }); turn.state.queue.wake() }
   if (node.asked && message.settings_number !== undefined && message.settings_number !== node.asked.number) tellSettings(turn, node)
+  if (node.test && message.self_test_number !== undefined && message.self_test_number < node.test.number) tellTest(turn, node)
   // "continue" needs no words: the lease says it.
   const orders: AttemptOrder[] = reconcile(turn, node, message.attempts, false).filter((order) => order.action !== 'continue')
   if (turn.state.guards.resendOffers) {
@@ -49,5 +52,7 @@ export function heartbeat(turn: Turn, command: HeartbeatCommand): void {
 /** The socket closed. Nothing is lost yet: the agent may be back in a second, and what runs goes on; but no new work goes there. */
 export function disconnected(turn: Turn, command: DisconnectedCommand): void {
   const node = turn.state.nodes.get(command.node), link = turn.state.links.get(command.node)
-  if (node?.session === command.session && link) setLink(turn.state, node.id, { ...link, connected: false })
+  if (node?.session !== command.session || !link) return
+  if (link.connected) note(turn, node.id, 'disconnected')
+  setLink(turn.state, node.id, { ...link, connected: false })
 }

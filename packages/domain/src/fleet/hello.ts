@@ -3,7 +3,7 @@
 // ever has to arrive.
 import type { AttemptOrder, AttemptReport, Hello, NodeId, Refusal } from '@lumaris/protocol'
 import type { AttemptRow, NodeRow } from '../rows.ts'
-import { putAttempt, putNode, refused } from '../turn.ts'
+import { note, putAttempt, putNode, refused } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 import { tellTooOld } from '../alerts/raise.ts'
 import { hasWork, isTooOld } from '../operator/settings.ts'
@@ -44,6 +44,9 @@ export function hello(turn: Turn, command: HelloCommand): Welcomed | Refusal {
     oldBoots: resumed || node.bootId === '' ? node.oldBoots : [...node.oldBoots, node.bootId].slice(-OLD_BOOTS_MAX),
     capacity: said.capacity, drivers: said.drivers, agentVersion: said.agent_version, lastSeenAt: turn.now,
   })
+  note(turn, node.id, resumed ? 'connected' : 'started')
+  if (node.agentVersion !== said.agent_version && node.session > 0) note(turn, node.id, 'version', `${node.agentVersion} → ${said.agent_version}`)
+  if (node.session > 0 && (JSON.stringify(node.capacity) !== JSON.stringify(said.capacity) || JSON.stringify(node.drivers) !== JSON.stringify(said.drivers))) note(turn, node.id, 'offers')
   setLink(turn.state, node.id, { connected: true, accepting: said.paused !== true, lastSeen: turn.now, heartbeat: resumed ? Math.max(link?.heartbeat ?? 0, said.heartbeat ?? 0) : 0 })
   sawNode(turn.state, current, true, turn.now)
   turn.state.queue.wake()

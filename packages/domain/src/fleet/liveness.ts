@@ -2,7 +2,7 @@
 // slots wait again. Declaring it lost and refusing what it says afterwards is one step, so a heartbeat cannot slip in between.
 import type { NodeId } from '@lumaris/protocol'
 import type { NodeRow } from '../rows.ts'
-import { liveJob, putNode } from '../turn.ts'
+import { liveJob, note, putNode } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 import { setLink } from '../state.ts'
 import { endAttempt } from '../job/finish.ts'
@@ -17,13 +17,14 @@ export function watchNodes(turn: Turn): void {
     const node = turn.state.nodes.get(id)
     if (!node) continue
     if (silent >= lostMs && (node.presence === 'online' || node.presence === 'suspect')) declareLost(turn, node)
-    else if (node.presence === 'online') putNode(turn, { ...node, presence: 'suspect', lastSeenAt: link.lastSeen })
+    else if (node.presence === 'online') { putNode(turn, { ...node, presence: 'suspect', lastSeenAt: link.lastSeen }); note(turn, id, 'silent') }
     if (node.presence === 'lost') endWaiting(turn, id, silent)
   }
 }
 
 function declareLost(turn: Turn, node: NodeRow): void {
   sawNode(turn.state, node, false, turn.now)
+  note(turn, node.id, 'lost')
   putNode(turn, { ...node, presence: 'lost', leaseGen: turn.state.guards.leaseGeneration ? node.leaseGen + 1 : node.leaseGen, lastSeenAt: turn.state.links.get(node.id)?.lastSeen ?? null })
   for (const attempt of attemptsOn(turn, node.id)) {
     if (attempt.state === 'reported' || liveJob(turn, attempt.job).row.spec.disconnect === 'wait') continue

@@ -10,7 +10,7 @@ import type { NodeRow } from '../rows.ts'
 import { attemptsOn } from '../fleet/hello.ts'
 import { endAttempt } from '../job/finish.ts'
 import { moveAway } from '../job/move-job.ts'
-import { effect, putNode, refused, tell } from '../turn.ts'
+import { effect, note, putNode, refused, tell } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 import { recordAction } from './record-action.ts'
 
@@ -29,6 +29,7 @@ export function cordon(turn: Turn, { by, node: id, reason, drain }: CordonComman
   const holds = node.cordon, isSame = holds?.by === by && holds.reason === reason && holds.until === until && (drain === null || holds.at === turn.now)
   if (!isSame) {
     recordAction(turn, { by, action: 'node.cordon', subject: id, reason, before: { cordon: outline(node) }, after: { cordon: { drains: drain !== null, ...(until === undefined ? {} : { until }) } } })
+    note(turn, id, 'cordoned', reason)
     putNode(turn, { ...node, cordon: { at: turn.now, by, reason, ...(until === undefined ? {} : { until }) } })
   }
   if (drain) moveAway(turn, id)
@@ -41,6 +42,7 @@ export function uncordon(turn: Turn, { by, node: id, reason }: UncordonCommand):
   if (!node) return refused('not_found')
   if (!node.cordon) return refused('not_in_this_state', { state: 'not cordoned', possible: ['cordon'] })
   recordAction(turn, { by, action: 'node.uncordon', subject: id, reason, before: { cordon: outline(node) }, after: { cordon: null } })
+  note(turn, id, 'uncordoned', reason)
   const { cordon: _lifted, ...row } = node
   return putNode(turn, row)
 }
@@ -51,6 +53,7 @@ export function ban(turn: Turn, { by, node: id, reason }: BanCommand): NodeRow |
   if (node.will === 'retired' || node.will === 'banned') return refused('not_in_this_state', { state: node.will, possible: node.will === 'banned' ? ['unban'] : [] })
   recordAction(turn, { by, action: 'node.ban', subject: id, reason, before: { will: node.will }, after: { will: 'banned' } })
   const row = putNode(turn, { ...node, will: 'banned' })
+  note(turn, id, 'banned', reason)
   endAll(turn, id, 'an operator banned the node')
   effect(turn, { kind: 'cut', node: id, session: node.session, code: 'node_retired' })
   return row
@@ -61,6 +64,7 @@ export function unban(turn: Turn, { by, node: id, reason }: UnbanCommand): NodeR
   if (!node) return refused('not_found')
   if (node.will !== 'banned') return refused('not_in_this_state', { state: node.will, possible: ['ban'] })
   recordAction(turn, { by, action: 'node.unban', subject: id, reason, before: { will: 'banned' }, after: { will: 'open' } })
+  note(turn, id, 'unbanned', reason)
   return putNode(turn, { ...node, will: 'open' })
 }
 
