@@ -160,7 +160,7 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
   const leaving = new AbortController()
   const full = state.capacity
   let httpToken = ''
-  let pausedByOwner = false, pausedByGuard = false, stopping = false
+  let pausedByOwner = false, pausedByGuard = false, pausedForTest = false, stopping = false
   let owner: Owner | null = null
   const changed = (): void => { events.emit('changed') }
 
@@ -210,11 +210,13 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
       owner?.earnings.stir()
       hoursTold = null
       saidTold = null
+      testTold = null
       runner.input({ kind: 'welcome', welcome, helloSentAt })
       events.emit('welcome', welcome.session)
       ready.resolve()
     },
     message(message) {
+      if (message.type === 'self_test') return owner?.test(message.number)
       if (message.type !== 'owner_settings') return runner.input({ kind: 'message', message })
       // Confirmed by the next heartbeat; one that could not be kept is not in it, and is said again.
       owner?.ask(message).then(() => runner.input({ kind: 'tell' }), (error: unknown) => log.error({ error }, 'settings that were asked over the market could not be kept'))
@@ -226,7 +228,7 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
 
   const machine = createMachine({ roots: { ...MACHINE, ...config.owner?.roots }, dataDir: config.dataDir, now: () => clock.now(), jobsMs: () => attempts.cpuMs })
   /** What was told of the owner's hours in this connection. */
-  let hoursTold: string | null = null, saidTold: string | null = null
+  let hoursTold: string | null = null, saidTold: string | null = null, testTold: string | null = null
   /** How the machine is stands in each heartbeat; its owner's hours only where the market does not know them yet. */
   function withMachine(heartbeat: AvailabilityUpdate): AvailabilityUpdate {
     const now = machine.read(), hours = owner?.status.now.settings.hours
@@ -234,7 +236,9 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
     if (isNew) hoursTold = JSON.stringify(hours)
     const said = owner?.said, says = JSON.stringify(said), isSaid = said === undefined || says === saidTold
     if (!isSaid) saidTold = says
-    return { ...heartbeat, cpu_percent: now.cpu_percent, machine: now, ...(isNew ? { hours } : {}), ...(said ? { settings_number: said.number } : {}), ...(isSaid ? {} : { owner: said }) }
+    const tested = owner?.tested, found = JSON.stringify(tested), isTold = tested === undefined || found === testTold
+    if (!isTold) testTold = found
+    return { ...heartbeat, cpu_percent: now.cpu_percent, machine: now, ...(isNew ? { hours } : {}), ...(said ? { settings_number: said.number } : {}), ...(isSaid ? {} : { owner: said }), ...(tested ? { self_test_number: tested.number } : {}), ...(isTold || tested.number === 0 ? {} : { self_test: tested }) }
   }
   function act(output: Act): void {
     switch (output.kind) {
@@ -315,7 +319,7 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
   }
 
   function pause(): void {
-    const paused = pausedByOwner || pausedByGuard || journal.trouble !== null
+    const paused = pausedByOwner || pausedByGuard || pausedForTest || journal.trouble !== null
     if (paused === state.paused) return
     runner.input({ kind: 'pause', paused })
     // Past the queue, which may stand still for a full disk: it claims nothing.
@@ -328,6 +332,7 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
     try {
       if (config.owner) owner = await (await import('./owner/owner.ts')).startOwner({
         config, log, clock, state, enrolled, full, offers, journal, attempts, connection, drivers, lines: () => tap.lines(), secrets: () => [httpToken, config.token ?? ''].filter(Boolean),
+        hold(held) { pausedForTest = held; pause() }, tell: () => runner.input({ kind: 'tell' }),
         pause(paused) { pausedByGuard = paused; pause() },
         reclaim: (ids) => runner.input(ids ? { kind: 'reclaim', attempts: ids } : { kind: 'reclaim' }),
         share(share) {

@@ -1,4 +1,5 @@
 // How the whole machine is, read for each heartbeat: what the market may know of it, and no more (packages/protocol/src/machine.ts).
+import { createHash } from 'node:crypto'
 import { availableParallelism, freemem, totalmem } from 'node:os'
 import { existsSync, readFileSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,6 +13,7 @@ export interface Machine { read(): MachineNow }
 export function createMachine({ roots, dataDir, now, jobsMs }: MachinePorts): Machine {
   const load = createLoadMeter(roots.proc, jobsMs)
   load.read()
+  const hashBytesS = hashRate()
   let before = { at: now(), ...trafficOf(roots) }
   return { read() {
     const { cpuPercent, jobsPercent } = load.read(), memory = memoryOf(roots.proc), disk = diskOf(dataDir), celsius = readCelsius(roots.sys)
@@ -22,9 +24,22 @@ export function createMachine({ roots, dataDir, now, jobsMs }: MachinePorts): Ma
     if (seconds > 0) before = traffic
     return {
       cores: availableParallelism(), memory_bytes: memory.all, cpu_percent: cpuPercent, jobs_cpu_percent: Math.min(cpuPercent, jobsPercent), memory_percent: percent(memory.used, memory.all),
-      ...(disk ? { disk_bytes: disk.all, disk_percent: percent(disk.used, disk.all) } : {}), ...(inRate === null ? {} : { in_bytes_s: inRate }), ...(outRate === null ? {} : { out_bytes_s: outRate }), ...(celsius === null ? {} : { celsius }),
+      ...(disk ? { disk_bytes: disk.all, disk_percent: percent(disk.used, disk.all) } : {}), ...(inRate === null ? {} : { in_bytes_s: inRate }), ...(outRate === null ? {} : { out_bytes_s: outRate }), ...(celsius === null ? {} : { celsius }), hash_bytes_s: hashBytesS,
     }
   } }
+}
+/** SHA-256 on one core, the best of a few rounds of some milliseconds: once in a process, so that it takes nothing from jobs. */
+let measured: number | null = null
+function hashRate(): number {
+  if (measured !== null) return measured
+  const block = Buffer.alloc(1 << 20)
+  for (let round = 0; round < 5; round++) {
+    const began = performance.now(), hash = createHash('sha256')
+    for (let i = 0; i < 8; i++) hash.update(block)
+    hash.digest()
+    measured = Math.max(measured ?? 0, Math.round((8 * block.length * 1000) / (performance.now() - began)))
+  }
+  return measured ?? 0
 }
 const percent = (part: number, of: number): number => (of > 0 ? Math.min(100, Math.max(0, Math.round((part / of) * 1000) / 10)) : 0)
 

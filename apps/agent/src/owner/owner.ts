@@ -1,5 +1,5 @@
 // Everything that is there for the owner of the machine, started and stopped as one: the senses, the guard, the figures, and the screen.
-import type { AskOwner, AttemptId, Capacity, DriverId, DriverOffer, OwnerSaid, OwnerSettings } from '@lumaris/protocol'
+import type { AskOwner, AttemptId, Capacity, DriverId, DriverOffer, OwnerSaid, OwnerSettings, PauseReason, SelfTestSaid } from '@lumaris/protocol'
 import type { AgentState } from '@lumaris/domain'
 import type { AgentConfig } from '../agent.ts'
 import type { AgentDriver, Attempts } from '../attempts.ts'
@@ -16,6 +16,7 @@ import { watchStatus } from '../gui/status.ts'
 import type { StatusWatch } from '../gui/status.ts'
 import type { Journal } from '../journal.ts'
 import type { Log } from '../log.ts'
+import { createAskedTest } from './asked-test.ts'
 import { takeAsked } from './files.ts'
 import { createGuard } from './guard.ts'
 import { MACHINE, createSense } from './sense.ts'
@@ -23,6 +24,7 @@ import { MACHINE, createSense } from './sense.ts'
 export type OwnerPorts = {
   readonly config: AgentConfig; readonly log: Log; readonly clock: Clock; readonly state: AgentState; readonly enrolled: Enrolled; readonly full: Capacity; readonly offers: readonly DriverOffer[]; readonly journal: Journal
   readonly attempts: Attempts; readonly connection: Connection; readonly drivers: ReadonlyMap<DriverId, AgentDriver>; readonly lines: () => readonly LogLine[]; readonly secrets: () => readonly string[]; readonly token: () => string
+  readonly hold: (held: boolean) => void; readonly tell: () => void
   readonly pause: (paused: boolean) => void; readonly reclaim: (attempts?: readonly AttemptId[]) => void; readonly share: (share: OwnerSettings['share']) => void
 }
 export interface Owner {
@@ -31,9 +33,15 @@ export interface Owner {
   ask(asked: AskOwner): Promise<void>
   /** What the market is told of the settings. */
   readonly said: OwnerSaid
+  /** A self-test, asked over the market. */
+  test(number: number): void
+  readonly tested: SelfTestSaid
   readonly gui: string | null
   close(): Promise<void>
 }
+
+/** Reasons to rest for which nobody sits at the machine, or needs it. */
+const UNDISTURBED: ReadonlySet<PauseReason> = new Set(['paused', 'outside_hours'])
 
 export async function startOwner(ports: OwnerPorts): Promise<Owner> {
   const { config, log, clock, attempts, connection } = ports, { dataDir } = config
@@ -44,9 +52,11 @@ export async function startOwner(ports: OwnerPorts): Promise<Owner> {
   const earnings = watchEarnings({ server: config.server, dataDir, timeZone, token: ports.token, connected: () => connection.connected, wall: () => clock.wall(), log })
   let gui: Gui | null = null
   const status = watchStatus({ ...ports, name: ports.enrolled.name, server: config.server, dataDir, timeZone, proc: roots.proc, guard, sense, earnings, gui: () => gui?.url ?? null })
+  const test = (): ReturnType<typeof selfTest> => selfTest({ drivers: ports.drivers, server: config.server, dataDir })
+  const askedTest = createAskedTest({ dataDir, now: () => clock.now(), wall: () => clock.wall(), log, hold: ports.hold, tell: ports.tell, test, quiet: () => attempts.running === 0 && !guard.decision.reasons.some((reason) => !UNDISTURBED.has(reason)) })
   const stop = (): void => { status.close(); earnings.close(); guard.close() }
   try {
-    if (config.gui) gui = await startGui({ dataDir, port: config.gui.port ?? 0, status, guard, usual: config.owner?.defaults, timeZone, log, wall: () => clock.wall(), lines: ports.lines, secrets: ports.secrets, again: () => connection.again(), selfTest: () => selfTest({ drivers: ports.drivers, server: config.server, dataDir }) })
+    if (config.gui) gui = await startGui({ dataDir, port: config.gui.port ?? 0, status, guard, usual: config.owner?.defaults, timeZone, log, wall: () => clock.wall(), lines: ports.lines, secrets: ports.secrets, again: () => connection.again(), selfTest: test })
   } catch (error) { stop(); throw error }
   // One after the other: the later of two words of the market is the one that holds.
   let asking = Promise.resolve()
@@ -63,6 +73,7 @@ export async function startOwner(ports: OwnerPorts): Promise<Owner> {
       const { settings: { fromMarket, ...settings }, local, asked } = guard.files, { cpuMillis, memoryBytes, diskBytes } = ports.full
       return { number: asked.number, ...(asked.refused === undefined ? {} : { refused: asked.refused }), from_market: fromMarket, local: [...local], full: { cpuMillis, memoryBytes, diskBytes }, settings }
     },
-    get gui() { return gui?.url ?? null }, async close() { stop(); await gui?.close() },
+    test: (number) => askedTest.ask(number), get tested() { return askedTest.said },
+    get gui() { return gui?.url ?? null }, async close() { stop(); await askedTest.close(); await gui?.close() },
   }
 }

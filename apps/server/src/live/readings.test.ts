@@ -20,6 +20,24 @@ test('an hour of heartbeats as they were, and no more than an hour', () => {
   expect(at.every((one, i) => i === 0 || one - (at[i - 1] as number) === 10_000)).toBe(true)
   expect([everyMs, machine]).toEqual([10_000, { cores: 4, memoryBytes: 8e9, diskBytes: null }])
 })
+test('a load by minute: means, null where nothing was heard, and no more than an hour', () => {
+  const { readings, beat } = setup()
+  expect(readings.load(node(1))).toEqual({ node: node(1), everyMs: 60_000, from: null, cpu: [], memory: [] })
+  // 1_000_000_800 s is on a minute.
+  for (let i = 0; i < 12; i++) beat(i < 6 ? 20 : 40, { memory_percent: 30 })
+  beat(90)
+  expect(readings.load(node(1))).toMatchObject({ from: 1_000_000_800_000, cpu: [20, 40, 90], memory: [30, 30, 50] })
+  for (let i = 0; i < 400; i++) beat(10)
+  expect([readings.load(node(1)).cpu.length, new Set(readings.load(node(1)).cpu)]).toEqual([60, new Set([10])])
+})
+test('what happened to a node is kept, faults among it, the newest first and not without end', () => {
+  const { readings } = setup()
+  readings.noted(node(3), { at: 1, what: 'started' })
+  for (let i = 0; i < 2; i++) readings.faulted(node(3), { at: 2, attempt: 'att_1' as never, cause: 'driver_failed' })
+  expect(readings.events(node(3)).map(({ at, what }) => [at, what])).toEqual([[2, 'fault'], [1, 'started']])
+  for (let i = 0; i < 300; i++) readings.noted(node(3), { at: i, what: 'connected' })
+  expect(readings.events(node(3)).length).toBe(100)
+})
 test('a day of means over five minutes, with what is not whole yet; what nobody knows is null, and not nought', () => {
   const { readings, beat } = setup()
   for (let i = 0; i < 30; i++) beat(i < 15 ? 20 : 40, i < 15 ? {} : { celsius: 60 })
