@@ -217,9 +217,16 @@ test('a seller shows, pauses, prices and resumes a node by its name', async () =
   expect((await cli(['nodes'])).stdout).toMatch(/^nod_\w+\tada-1\tonline\t/)
   expect((await cli(['node', 'pause', 'ada-1'])).stdout).toContain('state\tpaused')
   expect((await cli(['node', 'resume', 'ada-1'])).stdout).toContain('state\tonline')
-  const priced = JSON.parse((await cli(['node', 'price', 'ada-1', '--memory-gib-hour', '0.001', '--json'])).stdout) as { prices: Record<string, string> }
+  const priced = JSON.parse((await cli(['node', 'price', 'ada-1', '--memory-gib-hour', '0.001', '--json'])).stdout) as { id: string; prices: Record<string, string> }
   expect(priced.prices).toMatchObject({ cpuHour: '3600000', memoryGibHour: '1000' })
   expect((await cli(['node', 'pause', 'nobody'])).code).toBe(3)
+  expect((await cli(['node', 'list', '-q'])).stdout).toContain(priced.id)
+  expect((await cli(['node', 'activity', 'ada-1'])).stdout).toMatch(/It joined/)
+  const off = await cli(['node', 'remove', 'ada-1'])
+  expect([off.code, off.stderr]).toEqual([2, expect.stringContaining('Give --yes')])
+  const tested = await cli(['node', 'self-test', 'ada-1', '--no-wait'])
+  expect([tested.code, tested.stderr]).toEqual([0, expect.stringContaining('when nothing runs there')])
+  expect(await cli(['node', 'self-test', 'ada-1'])).toMatchObject({ code: 1, stderr: expect.stringContaining('a moment ago') })
 })
 test('signing in keeps a key of its own, and signing out revokes it', async () => {
   const { cli, home } = aShell({ LUMARIS_URL: market.server.url })

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startAgent } from '@lumaris/agent'
 import type { RunningAgent } from '@lumaris/agent'
 import { OwnerSettings } from '@lumaris/protocol'
+import type { JobId } from '@lumaris/protocol'
 import { createFakeDriver } from '@lumaris/testkit'
 import { QUICK_AGENT, startMarket } from '../../../tests/start-market.ts'
 import type { TestMarket } from '../../../tests/start-market.ts'
@@ -129,6 +130,24 @@ test('gui prints an address that opens once, and gives it to a browser that can 
   await expect.poll(() => readFileSync(told, 'utf8')).toBe('microsoft-edge --app=http://x/#t\n')
   expect(await openScreen('http://x/#t', { PATH: bin }, 'linux', 1000)).toBe(null) // no desktop
   expect(await openScreen('http://x/#t', env, 'linux', 0)).toBe(null) // root
+})
+
+test('over the market: its machine tests itself; what has work is not removed, and what has none is, for good', { timeout: 60_000 }, async () => {
+  const seller = aShell({ LUMARIS_URL: market.url, LUMARIS_TOKEN: market.demo.sellers[0]!.key })
+  const tested = await seller.cli(['node', 'self-test', 'tower'])
+  expect([tested.code, tested.stdout]).toEqual([0, expect.stringMatching(/^PASSED {2}Market: .*\nPASSED {2}Disk: .*\nPASSED {2}Isolation by fake: /)])
+  const id = await job()
+  await expect.poll(() => agent.owner()?.jobs.map((one) => one.state), { timeout: 10_000 }).toEqual(['running'])
+  expect((await seller.cli(['node', 'activity', 'tower'])).stdout).toContain(id)
+  expect(await seller.cli(['node', 'remove', 'tower', '--yes'])).toMatchObject({ code: EXIT.conflict, stderr: expect.stringContaining('Drain it first') })
+  await market.call(market.buyer, 'POST', `/v1/jobs/${id}/cancel`)
+  await market.ended(id as JobId)
+  const spare = await market.join('spare', { seller: 0 })
+  expect(await seller.cli(['node', 'remove', 'spare'], { stdin: 'tower\n' })).toMatchObject({ code: EXIT.usage })
+  expect((await seller.cli(['node', 'remove', 'spare', '--yes'])).code).toBe(0)
+  expect(await spare.ended).toContain('retired')
+  expect((await seller.cli(['nodes'])).stdout).not.toContain('spare')
+  expect((await seller.cli(['nodes', '--all'])).stdout).toMatch(/spare\tretired/)
 })
 
 // The last one: it takes the market away.

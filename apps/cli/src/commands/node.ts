@@ -1,25 +1,32 @@
 import type { Command } from 'commander'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Option } from 'commander'
-import { DriverId, LEVELS, NodePolicy, OPEN_POLICY, PRICE_NAMES } from '@lumaris/protocol'
+import { DriverId, LEVELS, NODE_EVENTS, NodePolicy, OPEN_POLICY, PRICE_NAMES, SELF_TEST_VALID_MS } from '@lumaris/protocol'
 import type { Node } from '@lumaris/protocol'
 import type { Client } from '@lumaris/sdk'
 import type { WithContext } from '../cli.ts'
 import type { Context } from '../context.ts'
 import { CliError, EXIT } from '../failures.ts'
+import { askLine } from '../ask.ts'
 import { addPriceOptions, pricesOf } from '../price-options.ts'
 import type { PriceOptions } from '../price-options.ts'
 import { REASON, asIs, collect } from '../parse.ts'
 import { clean } from '../ui/clean.ts'
 import { creditsOf } from '../ui/money.ts'
-import { sizeText, stamp } from '../ui/time.ts'
+import { agoText, durationText, sizeText, stamp } from '../ui/time.ts'
+import { nodes, withAll } from './nodes.ts'
 
 export function define(command: Command, withContext: WithContext): void {
-  command.addHelpText('before', 'Examples:\n  lumaris node show my-laptop\n  lumaris node pause my-laptop\n  lumaris node explain my-laptop\n  lumaris node price my-laptop --cpu-hour 0.02 --memory-gib-hour 0.004\n  lumaris node policy my-laptop --image docker.io/library --no-gangs --refuse-tag scraping\n')
+  command.addHelpText('before', 'Examples:\n  lumaris node show my-laptop\n  lumaris node pause my-laptop\n  lumaris node activity my-laptop\n  lumaris node self-test my-laptop\n  lumaris node explain my-laptop\n  lumaris node price my-laptop --cpu-hour 0.02 --memory-gib-hour 0.004\n  lumaris node policy my-laptop --image docker.io/library --no-gangs --refuse-tag scraping\n')
   const sub = (name: string, summary: string): Command => command.command(name).summary(summary).description(summary).argument('<node>', 'its name or id')
+  withAll(command.command('list').summary('my nodes, as: lumaris nodes').description('My nodes, as: lumaris nodes')).action(withContext(nodes))
   sub('show', 'what it has, and what it did').action(withContext(async (context: Context, name: string) => { const client = await context.client(); return show(context, await findNode(client, name)) }))
   for (const [name, summary, call] of [['pause', 'no new work; what runs goes on', 'pauseNode'], ['drain', 'no new work; what can be moved goes elsewhere, the rest runs to its end', 'drainNode'], ['resume', 'take work again', 'resumeNode']] as const) {
     sub(name, summary).option(...REASON).action(withContext(async (context: Context, node: string, { reason }: { reason?: string }) => { const client = await context.client(); return show(context, await client.api[call]({ params: { node: (await findNode(client, node)).id }, body: { reason } })) }))
   }
+  sub('activity', 'what runs there and earns, and what happened to it').action(withContext(activity))
+  sub('self-test', 'let its agent test the machine again, when nothing runs there; says what it found').option('--no-wait', 'only ask for it').action(withContext(selfTest))
+  sub('remove', 'out of the market for good, when nothing runs there; earnings and history stay').option('--yes', 'do not ask for its name').action(withContext(remove))
   sub('explain', 'why it was not chosen in the last 100 placements').action(withContext(explain))
   sub('policy', 'show or set what it takes of what it could run; those not named stay').option('--open', 'take all of it again, but for what else is named')
     .addOption(new Option('--driver <driver>', 'only these ways to isolate (repeatable)').choices(DriverId.options).argParser(collect(asIs))).addOption(new Option('--min-level <level>', 'only behind walls at least so strong').choices(LEVELS))
@@ -27,6 +34,52 @@ export function define(command: Command, withContext: WithContext): void {
     .option('--gangs', 'take gangs').option('--no-gangs', 'take none').option('--egress', 'take work that connects to hosts it names').option('--no-egress', 'take none').option('--gpus', 'take work for its GPUs').option('--no-gpus', 'take none')
     .option('--refuse-tag <word>', 'no work that its buyer has given this tag (repeatable)', collect(asIs)).action(withContext(policy))
   addPriceOptions(sub('price', 'set prices, in credits; those not named stay').option(...REASON)).action(withContext(price))
+}
+
+async function activity(context: Context, name: string): Promise<void> {
+  const client = await context.client(), found = await client.api.nodeActivity({ params: { node: (await findNode(client, name)).id } })
+  if (context.flags.json || context.flags.jsonLines) return context.showThing(found, [])
+  await context.showTable('Runs now', found.work, [
+    { title: 'program', value: (work) => clean(work.program), shrinks: true }, { title: 'state', value: (work) => work.state, state: true }, { title: 'driver', value: (work) => work.driver }, { title: 'job', value: (work) => work.job },
+    { title: 'ran', value: (work) => durationText(work.runMs), right: true }, { title: 'at most', value: (work) => durationText(work.leftMs), right: true }, { title: 'per hour', value: (work) => creditsOf(work.perHour), right: true }, { title: 'so far', value: (work) => creditsOf(work.earning), right: true },
+  ], 'Nothing runs there.')
+  await context.showTable('What happened', found.events, [
+    { title: 'when', value: (event) => stamp(event.at), shown: (event) => agoText(event.at, context.io.now()) }, { title: 'what', value: (event) => NODE_EVENTS[event.what] }, { title: 'more', value: (event) => clean(event.detail ?? ''), shrinks: true },
+  ], 'Nothing since the market was started.')
+}
+
+const TEST_LOOK_MS = 500
+async function selfTest(context: Context, name: string, options: { wait: boolean }): Promise<void> {
+  const client = await context.client(), node = await findNode(client, name), { id } = node
+  let test = await client.api.testNode({ params: { node: id } })
+  const number = test.asked?.number ?? 0, until = performance.now() + SELF_TEST_VALID_MS
+  if (!options.wait) { context.note('Asked. Its agent tests when nothing runs there.'); return context.showThing(test, [['asked', stamp(test.asked?.at)]]) }
+  context.note(node.connected ? `Asked ${clean(node.name)}.${node.running > 0 ? ' It tests when what runs there has ended.' : ''}` : `${clean(node.name)} is not connected; its agent hears it when it is back.`)
+  const over = (): boolean => test.said !== null && test.said.number >= number && (test.said.state === 'done' || test.said.state === 'given_up')
+  const { signal, stop } = context.interruptible()
+  try {
+    while (!over()) {
+      if (performance.now() > until) throw new CliError('Its agent has not tested in time', 'Work may run there all the time, or its agent is older than this. See: lumaris node show.', EXIT.timeout)
+      await delay(TEST_LOOK_MS, undefined, { signal });
+      ({ test } = await client.api.nodeActivity({ params: { node: id } }, { signal }))
+    }
+  } finally { stop() }
+  if (test.said?.state === 'given_up') throw new CliError('Work ran there all the time, so it was not tested', 'Drain the node first: lumaris node drain.', EXIT.conflict)
+  const lines = test.said?.lines ?? []
+  if (context.flags.json || context.flags.jsonLines) await context.showThing(test, [])
+  else for (const { check, ok, says } of lines) await context.write(`${ok ? context.colours.green('PASSED') : context.colours.red('FAILED')}  ${clean(check)}: ${clean(says)}\n`)
+  if (lines.some((line) => !line.ok)) context.exitCode = EXIT.failed
+}
+
+async function remove(context: Context, name: string, options: { yes?: true }): Promise<void> {
+  const client = await context.client(), node = await findNode(client, name)
+  if (!options.yes) {
+    const typed = await askLine(context.io, `This cannot be taken back: its agent is sent away; its earnings and history stay.\nName of the node: `, 'Give --yes.')
+    if (typed !== node.name) throw new CliError('That is another name; nothing was removed', `Its name is ${clean(node.name)}.`, EXIT.usage)
+  }
+  await client.api.removeNode({ params: { node: node.id } })
+  context.note(`${clean(node.name)} is out of the market.`)
+  await context.showThing({ removed: node.id }, [['removed', node.id]])
 }
 
 async function price(context: Context, name: string, { reason, ...options }: PriceOptions & { reason?: string }): Promise<void> {

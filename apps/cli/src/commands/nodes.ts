@@ -1,16 +1,20 @@
 import type { Command } from 'commander'
+import type { Node } from '@lumaris/protocol'
 import type { WithContext } from '../cli.ts'
 import type { Context } from '../context.ts'
 import { amountOf } from '../ui/money.ts'
 import { agoText, sizeText, stamp } from '../ui/time.ts'
 
 export function define(command: Command, withContext: WithContext): void {
-  command.addHelpText('before', 'Examples:\n  lumaris nodes\n  lumaris --as admin nodes\n').action(withContext(nodes))
+  withAll(command).addHelpText('before', 'Examples:\n  lumaris nodes\n  lumaris --as admin nodes\n').action(withContext(nodes))
 }
 
-async function nodes(context: Context): Promise<void> {
-  const now = context.io.now()
-  await context.showList((await context.client()).nodes(), [
+export const withAll = (command: Command): Command => command.option('--all', 'those that were removed too')
+
+export async function nodes(context: Context, options: { all?: true }): Promise<void> {
+  const now = context.io.now(), client = await context.client()
+  const shown = async function* (): AsyncGenerator<Node> { for await (const node of client.nodes()) if (options.all || node.state !== 'retired') yield node }
+  await context.showList(shown(), [
     { title: 'node', value: (node) => node.id },
     { title: 'name', value: (node) => node.name, shrinks: true },
     { title: 'state', value: (node) => node.state, state: true },
@@ -20,6 +24,7 @@ async function nodes(context: Context): Promise<void> {
     { title: 'drivers', value: (node) => node.drivers.map((driver) => driver.id).join(' '), shrinks: true },
     { title: 'core-hour', value: (node) => amountOf(node.prices.cpuHour), right: true },
     { title: 'done', value: (node) => node.succeeded, right: true },
+    { title: 'agent', value: (node) => node.agentVersion },
     { title: 'seen', value: (node) => stamp(node.lastSeenAt), shown: (node) => agoText(node.lastSeenAt, now) },
   ], (node) => node.id, 'No nodes of yours. Let a machine join: lumaris agent join')
 }
