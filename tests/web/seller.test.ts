@@ -21,7 +21,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     if (market) removeScratch(join(market.dir, 'home-of-sam', '.lumaris', 'sams-box'))
   })
 
-  test('from signing up over one line to earnings, a pause, and a price', { timeout: 120_000 }, async () => {
+  test('from signing up over one line to earnings, a pause, and a price', { timeout: 300_000 }, async () => {
     const { page, complaints } = await visit(browser, market.url)
     await page.goto('/sign-up')
     await page.getByLabel('Name').fill('Sam')
@@ -47,6 +47,8 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     let said = ''
     for (const stream of [agent.stdout, agent.stderr]) stream?.on('data', (text: Buffer) => { said += String(text) })
     await page.getByText('It is there').waitFor({ timeout: 60_000 }).catch((error: unknown) => { throw new Error(`the node did not arrive; it said:\n${said.slice(-2000)}`, { cause: error }) })
+    await page.getByText(/^✓ Benchmarked: [\d.]+ [GM]i?B\/s of SHA-256 on one core/).waitFor()
+    await page.getByText('The token is used up.').waitFor()
     await page.getByRole('link', { name: 'Open sams-box' }).click()
     await page.getByText('Connected and taking work.').waitFor()
     expect(await page.getByLabel('Core, 1 hour').inputValue()).toBe('0.25')
@@ -82,6 +84,12 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await page.getByLabel('Core, 1 hour').fill('0.3')
     await page.getByRole('button', { name: 'Set these prices' }).click()
     await expect.poll(async () => (await market.call(market.demo.admin.key, 'GET', '/v1/nodes')).body.data[0].prices.cpuHour).toBe('300000')
+    // A self-test from here, by the real canaries there; and what happened to the node.
+    await page.getByRole('button', { name: 'Run self-test' }).click()
+    await page.getByText('✓ All well').waitFor({ timeout: 120_000 })
+    await page.getByText(/^✓ Isolation by deno: /).waitFor()
+    await page.getByText('A self-test was asked of it').waitFor()
+    await page.getByText('Paused', { exact: true }).waitFor()
     expect(complaints).toEqual([])
 
     // The operator sees the node, the placement, the reason why something waits, and books that balance.
@@ -107,5 +115,17 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     agent.kill('SIGTERM')
     await over
     await page.getByText('no', { exact: true }).waitFor()
+    await page.getByText('Its connection ended').waitFor()
+
+    // Removed for good, by its typed name; what it earned stays.
+    await page.getByRole('button', { name: 'Remove sams-box…' }).click()
+    const sure = page.getByRole('dialog').getByRole('button', { name: 'Remove it for good' })
+    await page.getByLabel('Type its name: sams-box').fill('sams-bo')
+    expect(await sure.isDisabled()).toBe(true)
+    await page.getByLabel('Type its name: sams-box').fill('sams-box')
+    await sure.click()
+    await page.getByText('No nodes yet').waitFor()
+    await page.getByRole('link', { name: 'Earnings' }).first().click()
+    await page.getByRole('cell', { name: 'An attempt settled' }).waitFor()
   })
 })

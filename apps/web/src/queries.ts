@@ -1,7 +1,8 @@
 // What the screens ask, under which names it is kept, and how often it is asked again where no stream tells of changes.
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query'
 import type { Client } from '@lumaris/sdk'
-import type { ActionName, JobId, JobState, ReadingSpan, UserId } from '@lumaris/protocol'
+import { SELF_TEST_VALID_MS } from '@lumaris/protocol'
+import type { ActionName, JobId, JobState, NodeActivity, ReadingSpan, UserId } from '@lumaris/protocol'
 import { anonymous } from './session/session.ts'
 
 /** Nodes and the market as a whole have no stream: they are asked, only while the tab is seen. */
@@ -55,6 +56,11 @@ export const nodeQuery = (client: Client, node: string) => queryOptions({ queryK
 export const readingsQuery = (client: Client, node: string, span: ReadingSpan) => queryOptions({ queryKey: ['node', node, 'readings', span], placeholderData: keepPreviousData, queryFn: ({ signal }) => client.api.nodeReadings({ params: { node }, query: { span } }, { signal }) })
 /** Asked until the agent has confirmed it, and now and then: somebody may change it on the machine. */
 export const nodeSettingsQuery = (client: Client, node: string) => queryOptions({ queryKey: ['node', node, 'settings'], queryFn: ({ signal }) => client.api.getNodeSettings({ params: { node } }, { signal }), refetchInterval: (query) => (query.state.data?.asked && query.state.data.asked.number !== query.state.data.said?.number ? 1_000 : NODES_MS) })
+/** What runs there and what happened; asked often while a self-test that was asked for has no answer. */
+export const nodeActivityQuery = (client: Client, node: string) => queryOptions({ queryKey: ['node', node, 'activity'], queryFn: ({ signal }) => client.api.nodeActivity({ params: { node } }, { signal }), refetchInterval: (query) => (query.state.data && isTestOpen(query.state.data) ? 1_000 : NODES_MS) })
+export const isTestOpen = ({ at, test: { asked, said } }: NodeActivity): boolean => asked !== null && at - asked.at < SELF_TEST_VALID_MS && (said === null || said.number < asked.number || said.state === 'waiting' || said.state === 'running')
+/** Of all nodes of a seller: a line in a list is a minute wide. */
+export const nodeLoadsQuery = (client: Client) => queryOptions({ queryKey: ['nodes', 'loads'], queryFn: async ({ signal }) => new Map((await some(client.nodeLoads({ signal }), 2_000)).map((load) => [load.node, load])), refetchInterval: 20_000 })
 export const nodeWhyQuery = (client: Client, node: string) => queryOptions({ queryKey: ['node', node, 'explain'], queryFn: ({ signal }) => client.explainNode(node, { signal }), refetchInterval: 4 * NODES_MS })
 export const tableQuery = (client: Client) => queryOptions({ queryKey: ['admin', 'market'], queryFn: ({ signal }) => client.marketTable({ signal }), refetchInterval: NODES_MS })
 export const ledgerQuery = (client: Client) => queryOptions({ queryKey: ['admin', 'ledger'], queryFn: ({ signal }) => client.api.checkLedger({}, { signal }), refetchInterval: 30_000 })

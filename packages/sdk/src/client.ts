@@ -1,6 +1,6 @@
 // The client: a method for every route of the protocol (`api`), and over them the few things people do.
 import { parseCredits, routes } from '@lumaris/protocol'
-import type { Attempt, BodyInput, Entry, Hold, Job, JobEvent, JobSpecInput, JobState, Node, NodeFilter, Params, Query, Reply, Results, RevenueBy, Route, RouteName, Routes, Schedule, Standing, Task, Template, Wallet } from '@lumaris/protocol'
+import type { Attempt, BodyInput, Entry, Hold, Job, JobEvent, JobSpecInput, JobState, Node, NodeFilter, NodeLoad, Params, Query, Reply, Results, RevenueBy, Route, RouteName, Routes, Schedule, Standing, Task, Template, Wallet } from '@lumaris/protocol'
 import { bodyOf, download, readBlob, upload } from './blobs.ts'
 import type { DownloadTarget, TransferOptions, Uploaded, UploadSource } from './blobs.ts'
 import { LumarisError } from './errors.ts'
@@ -201,6 +201,8 @@ export function createClient(options: TransportOptions) {
     jobs: (filter: { state?: JobState | undefined; limit?: number | undefined } = {}, more?: CallOptions): AsyncGenerator<Job, void, undefined> => pages((cursor) => api.listJobs({ query: { ...filter, cursor } }, more)),
     tasks: (job: string, more?: CallOptions): AsyncGenerator<Task, void, undefined> => pages((cursor) => api.listTasks({ params: { job }, query: { limit: 200, cursor } }, more)),
     attempts: (job: string, more?: CallOptions): AsyncGenerator<Attempt, void, undefined> => pages((cursor) => api.listAttempts({ params: { job }, query: { limit: 200, cursor } }, more)),
+    /** Processor and memory of my nodes in the last hour, by minute. */
+    nodeLoads: (more?: CallOptions): AsyncGenerator<NodeLoad, void, undefined> => pages((cursor) => api.listNodeLoads({ query: { limit: 200, cursor } }, more)),
     nodes: (more?: CallOptions): AsyncGenerator<Node, void, undefined> => pages((cursor) => api.listNodes({ query: { limit: 200, cursor } }, more)),
     entries: (more?: CallOptions): AsyncGenerator<Entry, void, undefined> => pages((cursor) => api.listEntries({ query: { limit: 200, cursor } }, more)),
   }

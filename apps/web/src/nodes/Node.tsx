@@ -12,6 +12,7 @@ import { Bar, Command, Confirm, Facts, Id, Loaded, Moment, Page, Panel, Refusal,
 import { NODE } from '../ui/states.ts'
 import { useWork } from '../ui/use-work.ts'
 import { Estimate } from './Estimate.tsx'
+import { isOlder } from './versions.ts'
 
 /** Of others' nodes, for admins. */
 const WithReason = lazy(async () => ({ default: (await import('../admin/WithReason.tsx')).WithReason }))
@@ -19,6 +20,8 @@ const ADMIN: Readonly<Partial<Record<ActionName, string>>> = { 'node.pause': 'An
 /** It brings what draws the plots. */
 const Machine = lazy(async () => ({ default: (await import('./Machine.tsx')).Machine }))
 
+/** It brings its list of events, its test and its end. */
+const Activity = lazy(async () => ({ default: (await import('./Activity.tsx')).Activity }))
 /** It brings the grid of a week. */
 const HoursAndLimits = lazy(async () => ({ default: (await import('./HoursAndLimits.tsx')).HoursAndLimits }))
 
@@ -39,6 +42,7 @@ function Shown({ node }: { node: Node }) {
   const [pausing, setPausing] = useState(false), [draining, setDraining] = useState(false), [resuming, setResuming] = useState(false), { error, run } = useWork(), { user } = useSession(), isTheirs = user.id !== node.owner
   const fresh = (now: Node): void => { queries.setQueryData(['node', node.id], now); void queries.invalidateQueries({ queryKey: ['nodes'] }) }
   const resume = (): Promise<void> => run(async () => fresh(await client.api.resumeNode({ params: { node: node.id } })))
+  const market = useQuery(marketQuery).data?.agents
   const isPaused = node.state === 'paused' || node.state === 'draining', canPause = node.state === 'online' || node.state === 'suspect' || node.state === 'lost' || node.state === 'pending'
   return (
     <Page title={visible(node.name)} intro={<Id id={node.id} what="node id" />} actions={isPaused ? <Button onClick={() => (isTheirs ? setResuming(true) : void resume())}>Resume</Button> : <>{!isTheirs && <Button variant="default" disabled={!canPause} title={canPause ? 'What can be moved goes to other nodes' : undefined} onClick={() => setDraining(true)}>Drain…</Button>}<Button variant="default" disabled={!canPause} title={canPause ? undefined : `It is ${NODE[node.state].word.toLowerCase()}`} onClick={() => setPausing(true)}>Pause…</Button></>}>
@@ -47,9 +51,10 @@ function Shown({ node }: { node: Node }) {
       <Panel><Stack gap="sm">
         <Group gap="sm"><Status look={NODE[node.state]} /><Text size="sm" role="status">{NODE[node.state].says}</Text></Group>
         {node.cordon && <Text size="sm">An operator holds it back since <Moment at={node.cordon.at} />: {visible(node.cordon.reason)}{node.cordon.until !== undefined && <>. What still runs is ended <Moment at={node.cordon.until} /></>}.</Text>}
-        <Facts wide of={[['Last heartbeat', node.lastSeenAt === undefined ? 'never' : <Moment at={node.lastSeenAt} />], ['Connected', node.connected ? 'yes' : 'no'], ['Runs now', plural(node.running, 'part')], ['Region', visible(node.region)], ['Agent', `version ${visible(node.agentVersion)}, start number ${node.session}`], ['Joined', <Moment at={node.enrolledAt} />], ['Labels', Object.entries(node.labels).map(([name, value]) => visible(`${name}=${value}`)).join(', ')]]} />
+        <Facts wide of={[['Last heartbeat', node.lastSeenAt === undefined ? 'never' : <Moment at={node.lastSeenAt} />], ['Connected', node.connected ? 'yes' : 'no'], ['Runs now', plural(node.running, 'part')], ['Region', visible(node.region)], ['Agent', `version ${visible(node.agentVersion)}${market && isOlder(node.agentVersion, market.version) ? `, older than this market’s ${market.version}` : ''}, start number ${node.session}`], ['Joined', <Moment at={node.enrolledAt} />], ['Labels', Object.entries(node.labels).map(([name, value]) => visible(`${name}=${value}`)).join(', ')]]} />
       </Stack></Panel>
       <Suspense fallback={<Panel title="The machine"><div className="waiting" aria-busy="true" /></Panel>}><Machine key={node.id} node={node} span={span} choose={(to) => void navigate({ search: (before) => ({ ...before, span: to === 'hour' ? undefined : to }), replace: true })} /></Suspense>
+      <Suspense fallback={<Panel title="Runs now"><div className="waiting" aria-busy="true" /></Panel>}><Activity key={node.id} node={node} /></Suspense>
       <Suspense fallback={<Panel title="Hours and limits"><div className="waiting" aria-busy="true" /></Panel>}><HoursAndLimits key={node.id} node={node} /></Suspense>
       <Suspense fallback={<Panel title="What it takes"><div className="waiting" aria-busy="true" /></Panel>}><Policy key={node.id} node={node} changed={fresh} /></Suspense>
       <div className="two">
