@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { DEFAULT_AGENT_SETTINGS, createAgentState, listAttempts, nextClockMs, restoreAgent, shareOf } from '@lumaris/domain'
 import type { AgentSettings, AgentState, JournalRecord } from '@lumaris/domain'
 import { NodeName } from '@lumaris/protocol'
-import type { AttemptId, AvailabilityUpdate, Capacity, DriverId, DriverOffer, JobDispatch, NodeId, OwnerSettingsInput, OwnerStatus, PriceSheet } from '@lumaris/protocol'
+import type { AttemptId, AvailabilityUpdate, Capacity, DriverId, DriverOffer, JobDispatch, NodeId, OwnerSettingsInput, OwnerStatus, PriceSheet, Welcome } from '@lumaris/protocol'
 import { createRankNetworks } from './mesh/rank-network.ts'
 import { createAttempts } from './attempts.ts'
 import type { AgentDriver, AttemptPorts, Attempts } from './attempts.ts'
@@ -39,6 +39,8 @@ import { tapLog } from './gui/recent-log.ts'
 import { createMachine } from './machine.ts'
 import { createRunner } from './runner.ts'
 import type { Act, Runner } from './runner.ts'
+import { createPace } from './pace.ts'
+import type { ServicePorts } from './service.ts'
 import { sealOf, sha256 } from './seal.ts'
 
 export type AgentConfig = {
@@ -81,6 +83,10 @@ export type AgentConfig = {
   /** How long `stop` waits for the ends of what runs to be known to the market. */
   readonly stopMs?: number
   readonly log?: Log
+  /** How this agent is started, where it may be made to start with the system. */
+  readonly service?: Omit<ServicePorts, 'dataDir'>
+  /** What is told to it and kept of it, until the owner says otherwise; all, where nothing is said. */
+  readonly logLevel?: keyof Log
   readonly clock?: Clock
 }
 export type AgentEvents = { welcome: [session: number]; disconnected: []; started: [attempt: AttemptId]; ended: [attempt: AttemptId, cause: string]; stopped: [says: string | null]; changed: [] }
@@ -114,7 +120,7 @@ const READY_SHARE = 1 / 4
 const SILENT_HEARTBEATS = 3
 
 export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
-  const tap = tapLog(config.log ?? silent, () => config.clock?.wall() ?? Date.now())
+  const tap = tapLog(config.log ?? silent, () => config.clock?.wall() ?? Date.now(), config.logLevel ?? 'debug')
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
   const lock = lockDataDir(config.dataDir)
   try { return await start(config, tap, lock) } catch (error) { lock.release(); throw error }
@@ -161,7 +167,7 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
   const full = state.capacity
   let httpToken = ''
   let pausedByOwner = false, pausedByGuard = false, pausedForTest = false, stopping = false
-  let owner: Owner | null = null
+  let owner: Owner | null = null, agents: Welcome['agents'] | null = null
   const changed = (): void => { events.emit('changed') }
 
   /** Resolves when it is true; looks again whenever something has changed. */
@@ -177,7 +183,7 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
   events.setMaxListeners(0)
 
   const leaseAge = (): number => clock.now() - state.leaseFrom
-  const blobs = createBlobs({ server: config.server, token: () => httpToken, log, worthIt: () => leaseAge() <= state.settings.selfStopMs })
+  const blobs = createBlobs({ server: config.server, token: () => httpToken, log, worthIt: () => leaseAge() <= state.settings.selfStopMs, down: createPace(() => bytesOf(owner?.share.downKiBs), () => clock.now()), up: createPace(() => bytesOf(owner?.share.upKiBs), () => clock.now()) })
   const runner: Runner = createRunner({
     state, journal, ports: () => ({ now: clock.now(), wall: clock.wall(), hash: sha256 }), act, stepped: () => { setClock(); setReady(); changed() }, drained: changed,
     broken(error) { log.error({ error }, 'the agent broke'); void end(`The agent broke: ${saysOf(error)}`, null) },
@@ -207,6 +213,7 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
       // The market sets the pace, unless this agent was told otherwise.
       settings.heartbeatMs = config.settings?.heartbeatMs ?? welcome.heartbeat_ms
       log.info({ session: welcome.session }, 'connected to the market')
+      agents = welcome.agents ?? null
       owner?.earnings.stir()
       hoursTold = null
       saidTold = null
@@ -331,7 +338,7 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
     meters = setInterval(() => attempts.poll(), POLL_MS)
     try {
       if (config.owner) owner = await (await import('./owner/owner.ts')).startOwner({
-        config, log, clock, state, enrolled, full, offers, journal, attempts, connection, drivers, lines: () => tap.lines(), secrets: () => [httpToken, config.token ?? ''].filter(Boolean),
+        config, log, clock, state, enrolled, full, offers, journal, attempts, connection, drivers, lines: () => tap.lines(), level: (level) => tap.level(level), market: () => agents ?? null, secrets: () => [httpToken, config.token ?? ''].filter(Boolean),
         hold(held) { pausedForTest = held; pause() }, tell: () => runner.input({ kind: 'tell' }),
         pause(paused) { pausedByGuard = paused; pause() },
         reclaim: (ids) => runner.input(ids ? { kind: 'reclaim', attempts: ids } : { kind: 'reclaim' }),
@@ -361,6 +368,8 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
   }
   return { running, trouble: () => { pause(); changed() }, open }
 }
+
+const bytesOf = (kib: number | null | undefined): number | null => (kib === null || kib === undefined ? null : kib * 1024)
 
 async function enrolledAs(config: AgentConfig, identity: Identity, capacity: Capacity): Promise<Enrolled> {
   const known = await loadEnrolment(config.dataDir)

@@ -7,6 +7,8 @@ import type { FileHandle } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ByteRange, InputPiece, Sha256 } from '@lumaris/protocol'
+import { paced } from './pace.ts'
+import type { Pace } from './pace.ts'
 import { saysOf, silent } from './log.ts'
 import type { Log } from './log.ts'
 
@@ -35,6 +37,8 @@ export type BlobOptions = {
   readonly server: string; readonly token: () => string; readonly log?: Log
   /** Whether an input is still worth fetching: not after the lease has gone. */
   readonly worthIt?: () => boolean
+  /** How fast what comes and what goes may be; absent: as it can. */
+  readonly down?: Pace; readonly up?: Pace
 }
 
 export function createBlobs(options: BlobOptions): Blobs {
@@ -89,7 +93,8 @@ export function createBlobs(options: BlobOptions): Blobs {
     // Whoever ignores Range sends everything: what lies before is passed over.
     let skip = reply.status === 206 ? 0 : from
     let left = to - from
-    for await (const chunk of reply.body as AsyncIterable<Uint8Array>) {
+    const body = reply.body as AsyncIterable<Uint8Array>
+    for await (const chunk of options.down ? paced(body, options.down, until) : body) {
       const fresh = chunk.subarray(Math.min(skip, chunk.length))
       skip -= chunk.length - fresh.length
       if (fresh.length > left && whole) throw new BlobMissing(`the blob ${sha256} is larger than the ${to} bytes announced`)
@@ -116,10 +121,10 @@ export function createBlobs(options: BlobOptions): Blobs {
   async function storeOnce({ sha256, size, open: read }: Parameters<Blobs['store']>[0], until: AbortSignal): Promise<void> {
     const offset = await offsetOf(sha256, size, until)
     if (offset === null) return
-    const body = await read(offset)
+    const body = await read(offset), sent = options.up ? Readable.from(paced(body as AsyncIterable<Uint8Array>, options.up, until), { objectMode: false }) : body
     try {
       const request: RequestInit & { duplex: 'half' } = {
-        method: 'PUT', signal: until, duplex: 'half', body: Readable.toWeb(body) as NonNullable<RequestInit['body']>,
+        method: 'PUT', signal: until, duplex: 'half', body: Readable.toWeb(sent) as NonNullable<RequestInit['body']>,
         headers: authorised({ 'content-type': 'application/octet-stream', 'upload-length': String(size), 'upload-offset': String(offset) }),
       }
       const reply = await fetch(urlOf(sha256), request)
@@ -130,7 +135,7 @@ export function createBlobs(options: BlobOptions): Blobs {
       // Sending the same again cannot help; with everything else (another offset, no room, no session yet) it may.
       if (reply.status === 413) throw new BlobRefused(`the market does not take a result file: ${titleOf(says) ?? reply.status}`)
       throw new Error(`the market answered ${reply.status}`)
-    } finally { body.destroy() }
+    } finally { sent.destroy(); body.destroy() }
   }
 
   return {

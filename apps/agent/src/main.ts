@@ -15,6 +15,8 @@ import type { ContainerSettings } from './drivers/container.ts'
 import { RUNTIMES } from './drivers/container-runtimes.ts'
 import { AGENT_VERSION } from './enrol.ts'
 import { AgentStopped } from './log.ts'
+import type { Log } from './log.ts'
+import { serviceArgv } from './service.ts'
 
 const USAGE = `Runs this machine as a node of a market.
 
@@ -56,7 +58,7 @@ const options = {
 type Values = ReturnType<typeof parseArgs<{ options: typeof options }>>['values']
 const PRICES = { 'cpu-hour': 'cpuHour', 'memory-gib-hour': 'memoryGibHour', 'gpu-hour': 'gpuHour', 'disk-gib-hour': 'diskGibHour', 'out-gib': 'outGib', start: 'start' } as const satisfies Record<string, PriceName>
 
-export function configOf(argv: readonly string[], env: NodeJS.ProcessEnv): AgentConfig & { logLevel: string; driverModule: string | null } {
+export function configOf(argv: readonly string[], env: NodeJS.ProcessEnv): AgentConfig & { logLevel: keyof Log; driverModule: string | null } {
   let values: Values
   try { values = parseArgs({ args: [...argv], options }).values } catch (error) { throw new AgentStopped(`${(error as Error).message.split('. ')[0]}. See --help.`, { cause: error }) }
   const server = values.server ?? env.LUMARIS_SERVER
@@ -89,7 +91,7 @@ export function configOf(argv: readonly string[], env: NodeJS.ProcessEnv): Agent
     prices.spotPercent = percent.data
   }
   return {
-    server, dataDir: values.data ?? join(homedir(), '.lumaris', 'agent'), name: values.name ?? nameFrom(hostname()), prices, shares: sharesOf(values), ...containersOf(values), logLevel: values['log-level'] ?? 'info', driverModule: values['driver-module'] ?? null,
+    server, dataDir: values.data ?? join(homedir(), '.lumaris', 'agent'), name: values.name ?? nameFrom(hostname()), prices, shares: sharesOf(values), ...containersOf(values), logLevel: levelOf(values['log-level'] ?? 'info'), driverModule: values['driver-module'] ?? null,
     owner: {}, ...(values['no-gui'] ? {} : { gui: { port: guiPort } }),
     ...(gangPort === undefined ? {} : { gangPort: Number(gangPort) }), ...(values.egress ? { egress: egressBytes === undefined ? {} : { limits: { bytes: egressBytes } } } : {}),
     ...(token === undefined ? {} : { token }), ...(values.region === undefined ? {} : { region: values.region }), ...(driverIds ? { driverIds } : {}),
@@ -130,6 +132,10 @@ function sharesOf(values: Values): Partial<Capacity> {
   }
 }
 
+function levelOf(text: string): keyof Log {
+  if (text !== 'debug' && text !== 'info' && text !== 'warn' && text !== 'error') throw new AgentStopped(`--log-level must be debug, info, warn or error, not "${text}".`)
+  return text
+}
 const UNITS: Readonly<Record<string, number>> = { '': 1, k: 1024, m: MIB, g: GIB, t: 1024 * GIB }
 function sizeOf(flag: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined
@@ -146,10 +152,10 @@ async function main(): Promise<void> {
   if (argv.includes('--help')) { process.stdout.write(USAGE); return }
   if (argv.includes('--version')) { process.stdout.write(`${AGENT_VERSION}\n`); return }
   const { logLevel, driverModule, ...config } = configOf(argv, process.env)
-  const log = pino({ level: logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { error: (error: unknown) => (error instanceof Error ? pino.stdSerializers.err(error) : error) } })
+  const log = pino({ level: 'debug', base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { error: (error: unknown) => (error instanceof Error ? pino.stdSerializers.err(error) : error) } })
   // Given by the seller on purpose; nothing that comes over the network can name a module.
   const own = driverModule === null ? {} : { drivers: ((await import(pathToFileURL(resolve(driverModule)).href)) as { default: AgentDriver[] }).default }
-  const agent = await startAgent({ ...config, ...own, log })
+  const agent = await startAgent({ ...config, ...own, log, logLevel, service: { argv: serviceArgv({ execArgv: process.execArgv, args: argv, server: config.server, dataDir: config.dataDir }) } })
   // Asked a second time, it goes at once; the journal and the next start do the rest.
   let asked = false
   const leave = (signal: NodeJS.Signals): void => {

@@ -49,6 +49,8 @@ export const Welcome = z.object({
   heartbeat_ms: z.number().int(), attempts: z.array(AttemptOrder),
   /** Bearer token for fetching inputs and storing results over HTTP; lives as long as the session. */
   http_token: z.string(), platform_key: z.string(),
+  /** Versions of agents: this market's own, and the oldest that it lets in. */
+  agents: z.object({ version: z.string(), oldest: z.string() }).optional(),
 }).meta({ id: 'Welcome' })
 export type Welcome = z.infer<typeof Welcome>
 export const Refused = z.object({ type: z.literal('refused'), code: z.enum(REFUSAL_CODES), detail: z.record(z.string(), z.unknown()).optional() })

@@ -33,9 +33,9 @@ export const OwnerSaid = z.object({
   /** All that could be rented out, were nothing limited. */
   full: z.object({ cpuMillis: z.number().min(0), memoryBytes: z.number().min(0), diskBytes: z.number().min(0) }),
   settings: z.object({
-    share: z.object({ cpuPercent: z.number(), memoryPercent: z.number(), diskPercent: z.number(), cores: z.number().nullable() }),
+    share: z.object({ cpuPercent: z.number(), memoryPercent: z.number(), diskPercent: z.number(), cores: z.number().nullable(), upKiBs: z.number().nullable().optional(), downKiBs: z.number().nullable().optional() }),
     hours: HoursSaid.nullable(),
-    pauseWhen: z.object({ inUse: z.boolean(), terminals: z.boolean(), idleMs: z.number(), otherCpuPercent: z.number().nullable(), onBattery: z.boolean(), batteryBelowPercent: z.number().nullable(), hotterThanCelsius: z.number().nullable() }),
+    pauseWhen: z.object({ inUse: z.boolean(), terminals: z.boolean(), idleMs: z.number(), otherCpuPercent: z.number().nullable(), onBattery: z.boolean(), batteryBelowPercent: z.number().nullable(), hotterThanCelsius: z.number().nullable(), metered: z.boolean().optional() }),
     freezeMs: z.number(),
   }),
 }).meta({ id: 'OwnerSaid' })

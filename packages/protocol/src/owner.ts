@@ -25,6 +25,8 @@ const SHARES = {
   cpuPercent: Percent, memoryPercent: Percent, diskPercent: Percent,
   /** At most so many cores, whatever the percent come to; null: no other limit. */
   cores: z.number().min(0.1).max(4096).nullable(),
+  /** What inputs and results may take of the way to the market, all jobs together; null: all there is. */
+  upKiBs: z.number().int().min(8).max(100_000_000).nullable(), downKiBs: z.number().int().min(8).max(100_000_000).nullable(),
 }
 const PAUSES = {
   /** Somebody uses keyboard, mouse or gamepad. */
@@ -36,21 +38,25 @@ const PAUSES = {
   /** Programs that are not the market's take more of all cores than this; `nice` ones do not count. */
   otherCpuPercent: Percent.nullable(),
   onBattery: z.boolean(), batteryBelowPercent: Percent.nullable(), hotterThanCelsius: z.number().int().min(30).max(120).nullable(),
+  /** No new work while the system says that the network is paid by what goes over it; what runs goes on. */
+  metered: z.boolean(),
 }
 const FreezeMs = z.number().int().min(0).max(600_000)
 export const OwnerSettings = z.strictObject({
   /** Of what the node offers. Work that runs already keeps what it was promised. */
-  share: z.strictObject({ cpuPercent: SHARES.cpuPercent.default(100), memoryPercent: SHARES.memoryPercent.default(100), diskPercent: SHARES.diskPercent.default(100), cores: SHARES.cores.default(null) }).prefault({}),
+  share: z.strictObject({ cpuPercent: SHARES.cpuPercent.default(100), memoryPercent: SHARES.memoryPercent.default(100), diskPercent: SHARES.diskPercent.default(100), cores: SHARES.cores.default(null), upKiBs: SHARES.upKiBs.default(null), downKiBs: SHARES.downKiBs.default(null) }).prefault({}),
   /** Null: at all hours. */
   hours: Hours.nullable().default(null),
   pauseWhen: z.strictObject({
     inUse: PAUSES.inUse.default(true), terminals: PAUSES.terminals.default(false), idleMs: PAUSES.idleMs.default(180_000), otherCpuPercent: PAUSES.otherCpuPercent.default(null),
-    onBattery: PAUSES.onBattery.default(true), batteryBelowPercent: PAUSES.batteryBelowPercent.default(null), hotterThanCelsius: PAUSES.hotterThanCelsius.default(90),
+    onBattery: PAUSES.onBattery.default(true), batteryBelowPercent: PAUSES.batteryBelowPercent.default(null), hotterThanCelsius: PAUSES.hotterThanCelsius.default(90), metered: PAUSES.metered.default(true),
   }).prefault({}),
   /** Jobs stand still for so long, then they are handed back. 0: at once. */
   freezeMs: FreezeMs.default(300_000),
   /** What its seller asks over the market holds where nothing is set here. False: it does not, and no settings come from elsewhere. */
   fromMarket: z.boolean().default(true),
+  /** How much its log tells, at once; null: as it was started. */
+  logLevel: z.enum(['debug', 'info', 'warn', 'error']).nullable().default(null),
 }).meta({ id: 'OwnerSettings' })
 export type OwnerSettings = z.infer<typeof OwnerSettings>
 export type OwnerSettingsInput = z.input<typeof OwnerSettings>
@@ -76,6 +82,7 @@ export const PAUSE_REASONS = {
   too_hot: 'The computer is too hot',
   other_load: 'Other programs need the processor',
   outside_hours: 'It is outside the hours you set',
+  metered: 'The network is metered: no new work',
 } as const
 export const PauseReason = z.enum(Object.keys(PAUSE_REASONS) as [keyof typeof PAUSE_REASONS, ...(keyof typeof PAUSE_REASONS)[]])
 export type PauseReason = z.infer<typeof PauseReason>
@@ -97,13 +104,18 @@ export type OwnerJob = z.infer<typeof OwnerJob>
 export const Sample = z.tuple([Instant, z.number(), z.number(), z.number(), z.number().nullable()])
 export type Sample = z.infer<typeof Sample>
 
+export const OwnerService = z.object({
+  /** `none`: this system has no systemd, and `says` what to do. */
+  state: z.enum(['none', 'absent', 'enabled', 'disabled']), says: z.string(), /** Of the unit. */ path: z.string().nullable(), /** What is written there, to the byte. */ text: z.string().nullable(), active: z.boolean(),
+})
+export type OwnerService = z.infer<typeof OwnerService>
 export const OwnerStatus = z.object({
   at: Instant, pid: z.number().int(), version: z.string(), node: NodeId, name: z.string(), market: z.string(), connected: z.boolean(), /** When a word of the market was last heard. */ heardAt: Instant.nullable(),
   word: z.enum(['earning', 'idle', 'paused', 'problem']), says: z.string(), reasons: z.array(PauseReason), /** Null: nobody knows. */ nextAt: Instant.nullable(), /** When jobs that stand still are handed back. */ handBackAt: Instant.nullable(),
   wish: OwnerWish, stopped: z.boolean(), settings: OwnerSettings, /** Which of them stand in the machine's own file: `share.cpuPercent`. */ local: z.array(z.string()).default([]), /** What was asked over the market, and why it was not taken if it was not. */ asked: z.object({ number: z.number().int(), settings: OwnerAsked, refused: z.string().optional() }).nullable().default(null),
   offered: z.object({ cpuMillis: z.number(), memoryBytes: z.number() }), full: z.object({ cpuMillis: z.number(), memoryBytes: z.number(), diskBytes: z.number().default(0) }), /** Of all cores of the machine. */ cpuLimitPercent: z.number(),
   cpuPercent: z.number(), jobsCpuPercent: z.number(), memoryUsedBytes: z.number(), memoryBytes: z.number(), celsius: z.number().nullable(), batteryPercent: z.number().nullable(), onBattery: z.boolean().nullable(), idleMs: z.number().nullable(),
-  earnings: Earnings.nullable(), jobs: z.array(OwnerJob), problems: z.array(OwnerProblem), drivers: z.array(DriverOffer), timeZone: z.string(), gui: z.string().nullable(),
+  earnings: Earnings.nullable(), /** Versions of agents: the market's own, and the oldest that it lets in. Null: it has not said. */ agents: z.object({ version: z.string(), oldest: z.string(), /** This agent is older than the market. */ older: z.boolean() }).nullable().default(null), /** Whether it starts with the system. */ service: OwnerService.nullable().default(null), jobs: z.array(OwnerJob), problems: z.array(OwnerProblem), drivers: z.array(DriverOffer), timeZone: z.string(), gui: z.string().nullable(),
 })
 export type OwnerStatus = z.infer<typeof OwnerStatus>
 

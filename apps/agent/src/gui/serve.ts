@@ -17,12 +17,12 @@ import type { AddressInfo } from 'node:net'
 import { platform, release } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { z } from 'zod'
+import { z } from 'zod'
 import { OwnerSettings, PauseRequest } from '@lumaris/protocol'
-import type { OwnerSettingsInput, SelfTestLine } from '@lumaris/protocol'
+import type { OwnerService, OwnerSettingsInput, SelfTestLine } from '@lumaris/protocol'
 import { tomorrowAt } from '@lumaris/domain'
 import { writeAtomic } from '../files.ts'
-import { AgentStopped, codeOf } from '../log.ts'
+import { AgentStopped, codeOf, saysOf } from '../log.ts'
 import type { Log } from '../log.ts'
 import { changeSettings, leaveToMarket, setStopped, writeWish } from '../owner/files.ts'
 import type { Guard } from '../owner/guard.ts'
@@ -34,11 +34,12 @@ import type { StatusWatch } from './status.ts'
 
 export type GuiPorts = {
   readonly dataDir: string; readonly port: number; readonly status: StatusWatch; readonly guard: Guard; /** What holds where nothing is set. */ readonly usual?: OwnerSettingsInput | undefined; readonly timeZone: string; readonly log: Log; readonly wall: () => number
-  readonly lines: () => readonly LogLine[]; readonly secrets: () => readonly string[]; readonly selfTest: () => Promise<SelfTestLine[]>; readonly again: () => void
+  readonly lines: () => readonly LogLine[]; readonly secrets: () => readonly string[]; readonly selfTest: () => Promise<SelfTestLine[]>; readonly again: () => void; /** Makes it start with the system, or not any more. */ readonly service: ((on: boolean) => Promise<OwnerService>) | null
 }
 export interface Gui { readonly url: string; close(): Promise<void> }
 
 const TICKET_MS = 60_000, SESSIONS_MAX = 20, LIVE_MAX = 8, BODY_MAX = 64 * 1024
+const ServiceRequest = z.strictObject({ on: z.boolean() })
 const TOMORROW_MINUTE = 8 * 60
 const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 const GUARDS = { 'content-security-policy': POLICY, 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer', 'cross-origin-opener-policy': 'same-origin', 'cross-origin-resource-policy': 'same-origin', 'cache-control': 'no-store' }
@@ -132,6 +133,11 @@ export async function startGui(ports: GuiPorts): Promise<Gui> {
     'PUT /api/settings': { async act({ body }) { await changeSettings(dataDir, parse(OwnerSettings, body), ports.usual); guard.look(); status.refresh(); return { settings: guard.files.settings } } },
     'POST /api/settings/leave': { async act() { await leaveToMarket(dataDir); guard.look(); status.refresh(); return { settings: guard.files.settings } } },
     'POST /api/self-test': { act: () => (testing ??= ports.selfTest().finally(() => { testing = null })).then((lines) => ({ lines })) },
+    'POST /api/service': { async act({ body }) {
+      const { on } = parse(ServiceRequest, body)
+      if (!ports.service) throw new Refused(409, 'This agent was not started in a way that the system could start it.')
+      return ports.service(on).catch((error: unknown) => { throw error instanceof AgentStopped ? new Refused(409, error.message) : new Refused(409, `systemd says: ${saysOf(error)}`.slice(0, 500)) })
+    } },
     'POST /api/reconnect': { act() { ports.again(); return {} } },
     'GET /api/diagnostics': { act({ reply }) {
       reply.setHeader('content-disposition', `attachment; filename="lumaris-diagnostic-${new Date(ports.wall()).toISOString().slice(0, 19).replaceAll(':', '-')}.json"`)

@@ -3,8 +3,8 @@
 import { availableParallelism } from 'node:os'
 import { statfsSync } from 'node:fs'
 import { basename } from 'node:path'
-import { GIB, PAUSE_REASONS } from '@lumaris/protocol'
-import type { AttemptId, Capacity, DriverOffer, OwnerJob, OwnerProblem, OwnerStatus, Sample } from '@lumaris/protocol'
+import { GIB, PAUSE_REASONS, compareVersions } from '@lumaris/protocol'
+import type { AttemptId, Capacity, DriverOffer, OwnerJob, OwnerProblem, OwnerService, OwnerStatus, Sample, Welcome } from '@lumaris/protocol'
 import { priceOf } from '@lumaris/domain'
 import type { AgentState } from '@lumaris/domain'
 import type { Attempts } from '../attempts.ts'
@@ -17,9 +17,11 @@ import type { Guard } from '../owner/guard.ts'
 import type { Sense } from '../owner/sense.ts'
 import type { EarningsWatch } from './earnings.ts'
 
+/** Of agents, as the market said with its welcome. */
+export type Versions = NonNullable<Welcome['agents']>
 export type StatusPorts = {
   readonly state: AgentState; readonly name: string; readonly server: string; readonly dataDir: string; readonly full: Capacity; readonly offers: readonly DriverOffer[]; readonly clock: Clock; readonly timeZone: string; readonly proc: string
-  readonly attempts: Pick<Attempts, 'list'>; readonly guard: Guard; readonly sense: Sense; readonly connection: Pick<Connection, 'connected' | 'heardAt'>; readonly journal: Pick<Journal, 'trouble'>; readonly earnings: EarningsWatch; readonly gui: () => string | null
+  readonly attempts: Pick<Attempts, 'list'>; readonly guard: Guard; readonly sense: Sense; readonly connection: Pick<Connection, 'connected' | 'heardAt'>; readonly journal: Pick<Journal, 'trouble'>; readonly earnings: EarningsWatch; readonly gui: () => string | null; readonly agents: () => Versions | null; readonly service: () => OwnerService | null
 }
 export interface StatusWatch { readonly now: OwnerStatus; readonly samples: readonly Sample[]; /** Told of every second, and of what happened in between (`refresh`), which brings no sample. */ onChange(listener: (second: boolean) => void): () => void; refresh(): void; close(): void }
 
@@ -56,7 +58,7 @@ export function watchStatus(ports: StatusPorts): StatusWatch {
   function build(): OwnerStatus {
     const { state, guard, connection, earnings } = ports
     const { decision, readings, files } = guard
-    const memory = memoryOf(ports.proc)
+    const memory = memoryOf(ports.proc), versions = ports.agents()
     const jobs = attempts.list().map((one): OwnerJob => ({
       attempt: one.id, job: one.order.job_id, program: basename(one.order.payload.command).slice(0, 60), driver: one.order.driver, state: one.state, runMs: one.runMs, frozenMs: Math.round(one.frozenMs), cpuPercent: cpu.get(one.id)?.percent ?? 0,
       memoryBytes: one.memoryBytes, cpuMillis: one.order.resources.cpuMillis, earning: one.runMs > 0 ? priceOf(one.order.prices, one.order.resources, { runMs: one.runMs, outBytes: one.outBytes }).toString() : '0',
@@ -71,7 +73,7 @@ export function watchStatus(ports: StatusPorts): StatusWatch {
       word, says, reasons: [...decision.reasons], nextAt: decision.nextAt === null ? null : Math.round(decision.nextAt), handBackAt: guard.handBackAt === null ? null : Math.max(0, Math.round(guard.handBackAt)), wish: files.wish, stopped: files.stopped, settings: files.settings, local: [...files.local], asked: files.asked.number === 0 ? null : files.asked,
       offered: { cpuMillis: state.capacity.cpuMillis, memoryBytes: state.capacity.memoryBytes }, full: { cpuMillis: ports.full.cpuMillis, memoryBytes: ports.full.memoryBytes, diskBytes: ports.full.diskBytes }, cpuLimitPercent: Math.min(100, Math.round(state.capacity.cpuMillis / (availableParallelism() * 10))),
       cpuPercent: sense.load.cpuPercent, jobsCpuPercent: sense.load.jobsPercent, memoryUsedBytes: memory.used, memoryBytes: memory.all, celsius: readings.celsius, batteryPercent: readings.batteryPercent, onBattery: readings.onBattery, idleMs: readings.idleMs === null ? null : Math.round(readings.idleMs),
-      earnings: earnings.known, jobs, problems, drivers: [...ports.offers], timeZone: ports.timeZone, gui: ports.gui(),
+      earnings: earnings.known, agents: versions && { ...versions, older: compareVersions(AGENT_VERSION, versions.version) < 0 }, service: ports.service(), jobs, problems, drivers: [...ports.offers], timeZone: ports.timeZone, gui: ports.gui(),
     }
   }
   const timer = setInterval(second, SECOND_MS)
@@ -81,7 +83,7 @@ export function watchStatus(ports: StatusPorts): StatusWatch {
 /** While one of these stands, nothing can be earned. */
 const STOPPING = new Set(['no_connection', 'no_driver', 'disk', 'settings'])
 
-function problemsOf({ guard, connection, clock, server, offers, journal, earnings, dataDir, sense }: StatusPorts, upMs: number): OwnerProblem[] {
+function problemsOf({ agents, guard, connection, clock, server, offers, journal, earnings, dataDir, sense }: StatusPorts, upMs: number): OwnerProblem[] {
   const found: OwnerProblem[] = []
   const alone = connection.connected ? 0 : clock.now() - (connection.heardAt > 0 ? connection.heardAt : clock.now() - upMs)
   if (guard.files.trouble !== null) found.push({ code: 'settings', says: 'Your settings cannot be read; the last good ones hold.', fix: guard.files.trouble })
@@ -90,6 +92,8 @@ function problemsOf({ guard, connection, clock, server, offers, journal, earning
   if (alone > ALONE_MS) found.push({ code: 'no_connection', says: 'The market cannot be reached.', fix: `Is this computer online, and can it open ${server}? What runs goes on, and results are kept until it can.`, action: 'reconnect' })
   if (offers.length === 0) found.push({ code: 'no_driver', says: 'No way to isolate jobs works here, so none are taken.', fix: 'Install bubblewrap (sudo apt install bubblewrap), start the agent again, and run the self-test.', action: 'self_test' })
   if (earnings.skewMs !== null && Math.abs(earnings.skewMs) > SKEW_MAX_MS) found.push({ code: 'clock', says: `The clock of this computer is ${Math.round(Math.abs(earnings.skewMs) / 1000)} s ${earnings.skewMs > 0 ? 'ahead' : 'behind'}.`, fix: 'Switch on automatic time: sudo timedatectl set-ntp true' })
+  const versions = agents()
+  if (versions !== null && compareVersions(AGENT_VERSION, versions.oldest) < 0) found.push({ code: 'version', says: `This agent is of version ${AGENT_VERSION}; the market asks for ${versions.oldest} at least. What runs goes on, and then it is refused.`, fix: 'In its checkout: git pull --ff-only && npm ci, and start it again. Its node, key and work are kept.' })
   const { pauseWhen } = guard.files.settings
   if (pauseWhen.inUse && sense.inputs.unreadable > 0 && guard.readings.idleMs === null) found.push({ code: 'inputs', says: 'The agent may not see whether keyboard and mouse are in use, so it cannot give way to you.', fix: 'Add its user to the group "input" (sudo usermod -aG input NAME) and start it again; or set a limit for other programs below.' })
   return found

@@ -16,16 +16,21 @@ import { GUI_FILE } from './door-file.ts'
 import type { GuiDoor } from './door-file.ts'
 
 export type Got = { readonly status: number; readonly headers: Record<string, string | string[] | undefined>; readonly text: string }
-export async function aScreen(settings: OwnerSettingsInput = {}, more: { readonly drivers?: boolean } = {}) {
+export async function aScreen(settings: OwnerSettingsInput = {}, more: { readonly drivers?: boolean; readonly systemd?: boolean } = {}) {
   const market = await startTinyMarket()
   const dir = await mkdtemp(join(tmpdir(), 'lumaris-gui-'))
   const dataDir = join(dir, 'data'), driver = createFakeDriver()
   await writeSettings(dataDir, settings)
   const put = (path: string, text: string): void => { mkdirSync(join(dir, path, '..'), { recursive: true }); writeFileSync(join(dir, path), text) }
   put('sys/class/thermal/thermal_zone0/temp', '56000\n')
+  if (more.systemd !== false) mkdirSync(join(dir, 'run/systemd/system'), { recursive: true })
+  /** As systemd answers: what is enabled is enabled. */
+  let enabled = false
+  const systemctl = async (_program: string, args: readonly string[]): Promise<string> => { if (args.includes('enable')) enabled = true; if (args.includes('disable')) enabled = false; return args.includes('is-enabled') ? (enabled ? 'enabled\n' : 'disabled\n') : '' }
   const start = (): Promise<RunningAgent> => startAgent({
     server: market.url, dataDir, token: market.token('north'), name: 'north', prices: { cpuHour: '360000000' }, capacity: { cpuMillis: 8_000, memoryBytes: 8 * GIB, diskBytes: 100 * GIB, gpus: 0 }, drivers: more.drivers === false ? [] : [driver], settings: { heartbeatMs: 200, tickMs: 100, sealMs: 50 },
     owner: { roots: { sys: join(dir, 'sys'), proc: '/proc', dev: join(dir, 'dev'), loginctl: join(dir, 'none') }, timeZone: 'Europe/Berlin' }, gui: {},
+    service: { argv: ['/opt/node', '/opt/main.ts', '--data', dataDir], uid: 1000, home: join(dir, 'home'), root: dir, run: systemctl },
   })
   const agent = await start()
   await agent.ready
@@ -51,5 +56,5 @@ export async function aScreen(settings: OwnerSettingsInput = {}, more: { readonl
     const reply = await ask('POST', '/api/session', { headers: { origin: door.url }, body: { ticket: (await ticket()).split('ticket=')[1] } })
     return String(reply.headers['set-cookie']).split(';')[0] ?? ''
   }
-  return { market, agent, dataDir, door, host, ask, owner, ticket, signIn, put, closeMarket: async () => { closed = true; await market.close() } }
+  return { market, agent, dir, dataDir, door, host, ask, owner, ticket, signIn, put, closeMarket: async () => { closed = true; await market.close() } }
 }

@@ -55,10 +55,10 @@ export function writeSettings(dataDir: string, settings: OwnerSettingsInput): Pr
 }
 /** All of them as somebody at this machine wants them: what was changed is set here from now on. */
 export const changeSettings = (dataDir: string, wanted: OwnerSettings, usual: OwnerSettingsInput = {}): Promise<void> => writeSettings(dataDir, ownSettings(readOwn(dataDir), readOwnerFiles(dataDir, usual).settings, OwnerSettings.parse(wanted)))
-/** Nothing is set here any more, but whether the market may ask. */
+/** Nothing is set here any more, but what cannot be asked from elsewhere. */
 export function leaveToMarket(dataDir: string): Promise<void> {
-  const { fromMarket } = readOwn(dataDir)
-  return writeSettings(dataDir, fromMarket === undefined ? {} : { fromMarket })
+  const { fromMarket, logLevel } = readOwn(dataDir)
+  return writeSettings(dataDir, { ...(fromMarket === undefined ? {} : { fromMarket }), ...(logLevel === undefined ? {} : { logLevel }) })
 }
 /** Asked over the market. Looked at here too: what this agent would not take from its owner it takes from nobody. */
 export async function takeAsked(dataDir: string, { number, settings }: Pick<AskOwner, 'number' | 'settings'>): Promise<Asked> {

@@ -19,6 +19,7 @@ export type GuardPorts = {
   readonly pause: (paused: boolean) => void
   readonly reclaim: (attempts?: readonly AttemptId[]) => void
   readonly share: (share: OwnerSettings['share']) => void
+  readonly level?: (level: OwnerSettings['logLevel']) => void
 }
 export interface Guard {
   /** One pass, now. */
@@ -34,7 +35,7 @@ export const LOOK_MS = 250
 /** All standing still of one attempt together: after this it is better off elsewhere, and the market would take it for lost. */
 const FROZEN_IN_ALL_MS = (FROZEN_MAX_MS * 2) / 3
 
-export function createGuard({ dataDir, defaults, sense, clock, log, attempts, pause, reclaim, share }: GuardPorts): Guard {
+export function createGuard({ dataDir, defaults, sense, clock, log, attempts, pause, reclaim, share, level }: GuardPorts): Guard {
   const files = watchOwnerFiles(dataDir, defaults)
   let seen = files.look(), readings = NO_READINGS, memory: OwnerMemory = NEW_OWNER_MEMORY
   let decision: OwnerDecision = { work: true, reasons: [], attempts: 'run', nextAt: null }
@@ -60,6 +61,7 @@ export function createGuard({ dataDir, defaults, sense, clock, log, attempts, pa
     }
     const part = JSON.stringify(settings.share)
     if (part !== given) { given = part; share(settings.share) }
+    level?.(settings.logLevel)
     if (seen.trouble !== trouble && seen.trouble !== null) log.error({ trouble: seen.trouble }, 'the settings of the owner cannot be read; the last good ones hold')
     trouble = seen.trouble
   }

@@ -9,7 +9,7 @@ import { AGENT_FRAME_BYTES_MAX, CHECKPOINT_MANIFEST_BYTES_MAX, CheckpointManifes
 import type { AttemptId, FromAgent as Message, HandshakeToAgent, JobEvent, NodeId, Refusal, RefusalCode, ResultFile, Saved, ToAgent } from '@lumaris/protocol'
 import { createLink } from '@lumaris/link'
 import type { Link } from '@lumaris/link'
-import { isLive } from '@lumaris/domain'
+import { isLive, settingsNow } from '@lumaris/domain'
 import type { Effect } from '@lumaris/domain'
 import type { Compared } from '../compare/comparator.ts'
 import type { App } from '../app.ts'
@@ -95,7 +95,7 @@ export function createGateway(app: App, trustProxy?: string): Gateway {
     tokens.set(token, { node: node.id, session: peer.session })
     send(socket, {
       type: 'welcome', session: peer.session, lease_gen: welcome.node.leaseGen, stream_id: peer.streamId, last_seen: resumes ? (peer.link.received ?? 0) : 0, heartbeat_ms: app.settings.heartbeatMs,
-      attempts: [...welcome.orders], http_token: token, platform_key: app.platformKey,
+      attempts: [...welcome.orders], http_token: token, platform_key: app.platformKey, agents: { version: app.version, oldest: settingsNow(app.engine.state).agentVersionMin },
     })
     app.log.info({ node: node.id, session: peer.session, resumed: resumes ?? false }, 'agent connected')
     socket.on('message', (data: RawData, isBinary: boolean) => {

@@ -19,7 +19,7 @@ import { WeekGrid } from './WeekGrid.tsx'
 
 const HERE = 'Set on the machine'
 const NAMES: Readonly<Record<string, string>> = {
-  'share.cpuPercent': 'processor', 'share.cores': 'cores', 'share.memoryPercent': 'memory', 'share.diskPercent': 'disk', hours: 'hours', 'pauseWhen.inUse': 'use of the machine', 'pauseWhen.terminals': 'terminals', 'pauseWhen.idleMs': 'time without use',
+  'share.cpuPercent': 'processor', 'share.cores': 'cores', 'share.memoryPercent': 'memory', 'share.diskPercent': 'disk', hours: 'hours', 'pauseWhen.inUse': 'use of the machine', 'pauseWhen.terminals': 'terminals', 'pauseWhen.idleMs': 'time without use', 'share.upKiBs': 'upload', 'share.downKiBs': 'download', 'pauseWhen.metered': 'metered network',
   'pauseWhen.onBattery': 'battery', 'pauseWhen.batteryBelowPercent': 'charge', 'pauseWhen.otherCpuPercent': 'other programs', 'pauseWhen.hotterThanCelsius': 'heat', freezeMs: 'handing back',
 }
 const zone = (): string => Intl.DateTimeFormat().resolvedOptions().timeZone
@@ -44,6 +44,7 @@ function Form({ node, settings }: { node: Node; settings: NodeSettings }) {
   /** What every field has: closed where the machine has its own word, and the market's complaint. */
   const of = (path: string): { disabled: boolean; description?: string; error?: string | undefined } => ({ disabled: closed || isLocal(path), ...(isLocal(path) ? { description: HERE } : {}), error: fields.get(`/${path.replace('.', '/')}`) })
   const percent = (name: 'cpuPercent' | 'memoryPercent' | 'diskPercent', label: string): ReactNode => <NumberInput label={label} min={1} max={100} allowDecimal={false} clampBehavior="strict" value={now.share[name]} onChange={(value) => { if (typeof value === 'number') share({ [name]: value }) }} {...of(`share.${name}`)} />
+  const rate = (name: 'upKiBs' | 'downKiBs', label: string): ReactNode => <NumberInput label={label} min={8} max={100_000_000} allowDecimal={false} placeholder="all" value={now.share[name] ?? ''} onChange={(value) => share({ [name]: typeof value === 'number' ? value : null })} {...of(`share.${name}`)} />
   const limit = (name: 'otherCpuPercent' | 'hotterThanCelsius', label: string, usual: number, bounds: { min: number; max: number }): ReactNode => {
     const value = now.pauseWhen[name], { error: wrong, ...rest } = of(`pauseWhen.${name}`)
     return (
@@ -61,6 +62,7 @@ function Form({ node, settings }: { node: Node; settings: NodeSettings }) {
         {percent('cpuPercent', 'Processor, %')}
         <NumberInput label="Cores, at most" min={0.1} max={4096} decimalScale={1} placeholder="all" value={now.share.cores ?? ''} onChange={(value) => share({ cores: typeof value === 'number' ? value : null })} {...of('share.cores')} />
         {percent('memoryPercent', 'Memory, %')}{percent('diskPercent', 'Disk, %')}
+        {rate('downKiBs', 'Download, KiB/s')}{rate('upKiBs', 'Upload, KiB/s')}
       </SimpleGrid>
       <Stack gap="xs" role="group" aria-label="Work stands still">
         <Text size="sm" fw={600}>Work stands still</Text>
@@ -69,6 +71,7 @@ function Form({ node, settings }: { node: Node; settings: NodeSettings }) {
           <NumberInput label="and for so many minutes after" size="xs" maw={220} min={1} max={240} clampBehavior="strict" value={Math.round(now.pauseWhen.idleMs / 6_000) / 10} onChange={(value) => { if (typeof value === 'number') pause({ idleMs: Math.round(value * 60_000) }) }} {...of('pauseWhen.idleMs')} />
           <Checkbox label="while it runs on battery" checked={now.pauseWhen.onBattery} onChange={(event) => pause({ onBattery: event.currentTarget.checked })} {...of('pauseWhen.onBattery')} />
           {limit('hotterThanCelsius', 'while it is hotter than so many °C', 90, { min: 30, max: 120 })}
+          <Checkbox label="no new work while the network is metered" checked={now.pauseWhen.metered} onChange={(event) => pause({ metered: event.currentTarget.checked })} {...of('pauseWhen.metered')} />
           {limit('otherCpuPercent', 'while other programs take more than so many %', 25, { min: 1, max: 100 })}
         </SimpleGrid>
       </Stack>

@@ -4,7 +4,7 @@ import type { NodeSettings, OwnerAsked, OwnerSettingsInput } from '@lumaris/prot
 import { askOf, limitsOf } from './limits.ts'
 
 const settings = (asked: OwnerAsked | null, held: OwnerSettingsInput | null, local: string[] = [], from_market = true): NodeSettings => {
-  const { fromMarket: _own, ...rest } = OwnerSettings.parse(held ?? {})
+  const { fromMarket: _own, logLevel: _its, ...rest } = OwnerSettings.parse(held ?? {})
   return {
     asked: asked && { number: 1, at: 1, settings: asked },
     said: held && { number: 0, from_market, local, full: { cpuMillis: 8_000, memoryBytes: 1, diskBytes: 1 }, settings: rest, at: 1 },

@@ -2,14 +2,15 @@
 import { OwnerSettings } from '@lumaris/protocol'
 import type { NodeSettings, OwnerAsked } from '@lumaris/protocol'
 
-export type Limits = Omit<OwnerSettings, 'fromMarket'>
+export type Limits = Omit<OwnerSettings, 'fromMarket' | 'logLevel'>
 type Parts = { share?: object | undefined; pauseWhen?: object | undefined }
 const present = (part: object | undefined): object => Object.fromEntries(Object.entries(part ?? {}).filter(([, value]) => value !== undefined))
 
 /** What was asked, over it what the machine says of the fields that are set there; where neither says anything, what holds there or is usual. */
 export function limitsOf({ asked, said }: NodeSettings): Limits {
-  const { fromMarket: _machines, ...usual } = OwnerSettings.parse({})
-  const base = (said?.settings ?? usual) as Limits, wish = said?.from_market === false ? {} : (asked?.settings ?? {}), parts = wish as Parts
+  const { fromMarket: _machines, logLevel: _its, ...usual } = OwnerSettings.parse({})
+  // An agent of before says nothing of what came later.
+  const base = (said ? { ...said.settings, share: { ...usual.share, ...said.settings.share }, pauseWhen: { ...usual.pauseWhen, ...said.settings.pauseWhen } } : usual) as Limits, wish = said?.from_market === false ? {} : (asked?.settings ?? {}), parts = wish as Parts
   const local = new Set(said?.local)
   const part = <Name extends 'share' | 'pauseWhen'>(name: Name): Limits[Name] => ({ ...base[name], ...Object.fromEntries(Object.entries(present(parts[name])).filter(([field]) => !local.has(`${name}.${field}`))) })
   return {

@@ -32,9 +32,12 @@ test.each<[string, OwnerView, string[], number | null]>([
   ['closed hours', view({ hours: nights }, {}, { wall: NOON + 12 * HOUR }), ['outside_hours'], NOON + 57 * HOUR],
   ['paused into closed hours', view({ hours: nights }, {}, { wish: { pause: { until: NOON + 20 * HOUR } } }), ['paused'], NOON + 57 * HOUR],
   ['stopped, above all', view({}, { idleMs: 0, onBattery: true }, { stopped: true, wish: { pause: { until: null } } }), ['stopped', 'paused', 'in_use', 'on_battery'], null],
+  ['a metered network', view({}, { metered: true }), ['metered'], null],
+  ['a metered network, allowed', view({ pauseWhen: { metered: false } }, { metered: true }), [], NOON],
+  ['on battery over a metered network', view({}, { metered: true, onBattery: true }), ['on_battery', 'metered'], null],
   ['hours that never open', view({ hours: { timeZone: 'UTC', week: {} } }), ['outside_hours'], null],
 ])('%s', (_name, one, reasons, nextAt) => {
-  expect(ask(one)).toEqual({ work: reasons.length === 0, reasons, nextAt, attempts: reasons.length === 0 ? 'run' : reasons[0] === 'stopped' ? 'hand_back' : 'freeze' })
+  expect(ask(one)).toEqual({ work: reasons.length === 0, reasons, nextAt, attempts: reasons.length === 0 ? 'run' : reasons[0] === 'metered' ? 'run' : reasons[0] === 'stopped' ? 'hand_back' : 'freeze' })
 })
 
 test('work stands still for a while, and is then handed back; a short visit costs nothing', () => {

@@ -13,8 +13,10 @@ export type OwnerReadings = {
   /** Of all cores, taken by what is not the market's. */
   readonly otherCpuPercent: number | null
   readonly onBattery: boolean | null; readonly batteryPercent: number | null; readonly celsius: number | null
+  /** The system calls the network metered; null: it does not say. */
+  readonly metered: boolean | null
 }
-export const NO_READINGS: OwnerReadings = { idleMs: null, otherCpuPercent: null, onBattery: null, batteryPercent: null, celsius: null }
+export const NO_READINGS: OwnerReadings = { idleMs: null, otherCpuPercent: null, onBattery: null, batteryPercent: null, celsius: null, metered: null }
 export type OwnerView = { readonly settings: OwnerSettings; readonly wish: OwnerWish; readonly stopped: boolean; readonly readings: OwnerReadings; readonly now: number; readonly wall: Instant }
 type Guard = 'other_load' | 'battery_low' | 'too_hot'
 export type OwnerMemory = { /** When each guard was last over its limit, for those that have tripped. */ readonly tripped: Readonly<Partial<Record<Guard, number>>>; /** On the clock that never jumps. */ readonly pausedSince: number | null }
@@ -50,11 +52,12 @@ export function decideOwner(memory: OwnerMemory, view: OwnerView): { memory: Own
     in_use: (pauseWhen.inUse || pauseWhen.terminals) && readings.idleMs !== null && readings.idleMs < pauseWhen.idleMs,
     on_battery: pauseWhen.onBattery && readings.onBattery === true,
     battery_low: tripped.battery_low !== undefined, too_hot: tripped.too_hot !== undefined, other_load: tripped.other_load !== undefined,
-    outside_hours: hours !== null && !isOpenAt(hours, wall),
+    outside_hours: hours !== null && !isOpenAt(hours, wall), metered: pauseWhen.metered && readings.metered === true,
   }
   const reasons = ORDER.filter((reason) => holds[reason])
   const work = reasons.length === 0
-  const pausedSince = work ? null : (memory.pausedSince ?? now)
+  // What runs has its inputs already: it goes on over a metered network.
+  const pausedSince = reasons.every((reason) => reason === 'metered') ? null : (memory.pausedSince ?? now)
   const attempts = pausedSince === null ? 'run' : stopped || now - pausedSince >= freezeMs ? 'hand_back' : 'freeze'
   return { memory: { tripped, pausedSince }, decision: { work, reasons, attempts, nextAt: work ? wall : nextAt(view, reasons) } }
 }

@@ -31,7 +31,7 @@ export function resolveSettings({ usual, asked, own }: { usual: OwnerSettingsInp
   const local = valuesOf(own), fromMarket = own.fromMarket ?? usual.fromMarket ?? true
   return {
     settings: OwnerSettings.parse(layerOf(new Map([...valuesOf(usual), ...(fromMarket ? valuesOf(asked) : []), ...local]))),
-    local: [...local.keys()].filter((path) => path !== 'fromMarket'),
+    local: [...local.keys()].filter((path) => path !== 'fromMarket' && path !== 'logLevel'),
   }
 }
 

@@ -97,6 +97,7 @@ function show(now: OwnerStatus): void {
   showJobs(now.jobs)
   showProblems(now.problems)
   text('s-where', whereOf(now))
+  showStart(now)
   get('s-leave').hidden = now.local.length === 0 || !now.settings.fromMarket
   if (before === null || (JSON.stringify(before.settings) !== JSON.stringify(now.settings) && !dirty)) fill(now.settings)
 }
@@ -224,6 +225,9 @@ function fill({ share, hours, pauseWhen, freezeMs, fromMarket }: OwnerSettings):
   input('s-disk').value = String(share.diskPercent)
   input('s-cores').value = share.cores === null ? '' : String(share.cores)
   input('s-market').checked = fromMarket
+  input('s-up').value = share.upKiBs === null ? '' : String(share.upKiBs)
+  input('s-down').value = share.downKiBs === null ? '' : String(share.downKiBs)
+  input('s-metered').checked = pauseWhen.metered
   dirty = false
   preview()
 }
@@ -231,16 +235,16 @@ function read(): OwnerSettings {
   const before = status?.settings as OwnerSettings
   const idle = Number(input('s-idle').value) * 60_000
   return {
-    share: { cpuPercent: Number(input('s-cpu').value), memoryPercent: Number(input('s-memory').value), diskPercent: Number(input('s-disk').value), cores: input('s-cores').value === '' ? null : Number(input('s-cores').value) },
+    share: { cpuPercent: Number(input('s-cpu').value), memoryPercent: Number(input('s-memory').value), diskPercent: Number(input('s-disk').value), cores: input('s-cores').value === '' ? null : Number(input('s-cores').value), upKiBs: input('s-up').value === '' ? null : Number(input('s-up').value), downKiBs: input('s-down').value === '' ? null : Number(input('s-down').value) },
     hours: input('s-hours').checked ? { timeZone: before.hours?.timeZone ?? status?.timeZone ?? 'UTC', week: copyOf(week.get()) } : null,
     pauseWhen: {
-      ...before.pauseWhen, inUse: input('s-inuse').checked, terminals: input('s-terminals').checked, onBattery: input('s-battery').checked,
+      ...before.pauseWhen, inUse: input('s-inuse').checked, terminals: input('s-terminals').checked, onBattery: input('s-battery').checked, metered: input('s-metered').checked,
       // Seconds that were written by hand stay, while nobody touches the minutes.
       idleMs: Math.max(1, Math.round(before.pauseWhen.idleMs / 60_000)) * 60_000 === idle ? before.pauseWhen.idleMs : idle,
       otherCpuPercent: input('s-load').checked ? Number(input('s-load-percent').value) : null, hotterThanCelsius: input('s-hot').checked ? Number(input('s-hot-celsius').value) : null,
     },
     freezeMs: Math.round(Number(input('s-freeze').value) * 60_000),
-    fromMarket: input('s-market').checked,
+    fromMarket: input('s-market').checked, logLevel: before.logLevel,
   }
 }
 function preview(): void {
@@ -262,7 +266,7 @@ function touch(): void { dirty = true; text('saved', ''); preview() }
 get('settings').addEventListener('input', touch)
 /** Who has set what: this machine, or its seller over the market. */
 const FIELD_NAMES: Readonly<Record<string, string>> = {
-  'share.cpuPercent': 'processor', 'share.cores': 'cores', 'share.memoryPercent': 'memory', 'share.diskPercent': 'disk', hours: 'hours', 'pauseWhen.inUse': 'use of the computer', 'pauseWhen.terminals': 'terminals', 'pauseWhen.idleMs': 'minutes without use',
+  'share.upKiBs': 'upload', 'share.downKiBs': 'download', 'pauseWhen.metered': 'metered network', 'share.cpuPercent': 'processor', 'share.cores': 'cores', 'share.memoryPercent': 'memory', 'share.diskPercent': 'disk', hours: 'hours', 'pauseWhen.inUse': 'use of the computer', 'pauseWhen.terminals': 'terminals', 'pauseWhen.idleMs': 'minutes without use',
   'pauseWhen.onBattery': 'battery', 'pauseWhen.batteryBelowPercent': 'charge', 'pauseWhen.otherCpuPercent': 'other programs', 'pauseWhen.hotterThanCelsius': 'heat', freezeMs: 'handing back',
 }
 function whereOf({ local, asked, settings }: OwnerStatus): string {
@@ -277,6 +281,33 @@ get('undo').addEventListener('click', () => { if (status) fill(status.settings) 
 get('settings').addEventListener('submit', (event) => {
   event.preventDefault()
   call<{ settings: OwnerSettings }>('PUT', '/api/settings', read()).then(({ settings }) => { if (status) status = { ...status, settings }; fill(settings); text('saved', 'Saved') }, (error: unknown) => { text('saved', (error as Error).message) })
+})
+
+// Start, version and log: each holds at once, and none waits for the form above.
+function showStart({ version, agents, service, settings }: OwnerStatus): void {
+  const older = agents?.older === true
+  text('version', agents === null ? `Version ${version}.` : older ? `Version ${version}; the market is of ${agents.version}. Update it in its checkout; its node, key and work are kept:` : `Version ${version}; the market is of ${agents.version}.`)
+  get('update').hidden = !older
+  get('starting').hidden = service === null
+  if (service) {
+    if (!switching) { input('service').checked = service.state === 'enabled'; text('service-says', service.says) }
+    input('service').disabled = switching || service.state === 'none'
+    get('unit').hidden = service.text === null
+    text('unit-path', service.path ?? '')
+    text('unit-text', service.text ?? '')
+  }
+  const level = get<HTMLSelectElement>('log-level')
+  if (document.activeElement !== level) level.value = settings.logLevel ?? ''
+}
+let switching = false
+input('service').addEventListener('change', () => {
+  switching = true
+  input('service').disabled = true
+  call('POST', '/api/service', { on: input('service').checked }).then(() => { switching = false; if (status) showStart(status) }, (error: unknown) => { switching = false; if (status) showStart(status); text('service-says', (error as Error).message) })
+})
+get('log-level').addEventListener('change', () => {
+  const value = get<HTMLSelectElement>('log-level').value as 'debug' | 'info' | 'warn' | 'error' | ''
+  if (status) call('PUT', '/api/settings', { ...status.settings, logLevel: value === '' ? null : value }).catch(tell)
 })
 
 // Check and help.
