@@ -7,7 +7,7 @@ import { actionsQuery } from '../queries.ts'
 import { useClient } from '../session/use-session.ts'
 import { creditsText, visible } from '../ui/format.ts'
 import { saveCsv } from '../jobs/save.ts'
-import { Act, Command, Empty, Loaded, Moment, Page } from '../ui/parts.tsx'
+import { Act, Command, Empty, Loaded, Moment, Page, CopyId } from '../ui/parts.tsx'
 import { TextLink } from '../shell/links.tsx'
 
 export const ACTION: Readonly<Record<ActionName, string>> = {
@@ -35,16 +35,16 @@ export function Actions() {
             <div className="scroll-box" tabIndex={0} role="region" aria-label="Admin actions"><table className="table">
               <thead><tr><th>When</th><th>Who</th><th>What</th><th>To</th><th>Why</th><th>Before</th><th>After</th><th>From</th></tr></thead>
               <tbody>{list.map((one) => (
-                <tr key={one.id}><td><Moment at={one.at} /></td><td><TextLink to="/users/$user" params={{ user: one.by }} size="sm">{visible(one.byName) || one.by}</TextLink></td><td>{ACTION[one.action]}</td><td><Subject of={one} /></td><td className="wide-cell">{one.reason === '' ? '–' : visible(one.reason)}</td><td><Values of={one.before} other={one.after} /></td><td><Values of={one.after} other={one.before} /></td><td>{one.from === undefined ? '–' : <><span className="number">{one.from}</span><br /><code title={one.request}>…{one.request?.slice(-6)}</code></>}</td></tr>))}</tbody>
+                <tr key={one.id}><td><Moment at={one.at} /></td><td><TextLink to="/users/$user" params={{ user: one.by }} size="sm">{visible(one.byName) || one.by}</TextLink></td><td>{ACTION[one.action]}</td><td><span className="id"><Subject of={one} /><CopyId id={one.subject} what="id" /></span></td><td className="wide-cell">{one.reason === '' ? '–' : visible(one.reason)}</td><td><Values of={one.before} other={one.after} /></td><td><Values of={one.after} other={one.before} /></td><td>{one.from === undefined ? '–' : <><span className="number">{one.from}</span><br /><span className="id"><code title={one.request}>…{one.request?.slice(-6)}</code>{one.request !== undefined && <CopyId id={one.request} what="request" />}</span></>}</td></tr>))}</tbody>
             </table></div>
             {found.hasNextPage && <div><Button variant="default" loading={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>Older ones</Button></div>}
           </Stack>)
       }}</Loaded>
-      <Command line="npx lumaris --as admin admin log" />
+      <Command line={`npx lumaris --as admin admin log${subject === undefined ? '' : ` --subject ${subject}`}`} />
     </Page>
   )
 }
-const short = (id: string): React.ReactNode => <><code>{id.slice(0, 4)}…{id.slice(-6)}</code></>
+const short = (id: string): React.ReactNode => <code>{id.slice(0, 4)}…{id.slice(-6)}</code>
 function Subject({ of: { subject } }: { of: AdminAction }) {
   if (subject.startsWith('usr_')) return <TextLink to="/users/$user" params={{ user: subject }} size="sm">{short(subject)}</TextLink>
   if (subject.startsWith('nod_')) return <TextLink to="/nodes/$node" params={{ node: subject }} size="sm">{short(subject)}</TextLink>

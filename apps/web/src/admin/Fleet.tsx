@@ -6,7 +6,7 @@ import { NodeState } from '@lumaris/protocol'
 import type { Fleet as Counted, Node } from '@lumaris/protocol'
 import { useClient } from '../session/use-session.ts'
 import { cores, percent, plural, size, visible } from '../ui/format.ts'
-import { Command, Empty, Loaded, Moment, Page, Panel, Status } from '../ui/parts.tsx'
+import { Command, Empty, Loaded, Moment, Page, Panel, Status, CopyId } from '../ui/parts.tsx'
 import { NODE } from '../ui/states.ts'
 import { TextLink } from '../shell/links.tsx'
 import { WithReason } from './WithReason.tsx'
@@ -98,7 +98,7 @@ function Rows({ nodes }: { nodes: readonly Node[] }) {
     <div className="scroll-box" tabIndex={0} role="region" aria-label="Nodes"><table className="table">
       <thead><tr><th>Node</th><th>State</th><th>Region, agent</th><th>Whose</th><th className="right">Free</th><th className="right">Ends its work</th><th className="right">Runs</th><th><span className="for-readers">Actions</span></th></tr></thead>
       <tbody>{nodes.map((node) => { const banned = node.state === 'banned', what = <span className="for-readers"> {visible(node.name)}</span>; return (
-        <tr key={node.id}><td><TextLink to="/nodes/$node" params={{ node: node.id }} size="sm" className="number">{visible(node.name)}</TextLink></td>
+        <tr key={node.id}><td><TextLink to="/nodes/$node" params={{ node: node.id }} size="sm" className="number">{visible(node.name)}</TextLink><CopyId id={node.id} what="node id" /></td>
           <td><Status look={NODE[node.state]} /><Text size="xs" c="dimmed">{node.lastSeenAt === undefined ? 'never seen' : <>seen <Moment at={node.lastSeenAt} /></>}</Text>{node.cordon && <Text size="sm" c="dimmed" maw={220}>{visible(node.cordon.reason)}{node.cordon.until !== undefined && <>; empty <Moment at={node.cordon.until} /></>}</Text>}</td>
           <td className="number">{visible(node.region)}<br /><Text span size="xs" c="dimmed">{visible(node.agentVersion)}</Text></td><td><TextLink to="/users/$user" params={{ user: node.owner }} size="sm">owner<span className="for-readers"> of {visible(node.name)}</span></TextLink></td><td className="right number">{roomText(node.capacity.cpuMillis - node.reserved.cpuMillis, node.capacity.cpuMillis)}<br /><Text span size="xs" c="dimmed">{size(Math.max(0, node.capacity.memoryBytes - node.reserved.memoryBytes))} memory</Text></td>
           <td className="right number" title="What it has shown: a lower bound">≥ {percent(node.reliability)}</td><td className="right number">{node.running}</td>

@@ -4,7 +4,7 @@ import { useInfiniteQuery } from '@tanstack/react-query'
 import { saveAs } from '../jobs/save.ts'
 import { useClient } from '../session/use-session.ts'
 import { credits, visible } from '../ui/format.ts'
-import { Act, Empty, Loaded, Moment, Panel, Status } from '../ui/parts.tsx'
+import { Act, Empty, Loaded, Moment, Panel, Status, Command, CopyId } from '../ui/parts.tsx'
 import { JOB } from '../ui/states.ts'
 import { TextLink } from '../shell/links.tsx'
 import { holdsQuery } from './queries.ts'
@@ -20,9 +20,10 @@ export function Holds() {
       <Loaded query={found}>{({ pages }) => { const list = pages.flatMap((page) => page.data); return list.length === 0 ? <Empty title="Nothing is held for that long" /> : (
         <Stack gap="sm">
           <div className="scroll-box" tabIndex={0} role="region" aria-label="Holds"><table className="table"><thead><tr><th>Job</th><th>State</th><th>Since</th><th className="right">Held</th><th className="right">Cap</th><th>Buyer</th></tr></thead>
-            <tbody>{list.map((one) => <tr key={one.job}><td><TextLink to="/jobs/$job" params={{ job: one.job }} size="sm">{visible(one.name ?? `…${one.job.slice(-8)}`)}</TextLink></td><td><Status look={JOB[one.state]} /></td><td><Moment at={one.since} /></td><td className="right number">{credits(one.held)}</td><td className="right number">{credits(one.cap)}</td><td><TextLink to="/users/$user" params={{ user: one.buyer }} size="sm">its buyer</TextLink></td></tr>)}</tbody></table></div>
+            <tbody>{list.map((one) => <tr key={one.job}><td><TextLink to="/jobs/$job" params={{ job: one.job }} size="sm">{visible(one.name ?? `…${one.job.slice(-8)}`)}</TextLink><CopyId id={one.job} what="job id" /></td><td><Status look={JOB[one.state]} /></td><td><Moment at={one.since} /></td><td className="right number">{credits(one.held)}</td><td className="right number">{credits(one.cap)}</td><td><TextLink to="/users/$user" params={{ user: one.buyer }} size="sm">its buyer</TextLink></td></tr>)}</tbody></table></div>
           {found.hasNextPage && <div><Button variant="default" loading={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>Newer ones</Button></div>}
         </Stack>) }}</Loaded>
+      <div className="use"><Command line={`npx lumaris --as admin ledger holds --older ${older / HOUR_MS}h`} /></div>
     </Panel>
   )
 }

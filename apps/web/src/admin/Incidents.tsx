@@ -33,7 +33,7 @@ export function Incidents() {
           <Stack gap="lg">
             {open.length === 0 && <Empty title="No incident is open">When something is wrong, say so before buyers and sellers ask.</Empty>}
             {open.map((one) => <IncidentPanel key={one.id} incident={one} actions={<Group gap="xs"><Button size="compact-sm" variant="default" onClick={() => setDoing({ incident: one, what: 'update' })}>Tell more<span className="for-readers"> about {visible(one.title)}</span></Button><Button size="compact-sm" onClick={() => setDoing({ incident: one, what: 'resolve' })}>Resolve<span className="for-readers"> {visible(one.title)}</span></Button></Group>} />)}
-            {past.length > 0 && <Panel title="Resolved" id="resolved"><Stack gap="sm">{past.map((one) => <Head key={one.id} incident={one} />)}</Stack></Panel>}
+            {past.length > 0 && <Panel title="Resolved" id="resolved"><Stack gap="sm">{past.map((one) => <div key={one.id}><Head incident={one} /></div>)}</Stack></Panel>}
           </Stack>
         )
       }}</Loaded>

@@ -7,7 +7,7 @@ import type { Entry, Posting, Reversal } from '@lumaris/protocol'
 import { findEntriesQuery, ledgerQuery, reversalsQuery } from '../queries.ts'
 import { useSession } from '../session/use-session.ts'
 import { credits, creditsText, signed, visible } from '../ui/format.ts'
-import { Command, Empty, Facts, Loaded, Moment, Page, Panel, Status } from '../ui/parts.tsx'
+import { Command, Empty, Facts, Loaded, Moment, Page, Panel, Status, CopyId } from '../ui/parts.tsx'
 import { REVERSAL } from '../ui/states.ts'
 import { KIND } from '../wallet/Wallet.tsx'
 import { TextLink } from '../shell/links.tsx'
@@ -31,6 +31,7 @@ export function Ledger() {
           <Panel title="Trial balance" id="balance"><Facts of={[['Sum of all accounts', creditsText(found.sum)], ['Accounts', found.accounts.toLocaleString('en')], ['Postings', found.postings.toLocaleString('en')], ['Audited', <Moment at={ledger.dataUpdatedAt} />]]} />
             <div className="scroll-box use" tabIndex={0} role="region" aria-label="Trial balance"><table className="table"><thead><tr><th>Accounts</th><th className="right">How many</th><th className="right">Hold</th></tr></thead><tbody>{found.classes.map((one) => <tr key={one.class} title={`${creditsText(one.in)} came in, ${creditsText(one.out)} went out`}><td>{one.class}</td><td className="right number">{one.accounts.toLocaleString('en')}</td><td className="right number">{one.balance.startsWith('-') ? signed(BigInt(one.balance)) : credits(one.balance)}</td></tr>)}</tbody></table></div></Panel>
         </div>)}</Loaded>
+      <Command line="npx lumaris --as admin ledger show" />
       <Command line="npx lumaris --as admin admin reversals" />
     </Page>
   )
@@ -56,7 +57,7 @@ function Reversals() {
             <div className="scroll-box" tabIndex={0} role="region" aria-label="Reversals"><table className="table">
               <thead><tr><th>State</th><th>Moves</th><th>Why</th><th>Proposed</th><th><span className="for-readers">Actions</span></th></tr></thead>
               <tbody>{list.map((one) => { const mine = one.proposedBy === user.id; return (
-                <tr key={one.id}><td><Status look={REVERSAL[one.state]} />{one.state === 'proposed' && <Text size="sm" c="dimmed">until <Moment at={one.expiresAt} /></Text>}</td><td className="wide-cell"><Moves of={one.postings} /><Text size="xs" c="dimmed">reverses <code>{visible(one.entry)}</code></Text></td><td className="wide-cell">{visible(one.reason)}</td><td><Moment at={one.proposedAt} /> by {mine ? 'you' : <Admin id={one.proposedBy} />}{one.decidedBy !== undefined && <><br />{one.state === 'done' ? 'approved' : one.state} by {one.decidedBy === user.id ? 'you' : <Admin id={one.decidedBy} />}</>}</td>
+                <tr key={one.id}><td><Status look={REVERSAL[one.state]} />{one.state === 'proposed' && <Text size="sm" c="dimmed">until <Moment at={one.expiresAt} /></Text>}</td><td className="wide-cell"><Moves of={one.postings} /><Text size="xs" c="dimmed">reverses <code>{visible(one.entry)}</code><CopyId id={one.entry} what="name of the entry" /></Text></td><td className="wide-cell">{visible(one.reason)}</td><td><Moment at={one.proposedAt} /> by {mine ? 'you' : <Admin id={one.proposedBy} />}{one.decidedBy !== undefined && <><br />{one.state === 'done' ? 'approved' : one.state} by {one.decidedBy === user.id ? 'you' : <Admin id={one.decidedBy} />}</>}</td>
                   <td className="right">{one.state === 'proposed' && <Group gap={6} justify="flex-end" wrap="nowrap"><Button size="compact-sm" disabled={mine} title={mine ? 'Nobody approves what he proposed himself' : undefined} onClick={() => setDoing({ reversal: one, what: 'approve' })}>Approve…</Button><Button size="compact-sm" variant="default" onClick={() => setDoing({ reversal: one, what: 'reject' })}>{mine ? 'Take back…' : 'Reject…'}</Button></Group>}</td></tr>) })}</tbody>
             </table></div>
             {found.hasNextPage && <div><Button variant="default" loading={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>Older ones</Button></div>}
@@ -93,7 +94,7 @@ function Entries() {
             <div className="scroll-box" tabIndex={0} role="region" aria-label="Entries"><table className="table">
               <thead><tr><th>When</th><th>What</th><th>Moved</th><th><span className="for-readers">Actions</span></th></tr></thead>
               <tbody>{list.map((entry) => { const can = REVERSIBLE.includes(entry.kind); return (
-                <tr key={entry.id}><td><Moment at={entry.at} /></td><td>{KIND[entry.kind]}{entry.job && <><br /><TextLink to="/jobs/$job" params={{ job: entry.job }} search={{ tab: 'cost' }} size="sm"><code>…{entry.job.slice(-8)}</code><span className="for-readers"> job</span></TextLink></>}</td><td className="wide-cell"><Moves of={entry.postings} /></td>
+                <tr key={entry.id}><td><Moment at={entry.at} /></td><td>{KIND[entry.kind]}{entry.job && <><br /><span className="id"><TextLink to="/jobs/$job" params={{ job: entry.job }} search={{ tab: 'cost' }} size="sm"><code>…{entry.job.slice(-8)}</code><span className="for-readers"> job</span></TextLink><CopyId id={entry.job} what="job id" /></span></>}</td><td className="wide-cell"><Moves of={entry.postings} /></td>
                   <td className="right"><Button size="compact-sm" variant="default" disabled={!can} title={can ? undefined : 'Only top-ups, and what was paid for an attempt, are reversed'} onClick={() => setWrong(entry)}>Reverse…</Button></td></tr>) })}</tbody>
             </table></div>
             {found.hasNextPage && <div><Button variant="default" loading={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>Older ones</Button></div>}

@@ -4,7 +4,7 @@ import type { JobId, MarketTable, NodeState } from '@lumaris/protocol'
 import { explainQuery, ledgerQuery, tableQuery } from '../queries.ts'
 import { useClient } from '../session/use-session.ts'
 import { cores, credits, percent, plural, size, visible } from '../ui/format.ts'
-import { Command, Empty, Figure, Figures, Loaded, Moment, Page, Panel, Status } from '../ui/parts.tsx'
+import { Command, Empty, Figure, Figures, Loaded, Moment, Page, Panel, Status, CopyId } from '../ui/parts.tsx'
 import { NODE } from '../ui/states.ts'
 import { TextLink } from '../shell/links.tsx'
 
@@ -35,7 +35,7 @@ export function Market() {
     </Page>
   )
 }
-const ToJob = ({ job }: { job: JobId }) => <TextLink to="/jobs/$job" params={{ job }} search={{ tab: 'why' }} size="sm"><code>…{job.slice(-8)}</code><span className="for-readers"> job</span></TextLink>
+const ToJob = ({ job }: { job: JobId }) => <span className="id"><TextLink to="/jobs/$job" params={{ job }} search={{ tab: 'why' }} size="sm"><code>…{job.slice(-8)}</code><span className="for-readers"> job</span></TextLink><CopyId id={job} what="job id" /></span>
 
 /** Lines whose reasons are asked for; each is a question of its own. */
 const EXPLAINED = 20

@@ -4,7 +4,7 @@ import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-quer
 import type { DeadDelivery, DeadJob, MarketQueue } from '@lumaris/protocol'
 import { useClient } from '../session/use-session.ts'
 import { duration, plural, visible } from '../ui/format.ts'
-import { Bar, Command, Empty, Figure, Figures, Loaded, Moment, Page, Panel } from '../ui/parts.tsx'
+import { Bar, Command, Empty, Figure, Figures, Loaded, Moment, Page, Panel, CopyId } from '../ui/parts.tsx'
 import { REASON } from '../ui/states.ts'
 import { TextLink } from '../shell/links.tsx'
 import { MatchingPauses } from './MatchingPauses.tsx'
@@ -64,7 +64,7 @@ function Classes({ queue: { classes, left } }: { queue: MarketQueue }) {
   return <Stack gap="sm">
     <div className="scroll-box" tabIndex={0} role="region" aria-label="Waiting work"><table className="table"><thead><tr><th>Asks for</th><th className="right">Waiting</th><th className="right">Buyers</th><th>The longest since</th><th>Nodes say</th><th>First job</th></tr></thead>
       <tbody>{classes.map((one) => <tr key={one.job + one.need}><td className="wide-cell">{visible(one.need)} {one.asleep && <Badge size="sm" color="gray" title="No node could take it when it was last asked about">asleep</Badge>}</td><td className="right number">{one.waiting.toLocaleString('en')}</td><td className="right number">{one.buyers}</td><td><Moment at={one.oldestAt} /></td>
-        <td className="wide-cell">{one.reasons === undefined ? '' : one.reasons.length === 0 ? 'It is next in line.' : <ul className="details">{one.reasons.map((reason) => <li key={reason.reason}>{plural(reason.nodes, 'node')}: {REASON[reason.reason]}</li>)}</ul>}</td><td><TextLink to="/jobs/$job" params={{ job: one.job }} search={{ tab: 'why' }} size="sm"><code>…{one.job.slice(-8)}</code><span className="for-readers"> job</span></TextLink></td></tr>)}</tbody></table></div>
+        <td className="wide-cell">{one.reasons === undefined ? '' : one.reasons.length === 0 ? 'It is next in line.' : <ul className="details">{one.reasons.map((reason) => <li key={reason.reason}>{plural(reason.nodes, 'node')}: {REASON[reason.reason]}</li>)}</ul>}</td><td><span className="id"><TextLink to="/jobs/$job" params={{ job: one.job }} search={{ tab: 'why' }} size="sm"><code>…{one.job.slice(-8)}</code><span className="for-readers"> job</span></TextLink><CopyId id={one.job} what="job id" /></span></td></tr>)}</tbody></table></div>
     {left > 0 && <Text size="sm" c="dimmed">And {plural(left, 'smaller class', 'smaller classes')}.</Text>}
   </Stack>
 }
@@ -77,7 +77,7 @@ function DeadDeliveries() {
       <Loaded query={found}>{({ pages }) => { const list = pages.flatMap((page) => page.data); return list.length === 0 ? <Empty title="Every message went through">Messages to webhooks that could not be delivered for a day stand here for a week.</Empty> : (
         <Stack gap="sm">
           <div className="scroll-box" tabIndex={0} role="region" aria-label="Messages that were given up"><table className="table"><thead><tr><th>What</th><th>Made</th><th className="right">Tries</th><th>Problem</th><th>Whose</th><th><span className="for-readers">Actions</span></th></tr></thead>
-            <tbody>{list.map((one) => <tr key={one.id}><td>{one.type}<br /><code>{one.subject.slice(0, 4)}…{one.subject.slice(-6)}</code></td><td><Moment at={one.createdAt} /></td><td className="right number">{one.tries}</td><td className="wide-cell">{visible(one.problem ?? '–')}</td><td><TextLink to="/users/$user" params={{ user: one.owner }} size="sm">its owner</TextLink></td>
+            <tbody>{list.map((one) => <tr key={one.id}><td>{one.type}<br /><span className="id"><code>{one.subject.slice(0, 4)}…{one.subject.slice(-6)}</code><CopyId id={one.subject} what="id" /></span></td><td><Moment at={one.createdAt} /></td><td className="right number">{one.tries}</td><td className="wide-cell">{visible(one.problem ?? '–')}</td><td><TextLink to="/users/$user" params={{ user: one.owner }} size="sm">its owner</TextLink></td>
               <td className="right"><Button size="compact-sm" variant="default" disabled={one.off} title={one.off ? 'The webhook is turned off: its owner must turn it on first' : undefined} onClick={() => setAgain(one)}>Send again…<span className="for-readers"> {one.id}</span></Button></td></tr>)}</tbody></table></div>
           {found.hasNextPage && <div><Button variant="default" loading={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>Older ones</Button></div>}
         </Stack>) }}</Loaded>
@@ -95,7 +95,7 @@ function DeadJobs() {
       <Loaded query={found}>{({ pages }) => { const list = pages.flatMap((page) => page.data); return list.length === 0 ? <Empty title="None">Jobs that failed for good through no fault of their buyers stand here. What ran was not billed; you or their buyers can try them again.</Empty> : (
         <Stack gap="sm">
           <div className="scroll-box" tabIndex={0} role="region" aria-label="Jobs that no node could end"><table className="table"><thead><tr><th>Job</th><th>Ended</th><th className="right">Tasks</th><th>Because</th><th>Buyer</th><th><span className="for-readers">Actions</span></th></tr></thead>
-            <tbody>{list.map((one) => <tr key={one.job}><td><TextLink to="/jobs/$job" params={{ job: one.job }} size="sm">{visible(one.name ?? `…${one.job.slice(-8)}`)}</TextLink></td><td>{one.endedAt === undefined ? '–' : <Moment at={one.endedAt} />}</td><td className="right number">{one.tasksFailed}</td><td className="wide-cell">{visible(one.says)}{one.detail === undefined ? '' : `: ${visible(one.detail)}`}</td><td><TextLink to="/users/$user" params={{ user: one.buyer }} size="sm">its buyer</TextLink></td>
+            <tbody>{list.map((one) => <tr key={one.job}><td><TextLink to="/jobs/$job" params={{ job: one.job }} size="sm">{visible(one.name ?? `…${one.job.slice(-8)}`)}</TextLink><CopyId id={one.job} what="job id" /></td><td>{one.endedAt === undefined ? '–' : <Moment at={one.endedAt} />}</td><td className="right number">{one.tasksFailed}</td><td className="wide-cell">{visible(one.says)}{one.detail === undefined ? '' : `: ${visible(one.detail)}`}</td><td><TextLink to="/users/$user" params={{ user: one.buyer }} size="sm">its buyer</TextLink></td>
               <td className="right">{one.retriedAs === undefined ? <Button size="compact-sm" variant="default" onClick={() => setAgain(one)}>Try again…<span className="for-readers"> {visible(one.name ?? one.job)}</span></Button> : <TextLink to="/jobs/$job" params={{ job: one.retriedAs }} size="sm">Tried again</TextLink>}</td></tr>)}</tbody></table></div>
           {found.hasNextPage && <div><Button variant="default" loading={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>Older ones</Button></div>}
         </Stack>) }}</Loaded>

@@ -3,8 +3,9 @@ import { useInfiniteQuery } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
 import { peopleQuery } from '../queries.ts'
 import { useClient } from '../session/use-session.ts'
+import { joinWords } from '../submit/words.ts'
 import { plural, visible } from '../ui/format.ts'
-import { Command, Empty, Loaded, Moment, Page, Status } from '../ui/parts.tsx'
+import { Command, CopyId, Empty, Loaded, Moment, Page, Status } from '../ui/parts.tsx'
 import { TextLink } from '../shell/links.tsx'
 
 export const SUSPENDED = { word: 'Suspended', colour: 'red', sign: '⊘', says: 'Cannot sign in or submit; their nodes get no new work. What runs may end.' } as const
@@ -26,12 +27,12 @@ export function Users() {
             <Text size="sm" c="dimmed" role="status">{plural(list.length, 'user')}{found.hasNextPage ? ' so far' : ''}, newest first</Text>
             <div className="scroll-box" tabIndex={0} role="region" aria-label="Users"><table className="table">
               <thead><tr><th>Name</th><th>State</th><th>E-mail</th><th>Roles</th><th>Since</th></tr></thead>
-              <tbody>{list.map((one) => <tr key={one.id}><td><TextLink to="/users/$user" params={{ user: one.id }}>{visible(one.name)}</TextLink></td><td>{one.suspended ? <Status look={SUSPENDED} /> : 'active'}</td><td>{visible(one.email)}</td><td>{one.roles.join(', ')}</td><td><Moment at={one.createdAt} /></td></tr>)}</tbody>
+              <tbody>{list.map((one) => <tr key={one.id}><td><TextLink to="/users/$user" params={{ user: one.id }}>{visible(one.name)}</TextLink><CopyId id={one.id} what="user id" /></td><td>{one.suspended ? <Status look={SUSPENDED} /> : 'active'}</td><td>{visible(one.email)}</td><td>{one.roles.join(', ')}</td><td><Moment at={one.createdAt} /></td></tr>)}</tbody>
             </table></div>
             {found.hasNextPage && <div><Button variant="default" loading={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>Older ones</Button></div>}
           </Stack>)
       }}</Loaded>
-      <Command line="npx lumaris --as admin admin users" />
+      <Command line={`npx lumaris --as admin admin users${q === undefined ? '' : ` ${joinWords([q])}`}${suspended === 'yes' ? ' --suspended' : ''}`} />
     </Page>
   )
 }

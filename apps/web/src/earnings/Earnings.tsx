@@ -4,7 +4,7 @@ import type { SellerEarnings } from '@lumaris/protocol'
 import { earningsQuery, entriesQuery, payoutsQuery } from '../queries.ts'
 import { useSession } from '../session/use-session.ts'
 import { credits, creditsText, duration, visible } from '../ui/format.ts'
-import { Command, Credits, Empty, Figure, Figures, Loaded, Moment, Page, Panel, Status, useNow } from '../ui/parts.tsx'
+import { Command, Credits, Empty, Figure, Figures, Loaded, Moment, Page, Panel, Status, useNow, Id } from '../ui/parts.tsx'
 import { PAYOUT } from '../ui/states.ts'
 import { Movements, sellerAccounts } from '../wallet/Wallet.tsx'
 import { ByNode } from './ByNode.tsx'
@@ -52,7 +52,7 @@ function Forfeits({ of }: { of: SellerEarnings['forfeits'] }) {
     <Panel title="Forfeited" id="forfeits"><Stack gap="sm">{of.map((one) => (
       <div key={one.attempt}>
         <Text size="sm"><Moment at={one.at} />: {one.says}</Text>
-        <Text size="sm" c="dimmed">{one.whatToDo} Attempt <code>{one.attempt}</code>.</Text>
+        <Text size="sm" c="dimmed">{one.whatToDo} Attempt <Id id={one.attempt} what="attempt id" />.</Text>
       </div>))}</Stack></Panel>
   )
 }
@@ -67,7 +67,7 @@ function Payouts() {
         <Stack gap="sm">
           <div className="scroll-box" tabIndex={0} role="region" aria-label="Payouts"><table className="table">
             <thead><tr><th>Asked for</th><th>State</th><th className="right">Credits</th><th>To</th><th>Reference</th></tr></thead>
-            <tbody>{list.map((one) => <tr key={one.id}><td><Moment at={one.requestedAt} /></td><td><Status look={PAYOUT[one.state]} />{one.reason !== undefined && <Text size="sm">{visible(one.reason)}; the money is available again: ask again for another account</Text>}{one.byRule && <Text size="sm" c="dimmed">by your rule</Text>}</td><td className="right number">{credits(one.amount)}</td><td>{visible(one.destination)}</td><td>{one.reference === undefined ? '–' : <code>{visible(one.reference)}</code>}</td></tr>)}</tbody>
+            <tbody>{list.map((one) => <tr key={one.id}><td><Moment at={one.requestedAt} /></td><td><Status look={PAYOUT[one.state]} />{one.reason !== undefined && <Text size="sm">{visible(one.reason)}; the money is available again: ask again for another account</Text>}{one.byRule && <Text size="sm" c="dimmed">by your rule</Text>}</td><td className="right number">{credits(one.amount)}</td><td>{visible(one.destination)}</td><td>{one.reference === undefined ? '–' : <Id id={visible(one.reference)} what="reference" />}</td></tr>)}</tbody>
           </table></div>
           {payouts.hasNextPage && <div><Button variant="default" loading={payouts.isFetchingNextPage} onClick={() => void payouts.fetchNextPage()}>Older ones</Button></div>}
         </Stack>)

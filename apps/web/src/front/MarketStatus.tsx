@@ -4,7 +4,7 @@ import { useQuery } from '@tanstack/react-query'
 import type { Incident } from '@lumaris/protocol'
 import { incidentsQuery } from '../queries.ts'
 import { plural, visible } from '../ui/format.ts'
-import { Empty, Loaded, Moment, Page, Panel, Status } from '../ui/parts.tsx'
+import { Empty, Loaded, Moment, Page, Panel, Status, CopyId } from '../ui/parts.tsx'
 import { SEVERITY } from '../ui/states.ts'
 
 export function MarketStatus() {
@@ -24,14 +24,14 @@ export function MarketStatus() {
   )
 }
 export function IncidentPanel({ incident, actions }: { incident: Incident; actions?: React.ReactNode }) {
-  return <Panel title={visible(incident.title)} id={incident.id} actions={actions}><Head incident={incident} bare /><Updates incident={incident} /></Panel>
+  return <div data-row><Panel title={visible(incident.title)} id={incident.id} actions={actions}><Head incident={incident} bare /><Updates incident={incident} /></Panel></div>
 }
 const about = ({ regions, nodes }: Incident): string => [regions.length > 0 ? `${regions.length === 1 ? 'region' : 'regions'} ${regions.map(visible).join(', ')}` : '', nodes.length > 0 ? plural(nodes.length, 'node') : ''].filter(Boolean).join('; ') || 'the whole market'
 export function Head({ incident, bare }: { incident: Incident; bare?: boolean }) {
   return (
     <Group gap="sm">
       {!bare && <Text fw={600}>{visible(incident.title)}</Text>}<Status look={SEVERITY[incident.severity]} />
-      <Text size="sm" c="dimmed">Concerns {about(incident)}. {incident.resolvedAt === undefined ? 'Open since' : 'Opened'} <Moment at={incident.openedAt} />{incident.resolvedAt === undefined ? '' : <>, resolved <Moment at={incident.resolvedAt} /></>}.</Text>
+      <Text size="sm" c="dimmed">Concerns {about(incident)}. {incident.resolvedAt === undefined ? 'Open since' : 'Opened'} <Moment at={incident.openedAt} />{incident.resolvedAt === undefined ? '' : <>, resolved <Moment at={incident.resolvedAt} /></>}.</Text><CopyId id={incident.id} what="incident id" />
     </Group>
   )
 }

@@ -5,7 +5,7 @@ import { countQuery, jobsQuery, keysQuery, spendQuery, walletQuery } from '../qu
 import { Told } from '../submit/TellMe.tsx'
 import { useSession } from '../session/use-session.ts'
 import { plural } from '../ui/format.ts'
-import { Credits, Empty, Figure, Figures, Loaded, Page, Panel } from '../ui/parts.tsx'
+import { Credits, Empty, Figure, Figures, Loaded, Page, Panel, Command } from '../ui/parts.tsx'
 import { ButtonLink, TextLink } from '../shell/links.tsx'
 
 export function Home() {
@@ -27,6 +27,7 @@ export function Home() {
       <Panel title="Latest jobs" id="latest" actions={latest && latest.length > 0 && <TextLink to="/jobs" size="sm">All jobs</TextLink>}>
         <Loaded query={jobs} lines={5}>{({ pages }) => (pages[0]?.data.length ? <JobRows jobs={pages[0].data} /> : <Empty title="No jobs yet">A template is the quickest way to see one run: <TextLink to="/submit" search={{ template: 'pi' }}>estimate π in four parts</TextLink>.</Empty>)}</Loaded>
       </Panel>
+      <Command line="npx lumaris jobs -n 5" />
     </Page>
   )
 }

@@ -5,6 +5,7 @@ import type { Job } from '@lumaris/protocol'
 import { isLumarisError } from '@lumaris/sdk'
 import { useSession } from '../session/use-session.ts'
 import { plural } from '../ui/format.ts'
+import { CopyId } from '../ui/parts.tsx'
 import { jobName } from './JobRows.tsx'
 
 /** Asked at one time. */
@@ -38,7 +39,7 @@ export function CancelSeveral({ jobs, close }: { jobs: readonly Job[]; close: ()
         {!going && <Text size="sm">What ran until now is billed; the rest of their caps comes back. It cannot be taken back.</Text>}
         {!going && areTheirs && <Textarea label="Reason" description="Some are somebody else’s: it stands in the log of admin actions, and their buyers see it" autosize minRows={2} value={reason} onChange={(event) => setReason(event.currentTarget.value)} />}
         {going && <Text size="sm" role="status">{over ? `${done.filter(({ ok }) => ok).length} of ${plural(jobs.length, 'job')} cancelled${done.some(({ ok }) => !ok) ? `, ${done.filter(({ ok }) => !ok).length} not` : ''}.` : `${done.length} of ${jobs.length} asked…`}</Text>}
-        <ul className="details outcomes" tabIndex={0} aria-label="Jobs">{jobs.map((job) => <li key={job.id}>{jobName(job)} <code>…{job.id.slice(-8)}</code>{outcomes.has(job.id) && <>: <strong>{outcomes.get(job.id)?.says}</strong></>}</li>)}</ul>
+        <ul className="details outcomes" tabIndex={0} aria-label="Jobs">{jobs.map((job) => <li key={job.id}>{jobName(job)} <code>…{job.id.slice(-8)}</code><CopyId id={job.id} what="job id" />{outcomes.has(job.id) && <>: <strong>{outcomes.get(job.id)?.says}</strong></>}</li>)}</ul>
         <Group justify="flex-end">{going ? <Button variant="default" onClick={leave}>{over ? 'Close' : 'Stop here'}</Button> : <><Button variant="default" onClick={close}>Leave them</Button><Button color="red" disabled={areTheirs && reason.trim().length < 3} title={areTheirs && reason.trim().length < 3 ? 'Say why first' : undefined} onClick={() => void go()}>Cancel {plural(jobs.length, 'job')}</Button></>}</Group>
       </Stack>
     </Modal>

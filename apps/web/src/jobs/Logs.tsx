@@ -5,7 +5,7 @@ import type { Attempt, Job } from '@lumaris/protocol'
 import type { Client } from '@lumaris/sdk'
 import { useClient } from '../session/use-session.ts'
 import { plural, visible } from '../ui/format.ts'
-import { Empty, Refusal } from '../ui/parts.tsx'
+import { Command, Empty, Refusal } from '../ui/parts.tsx'
 import { ATTEMPT } from '../ui/states.ts'
 import { LINES_MAX, LogLines } from './log-lines.ts'
 import type { Line } from './log-lines.ts'
@@ -33,6 +33,7 @@ export function Logs({ job, attempts, part, choose }: { job: Job; attempts: read
         {tries.length > 1 && <NativeSelect label="Try" value={attempt?.id ?? ''} onChange={(event) => setWanted(event.currentTarget.value)} data={tries.map((one, i) => ({ value: one.id, label: `${i + 1}: ${visible(one.nodeName)}, ${ATTEMPT[one.state].word.toLowerCase()}` }))} maw={260} />}
       </Group>
       {attempt ? <Output key={attempt.id} client={client} attempt={attempt} /> : <Empty title="No output yet">Nothing is written before a node runs the part.</Empty>}
+      <Command line={`npx lumaris logs ${job.endedAt === undefined ? '-f ' : ''}${job.id}${job.tasks.total > 1 ? ` --task ${index}` : ''}`} />
     </Stack>
   )
 }

@@ -6,7 +6,7 @@ import { keysQuery } from '../queries.ts'
 import { hasRole, useSession } from '../session/use-session.ts'
 import { errorsBy } from '../ui/field-errors.ts'
 import { visible } from '../ui/format.ts'
-import { Command, Confirm, Empty, Loaded, Moment, Page, Panel, Refusal } from '../ui/parts.tsx'
+import { Command, Confirm, Empty, Loaded, Moment, Page, Panel, Refusal, CopyId } from '../ui/parts.tsx'
 import { useWork } from '../ui/use-work.ts'
 
 const SCOPES: Readonly<Record<Scope, string>> = { 'jobs:read': 'See jobs, output and results', 'jobs:write': 'Submit and cancel jobs', 'wallet:read': 'See the wallet', 'wallet:write': 'Add credits', 'nodes:read': 'See nodes', 'nodes:write': 'Add, pause and price nodes', 'keys:write': 'Manage API keys', admin: 'Run the market' }
@@ -27,10 +27,11 @@ export function Keys() {
           <div className="scroll-box" tabIndex={0} role="region" aria-label="API keys"><table className="table">
             <thead><tr><th>Name</th><th>Begins</th><th>May</th><th>Last used</th><th>Ends</th><th><span className="for-readers">Actions</span></th></tr></thead>
             <tbody>{data.map((key) => (
-              <tr key={key.id}><td>{visible(key.label)}</td><td><code>{key.prefix}…</code></td><td><Group gap={4}>{key.scopes.map((scope) => <Badge key={scope} size="sm" color="gray">{scope}</Badge>)}</Group></td><td>{key.lastUsedAt ? <Moment at={key.lastUsedAt} /> : 'never'}</td>
+              <tr key={key.id}><td>{visible(key.label)}</td><td><code>{key.prefix}…</code><CopyId id={key.id} what="key id" /></td><td><Group gap={4}>{key.scopes.map((scope) => <Badge key={scope} size="sm" color="gray">{scope}</Badge>)}</Group></td><td>{key.lastUsedAt ? <Moment at={key.lastUsedAt} /> : 'never'}</td>
                 <td>{key.revokedAt ? 'revoked' : key.expiresAt ? <Moment at={key.expiresAt} /> : 'never'}</td><td className="right"><Button size="compact-sm" variant="default" disabled={key.revokedAt !== undefined} title={key.revokedAt === undefined ? undefined : 'It is revoked already'} onClick={() => setRevoking(key)}>Revoke<span className="for-readers"> {visible(key.label)}</span></Button></td></tr>))}</tbody>
           </table></div>))}</Loaded>
       </Panel>
+      <Command line="npx lumaris keys list" />
       <Modal opened={making} onClose={() => setMaking(false)} title="Make a key">{making && <Make close={() => setMaking(false)} made={(key) => { setShown(key); setMaking(false); again() }} />}</Modal>
       <Confirm opened={revoking !== null} close={() => setRevoking(null)} title={`Revoke “${visible(revoking?.label ?? '')}”?`} yes="Revoke" act={async () => { if (revoking) await client.api.revokeKey({ params: { key: revoking.id } }); again() }}><Text size="sm">Programs that use it are refused at once. It cannot be taken back.</Text></Confirm>
     </Page>

@@ -71,6 +71,7 @@ export function Nodes() {
               <td className="right number">{version(node)}</td><td className="right">{node.lastSeenAt === undefined ? 'never' : <Moment at={node.lastSeenAt} />}</td>
             </>} />}
         </>))}</Loaded>
+      <Command line={`npx lumaris ${hasRole(user, 'admin') && !seller ? '--as admin ' : ''}nodes`} />
       {seller && <Alert color="indigo" title="What a buyer’s work can and cannot do on your machine"><Text size="sm">It runs behind the walls that your node has tried itself: no network, none of your files or processes, and only the cores, memory and disk that were bought. Pausing stops new work at once.</Text></Alert>}
     </Page>
   )

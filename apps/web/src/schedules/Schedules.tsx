@@ -7,7 +7,7 @@ import type { Firing, Schedule } from '@lumaris/protocol'
 import { jobQuery, schedulesQuery } from '../queries.ts'
 import { useClient } from '../session/use-session.ts'
 import { credits, creditsText, visible } from '../ui/format.ts'
-import { Bar, Command, Confirm, Empty, Facts, Id, Loaded, Moment, Page, Panel, Refusal, Status } from '../ui/parts.tsx'
+import { Bar, Command, Confirm, CopyId, Empty, Facts, Id, Loaded, Moment, Page, Panel, Refusal, Status } from '../ui/parts.tsx'
 import { JOB } from '../ui/states.ts'
 import type { Look } from '../ui/states.ts'
 import { useWork } from '../ui/use-work.ts'
@@ -64,7 +64,7 @@ function One({ schedule, again, remove }: { schedule: Schedule; again: () => voi
     </Panel>
   )
 }
-const ToJob = ({ job }: { job: string }) => <TextLink to="/jobs/$job" params={{ job }} size="sm"><code>…{job.slice(-8)}</code><span className="for-readers"> job</span></TextLink>
+const ToJob = ({ job }: { job: string }) => <span className="id"><TextLink to="/jobs/$job" params={{ job }} size="sm"><code>…{job.slice(-8)}</code><span className="for-readers"> job</span></TextLink><CopyId id={job} what="job id" /></span>
 const Firings = ({ of, name }: { of: readonly Firing[]; name: string }) => (
   <div className="scroll-box" tabIndex={0} role="region" aria-label={`Last firings of ${name}`}><table className="table">
     <thead><tr><th>Due</th><th>What became of it</th><th>Job</th><th className="right">Cost, credits</th></tr></thead>

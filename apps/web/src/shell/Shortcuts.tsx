@@ -4,6 +4,7 @@ import { Kbd, Modal, Switch } from '@mantine/core'
 import { useRouter } from '@tanstack/react-router'
 import type { User } from '@lumaris/protocol'
 import { hasRole } from '../session/use-session.ts'
+import { goToRow } from '../ui/row-keys.ts'
 
 const OFF = 'lumaris-no-keys'
 /** The second key must follow the first within this time. */
@@ -19,13 +20,14 @@ export function Shortcuts({ user }: { user: User }) {
   const router = useRouter()
   const [help, setHelp] = useState(false), [off, setOff] = useState(() => localStorage.getItem(OFF) !== null)
   useEffect(() => {
-    let since = 0
+    let since = -SECOND_MS // not zero: in the first moments of a page every key would be a second one
     const pressed = (event: KeyboardEvent): void => {
       if (off || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return
-      if (event.target instanceof HTMLElement && event.target.closest('input, textarea, select, [contenteditable], [role=dialog], [role=menu]')) return
+      if (event.target instanceof HTMLElement && event.target.closest('input:not([type=checkbox]), textarea, select, [contenteditable], [role=dialog], [role=menu]')) return
       const go = performance.now() - since < SECOND_MS ? goes(user).find(([key]) => key === event.key) : undefined
       since = event.key === 'g' ? performance.now() : -SECOND_MS
       if (go) { event.preventDefault(); void router.navigate({ to: go[1] }) }
+      else if (event.key === 'j' || event.key === 'k') { if (goToRow(event.key === 'j' ? 1 : -1)) event.preventDefault() }
       else if (event.key === '?') { event.preventDefault(); setHelp(true) }
       else if (event.key === '/') { const filter = document.querySelector<HTMLElement>('[data-filter]'); if (filter) { event.preventDefault(); filter.focus() } }
     }
@@ -37,7 +39,7 @@ export function Shortcuts({ user }: { user: User }) {
     <Modal opened={help} onClose={() => setHelp(false)} title="Keys">
       <table className="table"><tbody>
         {goes(user).map(([key, , says]) => <tr key={key}><td><Kbd>g</Kbd> then <Kbd>{key}</Kbd></td><td>{says}</td></tr>)}
-        <tr><td><Kbd>Ctrl</Kbd> <Kbd>K</Kbd></td><td>Find a screen or a job</td></tr><tr><td><Kbd>/</Kbd></td><td>To the filter</td></tr><tr><td><Kbd>?</Kbd></td><td>This list</td></tr><tr><td><Kbd>Esc</Kbd></td><td>Close a dialog</td></tr>
+        <tr><td><Kbd>Ctrl</Kbd> <Kbd>K</Kbd></td><td>Find a screen or a job</td></tr><tr><td><Kbd>j</Kbd> <Kbd>k</Kbd></td><td>To the next row of a list, and back; <Kbd>Enter</Kbd> opens it</td></tr><tr><td><Kbd>/</Kbd></td><td>To the filter</td></tr><tr><td><Kbd>?</Kbd></td><td>This list</td></tr><tr><td><Kbd>Esc</Kbd></td><td>Close a dialog</td></tr>
       </tbody></table>
       <Switch mt="md" label="Single keys do something" checked={!off} onChange={(event) => turn(!event.currentTarget.checked)} />
     </Modal>

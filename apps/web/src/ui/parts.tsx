@@ -69,10 +69,12 @@ export function Copy({ text, what, label }: { text: string; what: string; label?
     <CopyButton value={text} timeout={1500}>
       {({ copied, copy }) => (label
         ? <Button variant="default" size="xs" onClick={copy}>{copied ? 'Copied' : label}</Button>
-        : <ActionIcon variant="subtle" color="gray" size="md" onClick={copy} aria-label={copied ? `${what} copied` : `Copy ${what}`}><Icon name={copied ? 'check' : 'copy'} /></ActionIcon>)}
+        : <ActionIcon variant="subtle" color="gray" size="md" onClick={copy} data-copy aria-label={copied ? `${what} copied` : `Copy ${what}`}><Icon name={copied ? 'check' : 'copy'} /></ActionIcon>)}
     </CopyButton>
   )
 }
+/** Beside an id that is shown short, or that a link stands for. */
+export const CopyId = ({ id, what }: { id: string; what: string }) => <Copy text={id} what={`${what} …${id.slice(-8)}`} />
 export const Id = ({ id, what }: { id: string; what: string }) => <span className="id"><code>{id}</code><Copy text={id} what={what} /></span>
 export const Command = ({ line }: { line: string }) => <div className="command"><code tabIndex={0}>{line}</code><Copy text={line} what="command" /></div>
 

@@ -8,7 +8,7 @@ import { deliveriesQuery, webhooksQuery } from '../queries.ts'
 import { useSession } from '../session/use-session.ts'
 import { errorsBy } from '../ui/field-errors.ts'
 import { ago, plural, visible } from '../ui/format.ts'
-import { Command, Confirm, Empty, Id, Loaded, Moment, Page, Panel, Refusal, Status, useNow } from '../ui/parts.tsx'
+import { Command, Confirm, Empty, Id, Loaded, Moment, Page, Panel, Refusal, Status, useNow, CopyId } from '../ui/parts.tsx'
 import type { Look } from '../ui/states.ts'
 import { useWork } from '../ui/use-work.ts'
 import { TextLink } from '../shell/links.tsx'
@@ -34,6 +34,7 @@ export function Webhooks() {
       {shown && <Alert color="green" role="status" title="The webhook is there" withCloseButton closeButtonLabel="Close" onClose={() => setShown(null)}><Text size="sm" mb="xs">This is the secret of its signatures, shown this once. With it your program checks that a message is from this market.</Text><Command line={shown.secret} /></Alert>}
       <Loaded query={hooks}>{({ data }) => (data.length === 0 ? <Panel><Empty title="No webhooks yet">Add one, and an address of yours hears when a job ends. <code>npx lumaris webhook add</code> does the same.</Empty></Panel>
         : <>{data.map((hook) => <One key={hook.id} hook={hook} opened={open === hook.id} toggle={() => void navigate({ search: open === hook.id ? {} : { hook: hook.id }, replace: true })} remove={() => setRemoving(hook)} again={again} />)}</>)}</Loaded>
+      <Command line="npx lumaris webhook list" />
       <Modal opened={making} onClose={() => setMaking(false)} title="Add a webhook">{making && <Make close={() => setMaking(false)} made={(hook) => { setShown(hook); setMaking(false); again() }} />}</Modal>
       <Confirm opened={removing !== null} close={() => setRemoving(null)} title="Remove this webhook?" yes="Remove" act={async () => { if (removing) await client.api.removeWebhook({ params: { webhook: removing.id } }); again() }}><Text size="sm">{visible(removing?.url ?? '')} is told nothing more; what still waits for it is dropped, and the list of what was sent goes too.</Text></Confirm>
     </Page>
@@ -80,7 +81,7 @@ function Sent({ hook }: { hook: Webhook }) {
       <div className="scroll-box" tabIndex={0} role="region" aria-label="What was sent"><table className="table">
         <thead><tr><th>What</th><th>About</th><th>State</th><th className="right">Tries</th><th>Answer</th><th>When</th><th><span className="for-readers">Actions</span></th></tr></thead>
         <tbody>{data.map((one) => (
-          <tr key={one.id}><td>{one.type}</td><td>{one.subject.startsWith('job_') ? <TextLink to="/jobs/$job" params={{ job: one.subject }} size="sm"><code>…{one.subject.slice(-8)}</code><span className="for-readers"> job</span></TextLink> : one.type === 'ping' ? 'a test' : <code>…{one.subject.slice(-8)}</code>}</td>
+          <tr key={one.id}><td>{one.type}</td><td>{one.subject.startsWith('job_') ? <span className="id"><TextLink to="/jobs/$job" params={{ job: one.subject }} size="sm"><code>…{one.subject.slice(-8)}</code><span className="for-readers"> job</span></TextLink><CopyId id={one.subject} what="job id" /></span> : one.type === 'ping' ? 'a test' : <span className="id"><code>…{one.subject.slice(-8)}</code><CopyId id={one.subject} what="id" /></span>}</td>
             <td><Status look={STATE[one.state]} /></td><td className="right number">{one.tries}</td><td>{one.problem === undefined ? (one.status ?? '') : visible(one.problem)}{one.nextTryAt !== undefined && <Text size="sm" c="dimmed">again <Moment at={one.nextTryAt} /></Text>}</td>
             <td><Moment at={one.lastTryAt ?? one.createdAt} /></td><td className="right"><Button size="compact-sm" variant="default" loading={busy && which === one.id} disabled={off} title={off ? 'It is off: turn it on first' : 'Under the same id, so that whoever has it already can tell'} onClick={() => resend(one.id)}>Send again<span className="for-readers"> {one.type} {one.subject.slice(-8)}</span></Button></td></tr>))}</tbody>
       </table></div>
