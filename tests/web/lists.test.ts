@@ -1,4 +1,6 @@
-// Lists and what is done from them: by keys, kept under names, several at once.
+// Lists, and jobs beside what the stories of the others tell: by keys, kept under names, several at once.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { expect, test } from 'vitest'
 import type { JobSpecInput } from '@lumaris/protocol'
@@ -9,7 +11,7 @@ import type { WebMarket } from './web-market.ts'
 
 describeInBrowser('lists', () => {
   let market: WebMarket, browser: Browser
-  withMarket({ nodes: 1 }, (opened) => { ({ market, browser } = opened) })
+  withMarket({ nodes: 2 }, (opened) => { ({ market, browser } = opened) })
   const large = (name: string): JobSpecInput => ({ name, runtime: 'javascript', command: ['main.ts'], resources: { cpuMillis: 64_000 } })
   const inFocus = (page: Page): Promise<string> => page.evaluate(() => (globalThis as unknown as { document: { activeElement: { textContent: string } } }).document.activeElement.textContent)
 
@@ -47,6 +49,37 @@ describeInBrowser('lists', () => {
     await page.keyboard.press('j')
     expect(['first', 'second', 'third']).not.toContain(await inFocus(page))
     expect(complaints).toEqual([])
+    await context.close()
+  })
+
+  test('copies are told apart, the phases are those that were gone through, and results come as one zip that others can open', { timeout: 120_000 }, async () => {
+    const buyer = market.client(market.buyer), { blob, size } = await buyer.upload(new TextEncoder().encode("Deno.mkdirSync('sub'); for (const name of ['a.txt', 'sub/AUX', 'sub/b:c']) Deno.writeTextFileSync(name, name)\n"))
+    const { job } = await buyer.run({ runtime: 'javascript', command: ['main.ts'], copies: 2, inputs: [{ path: 'main.ts', blob, size }], resources: { cpuMillis: 500, memoryBytes: 256 * 1024 ** 2 } })
+    expect(job.state).toBe('completed')
+    const { page, context, complaints } = await visit(browser, market.url)
+    await enterAs(page, market.buyer)
+    await page.goto(`/jobs/${job.id}`)
+    for (const copy of ['copy 1 of 2', 'copy 2 of 2']) await page.getByRole('region', { name: 'Attempts' }).getByText(copy, { exact: true }).waitFor()
+    expect(await page.getByRole('list', { name: 'Phases' }).getByRole('listitem').allTextContents()).toEqual([expect.stringMatching(/^●Queued/), '●Matched2 nodes', expect.stringMatching(/^●Preparing/), expect.stringMatching(/^●Running/), expect.stringMatching(/^●Verifying[\d.]/), '●Completed'])
+    await page.getByRole('tab', { name: 'Results' }).click()
+    await page.getByText('✓ Verified by 2 of 2 nodes.').waitFor()
+    const download = page.waitForEvent('download')
+    await page.getByRole('button', { name: 'Download all as a zip' }).click()
+    const saved = join(market.dir, 'downloaded.zip')
+    await (await download).saveAs(saved)
+    expect((await download).suggestedFilename()).toBe(`${job.id}.zip`)
+    const zip = readFileSync(saved, 'latin1')
+    for (const stored of ['a.txta.txt', 'sub/_AUXsub/AUX', 'sub/b_csub/b:c']) expect(zip).toContain(stored)
+    expect(complaints).toEqual([])
+    await context.close()
+  })
+  test('a job that waits says why in words', { timeout: 60_000 }, async () => {
+    const { id } = await market.client(market.buyer).submit(large('waits')), { page, context } = await visit(browser, market.url)
+    await enterAs(page, market.buyer)
+    await page.goto(`/jobs/${id}`)
+    await page.getByText('None of 2 nodes can take it now').waitFor()
+    await page.getByRole('link', { name: 'What would help' }).click()
+    await page.getByRole('heading', { name: '1 part waits' }).waitFor()
     await context.close()
   })
 })

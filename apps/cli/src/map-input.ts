@@ -1,9 +1,9 @@
 // What `lumaris map` splits: a file by its records, the files of a folder or a pattern, a list, a range or a grid.
 import { readFileSync, readdirSync, statSync } from 'node:fs'
 import { extname, join, relative, resolve, sep } from 'node:path'
+import { isWanted } from '@lumaris/protocol'
 import type { MapInput } from '@lumaris/sdk'
 import { CliError, EXIT } from './failures.ts'
-import { isWanted } from './wanted.ts'
 
 export const BY = ['records', 'csv', 'jsonl', 'lines', 'bytes', 'files'] as const
 export type InputOptions = { readonly input?: string; readonly by?: (typeof BY)[number]; readonly header: boolean; readonly delimiter?: string; readonly recordSize?: number; readonly item?: string[]; readonly items?: string; readonly range?: string; readonly grid?: string[] }

@@ -85,6 +85,23 @@ test('what is here is not replaced silently, and --overwrite or --output are way
   expect((await cli(['results', ids(first.stderr).at(-1) ?? '', '--overwrite'])).stdout).toBe('out\n')
   expect(readFileSync(join(cwd, 'out'), 'utf8')).toBe('theirs')
 })
+test('results as one zip: safe names, nothing replaced silently, nothing left behind by what is refused', async () => {
+  const { cli, cwd } = shell(), target = join(cwd, 'all.zip')
+  const ran = await cli(['run', '--no-download', '--no-auto', '--', 'fake:write', 'con.txt', 'one', ';', 'fake:write', 'sub/a:b', 'two', ';', 'fake:write', '.hidden', 'nobody asked'])
+  const [id = ''] = ids(ran.stderr).slice(-1)
+  expect(await cli(['results', id, '--zip', 'all.zip'])).toMatchObject({ code: 0, stdout: 'all.zip\n' })
+  // Stored as they are, so that the bytes can be seen.
+  const bytes = readFileSync(target, 'latin1')
+  expect(['_con.txtone', 'sub/a_btwo', '.hidden', 'nobody asked'].map((text) => bytes.includes(text))).toEqual([true, true, false, false])
+  writeFileSync(target, 'mine')
+  expect(await cli(['results', id, '--zip', 'all.zip'])).toMatchObject({ code: 6, stderr: expect.stringContaining('Add --overwrite') })
+  expect(readFileSync(target, 'utf8')).toBe('mine')
+  expect((await cli(['results', id, '--zip', 'all.zip', '--overwrite'])).code).toBe(0)
+  expect((await cli(['results', id, '--zip', '-'])).stdout.length).toBe((await cli(['results', id, '--zip', '-', '-q'])).stdout.length)
+  expect(readFileSync(target, 'latin1')).toBe(bytes)
+  expect((await cli(['results', `job_${'0'.repeat(26)}`, '--zip', 'none.zip'])).code).not.toBe(0)
+  expect(readdirSync(cwd)).toEqual(['all.zip'])
+})
 test('a file that went along and came back changed is an input, and stays', async () => {
   const { cli, cwd } = shell()
   writeFileSync(join(cwd, 'data'), 'mine')

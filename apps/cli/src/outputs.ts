@@ -3,13 +3,12 @@
 import { createHash } from 'node:crypto'
 import { createReadStream, lstatSync, mkdirSync, realpathSync } from 'node:fs'
 import { dirname, join, sep } from 'node:path'
-import { RelativePath } from '@lumaris/protocol'
+import { RelativePath, isWanted, placesOf } from '@lumaris/protocol'
 import type { Results } from '@lumaris/protocol'
 import type { Client } from '@lumaris/sdk'
 import { isLumarisError } from '@lumaris/sdk'
 import { sizeText } from './ui/time.ts'
 import type { Progress } from './ui/progress.ts'
-import { isWanted } from './wanted.ts'
 
 export type SaveOptions = {
   readonly directory: string; readonly overwrite: boolean; readonly progress: Progress; readonly signal?: AbortSignal | undefined
@@ -19,13 +18,6 @@ export type SaveOptions = {
   readonly inputs?: readonly { readonly path: string; readonly blob: string }[] | undefined
 }
 export type Saved = { readonly saved: string[]; readonly same: string[]; readonly left: { readonly path: string; readonly why: string; readonly conflict: boolean }[] }
-
-/** Where each file goes: as it is named, and in a folder per task where tasks would share a name. */
-export function placesOf(results: Results): { readonly task: number; readonly path: string; readonly place: string; readonly blob: string; readonly size: number }[] {
-  const uses = new Map<string, number>()
-  for (const task of results.tasks) for (const file of task.files) uses.set(file.path, (uses.get(file.path) ?? 0) + 1)
-  return results.tasks.flatMap((task) => task.files.map((file) => ({ task: task.task, ...file, place: (uses.get(file.path) ?? 0) > 1 ? `task-${task.task}/${file.path}` : file.path })))
-}
 
 export async function saveResults(client: Client, results: Results, options: SaveOptions): Promise<Saved> {
   const outcome: Saved = { saved: [], same: [], left: [] }

@@ -38,13 +38,15 @@ const over = (state: string | undefined): boolean => state !== undefined && stat
 export const jobQuery = (client: Client, job: string) => queryOptions({ queryKey: ['job', job], queryFn: ({ signal }) => client.job(job, { signal }), refetchInterval: (query) => (over(query.state.data?.state) ? false : JOB_MS) })
 /** Parts of a job that the page shows at most; the rest is in the command line. */
 export const PARTS_MAX = 1_000
+/** And of its attempts. */
+export const ATTEMPTS_MAX = 2 * PARTS_MAX
 async function some<T>(items: AsyncIterable<T>, most: number): Promise<T[]> {
   const found: T[] = []
   for await (const item of items) { found.push(item); if (found.length >= most) break }
   return found
 }
 export const tasksQuery = (client: Client, job: string, live: boolean) => queryOptions({ queryKey: ['job', job, 'tasks'], queryFn: ({ signal }) => some(client.tasks(job, { signal }), PARTS_MAX), refetchInterval: live ? JOB_MS : false })
-export const attemptsQuery = (client: Client, job: string, live: boolean) => queryOptions({ queryKey: ['job', job, 'attempts'], queryFn: ({ signal }) => some(client.attempts(job, { signal }), 2 * PARTS_MAX), refetchInterval: live ? JOB_MS : false })
+export const attemptsQuery = (client: Client, job: string, live: boolean) => queryOptions({ queryKey: ['job', job, 'attempts'], queryFn: ({ signal }) => some(client.attempts(job, { signal }), ATTEMPTS_MAX), refetchInterval: live ? JOB_MS : false })
 export const explainQuery = (client: Client, job: string, live: boolean) => queryOptions({ queryKey: ['job', job, 'explain'], queryFn: ({ signal }) => client.explain(job, { signal }), refetchInterval: live ? JOB_MS : false })
 export const resultsQuery = (client: Client, job: string) => queryOptions({ queryKey: ['job', job, 'results'], queryFn: ({ signal }) => client.results(job, { signal }) })
 export const schedulesQuery = (client: Client) => queryOptions({ queryKey: ['schedules'], queryFn: ({ signal }) => some(client.schedules({ signal }), 200), refetchInterval: 10_000 })

@@ -141,6 +141,15 @@ export const ResultEntry = z.object({ task: z.number().int(), attempt: AttemptId
 export const Results = z.object({ job: JobId, tasks: z.array(ResultEntry) }).meta({ id: 'Results' })
 export type Results = z.infer<typeof Results>
 
+/** The files of the results that the job asked for: a node may send others. */
+export const wantedOf = ({ outputs, stdout }: Pick<JobSpec, 'outputs' | 'stdout'>): string[] => [...outputs, ...(stdout === undefined ? [] : [stdout])]
+/** Where each file goes: as it is named, and in a folder per task where tasks would share a name. */
+export function placesOf(results: Results): { readonly task: number; readonly path: string; readonly place: string; readonly blob: Sha256; readonly size: number }[] {
+  const uses = new Map<string, number>()
+  for (const task of results.tasks) for (const file of task.files) uses.set(file.path, (uses.get(file.path) ?? 0) + 1)
+  return results.tasks.flatMap((task) => task.files.map((file) => ({ task: task.task, ...file, place: (uses.get(file.path) ?? 0) > 1 ? `task-${task.task}/${file.path}` : file.path })))
+}
+
 export const Explanation = z.object({
   job: JobId, state: JobState, summary: z.string(),
   /** For each attempt: why this node, and what the others lacked. */

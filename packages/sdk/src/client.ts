@@ -190,6 +190,11 @@ export function createClient(options: TransportOptions) {
       const reply = await transport.open({ method: 'GET', path: route.path, query, safe: true, signal: more.signal, headers: { accept: 'text/csv, application/jsonl' } })
       yield* bodyOf(transport, reply, more.signal)
     },
+    /** All files of a job as one zip, in pieces as they come, under names that are safe to unpack. Throws `results_not_ready` while no part has ended. */
+    async *resultsZip(job: string, more: CallOptions = {}): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
+      const reply = await transport.open({ method: 'GET', path: routes.getResultsZip.path.replace(':job', encodeURIComponent(job)), safe: true, signal: more.signal, headers: { accept: 'application/zip' } })
+      yield* bodyOf(transport, reply, more.signal)
+    },
     /** What the market turned over, as CSV; and the entries of the ledger as a signed file (`checkLedgerFile`), both in pieces as they come. For operators. */
     async *operatorFile(what: 'revenue' | 'ledger', query: { from?: number | undefined; to?: number | undefined; by?: RevenueBy | undefined } = {}, more: CallOptions = {}): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
       const route = what === 'revenue' ? routes.exportRevenue : routes.exportLedger

@@ -1,5 +1,6 @@
-import { CAUSES, INPUTS_MAX, canonical, isRefusal, refereeOf, refuse } from '@lumaris/protocol'
-import type { Attempt, Explanation, Job, JobId, Receipt, Refusal, SealedTick } from '@lumaris/protocol'
+import { CAUSES, Readable } from 'node:stream'
+import { INPUTS_MAX, canonical, isRefusal, isWanted, placesOf, refereeOf, refuse, wantedOf } from '@lumaris/protocol'
+import type { Attempt, Explanation, Job, JobId, Receipt, Refusal, Results, SealedTick } from '@lumaris/protocol'
 import { filesFrom, isTerminal, newSearch, progressOf, rangeOf, termsOf } from '@lumaris/domain'
 import type { AttemptRow, EndedParent, JobRow, SubmitCommand, Submitted } from '@lumaris/domain'
 import { merklePath } from '@lumaris/protocol'
@@ -12,8 +13,10 @@ import type { Acting, As, Principal } from './policy.ts'
 import { lastEventId, sendEvents, wantsStream } from './sse.ts'
 import { followBuyer, followJob } from '../live/follow-job.ts'
 import { explain } from '../live/explain.ts'
+import { safeNames, zipLength, zipOf } from './zip.ts'
+import type { Packed } from './zip.ts'
 
-type Names = 'retryJob' | 'createQuote' | 'getQuote' | 'submitJob' | 'listJobs' | 'getJob' | 'cancelJob' | 'pauseJob' | 'resumeJob' | 'moveJob' | 'recordMerged' | 'listTasks' | 'listAttempts' | 'jobEvents' | 'myEvents' | 'getAttempt' | 'attemptLogs' | 'getReceipt' | 'getResults' | 'explainJob'
+type Names = 'retryJob' | 'createQuote' | 'getQuote' | 'submitJob' | 'listJobs' | 'getJob' | 'cancelJob' | 'pauseJob' | 'resumeJob' | 'moveJob' | 'recordMerged' | 'listTasks' | 'listAttempts' | 'jobEvents' | 'myEvents' | 'getAttempt' | 'attemptLogs' | 'getReceipt' | 'getResults' | 'getResultsZip' | 'explainJob'
 
 /** The job, if it is the caller's to see; else the same "not found" as for one that never was. */
 async function mine(app: App, who: Principal, id: JobId): Promise<JobRow | Refusal> {
@@ -175,14 +178,31 @@ export function jobHandlers(app: App): Pick<Handlers, Names> {
     getResults: async ({ params, who }) => {
       const job = await mine(app, who, params.job)
       if (isRefusal(job)) return job
-      const tasks = (await readResults(app.db, job.id)).map(({ task, attempt }) => ({ task, attempt: attempt.id, exitCode: attempt.exitCode, files: [...attempt.files], ...rangeOf(attempt.piece) }))
-      return tasks.length === 0 && !isTerminal(job.state) ? refuse('results_not_ready', { state: job.state }) : { job: job.id, tasks }
+      return resultsOf(app, job)
+    },
+    getResultsZip: async ({ params, who, reply }) => {
+      const job = await mine(app, who, params.job)
+      if (isRefusal(job)) return job
+      const results = await resultsOf(app, job)
+      if (isRefusal(results)) return results
+      const wanted = wantedOf(job.spec), found = placesOf(results).filter(({ path }) => isWanted(path, wanted)), names = safeNames(found.map(({ place }) => place)), files: Packed[] = []
+      for (const [i, { blob, size, path }] of found.entries()) {
+        if ((await app.blobs.stat(blob))?.size !== size) return refuse('blob_not_found', { path })
+        files.push({ name: names[i] as string, size, at: job.endedAt ?? app.now(), read: () => app.blobs.read(blob) })
+      }
+      await reply.code(200).header('content-type', 'application/zip').header('content-length', String(zipLength(files))).header('content-disposition', `attachment; filename="${job.id}.zip"`).header('cache-control', 'no-store').send(Readable.from(zipOf(files), { objectMode: false }))
+      return null
     },
     explainJob: async ({ params, who }): Promise<Explanation | Refusal> => {
       const job = await mine(app, who, params.job)
       return isRefusal(job) ? job : explain(app, job)
     },
   }
+}
+
+async function resultsOf(app: App, job: JobRow): Promise<Results | Refusal> {
+  const tasks = (await readResults(app.db, job.id)).map(({ task, attempt }) => ({ task, attempt: attempt.id, exitCode: attempt.exitCode, files: [...attempt.files], ...rangeOf(attempt.piece) }))
+  return tasks.length === 0 && !isTerminal(job.state) ? refuse('results_not_ready', { state: job.state }) : { job: job.id, tasks }
 }
 
 /** An attempt belongs to its job's buyer; its receipt also to the seller it is the receipt of. */

@@ -4,13 +4,14 @@ import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { getRouteApi, useNavigate } from '@tanstack/react-router'
 import { CAUSES } from '@lumaris/protocol'
 import type { Attempt, Job, JobEvent, Task } from '@lumaris/protocol'
-import { PARTS_MAX, attemptsQuery, jobQuery, tasksQuery } from '../queries.ts'
+import { ATTEMPTS_MAX, PARTS_MAX, attemptsQuery, explainQuery, jobQuery, tasksQuery } from '../queries.ts'
 import { hasRole, useClient, useSession } from '../session/use-session.ts'
 import { cores, credits, creditsText, duration, plural, size, visible } from '../ui/format.ts'
-import { Command, Confirm, Facts, Id, Loaded, Moment, Page, Panel, Refusal, Status, useNow } from '../ui/parts.tsx'
+import { Command, Confirm, CopyId, Facts, Id, Loaded, Moment, Page, Panel, Refusal, Status, useNow } from '../ui/parts.tsx'
 import { useGathered } from '../ui/use-gathered.ts'
 import { useWork } from '../ui/use-work.ts'
 import { ATTEMPT, JOB, TASK, bearsText, causeText } from '../ui/states.ts'
+import { phasesOf, roleOf } from './attempt-words.ts'
 import { Cost } from './Cost.tsx'
 import { jobName } from './JobRows.tsx'
 import { Logs } from './Logs.tsx'
@@ -64,6 +65,7 @@ function Shown({ job }: { job: Job }) {
         <Stack gap="sm">
           <Group gap="sm"><Status look={JOB[job.state]} /><Text size="sm" role="status">{JOB[job.state].says}{job.cause && job.state !== 'completed' ? ` The reason: ${causeText(job.cause)}.` : ''}{job.paused && live ? ' It is paused: nothing more of it starts.' : ''}{job.detail ? ` ${visible(job.detail)}.` : ''}{job.waitsFor && job.waitsFor.length > 0 ? ` It waits for ${job.waitsFor.length} other job${job.waitsFor.length === 1 ? '' : 's'} first.` : ''}{job.exitCode !== null && job.exitCode !== 0 ? ` Exit code ${job.exitCode}.` : ''}</Text></Group>
           <Phases job={job} attempts={attempts.data ?? []} now={now} />
+          {job.state === 'queued' && !job.paused && !job.waitsFor?.length && <WaitsBecause job={job} />}
           {job.tasks.total > 1 && <div><Progress.Root aria-hidden><Progress.Section value={(100 * job.tasks.done) / job.tasks.total} color="green" /><Progress.Section value={(100 * job.tasks.failed) / job.tasks.total} color="red" /><Progress.Section value={(100 * job.tasks.running) / job.tasks.total} /></Progress.Root><Text size="sm" mt={4}>{job.tasks.done} of {plural(job.tasks.total, 'part')} done{job.tasks.running > 0 ? `, ${job.tasks.running} running` : ''}{job.tasks.queued > 0 && live ? `, ${job.tasks.queued} waiting` : ''}{job.tasks.failed > 0 ? `, ${job.tasks.failed} failed` : ''}{live && job.progress?.etaMs !== undefined ? `; about ${duration(job.progress.etaMs)} left` : ''}{job.progress?.copies ? `; ${plural(job.progress.copies, 'late part')} begun a second time` : ''}</Text></div>}
           <Facts wide of={[[live ? 'Cost so far' : 'Cost', `${creditsText(job.cost)} of at most ${credits(job.cap)}`], ['Came back', live ? null : creditsText(job.refunded)], ['Each part has', `${cores(job.spec.resources.cpuMillis)}, ${size(job.spec.resources.memoryBytes)} memory, ${size(job.spec.resources.diskBytes)} disk`], ['Submitted', <Moment at={job.createdAt} />], ['Tries again', job.retries === undefined ? null : <TextLink to="/jobs/$job" params={{ job: job.retries }} size="sm"><code>…{job.retries.slice(-8)}</code></TextLink>]]} />
         </Stack>
@@ -73,7 +75,7 @@ function Shown({ job }: { job: Job }) {
         <div className="tab-body">
           <Tabs.Panel value="parts"><Loaded query={tasks}>{(list) => <Parts job={job} tasks={list} attempts={attempts.data ?? []} part={part} choose={(index) => goto({ part: index })} logs={(index) => goto({ part: index, tab: 'logs' })} now={now} />}</Loaded></Tabs.Panel>
           <Tabs.Panel value="logs"><Loaded query={attempts}>{(list) => <Logs job={job} attempts={list} part={part} choose={(index) => goto({ part: index })} />}</Loaded></Tabs.Panel>
-          <Tabs.Panel value="results"><ResultFiles job={job} /></Tabs.Panel>
+          <Tabs.Panel value="results"><ResultFiles job={job} attempts={attempts.data ?? []} /></Tabs.Panel>
           <Tabs.Panel value="cost"><Loaded query={attempts}>{(list) => <Cost job={job} attempts={list} />}</Loaded></Tabs.Panel>
           <Tabs.Panel value="why"><Why job={job} /></Tabs.Panel>
           <Tabs.Panel value="history"><History job={job} /></Tabs.Panel>
@@ -94,24 +96,23 @@ function Shown({ job }: { job: Job }) {
 }
 
 function Phases({ job, attempts, now }: { job: Job; attempts: readonly Attempt[]; now: number }) {
-  // A node is found, then files are fetched there and the sandbox is made, then the first part runs. The market's own word for "started" is the first of these.
-  const first = (times: readonly (number | undefined)[]): number | null => times.reduce<number | null>((found, at) => (at === undefined || (found !== null && found <= at) ? found : at), null)
-  const found = first(attempts.map((one) => one.offeredAt)) ?? job.startedAt ?? null, ran = first(attempts.map((one) => one.startedAt)), end = job.endedAt ?? now
-  const queuedMs = (found ?? end) - job.createdAt, readyMs = found === null ? null : (ran ?? end) - found, runMs = ran === null ? null : end - ran
-  const step = (name: string, reached: boolean, took: string) => <li className={reached ? 'reached' : 'ahead'}><span aria-hidden>{reached ? '●' : '○'}</span>{name}{took && <Text span size="sm" c="dimmed" fw={400} className="number">{took}</Text>}</li>
+  const phases = phasesOf(job, attempts, now, attempts.length < ATTEMPTS_MAX), nodes = [...new Set(attempts.map(({ nodeName }) => nodeName))]
+  const step = (name: string, reached: boolean, beside: string) => <li key={name} className={reached ? 'reached' : 'ahead'}><span aria-hidden>{reached ? '●' : '○'}</span>{name}{beside && <Text span size="sm" c="dimmed" fw={400} className="number">{beside}</Text>}</li>
   return (
     <ol className="phases" aria-label="Phases">
-      {step('Queued', true, duration(queuedMs))}
-      {step('Getting ready', found !== null, readyMs === null ? '' : duration(readyMs))}
-      {step('Running', ran !== null, runMs === null ? '' : duration(runMs))}
-      {step(job.endedAt === undefined ? 'Ended' : JOB[job.state].word, job.endedAt !== undefined, '')}
+      {phases.map(({ name, reached, ms }) => step(name, reached, name === 'Matched' ? (nodes.length === 1 ? visible(nodes[0] ?? '') : nodes.length > 1 ? plural(nodes.length, 'node') : '') : ms === null ? '' : duration(ms)))}
+      {step(job.endedAt === undefined ? 'Done' : JOB[job.state].word, job.endedAt !== undefined, '')}
     </ol>
   )
+}
+/** Why it waits, in words, while it does. */
+function WaitsBecause({ job }: { job: Job }) {
+  const why = useQuery(explainQuery(useClient(), job.id, true))
+  return why.data?.waiting ? <Text size="sm">{visible(why.data.summary)} <TextLink to="/jobs/$job" params={{ job: job.id }} search={{ tab: 'why' }} size="sm">What would help</TextLink></Text> : null
 }
 
 /** Of a job that is cut while it runs, numbers of parts say nothing of what they are. */
 export const partName = (job: Job, index: number): string => (job.spec.divide ? '' : visible(job.spec.tasks[index]?.args?.join(' ') ?? ''))
-const latestOf = (task: Task, attempts: readonly Attempt[]): Attempt | undefined => attempts.filter((one) => one.task === task.id).at(-1)
 
 function Parts({ job, tasks: all, attempts, part, choose, logs, now }: { job: Job; tasks: readonly Task[]; attempts: readonly Attempt[]; part: number | undefined; choose: (index: number | undefined) => void; logs: (index: number) => void; now: number }) {
   const tasks = all.filter(({ state }) => state !== 'joined') // nothing is left of them
@@ -119,8 +120,8 @@ function Parts({ job, tasks: all, attempts, part, choose, logs, now }: { job: Jo
   return (
     <Stack>
       {tasks.length > 1 && <ul className="grid-parts">{tasks.map((task) => {
-        const look = TASK[task.state], attempt = latestOf(task, attempts)
-        return <li key={task.id}><button type="button" className={`part ${look.colour}`} aria-pressed={chosen === task} onClick={() => choose(chosen === task ? undefined : task.index)}><span aria-hidden>{look.sign}</span> {task.index + 1}. {look.word}<small>{attempt ? visible(attempt.nodeName) : 'no node yet'}</small></button></li>
+        const look = TASK[task.state], its = attempts.filter((one) => one.task === task.id), attempt = its.at(-1), role = attempt && roleOf(attempt, its, job.spec.copies)
+        return <li key={task.id}><button type="button" className={`part ${look.colour}`} aria-pressed={chosen === task} onClick={() => choose(chosen === task ? undefined : task.index)}><span aria-hidden>{look.sign}</span> {task.index + 1}. {look.word}<small>{attempt ? visible(attempt.nodeName) : 'no node yet'}{role && ` · ${role}`}</small></button></li>
       })}</ul>}
       {job.tasks.total > tasks.length && tasks.length >= PARTS_MAX && <Text size="sm" c="dimmed">The first {PARTS_MAX.toLocaleString('en')} of {job.tasks.total.toLocaleString('en')} parts. All of them: <code>npx lumaris job {job.id} --json</code></Text>}
       {chosen ? <Chosen job={job} task={chosen} attempts={attempts.filter((one) => one.task === chosen.id)} logs={() => logs(chosen.index)} now={now} /> : <Text size="sm" c="dimmed">Choose a part to see where it ran.</Text>}
@@ -135,7 +136,7 @@ function Chosen({ job, task, attempts, logs, now }: { job: Job; task: Task; atte
           <thead><tr><th>Node</th><th>State</th><th>Behind</th><th className="right">Ran</th><th className="right">CPU time</th><th className="right">Memory, most</th></tr></thead>
           <tbody>{attempts.map((attempt) => (
             <tr key={attempt.id}>
-              <td>{visible(attempt.nodeName)}{attempt.resumes && <Text size="sm" c="dimmed">went on from checkpoint {attempt.resumes.number}</Text>}{attempt.saved && <Text size="sm" c="dimmed">checkpoint {attempt.saved.number} at {duration(attempt.saved.runMs)}: {attempt.saved.kind === 'memory' ? 'its memory' : 'its files'}, {size(attempt.saved.size)}</Text>}</td>
+              <td>{visible(attempt.nodeName)}<CopyId id={attempt.id} what="attempt id" />{roleOf(attempt, attempts, job.spec.copies) && <Text size="sm">{roleOf(attempt, attempts, job.spec.copies)}</Text>}{attempt.resumes && <Text size="sm" c="dimmed">went on from checkpoint {attempt.resumes.number}</Text>}{attempt.saved && <Text size="sm" c="dimmed">checkpoint {attempt.saved.number} at {duration(attempt.saved.runMs)}: {attempt.saved.kind === 'memory' ? 'its memory' : 'its files'}, {size(attempt.saved.size)}</Text>}</td>
               <td><Status look={ATTEMPT[attempt.state]} />{attempt.cause && <Text size="sm">{causeText(attempt.cause)}; {bearsText(attempt.cause)}</Text>}{attempt.detail && <Text size="sm" c="dimmed">{visible(attempt.detail)}</Text>}</td>
               <td>{attempt.driver} ({attempt.level})</td>
               <td className="right number">{attempt.endedAt === undefined && attempt.startedAt !== undefined ? duration(now - attempt.startedAt) : duration(attempt.usage.runMs)}</td>

@@ -1,15 +1,17 @@
 import { useEffect, useState } from 'react'
 import { Button, Group, Stack, Text } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
-import type { Job, ResultFile } from '@lumaris/protocol'
+import { isWanted, wantedOf } from '@lumaris/protocol'
+import type { Attempt, Job, ResultFile } from '@lumaris/protocol'
 import { isLumarisError } from '@lumaris/sdk'
 import type { Client } from '@lumaris/sdk'
 import { resultsQuery } from '../queries.ts'
 import { useClient } from '../session/use-session.ts'
 import { plural, size, visible } from '../ui/format.ts'
-import { Command, Copy, Empty, Loaded, Refusal } from '../ui/parts.tsx'
+import { Act, Command, Copy, Empty, Loaded, Refusal } from '../ui/parts.tsx'
 import { useWork } from '../ui/use-work.ts'
-import { saveAs } from './save.ts'
+import { agreedOn } from './attempt-words.ts'
+import { saveAs, savePieces } from './save.ts'
 
 /** What is shown in the page; larger files are for the download. */
 const PREVIEW_MAX = 2 * 1024 * 1024, TEXT_SHOWN = 64 * 1024
@@ -17,29 +19,39 @@ const PREVIEW_MAX = 2 * 1024 * 1024, TEXT_SHOWN = 64 * 1024
 const PICTURES: Readonly<Record<string, string>> = { png: 'image/png', jpg: 'image/jpeg', jpeg: 'image/jpeg', gif: 'image/gif', webp: 'image/webp', svg: 'image/svg+xml', bmp: 'image/bmp' }
 const endOf = (path: string): string => (/\.([a-z0-9]+)$/i.exec(path)?.[1] ?? '').toLowerCase()
 
-export function ResultFiles({ job }: { job: Job }) {
+export function ResultFiles({ job, attempts }: { job: Job; attempts: readonly Attempt[] }) {
   const client = useClient()
   const results = useQuery(resultsQuery(client, job.id))
   if (isLumarisError(results.error, 'results_not_ready')) return <Empty title="No results yet">Files come back when the first part has ended.</Empty>
   return (
     <Loaded query={results}>{({ tasks }) => {
-      const files = tasks.reduce((sum, task) => sum + task.files.length, 0)
+      const all = tasks.flatMap((task) => task.files), files = all.length, wanted = wantedOf(job.spec), left = all.filter(({ path }) => !isWanted(path, wanted)).length
       if (files === 0) return <Empty title="No files">The job wrote no file that its request asks for (<code>{visible(job.spec.outputs.join(' '))}</code>).</Empty>
       return (
         <Stack>
-          <Text size="sm">{plural(files, 'file')}. Each is named by the SHA-256 of its bytes, and checked against it on the way here.</Text>
+          <Group justify="space-between" align="flex-start" gap="sm">
+            <Text size="sm" flex="1 1 18rem">{plural(files, 'file')}, {size(all.reduce((sum, file) => sum + file.size, 0))}. Each is named by the SHA-256 of its bytes, and checked against it on the way here. They have no expiry date: this market deletes no results.</Text>
+            <Act label="Download all as a zip" says={left === 0 ? undefined : `Without ${plural(left, 'file')} that the job did not ask for`} act={() => savePieces(client.resultsZip(job.id), `${job.id}.zip`, 'application/zip')} />
+          </Group>
+          {left > 0 && <Text size="sm">{plural(left, 'file')} that the job did not ask for {left === 1 ? 'is' : 'are'} not in the zip.</Text>}
           {tasks.filter((task) => task.files.length > 0).map((task) => (
             <section key={task.task} aria-label={`Part ${task.task + 1}`}>
               {job.tasks.total > 1 && <Text fw={600} size="sm" mb={4}>Part {task.task + 1}</Text>}
+              <Agreed attempts={attempts.filter((one) => one.task === `${job.id}.${task.task}`)} />
               <Stack gap="xs">{task.files.map((file) => <File key={file.path} client={client} file={file} />)}</Stack>
             </section>))}
           <Command line={`npx lumaris results ${job.id}`} />
+          <Command line={`npx lumaris results ${job.id} --zip ${job.id}.zip`} />
         </Stack>
       )
     }}</Loaded>
   )
 }
 
+function Agreed({ attempts }: { attempts: readonly Attempt[] }) {
+  const found = agreedOn(attempts)
+  return found && <Text size="sm" mb={4}>✓ Verified by {found.same} of {plural(found.compared, 'node')}{found.same < found.compared ? ': the others’ results did not hold' : ''}.</Text>
+}
 async function fetchWhole(client: Client, file: ResultFile): Promise<Blob> {
   const pieces: Uint8Array<ArrayBuffer>[] = []
   for await (const piece of client.readBlob(file.blob)) pieces.push(piece as Uint8Array<ArrayBuffer>)

@@ -8,9 +8,10 @@ export function saveAs(blob: Blob, name: string): void {
   setTimeout(() => URL.revokeObjectURL(url), 60_000) // the download has begun long before; at once would be too early for some browsers
 }
 
-/** A table of the market's, gathered piece by piece into the browser's own store. */
-export async function saveCsv(pieces: AsyncIterable<Uint8Array<ArrayBuffer>>, name: string): Promise<void> {
-  let blob = new Blob([], { type: 'text/csv' })
-  for await (const piece of pieces) blob = new Blob([blob, piece], { type: 'text/csv' })
+/** What the market streams, gathered piece by piece into the browser's own store. */
+export async function savePieces(pieces: AsyncIterable<Uint8Array<ArrayBuffer>>, name: string, type: string): Promise<void> {
+  let blob = new Blob([], { type })
+  for await (const piece of pieces) blob = new Blob([blob, piece], { type })
   saveAs(blob, name)
 }
+export const saveCsv = (pieces: AsyncIterable<Uint8Array<ArrayBuffer>>, name: string): Promise<void> => savePieces(pieces, name, 'text/csv')

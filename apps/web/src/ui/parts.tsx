@@ -123,7 +123,7 @@ export function Confirm({ opened, close, title, children, yes, act }: { opened: 
 export const Bar = ({ share, says }: { share: number; says: string }) => <div><div className="bar" aria-hidden><span ref={(element) => { if (element) element.style.width = `${Math.min(100, Math.max(0, share * 100))}%` }} /></div><Text size="sm">{says}</Text></div>
 
 /** A button whose work may fail, and says so under itself. */
-export function Act({ act, label, says }: { act: () => Promise<unknown>; label: ReactNode; says?: string }) {
+export function Act({ act, label, says }: { act: () => Promise<unknown>; label: ReactNode; says?: string | undefined }) {
   const { busy, error, run } = useWork()
   return <><Button variant="default" loading={busy} title={says} onClick={() => void run(act)}>{label}</Button>{error !== null && <Refusal error={error} />}</>
 }
