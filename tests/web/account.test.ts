@@ -129,7 +129,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     const jobs = await Promise.all(['one', 'two', 'three'].map((name) => buyer.submit({ name, command: ['x'] }, { cap: 1_000_000n })))
     await enterAs(page, market.buyer)
     await page.goto('/jobs')
-    await page.getByRole('checkbox', { name: 'Choose all that can be cancelled' }).check()
+    await page.getByRole('checkbox', { name: 'Choose all that are loaded' }).check()
     await page.getByRole('button', { name: 'Cancel 3 jobs' }).click()
     // One ends while the question stands there.
     await buyer.cancel(jobs[1]?.id ?? '')

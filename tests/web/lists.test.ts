@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { expect, test } from 'vitest'
+import { formatCredits } from '@lumaris/protocol'
 import type { JobSpecInput } from '@lumaris/protocol'
 import { visit } from './browser.ts'
 import { enterAs } from './screens.ts'
@@ -13,6 +14,7 @@ describeInBrowser('lists', () => {
   let market: WebMarket, browser: Browser
   withMarket({ nodes: 2 }, (opened) => { ({ market, browser } = opened) })
   const large = (name: string): JobSpecInput => ({ name, runtime: 'javascript', command: ['main.ts'], resources: { cpuMillis: 64_000 } })
+  const credits = (micros: string): string => formatCredits(BigInt(micros))
   const inFocus = (page: Page): Promise<string> => page.evaluate(() => (globalThis as unknown as { document: { activeElement: { textContent: string } } }).document.activeElement.textContent)
 
   test('j and k go from row to row and Enter opens; not while one types, and not when single keys are off', { timeout: 60_000 }, async () => {
@@ -80,6 +82,44 @@ describeInBrowser('lists', () => {
     await page.getByText('None of 2 nodes can take it now').waitFor()
     await page.getByRole('link', { name: 'What would help' }).click()
     await page.getByRole('heading', { name: '1 part waits' }).waitFor()
+    await context.close()
+  })
+
+  test('several jobs run again: how many and for how much is asked, each is one new job, and what is refused is told', { timeout: 120_000 }, async () => {
+    const buyer = market.client(market.buyer), { blob, size } = await buyer.upload(new TextEncoder().encode('console.log(1)'))
+    const spec = (name: string): JobSpecInput => ({ name, runtime: 'javascript', command: ['main.ts'], inputs: [{ path: 'main.ts', blob, size }], resources: { cpuMillis: 500, memoryBytes: 256 * 1024 ** 2 }, placement: { regions: ['local'] } })
+    const one = await buyer.run(spec('again one')), two = await buyer.run(spec('again two')), gone = await buyer.run(spec('again three')), waits = await buyer.submit(large('still waits'))
+    const { page, context, complaints } = await visit(browser, market.url)
+    await enterAs(page, market.buyer)
+    await page.goto('/jobs')
+    await page.getByRole('row', { name: 'again one' }).getByText('local', { exact: true }).waitFor()
+    for (const name of ['again one', 'again two', 'again three', 'still waits']) await page.getByRole('checkbox', { name: `Choose ${name}` }).check()
+    await page.getByRole('button', { name: 'Cancel 1 job', exact: true }).waitFor()
+    await page.getByRole('button', { name: 'Run 3 jobs again' }).click()
+    const dialog = page.getByRole('dialog'), cap = credits((3n * BigInt(one.job.cap)).toString())
+    await dialog.getByText(`together at most ${cap} credits, held from now on`).waitFor()
+    await dialog.getByText(`npx lumaris rerun`).waitFor()
+    // One is refused at first, and its answer is lost the second time: it runs once all the same.
+    let tries = 0
+    await page.route('**/v1/jobs', async (route) => {
+      if (route.request().method() !== 'POST' || (route.request().postDataJSON() as { spec: { name: string } }).spec.name !== 'again three') return route.continue()
+      if (++tries === 1) return route.fulfill({ status: 402, contentType: 'application/problem+json', body: JSON.stringify({ type: 'about:blank', status: 402, code: 'insufficient_funds', title: 'Not enough credits for the cap of this job', hint: 'Add credits', retry: false, requestId: 'req_1' }) })
+      await route.fetch()
+      return route.abort('connectionreset')
+    })
+    await dialog.getByRole('button', { name: `Hold ${cap} and run 3 jobs again` }).click()
+    await dialog.getByText('2 of 3 jobs run again, 1 not.').waitFor()
+    await dialog.getByText('not run again: Not enough credits').waitFor()
+    await dialog.getByRole('button', { name: 'Try 1 job again' }).click()
+    await dialog.getByText('3 of 3 jobs run again.').waitFor()
+    await page.unroute('**/v1/jobs')
+    const made = new Map<string, number>()
+    for await (const job of buyer.jobs()) made.set(job.spec.name ?? '', (made.get(job.spec.name ?? '') ?? 0) + 1)
+    expect(['again one', 'again two', 'again three', 'still waits'].map((name) => made.get(name))).toEqual([2, 2, 2, 1])
+    await dialog.getByRole('link', { name: /^…/ }).first().click()
+    await page.getByRole('heading', { level: 1, name: /^again/ }).waitFor()
+    expect([one.job.state, two.job.state, gone.job.state, (await buyer.job(waits.id)).state]).toEqual(['completed', 'completed', 'completed', 'queued'])
+    expect(complaints).toEqual([])
     await context.close()
   })
 })

@@ -17,6 +17,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'job', summary: 'A job and its attempts', load: () => import('./commands/job.ts') },
   { name: 'logs', summary: 'What a job wrote; -f goes on live', load: () => import('./commands/logs.ts') },
   { name: 'results', summary: 'Fetch the files of a job', load: () => import('./commands/results.ts') },
+  { name: 'rerun', summary: 'Run jobs again as they were, each as a new job', load: () => import('./commands/rerun.ts') },
   { name: 'cancel', summary: 'Cancel a job; what ran is billed, the rest comes back', load: () => import('./commands/cancel.ts') },
   { name: 'pause', summary: 'Hold a job back; what runs may finish', load: () => import('./commands/hold-back.ts') },
   { name: 'resume', summary: 'Let a job go on that was held back', load: () => import('./commands/hold-back.ts') },

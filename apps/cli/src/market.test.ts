@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os'
 import { createLog, seedDemo, startServer } from '@lumaris/server'
 import type { Demo, RunningServer } from '@lumaris/server'
 import { startAgent } from '@lumaris/agent'
-import { createClient } from '@lumaris/sdk'
+import { createClient, newJobId } from '@lumaris/sdk'
 import { GIB } from '@lumaris/protocol'
 import type { Job, Receipt, Results } from '@lumaris/protocol'
 import { createFakeDriver } from '@lumaris/testkit'
@@ -84,6 +84,26 @@ test('what is here is not replaced silently, and --overwrite or --output are way
   expect(readFileSync(join(cwd, 'new/out'), 'utf8')).toBe('theirs')
   expect((await cli(['results', ids(first.stderr).at(-1) ?? '', '--overwrite'])).stdout).toBe('out\n')
   expect(readFileSync(join(cwd, 'out'), 'utf8')).toBe('theirs')
+})
+test('jobs run again as they were: a new id for each, the same request and cap; what is refused is told, and the others run', async () => {
+  const { cli } = shell(), client = createClient({ url: market.server.url, token: market.demo.buyer.key })
+  const { job } = await client.run({ name: 'again', command: ['fake:print', 'hello'] })
+  const large = await client.submit({ name: 'large', command: ['fake:print', 'x'], resources: { cpuMillis: 900_000 } }, { cap: 1_000n })
+  const ran = await cli(['rerun', job.id, `job_${'0'.repeat(26)}`, large.id, job.id])
+  const [first = '', second = ''] = ran.stdout.trim().split('\n')
+  expect([ran.code, ran.stdout.trim().split('\n').length]).toEqual([3, 2])
+  expect(ran.stderr).toContain(`job_${'0'.repeat(26)} does not run again`)
+  expect(ran.stderr).toContain('2 of 3 run again; at most')
+  const again = (await client.wait(first)).job
+  expect([again.state, again.cap, again.spec]).toEqual(['completed', job.cap, job.spec])
+  expect((await client.job(second)).cap).toBe('1000')
+  // The same id is the same job, however often it is asked for.
+  const id = newJobId()
+  expect(new Set((await Promise.all([client.rerun(large.id, { id }), client.rerun(large.id, { id })])).map((one) => one.id))).toEqual(new Set([id]))
+  const json = await cli(['rerun', '--json', '--cap', '999999999', job.id])
+  expect(JSON.parse(json.stdout)).toMatchObject({ job: job.id, refused: { code: 'insufficient_funds' } })
+  expect(json.code).toBe(7)
+  await Promise.all([large.id, second, id].map((one) => client.cancel(one)))
 })
 test('results as one zip: safe names, nothing replaced silently, nothing left behind by what is refused', async () => {
   const { cli, cwd } = shell(), target = join(cwd, 'all.zip')

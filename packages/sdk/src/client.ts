@@ -148,6 +148,14 @@ export function createClient(options: TransportOptions) {
      * await pipeline.submit()
      */
     pipeline: async (pipeline: unknown, more?: PipelineOptions): Promise<PipelineRun> => (await largeWork()).pipeline(pipeline, more),
+    /**
+     * The same request once more, as a new job: same files, same cap unless another is given (micro-credits), held at once. With an `id` made before the first try, trying again makes no second
+     * one. Throws what `submit` throws, and `not_found`.
+     */
+    async rerun(job: string, { id = newJobId(), cap, ...more }: CallOptions & { readonly id?: string | undefined; readonly cap?: bigint | string | undefined } = {}): Promise<Job> {
+      const before = await api.getJob({ params: { job } }, more)
+      return submit(before.spec, { ...more, id, cap: cap ?? before.cap })
+    },
     job: (job: string, more?: CallOptions): Promise<Job> => api.getJob({ params: { job } }, more),
     pause: (job: string, { reason, ...more }: ReasonOptions = {}): Promise<Job> => api.pauseJob({ params: { job }, body: { reason } }, more),
     resume: (job: string, { reason, ...more }: ReasonOptions = {}): Promise<Job> => api.resumeJob({ params: { job }, body: { reason } }, more),

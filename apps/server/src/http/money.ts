@@ -27,10 +27,10 @@ export function moneyHandlers(app: App): Pick<Handlers, Names> {
     listEntries: ({ query, who }) => listEntries(app.db, who.userId, query.limit, query.cursor),
     getSpend: async ({ query, who }) => ({ ...await readSpend(app.db, who.userId, startOfDay(app.now()) - (query.days - 1) * DAY_MS), month: await monthSoFar(app, who.userId) }),
     getNodesEarnings: ({ query, who }) => readNodesEarnings(app.db, who.userId, startOfDay(app.now()) - (query.days - 1) * DAY_MS),
-    exportJobs: async ({ query, who, reply }) => sendCsv(reply, 'lumaris-jobs.csv', ['job', 'name', 'state', 'cause', 'created', 'started', 'ended', 'parts', 'parts done', 'exit code', 'cap, credits', 'cost, credits', 'came back, credits'], async function* () {
+    exportJobs: async ({ query, who, reply }) => sendCsv(reply, 'lumaris-jobs.csv', ['job', 'name', 'state', 'cause', 'created', 'started', 'ended', 'parts', 'parts done', 'exit code', 'cap, credits', 'cost, credits', 'came back, credits', 'regions'], async function* () {
       for (let cursor: string | undefined; ;) {
         const { data, nextCursor } = await listJobs(app.db, isAdmin(who) ? null : who.userId, { limit: ROWS, cursor, state: query.state }, viewJob)
-        yield data.map((job) => [job.id, job.spec.name ?? job.spec.command.join(' '), job.state, job.cause ?? '', instant(job.createdAt), instant(job.startedAt), instant(job.endedAt), job.tasks.total, job.tasks.done, job.exitCode ?? '', credits(job.cap), credits(job.cost), credits(job.refunded)])
+        yield data.map((job) => [job.id, job.spec.name ?? job.spec.command.join(' '), job.state, job.cause ?? '', instant(job.createdAt), instant(job.startedAt), instant(job.endedAt), job.tasks.total, job.tasks.done, job.exitCode ?? '', credits(job.cap), credits(job.cost), credits(job.refunded), (job.spec.placement.regions ?? job.spec.placement.residency ?? []).join(' ')])
         if (nextCursor === null) return
         cursor = nextCursor
       }

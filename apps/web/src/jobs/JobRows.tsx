@@ -11,14 +11,16 @@ export const progress = (job: Job): string => (job.tasks.total === 1 ? '' : `${j
 
 /** Where several can be chosen: the first column. */
 export type Choice = { readonly chosen: ReadonlySet<string>; readonly choose: (job: Job, on: boolean) => void }
+/** Where its parts may run, as it asked. */
+const regionsOf = ({ spec: { placement: { regions, residency } } }: Job): string => [...(regions ?? residency ?? [])].map(visible).join(', ')
 export const canCancel = (job: Job): boolean => job.state === 'queued' || job.state === 'running'
 
-export const JobHead = ({ all }: { all?: ReactNode }) => <tr>{all !== undefined && <th className="w-choice">{all}</th>}<th>Job</th><th className="w-state">State</th><th className="right w-parts hide-narrow">Parts done</th><th className="right w-money hide-narrow">Cost, credits</th><th className={all === undefined ? 'right w-time' : 'right w-time hide-narrow'}>Age</th></tr>
+export const JobHead = ({ all }: { all?: ReactNode }) => <tr>{all !== undefined && <th className="w-choice">{all}</th>}<th>Job</th><th className="w-state">State</th><th className="right w-parts hide-narrow">Parts done</th><th className="w-parts hide-narrow">Region</th><th className="right w-money hide-narrow">Cost, credits</th><th className={all === undefined ? 'right w-time' : 'right w-time hide-narrow'}>Age</th></tr>
 export const JobCells = ({ job, choice }: { job: Job; choice?: Choice }) => (
   <>
-    {choice && <td><Checkbox size="sm" aria-label={`Choose ${jobName(job)}`} checked={choice.chosen.has(job.id)} disabled={!canCancel(job)} title={canCancel(job) ? undefined : 'It has ended: there is nothing to cancel'} onChange={(event) => choice.choose(job, event.currentTarget.checked)} /></td>}
+    {choice && <td><Checkbox size="sm" aria-label={`Choose ${jobName(job)}`} checked={choice.chosen.has(job.id)} onChange={(event) => choice.choose(job, event.currentTarget.checked)} /></td>}
     <td><TextLink to="/jobs/$job" params={{ job: job.id }} title={jobName(job)}>{jobName(job)}</TextLink></td>
-    <td><Status look={JOB[job.state]} /></td><td className="right number hide-narrow">{progress(job) || '1 part'}</td><td className="right number hide-narrow">{credits(job.cost)}</td><td className={choice ? 'right hide-narrow' : 'right'}><Moment at={job.createdAt} /></td>
+    <td><Status look={JOB[job.state]} /></td><td className="right number hide-narrow">{progress(job) || '1 part'}</td><td className="hide-narrow" title={regionsOf(job) || 'It asked for none'}>{regionsOf(job) || <span className="quiet">any</span>}</td><td className="right number hide-narrow">{credits(job.cost)}</td><td className={choice ? 'right hide-narrow' : 'right'}><Moment at={job.createdAt} /></td>
   </>
 )
 export const JobRows = ({ jobs }: { jobs: readonly Job[] }) => <div className="scroll-box" tabIndex={0} role="region" aria-label="Jobs"><table className="table"><thead><JobHead /></thead><tbody>{jobs.map((job) => <tr key={job.id}><JobCells job={job} /></tr>)}</tbody></table></div>

@@ -7,10 +7,10 @@ import type { Job } from '@lumaris/protocol'
 import { jobsQuery } from '../queries.ts'
 import { hasRole, useSession } from '../session/use-session.ts'
 import { plural } from '../ui/format.ts'
-import { Act, Empty, Loaded, Page } from '../ui/parts.tsx'
+import { Act, Command, Empty, Loaded, Page } from '../ui/parts.tsx'
 import { JOB } from '../ui/states.ts'
 import { VirtualRows } from '../ui/VirtualRows.tsx'
-import { CancelSeveral } from './CancelSeveral.tsx'
+import { CancelSeveral, RerunSeveral } from './Several.tsx'
 import { JobCells, JobHead, canCancel, jobName } from './JobRows.tsx'
 import { saveCsv } from './save.ts'
 import { ButtonLink } from '../shell/links.tsx'
@@ -34,10 +34,13 @@ export function Jobs() {
   const shown = useMemo(() => { const wanted = sought.toLowerCase(); return wanted === '' ? loaded : loaded.filter((job) => job.id.includes(wanted) || plainName(job).includes(wanted)) }, [loaded, sought])
   const more = jobs.hasNextPage && !jobs.isFetchingNextPage ? () => void jobs.fetchNextPage() : undefined
   // Chosen by id, with the job as it was then: a list that moves under one's hands does not change what was meant.
-  const [chosen, setChosen] = useState<ReadonlyMap<string, Job>>(new Map()), [asking, setAsking] = useState<readonly Job[] | null>(null)
+  const [chosen, setChosen] = useState<ReadonlyMap<string, Job>>(new Map()), [asking, setAsking] = useState<{ readonly what: 'cancel' | 'rerun'; readonly jobs: readonly Job[] } | null>(null)
   const chooseAll = (jobs: readonly Job[], on: boolean): void => setChosen((now) => { const next = new Map(now); for (const job of jobs) if (on) next.set(job.id, job); else next.delete(job.id); return next })
   const choose = (job: Job, on: boolean): void => chooseAll([job], on)
-  const open = useMemo(() => shown.filter(canCancel), [shown]), all = useMemo(() => open.length > 0 && open.every((job) => chosen.has(job.id)), [open, chosen]), some = useMemo(() => chosen.size > 0 && open.some((job) => chosen.has(job.id)), [open, chosen])
+  const all = useMemo(() => shown.length > 0 && shown.every((job) => chosen.has(job.id)), [shown, chosen]), some = useMemo(() => chosen.size > 0 && shown.some((job) => chosen.has(job.id)), [shown, chosen])
+  // What is done to them is what can be done to them as they are now, and the buttons say to how many.
+  const [toCancel, toRerun] = useMemo(() => { const now = new Map(loaded.map((job) => [job.id, job])), list = [...chosen.values()].map((job) => now.get(job.id) ?? job); return [list.filter(canCancel), list.filter((job) => !canCancel(job) && job.buyer === user.id)] }, [chosen, loaded, user.id])
+  const done = (): void => { setAsking(null); setChosen(new Map()) }
   const ids = useMemo(() => new Set(chosen.keys()), [chosen])
   return (
     <Page title="Jobs" actions={<><Act label="As CSV" says={state ? `All ${JOB[state].word.toLowerCase()} jobs, for a spreadsheet` : 'All jobs, for a spreadsheet'} act={() => saveCsv(client.csv('jobs', { state }), 'lumaris-jobs.csv')} />{hasRole(user, 'buyer') && <ButtonLink to="/submit">New job</ButtonLink>}</>}>
@@ -46,11 +49,12 @@ export function Jobs() {
         <TextInput label="Name or id" data-filter value={q} onChange={(event) => { const { value } = event.currentTarget; void navigate({ search: (now) => ({ ...now, q: value === '' ? undefined : value }), replace: true }) }} />
         <Text size="sm" c="dimmed" role="status">{jobs.isSuccess ? `${plural(shown.length, 'job')}${q !== '' ? ` of ${plural(loaded.length, 'loaded job')}` : ''}${jobs.hasNextPage ? '; older ones load as you scroll' : ''}` : ''}</Text>
       </Group>
-      {chosen.size > 0 && <Group gap="xs"><Button color="red" variant="outline" size="sm" onClick={() => setAsking([...chosen.values()])}>Cancel {plural(chosen.size, 'job')}</Button><Button variant="default" size="sm" onClick={() => setChosen(new Map())}>Choose none</Button></Group>}
+      {chosen.size > 0 && <Group gap="xs"><Button color="red" variant="outline" size="sm" disabled={toCancel.length === 0} title={toCancel.length === 0 ? 'All that are chosen have ended' : undefined} onClick={() => setAsking({ what: 'cancel', jobs: toCancel })}>Cancel {plural(toCancel.length, 'job')}</Button>{hasRole(user, 'buyer') && <Button variant="default" size="sm" disabled={toRerun.length === 0} title={toRerun.length === 0 ? 'None that are chosen are yours and have ended' : undefined} onClick={() => setAsking({ what: 'rerun', jobs: toRerun })}>Run {plural(toRerun.length, 'job')} again</Button>}<Text size="sm" c="dimmed">{plural(chosen.size, 'job')} chosen</Text><Button variant="default" size="sm" onClick={() => setChosen(new Map())}>Choose none</Button></Group>}
       <Loaded query={jobs} lines={8}>{() => (shown.length === 0
         ? <Empty title={state || q ? 'No job fits this filter' : 'No jobs yet'}>{state || q ? <Button variant="default" size="xs" onClick={() => void navigate({ search: {} })}>Show all</Button> : hasRole(user, 'buyer') ? 'They stand here from the moment you submit one.' : 'Nobody has submitted one.'}</Empty>
-        : <VirtualRows rows={shown} keyOf={(job) => job.id} columns={6} label="Jobs" head={<JobHead all={<Checkbox size="sm" aria-label="Choose all that can be cancelled" checked={all} indeterminate={!all && some} disabled={open.length === 0} title={open.length === 0 ? 'All of these have ended' : undefined} onChange={(event) => { const on = event.currentTarget.checked; chooseAll(open, on) }} />} />} row={(job) => <JobCells job={job} choice={{ chosen: ids, choose }} />} more={more} />)}</Loaded>
-      {asking && <CancelSeveral jobs={asking} close={() => { setAsking(null); setChosen(new Map()) }} />}
+        : <VirtualRows rows={shown} keyOf={(job) => job.id} columns={7} label="Jobs" head={<JobHead all={<Checkbox size="sm" aria-label="Choose all that are loaded" checked={all} indeterminate={!all && some} onChange={(event) => { const on = event.currentTarget.checked; chooseAll(shown, on) }} />} />} row={(job) => <JobCells job={job} choice={{ chosen: ids, choose }} />} more={more} />)}</Loaded>
+      {asking && (asking.what === 'cancel' ? <CancelSeveral jobs={asking.jobs} close={done} /> : <RerunSeveral jobs={asking.jobs} close={done} />)}
+      <Command line={`npx lumaris jobs${state === undefined ? '' : ` --state ${state}`}`} />
     </Page>
   )
 }
