@@ -24,6 +24,7 @@ const MAY: Record<RouteName, Caller[] | 'all'> = {
   getReceipt: ['buyerA', 'sellerA', 'admin', 'readOnlyKey'], getResults: ['buyerA', 'admin', 'readOnlyKey'], getResultsZip: ['buyerA', 'admin', 'readOnlyKey'], explainJob: ['buyerA', 'admin', 'readOnlyKey'],
   createStanding: ['buyerA', 'buyerB'], listStanding: ['buyerA', 'buyerB', 'readOnlyKey'], getStanding: ['buyerA', 'readOnlyKey'], standingEvents: ['buyerA', 'readOnlyKey'], dropStanding: ['buyerA'],
   createSchedule: ['buyerA', 'buyerB'], listSchedules: ['buyerA', 'buyerB', 'readOnlyKey'], getSchedule: ['buyerA', 'readOnlyKey'], pauseSchedule: ['buyerA'], resumeSchedule: ['buyerA'], removeSchedule: ['buyerA'],
+  putFilter: [...PEOPLE], listFilters: [...PEOPLE, 'readOnlyKey'], removeFilter: ['buyerA'],
   putTemplate: ['buyerA', 'buyerB'], listTemplates: ['buyerA', 'buyerB', 'readOnlyKey'], getTemplate: ['buyerA', 'readOnlyKey'], removeTemplate: ['buyerA'],
   statBlob: [...PEOPLE, 'agent', 'readOnlyKey'], putBlob: [...PEOPLE, 'agent'], getBlob: [...PEOPLE, 'agent', 'readOnlyKey'],
   createEnrolment: ['sellerA', 'sellerB'], listNodes: PEOPLE, getNode: ['sellerA', 'admin'], explainNode: ['sellerA', 'admin'], nodeReadings: ['sellerA', 'admin'], pauseNode: ['sellerA', 'admin'], drainNode: ['sellerA', 'admin'], resumeNode: ['sellerA', 'admin'], priceNode: ['sellerA', 'admin'], getNodeSettings: ['sellerA', 'admin'], askNodeSettings: ['sellerA'], setNodePolicy: ['sellerA'],
@@ -38,6 +39,7 @@ const MAY: Record<RouteName, Caller[] | 'all'> = {
 const BODIES: Partial<Record<RouteName, unknown>> = {
   createKey: { label: 'x', scopes: ['jobs:read'] }, createQuote: { spec: { command: ['fake:exit', '0'] } }, submitJob: { cap: '1000', spec: { command: ['fake:exit', '0'] } }, createStanding: { spec: { command: ['fake:exit', '0'], resources: { cpuMillis: 900_000 } } }, createEnrolment: {}, recordMerged: { sha256: '0'.repeat(64), size: 1 }, priceNode: { cpuHour: '5', reason: 'a test' },
   ...Object.fromEntries((['pauseJob', 'resumeJob', 'cancelJob', 'moveJob', 'pauseNode', 'drainNode', 'resumeNode'] as const).map((name) => [name, { reason: 'a test' }])), askNodeSettings: { share: { cpuPercent: 50 } }, setNodePolicy: {},
+  putFilter: { state: 'failed' },
   putTemplate: { spec: { command: ['x', '{{a}}'] }, parameters: { a: {} } },
   createSchedule: { cron: '0 0 29 2 *', cap: '1000', spec: { command: ['fake:exit', '0'] } },
   proveSession: { password: 'x' }, startSecondFactor: { password: 'x' }, confirmSecondFactor: { code: '123456' }, renewRecoveryCodes: { password: 'x', code: '123456' }, stopSecondFactor: { password: 'x', code: '123456' }, startDeviceLogin: { client: 'test' }, deviceToken: { deviceCode: 'x'.repeat(43) }, lookAtDevice: { userCode: 'BCDFGHJK' }, decideDevice: { userCode: 'BCDFGHJK', approve: true }, createWebhook: { url: 'https://hooks.example/in' },
@@ -54,7 +56,7 @@ const isNo = (status: number): boolean => status === 401 || status === 403 || st
 
 let market: TestMarket, spare: string, gone: string
 const keys = {} as Record<Caller, string | null>
-const objects = {} as Record<'job' | 'attempt' | 'node' | 'quote' | 'key' | 'standing' | 'schedule' | 'user' | 'incident' | 'reversal' | 'session' | 'webhook' | 'delivery' | 'template' | 'sha256' | 'impersonation' | 'pause', string>
+const objects = {} as Record<'job' | 'attempt' | 'node' | 'quote' | 'key' | 'standing' | 'schedule' | 'user' | 'incident' | 'reversal' | 'session' | 'webhook' | 'delivery' | 'template' | 'filter' | 'sha256' | 'impersonation' | 'pause', string>
 
 beforeAll(async () => {
   market = await startMarket({ server: { webhooks: { loopback: true } } })
@@ -91,6 +93,7 @@ beforeAll(async () => {
     schedule: (await call(demo.buyer.key, 'POST', '/v1/schedules', BODIES.createSchedule)).body.id,
     pause: (await call(demo.admin.key, 'POST', '/v1/admin/matching-pauses', BODIES.pauseMatching)).body.id,
     template: (await call(demo.buyer.key, 'PUT', '/v1/templates/mine', BODIES.putTemplate)).body.name,
+    filter: (await call(demo.buyer.key, 'PUT', '/v1/filters/mine', BODIES.putFilter)).body.name,
   })
 })
 afterAll(async () => { await market?.stop() })
@@ -104,10 +107,10 @@ const fill = (path: string, with_: Record<string, string>): string => path.repla
 
 async function status(name: RouteName, caller: Caller, mine: boolean): Promise<number> {
   const route = routes[name] as Route, key = await keyOf(caller)
-  const nobodys = { job: `job_${NOBODYS}`, attempt: `att_${NOBODYS}`, node: `nod_${NOBODYS}`, quote: `quo_${NOBODYS}`, standing: `sta_${NOBODYS}`, schedule: `sch_${NOBODYS}`, template: 'nobodys', key: `key_${NOBODYS}`, user: `usr_${NOBODYS}`, incident: `inc_${NOBODYS}`, reversal: `rev_${NOBODYS}`, impersonation: `imp_${NOBODYS}`, pause: `hal_${NOBODYS}`, session: `ses_${NOBODYS}`, webhook: `whk_${NOBODYS}`, delivery: `msg_${NOBODYS}`, sha256: '0'.repeat(64) }
+  const nobodys = { job: `job_${NOBODYS}`, attempt: `att_${NOBODYS}`, node: `nod_${NOBODYS}`, quote: `quo_${NOBODYS}`, standing: `sta_${NOBODYS}`, schedule: `sch_${NOBODYS}`, template: 'nobodys', filter: 'nobodys', key: `key_${NOBODYS}`, user: `usr_${NOBODYS}`, incident: `inc_${NOBODYS}`, reversal: `rev_${NOBODYS}`, impersonation: `imp_${NOBODYS}`, pause: `hal_${NOBODYS}`, session: `ses_${NOBODYS}`, webhook: `whk_${NOBODYS}`, delivery: `msg_${NOBODYS}`, sha256: '0'.repeat(64) }
   const body = BODIES[name] ?? (route.takes === 'raw' ? new Uint8Array() : undefined)
   // Whoever may save one saves it under a name of their own: what is another's must stay unseen below.
-  const named = name === 'putTemplate' ? { ...objects, template: 'another' } : /^(un)?(cordon|ban)Node$/.test(name) ? { ...objects, node: spare } : name === 'removeNode' ? { ...objects, node: gone } : objects
+  const named = name === 'putTemplate' ? { ...objects, template: 'another' } : name === 'putFilter' ? { ...objects, filter: 'another' } : /^(un)?(cordon|ban)Node$/.test(name) ? { ...objects, node: spare } : name === 'removeNode' ? { ...objects, node: gone } : objects
   // A stream that is allowed would never end; its first bytes tell.
   if (name === 'myEvents') {
     const give = new AbortController()
@@ -123,7 +126,7 @@ test('every route has an expectation, and every expectation a route', () => {
 })
 
 // What ends or changes an object comes last, so that the others still find it.
-const LAST: RouteName[] = ['removeWebhook', 'dropStanding', 'removeSchedule', 'removeTemplate', 'removeNode', 'cancelJob', 'logout', 'revokeKey']
+const LAST: RouteName[] = ['removeWebhook', 'dropStanding', 'removeSchedule', 'removeTemplate', 'removeNode', 'removeFilter', 'cancelJob', 'logout', 'revokeKey']
 const order = [...(Object.keys(MAY) as RouteName[]).filter((name) => !LAST.includes(name)), ...LAST]
 for (const name of order) {
   test(`${name}: exactly ${MAY[name] === 'all' ? 'everybody' : MAY[name].join(', ') || 'nobody'} may`, async () => {

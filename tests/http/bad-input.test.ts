@@ -92,6 +92,20 @@ test('a hundred retries of one top-up at once add it once', async () => {
   expect(BigInt(await available()) - before).toBe(7n)
   refused(await post('/v1/topups', { amount: '8' }, { 'idempotency-key': 'race' }), 'idempotency_conflict')
 })
+test('a filter of nothing, one with a name that is none, one too many', async () => {
+  const put = (name: string, body: unknown): Promise<Answer> => market.call(market.buyer, 'PUT', `/v1/filters/${name}`, body)
+  refused(await put('all', {}), 'invalid_request')
+  refused(await put('q', { q: '' }), 'invalid_request')
+  refused(await put('state', { state: 'lost' }), 'invalid_request')
+  refused(await put('..', { state: 'failed' }), 'route_not_found')
+  refused(await put('a%2Fb', { state: 'failed' }), 'not_found')
+  for (let i = 0; i < 50; i++) expect((await put(`f${i}`, { q: `${i}` })).status).toBe(200)
+  refused(await put('one-more', { state: 'failed' }), 'queue_full')
+  expect((await put('f7', { state: 'failed' })).body).toMatchObject({ name: 'f7', state: 'failed' })
+  const { data } = (await market.call(market.buyer, 'GET', '/v1/filters')).body
+  expect([data.length, data.find((one: { name: string }) => one.name === 'f7')]).toEqual([50, { name: 'f7', state: 'failed', savedAt: expect.any(Number) }])
+  refused(await market.call(market.buyer, 'DELETE', '/v1/filters/one-more'), 'not_found')
+})
 test('a job larger than every node waits and says why; with noWait it is refused', async () => {
   const large = { ...spec, resources: { cpuMillis: 900_000 } }
   refused(await post('/v1/jobs', { spec: large, noWait: true }), 'no_node_fits')

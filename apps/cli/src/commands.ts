@@ -14,6 +14,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'quote', summary: 'What a job would cost, and when it could start', load: () => import('./commands/quote.ts') },
   { name: 'submit', summary: 'Submit a job and go on with something else', load: () => import('./commands/submit.ts') },
   { name: 'jobs', summary: 'My jobs, newest first', load: () => import('./commands/jobs.ts') },
+  { name: 'filter', summary: 'Filters of my jobs under names: save, list, remove', load: () => import('./commands/filter.ts') },
   { name: 'job', summary: 'A job and its attempts', load: () => import('./commands/job.ts') },
   { name: 'logs', summary: 'What a job wrote; -f goes on live', load: () => import('./commands/logs.ts') },
   { name: 'results', summary: 'Fetch the files of a job', load: () => import('./commands/results.ts') },

@@ -105,6 +105,19 @@ test('jobs run again as they were: a new id for each, the same request and cap; 
   expect(json.code).toBe(7)
   await Promise.all([large.id, second, id].map((one) => client.cancel(one)))
 })
+test('a filter is kept under a name, and lists what it lets through', async () => {
+  const { cli } = shell(), client = createClient({ url: market.server.url, token: market.demo.buyer.key })
+  const needle = (await client.run({ name: 'A needle', command: ['fake:exit', '3'] })).job, other = (await client.run({ name: 'A needle too', command: ['fake:print', 'x'] })).job
+  expect((await cli(['filter', 'save', 'needles', '--search', 'NEEDLE', '--state', 'failed'])).code).toBe(0)
+  expect((await cli(['filter', 'list', '-q'])).stdout).toBe('needles\n')
+  expect((await cli(['jobs', '--filter', 'needles', '-q'])).stdout).toBe(`${needle.id}\n`)
+  expect((await cli(['jobs', '--search', 'needle', '-q'])).stdout).toBe(`${other.id}\n${needle.id}\n`)
+  expect((await cli(['jobs', '--search', 'needle', '-n', '1', '-q'])).stdout).toBe(`${other.id}\n`)
+  expect(await cli(['jobs', '--filter', 'none'])).toMatchObject({ code: 3, stderr: expect.stringContaining('There is no filter none') })
+  expect((await cli(['jobs', '--csv', '--filter', 'needles'])).code).toBe(2)
+  expect((await cli(['filter', 'remove', 'needles'])).code).toBe(0)
+  expect((await cli(['filter', 'list'])).stderr).toContain('No filters.')
+})
 test('results as one zip: safe names, nothing replaced silently, nothing left behind by what is refused', async () => {
   const { cli, cwd } = shell(), target = join(cwd, 'all.zip')
   const ran = await cli(['run', '--no-download', '--no-auto', '--', 'fake:write', 'con.txt', 'one', ';', 'fake:write', 'sub/a:b', 'two', ';', 'fake:write', '.hidden', 'nobody asked'])

@@ -38,6 +38,7 @@ import { buildHttp } from './http/server.ts'
 import { scheduleHandlers } from './http/schedules.ts'
 import { standingHandlers } from './http/standing.ts'
 import { templateHandlers } from './http/templates.ts'
+import { savedFilterHandlers } from './http/saved-filters.ts'
 import { createWeb } from './http/web.ts'
 import { webhookHandlers } from './http/webhooks.ts'
 import { bearerOf } from './identity/authenticate.ts'
@@ -207,7 +208,7 @@ function httpOf(app: App, config: ServerConfig): Promise<FastifyInstance> {
     return agent ? ({ kind: 'agent', ...agent } as const) : app.identity.authenticate(token)
   }
   return buildHttp({
-    handlers: { ...identityHandlers(app), ...browserSessionHandlers(app), ...jobHandlers(app), ...blobHandlers(app), ...nodeHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app), ...scheduleHandlers(app), ...payoutHandlers(app), ...operatorHandlers(app), ...fleetHandlers(app), ...revenueHandlers(app), ...queueHandlers(app), ...webhookHandlers(app), ...templateHandlers(app), ...alertHandlers(app) },
+    handlers: { ...identityHandlers(app), ...browserSessionHandlers(app), ...jobHandlers(app), ...blobHandlers(app), ...nodeHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app), ...scheduleHandlers(app), ...payoutHandlers(app), ...operatorHandlers(app), ...fleetHandlers(app), ...revenueHandlers(app), ...queueHandlers(app), ...webhookHandlers(app), ...templateHandlers(app), ...savedFilterHandlers(app), ...alertHandlers(app) },
     authenticate, log: app.log, now: app.now, newRequestId: () => app.ids.make('req'), onDone: (route, status, ms) => app.metrics.request(route, status, ms), web: createWeb(config.webDir ?? WEB_DIR), onLook: (impersonation, route) => void pass(app.log, 'reads of admins', () => app.identity.noteRead(impersonation, route)),
     rates: config.rates === false ? null : ratesBy({ ...RATES, ...config.rates }, () => app.engine.state.operating?.values), trustProxy: config.trustProxy,
   })

@@ -49,6 +49,7 @@ export const tasksQuery = (client: Client, job: string, live: boolean) => queryO
 export const attemptsQuery = (client: Client, job: string, live: boolean) => queryOptions({ queryKey: ['job', job, 'attempts'], queryFn: ({ signal }) => some(client.attempts(job, { signal }), ATTEMPTS_MAX), refetchInterval: live ? JOB_MS : false })
 export const explainQuery = (client: Client, job: string, live: boolean) => queryOptions({ queryKey: ['job', job, 'explain'], queryFn: ({ signal }) => client.explain(job, { signal }), refetchInterval: live ? JOB_MS : false })
 export const resultsQuery = (client: Client, job: string) => queryOptions({ queryKey: ['job', job, 'results'], queryFn: ({ signal }) => client.results(job, { signal }) })
+export const filtersQuery = (client: Client) => queryOptions({ queryKey: ['filters'], queryFn: ({ signal }) => client.api.listFilters({}, { signal }) })
 export const schedulesQuery = (client: Client) => queryOptions({ queryKey: ['schedules'], queryFn: ({ signal }) => some(client.schedules({ signal }), 200), refetchInterval: 10_000 })
 export const templatesQuery = (client: Client) => queryOptions({ queryKey: ['templates'], queryFn: ({ signal }) => some(client.templates({ signal }), 200) })
 export const templateQuery = (client: Client, template: string) => queryOptions({ queryKey: ['templates', template], queryFn: ({ signal }) => client.api.getTemplate({ params: { template } }, { signal }) })

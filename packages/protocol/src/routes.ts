@@ -20,6 +20,7 @@ import { Quote } from './quote.ts'
 import { Receipt } from './receipt.ts'
 import { CreateSchedule, Schedule } from './schedule.ts'
 import { PutTemplate, Template } from './template.ts'
+import { FilterName, PutFilter, SavedFilter } from './saved-filter.ts'
 import { CreateStanding, Standing } from './standing.ts'
 import { BrowserTokens, ConfirmSecondFactor, CreateKey, DecideDevice, DeviceLogin, DeviceToken, Key, Login, LookAtDevice, NewKey, NewSecondFactor, ProveBoth, ProveSession, Proved, RecoveryCodes, Refresh, Register, SecondFactor, Session, StartDeviceLogin, StartSecondFactor, Tokens, User, WaitingDevice } from './identity.ts'
 import { CreateWebhook, Delivery, NewWebhook, Webhook } from './webhook.ts'
@@ -36,7 +37,7 @@ import type { RefusalCode } from './refusals.ts'
 export type Who = 'anyone' | 'user' | 'buyer' | 'seller' | 'admin' | 'agent' | 'user-or-agent'
 export type Route = {
   id: string; method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD'; path: string; summary: string
-  who: Who; scope?: Scope; owner?: 'job' | 'node' | 'attempt' | 'quote' | 'key' | 'standing' | 'schedule' | 'session' | 'webhook' | 'template'
+  who: Who; scope?: Scope; owner?: 'job' | 'node' | 'attempt' | 'quote' | 'key' | 'standing' | 'schedule' | 'session' | 'webhook' | 'template' | 'filter'
   params?: z.ZodObject; query?: z.ZodObject; body?: z.ZodType; reply?: z.ZodType; status?: number
   /** Asks for a sign-in that is not long ago (`fresh_sign_in_needed`); API keys are not asked: ADR 24. */
   fresh?: true | /** Asked of an admin who does it to somebody else's, who must say why, too (`reason_needed`). */ 'for-others'
@@ -164,6 +165,9 @@ export const routes = {
   listTemplates: route({ id: 'listTemplates', method: 'GET', path: '/v1/templates', summary: 'My templates, by name', who: 'buyer', scope: 'jobs:read', query: Page, reply: list(Template), refuses: [] }),
   getTemplate: route({ id: 'getTemplate', method: 'GET', path: '/v1/templates/:template', summary: 'A template', who: 'buyer', scope: 'jobs:read', owner: 'template', params: templateParams, reply: Template, refuses: ['not_found'] }),
   removeTemplate: route({ id: 'removeTemplate', method: 'DELETE', path: '/v1/templates/:template', summary: 'Forget a template', who: 'buyer', scope: 'jobs:write', owner: 'template', params: templateParams, status: 204, refuses: ['not_found'] }),
+  putFilter: route({ id: 'putFilter', method: 'PUT', path: '/v1/filters/:filter', summary: 'Keep a filter of the list of jobs under a name; one that is there is replaced', who: 'user', scope: 'jobs:write', params: z.object({ filter: FilterName }), body: PutFilter, reply: SavedFilter, refuses: ['queue_full'] }),
+  listFilters: route({ id: 'listFilters', method: 'GET', path: '/v1/filters', summary: 'My saved filters, by name', who: 'user', scope: 'jobs:read', reply: list(SavedFilter), refuses: [] }),
+  removeFilter: route({ id: 'removeFilter', method: 'DELETE', path: '/v1/filters/:filter', summary: 'Forget a filter', who: 'user', scope: 'jobs:write', owner: 'filter', params: z.object({ filter: FilterName }), status: 204, refuses: ['not_found'] }),
   // bytes
   statBlob: route({ id: 'statBlob', method: 'HEAD', path: '/v1/blobs/:sha256', summary: 'Is it there, and how much of an upload has arrived (Upload-Offset)', who: 'user-or-agent', params: blobParams, refuses: ['blob_not_found'] }),
   putBlob: route({ id: 'putBlob', method: 'PUT', path: '/v1/blobs/:sha256', summary: 'Upload a blob, or go on with an upload from Upload-Offset; Upload-Length is its whole size', who: 'user-or-agent', scope: 'jobs:write', params: blobParams, takes: 'raw', status: 201, refuses: ['blob_hash_mismatch', 'blob_offset_mismatch', 'blob_size_mismatch', 'blob_too_large', 'storage_full'] }),

@@ -6,10 +6,12 @@ import { JobState } from '@lumaris/protocol'
 import type { Job } from '@lumaris/protocol'
 import { jobsQuery } from '../queries.ts'
 import { hasRole, useSession } from '../session/use-session.ts'
+import { joinWords } from '../submit/words.ts'
 import { plural } from '../ui/format.ts'
 import { Act, Command, Empty, Loaded, Page } from '../ui/parts.tsx'
 import { JOB } from '../ui/states.ts'
 import { VirtualRows } from '../ui/VirtualRows.tsx'
+import { SavedFilters } from './SavedFilters.tsx'
 import { CancelSeveral, RerunSeveral } from './Several.tsx'
 import { JobCells, JobHead, canCancel, jobName } from './JobRows.tsx'
 import { saveCsv } from './save.ts'
@@ -47,6 +49,7 @@ export function Jobs() {
       <Group align="flex-end">
         <NativeSelect label="State" value={state ?? ''} onChange={(event) => { const { value } = event.currentTarget; void navigate({ search: (now) => ({ ...now, state: value === '' ? undefined : (value as JobState) }) }) }} data={[{ value: '', label: 'All' }, ...JobState.options.map((one) => ({ value: one, label: JOB[one].word }))]} />
         <TextInput label="Name or id" data-filter value={q} onChange={(event) => { const { value } = event.currentTarget; void navigate({ search: (now) => ({ ...now, q: value === '' ? undefined : value }), replace: true }) }} />
+        <SavedFilters now={{ state, q: q === '' ? undefined : q }} choose={(to) => void navigate({ search: { state: to.state, q: to.q } })} />
         <Text size="sm" c="dimmed" role="status">{jobs.isSuccess ? `${plural(shown.length, 'job')}${q !== '' ? ` of ${plural(loaded.length, 'loaded job')}` : ''}${jobs.hasNextPage ? '; older ones load as you scroll' : ''}` : ''}</Text>
       </Group>
       {chosen.size > 0 && <Group gap="xs"><Button color="red" variant="outline" size="sm" disabled={toCancel.length === 0} title={toCancel.length === 0 ? 'All that are chosen have ended' : undefined} onClick={() => setAsking({ what: 'cancel', jobs: toCancel })}>Cancel {plural(toCancel.length, 'job')}</Button>{hasRole(user, 'buyer') && <Button variant="default" size="sm" disabled={toRerun.length === 0} title={toRerun.length === 0 ? 'None that are chosen are yours and have ended' : undefined} onClick={() => setAsking({ what: 'rerun', jobs: toRerun })}>Run {plural(toRerun.length, 'job')} again</Button>}<Text size="sm" c="dimmed">{plural(chosen.size, 'job')} chosen</Text><Button variant="default" size="sm" onClick={() => setChosen(new Map())}>Choose none</Button></Group>}
@@ -54,7 +57,7 @@ export function Jobs() {
         ? <Empty title={state || q ? 'No job fits this filter' : 'No jobs yet'}>{state || q ? <Button variant="default" size="xs" onClick={() => void navigate({ search: {} })}>Show all</Button> : hasRole(user, 'buyer') ? 'They stand here from the moment you submit one.' : 'Nobody has submitted one.'}</Empty>
         : <VirtualRows rows={shown} keyOf={(job) => job.id} columns={7} label="Jobs" head={<JobHead all={<Checkbox size="sm" aria-label="Choose all that are loaded" checked={all} indeterminate={!all && some} onChange={(event) => { const on = event.currentTarget.checked; chooseAll(shown, on) }} />} />} row={(job) => <JobCells job={job} choice={{ chosen: ids, choose }} />} more={more} />)}</Loaded>
       {asking && (asking.what === 'cancel' ? <CancelSeveral jobs={asking.jobs} close={done} /> : <RerunSeveral jobs={asking.jobs} close={done} />)}
-      <Command line={`npx lumaris jobs${state === undefined ? '' : ` --state ${state}`}`} />
+      <Command line={`npx lumaris jobs${state === undefined ? '' : ` --state ${state}`}${q === '' ? '' : ` --search ${joinWords([q])}`}`} />
     </Page>
   )
 }
