@@ -105,6 +105,9 @@ test('a filter of nothing, one with a name that is none, one too many', async ()
   const { data } = (await market.call(market.buyer, 'GET', '/v1/filters')).body
   expect([data.length, data.find((one: { name: string }) => one.name === 'f7')]).toEqual([50, { name: 'f7', state: 'failed', savedAt: expect.any(Number) }])
   refused(await market.call(market.buyer, 'DELETE', '/v1/filters/one-more'), 'not_found')
+  // They are nobody else's.
+  expect((await market.call(market.demo.admin.key, 'GET', '/v1/filters')).body).toEqual({ data: [], nextCursor: null })
+  refused(await market.call(market.demo.admin.key, 'DELETE', '/v1/filters/f7'), 'not_found')
 })
 test('a job larger than every node waits and says why; with noWait it is refused', async () => {
   const large = { ...spec, resources: { cpuMillis: 900_000 } }
