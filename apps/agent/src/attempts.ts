@@ -22,6 +22,7 @@ import type { Clock } from './clock.ts'
 import { removeTree } from './files.ts'
 import type { Identity } from './identity.ts'
 import { captureTo } from './capture.ts'
+import { coverSecrets } from './cover-secrets.ts'
 import type { Capture } from './capture.ts'
 import { pipeLog } from './log-pipe.ts'
 import type { LogPipe } from './log-pipe.ts'
@@ -220,7 +221,7 @@ export function createAttempts(ports: AttemptPorts): Attempts {
   }
 
   const pipe = (attempt: Running, stream: 'stdout' | 'stderr', from: Sandbox['stdout']): LogPipe => pipeLog(from, {
-    room: ports.room,
+    room: ports.room, cover: coverSecrets((attempt.order.secrets ?? []).map((name) => attempt.order.env[name] ?? '')),
     say: (offset, data) => ports.say({ type: 'log', attempt_id: attempt.order.attempt_id, fence: attempt.order.fence, stream, offset, data: data.toString('base64'), at: ports.clock.wall() }),
   })
 

@@ -24,6 +24,8 @@ export type PipeOptions = {
   readonly say: (offset: number, data: Buffer) => void
   /** Null: go on. A promise: wait for it. */
   readonly room: () => Promise<void> | null
+  /** What goes out instead of what came in; with null, at the end, what was kept back. */
+  readonly cover?: ((bytes: Buffer | null) => Buffer) | undefined
 }
 export const SHA256_OF_NOTHING = createHash('sha256').digest('hex')
 const NOTHING: LogPipe = { done: Promise.resolve(), bytes: () => 0, digest: () => SHA256_OF_NOTHING, over: () => true, blocked: () => false, cut: () => undefined }
@@ -53,19 +55,25 @@ export function pipeLog(stream: Readable, options: PipeOptions): LogPipe {
     blocked = true
     void room.then(() => { blocked = false; stream.resume() })
   }
+  function take(bytes: Buffer): void {
+    hash.update(bytes)
+    held.push(bytes)
+    heldBytes += bytes.length
+  }
   function end(): void {
     if (over) return
     over = true
+    const rest = options.cover?.(null)
+    if (rest && rest.length > 0) take(rest)
     flush()
     digest = hash.digest('hex')
     resolve()
   }
   stream.on('data', (chunk: Buffer | string) => {
     if (over) return
-    const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
-    hash.update(bytes)
-    held.push(bytes)
-    heldBytes += bytes.length
+    const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk, shown = options.cover ? options.cover(bytes) : bytes
+    if (shown.length === 0) return
+    take(shown)
     if (heldBytes >= PIECE_BYTES) flush()
     else timer ??= setTimeout(flush, PIECE_MS)
   })

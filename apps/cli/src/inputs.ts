@@ -9,6 +9,8 @@ import { CliError, EXIT } from './failures.ts'
 import type { Progress } from './ui/progress.ts'
 
 export type LocalFile = { readonly path: string; readonly from: string; readonly size: number }
+/** One that the market fetches. */
+export type RemoteFile = { readonly path: string; readonly url: string; readonly sha256?: string }
 type Input = NonNullable<JobSpecInput['inputs']>[number]
 
 /** What a job may have. */
@@ -68,9 +70,33 @@ function insideOf(directory: string, path: string): string | null {
 }
 const statOf = (path: string): Stats | null => { try { return statSync(path) } catch { return null } } // whatever keeps us from seeing it, it is no file for us
 
-export async function uploadInputs(client: Client, files: readonly LocalFile[], options: { progress: Progress; signal?: AbortSignal | undefined }): Promise<Input[]> {
+/** `https://example.org/data.csv`, `other.csv=https://…`, with `#sha256=…` behind it. */
+export function withUrls(files: readonly LocalFile[], texts: readonly string[]): (LocalFile | RemoteFile)[] {
+  const all: (LocalFile | RemoteFile)[] = [...files]
+  for (const text of texts) {
+    const [, name, address = ''] = /^(?:([^=]*)=)?(https?:\/\/.*)$/is.exec(text) ?? []
+    if (!URL.canParse(address)) throw new CliError(`${text} is not an address`, 'Write it as --input-url https://example.org/data.csv, or with another name: --input-url NAME=https://…', EXIT.usage)
+    const url = new URL(address), sha256 = /^#sha256=([0-9a-f]{64})$/i.exec(url.hash)?.[1]?.toLowerCase()
+    if (url.hash !== '' && sha256 === undefined) throw new CliError(`${url.hash} is no SHA-256`, 'What stands behind # is #sha256= and 64 hexadecimal digits.', EXIT.usage)
+    url.hash = ''
+    const path = name ?? lastPart(url)
+    if (!RelativePath.safeParse(path).success) throw new CliError(`The file from ${url.host} has no name that a file can have`, 'Give it one: --input-url NAME=https://…', EXIT.usage)
+    if (all.some((file) => file.path === path)) throw new CliError(`Two files would be ${path} in the job`, 'Give one of them another name: --input-url NAME=https://…', EXIT.usage)
+    all.push({ path, url: url.href, ...(sha256 === undefined ? {} : { sha256 }) })
+  }
+  return all
+}
+function lastPart(url: URL): string { const part = url.pathname.split('/').at(-1) ?? ''; try { return decodeURIComponent(part) } catch { return part } }
+
+export async function uploadInputs(client: Client, files: readonly (LocalFile | RemoteFile)[], options: { progress: Progress; signal?: AbortSignal | undefined }): Promise<Input[]> {
   const inputs: Input[] = []
   for (const file of files) {
+    if ('url' in file) {
+      options.progress.phase(`The market fetches ${file.path}`)
+      const { blob, size } = await client.fetchUrl(file.url, { sha256: file.sha256, signal: options.signal })
+      inputs.push({ path: file.path, blob, size })
+      continue
+    }
     options.progress.phase(`Uploading ${file.path}`)
     const { blob, size } = await client.upload(file.from, { signal: options.signal, onProgress: (done, total) => options.progress.at(done, total) })
     inputs.push({ path: file.path, blob, size })

@@ -1,12 +1,14 @@
 // The options by which `run`, `quote` and `submit` describe a job, and what they make: a JobSpec whose inputs are still files here.
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { Option } from 'commander'
 import { Assurance, DriverId, GANG_MAX, JobSpec, LEVELS, Runtime, fillTemplate } from '@lumaris/protocol'
 import type { EgressRule, JobSpecInput, LabelTerm } from '@lumaris/protocol'
 import type { Context } from './context.ts'
 import { CliError, EXIT } from './failures.ts'
-import { findInputs } from './inputs.ts'
-import type { LocalFile } from './inputs.ts'
+import { findInputs, withUrls } from './inputs.ts'
+import type { LocalFile, RemoteFile } from './inputs.ts'
 import type { Parent } from './parse.ts'
 import { readDescription } from './read-description.ts'
 import { splitWords } from './words.ts'
@@ -14,7 +16,7 @@ import { asIs, collect, parseAfter, parseAmount, parseCompare, parseDeadline, pa
 
 export type SpecOptions = {
   spec?: string; template?: string; set?: (readonly [string, string])[]; after?: Parent[]; name?: string; tag?: string[]; runtime?: string; image?: string; cpus?: number; memory?: number; disk?: number; gpus?: number; time?: number; queueTime?: number; expect?: number
-  file?: string[]; auto: boolean; out?: string[]; env?: (readonly [string, string])[]; each?: string[]; region?: string[]; residency?: string[]; where?: LabelTerm[]; gpuModel?: string[]; gpuShare?: number; gpuMemory?: number; label?: (readonly [string, string])[]
+  file?: string[]; inputUrl?: string[]; auto: boolean; out?: string[]; env?: (readonly [string, string])[]; each?: string[]; region?: string[]; residency?: string[]; where?: LabelTerm[]; gpuModel?: string[]; gpuShare?: number; gpuMemory?: number; label?: (readonly [string, string])[]
   deadline?: (now: number) => number; doneBy?: (now: number) => number; checkpoint?: string[]; checkpointEvery?: number; interruptible?: bigint | true; displace?: bigint; spread?: string; trust?: string; level?: string; encryptedScratch?: true; egress?: EgressRule[]; driver?: string[]; copies?: number; assurance?: string; compare?: NonNullable<JobSpecInput['compare']>; referee?: string[]; verify?: string[]; refereeTime?: number; speculate?: number; retries?: number; priority?: number; gang?: number
 }
 
@@ -22,6 +24,7 @@ export function addSpecOptions(command: Command): Command {
   return command
     .argument('[command...]', 'the program and its arguments, after --')
     .option('-f, --file <file>', 'take a file or folder along; FILE=NAME renames it (repeatable)', collect(asIs))
+    .option('--input-url <[name=]url>', 'a file that the market fetches from the public internet; #sha256=… at the end says what it must be (repeatable)', collect(asIs))
     .option('--no-auto', 'do not take along files that the command names')
     .option('-o, --out <pattern>', 'which files to bring back; * and ** match (repeatable; all new ones)', collect(asIs))
     .addOption(new Option('--runtime <runtime>', 'what runs the program').choices(Runtime.options))
@@ -72,11 +75,32 @@ export function addSpecOptions(command: Command): Command {
 }
 
 /** For commands that order one job; `map` and `wait-for` have other words for `by` and `for`. */
-export type PlanOptions = { by?: (now: number) => number; for?: bigint }
+export type PlanOptions = { by?: (now: number) => number; for?: bigint; secret?: string[] }
 export const addPlanOptions = (command: Command): Command => command
     .addOption(new Option('--by <time>', 'done by then: interruptible and cheap while there is time, firm when there is not; asks for --expect').argParser(parseDeadline).conflicts(['deadline', 'interruptible']))
     .addOption(new Option('--for <credits>', 'for at most so much: the cap').argParser(parseAmount).conflicts('cap'))
+    .option('--secret <name>', 'a variable that nobody is shown again: NAME takes the value from the same variable of this shell, NAME=@FILE from a file (repeatable)', collect(asIs))
 export const withPlan = <T extends SpecOptions & PlanOptions>(options: T): T => (options.by ? { ...options, doneBy: options.by } : options)
+
+/** The secrets of a job: names for its spec, values that go beside it. A value never stands in the command line, where everybody on this machine could read it. */
+export function secretsOf(context: Context, spec: JobSpecInput, said: readonly string[] = []): { spec: JobSpecInput; secrets?: Record<string, string> } {
+  const values: Record<string, string> = {}
+  for (const text of said) {
+    const [, name = '', rest] = /^([^=]*)(?:=(.*))?$/s.exec(text) ?? []
+    if (rest !== undefined && !rest.startsWith('@')) throw new CliError(`The value of ${name} stands in the command line`, `Others on this machine can read it there. Put it into a variable of the shell and say --secret ${name}, or into a file: --secret ${name}=@FILE.`, EXIT.usage)
+    const value = rest === undefined ? context.io.env[name] : readSecret(context, rest.slice(1))
+    if (value === undefined || value === '') throw new CliError(rest === undefined ? `This shell has no variable ${name}` : `${rest.slice(1)} is empty`, `export ${name}=… first, or take the value from a file: --secret ${name}=@FILE.`, EXIT.usage)
+    values[name] = value
+  }
+  const wrong = Object.keys(values).find((name) => !/^[A-Za-z_]\w{0,127}$/.test(name))
+  if (wrong !== undefined) throw new CliError(`${wrong} cannot be the name of a variable`, 'Letters, digits and underscores, no digit first.', EXIT.usage)
+  const names = [...new Set([...(spec.secrets ?? []), ...Object.keys(values)])], missing = names.filter((name) => !Object.hasOwn(values, name))
+  if (missing.length > 0) throw new CliError(`The job asks for the secret ${missing.join(', ')}`, `Say ${missing.map((name) => `--secret ${name}`).join(' ')}: the value then comes from the same variable of this shell.`, EXIT.usage)
+  return names.length === 0 ? { spec } : { spec: { ...spec, secrets: names }, secrets: values }
+}
+function readSecret(context: Context, file: string): string {
+  try { return readFileSync(resolve(context.io.cwd, file), 'utf8').replace(/\r?\n$/, '') } catch { throw new CliError(`The file ${file} cannot be read`, 'Check its path.', EXIT.usage) }
+}
 
 /** A job with a plan that names no limit may run so many times as long as it is expected to: the cap has to cover that. */
 const PLANNED_LIMIT = 1.5, RUN_MAX_MS = 7 * 86_400_000
@@ -84,7 +108,7 @@ const PLANNED_LIMIT = 1.5, RUN_MAX_MS = 7 * 86_400_000
 /** What was said of one parent in several places, in one. */
 const afterOf = (parents: readonly Parent[]): JobSpecInput['after'] => [...Map.groupBy(parents, ({ job }) => job)].map(([job, all]) => { const inputs = all.flatMap(({ from, to }) => (from === undefined ? [] : [to === undefined ? { from } : { from, to }])); return inputs.length > 0 ? { job, inputs } : { job } })
 
-export type LocalSpec = { readonly spec: JobSpecInput; readonly files: readonly LocalFile[]; /** Those that the command names which compares results. */ readonly refereeFiles: readonly LocalFile[] }
+export type LocalSpec = { readonly spec: JobSpecInput; readonly files: readonly (LocalFile | RemoteFile)[]; /** Those that the command names which compares results. */ readonly refereeFiles: readonly LocalFile[] }
 
 export async function specOf(context: Context, words: readonly string[], options: SpecOptions): Promise<LocalSpec> {
   const base = options.template !== undefined ? await fromTemplate(context, words, options.template, options.set ?? []) : options.spec === undefined ? {} : await readSpec(context, options.spec)
@@ -118,7 +142,7 @@ export async function specOf(context: Context, words: readonly string[], options
     throw new CliError(`The job is not a valid one: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`, 'See lumaris run --help for what may be asked for.', EXIT.usage)
   }
   // A template brought its files when it was saved; a value that happens to be the name of a file here is only a text.
-  return { spec, refereeFiles: findInputs([], options.referee ?? options.verify ?? [], { cwd: context.io.cwd, auto: options.auto }), files: findInputs(options.file ?? [], [...command, ...(options.each ?? [])], { cwd: context.io.cwd, auto: options.auto && options.template === undefined }) }
+  return { spec, refereeFiles: findInputs([], options.referee ?? options.verify ?? [], { cwd: context.io.cwd, auto: options.auto }), files: withUrls(findInputs(options.file ?? [], [...command, ...(options.each ?? [])], { cwd: context.io.cwd, auto: options.auto && options.template === undefined }), options.inputUrl ?? []) }
 }
 
 function refereeIn({ referee, verify, refereeTime }: SpecOptions): JobSpecInput['compare'] {

@@ -11,6 +11,7 @@ import { DEFAULT_SETTINGS, FORFEIT_LOOKS_MAX, holdsNode, isLive } from '@lumaris
 import type { MarketSettings, MarketState } from '@lumaris/domain'
 import { createBlobStore } from './blobs/blobs.ts'
 import type { BlobStore } from './blobs/blobs.ts'
+import type { FetchRules } from './blobs/fetch-url.ts'
 import type { Database } from './database/database.ts'
 import { openDatabase } from './database/open.ts'
 import { Engine } from './engine/engine.ts'
@@ -45,6 +46,8 @@ import { bearerOf } from './identity/authenticate.ts'
 import { createIdentity } from './identity/identity.ts'
 import type { Identity } from './identity/identity.ts'
 import { loadSecrets } from './identity/secrets.ts'
+import { createJobSecrets } from './job-secrets.ts'
+import type { JobSecrets } from './job-secrets.ts'
 import { createIds } from './ids.ts'
 import type { Ids } from './ids.ts'
 import { createHub } from './live/hub.ts'
@@ -85,10 +88,12 @@ export type ServerConfig = {
   readonly trustProxy?: string | undefined
   /** Whether webhooks may reach this very machine, also without TLS: for a market that one tries at home. And how long an address may take to answer. */
   readonly webhooks?: { readonly loopback?: boolean; readonly timeoutMs?: number } | undefined
+  /** Of tests: this machine as a place to fetch files from, and other bounds. */
+  readonly fetches?: FetchRules | undefined
 }
 
 export type App = {
-  readonly db: Database; readonly engine: Engine; readonly gateway: Gateway; readonly blobs: BlobStore; readonly logs: LogStore; readonly hub: Hub; readonly readings: Readings; readonly identity: Identity; readonly webhooks: Webhooks
+  readonly db: Database; readonly engine: Engine; readonly gateway: Gateway; readonly blobs: BlobStore; readonly logs: LogStore; readonly hub: Hub; readonly readings: Readings; readonly identity: Identity; readonly webhooks: Webhooks; readonly jobSecrets: JobSecrets
   readonly ids: Ids; readonly metrics: Metrics; readonly log: Log; readonly settings: MarketSettings; readonly version: string
   /** How long earnings wait before they can be paid out. */
   readonly disputeMs: number
@@ -135,7 +140,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     // The parts that need one another see the whole through this one object; nothing runs before it is complete.
     const app = {
       db, engine, blobs: await createBlobStore({ dir: join(config.dataDir, 'blobs'), maxBytes: config.blobBytesMax ?? BLOB_BYTES_MAX }), logs, hub: createHub(), readings: createReadings(now, settings.heartbeatMs),
-      identity: createIdentity({ db, ids, now, random: randomBytes, secrets }),
+      identity: createIdentity({ db, ids, now, random: randomBytes, secrets }), jobSecrets: createJobSecrets({ seal: secrets.derive('job secrets'), hash: secrets.derive('hashes of requests with secrets') }, randomBytes),
       webhooks: createWebhooks({ db, ids, now, random: randomBytes, seal: createSeal(secrets.derive('webhooks'), randomBytes), log, rules: { loopback: config.webhooks?.loopback ?? false }, version: VERSION, timeoutMs: config.webhooks?.timeoutMs }), ids, log, settings, version: VERSION, platformKey: secrets.platformKey, countersignKey: secrets.countersignKey,
       now, random: randomBytes, hash: sha256Hex, disputeMs: config.disputeMs ?? DISPUTE_MS, payOutSoon: () => payOutSoon(),
     } as unknown as App & { gateway: Gateway; metrics: Metrics }
@@ -208,7 +213,7 @@ function httpOf(app: App, config: ServerConfig): Promise<FastifyInstance> {
     return agent ? ({ kind: 'agent', ...agent } as const) : app.identity.authenticate(token)
   }
   return buildHttp({
-    handlers: { ...identityHandlers(app), ...browserSessionHandlers(app), ...jobHandlers(app), ...blobHandlers(app), ...nodeHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app), ...scheduleHandlers(app), ...payoutHandlers(app), ...operatorHandlers(app), ...fleetHandlers(app), ...revenueHandlers(app), ...queueHandlers(app), ...webhookHandlers(app), ...templateHandlers(app), ...savedFilterHandlers(app), ...alertHandlers(app) },
+    handlers: { ...identityHandlers(app), ...browserSessionHandlers(app), ...jobHandlers(app), ...blobHandlers(app, config.fetches), ...nodeHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app), ...scheduleHandlers(app), ...payoutHandlers(app), ...operatorHandlers(app), ...fleetHandlers(app), ...revenueHandlers(app), ...queueHandlers(app), ...webhookHandlers(app), ...templateHandlers(app), ...savedFilterHandlers(app), ...alertHandlers(app) },
     authenticate, log: app.log, now: app.now, newRequestId: () => app.ids.make('req'), onDone: (route, status, ms) => app.metrics.request(route, status, ms), web: createWeb(config.webDir ?? WEB_DIR), onLook: (impersonation, route) => void pass(app.log, 'reads of admins', () => app.identity.noteRead(impersonation, route)),
     rates: config.rates === false ? null : ratesBy({ ...RATES, ...config.rates }, () => app.engine.state.operating?.values), trustProxy: config.trustProxy,
   })

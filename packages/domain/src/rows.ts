@@ -32,6 +32,8 @@ export type JobRow = {
   readonly schedule?: ScheduleId
   /** The job that an admin tried again by making this one. */
   readonly retries?: JobId
+  /** Values of its secrets, which only the server can open. Gone when it has ended. */
+  readonly sealed?: string
   /** What the market keeps of its bills, in hundredths of a percent, as agreed when it was submitted. Older jobs have none. */
   readonly fee?: number
   /** Steps of its fallback ladder that have been taken. */

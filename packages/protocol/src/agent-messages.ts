@@ -136,6 +136,8 @@ export const JobDispatch = z.object({
   attempt_id: AttemptId, task_id: TaskId, slot_id: SlotId, fence: z.number().int(), session: z.number().int(), lease_gen: z.number().int(),
   driver: DriverId, level: Level, runtime: Runtime, image: z.string().optional(), env: z.record(z.string(), z.string()), inputs: z.array(InputFile), outputs: z.array(z.string()), stdout: RelativePath.optional(),
   resources: Resources, limits: Limits, prices: PriceSheet, attempt_cap: Money, disconnect: z.enum(['replace', 'wait', 'exclusive']), terms: Terms,
+  /** Which of the variables are secrets of the buyer: not for a disk, and covered in what it prints. */
+  secrets: z.array(z.string()).optional(),
   /** What to keep of it, and how often. */
   checkpoint: CheckpointSpec.optional(),
   /** It goes on from here: these files are laid over its inputs. */

@@ -60,6 +60,11 @@ export type InputFile = z.infer<typeof InputFile>
 
 const EnvName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/)
 const Env = z.record(EnvName, z.string().max(8 * KIB)).refine((env) => Object.keys(env).length <= 200, 'at most 200 variables')
+/** Secrets of one job. */
+export const SECRETS_MAX = 50
+/** Values of variables, by name: sent beside a job, and never told again. */
+export const SecretValues = z.record(EnvName, z.string().min(1).max(8 * KIB).refine((text) => !text.includes('\u0000'), 'no NUL characters')).refine((values) => Object.keys(values).length <= SECRETS_MAX, `at most ${SECRETS_MAX} secrets`).meta({ id: 'SecretValues' })
+export type SecretValues = z.infer<typeof SecretValues>
 const Argument = z.string().max(32 * KIB).refine((text) => !text.includes('\u0000'), 'no NUL characters')
 
 /** How a maker calls a kind of partition: `1g.18gb`. */
@@ -259,6 +264,8 @@ export const JobSpec = z.strictObject({
   /** argv: the program and its arguments. Never a shell; name one yourself if you want one. */
   command: z.array(Argument).min(1).max(256).refine((argv) => argv[0] !== '', 'the program must not be empty'),
   env: Env.default({}),
+  /** Variables whose values nobody is shown again. Only their names are part of the job; the values come beside it when it is submitted, every time anew, and are wiped when it has ended. Not together with `env` of the same name. */
+  secrets: z.array(EnvName).min(1).max(SECRETS_MAX).refine((names) => new Set(names).size === names.length, 'each name once').optional(),
   inputs: z.array(InputFile).max(1000).default([]),
   /** Which files to bring back: exact paths, or patterns with `*` and `**`. */
   outputs: z.array(z.string().min(1).max(512)).max(100).default(['**']),

@@ -69,6 +69,7 @@ export const REFUSALS = {
   // work
   no_node_fits: no(422, 'No node can ever run this as it is', 'See reasons; or submit without no_wait to queue until one joins.'),
   impossible_request: no(422, 'The request contradicts itself', 'See detail.'),
+  secrets_missing: no(422, 'A secret of the job has no value', 'Send the values of those named in detail beside the job, in secrets: nothing is kept of an earlier job’s.'),
   parent_not_found: no(422, 'A job that this one comes after does not exist, or is not yours', 'Submit the parents first: see job in detail.'),
   parent_failed: no(409, 'A job that this one comes after has ended and did not complete', 'Run it again under another id, and name that one in after.'),
   parent_cycle: no(422, 'A job cannot come after itself', 'Take its own id out of after.'),
@@ -88,6 +89,8 @@ export const REFUSALS = {
   blob_offset_mismatch: no(409, 'The upload goes on at another offset', 'Continue at the offset in detail.'),
   blob_size_mismatch: no(422, 'The upload has another size than announced', 'Announce the true size.'),
   blob_too_large: no(413, 'The blob is too large', 'See detail for the bound.'),
+  url_not_allowed: no(422, 'The market may not fetch from there', 'Give an http or https address on the public internet, without a user name in it, or upload the file. See detail.'),
+  url_not_fetched: no(422, 'The file could not be fetched', 'See detail for why; or fetch it yourself and upload it.'),
   bad_range: no(416, 'The range lies outside of the blob', 'See detail for its size.'),
   storage_full: no(507, 'The market has no room for this now', 'Nothing was lost; try again later.', true),
   // webhooks

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { AttemptId, ImpersonationId, IncidentId, DeliveryId, Instant, JobId, KeyId, MatchingPauseId, NodeId, QuoteId, ScheduleId, ReversalId, SessionId, Sha256, StandingId, UserId, WebhookId } from './ids.ts'
 import { Amount } from './money.ts'
 import { Attempt, Explanation, Job, JobEvent, JobState, MarketSummary, MarketTable, MergedResult, NodeExplanation, Results, Task } from './job.ts'
-import { JobSpec, TemplateName } from './job-spec.ts'
+import { JobSpec, SecretValues, TemplateName } from './job-spec.ts'
 import { NodePolicy } from './node-policy.ts'
 import { EnrolNode, Enrolment, Node, NodeName, PriceSheet } from './node.ts'
 import { BookDeposit, Entry, LedgerCheck, Spend, Topup, Wallet } from './ledger.ts'
@@ -67,9 +67,14 @@ export const SubmitJob = z.strictObject({
   id: JobId.optional(), spec: JobSpec, quote: QuoteId.optional(),
   /** The most the job may cost. Without it and without a quote, the server quotes and takes that cap. */
   cap: Amount.optional(),
+  /** The values of the job's `secrets`, all of them: kept sealed, given to its attempts as variables, and never told again. */
+  secrets: SecretValues.optional(),
   /** Refuse instead of queueing when no node could ever run it. */
   noWait: z.boolean().default(false),
 }).meta({ id: 'SubmitJob' })
+
+export const FetchBlob = z.strictObject({ url: z.string().min(1).max(4000), /** What it must turn out to be. */ sha256: Sha256.optional() }).meta({ id: 'FetchBlob' })
+export const StoredBlob = z.object({ blob: Sha256, size: z.number().int().min(0) }).meta({ id: 'StoredBlob' })
 
 export const CreateQuote = z.strictObject({
   spec: JobSpec,
@@ -132,7 +137,7 @@ export const routes = {
   // work
   createQuote: route({ id: 'createQuote', method: 'POST', path: '/v1/quotes', summary: 'What would this cost, and when could it start', who: 'buyer', scope: 'jobs:write', body: CreateQuote, reply: Quote, status: 201, refuses: ['impossible_request', 'no_node_fits', 'cap_too_low', 'overloaded'] }),
   getQuote: route({ id: 'getQuote', method: 'GET', path: '/v1/quotes/:quote', summary: 'A quote', who: 'buyer', scope: 'jobs:read', owner: 'quote', params: z.object({ quote: QuoteId }), reply: Quote, refuses: ['not_found'] }),
-  submitJob: route({ id: 'submitJob', method: 'POST', path: '/v1/jobs', summary: 'Submit a job and hold its cap', who: 'buyer', scope: 'jobs:write', body: SubmitJob, reply: Job, status: 201, idempotent: true, refuses: ['insufficient_funds', 'cap_too_low', 'quote_expired', 'quote_mismatch', 'blob_missing', 'no_node_fits', 'impossible_request', 'parent_not_found', 'parent_failed', 'parent_cycle', 'parent_files', 'queue_full', 'new_jobs_paused', 'idempotency_conflict', 'overloaded'] }),
+  submitJob: route({ id: 'submitJob', method: 'POST', path: '/v1/jobs', summary: 'Submit a job and hold its cap', who: 'buyer', scope: 'jobs:write', body: SubmitJob, reply: Job, status: 201, idempotent: true, refuses: ['insufficient_funds', 'cap_too_low', 'quote_expired', 'quote_mismatch', 'blob_missing', 'no_node_fits', 'impossible_request', 'secrets_missing', 'parent_not_found', 'parent_failed', 'parent_cycle', 'parent_files', 'queue_full', 'new_jobs_paused', 'idempotency_conflict', 'overloaded'] }),
   listJobs: route({ id: 'listJobs', method: 'GET', path: '/v1/jobs', summary: 'My jobs, newest first', who: 'user', scope: 'jobs:read', query: Page.extend({ state: JobState.optional() }), reply: list(Job), refuses: [] }),
   getJob: route({ id: 'getJob', method: 'GET', path: '/v1/jobs/:job', summary: 'A job', who: 'user', scope: 'jobs:read', owner: 'job', params: jobParams, reply: Job, refuses: ['not_found'] }),
   pauseJob: route({ id: 'pauseJob', method: 'POST', path: '/v1/jobs/:job/pause', summary: 'Hold a job back: nothing more of it starts, what runs may finish', who: 'user', scope: 'jobs:write', fresh: 'for-others', owner: 'job', params: jobParams, body: MayGiveReason, reply: Job, refuses: ['not_found', 'job_ended', 'fresh_sign_in_needed', 'reason_needed'] }),
@@ -171,6 +176,7 @@ export const routes = {
   // bytes
   statBlob: route({ id: 'statBlob', method: 'HEAD', path: '/v1/blobs/:sha256', summary: 'Is it there, and how much of an upload has arrived (Upload-Offset)', who: 'user-or-agent', params: blobParams, refuses: ['blob_not_found'] }),
   putBlob: route({ id: 'putBlob', method: 'PUT', path: '/v1/blobs/:sha256', summary: 'Upload a blob, or go on with an upload from Upload-Offset; Upload-Length is its whole size', who: 'user-or-agent', scope: 'jobs:write', params: blobParams, takes: 'raw', status: 201, refuses: ['blob_hash_mismatch', 'blob_offset_mismatch', 'blob_size_mismatch', 'blob_too_large', 'storage_full'] }),
+  fetchBlob: route({ id: 'fetchBlob', method: 'POST', path: '/v1/blobs/fetch', summary: 'The market fetches a file from an http or https address on the public internet: a GiB at most, within 100 seconds', who: 'buyer', scope: 'jobs:write', body: FetchBlob, reply: StoredBlob, status: 201, refuses: ['url_not_allowed', 'url_not_fetched', 'blob_hash_mismatch', 'blob_too_large', 'storage_full', 'overloaded'] }),
   getBlob: route({ id: 'getBlob', method: 'GET', path: '/v1/blobs/:sha256', summary: 'Download a blob; Range works', who: 'user-or-agent', scope: 'jobs:read', params: blobParams, sends: 'bytes', refuses: ['blob_not_found', 'bad_range'] }),
   // nodes
   createEnrolment: route({ id: 'createEnrolment', method: 'POST', path: '/v1/enrolments', summary: 'Make a join token for one node; works once, for 15 minutes', who: 'seller', scope: 'nodes:write', body: z.strictObject({ name: NodeName.optional() }), reply: Enrolment, status: 201, refuses: [] }),

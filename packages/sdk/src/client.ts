@@ -19,6 +19,8 @@ export type CallOptions = {
   readonly signal?: AbortSignal | undefined
   /** Names this request: sent again with the same key, it happens at most once. */
   readonly key?: string | undefined
+  /** How long an answer may take, where it may take longer than others. */
+  readonly timeoutMs?: number | undefined
 }
 /** Of what an admin does to somebody else's: why. Its owner needs none. */
 export type ReasonOptions = CallOptions & { readonly reason?: string | undefined }
@@ -41,6 +43,8 @@ export type SubmitOptions = CallOptions & {
   /** Refuse instead of waiting in the queue when no node could ever run it. */
   readonly noWait?: boolean | undefined
   readonly id?: string | undefined
+  /** Values of the variables that the spec names in `secrets`: given to the job's attempts, and never told again. */
+  readonly secrets?: Readonly<Record<string, string>> | undefined
 }
 export type Ended = { readonly job: Job; /** Null when no task has one. */ readonly results: Results | null }
 export type Client = ReturnType<typeof createClient>
@@ -56,12 +60,12 @@ export type Client = ReturnType<typeof createClient>
 export function createClient(options: TransportOptions) {
   const transport = createTransport(options)
 
-  async function call<R extends Route>(route: R, input: CallInput<R>, { signal, key }: CallOptions = {}): Promise<Reply<R>> {
+  async function call<R extends Route>(route: R, input: CallInput<R>, { signal, key, timeoutMs }: CallOptions = {}): Promise<Reply<R>> {
     const { params, query, body } = input as { params?: Record<string, string>; query?: QueryValues; body?: unknown }
     const path = route.path.replace(/:([A-Za-z0-9]+)/g, (_match, name: string) => encodeURIComponent(params?.[name] ?? ''))
     const named = key !== undefined || (typeof body === 'object' && body !== null && 'id' in body && body.id !== undefined)
     return transport.send({
-      method: route.method, path, query, signal, safe: route.method !== 'POST' || named,
+      method: route.method, path, query, signal, timeoutMs, safe: route.method !== 'POST' || named,
       headers: { accept: 'application/json', ...(key === undefined ? {} : { 'idempotency-key': key }) },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     }, async (response) => {
@@ -85,8 +89,8 @@ export function createClient(options: TransportOptions) {
     }
   }
 
-  const submit = (spec: JobSpecInput, { cap, quote, noWait, id = newJobId(), ...more }: SubmitOptions = {}): Promise<Job> =>
-    api.submitJob({ body: { id, spec, ...(cap === undefined ? {} : { cap: cap.toString() }), ...(quote === undefined ? {} : { quote }), ...(noWait === undefined ? {} : { noWait }) } }, more)
+  const submit = (spec: JobSpecInput, { cap, quote, noWait, secrets, id = newJobId(), ...more }: SubmitOptions = {}): Promise<Job> =>
+    api.submitJob({ body: { id, spec, ...(cap === undefined ? {} : { cap: cap.toString() }), ...(quote === undefined ? {} : { quote }), ...(noWait === undefined ? {} : { noWait }), ...(secrets === undefined ? {} : { secrets: { ...secrets } }) } }, more)
   const watch = (job: string, more?: WatchOptions): AsyncGenerator<JobEvent, void, undefined> => watchJob(transport, job, more)
   const results = (job: string, more?: CallOptions): Promise<Results> => api.getResults({ params: { job } }, more)
   async function wait(job: string, more: CallOptions = {}): Promise<Ended> {
@@ -179,6 +183,8 @@ export function createClient(options: TransportOptions) {
 
     /** Uploads what the server lacks of it; an upload that was cut off goes on from there. */
     upload: (source: UploadSource, more?: TransferOptions & { readonly pieceBytes?: number; readonly sha256?: string }): Promise<Uploaded> => upload(transport, source, more),
+    /** The market fetches a file from an address on the public internet, and keeps it as a blob; with `sha256`, only if it is that one. */
+    fetchUrl: (url: string, { sha256, ...more }: CallOptions & { readonly sha256?: string | undefined } = {}) => api.fetchBlob({ body: { url, ...(sha256 === undefined ? {} : { sha256 }) } }, { timeoutMs: 120_000, ...more }),
     /** Downloads a blob to a path (Node) or a stream, and checks that it is the one that was asked for. */
     download: (blob: string, target: DownloadTarget, more?: TransferOptions & { readonly overwrite?: boolean | undefined }): Promise<void> => download(transport, blob, target, more),
     /** The bytes of a blob as they come; throws at the end when they were other ones. */

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { WithContext } from '../cli.ts'
 import type { Context } from '../context.ts'
-import { addPlanOptions, addSpecOptions, specOf, withPlan } from '../spec-options.ts'
+import { addPlanOptions, addSpecOptions, secretsOf, specOf, withPlan } from '../spec-options.ts'
 import type { PlanOptions, SpecOptions } from '../spec-options.ts'
 import { creditsOf } from '../ui/money.ts'
 import { durationText, stamp } from '../ui/time.ts'
@@ -14,7 +14,7 @@ export function define(command: Command, withContext: WithContext): void {
 }
 
 async function quote(context: Context, words: string[], options: SpecOptions & PlanOptions): Promise<void> {
-  const { spec } = await specOf(context, words, withPlan(options))
+  const { spec: bare } = await specOf(context, words, withPlan(options)), { spec } = secretsOf(context, bare, options.secret)
   const quoted = await (await context.client()).quote(spec, { cap: options.for })
   await context.showThing(quoted, [
     ['quote', quoted.id], ['likely', creditsOf(quoted.p50)], ['nine of ten', `below ${creditsOf(quoted.p90)}`], ['at most', creditsOf(quoted.cap)],

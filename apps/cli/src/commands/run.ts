@@ -13,7 +13,7 @@ import { uploadInputs } from '../inputs.ts'
 import { saveResults } from '../outputs.ts'
 import type { Saved } from '../outputs.ts'
 import { asIs, parseAmount } from '../parse.ts'
-import { addPlanOptions, addSpecOptions, specOf, withInputs, withPlan } from '../spec-options.ts'
+import { addPlanOptions, addSpecOptions, secretsOf, specOf, withInputs, withPlan } from '../spec-options.ts'
 import type { PlanOptions, SpecOptions } from '../spec-options.ts'
 import { clean } from '../ui/clean.ts'
 import { amountOf, creditsOf } from '../ui/money.ts'
@@ -41,7 +41,7 @@ export function define(command: Command, withContext: WithContext): void {
 }
 
 async function run(context: Context, words: string[], options: RunOptions): Promise<void> {
-  const { spec: local, files, refereeFiles } = await specOf(context, words, withPlan(options))
+  const { spec: bare, files, refereeFiles } = await specOf(context, words, withPlan(options)), { spec: local, secrets } = secretsOf(context, bare, options.secret)
   const client = await context.client()
   const progress = context.progress()
   const before = context.interruptible()
@@ -49,7 +49,7 @@ async function run(context: Context, words: string[], options: RunOptions): Prom
   try {
     const inputs = await uploadInputs(client, files, { progress, signal: before.signal })
     spec = withInputs(local, inputs, await uploadInputs(client, refereeFiles, { progress, signal: before.signal }))
-    job = await submit(context, client, spec, options, { progress, signal: before.signal })
+    job = await submit(context, client, spec, options, { progress, signal: before.signal, secrets })
   } finally { before.stop(); progress.clear() }
 
   const end = await follow(context, client, job, progress)
@@ -63,8 +63,8 @@ async function run(context: Context, words: string[], options: RunOptions): Prom
 }
 
 /** Asks the price first: what it says is shown, and a job that no node can run fails now instead of in a queue. */
-async function submit(context: Context, client: Client, spec: JobSpecInput, options: RunOptions, more: { progress: Progress; signal: AbortSignal }): Promise<Job> {
-  const { progress, signal } = more
+async function submit(context: Context, client: Client, spec: JobSpecInput, options: RunOptions, more: { progress: Progress; signal: AbortSignal; secrets: Record<string, string> | undefined }): Promise<Job> {
+  const { progress, signal, secrets } = more
   progress.phase('Asking the price')
   let quote: Quote | null = null
   try { quote = await client.quote(spec, { signal, cap: options.for }) } catch (error) {
@@ -73,7 +73,7 @@ async function submit(context: Context, client: Client, spec: JobSpecInput, opti
   if (quote && !context.flags.quiet) progress.note(context.errorColours.dim(`About ${amountOf(quote.p50)}, at most ${creditsOf(options.cap ?? quote.cap)}; ${quote.nodesFree} of ${quote.nodes} node${quote.nodes === 1 ? '' : 's'} free${planLine(quote)}`))
   progress.phase('Submitting')
   const id = newJobId()
-  return client.submit(spec, { id, key: id, signal, noWait: options.queue !== true, ...(options.cap === undefined ? (quote ? { quote: quote.id } : { cap: options.for }) : { cap: options.cap }) })
+  return client.submit(spec, { id, key: id, signal, secrets, noWait: options.queue !== true, ...(options.cap === undefined ? (quote ? { quote: quote.id } : { cap: options.for }) : { cap: options.cap }) })
 }
 
 /** Shows events as progress and output as output. Ctrl-C asks; without a terminal it cancels, as it would end a local program. */

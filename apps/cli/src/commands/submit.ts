@@ -5,7 +5,7 @@ import type { Context } from '../context.ts'
 import { EXIT } from '../failures.ts'
 import { uploadInputs } from '../inputs.ts'
 import { asIs, parseAmount } from '../parse.ts'
-import { addPlanOptions, addSpecOptions, specOf, withInputs, withPlan } from '../spec-options.ts'
+import { addPlanOptions, addSpecOptions, secretsOf, specOf, withInputs, withPlan } from '../spec-options.ts'
 import type { PlanOptions, SpecOptions } from '../spec-options.ts'
 import { jobFacts } from './job.ts'
 import { costLine } from './run.ts'
@@ -25,14 +25,14 @@ export function define(command: Command, withContext: WithContext): void {
 }
 
 async function submit(context: Context, words: string[], options: SubmitOptions): Promise<void> {
-  const { spec, files, refereeFiles } = await specOf(context, words, withPlan(options))
+  const { spec: local, files, refereeFiles } = await specOf(context, words, withPlan(options)), { spec, secrets } = secretsOf(context, local, options.secret)
   const client = await context.client(), progress = context.progress()
   const { signal, stop } = context.interruptible()
   try {
     const inputs = await uploadInputs(client, files, { progress, signal })
     progress.clear()
     const id = options.id ?? newJobId()
-    let job = await client.submit(withInputs(spec, inputs, await uploadInputs(client, refereeFiles, { progress, signal })), { id, key: id, cap: options.cap ?? options.for, quote: options.quote, noWait: options.fit, signal })
+    let job = await client.submit(withInputs(spec, inputs, await uploadInputs(client, refereeFiles, { progress, signal })), { id, key: id, cap: options.cap ?? options.for, quote: options.quote, noWait: options.fit, secrets, signal })
     if (options.wait) {
       progress.phase('Waiting for the end of the job')
       ;({ job } = await client.wait(job.id, { signal }))

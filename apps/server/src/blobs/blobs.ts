@@ -1,6 +1,6 @@
 // Bytes, named by their SHA-256. An upload grows as a part file and can be taken up again where it stopped; when its last byte is there it is
 // hashed, flushed and moved into place in one step, so a blob is either whole and true or not there.
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { createReadStream, constants } from 'node:fs'
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -19,6 +19,8 @@ export type BlobStore = {
   uploaded(sha256: string): Promise<number>
   /** Adds to an upload; whole is true when it is complete and in place. Reads the source to its end or until it breaks; what came is kept. */
   append(sha256: string, size: number, offset: number, source: Readable): Promise<{ offset: number; whole: boolean } | Refusal>
+  /** Stores all that comes, of whatever name and size it turns out to be; with a name, only if it is that. A source that breaks leaves nothing, and its error is thrown. */
+  keep(source: Readable, expected?: string): Promise<{ sha256: string; size: number } | Refusal>
   read(sha256: string, range?: { start: number; end: number }): Readable
   /** Removes part files not touched since; returns how many. */
   sweep(olderThanMs: number, nowMs: number): Promise<number>
@@ -56,8 +58,37 @@ export async function createBlobStore(options: { dir: string; maxBytes: number }
     } finally { busy.delete(sha256) }
   }
 
+  async function keep(source: Readable, expected?: string): Promise<{ sha256: string; size: number } | Refusal> {
+    const file = join(parts, `kept-${randomUUID()}`), handle = await open(file, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY, 0o600), hash = createHash('sha256')
+    let at = 0, moved = false
+    try {
+      for await (const chunk of source as AsyncIterable<Buffer>) {
+        hash.update(chunk)
+        await writeAll(handle, chunk, at)
+        at += chunk.length
+        if (at > options.maxBytes) return refuse('blob_too_large', { maxBytes: options.maxBytes })
+      }
+      await handle.datasync()
+      const sha256 = hash.digest('hex')
+      if (expected !== undefined && expected !== sha256) return refuse('blob_hash_mismatch', { sha256 })
+      if (!(await statBlob(sha256))) {
+        await mkdir(join(fileOf(sha256), '..'), { recursive: true })
+        await rename(file, fileOf(sha256))
+        moved = true
+        await syncDirectory(join(fileOf(sha256), '..'))
+      }
+      return { sha256, size: at }
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOSPC') return refuse('storage_full')
+      throw error
+    } finally {
+      await handle.close()
+      if (!moved) await rm(file, { force: true })
+    }
+  }
+
   return {
-    stat: statBlob, uploaded, append,
+    stat: statBlob, uploaded, append, keep,
     read: (sha256, range) => createReadStream(fileOf(sha256), range ? { start: range.start, end: range.end } : {}),
     async sweep(olderThanMs, nowMs) {
       let swept = 0

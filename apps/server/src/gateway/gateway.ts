@@ -251,7 +251,10 @@ export function createGateway(app: App, trustProxy?: string): Gateway {
           if (!peer || peer.session !== effect.session) continue
           if (effect.kind === 'cut') { if (peer.socket) refuseSocket(peer.socket, refuse(effect.code as RefusalCode)) }
           // Too much unconfirmed: the node does not keep up, and heartbeats will repair what it misses.
-          else if (peer.link.send(effect.message) === null) peer.socket?.terminate()
+          else {
+            const message = effect.message.type === 'job_dispatch' ? app.jobSecrets.give(effect.message, app.engine.state.jobs.get(effect.message.job_id)?.row) : effect.message
+            if (message && peer.link.send(message) === null) peer.socket?.terminate()
+          }
         }
       }
     },

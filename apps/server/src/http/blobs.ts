@@ -1,13 +1,28 @@
 import { isRefusal, refuse } from '@lumaris/protocol'
+import type { UserId } from '@lumaris/protocol'
 import type { App } from '../app.ts'
+import { fetchUrl } from '../blobs/fetch-url.ts'
+import type { FetchRules } from '../blobs/fetch-url.ts'
 import type { Handlers } from './server.ts'
 
 // A blob's name is the hash of its content: 256 bits that only who knows the content, or was told, can name. Knowing the name is therefore what
 // allows reading it, for any signed-in user or agent with work. See docs/adr/0004-blobs.md.
-type Names = 'statBlob' | 'putBlob' | 'getBlob'
+type Names = 'statBlob' | 'putBlob' | 'getBlob' | 'fetchBlob'
 
-export function blobHandlers(app: App): Pick<Handlers, Names> {
+/** Files that the market fetches at a time: of one buyer, and of all. */
+const FETCHES_OF_ONE = 3, FETCHES = 24
+
+export function blobHandlers(app: App, rules: FetchRules = { loopback: false }): Pick<Handlers, Names> {
+  const fetching: UserId[] = []
   return {
+    fetchBlob: async ({ body, who }) => {
+      if (fetching.length >= FETCHES || fetching.filter((one) => one === who.userId).length >= FETCHES_OF_ONE) return refuse('overloaded', { reason: `files that are being fetched: ${FETCHES_OF_ONE} of one buyer at a time, ${FETCHES} in all` })
+      fetching.push(who.userId)
+      try {
+        const stored = await fetchUrl(app.blobs, body, rules, app.version)
+        return isRefusal(stored) ? stored : { blob: stored.sha256, size: stored.size }
+      } finally { fetching.splice(fetching.indexOf(who.userId), 1) }
+    },
     statBlob: async ({ params, reply }) => {
       const blob = await app.blobs.stat(params.sha256)
       if (blob) { await reply.code(200).header('content-length', String(blob.size)).header('accept-ranges', 'bytes').send(); return null }

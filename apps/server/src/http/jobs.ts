@@ -84,8 +84,11 @@ export function jobHandlers(app: App): Pick<Handlers, Names> {
     submitJob: async ({ body, who, text, idempotencyKey, reply }) => {
       const missing = await missingBlobs(app, body.spec)
       if (missing) return missing
+      // What is sealed is bound to the job's id: one without gets it here.
+      const id = body.id ?? (body.spec.secrets ? (app.ids.make('job') as JobId) : null), closed = app.jobSecrets.close(id ?? '', body.spec, body.secrets)
+      if (isRefusal(closed)) return closed
       const answer = await submit({
-        kind: 'submit', buyer: who.userId, id: body.id ?? null, key: idempotencyKey ? `submit:${who.userId}:${idempotencyKey}` : null, bodyHash: app.hash(text), spec: body.spec,
+        kind: 'submit', buyer: who.userId, id, ...closed, key: idempotencyKey ? `submit:${who.userId}:${idempotencyKey}` : null, bodyHash: closed ? app.jobSecrets.hash(text) : app.hash(text), spec: body.spec,
         specHash: body.quote ? app.hash(canonical(body.spec)) : '', quote: body.quote ?? null, cap: body.cap === undefined ? null : BigInt(body.cap), noWait: body.noWait,
       })
       if (isRefusal(answer)) return answer
@@ -98,6 +101,7 @@ export function jobHandlers(app: App): Pick<Handlers, Names> {
       if (job.state !== 'failed' || !job.cause || CAUSES[job.cause].bears === 'buyer') return refuse('not_in_this_state', { state: job.state, ...given('cause', job.cause) })
       if (job.spec.map) return refuse('cannot_retry', { reason: 'its parts are merged by the program of its buyer, who repeats what failed: lumaris retry' })
       if (job.tasksDone > 0 || job.cost > 0n) return refuse('cannot_retry', { reason: 'some of it is done and paid: trying all of it again would cost its buyer more than was agreed' })
+      if (job.spec.secrets) return refuse('cannot_retry', { reason: 'the values of its secrets went with its end: only its buyer can submit it again' })
       const missing = await missingBlobs(app, job.spec)
       if (missing) return missing
       const answer = await submit({

@@ -3,7 +3,8 @@
 // says so; the networks around a server (private ranges, link-local with the metadata services of clouds, …) are never for its users.
 import { BlockList, isIP } from 'node:net'
 import type { LookupFunction } from 'node:net'
-import { lookup as resolve } from 'node:dns'
+import { lookup as resolveName } from 'node:dns'
+import type { LookupAddress, LookupOptions } from 'node:dns'
 import { GIVEN_V6, SPECIAL_V4, SPECIAL_V6 } from '@lumaris/protocol'
 
 // Of IPv6 only what is given out as global unicast may be reached at all, less what stands for other addresses.
@@ -36,19 +37,28 @@ export function problemOfUrl(text: string, rules: AddressRules): string | null {
   return url.protocol === 'http:' && rules.loopback && isLoopback ? null : 'it must begin with https://'
 }
 export const hostOf = (url: URL): string => url.hostname.replace(/^\[(.*)\]$/, '$1')
-const isLocalName = (host: string): boolean => /(?:^|\.)localhost\.?$/i.test(host)
+export const isLocalName = (host: string): boolean => /(?:^|\.)localhost\.?$/i.test(host)
 
 export class ForbiddenAddress extends Error { override readonly name = 'ForbiddenAddress' }
 
+/** Names → addresses, as `lookup` of node:dns. */
+export type Resolve = (host: string, options: LookupOptions & { all: true }, done: (error: NodeJS.ErrnoException | null, found: LookupAddress[]) => void) => void
+
 /** For a socket: looks the name up and gives on only if every address it stands for is allowed. Names are not asked for addresses when the host is one: see `problemOfUrl`. */
-export const lookupAllowed = (rules: AddressRules): LookupFunction => (host, options, done) => {
+export const lookupAllowed = (rules: AddressRules, resolve: Resolve = resolveName): LookupFunction => (host, options, done) => {
   resolve(host, { ...options, all: true }, (error, found) => {
     if (error) return done(error, '', 0)
-    const list = found as unknown as { address: string; family: number }[]
+    const list = found
     const bad = list.find(({ address }) => !isAllowedAddress(address, rules))
     if (bad || list.length === 0) return done(new ForbiddenAddress(`${host} stands for ${bad?.address ?? 'nothing'}, which is not on the public internet`), '', 0)
     // An http address is let through by its name only (localhost): the name must then mean this machine.
     if (options.all) done(null, list as never)
     else done(null, (list[0] as { address: string }).address, (list[0] as { family: number }).family)
   })
+}
+
+/** What a connection ended with, for people. */
+export const WORDS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'nothing answers there', ENOTFOUND: 'no such host', EAI_AGAIN: 'the name could not be looked up', ECONNRESET: 'the connection was cut', EHOSTUNREACH: 'it cannot be reached', ENETUNREACH: 'it cannot be reached', ETIMEDOUT: 'it does not answer',
+  CERT_HAS_EXPIRED: 'its certificate has expired', DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is not trusted', SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is not trusted', UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate is not trusted', ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name', HPE_HEADER_OVERFLOW: 'its answer is too large',
 }

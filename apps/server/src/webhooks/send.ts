@@ -4,7 +4,7 @@ import { createHmac } from 'node:crypto'
 import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { isIP } from 'node:net'
-import { hostOf, isAllowedAddress, lookupAllowed, problemOfUrl } from './address.ts'
+import { WORDS, hostOf, isAllowedAddress, lookupAllowed, problemOfUrl } from './address.ts'
 import type { AddressRules } from './address.ts'
 
 const ANSWER_MS = 10_000
@@ -43,8 +43,4 @@ export function sendOnce(message: { readonly url: string; readonly id: string; r
   })
 }
 
-const WORDS: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'nothing answers there', ENOTFOUND: 'no such host', EAI_AGAIN: 'the name could not be looked up', ECONNRESET: 'the connection was cut', EHOSTUNREACH: 'it cannot be reached', ENETUNREACH: 'it cannot be reached', ETIMEDOUT: 'it does not answer',
-  CERT_HAS_EXPIRED: 'its certificate has expired', DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is not trusted', SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is not trusted', UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate is not trusted', ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name', HPE_HEADER_OVERFLOW: 'its answer is too large',
-}
 const wordsOf = (error: Error): string => (error.name === 'ForbiddenAddress' ? error.message : (WORDS[(error as NodeJS.ErrnoException).code ?? ''] ?? 'the connection failed'))

@@ -114,7 +114,7 @@ function onDispatch(step: Step, order: JobDispatch): void {
   state.attempts.set(order.attempt_id, {
     order, state: 'accepted', usage: NO_USAGE, tickSeq: 0, tickHash: step.hash(canonical(order.terms)), lastTickAt: step.now, stopping: null, result: null, mesh: null, unheard: [],
   })
-  step.out.push({ kind: 'journal', record: { type: 'accept', order: order.encrypted_scratch ? forgetful(order) : order } }, { kind: 'send', message: statusOf(order, 'accepted') }, { kind: 'start', order })
+  step.out.push({ kind: 'journal', record: { type: 'accept', order: order.encrypted_scratch || order.secrets ? forgetful(order) : order } }, { kind: 'send', message: statusOf(order, 'accepted') }, { kind: 'start', order })
 }
 
 /** For the disk: a restart needs what an order is worth and who gave it, never what is to be run on what. */

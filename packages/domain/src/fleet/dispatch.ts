@@ -23,7 +23,7 @@ export function dispatchOf(job: JobRow, attempt: AttemptRow): JobDispatch {
   const order = orderOf(job, attempt), referee = attempt.referee && refereeOf(job.spec)
   if (!attempt.referee || !referee) return order
   // The buyer's command instead of the program, with results for inputs; all it leaves is how it ends.
-  const { stdout: _none, egress: _nowhere, ...bare } = order, [command, ...args] = referee.command, right = attempt.referee.with === undefined, runMs = Math.min(referee.runMs, order.limits.runMs)
+  const { stdout: _none, egress: _nowhere, secrets: _untold, ...bare } = order, [command, ...args] = referee.command, right = attempt.referee.with === undefined, runMs = Math.min(referee.runMs, order.limits.runMs)
   return {
     ...bare, payload: { command: command as string, args }, env: { ...order.env, LUMARIS_REFEREE: right ? 'right' : 'same' }, outputs: [], limits: { ...order.limits, runMs }, requirements: { ...order.requirements, expected_duration_sec: runMs / 1000 },
     inputs: [...referee.inputs, ...attempt.referee.files, ...(right ? inputsFor(job, { index: attempt.task, ...(attempt.piece ? { piece: attempt.piece } : {}) }) : [])],
@@ -46,6 +46,7 @@ function orderOf(job: JobRow, attempt: AttemptRow): JobDispatch {
     },
     inputs: [...spec.inputs, ...(job.parents?.files ?? []), ...(task.inputs ?? [])], outputs: spec.outputs, ...(spec.stdout === undefined ? {} : { stdout: spec.stdout }), resources: spec.resources, limits: restOf(spec, resumes).limits, prices: attempt.prices,
     attempt_cap: terms.attemptCap, disconnect: spec.disconnect, terms,
+    ...(spec.secrets ? { secrets: spec.secrets } : {}),
     ...(spec.gang ? { gang: { rank: attempt.task, size: job.tasksTotal } } : {}),
     ...(spec.checkpoint ? { checkpoint: spec.checkpoint } : {}), ...(resumes ? { resume: { ...resumes.saved, ...(resumes.memory ? { memory: { ...resumes.memory, attempt: resumes.attempt } } : {}) } } : {}), ...(spec.placement.encryptedScratch ? { encrypted_scratch: true } : {}), ...(spec.network ? { egress: spec.network.egress } : {}),
   }

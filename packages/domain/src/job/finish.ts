@@ -327,7 +327,8 @@ function closeIfOver(turn: Turn, id: JobId): void {
 
 function closeJob(turn: Turn, id: JobId, event: JobEventName): void {
   settleMemories(turn, liveJob(turn, id).attempts)
-  const row = liveJob(turn, id).row
+  // Nothing of it is tried again from here on: its secrets go.
+  const { sealed: _wiped, ...row } = liveJob(turn, id).row
   const rest = row.cap - row.cost
   const done = event === 'complete'
   putJob(turn, { ...row, state: next(JOB, row.state, event, id), refunded: rest, endedAt: turn.now, cause: done ? 'succeeded' : row.cause, exitCode: done ? 0 : row.exitCode })

@@ -34,6 +34,8 @@ export type SubmitCommand = {
   readonly schedule?: ScheduleId
   /** An admin tries a job of this buyer again that failed. */
   readonly retries?: AsAdmin & { readonly job: JobId; readonly name: string }
+  /** Values of the secrets that the spec names. */
+  readonly sealed?: string
 }
 export type Submitted = { readonly job: JobRow; readonly replayed: boolean }
 
@@ -48,6 +50,7 @@ export function submit(turn: Turn, command: SubmitCommand): Submitted | Refusal 
   if (paused) return refused('new_jobs_paused', { says: paused })
   const wrong = contradiction(command.spec, turn.now)
   if (wrong) return wrong
+  if (command.spec.secrets && command.sealed === undefined) return refused('secrets_missing', { secrets: command.spec.secrets })
   const seats = seatsMax(command.spec)
   if ((state.slotsByBuyer.get(command.buyer) ?? 0) + seats > state.settings.slotsPerBuyerMax) return refused('queue_full', { max: state.settings.slotsPerBuyerMax })
   const parents = meetParents(turn, command)
@@ -62,7 +65,7 @@ export function submit(turn: Turn, command: SubmitCommand): Submitted | Refusal 
   const spec = internSpec(state, command.spec)
   putJob(turn, {
     id, buyer: command.buyer, state: 'queued', spec, quote: command.quote, bodyHash: command.bodyHash, cap: terms.cap, attemptCap: terms.attemptCap, cost: 0n, refunded: 0n, displaced: 0n,
-    cancelling: false, tasksTotal: spec.tasks.length, tasksDone: 0, tasksFailed: 0, tasksRunning: 0, cause: null, exitCode: null, ...(parents ? { parents } : {}), ...(command.schedule ? { schedule: command.schedule } : {}), ...(retries ? { retries: retries.job } : {}), fee: terms.fee ?? feeNow(state), rung: 0, createdAt: turn.now, startedAt: null, endedAt: null, version: 0,
+    cancelling: false, tasksTotal: spec.tasks.length, tasksDone: 0, tasksFailed: 0, tasksRunning: 0, cause: null, exitCode: null, ...(parents ? { parents } : {}), ...(command.schedule ? { schedule: command.schedule } : {}), ...(retries ? { retries: retries.job } : {}), ...(command.spec.secrets && command.sealed !== undefined ? { sealed: command.sealed } : {}), fee: terms.fee ?? feeNow(state), rung: 0, createdAt: turn.now, startedAt: null, endedAt: null, version: 0,
   })
   hold(turn, id, command.buyer, terms.cap)
   if (command.key) emit(turn, { kind: 'key', row: { id: command.key, bodyHash: command.bodyHash, subject: id, at: turn.now } })

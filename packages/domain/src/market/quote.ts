@@ -90,6 +90,9 @@ export function contradiction(spec: JobSpec, now: Instant): Refusal | null {
   if (clash) return refused('impossible_request', { reason: `a task and the job both have an input at ${clash}` })
   const bytes = spec.inputs.reduce((sum, file) => sum + leastInputBytes(file), 0) + spec.tasks.reduce((most, task) => Math.max(most, leastTaskBytes(task)), 0)
   if (bytes > spec.resources.diskBytes) return refused('impossible_request', { reason: 'the inputs are larger than the disk asked for', inputBytes: bytes, diskBytes: spec.resources.diskBytes })
+  const own = spec.secrets?.find((name) => /^LUMARIS_/i.test(name)), twiceSet = spec.secrets?.find((name) => Object.hasOwn(spec.env, name) || spec.tasks.some((task) => task.env && Object.hasOwn(task.env, name)))
+  if (own !== undefined) return refused('impossible_request', { reason: `the variable ${own} is the market's own: give the secret another name` })
+  if (twiceSet !== undefined) return refused('impossible_request', { reason: `the variable ${twiceSet} is a secret, and stands among env too: leave out one of them` })
   const { resources, placement } = spec
   if ((spec.runtime === 'container') !== (spec.image !== undefined)) return refused('impossible_request', { reason: spec.image === undefined ? 'the runtime container needs an image: name one by its digest' : `an image is named, but the runtime is ${spec.runtime}: ask for the runtime container` })
   if (resources.gpus === 0 && (resources.gpuModels || resources.gpuMemoryBytes !== undefined || resources.gpuShare !== undefined)) return refused('impossible_request', { reason: 'a model, share or memory of GPUs is asked for, but no GPU: ask for at least one' })

@@ -37,6 +37,7 @@ export function createSchedule(turn: Turn, command: CreateScheduleCommand): Sche
   const nextAt = nextFiring(cron, timeZone, turn.now)
   if (nextAt === null) return no(`${command.cron} never comes: no month has such a day`)
   if (spec.after || spec.map || spec.deadline !== undefined) return no(`a job that is made again and again cannot have ${spec.after ? 'after' : spec.map ? 'map' : 'deadline'}: it would mean the same job, or the same moment, each time`)
+  if (spec.secrets) return no('a job that is made again and again cannot have secrets: their values are wiped with each job, and nobody is there to send them again')
   const wrong = contradiction(spec, turn.now) ?? attemptCapOf(spec, cap)
   if (isRefusal(wrong)) return wrong
   if (budget !== null && budget < cap) return no('the budget does not cover one firing: raise it, or lower the cap')
