@@ -18,7 +18,7 @@ const MAY: Record<RouteName, Caller[] | 'all'> = {
   listSessions: [], proveSession: [], endSession: [], endOtherSessions: [], getSecondFactor: [], startSecondFactor: [], confirmSecondFactor: [], renewRecoveryCodes: [], stopSecondFactor: [], lookAtDevice: [], decideDevice: [],
   createWebhook: PEOPLE, listWebhooks: PEOPLE, listAlerts: PEOPLE, readAlerts: PEOPLE, getAlertSettings: PEOPLE, setAlertSettings: PEOPLE, exportActions: ['admin'], removeWebhook: ['buyerA'], enableWebhook: ['buyerA'], testWebhook: ['buyerA'], listDeliveries: ['buyerA'], resendDelivery: ['buyerA'],
   logout: [...PEOPLE, 'readOnlyKey'], me: [...PEOPLE, 'readOnlyKey'], createKey: PEOPLE, listKeys: PEOPLE, revokeKey: ['buyerA'],
-  createQuote: ['buyerA', 'buyerB'], getQuote: ['buyerA', 'readOnlyKey'], submitJob: ['buyerA', 'buyerB'], listJobs: [...PEOPLE, 'readOnlyKey'],
+  createQuote: ['buyerA', 'buyerB'], quoteAround: ['buyerA', 'buyerB'], getQuote: ['buyerA', 'readOnlyKey'], submitJob: ['buyerA', 'buyerB'], listJobs: [...PEOPLE, 'readOnlyKey'],
   getJob: ['buyerA', 'admin', 'readOnlyKey'], cancelJob: ['buyerA', 'admin'], pauseJob: ['buyerA', 'admin'], resumeJob: ['buyerA', 'admin'], moveJob: ['buyerA', 'admin'], recordMerged: ['buyerA'], listTasks: ['buyerA', 'admin', 'readOnlyKey'], listAttempts: ['buyerA', 'admin', 'readOnlyKey'],
   jobEvents: ['buyerA', 'admin', 'readOnlyKey'], myEvents: [...PEOPLE, 'readOnlyKey'], getAttempt: ['buyerA', 'admin', 'readOnlyKey'], attemptLogs: ['buyerA', 'admin', 'readOnlyKey'],
   getReceipt: ['buyerA', 'sellerA', 'admin', 'readOnlyKey'], getResults: ['buyerA', 'admin', 'readOnlyKey'], getResultsZip: ['buyerA', 'admin', 'readOnlyKey'], explainJob: ['buyerA', 'admin', 'readOnlyKey'],
@@ -37,7 +37,7 @@ const MAY: Record<RouteName, Caller[] | 'all'> = {
   listIncidents: 'all', openIncident: ['admin'], updateIncident: ['admin'], resolveIncident: ['admin'], nodeEarnings: ['agent'], checkLedger: ['admin'], marketTable: ['admin'],
 }
 const BODIES: Partial<Record<RouteName, unknown>> = {
-  createKey: { label: 'x', scopes: ['jobs:read'] }, createQuote: { spec: { command: ['fake:exit', '0'] } }, submitJob: { cap: '1000', spec: { command: ['fake:exit', '0'] } }, createStanding: { spec: { command: ['fake:exit', '0'], resources: { cpuMillis: 900_000 } } }, createEnrolment: {}, recordMerged: { sha256: '0'.repeat(64), size: 1 }, priceNode: { cpuHour: '5', reason: 'a test' },
+  createKey: { label: 'x', scopes: ['jobs:read'] }, createQuote: { spec: { command: ['fake:exit', '0'] } }, quoteAround: { spec: { command: ['fake:exit', '0'] } }, submitJob: { cap: '1000', spec: { command: ['fake:exit', '0'] } }, createStanding: { spec: { command: ['fake:exit', '0'], resources: { cpuMillis: 900_000 } } }, createEnrolment: {}, recordMerged: { sha256: '0'.repeat(64), size: 1 }, priceNode: { cpuHour: '5', reason: 'a test' },
   ...Object.fromEntries((['pauseJob', 'resumeJob', 'cancelJob', 'moveJob', 'pauseNode', 'drainNode', 'resumeNode'] as const).map((name) => [name, { reason: 'a test' }])), askNodeSettings: { share: { cpuPercent: 50 } }, setNodePolicy: {},
   putFilter: { state: 'failed' },
   putTemplate: { spec: { command: ['x', '{{a}}'] }, parameters: { a: {} } },

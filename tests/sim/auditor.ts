@@ -87,6 +87,8 @@ export class Auditor {
 
   #job(before: JobRow | undefined, row: JobRow): void {
     const { fail } = this.#bound
+    // Values are there as long as a try may need them, and not a turn longer.
+    if ((row.sealed !== undefined) !== (row.spec.secrets !== undefined && !isTerminal(row.state))) fail('I11', `${row.id} is ${row.state} and ${row.sealed === undefined ? 'has lost its secrets' : 'still has secrets'}`, [row.id])
     if (row.paused) this.#held.add(row.id)
     else this.#held.delete(row.id)
     if (!before) { if (row.version !== 0 || row.state !== 'queued') fail('I11', `${row.id} begins as ${row.state}`, [row.id]); return }

@@ -158,13 +158,14 @@ export class Buyer {
     // Every fourth comes after others of the same buyer, chosen by counting, so that the draws of old seeds stay what they were. A quote is for what was asked.
     const after = quote === null && n % 4 === 3 ? [...new Set([this.#jobs.at(-1), ...(n % 8 === 7 ? [this.#jobs[n % this.#jobs.length]] : [])])].flatMap((job) => (job ? [{ job }] : [])) : []
     if (after.length > 0) spec = { ...spec, after }
+    if (quote === null && n % 5 === 2) spec = { ...spec, secrets: ['SIM_SECRET'] }
     const specHash = sha256(canonical(spec))
     const byKey = chance.happens(0.4)
     const cap = quote === null ? chance.weighted({ none: 60, fair: 25, low: 8, tiny: 7 }) : 'none'
     const amount = cap === 'none' ? null : cap === 'tiny' ? BigInt(tasksOf(spec) * seatsOf(spec) + copiesOf(spec) - 1) : cap === 'low' ? 500n : BigInt(chance.between(200_000, 1_000_000))
     const sent: Submit = {
       kind: 'submit', buyer: this.#user, id: byKey ? null : (this.#world.id(`job_${this.#user.slice(4)}`) as JobId), key: byKey ? `submit:${this.#user}:${n}` : null,
-      bodyHash: sha256(`${specHash} ${quote} ${amount}`), spec, specHash, quote, cap: amount, noWait: chance.happens(0.1),
+      bodyHash: sha256(`${specHash} ${quote} ${amount}`), spec, specHash, quote, cap: amount, noWait: chance.happens(0.1), ...(spec.secrets ? { sealed: `sealed of ${n}` } : {}),
     }
     this.#sent.push(sent)
     if (this.#sent.length > 30) this.#sent.shift()

@@ -7,7 +7,7 @@ import type { KeyObject } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { isRefusal, refuse } from '@lumaris/protocol'
 import type { AttemptId, NodeId } from '@lumaris/protocol'
-import { DEFAULT_SETTINGS, FORFEIT_LOOKS_MAX, holdsNode, isLive } from '@lumaris/domain'
+import { DEFAULT_SETTINGS, FORFEIT_LOOKS_MAX, holdsNode, isLive, queuedSince } from '@lumaris/domain'
 import type { MarketSettings, MarketState } from '@lumaris/domain'
 import { createBlobStore } from './blobs/blobs.ts'
 import type { BlobStore } from './blobs/blobs.ts'
@@ -54,6 +54,8 @@ import { createHub } from './live/hub.ts'
 import type { Hub } from './live/hub.ts'
 import { createLogStore } from './live/log-segments.ts'
 import type { LogStore } from './live/log-segments.ts'
+import { createRecentWaits } from './live/recent-waits.ts'
+import type { RecentWaits } from './live/recent-waits.ts'
 import { createReadings } from './live/readings.ts'
 import type { Readings } from './live/readings.ts'
 import type { Log } from './log.ts'
@@ -93,7 +95,7 @@ export type ServerConfig = {
 }
 
 export type App = {
-  readonly db: Database; readonly engine: Engine; readonly gateway: Gateway; readonly blobs: BlobStore; readonly logs: LogStore; readonly hub: Hub; readonly readings: Readings; readonly identity: Identity; readonly webhooks: Webhooks; readonly jobSecrets: JobSecrets
+  readonly db: Database; readonly engine: Engine; readonly gateway: Gateway; readonly blobs: BlobStore; readonly logs: LogStore; readonly hub: Hub; readonly readings: Readings; readonly waits: RecentWaits; readonly identity: Identity; readonly webhooks: Webhooks; readonly jobSecrets: JobSecrets
   readonly ids: Ids; readonly metrics: Metrics; readonly log: Log; readonly settings: MarketSettings; readonly version: string
   /** How long earnings wait before they can be paid out. */
   readonly disputeMs: number
@@ -139,7 +141,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     let payOutSoon = (): void => undefined
     // The parts that need one another see the whole through this one object; nothing runs before it is complete.
     const app = {
-      db, engine, blobs: await createBlobStore({ dir: join(config.dataDir, 'blobs'), maxBytes: config.blobBytesMax ?? BLOB_BYTES_MAX }), logs, hub: createHub(), readings: createReadings(now, settings.heartbeatMs),
+      db, engine, blobs: await createBlobStore({ dir: join(config.dataDir, 'blobs'), maxBytes: config.blobBytesMax ?? BLOB_BYTES_MAX }), logs, hub: createHub(), readings: createReadings(now, settings.heartbeatMs), waits: createRecentWaits(now),
       identity: createIdentity({ db, ids, now, random: randomBytes, secrets }), jobSecrets: createJobSecrets({ seal: secrets.derive('job secrets'), hash: secrets.derive('hashes of requests with secrets') }, randomBytes),
       webhooks: createWebhooks({ db, ids, now, random: randomBytes, seal: createSeal(secrets.derive('webhooks'), randomBytes), log, rules: { loopback: config.webhooks?.loopback ?? false }, version: VERSION, timeoutMs: config.webhooks?.timeoutMs }), ids, log, settings, version: VERSION, platformKey: secrets.platformKey, countersignKey: secrets.countersignKey,
       now, random: randomBytes, hash: sha256Hex, disputeMs: config.disputeMs ?? DISPUTE_MS, payOutSoon: () => payOutSoon(),
@@ -154,6 +156,11 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     engine.on('effects', (effects) => {
       app.gateway.release(effects)
       if (effects.some(({ kind }) => kind === 'event' || kind === 'standing' || kind === 'alert')) app.webhooks.outbox.kick()
+      for (const effect of effects) if (effect.kind === 'event' && effect.event.type === 'attempt' && effect.event.state === 'offered') {
+        // Its first one: later ones waited for something else.
+        const row = engine.state.jobs.get(effect.event.job)?.row
+        if (row?.startedAt === effect.event.at) app.waits.note(row.id, row.spec, Math.max(0, effect.event.at - queuedSince(row)))
+      }
       for (const effect of effects) if (effect.kind === 'event' && (effect.event.type === 'settled' || effect.event.type === 'displaced')) app.budgets.look(effect.buyer)
     })
     engine.on('reloaded', () => app.gateway.dropAll())

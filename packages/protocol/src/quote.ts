@@ -39,3 +39,20 @@ export const Quote = z.object({
   validUntil: Instant,
 }).meta({ id: 'Quote' })
 export type Quote = z.infer<typeof Quote>
+
+/** One thing asked for differently, and what becomes of the price and of the nodes that could run it then. `to` null: not asked for at all. */
+export const QuoteChange = z.object({
+  what: z.enum(['memoryBytes', 'cpuMillis', 'diskBytes', 'gpus', 'gpuModels', 'minLevel', 'regions', 'minTrust', 'maxAttemptCost', 'interruptible']),
+  from: z.union([z.string(), z.number()]), to: z.union([z.string(), z.number()]).nullable(),
+  p50: Amount, cap: Amount, nodes: z.number().int(), nodesFree: z.number().int(),
+}).meta({ id: 'QuoteChange' })
+export type QuoteChange = z.infer<typeof QuoteChange>
+/** What lies around a request. It binds nobody, and nothing is kept of it. */
+export const QuoteAround = z.object({
+  p50: Amount, cap: Amount, nodes: z.number().int(), nodesFree: z.number().int(),
+  /** Cheapest first; only those that help the price or the number of nodes. */
+  changes: z.array(QuoteChange),
+  /** How long jobs like it waited for a node, of those that began in the last day, since this market was started; absent when there were fewer than five. */
+  wait: z.object({ starts: z.number().int(), p50Ms: z.number().int(), p90Ms: z.number().int() }).optional(),
+}).meta({ id: 'QuoteAround' })
+export type QuoteAround = z.infer<typeof QuoteAround>

@@ -16,7 +16,7 @@ import { Revenue, RevenueQuery, Span } from './revenue.ts'
 import { Incident, OpenIncident, Reason, ResolveIncident, UpdateIncident } from './incident.ts'
 import { Alert, AlertSettings, ReadAlerts } from './alerts.ts'
 import { ChangeSettings, Settings, SettingsVersion } from './settings.ts'
-import { Quote } from './quote.ts'
+import { Quote, QuoteAround } from './quote.ts'
 import { Receipt } from './receipt.ts'
 import { CreateSchedule, Schedule } from './schedule.ts'
 import { PutTemplate, Template } from './template.ts'
@@ -136,6 +136,7 @@ export const routes = {
   exportActions: route({ id: 'exportActions', method: 'GET', path: '/v1/exports/actions', summary: 'What admins did as CSV, or as JSON lines; newest first', who: 'admin', scope: 'admin', query: z.object({ format: z.enum(['csv', 'jsonl']).default('csv'), action: ActionName.optional(), by: UserId.optional(), subject: z.string().min(1).max(300).optional() }), sends: 'bytes', refuses: [] }),
   // work
   createQuote: route({ id: 'createQuote', method: 'POST', path: '/v1/quotes', summary: 'What would this cost, and when could it start', who: 'buyer', scope: 'jobs:write', body: CreateQuote, reply: Quote, status: 201, refuses: ['impossible_request', 'no_node_fits', 'cap_too_low', 'overloaded'] }),
+  quoteAround: route({ id: 'quoteAround', method: 'POST', path: '/v1/quotes/around', summary: 'What the same job would cost with one thing asked for differently, and how long jobs like it have waited', who: 'buyer', scope: 'jobs:write', body: CreateQuote, reply: QuoteAround, refuses: ['impossible_request', 'cap_too_low'] }),
   getQuote: route({ id: 'getQuote', method: 'GET', path: '/v1/quotes/:quote', summary: 'A quote', who: 'buyer', scope: 'jobs:read', owner: 'quote', params: z.object({ quote: QuoteId }), reply: Quote, refuses: ['not_found'] }),
   submitJob: route({ id: 'submitJob', method: 'POST', path: '/v1/jobs', summary: 'Submit a job and hold its cap', who: 'buyer', scope: 'jobs:write', body: SubmitJob, reply: Job, status: 201, idempotent: true, refuses: ['insufficient_funds', 'cap_too_low', 'quote_expired', 'quote_mismatch', 'blob_missing', 'no_node_fits', 'impossible_request', 'secrets_missing', 'parent_not_found', 'parent_failed', 'parent_cycle', 'parent_files', 'queue_full', 'new_jobs_paused', 'idempotency_conflict', 'overloaded'] }),
   listJobs: route({ id: 'listJobs', method: 'GET', path: '/v1/jobs', summary: 'My jobs, newest first', who: 'user', scope: 'jobs:read', query: Page.extend({ state: JobState.optional() }), reply: list(Job), refuses: [] }),

@@ -168,6 +168,8 @@ export function createClient(options: TransportOptions) {
     move: (job: string, to: { readonly to?: string; readonly task?: number; readonly reason?: string | undefined } = {}, more?: CallOptions): Promise<Job> => api.moveJob({ params: { job }, body: to }, more),
     /** With a cap: a budget, and only nodes that it pays for are counted. */
     quote: (spec: JobSpecInput, { cap, ...more }: CallOptions & { readonly cap?: bigint | undefined } = {}) => api.createQuote({ body: { spec, ...(cap === undefined ? {} : { cap: cap.toString() }) } }, more),
+    /** What the same job would cost with one thing asked for differently, and how long jobs like it have waited for a node. Nothing is kept of it. */
+    quoteAround: (spec: JobSpecInput, { cap, ...more }: CallOptions & { readonly cap?: bigint | undefined } = {}) => api.quoteAround({ body: { spec, ...(cap === undefined ? {} : { cap: cap.toString() }) } }, more),
     receipt: (attempt: string, more?: CallOptions) => api.getReceipt({ params: { attempt } }, more),
     explain: (job: string, more?: CallOptions) => api.explainJob({ params: { job } }, more),
     explainNode: (node: string, more?: CallOptions) => api.explainNode({ params: { node } }, more),

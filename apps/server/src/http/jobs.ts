@@ -1,7 +1,7 @@
-import { CAUSES, Readable } from 'node:stream'
-import { INPUTS_MAX, canonical, isRefusal, isWanted, placesOf, refereeOf, refuse, wantedOf } from '@lumaris/protocol'
+import { Readable } from 'node:stream'
+import { CAUSES, INPUTS_MAX, canonical, isRefusal, isWanted, placesOf, refereeOf, refuse, wantedOf } from '@lumaris/protocol'
 import type { Attempt, Explanation, Job, JobId, Receipt, Refusal, Results, SealedTick } from '@lumaris/protocol'
-import { filesFrom, isTerminal, newSearch, progressOf, rangeOf, termsOf } from '@lumaris/domain'
+import { filesFrom, isTerminal, newSearch, progressOf, rangeOf, termsOf, contradiction, nearby } from '@lumaris/domain'
 import type { AttemptRow, EndedParent, JobRow, SubmitCommand, Submitted } from '@lumaris/domain'
 import { merklePath } from '@lumaris/protocol'
 import type { App } from '../app.ts'
@@ -16,7 +16,7 @@ import { explain } from '../live/explain.ts'
 import { safeNames, zipLength, zipOf } from './zip.ts'
 import type { Packed } from './zip.ts'
 
-type Names = 'retryJob' | 'createQuote' | 'getQuote' | 'submitJob' | 'listJobs' | 'getJob' | 'cancelJob' | 'pauseJob' | 'resumeJob' | 'moveJob' | 'recordMerged' | 'listTasks' | 'listAttempts' | 'jobEvents' | 'myEvents' | 'getAttempt' | 'attemptLogs' | 'getReceipt' | 'getResults' | 'getResultsZip' | 'explainJob'
+type Names = 'retryJob' | 'createQuote' | 'getQuote' | 'submitJob' | 'listJobs' | 'getJob' | 'cancelJob' | 'pauseJob' | 'resumeJob' | 'moveJob' | 'recordMerged' | 'listTasks' | 'listAttempts' | 'jobEvents' | 'myEvents' | 'getAttempt' | 'attemptLogs' | 'getReceipt' | 'getResults' | 'getResultsZip' | 'explainJob' | 'quoteAround'
 
 /** The job, if it is the caller's to see; else the same "not found" as for one that never was. */
 async function mine(app: App, who: Principal, id: JobId): Promise<JobRow | Refusal> {
@@ -77,6 +77,13 @@ export function jobHandlers(app: App): Pick<Handlers, Names> {
   }
   return {
     createQuote: async ({ body, who }) => app.engine.act({ kind: 'quote', buyer: who.userId, spec: body.spec, specHash: app.hash(canonical(body.spec)), cap: body.cap === undefined ? null : BigInt(body.cap) }),
+    quoteAround: async ({ body }) => {
+      const wrong = contradiction(body.spec, app.now())
+      if (wrong) return wrong
+      const { base, cap, changes } = nearby(app.engine.state, body.spec, app.now(), body.cap === undefined ? null : BigInt(body.cap)), wait = app.waits.of(body.spec)
+      const figures = (found: typeof base, at: bigint) => ({ p50: found.p50.toString(), cap: at.toString(), nodes: found.nodes, nodesFree: found.nodesFree })
+      return { ...figures(base, cap), changes: changes.map(({ what, from, to, found, cap: at }) => ({ what, from, to, ...figures(found, at) })), ...(wait ? { wait } : {}) }
+    },
     getQuote: async ({ params, who }) => {
       const quote = await readQuote(app.db, params.quote)
       return quote && owns(who, quote.buyer) ? quote : refuse('not_found')

@@ -50,7 +50,7 @@ const CLASS: Readonly<Partial<Record<RouteName, RateClass | 'free'>>> = {
   healthz: 'free', readyz: 'free', metrics: 'free',
   login: 'signIn', openBrowserSession: 'signIn', enrolNode: 'signIn', register: 'signUp', startDeviceLogin: 'signIn', deviceToken: 'device',
   startSecondFactor: 'secondFactor', confirmSecondFactor: 'secondFactor', renewRecoveryCodes: 'secondFactor', stopSecondFactor: 'secondFactor', lookAtDevice: 'secondFactor', decideDevice: 'secondFactor',
-  createQuote: 'quote', createStanding: 'quote',
+  createQuote: 'quote', quoteAround: 'quote', createStanding: 'quote',
 }
 const BY_ADDRESS: ReadonlySet<RateClass> = new Set(['signIn', 'signUp', 'device', 'files'])
 /** Callers that are remembered, some megabytes; the longest unseen goes first. */
