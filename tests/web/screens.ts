@@ -8,6 +8,9 @@ export type Who = 'nobody' | 'buyer' | 'seller' | 'admin' | 'person'
 export type Screen = { readonly name: string; readonly who: Who; readonly path: (data: Shown) => string; /** Makes it show what it is about. */ readonly act?: (page: Page) => Promise<unknown> }
 const press = (name: string | RegExp) => (page: Page): Promise<void> => page.getByRole('button', { name }).first().click()
 
+/** On a phone the form is in steps; on wide screens everything stands there. */
+const step = async (page: Page, name: 'What' | 'Where' | 'Limits' | 'Review'): Promise<void> => { const button = page.getByRole('navigation', { name: 'Steps' }).getByRole('button', { name }); await page.locator('#job').waitFor({ state: 'attached' }); if (await button.isVisible()) await button.click() }
+
 export const SCREENS: readonly Screen[] = [
   { name: 'front', who: 'nobody', path: () => '/', act: (page) => page.getByText('Nodes online').waitFor() },
   { name: 'sign-in', who: 'nobody', path: () => '/sign-in' },
@@ -15,10 +18,13 @@ export const SCREENS: readonly Screen[] = [
   { name: 'sign-up', who: 'nobody', path: () => '/sign-up' },
   { name: 'not-found', who: 'nobody', path: () => '/no/such/screen' },
   { name: 'home', who: 'buyer', path: () => '/home', act: (page) => page.getByRole('link', { name: 'Mandelbrot' }).waitFor() },
-  { name: 'submit', who: 'buyer', path: () => '/submit?template=pi', act: (page) => page.getByText('Nodes that can').waitFor() },
-  { name: 'submit-deadline', who: 'buyer', path: () => '/submit?template=primes', act: async (page) => { await page.getByText('By a deadline').click(); await page.getByLabel('GPUs', { exact: true }).fill('1'); await page.getByLabel('Part of each card, %').waitFor(); await page.getByLabel('GPUs', { exact: true }).fill('0'); await page.getByText('Done in time', { exact: true }).waitFor(); await page.getByRole('button', { name: 'As CLI / SDK / JSON' }).click() } },
-  { name: 'submit-nothing-fits', who: 'buyer', path: (data) => `/submit?from=${data.waiting}`, act: (page) => page.getByText('No node can run this as it is').waitFor() },
-  { name: 'submit-review', who: 'buyer', path: () => '/submit?template=fractal', act: async (page) => { await page.getByRole('button', { name: 'Review and submit' }).click(); await page.getByText('Held from your wallet').waitFor(); await page.getByText('Available').waitFor() } },
+  { name: 'submit', who: 'buyer', path: () => '/submit?template=pi', act: async (page) => { await step(page, 'Review'); await page.getByText('Nodes that can').waitFor(); await step(page, 'What') } },
+  { name: 'submit-variables', who: 'buyer', path: () => '/submit', act: async (page) => { await press('Add a variable')(page); await page.getByLabel('Name of variable 1').fill('API_TOKEN'); await page.getByLabel('Variable 1 is a secret').check(); await press('From an address…')(page); await page.getByLabel('Address', { exact: true }).fill('http://10.0.0.1/data.csv'); await press('Fetch it')(page); await page.getByText('is not on the public internet').waitFor() } },
+  { name: 'submit-where', who: 'buyer', path: () => '/submit?template=primes&step=where', act: async (page) => { await page.getByLabel('Cores').fill('999999'); await page.locator('.mantine-InputWrapper-error').first().waitFor() } },
+  { name: 'submit-cheaper', who: 'buyer', path: () => '/submit?step=review&template=primes', act: async (page) => { await step(page, 'Where'); await page.getByLabel('Cores').fill('2'); await step(page, 'Review'); await page.getByText('Cheaper, or more nodes').waitFor() } },
+  { name: 'submit-deadline', who: 'buyer', path: () => '/submit?template=primes', act: async (page) => { await step(page, 'Limits'); await page.getByText('By a deadline').click(); await step(page, 'Where'); await page.getByLabel('GPUs', { exact: true }).fill('1'); await page.getByLabel('Part of each card, %').waitFor(); await page.getByLabel('GPUs', { exact: true }).fill('0'); await step(page, 'Review'); await page.getByText('Done in time', { exact: true }).waitFor(); await page.getByRole('button', { name: 'As CLI / SDK / JSON' }).click() } },
+  { name: 'submit-nothing-fits', who: 'buyer', path: (data) => `/submit?from=${data.waiting}`, act: async (page) => { await step(page, 'Review'); await page.getByText('No node can run this as it is').waitFor() } },
+  { name: 'submit-review', who: 'buyer', path: () => '/submit?template=fractal', act: async (page) => { await step(page, 'Review'); await page.getByRole('button', { name: 'Review and submit' }).click(); await page.getByText('Held from your wallet').waitFor(); await page.getByText('Available').waitFor() } },
   { name: 'jobs', who: 'buyer', path: () => '/jobs', act: (page) => page.getByRole('link', { name: 'Mandelbrot' }).waitFor() },
   { name: 'jobs-empty', who: 'buyer', path: () => '/jobs?state=expired', act: (page) => page.getByText('No job fits this filter').waitFor() },
   { name: 'jobs-cancel', who: 'buyer', path: () => '/jobs', act: async (page) => { await page.getByRole('checkbox', { name: 'Choose Needs a large machine' }).check(); await press('Cancel 1 job')(page); await page.getByRole('dialog').getByRole('button', { name: 'Cancel 1 job' }).waitFor() } },

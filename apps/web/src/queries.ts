@@ -52,6 +52,7 @@ export const resultsQuery = (client: Client, job: string) => queryOptions({ quer
 export const filtersQuery = (client: Client) => queryOptions({ queryKey: ['filters'], queryFn: ({ signal }) => client.api.listFilters({}, { signal }) })
 export const schedulesQuery = (client: Client) => queryOptions({ queryKey: ['schedules'], queryFn: ({ signal }) => some(client.schedules({ signal }), 200), refetchInterval: 10_000 })
 export const templatesQuery = (client: Client) => queryOptions({ queryKey: ['templates'], queryFn: ({ signal }) => some(client.templates({ signal }), 200) })
+export const templateFiguresQuery = (client: Client) => queryOptions({ queryKey: ['templates', 'figures'], queryFn: async ({ signal }) => (await client.api.templateFigures({}, { signal })).data })
 export const templateQuery = (client: Client, template: string) => queryOptions({ queryKey: ['templates', template], queryFn: ({ signal }) => client.api.getTemplate({ params: { template } }, { signal }) })
 export const nodesQuery = (client: Client) => queryOptions({ queryKey: ['nodes'], queryFn: ({ signal }) => some(client.nodes({ signal }), 2_000), refetchInterval: NODES_MS })
 export const nodeQuery = (client: Client, node: string) => queryOptions({ queryKey: ['node', node], queryFn: ({ signal }) => client.api.getNode({ params: { node } }, { signal }), refetchInterval: NODES_MS })

@@ -24,7 +24,7 @@ const inside = createRoute({
 })
 const screens = [
   createRoute({ getParentRoute: () => inside, path: '/home', component: lazyRouteComponent(() => import('./home/Home.tsx'), 'Home') }),
-  createRoute({ getParentRoute: () => inside, path: '/submit', validateSearch: z.object({ from: z.string().max(100).optional().catch(undefined), template: z.string().max(40).optional().catch(undefined), saved: z.string().max(60).optional().catch(undefined) }), component: lazyRouteComponent(() => import('./submit/Submit.tsx'), 'Submit') }),
+  createRoute({ getParentRoute: () => inside, path: '/submit', validateSearch: z.object({ from: z.string().max(100).optional().catch(undefined), template: z.string().max(40).optional().catch(undefined), saved: z.string().max(60).optional().catch(undefined), draft: z.string().max(40).optional().catch(undefined), step: z.enum(['where', 'limits', 'review']).optional().catch(undefined) }), component: lazyRouteComponent(() => import('./submit/Submit.tsx'), 'Submit') }),
   createRoute({ getParentRoute: () => inside, path: '/jobs', validateSearch: z.object({ state: JobState.optional().catch(undefined), q: text }), component: lazyRouteComponent(() => import('./jobs/Jobs.tsx'), 'Jobs') }),
   createRoute({ getParentRoute: () => inside, path: '/jobs/$job', validateSearch: z.object({ tab: z.enum(JOB_TABS).optional().catch(undefined), part: z.number().int().min(0).optional().catch(undefined) }), component: lazyRouteComponent(() => import('./jobs/Job.tsx'), 'JobScreen') }),
   createRoute({ getParentRoute: () => inside, path: '/schedules', validateSearch: z.object({ from: z.string().max(100).optional().catch(undefined) }), component: lazyRouteComponent(() => import('./schedules/Schedules.tsx'), 'Schedules') }),

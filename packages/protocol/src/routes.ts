@@ -19,7 +19,7 @@ import { ChangeSettings, Settings, SettingsVersion } from './settings.ts'
 import { Quote, QuoteAround } from './quote.ts'
 import { Receipt } from './receipt.ts'
 import { CreateSchedule, Schedule } from './schedule.ts'
-import { PutTemplate, Template } from './template.ts'
+import { PutTemplate, Template, TemplateFigures } from './template.ts'
 import { FilterName, PutFilter, SavedFilter } from './saved-filter.ts'
 import { CreateStanding, Standing } from './standing.ts'
 import { BrowserTokens, ConfirmSecondFactor, CreateKey, DecideDevice, DeviceLogin, DeviceToken, Key, Login, LookAtDevice, NewKey, NewSecondFactor, ProveBoth, ProveSession, Proved, RecoveryCodes, Refresh, Register, SecondFactor, Session, StartDeviceLogin, StartSecondFactor, Tokens, User, WaitingDevice } from './identity.ts'
@@ -169,6 +169,7 @@ export const routes = {
   removeSchedule: route({ id: 'removeSchedule', method: 'DELETE', path: '/v1/schedules/:schedule', summary: 'End a schedule; jobs that it made go on', who: 'buyer', scope: 'jobs:write', fresh: 'for-others', owner: 'schedule', params: scheduleParams, body: MayGiveReason, status: 204, refuses: ['not_found', 'fresh_sign_in_needed', 'reason_needed'] }),
   putTemplate: route({ id: 'putTemplate', method: 'PUT', path: '/v1/templates/:template', summary: 'Keep a job with parameters under a name', who: 'buyer', scope: 'jobs:write', params: templateParams, body: PutTemplate, reply: Template, refuses: ['impossible_request', 'blob_missing', 'queue_full'] }),
   listTemplates: route({ id: 'listTemplates', method: 'GET', path: '/v1/templates', summary: 'My templates, by name', who: 'buyer', scope: 'jobs:read', query: Page, reply: list(Template), refuses: [] }),
+  templateFigures: route({ id: 'templateFigures', method: 'GET', path: '/v1/template-figures', summary: 'What jobs made from my templates, and from the market’s, took and cost: where at least five completed', who: 'buyer', scope: 'jobs:read', reply: z.object({ data: z.array(TemplateFigures) }), refuses: [] }),
   getTemplate: route({ id: 'getTemplate', method: 'GET', path: '/v1/templates/:template', summary: 'A template', who: 'buyer', scope: 'jobs:read', owner: 'template', params: templateParams, reply: Template, refuses: ['not_found'] }),
   removeTemplate: route({ id: 'removeTemplate', method: 'DELETE', path: '/v1/templates/:template', summary: 'Forget a template', who: 'buyer', scope: 'jobs:write', owner: 'template', params: templateParams, status: 204, refuses: ['not_found'] }),
   putFilter: route({ id: 'putFilter', method: 'PUT', path: '/v1/filters/:filter', summary: 'Keep a filter of the list of jobs under a name; one that is there is replaced', who: 'user', scope: 'jobs:write', params: z.object({ filter: FilterName }), body: PutFilter, reply: SavedFilter, refuses: ['queue_full'] }),

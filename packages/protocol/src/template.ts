@@ -3,6 +3,8 @@
 import { z } from 'zod'
 import { Instant } from './ids.ts'
 import { JobSpec, TemplateName } from './job-spec.ts'
+import { Amount } from './money.ts'
+import { canonical } from './receipt.ts'
 
 /** Templates of one buyer. */
 export const TEMPLATES_MAX = 200
@@ -22,6 +24,20 @@ export const PutTemplate = z.strictObject({
 export type PutTemplate = z.infer<typeof PutTemplate>
 export const Template = z.object({ name: TemplateName, spec: JobSpec, parameters: z.record(z.string(), Parameter), savedAt: Instant }).meta({ id: 'Template' })
 export type Template = z.infer<typeof Template>
+
+/** The market's own, which the screens have: by name, the SHA-256 of what each runs as it stands on its card (`templateRuns`). Whoever changes one makes another job of it. */
+export const PUBLIC_TEMPLATES: Readonly<Record<string, string>> = {
+  pi: '5e80f7075db131900e08960a65fbcf55f2ed33891b466ad178aca25de090f83a',
+  fractal: '8d7e73fe53c9c6b05e1729c60f4965dd78c8dc024957c29344a3e3002a6e0fb8',
+  primes: '8d29efba5a6f2ec73a1dab1fd1d2351597fee8fcfeb057a979e218cfa931d06d',
+  program: '5e3e095c25a77a08f66ce2a6a31f64d7df5879ac538141d552a0cc55f1c70ef0',
+}
+/** Of a job what decides how long it takes and what it costs, as one text. */
+export const templateRuns = ({ runtime, command, inputs, tasks, resources: { cpuMillis, memoryBytes, gpus } }: Pick<JobSpec, 'runtime' | 'command' | 'inputs' | 'tasks' | 'resources'>): string =>
+  canonical({ runtime, command, inputs: inputs.map(({ path, blob }) => ({ path, blob })), tasks: tasks.map(({ args = [] }) => args), cpuMillis, memoryBytes, gpus })
+/** What jobs made from a template took, from their start to their end, and cost: of the newest hundred that completed, and of five at least. `own`: since it was saved. `market`: of all buyers, and only where they ran what its card says. */
+export const TemplateFigures = z.object({ name: z.string(), whose: z.enum(['market', 'own']), jobs: z.number().int(), p50Ms: z.number().int(), p90Ms: z.number().int(), p50: Amount, p90: Amount }).meta({ id: 'TemplateFigures' })
+export type TemplateFigures = z.infer<typeof TemplateFigures>
 
 const PLACE = /\{\{([A-Za-z][A-Za-z0-9_]{0,59})\}\}/g
 const TYPES: Readonly<Record<Parameter['type'], { readonly is: RegExp; readonly says: string }>> = {

@@ -8,7 +8,8 @@ import { CliError, EXIT } from '../failures.ts'
 import { findInputs, uploadInputs } from '../inputs.ts'
 import { readDescription } from '../read-description.ts'
 import { withInputs } from '../spec-options.ts'
-import { agoText, stamp } from '../ui/time.ts'
+import { creditsOf } from '../ui/money.ts'
+import { agoText, durationText, stamp } from '../ui/time.ts'
 
 export function define(command: Command, withContext: WithContext): void {
   command.addHelpText('before', `Examples:
@@ -41,6 +42,10 @@ async function save(context: Context, name: string, file: string): Promise<void>
 }
 
 const parametersOf = ({ parameters }: Template): string => Object.entries(parameters).map(([name, { type, default: given, choices }]) => `${name}${given === undefined ? '' : `=${given}`} (${choices ? choices.join('|') : type})`).join(', ')
-const list = async (context: Context): Promise<void> => context.showList((await context.client()).templates(), [
-  { title: 'template', value: (one) => one.name }, { title: 'parameters', value: parametersOf, shrinks: true }, { title: 'command', value: (one) => one.spec.command.join(' '), shrinks: true }, { title: 'saved', value: (one) => stamp(one.savedAt), shown: (one) => agoText(one.savedAt, context.io.now()) },
-], (one) => one.name, 'No templates. The first one: lumaris template save NAME FILE')
+async function list(context: Context): Promise<void> {
+  const client = await context.client(), figures = new Map((await client.api.templateFigures()).data.filter(({ whose }) => whose === 'own').map((one) => [one.name, one]))
+  await context.showList(client.templates(), [
+    { title: 'template', value: (one) => one.name }, { title: 'parameters', value: parametersOf, shrinks: true }, { title: 'command', value: (one) => one.spec.command.join(' '), shrinks: true }, { title: 'saved', value: (one) => stamp(one.savedAt), shown: (one) => agoText(one.savedAt, context.io.now()) },
+    { title: 'typically', value: (one) => { const found = figures.get(one.name); return found ? `${durationText(found.p50Ms)}, ${creditsOf(found.p50)}` : '' } },
+  ], (one) => one.name, 'No templates. The first one: lumaris template save NAME FILE')
+}

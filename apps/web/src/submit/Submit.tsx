@@ -1,27 +1,35 @@
 import { useEffect, useMemo, useRef, useState } from 'react'
 import type { ReactNode } from 'react'
 import { Alert, Button, Group, Modal, NativeSelect, NumberInput, SegmentedControl, Stack, Text, TextInput, Textarea } from '@mantine/core'
+import { useMediaQuery } from '@mantine/hooks'
 import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-query'
 import { getRouteApi, useRouter } from '@tanstack/react-router'
-import type { Job, JobSpec, JobSpecInput, NoReason, Quote, Template } from '@lumaris/protocol'
+import type { Job, JobSpec, JobSpecInput, NoReason, Quote, QuoteAround, Template } from '@lumaris/protocol'
 import { isLumarisError, newJobId } from '@lumaris/sdk'
 import type { Client } from '@lumaris/sdk'
 import { templateQuery, walletQuery } from '../queries.ts'
-import { useClient } from '../session/use-session.ts'
+import { useClient, useSession } from '../session/use-session.ts'
 import { cores as coresText, credits, creditsText, duration, percent, plural, size, visible } from '../ui/format.ts'
 import { errorsBy } from '../ui/field-errors.ts'
 import { Copy, Credits, Facts, Id, Loaded, Moment, Page, Panel, Refusal, useNow } from '../ui/parts.tsx'
 import { REASON } from '../ui/states.ts'
 import { TopUp } from '../wallet/TopUp.tsx'
 import { Paused } from '../front/Paused.tsx'
+import { Around } from './Around.tsx'
 import { cliText, sdkText } from './as-code.ts'
 import type { Form } from './as-code.ts'
 import { CODE_MAX, EMPTY, Unclear, codeFileOf, draftOf, ownFile, planOf } from './draft.ts'
 import type { Draft, Plan } from './draft.ts'
+import { Drafts } from './Drafts.tsx'
+import { dropDraft, listDrafts, placeOf, saveDraft, storable } from './drafts.ts'
+import { FromAddress } from './FromAddress.tsx'
 import { askFor, sendJob } from './send.ts'
 import type { Sent } from './send.ts'
 import { Cards, Service } from './Service.tsx'
+import { STEPS, StepsFoot, StepsHead, stepOf } from './Steps.tsx'
+import type { Step } from './Steps.tsx'
 import { TellMe } from './TellMe.tsx'
+import { Variables } from './Variables.tsx'
 import { FillIn } from '../templates/FillIn.tsx'
 import { TextLink } from '../shell/links.tsx'
 import { TEMPLATES } from './templates.ts'
@@ -33,23 +41,31 @@ const PAUSE_MS = 300
 const FRESH_MS = 30_000
 
 export function Submit() {
-  const { from, template, saved } = route.useSearch()
-  const client = useClient()
-  const copied = useQuery({ queryKey: ['job', from ?? '', 'draft'], enabled: from !== undefined, staleTime: Number.POSITIVE_INFINITY, queryFn: () => draftFrom(client, from as string) })
-  const kept = useQuery({ ...templateQuery(client, saved ?? ''), enabled: saved !== undefined })
-  const known = TEMPLATES.find((one) => one.id === template), start = from === undefined && saved === undefined ? { ...EMPTY, ...known?.draft, ...(known ? { rest: { template: known.id } } : {}) } : null
+  const { from, template, saved, draft } = route.useSearch()
+  // The form names its draft in the address when there is something to keep: it is the same form then. Any other draft is another one.
+  const made = useRef<string | undefined>(undefined), other = draft !== undefined && draft !== made.current ? draft : undefined
+  return <Begin key={[from, template, saved, other].join(' ')} from={from} template={template} saved={saved} draft={other} made={(id) => { made.current = id }} />
+}
+type Beginning = { readonly from: string | undefined; readonly template: string | undefined; readonly saved: string | undefined; readonly draft: string | undefined; readonly made: (id: string) => void }
+function Begin({ from, template, saved, draft, made }: Beginning) {
+  const { client, user } = useSession()
+  const [found] = useState(() => (draft === undefined ? undefined : listDrafts(localStorage, user.id).find(({ id }) => id === draft)))
+  const copied = useQuery({ queryKey: ['job', from ?? '', 'draft'], enabled: from !== undefined && !found, staleTime: Number.POSITIVE_INFINITY, queryFn: () => draftFrom(client, from as string) })
+  const kept = useQuery({ ...templateQuery(client, saved ?? ''), enabled: saved !== undefined && !found })
+  const known = TEMPLATES.find((one) => one.id === template), start = found ? found.draft : from === undefined && saved === undefined ? { ...EMPTY, ...known?.draft, ...(known ? { rest: { template: known.id } } : {}) } : null
   return (
-    <Page title="New job" intro={saved !== undefined ? 'Filled in with a template of yours; change what you like.' : from === undefined ? 'What to run, where it may run, and what it may cost. Nothing is charged before you agree to a price.' : 'Filled in with an earlier job; change what you like.'}>
+    <Page title="New job" intro={found ? 'As you left it. Nothing is charged before you agree to a price.' : saved !== undefined ? 'Filled in with a template of yours; change what you like.' : from === undefined ? 'What to run, where it may run, and what it may cost. Nothing is charged before you agree to a price.' : 'Filled in with an earlier job; change what you like.'}>
       <Paused what="newJobs" />
-      {start ? <Form key={template ?? 'empty'} start={start} template={template} /> : saved !== undefined ? <Loaded query={kept}>{(one) => <FromTemplate key={saved} template={one} />}</Loaded> : <Loaded query={copied}>{(draft) => <Form key={from} start={draft} template={undefined} />}</Loaded>}
+      {draft !== undefined && !found && <Alert color="orange" title="This draft is not in this browser"><Text size="sm">Drafts are kept where they were begun, until they are submitted or deleted.</Text></Alert>}
+      {start ? <Form start={start} template={template} draftId={found?.id} made={made} /> : saved !== undefined ? <Loaded query={kept}>{(one) => <FromTemplate template={one} made={made} />}</Loaded> : <Loaded query={copied}>{(copy) => <Form start={copy} template={undefined} draftId={undefined} made={made} />}</Loaded>}
     </Page>
   )
 }
 /** Its parameters first, where it has some. */
-function FromTemplate({ template }: { template: Template }) {
+function FromTemplate({ template, made }: { template: Template; made: Beginning['made'] }) {
   const client = useClient(), [spec, setSpec] = useState<JobSpec | null>(Object.keys(template.parameters).length === 0 ? { ...template.spec, template: template.name } : null)
   const draft = useQuery({ queryKey: ['templates', template.name, 'draft', spec], enabled: spec !== null, staleTime: Number.POSITIVE_INFINITY, queryFn: () => draftOfSpec(client, spec as JobSpec) })
-  return spec === null ? <FillIn template={template} done={setSpec} /> : <Loaded query={draft}>{(start) => <Form start={start} template={undefined} />}</Loaded>
+  return spec === null ? <FillIn template={template} done={setSpec} /> : <Loaded query={draft}>{(start) => <Form start={start} template={undefined} draftId={undefined} made={made} />}</Loaded>
 }
 const draftFrom = async (client: Client, id: string): Promise<Draft> => draftOfSpec(client, (await client.job(id)).spec)
 async function draftOfSpec(client: Client, spec: JobSpec): Promise<Draft> {
@@ -67,10 +83,40 @@ async function hashOf(blob: Blob): Promise<string> {
   return Array.from(new Uint8Array(await crypto.subtle.digest('SHA-256', await blob.arrayBuffer())), (byte) => byte.toString(16).padStart(2, '0')).join('')
 }
 
-function Form({ start, template }: { start: Draft; template: string | undefined }) {
-  const client = useClient(), router = useRouter()
+type FormProps = { readonly start: Draft; readonly template: string | undefined; /** The draft that it goes on with. */ readonly draftId: string | undefined; readonly made: (id: string) => void }
+function Form({ start, template, draftId, made }: FormProps) {
+  const { client, user } = useSession(), router = useRouter(), navigate = route.useNavigate(), { step = 'what' } = route.useSearch(), narrow = useMediaQuery('(max-width: 48em)', false, { getInitialValueInEffect: false })
   const [draft, setDraft] = useState(start), [asked, setAsked] = useState(start), [reviewing, setReviewing] = useState(false)
-  useEffect(() => { const timer = setTimeout(() => setAsked(draft), PAUSE_MS); return () => clearTimeout(timer) }, [draft])
+  const [kept, setKept] = useState<{ id: string; whole: boolean } | null>(draftId === undefined ? null : { id: draftId, whole: true }), [elsewhere, setElsewhere] = useState<Draft | null>(null)
+  // Typed text lasts a reload; the address says which draft it is. Submitted or untouched forms leave none.
+  const done = useRef(false), id = useRef(draftId), latest = useRef(draft), written = useRef(start)
+  latest.current = draft
+  const keep = (one: Draft, leaving = false): void => {
+    if (done.current || one === written.current) return
+    written.current = one
+    const first = id.current === undefined, name = (id.current ??= crypto.randomUUID().slice(0, 8))
+    const whole = saveDraft(localStorage, user.id, name, one, Date.now())
+    if (leaving) return
+    setKept({ id: name, whole })
+    if (first) { made(name); void navigate({ search: (now) => ({ ...now, draft: name }), replace: true, resetScroll: false }) }
+  }
+  useEffect(() => { if (draft === start) return; const timer = setTimeout(() => { setAsked(draft); keep(draft) }, PAUSE_MS); return () => clearTimeout(timer) }, [draft])
+  // What was typed just before the page goes is kept, too.
+  useEffect(() => {
+    const leave = (): void => keep(latest.current, true)
+    window.addEventListener('pagehide', leave)
+    return () => { window.removeEventListener('pagehide', leave); leave() }
+  }, [])
+  useEffect(() => {
+    const hear = (event: StorageEvent): void => {
+      if (event.key !== placeOf(user.id) || id.current === undefined) return
+      const theirs = listDrafts(localStorage, user.id).find((one) => one.id === id.current)
+      setElsewhere(theirs && JSON.stringify(theirs.draft) !== JSON.stringify(storable(latest.current)) ? theirs.draft : null)
+    }
+    window.addEventListener('storage', hear)
+    return () => window.removeEventListener('storage', hear)
+  }, [user.id])
+  const go = (to: Step): void => void navigate({ search: (now) => ({ ...now, step: to === 'what' ? undefined : to }), resetScroll: false })
   const set = <Name extends keyof Draft>(name: Name, value: Draft[Name]): void => setDraft((now) => ({ ...now, [name]: value }))
   const key = useMemo(() => JSON.stringify({ ...asked, files: asked.files.map((file) => [file.name, file.size, file.lastModified]) }), [asked])
   const quote = useQuery({
@@ -93,17 +139,24 @@ function Form({ start, template }: { start: Draft; template: string | undefined 
     }
     return undefined
   }
-  const whole = ownFile(draft) === null
+  const whole = ownFile(draft) === null, missing = stale ? [] : quote.data?.plan.missing ?? []
+  const wrong = stale || !quote.isError ? [] : unclear ? [unclear.place] : [...errors.keys()], wrongSteps = new Set<Step>([...wrong.map(stepOf), ...(missing.length > 0 ? ['what' as const] : [])])
+  const on = (...of: Step[]): boolean => !narrow || of.includes(step)
+  const around = useQuery({ queryKey: ['quote', 'around', key], enabled: quote.isSuccess && !stale, placeholderData: keepPreviousData, staleTime: 60_000, gcTime: 0, queryFn: ({ signal }) => client.quoteAround(quote.data?.plan.spec as JobSpecInput, { cap: quote.data?.plan.cap ?? undefined, signal }) })
   return (
     <>
+      {narrow && <StepsHead step={step} go={go} wrong={wrongSteps} />}
+      {elsewhere && <Alert color="orange" role="status" title="This draft was changed in another tab"><Text size="sm">What you change here takes the place of it.</Text><Button mt="xs" size="xs" variant="default" onClick={() => { setDraft(elsewhere); setElsewhere(null) }}>Show what is there</Button></Alert>}
+      <div hidden={!on('what')} className="step-part"><Stack>
       <section aria-label="Templates" className="cards">
         {TEMPLATES.map((one) => <button key={one.id} type="button" className="panel card-button" aria-pressed={template === one.id} onClick={() => void router.navigate({ to: '/submit', search: { template: one.id } })}><Text fw={600}>{one.name}</Text><Text size="sm" c="dimmed">{one.says}</Text></button>)}
       </section>
       <Text size="sm"><TextLink to="/templates" size="sm">All templates, and yours</TextLink></Text>
+      <Drafts user={user.id} open={kept?.id} /></Stack></div>
       <div className="two">
-        <form id="job" onSubmit={(event) => { event.preventDefault(); if (!stale && quote.isSuccess) setReviewing(true) }} noValidate>
+        <form id="job" onSubmit={(event) => { event.preventDefault(); if (narrow && step !== 'review') go(STEPS[STEPS.indexOf(step) + 1] ?? 'review'); else if (!stale && quote.isSuccess && missing.length === 0) setReviewing(true) }} noValidate>
           <Stack>
-            <Panel title="What" id="what"><Stack>
+            <div hidden={!on('what')}><Panel title="What" id="what"><Stack>
               <TextInput label="Name" description="For you, to find it again" value={draft.name} onChange={(event) => set('name', event.currentTarget.value)} error={at('/spec/name')} maxLength={200} />
               <div><Text size="sm" fw={600} id="runtime-label" mb={4}>Runtime</Text><SegmentedControl aria-labelledby="runtime-label" value={draft.runtime} onChange={(value) => set('runtime', value as Draft['runtime'])} data={[{ value: 'javascript', label: 'JavaScript' }, { value: 'python', label: 'Python' }, { value: 'native', label: 'Program' }, { value: 'container', label: 'Image' }]} fullWidth /></div>
               {draft.runtime === 'container' && <TextInput className="code" label="Image" description="With its digest: registry/name@sha256:…" value={draft.image} onChange={(event) => set('image', event.currentTarget.value)} error={at('/spec/image')} spellCheck={false} />}
@@ -115,12 +168,15 @@ function Form({ start, template }: { start: Draft; template: string | undefined 
               <div>
                 <label htmlFor="files"><Text size="sm" fw={600}>Files</Text></label>
                 <Text size="xs" c="dimmed" mb={4}>They lie beside the program, under their names. What the program writes there comes back.</Text>
-                <input id="files" className="file-input" type="file" multiple onChange={(event) => set('files', [...(event.currentTarget.files ?? [])])} />
+                <input id="files" className="file-input" type="file" multiple onChange={(event) => { set('files', [...(event.currentTarget.files ?? [])]); set('lost', []) }} />
+                {draft.lost.length > 0 && <Text size="sm" c="var(--mantine-color-error)">Choose again, a browser gives files only once: {draft.lost.map(visible).join(', ')}. <Button size="compact-xs" variant="default" onClick={() => set('lost', [])}>Go without</Button></Text>}
                 {draft.kept.length > 0 && <ul className="details">{draft.kept.map((file) => <li key={file.path}><code>{visible(file.path)}</code>, {size(file.size)} <Button size="compact-xs" variant="default" onClick={() => set('kept', draft.kept.filter((one) => one !== file))}>Leave out</Button></li>)}</ul>}
+                <FromAddress taken={[...draft.kept.map(({ path }) => path as string), ...draft.files.map((file) => file.name)]} add={(file) => set('kept', [...draft.kept, file])} />
                 {at('/spec/inputs') && <Text size="sm" c="var(--mantine-color-error)">{at('/spec/inputs')}</Text>}
               </div>
-            </Stack></Panel>
-            <Panel title="Where" id="where"><Stack>
+              <Variables of={draft.env} set={(env) => set('env', env)} error={at('/spec/env', '/spec/secrets', '/secrets')} />
+            </Stack></Panel></div>
+            <div hidden={!on('where')}><Panel title="Where" id="where"><Stack>
               <Group grow preventGrowOverflow={false} align="flex-start">
                 <NumberInput label="Cores" value={draft.cores} onChange={(value) => set('cores', value)} step={0.5} error={at('/spec/resources/cpuMillis')} miw={110} />
                 <NumberInput label="Memory, MiB" value={draft.memoryMib} onChange={(value) => set('memoryMib', value)} step={256} error={at('/spec/resources/memoryBytes')} miw={110} />
@@ -133,8 +189,8 @@ function Form({ start, template }: { start: Draft; template: string | undefined 
                 <TextInput label="Regions" description="Empty: any" value={draft.regions} onChange={(event) => set('regions', event.currentTarget.value)} error={at('/spec/placement/regions')} miw={150} />
                 <NativeSelect label="Nodes that have shown" description="How much of their work they end" value={draft.minTrust} onChange={(event) => set('minTrust', event.currentTarget.value)} data={[{ value: '', label: 'Anything' }, { value: 'known', label: 'At least 80 %' }, { value: 'trusted', label: 'At least 95 %, results that hold' }]} miw={150} />
               </Group>
-            </Stack></Panel>
-            <Service draft={draft} set={set} at={at} />
+            </Stack></Panel></div>
+            <div hidden={!on('limits')}><Stack><Service draft={draft} set={set} at={at} />
             <Panel title="Limits" id="limits">
               <Group grow preventGrowOverflow={false} align="flex-start">
                 <NumberInput label="Minutes for each part" description="The cap comes from it" value={draft.minutes} onChange={(value) => set('minutes', value)} error={at('/spec/limits/runMs')} miw={150} />
@@ -143,30 +199,38 @@ function Form({ start, template }: { start: Draft; template: string | undefined 
                 <TextInput label="Most for one try" description="Credits; empty: any" value={draft.maxAttempt} onChange={(event) => set('maxAttempt', event.currentTarget.value)} error={at('/spec/placement/maxAttemptCost')} miw={150} />
               </Group>
               <NativeSelect label="Wrong results, at most" description="The market asks more owners, and more than once, until this holds of the accepted ones" mt="sm" maw={430} value={draft.assurance} onChange={(event) => set('assurance', event.currentTarget.value)} error={at('/spec/assurance')} data={[{ value: '', label: 'No bound: each result is taken as it is' }, { value: '1e-2', label: '1 of 100' }, { value: '1e-4', label: '1 of 10,000' }, { value: '1e-6', label: '1 of 1,000,000' }]} />
-            </Panel>
+            </Panel></Stack></div>
+            {narrow && step !== 'review' && <StepsFoot step={step} go={go} />}
           </Stack>
         </form>
-        <Stack className="beside">
+        <div hidden={!on('review')} className="beside"><Stack>
           <Panel title="Price" id="price"><div aria-live="polite" aria-busy={stale}>
             {quote.isError && !stale ? (unclear ? <Text>{unclear.message}</Text> : <Refusal error={quote.error} title="No price for this" retry={() => void quote.refetch()} />)
-              : quote.data ? <Price quote={quote.data.quote} without={quote.data.without} spec={quote.data.plan.spec} stale={stale} /> : <Text c="dimmed">Asking the market…</Text>}
-          </div><Button type="submit" form="job" size="md" mt="md" fullWidth disabled={stale || !quote.isSuccess} title={!stale && quote.isError ? 'There is no price for it yet' : undefined}>Review and submit</Button></Panel>
+              : quote.data ? <Price quote={quote.data.quote} without={quote.data.without} spec={quote.data.plan.spec} stale={stale} wait={around.isPlaceholderData ? undefined : around.data?.wait} /> : <Text c="dimmed">Asking the market…</Text>}
+          </div>{wrong.length > 0 && narrow && <ul className="plain-list" role="list">{[...new Set(wrong.map(stepOf))].map((one) => <li key={one}><Button mt="xs" size="xs" variant="default" onClick={() => go(one)}>Mend it in {one === 'what' ? 'What' : one === 'where' ? 'Where' : 'Limits'}</Button></li>)}</ul>}
+          {missing.length > 0 && <Text size="sm" mt="xs" c="var(--mantine-color-error)">{missing.map(visible).join(', ')} {missing.length === 1 ? 'has' : 'have'} no value yet: type it under Variables. {narrow && <Button size="compact-xs" variant="default" onClick={() => go('what')}>Go there</Button>}</Text>}
+          <Button id="review" type="submit" form="job" size="md" mt="md" fullWidth disabled={stale || !quote.isSuccess || missing.length > 0} title={!stale && quote.isError ? 'There is no price for it yet' : missing.length > 0 ? 'A secret has no value yet' : undefined}>Review and submit</Button>
+          {around.data && !quote.isError && <div className={stale || around.isPlaceholderData ? 'around waiting-around' : 'around'}><Around around={around.data} apply={(change) => setDraft((now) => ({ ...now, ...change }))} /></div>}
+          {kept && <Text size="xs" c="dimmed" mt="sm" role="status">{kept.whole ? 'Kept as a draft in this browser.' : 'Not kept: it is too large, or this browser keeps nothing.'}</Text>}</Panel>
           {quote.data && !quote.isError && <As plan={quote.data.plan} code={ownFile(draft) === null || draft.code === null ? null : draft.code} />}
-        </Stack>
+          {narrow && step === 'review' && <StepsFoot step={step} go={go} />}
+        </Stack></div>
       </div>
-      {quote.data && <Review opened={reviewing} close={() => setReviewing(false)} plan={quote.data.plan} quote={quote.data.quote} renew={async () => { await quote.refetch() }} />}
+      {quote.data && <Review opened={reviewing} close={() => setReviewing(false)} plan={quote.data.plan} quote={quote.data.quote} renew={async () => { await quote.refetch() }} submitted={() => { done.current = true; if (id.current !== undefined) dropDraft(localStorage, user.id, id.current) }} />}
     </>
   )
 }
 
-function Price({ quote, without, spec, stale }: { quote: Quote; without: Quote | null; spec: JobSpecInput; stale: boolean }) {
+function Price({ quote, without, spec, stale, wait }: { quote: Quote; without: Quote | null; spec: JobSpecInput; stale: boolean; wait: QuoteAround['wait'] }) {
   const now = useNow(5_000)
   return (
     <Stack gap="sm" opacity={stale ? 0.75 : 1}>
       <div><Text size="sm" c="dimmed">At most, whatever happens</Text><div className="figure"><Credits of={quote.cap} /></div></div>
       <Facts of={[
         ['Likely', quote.nodes > 0 || quote.p50 !== '0' ? `${credits(quote.p50)} to ${credits(quote.p90)} credits (estimate)` : null], ['One try, at most', creditsText(quote.attemptCap)],
+        ['Market’s part', quote.feeBasisPoints === undefined ? null : `${percent(quote.feeBasisPoints / 10_000)}, in the price`],
         ['Nodes that can', String(quote.nodes)], ['With room now', String(quote.nodesFree)], ['Could start', quote.startsInMs === undefined ? null : quote.startsInMs === 0 ? 'at once' : `in about ${duration(quote.startsInMs)}`],
+        ['Wait for a node, lately', wait && `${duration(wait.p50Ms)}; nine of ten below ${duration(wait.p90Ms)} (of ${wait.starts} like it, last day)`],
         ...planFacts(quote), ['Assurance adds', without && surcharge(quote, without)],
         ['Binds for', quote.validUntil > now ? duration(Math.round((quote.validUntil - now) / 5_000) * 5_000) : 'no longer: it is asked for anew before you agree'],
       ]} />
@@ -197,19 +261,19 @@ function As({ plan, code }: { plan: Plan; /** The program that is written in the
       {open && <Stack gap="xs" mt="xs">
         <Group gap="xs"><SegmentedControl size="xs" aria-label="As" value={form} onChange={(value) => setForm(value as Form)} data={[{ value: 'cli', label: 'Shell' }, { value: 'sdk', label: 'SDK' }, { value: 'json', label: 'JSON' }]} /><Copy text={text} what="the order" label="Copy" /></Group>
         <pre className="preview" tabIndex={0} aria-label="The order as text">{text}</pre>
-        <Text size="xs" c="dimmed">{form === 'json' ? 'Under “spec” in the body of POST /v1/jobs, when its files are on the market.' : 'Signed in by lumaris login, or with a key of yours in LUMARIS_TOKEN.'}{form !== 'json' && brings.length > 0 && ` It expects beside it: ${brings.map(({ path }) => visible(path)).join(', ')}.`}</Text>
+        <Text size="xs" c="dimmed">{form === 'json' ? 'Under “spec” in the body of POST /v1/jobs, when its files are on the market.' : 'Signed in by lumaris login, or with a key of yours in LUMARIS_TOKEN.'}{form !== 'json' && plan.spec.secrets && ` Secrets come from the variables of its shell: ${plan.spec.secrets.join(', ')}.`}{form !== 'json' && brings.length > 0 && ` It expects beside it: ${brings.map(({ path }) => visible(path)).join(', ')}.`}</Text>
       </Stack>}
     </div>
   )
 }
 
-function Review({ opened, close, plan, quote, renew }: { opened: boolean; close: () => void; plan: Plan; quote: Quote; renew: () => Promise<void> }) {
+function Review({ opened, close, plan, quote, renew, submitted }: { opened: boolean; close: () => void; plan: Plan; quote: Quote; renew: () => Promise<void>; submitted: () => void }) {
   const client = useClient(), router = useRouter(), queries = useQueryClient()
   const wallet = useQuery({ ...walletQuery(client), enabled: opened })
   const [busy, setBusy] = useState<string | null>(null), [sent, setSent] = useState<Sent | { kind: 'failed'; error: unknown } | null>(null)
   // One id for one agreement: a second press, or a try after a lost answer, is the same job. Another request is another job.
   const id = useRef({ of: '', id: '' })
-  const request = JSON.stringify(plan.spec)
+  const request = JSON.stringify([plan.spec, plan.secrets])
   if (id.current.of !== request) id.current = { of: request, id: newJobId() }
   const sending = useRef(false)
   useEffect(() => { if (opened) { setSent(null); if (quote.validUntil - Date.now() < FRESH_MS) void renew() } }, [opened])
@@ -222,6 +286,7 @@ function Review({ opened, close, plan, quote, renew }: { opened: boolean; close:
   const told = async (answer: Sent): Promise<void> => {
     setSent(answer)
     if (answer.kind === 'refused' && isLumarisError(answer.error, 'quote_expired')) await renew()
+    if (answer.kind === 'accepted') submitted()
     if (answer.kind === 'accepted' && !answer.afterDoubt) await go(answer.job)
   }
   const go = async (job: Job): Promise<void> => {
@@ -233,7 +298,7 @@ function Review({ opened, close, plan, quote, renew }: { opened: boolean; close:
     setSent(null)
     for (const [i, { blob }] of plan.uploads.entries()) await client.upload(blob, { onProgress: (done, total) => setBusy(`Uploading file ${i + 1} of ${plan.uploads.length}: ${size(done)} of ${size(total)}`) })
     setBusy('Handing it in')
-    await told(await sendJob(client, { id: id.current.id, spec: plan.spec, quote: quote.id }))
+    await told(await sendJob(client, { id: id.current.id, spec: plan.spec, quote: quote.id, secrets: plan.spec.secrets ? plan.secrets : undefined }))
   })
   const ask = (): Promise<void> => once(async () => { setBusy('Asking'); await told(await askFor(client, id.current.id, null)) })
 
@@ -244,6 +309,7 @@ function Review({ opened, close, plan, quote, renew }: { opened: boolean; close:
       <Stack>
         <Facts of={[
           ['What', <><code>{visible(plan.spec.command.join(' '))}</code>{tasks > 1 ? `, ${plural(tasks, 'part')}` : ''}</>], ['Where', `${coresText(resources?.cpuMillis ?? 0)}, ${size(resources?.memoryBytes ?? 0)} memory, ${size(resources?.diskBytes ?? 0)} disk for each part`],
+          ['Secrets', plan.spec.secrets && <>{plan.spec.secrets.join(', ')}: given to the job, and shown to nobody again</>],
           ['Held from your wallet', <strong>{creditsText(quote.cap)}</strong>], ['Likely bill', quote.plan ? null : `${credits(quote.p50)} to ${credits(quote.p90)} credits (estimate)`], ...planFacts(quote), ['Available', wallet.data ? creditsText(wallet.data.available) : null],
         ]} />
         <Text size="sm">Never more than is held. What is not used comes back at the end; what a node or the market spoils is not billed. You can cancel at any time: what ran until then is billed.</Text>

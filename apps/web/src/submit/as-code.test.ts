@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { cliText, sdkText } from './as-code.ts'
 import type { Plan } from './draft.ts'
 
-const plan: Plan = { spec: { command: ['main.ts'], inputs: [{ path: 'main.ts', blob: 'a', size: 1 }, { path: 'kept.csv', blob: 'b', size: 2 }] } as never, uploads: [{ path: 'main.ts', blob: new Blob(['x']) }, { path: "it's.txt", blob: new Blob(['y']) }], cap: 1_500_000n }
+const plan: Plan = { spec: { command: ['main.ts'], inputs: [{ path: 'main.ts', blob: 'a', size: 1 }, { path: 'kept.csv', blob: 'b', size: 2 }] } as never, uploads: [{ path: 'main.ts', blob: new Blob(['x']) }, { path: "it's.txt", blob: new Blob(['y']) }], cap: 1_500_000n, secrets: {}, missing: [] }
 test('a program that has the end of the text in it does not end it', () => {
   const lines = cliText(plan, new Map([['main.ts', 'one\nEND\ntwo']])).split('\n')
   expect(lines.slice(0, 5)).toEqual(["cat > main.ts <<'ENDD'", 'one', 'END', 'two', 'ENDD'])

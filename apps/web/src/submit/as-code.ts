@@ -18,15 +18,16 @@ const fileLines = (path: string, text: string): string => { const end = endOf(te
 
 export function cliText(plan: Plan, shown: Shown): string {
   const cap = plan.cap === null ? '' : ` --cap ${formatCredits(plan.cap)}`
-  return `${[...shown].map(([path, text]) => fileLines(path, text)).join('')}${fileLines('job.json', JSON.stringify(withoutUploads(plan), null, 2))}npx lumaris submit --spec job.json --no-auto${plan.uploads.map(({ path }) => ` --file ${joinWords([path])}`).join('')}${cap}\n`
+  return `${[...shown].map(([path, text]) => fileLines(path, text)).join('')}${fileLines('job.json', JSON.stringify(withoutUploads(plan), null, 2))}npx lumaris submit --spec job.json --no-auto${plan.uploads.map(({ path }) => ` --file ${joinWords([path])}`).join('')}${(plan.spec.secrets ?? []).map((name) => ` --secret ${joinWords([name])}`).join('')}${cap}\n`
 }
 export function sdkText(plan: Plan, origin: string): string {
   const { uploads, cap } = plan, spec = withoutUploads(plan), inputs = spec.inputs ?? []
+  const more = [...(cap === null ? [] : [`cap: ${cap}n`]), ...(spec.secrets ? [`secrets: { ${spec.secrets.map((name) => `${name}: process.env.${name} ?? ''`).join(', ')} }`] : [])]
   const lines = [
     `import { readFile } from 'node:fs/promises'`, `import { createClient } from '@lumaris/sdk'`, '', `const client = createClient({ url: ${JSON.stringify(origin)}, token: process.env.LUMARIS_TOKEN })`,
     ...(uploads.length > 0 ? [`const upload = async (path) => ({ path, ...(({ blob, size }) => ({ blob, size }))(await client.upload(await readFile(path))) })`] : []),
     `const job = await client.submit({`, ...JSON.stringify({ ...spec, inputs: undefined }, null, 2).split('\n').slice(1, -1).map((line, i, all) => (i === all.length - 1 ? `${line},` : line)),
-    `  inputs: [${[...uploads.map(({ path }) => `await upload(${JSON.stringify(path)})`), ...inputs.map((file) => JSON.stringify(file))].join(', ')}],`, `}${cap === null ? '' : `, { cap: ${cap}n }`})`, 'console.log(job.id)', '',
+    `  inputs: [${[...uploads.map(({ path }) => `await upload(${JSON.stringify(path)})`), ...inputs.map((file) => JSON.stringify(file))].join(', ')}],`, `}${more.length === 0 ? '' : `, { ${more.join(', ')} }`})`, 'console.log(job.id)', '',
   ]
   return lines.join('\n')
 }

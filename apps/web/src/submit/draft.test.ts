@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest'
-import { JobSpec } from '@lumaris/protocol'
+import { createHash } from 'node:crypto'
+import { JobSpec, PUBLIC_TEMPLATES, templateRuns } from '@lumaris/protocol'
+import { TEMPLATES } from './templates.ts'
 import { EMPTY, Unclear, codeFileOf, draftOf, planOf } from './draft.ts'
 
 const hash = async (blob: Blob): Promise<string> => blob.size.toString(16).padStart(64, '0')
@@ -42,4 +44,9 @@ test('what cannot be asked is said beside its field', async () => {
   await expect(planned({ service: 'deadline', by: 1 })).rejects.toMatchObject({ place: '/spec/expectedMs' })
   await expect(planned({ service: 'deadline', by: 1, expected: 1, budget: 'little' })).rejects.toMatchObject({ place: '/cap' })
   await expect(planned({ service: 'interruptible', bid: '-1' })).rejects.toMatchObject({ place: '/spec/interruptible/bidHour' })
+})
+test('what the market counts as jobs of its own templates is what their cards say', async () => {
+  const sha256 = (bytes: string | Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
+  const runs = await Promise.all(TEMPLATES.map(async ({ id, draft }) => [id, sha256(templateRuns(JobSpec.parse((await planOf({ ...EMPTY, ...draft }, async (blob) => sha256(new Uint8Array(await blob.arrayBuffer())))).spec)))] as const))
+  expect(Object.fromEntries(runs)).toEqual(PUBLIC_TEMPLATES)
 })

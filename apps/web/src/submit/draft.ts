@@ -4,10 +4,13 @@ import { GIB, MIB, formatCredits, parseCredits } from '@lumaris/protocol'
 import type { Assurance, InputFile, JobSpec, JobSpecInput, Runtime, TaskSpec } from '@lumaris/protocol'
 import { joinWords, splitWords } from './words.ts'
 
+/** A variable of the job. The value of a secret is never kept anywhere but in the form. */
+export type Variable = { readonly name: string; readonly value: string; readonly secret: boolean }
 export type Draft = {
   readonly name: string; readonly runtime: Runtime; /** What a container is made of. */ readonly image: string; /** Null: the program is one of the files, and `args` is the whole command. */ readonly code: string | null; readonly args: string; readonly parts: string
   /** New files of this browser, and those that the market already has (of a copied job). */
   readonly files: readonly File[]; readonly kept: readonly InputFile[]
+  readonly env: readonly Variable[]; /** Files that were chosen before the page was loaded anew: a browser gives them only once. */ readonly lost: readonly string[]
   /** Parts of a copied job that differ in more than their words. */
   readonly keptTasks: readonly TaskSpec[] | null
   readonly cores: number | string; readonly memoryMib: number | string; readonly diskMib: number | string; readonly gpus: number | string
@@ -21,7 +24,7 @@ export type Draft = {
   readonly rest: Partial<JobSpec>
 }
 export const EMPTY: Draft = {
-  name: '', runtime: 'javascript', image: '', code: "console.log('hello from', Deno.args)\n", args: '', parts: '', files: [], kept: [], keptTasks: null, cores: 1, memoryMib: 512, diskMib: 512, gpus: 0,
+  name: '', runtime: 'javascript', image: '', code: "console.log('hello from', Deno.args)\n", args: '', parts: '', files: [], kept: [], env: [], lost: [], keptTasks: null, cores: 1, memoryMib: 512, diskMib: 512, gpus: 0,
   gpuPercent: '', gpuModels: '', gpuGib: '',
   minLevel: 'language', regions: '', minTrust: '', service: 'firm', bid: '', by: null, budget: '', expected: '', keep: '', assurance: '', minutes: 10, retries: 5, copies: 1, maxAttempt: '', rest: {},
 }
@@ -52,7 +55,7 @@ const given = <Name extends string, Value>(name: Name, value: Value | null | und
 
 /** What must be uploaded before the job can be submitted, under the name that it will have. */
 export type Upload = { readonly path: string; readonly blob: Blob }
-export type Plan = { readonly spec: JobSpecInput; readonly uploads: readonly Upload[]; /** The budget, where there is one: the cap is no more than it. */ readonly cap: bigint | null }
+export type Plan = { readonly spec: JobSpecInput; readonly uploads: readonly Upload[]; /** The budget, where there is one: the cap is no more than it. */ readonly cap: bigint | null; /** What goes beside the job. */ readonly secrets: Readonly<Record<string, string>>; /** Secrets without a value: it can be priced, and not submitted. */ readonly missing: readonly string[] }
 
 /** Files are hashed here: a job names them by what they are. */
 export async function planOf(draft: Draft, hash: (blob: Blob) => Promise<string>): Promise<Plan> {
@@ -71,10 +74,15 @@ export async function planOf(draft: Draft, hash: (blob: Blob) => Promise<string>
   if (draft.service === 'deadline' && String(draft.expected).trim() === '') throw new Unclear('/spec/expectedMs', 'From how long a part takes follows when it must become firm.')
   const keep = draft.keep.split('\n').map((line) => line.trim()).filter(Boolean), models = draft.gpuModels.split(/[\s,]+/).filter(Boolean), isSet = (value: number | string): boolean => String(value).trim() !== ''
   const { placement, checkpoint, ...rest } = draft.rest
+  const named = draft.env.filter(({ name, value }) => name.trim() !== '' || value !== '').map((one) => ({ ...one, name: one.name.trim() })), secret = named.filter((one) => one.secret)
+  if (named.some(({ name }) => name === '')) throw new Unclear('/spec/env', 'A variable has a value and no name.')
+  const twice = named.find(({ name }, i) => named.findIndex((other) => other.name === name) !== i)
+  if (twice) throw new Unclear('/spec/env', `${twice.name} stands there twice.`)
+  const env = Object.fromEntries(named.filter((one) => !one.secret).map(({ name, value }) => [name, value]))
   return {
-    uploads, cap,
+    uploads, cap, secrets: Object.fromEntries(secret.filter(({ value }) => value !== '').map(({ name, value }) => [name, value])), missing: secret.filter(({ value }) => value === '').map(({ name }) => name),
     spec: {
-      ...rest, ...(draft.name.trim() === '' ? {} : { name: draft.name.trim() }), runtime: draft.runtime, ...(draft.runtime === 'container' ? { image: draft.image.trim() } : {}), command, inputs: [...inputs, ...draft.kept], ...(tasks.length > 0 ? { tasks } : {}),
+      ...rest, ...(draft.name.trim() === '' ? {} : { name: draft.name.trim() }), runtime: draft.runtime, ...(draft.runtime === 'container' ? { image: draft.image.trim() } : {}), command, inputs: [...inputs, ...draft.kept], ...(Object.keys(env).length > 0 ? { env } : {}), ...(secret.length > 0 ? { secrets: secret.map(({ name }) => name) } : {}), ...(tasks.length > 0 ? { tasks } : {}),
       resources: { ...rest.resources, cpuMillis: Math.round(number(draft.cores) * 1000), memoryBytes: Math.round(number(draft.memoryMib) * MIB), diskBytes: Math.round(number(draft.diskMib) * MIB), gpus: number(draft.gpus), ...(isSet(draft.gpuPercent) ? { gpuShare: Math.round(number(draft.gpuPercent) * 10) } : {}), ...(models.length > 0 ? { gpuModels: models } : {}), ...(isSet(draft.gpuGib) ? { gpuMemoryBytes: Math.round(number(draft.gpuGib) * GIB) } : {}) },
       limits: { ...rest.limits, runMs: Math.round(number(draft.minutes) * 60_000), retries: number(draft.retries) }, copies: number(draft.copies),
       ...(draft.service === 'interruptible' ? { interruptible: given('bidHour', bid?.toString()) } : {}), ...(draft.service === 'deadline' ? { plan: 'deadline' as const, ...given('deadline', draft.by) } : {}), ...(isSet(draft.expected) ? { expectedMs: Math.round(number(draft.expected) * 60_000) } : {}),
@@ -86,13 +94,13 @@ export async function planOf(draft: Draft, hash: (blob: Blob) => Promise<string>
 
 /** The form filled in with an earlier job. `code` is the text of its program, where it had one of ours. */
 export function draftOf(spec: JobSpec, code: string | null): Draft {
-  const { name, runtime, image, command, inputs, tasks, resources: { gpuShare, gpuModels, gpuMemoryBytes, ...resources }, limits, placement, copies, interruptible, plan, expectedMs, assurance, deadline, ...others } = spec
+  const { name, runtime, image, command, inputs, env, secrets = [], tasks, resources: { gpuShare, gpuModels, gpuMemoryBytes, ...resources }, limits, placement, copies, interruptible, plan, expectedMs, assurance, deadline, ...others } = spec
   const { minLevel, regions, minTrust, maxAttemptCost, ...where } = placement
   const own = ownFile({ runtime, code })
   const simple = tasks.every((task) => task.env === undefined && task.inputs === undefined)
   return {
     ...EMPTY, name: name ?? '', runtime, image: image ?? '', code, args: joinWords(own === null ? command : command.slice(command.indexOf(own) + 1)),
-    parts: simple && tasks.some((task) => (task.args ?? []).length > 0) ? tasks.map((task) => joinWords(task.args ?? [])).join('\n') : '', keptTasks: simple ? null : tasks,
+    parts: simple && tasks.some((task) => (task.args ?? []).length > 0) ? tasks.map((task) => joinWords(task.args ?? [])).join('\n') : '', keptTasks: simple ? null : tasks, env: [...Object.entries(env).map(([key, value]) => ({ name: key, value, secret: false })), ...secrets.map((key) => ({ name: key, value: '', secret: true }))],
     kept: inputs.filter((file) => file.path !== own), cores: resources.cpuMillis / 1000, memoryMib: resources.memoryBytes / MIB, diskMib: resources.diskBytes / MIB, gpus: resources.gpus, gpuPercent: gpuShare === undefined ? '' : gpuShare / 10, gpuModels: (gpuModels ?? []).join(', '), gpuGib: gpuMemoryBytes === undefined ? '' : gpuMemoryBytes / GIB,
     service: plan ? 'deadline' : interruptible ? 'interruptible' : 'firm', bid: interruptible?.bidHour === undefined ? '' : formatCredits(BigInt(interruptible.bidHour)), by: plan ? (deadline ?? null) : null, expected: expectedMs === undefined ? '' : expectedMs / 60_000, keep: (others.checkpoint?.paths ?? []).join('\n'), assurance: assurance ?? '',
     minLevel, regions: (regions ?? []).join(', '), minTrust: minTrust ?? '', minutes: limits.runMs / 60_000, retries: limits.retries, copies, maxAttempt: maxAttemptCost === undefined ? '' : formatCredits(BigInt(maxAttemptCost)),

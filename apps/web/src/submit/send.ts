@@ -15,9 +15,9 @@ export type Sent =
 /** Whether a failure leaves open what became of the request. A refusal does not; a lost or broken answer does. */
 const isDoubt = (error: unknown): boolean => !isLumarisError(error) || error.status === undefined || error.status >= 500
 
-export async function sendJob(client: Client, request: { id: string; spec: JobSpecInput; quote?: string; cap?: string }): Promise<Sent> {
+export async function sendJob(client: Client, request: { id: string; spec: JobSpecInput; quote?: string; cap?: string; secrets?: Readonly<Record<string, string>> | undefined }): Promise<Sent> {
   try {
-    return { kind: 'accepted', job: await client.submit(request.spec, { id: request.id, quote: request.quote, cap: request.cap }), afterDoubt: false }
+    return { kind: 'accepted', job: await client.submit(request.spec, { id: request.id, quote: request.quote, cap: request.cap, secrets: request.secrets }), afterDoubt: false }
   } catch (error) {
     return isDoubt(error) ? askFor(client, request.id, error) : { kind: 'refused', error }
   }
