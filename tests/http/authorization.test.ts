@@ -8,7 +8,9 @@ import { startMarket } from '../start-market.ts'
 import type { TestMarket } from '../start-market.ts'
 
 type Caller = 'anyone' | 'buyerA' | 'buyerB' | 'sellerA' | 'sellerB' | 'admin' | 'agent' | 'readOnlyKey' | 'revokedKey' | 'garbage'
-const CALLERS: Caller[] = ['anyone', 'buyerA', 'buyerB', 'sellerA', 'sellerB', 'admin', 'agent', 'readOnlyKey', 'revokedKey', 'garbage']
+  // For buyerA's account: by role; who was removed, with a token of before, and with a key that he had made for it.
+  | 'viewer' | 'submitter' | 'manager' | 'removed' | 'removedKey'
+const CALLERS: Caller[] = ['anyone', 'buyerA', 'buyerB', 'sellerA', 'sellerB', 'admin', 'agent', 'readOnlyKey', 'revokedKey', 'garbage', 'viewer', 'submitter', 'manager', 'removed', 'removedKey']
 // buyerA owns the job, its attempt, the quote and the key; sellerA the node. `readOnlyKey` is buyerA with only jobs:read.
 const PEOPLE: Caller[] = ['buyerA', 'buyerB', 'sellerA', 'sellerB', 'admin']
 const MAY: Record<RouteName, Caller[] | 'all'> = {
@@ -16,6 +18,7 @@ const MAY: Record<RouteName, Caller[] | 'all'> = {
   startDeviceLogin: 'all', deviceToken: 'all',
   // Keys may not, however much they may do: these are for a session of a person (tests/http/second-factor.test.ts).
   listSessions: [], proveSession: [], endSession: [], endOtherSessions: [], getSecondFactor: [], startSecondFactor: [], confirmSecondFactor: [], renewRecoveryCodes: [], stopSecondFactor: [], lookAtDevice: [], decideDevice: [],
+  listAccounts: [...PEOPLE, 'readOnlyKey'], actForAccount: [], leaveAccount: [], lookAtInvitation: 'all', acceptInvitation: [...PEOPLE, 'readOnlyKey'], listMembers: PEOPLE, changeMember: ['buyerA'], removeMember: ['buyerA'], inviteMember: PEOPLE, listInvitations: PEOPLE, revokeInvitation: ['buyerA'], listMemberActs: PEOPLE,
   createWebhook: PEOPLE, listWebhooks: PEOPLE, listAlerts: PEOPLE, readAlerts: PEOPLE, getAlertSettings: PEOPLE, setAlertSettings: PEOPLE, exportActions: ['admin'], removeWebhook: ['buyerA'], enableWebhook: ['buyerA'], testWebhook: ['buyerA'], listDeliveries: ['buyerA'], resendDelivery: ['buyerA'],
   logout: [...PEOPLE, 'readOnlyKey'], me: [...PEOPLE, 'readOnlyKey'], createKey: PEOPLE, listKeys: PEOPLE, revokeKey: ['buyerA'],
   createQuote: ['buyerA', 'buyerB'], quoteAround: ['buyerA', 'buyerB'], getQuote: ['buyerA', 'readOnlyKey'], submitJob: ['buyerA', 'buyerB'], listJobs: [...PEOPLE, 'readOnlyKey'],
@@ -36,12 +39,18 @@ const MAY: Record<RouteName, Caller[] | 'all'> = {
   findNodes: ['admin'], getFleet: ['admin'], cordonNode: ['admin'], uncordonNode: ['admin'], banNode: ['admin'], unbanNode: ['admin'], getRevenue: ['admin'], exportRevenue: ['admin'], exportLedger: ['admin'], listHolds: ['admin'], getQueue: ['admin'], listDeadDeliveries: ['admin'], retryDelivery: ['admin'], listDeadJobs: ['admin'], retryJob: ['admin'], listMatchingPauses: ['admin'], pauseMatching: ['admin'], resumeMatching: ['admin'],
   listIncidents: 'all', openIncident: ['admin'], updateIncident: ['admin'], resolveIncident: ['admin'], nodeEarnings: ['agent'], checkLedger: ['admin'], marketTable: ['admin'],
 }
+// What those who work for an account may, each also what stands before; all else is the owner's alone.
+const VIEWER: RouteName[] = ['me', 'listJobs', 'getJob', 'listTasks', 'listAttempts', 'jobEvents', 'myEvents', 'getAttempt', 'attemptLogs', 'getReceipt', 'getResults', 'explainJob', 'getQuote', 'listStanding', 'getStanding', 'standingEvents', 'listSchedules', 'getSchedule', 'listTemplates', 'getTemplate', 'statBlob', 'getBlob', 'exportJobs', 'getSpend', 'exportEntries', 'getWallet', 'listEntries', 'listAlerts', 'getAlertSettings']
+const SUBMITTER: RouteName[] = [...VIEWER, 'createQuote', 'submitJob', 'cancelJob', 'pauseJob', 'resumeJob', 'moveJob', 'recordMerged', 'createStanding', 'dropStanding', 'createSchedule', 'pauseSchedule', 'resumeSchedule', 'removeSchedule', 'putTemplate', 'removeTemplate', 'putBlob']
+const MANAGER: RouteName[] = [...SUBMITTER, 'createKey', 'listKeys', 'revokeKey', 'createWebhook', 'listWebhooks', 'removeWebhook', 'enableWebhook', 'testWebhook', 'listDeliveries', 'resendDelivery', 'readAlerts', 'setAlertSettings', 'listMembers', 'changeMember', 'removeMember', 'inviteMember', 'listInvitations', 'revokeInvitation', 'listMemberActs']
+const MEMBERS: Partial<Record<Caller, readonly RouteName[]>> = { viewer: VIEWER, submitter: SUBMITTER, manager: MANAGER }
 const BODIES: Partial<Record<RouteName, unknown>> = {
   createKey: { label: 'x', scopes: ['jobs:read'] }, createQuote: { spec: { command: ['fake:exit', '0'] } }, quoteAround: { spec: { command: ['fake:exit', '0'] } }, submitJob: { cap: '1000', spec: { command: ['fake:exit', '0'] } }, createStanding: { spec: { command: ['fake:exit', '0'], resources: { cpuMillis: 900_000 } } }, createEnrolment: {}, recordMerged: { sha256: '0'.repeat(64), size: 1 }, priceNode: { cpuHour: '5', reason: 'a test' },
   ...Object.fromEntries((['pauseJob', 'resumeJob', 'cancelJob', 'moveJob', 'pauseNode', 'drainNode', 'resumeNode'] as const).map((name) => [name, { reason: 'a test' }])), askNodeSettings: { share: { cpuPercent: 50 } }, setNodePolicy: {},
   putFilter: { state: 'failed' },
   putTemplate: { spec: { command: ['x', '{{a}}'] }, parameters: { a: {} } },
   createSchedule: { cron: '0 0 29 2 *', cap: '1000', spec: { command: ['fake:exit', '0'] } },
+  lookAtInvitation: { code: 'x'.repeat(43) }, acceptInvitation: { code: 'x'.repeat(43) }, changeMember: { role: 'viewer' }, inviteMember: { email: 'somebody@test', role: 'viewer' },
   proveSession: { password: 'x' }, startSecondFactor: { password: 'x' }, confirmSecondFactor: { code: '123456' }, renewRecoveryCodes: { password: 'x', code: '123456' }, stopSecondFactor: { password: 'x', code: '123456' }, startDeviceLogin: { client: 'test' }, deviceToken: { deviceCode: 'x'.repeat(43) }, lookAtDevice: { userCode: 'BCDFGHJK' }, decideDevice: { userCode: 'BCDFGHJK', approve: true }, createWebhook: { url: 'https://hooks.example/in' },
   readAlerts: { upTo: `alr_${'0'.repeat(26)}` }, setAlertSettings: {}, impersonateUser: { reason: 'a test' }, bookDeposit: { amount: '5', reference: 'RF18', reason: 'a test' }, changeSettings: { version: 0, set: { fee: 400 }, reason: 'a test' }, createTopup: { amount: '5' }, requestPayout: { amount: '5', destination: 'x' }, approveReversal: { reason: 'a test' }, rejectReversal: { reason: 'a test' }, suspendUser: { reason: 'a test' }, unsuspendUser: { reason: 'a test' }, setUserRoles: { roles: ['buyer'], reason: 'a test' },
   fetchBlob: { url: 'ftp://x.example/' },
@@ -57,7 +66,7 @@ const isNo = (status: number): boolean => status === 401 || status === 403 || st
 
 let market: TestMarket, spare: string, gone: string
 const keys = {} as Record<Caller, string | null>
-const objects = {} as Record<'job' | 'attempt' | 'node' | 'quote' | 'key' | 'standing' | 'schedule' | 'user' | 'incident' | 'reversal' | 'session' | 'webhook' | 'delivery' | 'template' | 'filter' | 'sha256' | 'impersonation' | 'pause', string>
+const objects = {} as Record<'job' | 'attempt' | 'node' | 'quote' | 'key' | 'standing' | 'schedule' | 'user' | 'incident' | 'reversal' | 'session' | 'webhook' | 'delivery' | 'template' | 'filter' | 'sha256' | 'impersonation' | 'pause' | 'account' | 'invitation' | 'member', string>
 
 beforeAll(async () => {
   market = await startMarket({ server: { webhooks: { loopback: true } } })
@@ -87,7 +96,21 @@ beforeAll(async () => {
   const reversal = (await call(demo.admin.key, 'POST', '/v1/admin/reversals', { entry: `topup:${demo.buyer.id}:wrong`, reason: 'a test' })).body.id
   expect(reversal).toMatch(/^rev_/)
   const webhook = (await call(demo.buyer.key, 'POST', '/v1/webhooks', { url: 'https://127.0.0.1/in' })).body, delivery = (await call(demo.buyer.key, 'POST', `/v1/webhooks/${webhook.id}/test`)).body
+  const works = async (name: string, role: string): Promise<{ id: string; token: string }> => {
+    const password = `a long password of ${name}`, user = await app.identity.register({ email: `${name}@test`, password, name, roles: ['buyer', 'seller'] })
+    if ('refusal' in user) throw new Error(user.refusal)
+    const own = (await call(null, 'POST', '/v1/sessions', { email: `${name}@test`, password })).body.accessToken
+    const { code } = (await call(demo.buyer.key, 'POST', '/v1/members/invitations', { email: `${name}@test`, role })).body
+    expect((await call(own, 'POST', '/v1/invitations/accept', { code })).status).toBe(201)
+    return { id: user.id, token: (await call(own, 'POST', `/v1/accounts/${demo.buyer.id}/act`)).body.accessToken }
+  }
+  const gone = await works('gone', 'manager')
+  const removedKey = (await call(gone.token, 'POST', '/v1/keys', { label: 'stays?', scopes: ['jobs:read', 'jobs:write', 'keys:write'] })).body.secret
+  expect((await call(removedKey, 'GET', '/v1/jobs')).status).toBe(200)
+  await call(demo.buyer.key, 'DELETE', `/v1/members/${gone.id}`)
+  Object.assign(keys, { viewer: (await works('victor', 'viewer')).token, submitter: (await works('susan', 'submitter')).token, manager: (await works('mandy', 'manager')).token, removed: gone.token, removedKey })
   Object.assign(objects, {
+    account: demo.buyer.id, member: (await works('spare', 'viewer')).id, invitation: (await call(demo.buyer.key, 'POST', '/v1/members/invitations', { email: 'late@test', role: 'viewer' })).body.id,
     user: carol.id, reversal, incident: (await call(demo.admin.key, 'POST', '/v1/admin/incidents', { title: 'A test', severity: 'minor', text: 'a test' })).body.id,
     job: job.id, attempt: attempt.id, node: attempt.node, quote: (await call(demo.buyer.key, 'POST', '/v1/quotes', { spec: { command: ['fake:exit', '0'] } })).body.id, key: readOnly.id, sha256, session: `ses_${NOBODYS}`, webhook: webhook.id, delivery: delivery.id, standing: (await call(demo.buyer.key, 'POST', '/v1/standing-requests', { spec: { command: ['x'], resources: { cpuMillis: 900_000 } } })).body.id,
     impersonation: (await call(demo.admin.key, 'POST', `/v1/admin/users/${carol.id}/impersonate`, { reason: 'a test' })).body.id,
@@ -108,10 +131,10 @@ const fill = (path: string, with_: Record<string, string>): string => path.repla
 
 async function status(name: RouteName, caller: Caller, mine: boolean): Promise<number> {
   const route = routes[name] as Route, key = await keyOf(caller)
-  const nobodys = { job: `job_${NOBODYS}`, attempt: `att_${NOBODYS}`, node: `nod_${NOBODYS}`, quote: `quo_${NOBODYS}`, standing: `sta_${NOBODYS}`, schedule: `sch_${NOBODYS}`, template: 'nobodys', filter: 'nobodys', key: `key_${NOBODYS}`, user: `usr_${NOBODYS}`, incident: `inc_${NOBODYS}`, reversal: `rev_${NOBODYS}`, impersonation: `imp_${NOBODYS}`, pause: `hal_${NOBODYS}`, session: `ses_${NOBODYS}`, webhook: `whk_${NOBODYS}`, delivery: `msg_${NOBODYS}`, sha256: '0'.repeat(64) }
+  const nobodys = { account: `usr_${NOBODYS}`, invitation: `inv_${NOBODYS}`, job: `job_${NOBODYS}`, attempt: `att_${NOBODYS}`, node: `nod_${NOBODYS}`, quote: `quo_${NOBODYS}`, standing: `sta_${NOBODYS}`, schedule: `sch_${NOBODYS}`, template: 'nobodys', filter: 'nobodys', key: `key_${NOBODYS}`, user: `usr_${NOBODYS}`, incident: `inc_${NOBODYS}`, reversal: `rev_${NOBODYS}`, impersonation: `imp_${NOBODYS}`, pause: `hal_${NOBODYS}`, session: `ses_${NOBODYS}`, webhook: `whk_${NOBODYS}`, delivery: `msg_${NOBODYS}`, sha256: '0'.repeat(64) }
   const body = BODIES[name] ?? (route.takes === 'raw' ? new Uint8Array() : undefined)
   // Whoever may save one saves it under a name of their own: what is another's must stay unseen below.
-  const named = name === 'putTemplate' ? { ...objects, template: 'another' } : name === 'putFilter' ? { ...objects, filter: 'another' } : /^(un)?(cordon|ban)Node$/.test(name) ? { ...objects, node: spare } : name === 'removeNode' ? { ...objects, node: gone } : objects
+  const named = name === 'putTemplate' ? { ...objects, template: 'another' } : name === 'putFilter' ? { ...objects, filter: 'another' } : /^(un)?(cordon|ban)Node$/.test(name) ? { ...objects, node: spare } : name === 'removeNode' ? { ...objects, node: gone } : /^(change|remove)Member$/.test(name) ? { ...objects, user: objects.member } : objects
   // A stream that is allowed would never end; its first bytes tell.
   if (name === 'myEvents') {
     const give = new AbortController()
@@ -127,18 +150,20 @@ test('every route has an expectation, and every expectation a route', () => {
 })
 
 // What ends or changes an object comes last, so that the others still find it.
-const LAST: RouteName[] = ['removeWebhook', 'dropStanding', 'removeSchedule', 'removeTemplate', 'removeNode', 'removeFilter', 'cancelJob', 'logout', 'revokeKey']
+const LAST: RouteName[] = ['removeWebhook', 'dropStanding', 'removeSchedule', 'removeTemplate', 'removeNode', 'removeFilter', 'removeMember', 'revokeInvitation', 'cancelJob', 'logout', 'revokeKey']
 const order = [...(Object.keys(MAY) as RouteName[]).filter((name) => !LAST.includes(name)), ...LAST]
 for (const name of order) {
   test(`${name}: exactly ${MAY[name] === 'all' ? 'everybody' : MAY[name].join(', ') || 'nobody'} may`, async () => {
     const allowed = MAY[name]
     for (const caller of CALLERS) {
       const got = await status(name, caller, true)
-      const bad = caller === 'revokedKey' || caller === 'garbage' // a key that is no good is refused everywhere, also where none is needed
+      const bad = caller === 'revokedKey' || caller === 'garbage' || caller === 'removed' || caller === 'removedKey' // a key that is no good is refused everywhere, also where none is needed
       const may = !bad && (allowed === 'all' || allowed.includes(caller))
       const where = `${name} as ${caller}: ${got}`
       if (bad) expect(got, where).toBe(401)
       else if (allowed === 'all') expect([403, 404], where).not.toContain(got)
+      // What somebody before has taken away is not there any more: of those who may, nobody is told that he may not.
+      else if (MEMBERS[caller]) expect(MEMBERS[caller].includes(name) ? isNo(got) && !(got === 404 && LAST.includes(name)) : !isNo(got), where).toBe(false)
       else if (may) expect(isNo(got), where).toBe(false)
       else expect(isNo(got), where).toBe(true)
       expect(got, where).toBeLessThan(500)

@@ -256,3 +256,20 @@ test('a join token that is wrong or used, and a proof by another key', async () 
   const enrol = (token: string) => market.call(null, 'POST', '/v1/nodes', { token, publicKey: 'x'.repeat(43), proof: 'x'.repeat(86), name: 'x', capacity: { cpuMillis: 1, memoryBytes: 1, diskBytes: 1, gpus: 0 }, agentVersion: '1' })
   refused(await enrol('join_nobody_made_this_token'), 'bad_signature')
 })
+
+test.each([
+  [{ email: 'nobody', role: 'viewer' }, '/email'], [{ email: 'a@b', role: 'owner' }, '/role'], [{ email: 'a@b' }, '/role'], [{ email: 'a@b', role: 'viewer', monthlyLimit: '1' }, '/monthlyLimit'], [{ email: 'a@b', role: 'submitter', monthlyLimit: -1 }, '/monthlyLimit'], [{ email: 'a@b', role: 'viewer', scopes: ['admin'] }, ''],
+])('an invitation that does not fit: %j', async (body, pointer) => {
+  const answer = await post('/v1/members/invitations', body)
+  refused(answer, 'invalid_request')
+  expect(answer.body.errors.map((error: { pointer: string }) => error.pointer)).toContain(pointer)
+})
+test('members, accounts and invitations that are none', async () => {
+  const nobody = `usr_${'0'.repeat(26)}`
+  refused(await post('/v1/invitations/look', { code: 'x'.repeat(43) }), 'invitation_invalid')
+  refused(await post('/v1/invitations/accept', { code: 'x' }), 'invalid_request')
+  refused(await market.call(market.buyer, 'PUT', `/v1/members/${nobody}`, { role: 'viewer' }), 'not_found')
+  for (const path of [`/v1/members/${nobody}`, '/v1/members/x', `/v1/members/invitations/inv_${'0'.repeat(26)}`, `/v1/accounts/${nobody}`]) refused(await market.call(market.buyer, 'DELETE', path), 'not_found')
+  refused(await post(`/v1/accounts/${nobody}/act`, undefined), 'not_found')
+  refused(await post('/v1/members/invitations', { email: (await market.call(market.buyer, 'GET', '/v1/users/me')).body.email, role: 'viewer' }), 'own_account')
+})

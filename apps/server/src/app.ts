@@ -31,6 +31,7 @@ import { nodeHandlers } from './http/nodes.ts'
 import { fleetHandlers } from './http/fleet.ts'
 import { queueHandlers } from './http/queue.ts'
 import { revenueHandlers } from './http/revenue.ts'
+import { memberHandlers } from './http/members.ts'
 import { operatorHandlers } from './http/operators.ts'
 import { payoutHandlers } from './http/payouts.ts'
 import { RATES, ratesBy } from './http/rate-limits.ts'
@@ -56,6 +57,7 @@ import { createLogStore } from './live/log-segments.ts'
 import type { LogStore } from './live/log-segments.ts'
 import { createRecentWaits } from './live/recent-waits.ts'
 import type { RecentWaits } from './live/recent-waits.ts'
+import { createOpenStreams } from './live/open-streams.ts'
 import { createReadings } from './live/readings.ts'
 import type { Readings } from './live/readings.ts'
 import type { Log } from './log.ts'
@@ -219,9 +221,12 @@ function httpOf(app: App, config: ServerConfig): Promise<FastifyInstance> {
     const agent = app.gateway.authenticate(token)
     return agent ? ({ kind: 'agent', ...agent } as const) : app.identity.authenticate(token)
   }
+  const streams = createOpenStreams()
+  app.identity.onForget((id) => streams.cut(id))
   return buildHttp({
-    handlers: { ...identityHandlers(app), ...browserSessionHandlers(app), ...jobHandlers(app), ...blobHandlers(app, config.fetches), ...nodeHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app), ...scheduleHandlers(app), ...payoutHandlers(app), ...operatorHandlers(app), ...fleetHandlers(app), ...revenueHandlers(app), ...queueHandlers(app), ...webhookHandlers(app), ...templateHandlers(app), ...savedFilterHandlers(app), ...alertHandlers(app) },
+    handlers: { ...identityHandlers(app), ...browserSessionHandlers(app), ...jobHandlers(app), ...blobHandlers(app, config.fetches), ...nodeHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app), ...scheduleHandlers(app), ...payoutHandlers(app), ...operatorHandlers(app), ...fleetHandlers(app), ...revenueHandlers(app), ...queueHandlers(app), ...webhookHandlers(app), ...templateHandlers(app), ...savedFilterHandlers(app), ...alertHandlers(app), ...memberHandlers(app) },
     authenticate, log: app.log, now: app.now, newRequestId: () => app.ids.make('req'), onDone: (route, status, ms) => app.metrics.request(route, status, ms), web: createWeb(config.webDir ?? WEB_DIR), onLook: (impersonation, route) => void pass(app.log, 'reads of admins', () => app.identity.noteRead(impersonation, route)),
+    onAct: (account, by, route, subject, request) => app.identity.noteAct({ account, by, route, subject, request: String(request.id), from: request.ip }), onStream: (who, stream) => streams.note(who, stream),
     rates: config.rates === false ? null : ratesBy({ ...RATES, ...config.rates }, () => app.engine.state.operating?.values), trustProxy: config.trustProxy,
   })
 }

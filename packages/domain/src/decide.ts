@@ -41,6 +41,8 @@ import { lookAtSpent, setAlerts } from './alerts/raise.ts'
 import type { SetAlertsCommand, SpentCommand } from './alerts/raise.ts'
 import { impersonate } from './operator/impersonate.ts'
 import type { ImpersonateCommand } from './operator/impersonate.ts'
+import { acceptInvitation, changeMember, invite, mayStillAct, removeMember, revokeInvitation } from './members/members.ts'
+import type { AcceptInvitationCommand, ChangeMemberCommand, InviteCommand, RemoveMemberCommand, RevokeInvitationCommand } from './members/members.ts'
 import { changeSettings } from './operator/settings.ts'
 import type { ChangeSettingsCommand } from './operator/settings.ts'
 import { pauseMatching, resumeMatching } from './operator/pause-matching.ts'
@@ -75,14 +77,14 @@ import { match } from './market/match.ts'
 const COMMANDS = {
   submit, cancel, pause, recordMerged, quote, createSchedule, changeSchedule, standing: makeStanding, dropStanding, topup, deposit, release, forfeit, enrolment: makeEnrolment, enrol, hello, heartbeat, disconnected, status, tick, checkpoint, move, moveFailed, live, seal, will: setWill, price: setPrices, askSettings, askTest, retire, clock,
   policy: setPolicy, setPayoutRule, dropPayoutRule,
-  payout: requestPayout, payoutStep: stepPayout, proposeReversal, approveReversal, rejectReversal, openIncident, updateIncident, resolveIncident, suspend, unsuspend, roles: setRoles, changeSettings, pauseMatching, resumeMatching, impersonate, setAlerts, spent: lookAtSpent, cordon, uncordon, ban, unban,
+  payout: requestPayout, payoutStep: stepPayout, proposeReversal, approveReversal, rejectReversal, openIncident, updateIncident, resolveIncident, suspend, unsuspend, roles: setRoles, changeSettings, pauseMatching, resumeMatching, impersonate, invite, revokeInvitation, acceptInvitation, changeMember, removeMember, setAlerts, spent: lookAtSpent, cordon, uncordon, ban, unban,
 } as const
 
 export type Command =
   | SubmitCommand | CancelCommand | PauseCommand | RecordMergedCommand | QuoteCommand | CreateScheduleCommand | ChangeScheduleCommand | StandingCommand | DropStandingCommand | TopupCommand | DepositCommand | ReleaseCommand | ForfeitCommand | EnrolmentCommand | EnrolCommand | HelloCommand | HeartbeatCommand | DisconnectedCommand
   | StatusCommand | TickCommand | CheckpointCommand | MoveCommand | MoveFailedCommand | LiveCommand | SealCommand | WillCommand | PriceCommand | AskSettingsCommand | AskTestCommand | RetireCommand | ClockCommand
   | PolicyCommand | SetPayoutRuleCommand | DropPayoutRuleCommand
-  | PayoutCommand | PayoutStepCommand | ProposeReversalCommand | ApproveReversalCommand | RejectReversalCommand | OpenIncidentCommand | UpdateIncidentCommand | ResolveIncidentCommand | SuspendCommand | UnsuspendCommand | RolesCommand | ChangeSettingsCommand | PauseMatchingCommand | ResumeMatchingCommand | ImpersonateCommand | SetAlertsCommand | SpentCommand | CordonCommand | UncordonCommand | BanCommand | UnbanCommand
+  | PayoutCommand | PayoutStepCommand | ProposeReversalCommand | ApproveReversalCommand | RejectReversalCommand | OpenIncidentCommand | UpdateIncidentCommand | ResolveIncidentCommand | SuspendCommand | UnsuspendCommand | RolesCommand | ChangeSettingsCommand | PauseMatchingCommand | ResumeMatchingCommand | ImpersonateCommand | InviteCommand | RevokeInvitationCommand | AcceptInvitationCommand | ChangeMemberCommand | RemoveMemberCommand | SetAlertsCommand | SpentCommand | CordonCommand | UncordonCommand | BanCommand | UnbanCommand
 /** What a command answers: its own result, or a refusal. */
 export type Answer<Kind extends Command['kind']> = ReturnType<(typeof COMMANDS)[Kind]>
 
@@ -94,7 +96,7 @@ export function decide<C extends Command>(turn: Turn, command: C): Answer<C['kin
 export type TurnResult = { readonly turn: Turn; readonly answers: readonly unknown[] }
 export function runTurn(state: MarketState, commands: readonly (Command & { readonly asked?: Asked })[], ports: TurnPorts): TurnResult {
   const turn = beginTurn(state, ports)
-  const answers = commands.map((command) => { turn.asked = command.asked ?? null; return decide(turn, command) })
+  const answers = commands.map((command) => { turn.asked = command.asked ?? null; return (turn.asked?.member && mayStillAct(turn, turn.asked.member)) ?? decide(turn, command) })
   turn.asked = null
   followUp(turn)
   match(turn)

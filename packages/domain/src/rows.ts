@@ -3,7 +3,7 @@
 import type {
   AccountName, AttemptId, AttemptState, Capacity, Cause, Decision, DriverId, DriverOffer, EnrolmentId, EntryKind, Firing, InputFile, Instant, JobEvent, JobId, JobSpec, JobState,
   Level, LiveOffer, MatchingPause, MemoryLock, MergedResult, MeshOffer, Micros, NodeId, NodePolicy, OwnerAsked, PriceSheet, Quote, QuoteId, ResultFile, Schedule, ScheduleId, Saved, SlotState, Standing, StandingId, Tick, TaskState, Usage, UserId,
-  ActionId, ActionName, AdminWord, AlertId, AlertKind, AlertSettings, ImpersonationId, Incident, PayoutId, PayoutRule, PayoutState, ReversalId, ReversalState, Role, SettingsVersion, SettingValues, Suspension,
+  ActionId, ActionName, AdminWord, AlertId, AlertKind, AlertSettings, ImpersonationId, Incident, InvitationId, MemberRole, PayoutId, PayoutRule, PayoutState, ReversalId, ReversalState, Role, SettingsVersion, SettingValues, Suspension,
 } from '@lumaris/protocol'
 
 import type { As, Why } from './deadline/course.ts'
@@ -12,6 +12,9 @@ import type { LogMean, SpeedCellRow } from './fleet/profile/speed.ts'
 
 /** An amount in a price sheet, parsed once. */
 export type Prices = { readonly start: Micros; readonly cpuHour: Micros; readonly memoryGibHour: Micros; readonly gpuHour: Micros; readonly diskGibHour: Micros; readonly outGib: Micros }
+
+/** A member, with the name that he had then. */
+export type By = { readonly user: UserId; readonly name: string }
 
 export type JobRow = {
   readonly id: JobId; readonly buyer: UserId; readonly state: JobState; readonly spec: JobSpec; readonly quote: QuoteId | null
@@ -34,6 +37,8 @@ export type JobRow = {
   readonly retries?: JobId
   /** Values of its secrets, which only the server can open. Gone when it has ended. */
   readonly sealed?: string
+  /** Who submitted it, where it was not the buyer: a member of the account. */
+  readonly by?: By
   /** What the market keeps of its bills, in hundredths of a percent, as agreed when it was submitted. Older jobs have none. */
   readonly fee?: number
   /** Steps of its fallback ladder that have been taken. */
@@ -140,7 +145,7 @@ export type StandingRow = {
 }
 export type ScheduleRow = {
   readonly id: ScheduleId; readonly buyer: UserId; readonly name: string | null; readonly cron: string; readonly timeZone: string; readonly spec: JobSpec; readonly cap: string; readonly budget: string | null
-  readonly overlap: Schedule['overlap']; readonly state: Schedule['state']; readonly createdAt: Instant; readonly nextAt: Instant | null; readonly committed: string; readonly running: readonly JobId[]; readonly firings: readonly Firing[]; readonly admin?: AdminWord
+  readonly overlap: Schedule['overlap']; readonly state: Schedule['state']; readonly createdAt: Instant; readonly nextAt: Instant | null; readonly committed: string; readonly running: readonly JobId[]; readonly firings: readonly Firing[]; readonly admin?: AdminWord; /** A member made it, and it fires as his. */ readonly by?: By
 }
 export type EnrolmentRow = { readonly id: EnrolmentId; readonly owner: UserId; readonly tokenHash: string; readonly expiresAt: Instant; readonly name: string | null; readonly usedBy: NodeId | null }
 /** An Idempotency-Key that was used: what it was used for, and with which body. */
@@ -179,6 +184,15 @@ export type SettingsRow = { readonly version: number; readonly at: Instant; read
 export type MatchingPauseRow = MatchingPause & { readonly by: UserId; readonly reason: string; readonly endedAt: Instant | null }
 /** Of a user, what operators decide on. */
 export type PersonRow = { readonly id: UserId; readonly roles: readonly Role[]; readonly suspended: Suspension | null }
+/** Somebody who works for an account: members/members.ts. `used`: of the jobs that he submitted in `month`, the caps of those that run and the costs of those that have ended. */
+export type MemberRow = {
+  readonly account: UserId; readonly accountName: string; readonly user: UserId; readonly name: string; readonly email: string; readonly role: MemberRole; readonly limit: string | null; readonly invitedBy: UserId; readonly since: Instant
+  readonly month: string; readonly used: string; readonly state: 'active' | 'gone'; readonly goneAt?: Instant
+}
+export type InvitationRow = {
+  readonly id: InvitationId; readonly account: UserId; readonly accountName: string; readonly by: UserId; readonly byName: string; readonly email: string; readonly role: MemberRole; readonly limit: string | null
+  readonly codeHash: string; readonly at: Instant; readonly expiresAt: Instant; readonly state: 'open' | 'accepted' | 'revoked'
+}
 /** `key` names what it is about: of one key, one is raised at a time. */
 export type AlertRow = { readonly id: AlertId; readonly user: UserId; readonly key: string; readonly kind: AlertKind; readonly at: Instant; readonly subject: string; readonly says: string }
 export type AlertSettingsRow = { readonly user: UserId; readonly settings: AlertSettings; readonly at: Instant }
@@ -218,6 +232,8 @@ export type Change =
   | { readonly kind: 'person'; readonly row: PersonRow }
   | { readonly kind: 'alert'; readonly row: AlertRow }
   | { readonly kind: 'alertSettings'; readonly row: AlertSettingsRow }
+  | { readonly kind: 'member'; readonly row: MemberRow }
+  | { readonly kind: 'invitation'; readonly row: InvitationRow }
   | { readonly kind: 'impersonation'; readonly row: ImpersonationRow }
   | { readonly kind: 'settings'; readonly row: SettingsRow }
   | { readonly kind: 'action'; readonly row: ActionRow }

@@ -1,8 +1,8 @@
 // The live market in memory: what is queued, running or recently touched. The tables are the truth to restart from; this is what decisions
 // read. `apply` is the only thing that changes it, and it knows nothing but Changes: load(persist(x)) is the same state again.
-import type { AccountName, AttemptId, Capacity, EnrolmentId, Instant, JobId, JobSpec, Micros, IncidentId, NodeId, PayoutId, QuoteId, Resources, ReversalId, ScheduleId, SlotId, StandingId, TaskSpec, UserId } from '@lumaris/protocol'
+import type { AccountName, AttemptId, Capacity, EnrolmentId, Instant, JobId, JobSpec, Micros, IncidentId, InvitationId, NodeId, PayoutId, QuoteId, Resources, ReversalId, ScheduleId, SlotId, StandingId, TaskSpec, UserId } from '@lumaris/protocol'
 import { CAUSES, MIB, account, isExternal, slotId, taskId } from '@lumaris/protocol'
-import type { AlertSettingsRow, AttemptRow, Change, EnrolmentRow, EntryRow, ForfeitRow, IncidentRow, JobRow, KeyRow, LessonRow, MatchingPauseRow, NodeLesson, NodeRow, OwnerLesson, PayoutRow, PayoutRuleRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SettingsRow, SlotRow, StandingRow, TaskRow } from './rows.ts'
+import type { AlertSettingsRow, AttemptRow, Change, EnrolmentRow, EntryRow, ForfeitRow, IncidentRow, InvitationRow, JobRow, KeyRow, LessonRow, MatchingPauseRow, MemberRow, NodeLesson, NodeRow, OwnerLesson, PayoutRow, PayoutRuleRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SettingsRow, SlotRow, StandingRow, TaskRow } from './rows.ts'
 import { holdsNode, isLive, isTerminal } from './job/lifecycle.ts'
 import { isHeld, queuedSince } from './job/waiting.ts'
 import { invariant } from './invariant.ts'
@@ -104,6 +104,9 @@ export type MarketState = {
   /** Attempts whose settlement was reversed, or whose earnings were forfeited: what they earned never clears. Few. */
   readonly takenBack: Set<AttemptId>
   readonly suspended: Set<UserId>
+  /** Who works for an account, by account; and invitations that are open. */
+  readonly members: Map<UserId, Map<UserId, MemberRow>>
+  readonly invitations: Map<InvitationId, InvitationRow>
   /** The newest version of what operators may change; null: nobody has. */
   operating: SettingsRow | null
   /** Of those, what nothing new starts of just now. */
@@ -163,7 +166,7 @@ export type MarketState = {
 export function createState(settings: MarketSettings = DEFAULT_SETTINGS, guards: Guards = ALL_GUARDS): MarketState {
   return {
     settings, guards, jobs: new Map(), attempts: new Map(), nodes: new Map(), profiles: new Map(), owners: new Map(), cohorts: new Map(), speeds: new Map(), quotes: new Map(), enrolments: new Map(), standing: new Map(), standingLooks: new Map(), schedules: new Map(), accountsWanted: new Set(), keys: new Map(),
-    accounts: new Map(), payouts: new Map(), payoutRules: new Map(), reversals: new Map(), forfeits: new Map(), incidents: new Map(), takenBack: new Set(), suspended: new Set(), operating: null, pauses: [], alertSettings: new Map(), alerted: new Map(), alertsLookedAt: 0, entries: new Map(), people: new Map(), forfeited: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), availability: new Availability(), presenceAt: 0, outlooks: new Map(), children: new Map(), waitingByBuyer: new Map(), queue: new FairQueue([0, 0, 0]), spot: new Map(), spotAt: 0, firm: new FirmUse(), sales: { asked: 0, served: 0, at: 0 }, displacing: new Map(), wakeAt: 0, displacedBy: new Map(), offered: [0, 0, 0], gpusInUse: 0, demand: new Demand(), candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
+    accounts: new Map(), payouts: new Map(), payoutRules: new Map(), reversals: new Map(), forfeits: new Map(), incidents: new Map(), takenBack: new Set(), suspended: new Set(), members: new Map(), invitations: new Map(), operating: null, pauses: [], alertSettings: new Map(), alerted: new Map(), alertsLookedAt: 0, entries: new Map(), people: new Map(), forfeited: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), availability: new Availability(), presenceAt: 0, outlooks: new Map(), children: new Map(), waitingByBuyer: new Map(), queue: new FairQueue([0, 0, 0]), spot: new Map(), spotAt: 0, firm: new FirmUse(), sales: { asked: 0, served: 0, at: 0 }, displacing: new Map(), wakeAt: 0, displacedBy: new Map(), offered: [0, 0, 0], gpusInUse: 0, demand: new Demand(), candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
     ended: new Set(), highestForgotten: '', shapes: new Map(),
   }
 }
@@ -210,6 +213,8 @@ export function apply(state: MarketState, change: Change): void {
     case 'incident': keepWhile(state.incidents, change.row.id, change.row, change.row.state === 'open'); return
     case 'alert': state.alerted.set(change.row.key, change.row.at); return
     case 'alertSettings': state.alertSettings.set(change.row.user, change.row); return
+    case 'member': return applyMember(state, change.row)
+    case 'invitation': keepWhile(state.invitations, change.row.id, change.row, change.row.state === 'open'); return
     case 'settings': return applySettings(state, change.row)
     case 'person': return applyPerson(state, change.row)
     case 'event': case 'tick': case 'seal': case 'action': case 'impersonation': return // history: nothing decides on it
@@ -457,6 +462,13 @@ function applyLesson(state: MarketState, row: LessonRow): void {
 function keepWhile<Key, Row>(rows: Map<Key, Row>, key: Key, row: Row, open: boolean): void {
   if (open) rows.set(key, row)
   else rows.delete(key)
+}
+
+function applyMember(state: MarketState, row: MemberRow): void {
+  const members = state.members.get(row.account) ?? new Map<UserId, MemberRow>()
+  keepWhile(members, row.user, row, row.state === 'active')
+  if (members.size > 0) state.members.set(row.account, members)
+  else state.members.delete(row.account)
 }
 
 /** The nodes of a suspended owner get no new work; what waits may have waited for the end of a suspension. */

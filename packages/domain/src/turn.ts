@@ -4,13 +4,14 @@ import type { AttemptId, Cause, Instant, JobEvent, JobId, NodeEvent, NodeId, Ref
 import type { AlertRow, AttemptRow, Change, EntryRow, JobRow, NodeRow, StandingRow, TaskRow } from './rows.ts'
 import { apply } from './state.ts'
 import type { LiveJob, MarketState } from './state.ts'
+import type { ActsFor } from './members/members.ts'
 import { invariant } from './invariant.ts'
 
 /** What the outside gives a turn, so that the same turn can be replayed: time, ids and hashing. */
 export type TurnPorts = {
   readonly now: Instant
   /** A fresh id with this prefix; in order of making. */
-  readonly id: (prefix: 'job' | 'att' | 'nod' | 'quo' | 'enr' | 'sta' | 'sch' | 'pay' | 'rev' | 'inc' | 'act' | 'imp' | 'alr' | 'hal') => string
+  readonly id: (prefix: 'job' | 'att' | 'nod' | 'quo' | 'enr' | 'sta' | 'sch' | 'pay' | 'rev' | 'inc' | 'act' | 'imp' | 'alr' | 'hal' | 'inv') => string
   /** SHA-256 of a text, hex. */
   readonly hash: (text: string) => string
   /** A digest of a text under a secret key, hex: what nobody outside can foresee, and a replay finds again. */
@@ -28,8 +29,8 @@ export type Effect =
   | { readonly kind: 'cut'; readonly node: NodeId; readonly session: number; readonly code: RefusalCode }
 
 export type Turn = TurnPorts & { readonly state: MarketState; readonly changes: Change[]; readonly effects: Effect[]; /** Jobs that ended in it: what comes after them is looked at when its commands are done. */ readonly closed: JobId[]; /** Of the command that is being decided. */ asked: Asked | null }
-/** Which request asks for it, and from where: for the log of admin actions. */
-export type Asked = { readonly request: string; readonly from: string }
+/** Which request asks for it, from where, and who acts for an account that is not his. */
+export type Asked = { readonly request: string; readonly from: string; /** Who asks works for the account. */ readonly member?: ActsFor & { readonly name: string } }
 export const beginTurn = (state: MarketState, ports: TurnPorts): Turn => ({ ...ports, state, changes: [], effects: [], closed: [], asked: null })
 
 export function emit(turn: Turn, change: Change): void {
@@ -58,6 +59,8 @@ export function liveAttempt(turn: Turn, id: AttemptId): AttemptRow {
   return row
 }
 
+/** What somebody asks for; the rest of a history comes by itself. */
+const BY_PEOPLE: ReadonlySet<JobEvent['type']> = new Set(['submitted', 'paused', 'resumed', 'moved', 'cancelling'])
 type EventBody = { type: JobEvent['type']; state: string; task?: number; attempt?: AttemptRow; cause?: Cause | null; amount?: bigint; reason?: string | undefined }
 /** Adds one line to a job's history: numbered without gaps, because the number stands in the job's own row. */
 export function record(turn: Turn, jobId: JobId, body: EventBody): void {
@@ -72,6 +75,7 @@ export function record(turn: Turn, jobId: JobId, body: EventBody): void {
     ...(body.cause ? { cause: body.cause } : {}),
     ...(body.amount !== undefined ? { amount: body.amount.toString() } : {}),
     ...(body.reason ? { reason: body.reason } : {}),
+    ...(turn.asked?.member && BY_PEOPLE.has(body.type) ? { by: turn.asked.member.name } : {}),
     ...(piece ? { range: { from: piece.from, to: piece.to } } : {}),
   }
   emit(turn, { kind: 'event', row: event })

@@ -114,6 +114,8 @@ export const Job = z.object({
   schedule: ScheduleId.optional(),
   /** The job that an admin tried again, and this is it. */
   retries: JobId.optional(),
+  /** Who submitted it, where it was a member of the account and not its owner; the name as it was then. */
+  submittedBy: z.object({ user: UserId, name: z.string() }).optional(),
   /** Of the cause: which parent, which file. */
   detail: z.string().optional(),
   /** Steps of the fallback ladder that have been taken. */
@@ -132,6 +134,8 @@ export const JobEvent = z.object({
   state: z.string(), cause: Cause.optional(), amount: Money.optional(),
   /** An admin did it, and said why. */
   reason: z.string().optional(),
+  /** A member of the account did it: his name. */
+  by: z.string().optional(),
   /** Of a job that is cut while it runs: the part of its input that it is about. */
   range: ByteRange.optional(),
 }).meta({ id: 'JobEvent' })

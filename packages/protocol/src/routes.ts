@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { AttemptId, ImpersonationId, IncidentId, DeliveryId, Instant, JobId, KeyId, MatchingPauseId, NodeId, QuoteId, ScheduleId, ReversalId, SessionId, Sha256, StandingId, UserId, WebhookId } from './ids.ts'
+import { AttemptId, ImpersonationId, IncidentId, InvitationId, DeliveryId, Instant, JobId, KeyId, MatchingPauseId, NodeId, QuoteId, ScheduleId, ReversalId, SessionId, Sha256, StandingId, UserId, WebhookId } from './ids.ts'
 import { Amount } from './money.ts'
 import { Attempt, Explanation, Job, JobEvent, JobState, MarketSummary, MarketTable, MergedResult, NodeExplanation, Results, Task } from './job.ts'
 import { JobSpec, SecretValues, TemplateName } from './job-spec.ts'
@@ -25,6 +25,7 @@ import { CreateStanding, Standing } from './standing.ts'
 import { BrowserTokens, ConfirmSecondFactor, CreateKey, DecideDevice, DeviceLogin, DeviceToken, Key, Login, LookAtDevice, NewKey, NewSecondFactor, ProveBoth, ProveSession, Proved, RecoveryCodes, Refresh, Register, SecondFactor, Session, StartDeviceLogin, StartSecondFactor, Tokens, User, WaitingDevice } from './identity.ts'
 import { CreateWebhook, Delivery, NewWebhook, Webhook } from './webhook.ts'
 import type { Scope } from './identity.ts'
+import { Account, ActingToken, ChangeMember, Invitation, InvitationCode, InviteMember, Me, Member, MemberAct, NewInvitation, SeenInvitation } from './members.ts'
 import { NodeReadings, NodeSettings, ReadingSpan } from './machine.ts'
 import { NodeActivity, NodeLoad, NodeTest } from './node-activity.ts'
 import { Earnings, OwnerAsked } from './owner.ts'
@@ -45,6 +46,8 @@ export type Route = {
   sends?: 'json' | 'bytes' | 'events' | 'text'; takes?: 'json' | 'raw'
   /** Takes an Idempotency-Key: the same key and body get the first answer again. */
   idempotent?: boolean
+  /** Of who works for somebody else's account: never, or also without a scope. Without this the scopes of their role decide, and what has no scope is not theirs. */
+  members?: boolean
   refuses: readonly RefusalCode[]
 }
 const route = <const R extends Route>(r: R): R => r
@@ -57,6 +60,7 @@ const scheduleParams = z.object({ schedule: ScheduleId })
 const templateParams = z.object({ template: TemplateName })
 const attemptParams = z.object({ attempt: AttemptId })
 const userParams = z.object({ user: UserId })
+const accountParams = z.object({ account: UserId })
 const incidentParams = z.object({ incident: IncidentId })
 const reversalParams = z.object({ reversal: ReversalId })
 const deliveryParams = z.object({ delivery: DeliveryId })
@@ -103,7 +107,7 @@ export const routes = {
   openBrowserSession: route({ id: 'openBrowserSession', method: 'POST', path: '/v1/browser-sessions', summary: 'Sign in from a page: the refresh token stays in a cookie that no script can read', who: 'anyone', body: Login, reply: BrowserTokens, status: 201, refuses: ['foreign_origin', 'invalid_credentials', 'second_factor_needed', 'second_factor_wrong', 'too_many_attempts'] }),
   renewBrowserSession: route({ id: 'renewBrowserSession', method: 'POST', path: '/v1/browser-sessions/renew', summary: 'A new access token for the cookie of this browser', who: 'anyone', reply: BrowserTokens, refuses: ['foreign_origin', 'unauthenticated', 'token_revoked', 'token_expired', 'invalid_credentials'] }),
   endBrowserSession: route({ id: 'endBrowserSession', method: 'DELETE', path: '/v1/browser-sessions', summary: 'Forget the cookie and end its session', who: 'anyone', status: 204, refuses: ['foreign_origin'] }),
-  me: route({ id: 'me', method: 'GET', path: '/v1/users/me', summary: 'Who am I', who: 'user', reply: User, refuses: [] }),
+  me: route({ id: 'me', method: 'GET', path: '/v1/users/me', summary: 'Who am I; and for whom I act', who: 'user', members: true, reply: Me, refuses: [] }),
   listSessions: route({ id: 'listSessions', method: 'GET', path: '/v1/sessions', summary: 'Where I am signed in', who: 'user', reply: list(Session), refuses: ['session_needed'] }),
   endSession: route({ id: 'endSession', method: 'DELETE', path: '/v1/sessions/:session', summary: 'End one of my sessions', who: 'user', owner: 'session', params: z.object({ session: SessionId }), status: 204, refuses: ['session_needed', 'not_found'] }),
   proveSession: route({ id: 'proveSession', method: 'POST', path: '/v1/sessions/prove', summary: 'Show again that it is you, for what asks for a fresh sign-in', who: 'user', body: ProveSession, reply: Proved, refuses: ['session_needed', 'invalid_credentials', 'too_many_attempts', 'second_factor_needed', 'second_factor_wrong'] }),
@@ -114,7 +118,7 @@ export const routes = {
   renewRecoveryCodes: route({ id: 'renewRecoveryCodes', method: 'POST', path: '/v1/users/me/second-factor/recovery-codes', summary: 'New recovery codes; the old ones work no more', who: 'user', body: ProveBoth, reply: RecoveryCodes, refuses: ['session_needed', 'second_factor_off', 'invalid_credentials', 'second_factor_wrong', 'too_many_attempts'] }),
   stopSecondFactor: route({ id: 'stopSecondFactor', method: 'POST', path: '/v1/users/me/second-factor/stop', summary: 'Turn the second factor off', who: 'user', body: ProveBoth, status: 204, refuses: ['session_needed', 'second_factor_off', 'invalid_credentials', 'second_factor_wrong', 'too_many_attempts'] }),
   startDeviceLogin: route({ id: 'startDeviceLogin', method: 'POST', path: '/v1/device-logins', summary: 'Sign in a program that asks for no password (as RFC 8628): it shows the user code', who: 'anyone', body: StartDeviceLogin, reply: DeviceLogin, status: 201, refuses: ['overloaded'] }),
-  deviceToken: route({ id: 'deviceToken', method: 'POST', path: '/v1/device-logins/token', summary: 'The tokens, once somebody has approved; works once', who: 'anyone', body: DeviceToken, reply: Tokens, status: 201, refuses: ['authorization_pending', 'slow_down', 'access_denied', 'device_code_expired'] }),
+  deviceToken: route({ id: 'deviceToken', method: 'POST', path: '/v1/device-logins/token', summary: 'The tokens, once somebody has approved; works once', who: 'anyone', body: DeviceToken, reply: Tokens, status: 201, refuses: ['authorization_pending', 'slow_down', 'access_denied', 'device_code_expired', 'account_suspended'] }),
   lookAtDevice: route({ id: 'lookAtDevice', method: 'POST', path: '/v1/device-logins/look', summary: 'Who asks to be signed in as me with this user code', who: 'user', body: LookAtDevice, reply: WaitingDevice, refuses: ['session_needed', 'device_code_expired', 'too_many_attempts'] }),
   decideDevice: route({ id: 'decideDevice', method: 'POST', path: '/v1/device-logins/decide', summary: 'Approve or refuse it', who: 'user', body: DecideDevice, status: 204, refuses: ['session_needed', 'device_code_expired', 'too_many_attempts', 'fresh_sign_in_needed'] }),
   createKey: route({ id: 'createKey', method: 'POST', path: '/v1/keys', summary: 'Make an API key; its secret is shown once', who: 'user', scope: 'keys:write', body: CreateKey, reply: NewKey, status: 201, refuses: ['scope_not_allowed', 'fresh_sign_in_needed'] }),
@@ -128,6 +132,19 @@ export const routes = {
   testWebhook: route({ id: 'testWebhook', method: 'POST', path: '/v1/webhooks/:webhook/test', summary: 'Send a ping', who: 'user', scope: 'keys:write', owner: 'webhook', params: z.object({ webhook: WebhookId }), reply: Delivery, status: 201, refuses: ['not_found', 'webhook_disabled'] }),
   listDeliveries: route({ id: 'listDeliveries', method: 'GET', path: '/v1/webhooks/:webhook/deliveries', summary: 'What was sent, newest first, and what became of it', who: 'user', scope: 'keys:write', owner: 'webhook', params: z.object({ webhook: WebhookId }), query: Page, reply: list(Delivery), refuses: ['not_found'] }),
   resendDelivery: route({ id: 'resendDelivery', method: 'POST', path: '/v1/webhooks/:webhook/deliveries/:delivery/resend', summary: 'Send it again, under the same id', who: 'user', scope: 'keys:write', owner: 'webhook', params: z.object({ webhook: WebhookId, delivery: DeliveryId }), reply: Delivery, refuses: ['not_found', 'webhook_disabled'] }),
+  // people who work for one account
+  listAccounts: route({ id: 'listAccounts', method: 'GET', path: '/v1/accounts', summary: 'Accounts of others that I work for', who: 'user', reply: list(Account), refuses: [] }),
+  actForAccount: route({ id: 'actForAccount', method: 'POST', path: '/v1/accounts/:account/act', summary: 'A token that acts for an account I work for, within my role; what it does stands there under my name', who: 'user', params: accountParams, reply: ActingToken, status: 201, refuses: ['not_found', 'account_suspended'] }),
+  leaveAccount: route({ id: 'leaveAccount', method: 'DELETE', path: '/v1/accounts/:account', summary: 'Work for this account no more; keys that I made for it are revoked', who: 'user', params: accountParams, status: 204, refuses: ['not_found'] }),
+  lookAtInvitation: route({ id: 'lookAtInvitation', method: 'POST', path: '/v1/invitations/look', summary: 'Who invites whom to what, for whoever has the code', who: 'anyone', body: InvitationCode, reply: SeenInvitation, refuses: ['invitation_invalid'] }),
+  acceptInvitation: route({ id: 'acceptInvitation', method: 'POST', path: '/v1/invitations/accept', summary: 'Work for the account that invites me; a code works once, for the address that was invited', who: 'user', body: InvitationCode, reply: Account, status: 201, refuses: ['invitation_invalid', 'invitation_for_another', 'own_account', 'members_full', 'account_suspended'] }),
+  listMembers: route({ id: 'listMembers', method: 'GET', path: '/v1/members', summary: 'Who works for this account', who: 'user', scope: 'keys:write', reply: list(Member), refuses: [] }),
+  changeMember: route({ id: 'changeMember', method: 'PUT', path: '/v1/members/:user', summary: 'Change a member’s role or limit; it holds for the next request', who: 'user', scope: 'keys:write', params: userParams, body: ChangeMember, reply: Member, refuses: ['not_found', 'not_below_you', 'scope_not_allowed'] }),
+  removeMember: route({ id: 'removeMember', method: 'DELETE', path: '/v1/members/:user', summary: 'They act for this account no more; keys, webhooks and invitations that they made for it end with it', who: 'user', scope: 'keys:write', params: userParams, status: 204, refuses: ['not_found', 'not_below_you'] }),
+  inviteMember: route({ id: 'inviteMember', method: 'POST', path: '/v1/members/invitations', summary: 'Invite somebody to work for this account; the code is shown once', who: 'user', scope: 'keys:write', body: InviteMember, reply: NewInvitation, status: 201, refuses: ['own_account', 'already_member', 'members_full', 'not_below_you', 'scope_not_allowed', 'account_suspended'] }),
+  listInvitations: route({ id: 'listInvitations', method: 'GET', path: '/v1/members/invitations', summary: 'Invitations that are open, newest first', who: 'user', scope: 'keys:write', reply: list(Invitation), refuses: [] }),
+  revokeInvitation: route({ id: 'revokeInvitation', method: 'DELETE', path: '/v1/members/invitations/:invitation', summary: 'Take an invitation back', who: 'user', scope: 'keys:write', params: z.object({ invitation: InvitationId }), status: 204, refuses: ['not_found', 'not_below_you'] }),
+  listMemberActs: route({ id: 'listMemberActs', method: 'GET', path: '/v1/members/acts', summary: 'What members did for this account, newest first', who: 'user', scope: 'keys:write', query: Page.extend({ by: UserId.optional() }), reply: list(MemberAct), refuses: [] }),
   // what one is told without asking
   listAlerts: route({ id: 'listAlerts', method: 'GET', path: '/v1/alerts', summary: 'My alerts, newest first, and how many I have not read', who: 'user', scope: 'wallet:read', query: Page, reply: list(Alert).extend({ unread: z.number().int() }), refuses: [] }),
   readAlerts: route({ id: 'readAlerts', method: 'POST', path: '/v1/alerts/read', summary: 'I have read these', who: 'user', scope: 'wallet:write', body: ReadAlerts, status: 204, refuses: [] }),
@@ -205,14 +222,14 @@ export const routes = {
   getSpend: route({ id: 'getSpend', method: 'GET', path: '/v1/spend', summary: 'What my jobs cost, by day and by name', who: 'user', scope: 'wallet:read', query: z.object({ days: z.coerce.number().int().min(1).max(366).default(30) }), reply: Spend, refuses: [] }),
   exportJobs: route({ id: 'exportJobs', method: 'GET', path: '/v1/exports/jobs', summary: 'My jobs as CSV, newest first', who: 'user', scope: 'jobs:read', query: z.object({ state: JobState.optional() }), sends: 'bytes', refuses: [] }),
   exportEntries: route({ id: 'exportEntries', method: 'GET', path: '/v1/exports/entries', summary: 'Every movement of my money as CSV, newest first: a line for each posting', who: 'user', scope: 'wallet:read', sends: 'bytes', refuses: [] }),
-  createTopup: route({ id: 'createTopup', method: 'POST', path: '/v1/topups', summary: 'Add credits', who: 'buyer', scope: 'wallet:write', body: Topup, reply: Wallet, status: 201, idempotent: true, refuses: ['topup_not_allowed', 'amount_not_allowed', 'idempotency_conflict', 'overloaded'] }),
+  createTopup: route({ id: 'createTopup', method: 'POST', path: '/v1/topups', summary: 'Add credits', who: 'buyer', scope: 'wallet:write', members: false, body: Topup, reply: Wallet, status: 201, idempotent: true, refuses: ['topup_not_allowed', 'amount_not_allowed', 'idempotency_conflict', 'overloaded'] }),
   getEarnings: route({ id: 'getEarnings', method: 'GET', path: '/v1/earnings', summary: 'What my nodes earned: pending, cleared, on its way, paid', who: 'seller', scope: 'wallet:read', reply: SellerEarnings, refuses: [] }),
   getNodesEarnings: route({ id: 'getNodesEarnings', method: 'GET', path: '/v1/earnings/nodes', summary: 'What each of my nodes earned, by day (UTC)', who: 'seller', scope: 'wallet:read', query: z.object({ days: z.coerce.number().int().min(1).max(366).default(30) }), reply: NodesEarnings, refuses: [] }),
   listPayouts: route({ id: 'listPayouts', method: 'GET', path: '/v1/payouts', summary: 'My payouts, newest first', who: 'seller', scope: 'wallet:read', query: Page, reply: list(Payout), refuses: [] }),
-  requestPayout: route({ id: 'requestPayout', method: 'POST', path: '/v1/payouts', summary: 'Pay out earnings that have cleared', who: 'seller', scope: 'wallet:write', body: RequestPayout, reply: Payout, status: 201, idempotent: true, refuses: ['payout_not_allowed', 'amount_not_allowed', 'insufficient_earnings', 'idempotency_conflict', 'queue_full', 'overloaded'] }),
+  requestPayout: route({ id: 'requestPayout', method: 'POST', path: '/v1/payouts', summary: 'Pay out earnings that have cleared', who: 'seller', scope: 'wallet:write', members: false, body: RequestPayout, reply: Payout, status: 201, idempotent: true, refuses: ['payout_not_allowed', 'amount_not_allowed', 'insufficient_earnings', 'idempotency_conflict', 'queue_full', 'overloaded'] }),
   getPayoutRule: route({ id: 'getPayoutRule', method: 'GET', path: '/v1/payout-rule', summary: 'What is paid out without my asking each time', who: 'seller', scope: 'wallet:read', reply: z.object({ rule: StandingPayout.nullable() }), refuses: [] }),
-  setPayoutRule: route({ id: 'setPayoutRule', method: 'PUT', path: '/v1/payout-rule', summary: 'Pay out all that has cleared, each week or as soon as it comes to so much; in place of what was said before', who: 'seller', scope: 'wallet:write', body: PayoutRule, reply: StandingPayout, refuses: ['payout_not_allowed', 'amount_not_allowed', 'account_suspended'] }),
-  dropPayoutRule: route({ id: 'dropPayoutRule', method: 'DELETE', path: '/v1/payout-rule', summary: 'Pay out only what I ask for', who: 'seller', scope: 'wallet:write', status: 204, refuses: [] }),
+  setPayoutRule: route({ id: 'setPayoutRule', method: 'PUT', path: '/v1/payout-rule', summary: 'Pay out all that has cleared, each week or as soon as it comes to so much; in place of what was said before', who: 'seller', scope: 'wallet:write', members: false, body: PayoutRule, reply: StandingPayout, refuses: ['payout_not_allowed', 'amount_not_allowed', 'account_suspended'] }),
+  dropPayoutRule: route({ id: 'dropPayoutRule', method: 'DELETE', path: '/v1/payout-rule', summary: 'Pay out only what I ask for', who: 'seller', scope: 'wallet:write', members: false, status: 204, refuses: [] }),
   getStatement: route({ id: 'getStatement', method: 'GET', path: '/v1/earnings/statement', summary: 'Earnings, fees and payouts of a calendar year (UTC), from the ledger: a statement, no tax form', who: 'seller', scope: 'wallet:read', query: StatementQuery, reply: YearStatement, refuses: [] }),
   exportStatement: route({ id: 'exportStatement', method: 'GET', path: '/v1/exports/statement', summary: 'The same as CSV', who: 'seller', scope: 'wallet:read', query: StatementQuery, sends: 'bytes', refuses: [] }),
   // what operators do

@@ -39,7 +39,7 @@ export type Firing = z.infer<typeof Firing>
 
 export const Schedule = z.object({
   id: ScheduleId, buyer: UserId, name: z.string().optional(), cron: z.string(), timeZone: z.string(), spec: JobSpec, cap: Amount, budget: Amount.optional(), overlap: Overlap,
-  state: z.enum(['active', 'paused', 'removed']), createdAt: Instant, admin: AdminWord.optional(),
+  state: z.enum(['active', 'paused', 'removed']), createdAt: Instant, admin: AdminWord.optional(), /** A member of the account made it: it fires as his, and not after he is gone. */ madeBy: z.object({ user: UserId, name: z.string() }).optional(),
   /** When it fires next. */
   nextAt: Instant.optional(),
   /** Caps of its jobs that have not ended, and what those that have did cost: what counts against the budget. */

@@ -3,6 +3,7 @@ import type { UserId } from '@lumaris/protocol'
 import { alertSettingsOf } from '@lumaris/domain'
 import type { App } from '../app.ts'
 import { listAlerts, readAlerts, spentSince } from '../store/alerts.ts'
+import { asked } from './policy.ts'
 import type { Handlers } from './server.ts'
 
 type Names = 'listAlerts' | 'readAlerts' | 'getAlertSettings' | 'setAlertSettings'
@@ -12,8 +13,8 @@ export function alertHandlers(app: App): Pick<Handlers, Names> {
     listAlerts: ({ query, who }) => listAlerts(app.db, who.userId, query.limit, query.cursor),
     readAlerts: async ({ body, who }) => { await readAlerts(app.db, who.userId, body.upTo, app.now()); return undefined },
     getAlertSettings: async ({ who }) => alertSettingsOf(app.engine.state, who.userId),
-    setAlertSettings: async ({ body, who }) => {
-      const row = await app.engine.act({ kind: 'setAlerts', user: who.userId, settings: body })
+    setAlertSettings: async ({ body, who, request }) => {
+      const row = await app.engine.act({ kind: 'setAlerts', user: who.userId, settings: body, ...asked(request, who, 'manager') })
       if (isRefusal(row)) return row
       app.budgets.look(who.userId)
       return row.settings

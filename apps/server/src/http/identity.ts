@@ -2,7 +2,7 @@ import { isRefusal, refuse } from '@lumaris/protocol'
 import type { Refusal } from '@lumaris/protocol'
 import type { App } from '../app.ts'
 import type { Handlers } from './server.ts'
-import { FRESH_MS, notFresh } from './policy.ts'
+import { FRESH_MS, actor, notFresh } from './policy.ts'
 import type { UserPrincipal } from './policy.ts'
 
 type Names = 'register' | 'login' | 'refresh' | 'logout' | 'me' | 'createKey' | 'listKeys' | 'revokeKey'
@@ -34,10 +34,13 @@ export function identityHandlers(app: App): Pick<Handlers, Names> {
     deviceToken: ({ body }) => identity.deviceToken(body.deviceCode),
     lookAtDevice: ({ body, who, request }) => inPerson(who, () => identity.lookAtDevice(who.userId, body.userCode, request.ip)),
     decideDevice: ({ body, who, request }) => inPerson(who, async () => (body.approve && who.roles.includes('admin') ? notFresh(who, app.now()) : null) ?? (await identity.decideDevice(who.userId, body.userCode, body.approve, request.ip)) ?? undefined),
-    me: async ({ who }) => (await identity.user(who.userId)) ?? refuse('not_found'),
+    me: async ({ who }) => {
+      const me = await identity.user(actor(who)), [account] = who.member ? await identity.accounts(who.member.by, who.userId) : []
+      return me ? { ...me, ...(account ? { actingFor: account } : {}) } : refuse('not_found')
+    },
     // Both make something that may do what an admin may, without being asked again: a key, and the session of a program (above).
     createKey: async ({ body, who }) => (body.scopes.includes('admin') ? notFresh(who, app.now()) : null) ?? identity.createKey(who, body),
-    listKeys: async ({ who }) => ({ data: await identity.listKeys(who.userId), nextCursor: null }),
-    revokeKey: async ({ params, who }) => ((await identity.revokeKey(who.userId, params.key)) ? undefined : refuse('not_found')),
+    listKeys: async ({ who }) => ({ data: await identity.listKeys(who.userId, who.member?.by), nextCursor: null }),
+    revokeKey: async ({ params, who }) => ((await identity.revokeKey(who.userId, params.key, who.member?.by)) ? undefined : refuse('not_found')),
   }
 }

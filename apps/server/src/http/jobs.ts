@@ -8,7 +8,7 @@ import type { App } from '../app.ts'
 import { listAttempts, listJobs, listTasks, readAttempt, readEvents, readJob, readNode, readQuote, readResults, readSeal, readTicks } from '../store/read.ts'
 import { given, viewAttempt, viewJob, viewTask } from '../store/views.ts'
 import type { Handlers } from './server.ts'
-import { actingOn, asked, isAdmin, owns } from './policy.ts'
+import { actingOn, asked, byMember, isAdmin, owns } from './policy.ts'
 import type { Acting, As, Principal } from './policy.ts'
 import { lastEventId, sendEvents, wantsStream } from './sse.ts'
 import { followBuyer, followJob } from '../live/follow-job.ts'
@@ -88,7 +88,7 @@ export function jobHandlers(app: App): Pick<Handlers, Names> {
       const quote = await readQuote(app.db, params.quote)
       return quote && owns(who, quote.buyer) ? quote : refuse('not_found')
     },
-    submitJob: async ({ body, who, text, idempotencyKey, reply }) => {
+    submitJob: async ({ body, who, text, idempotencyKey, reply, request }) => {
       const missing = await missingBlobs(app, body.spec)
       if (missing) return missing
       // What is sealed is bound to the job's id: one without gets it here.
@@ -96,7 +96,7 @@ export function jobHandlers(app: App): Pick<Handlers, Names> {
       if (isRefusal(closed)) return closed
       const answer = await submit({
         kind: 'submit', buyer: who.userId, id, ...closed, key: idempotencyKey ? `submit:${who.userId}:${idempotencyKey}` : null, bodyHash: closed ? app.jobSecrets.hash(text) : app.hash(text), spec: body.spec,
-        specHash: body.quote ? app.hash(canonical(body.spec)) : '', quote: body.quote ?? null, cap: body.cap === undefined ? null : BigInt(body.cap), noWait: body.noWait,
+        specHash: body.quote ? app.hash(canonical(body.spec)) : '', quote: body.quote ?? null, cap: body.cap === undefined ? null : BigInt(body.cap), noWait: body.noWait, ...byMember(who), ...asked(request, who),
       })
       if (isRefusal(answer)) return answer
       if (answer.replayed) void reply.header('idempotency-replayed', 'true')
@@ -129,9 +129,9 @@ export function jobHandlers(app: App): Pick<Handlers, Names> {
     resumeJob: (call) => change(call, (job, as) => app.engine.act({ kind: 'pause', job, paused: false, ...as })),
     moveJob: (call) => change(call, (job, as) => app.engine.act({ kind: 'move', job, to: call.body.to ?? null, task: call.body.task ?? null, ...as })),
     // What its results were merged into is the buyer's own word: no admin has one.
-    recordMerged: async ({ params, body, who }) => {
+    recordMerged: async ({ params, body, who, request }) => {
       if ((await readJob(app.db, params.job))?.buyer !== who.userId) return refuse('not_found')
-      const answer = await app.engine.act({ kind: 'recordMerged', job: params.job, merged: body })
+      const answer = await app.engine.act({ kind: 'recordMerged', job: params.job, merged: body, ...asked(request, who) })
       return isRefusal(answer) ? answer : viewJob(answer)
     },
     listTasks: async ({ params, query, who }) => {

@@ -6,7 +6,7 @@ import type { App } from '../app.ts'
 import { findEntries, listReversals, readReversal } from '../store/read-ledger.ts'
 import { listActions, listIncidents, listPeople, listSettingsVersions, readIncident, readPerson } from '../store/read-operators.ts'
 import { newViewToken } from '../identity/impersonations.ts'
-import { hashOf } from '../identity/refresh-tokens.ts'
+import { sha256Hex } from '../signatures.ts'
 import { given } from '../store/views.ts'
 import { instant, sendCsv, sendLines } from './csv.ts'
 import type { Handlers } from './server.ts'
@@ -63,7 +63,7 @@ export function operatorHandlers(app: App): Pick<Handlers, Names> {
     bookDeposit: ({ params, body, who, request }) => changeUser(params.user, () => engine.act({ kind: 'deposit', by: who.userId, user: params.user, amount: BigInt(body.amount), reference: body.reference, reason: body.reason, ...asked(request) })),
     impersonateUser: async ({ params, body, who, request }) => {
       const token = newViewToken(app.random)
-      const row = await engine.act({ kind: 'impersonate', by: who.userId, user: params.user, reason: body.reason, tokenHash: hashOf(token), session: who.sessionId ?? null, key: who.keyId ?? null, ...asked(request) })
+      const row = await engine.act({ kind: 'impersonate', by: who.userId, user: params.user, reason: body.reason, tokenHash: sha256Hex(token), session: who.sessionId ?? null, key: who.keyId ?? null, ...asked(request) })
       return isRefusal(row) ? row : { id: row.id, user: row.user, token, expiresAt: row.expiresAt }
     },
     endImpersonation: async ({ params, who }) => ((await app.identity.endImpersonation(who.userId, params.impersonation)) ? undefined : refuse('not_found')),

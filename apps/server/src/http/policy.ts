@@ -1,11 +1,11 @@
 // Who may do what: one function over the route table. Deny by default. Not found and not yours look the same.
 import { refuse } from '@lumaris/protocol'
-import type { ImpersonationId, NodeId, Refusal, Route, Scope, UserId } from '@lumaris/protocol'
+import type { ImpersonationId, MemberRole, NodeId, Refusal, Route, Scope, UserId } from '@lumaris/protocol'
 import type { AsAdmin, Asked } from '@lumaris/domain'
 
 export type Principal =
   | { readonly kind: 'anyone' }
-  | { readonly kind: 'user'; readonly userId: UserId; readonly roles: readonly ('buyer' | 'seller' | 'admin')[]; readonly scopes: readonly Scope[] | 'all'; readonly sessionId?: string; readonly keyId?: string; /** When the session last showed a password. */ readonly provedAt?: number; /** An admin who sees what this user sees, and changes nothing. */ readonly readOnly?: { readonly id: ImpersonationId; readonly by: UserId; readonly until: number } }
+  | { readonly kind: 'user'; readonly userId: UserId; readonly roles: readonly ('buyer' | 'seller' | 'admin')[]; readonly scopes: readonly Scope[] | 'all'; readonly sessionId?: string; readonly keyId?: string; /** When the session last showed a password. */ readonly provedAt?: number; /** An admin who sees what this user sees, and changes nothing. */ readonly readOnly?: { readonly id: ImpersonationId; readonly by: UserId; readonly until: number }; /** Somebody who works for this account, and acts within his role. */ readonly member?: { readonly by: UserId; readonly name: string; readonly role: MemberRole } }
   | { readonly kind: 'agent'; readonly node: NodeId; readonly session: number }
 export type UserPrincipal = Extract<Principal, { kind: 'user' }>
 
@@ -16,8 +16,13 @@ export const FRESH_MS = 15 * 60_000
 /** Null when this caller has shown lately who he is. A key shows it with every request, and was made by somebody who had (ADR 24). */
 export const notFresh = (who: UserPrincipal, now: number): Refusal | null => (who.sessionId === undefined || now - (who.provedAt ?? 0) < FRESH_MS ? null : refuse('fresh_sign_in_needed', { withinMs: FRESH_MS }))
 type Request = { readonly id: unknown; readonly ip: string }
-/** For the log of admin actions: which request it was, and from where. */
-export const asked = (request: Request): { readonly asked: Asked } => ({ asked: { request: String(request.id), from: request.ip } })
+/** The person who acts. */
+export const actor = (who: UserPrincipal): UserId => who.member?.by ?? who.userId
+/** For the log of admin actions: which request it was, and from where. With a caller who works for the account: the writer looks once more whether he still does, as what is needed here. */
+export const asked = (request: Request, who?: UserPrincipal, least: MemberRole = 'submitter'): { readonly asked: Asked } =>
+  ({ asked: { request: String(request.id), from: request.ip, ...(who?.member ? { member: { account: who.userId, user: who.member.by, name: who.member.name, least } } : {}) } })
+/** Of a job or schedule: which member made it. */
+export const byMember = (who: UserPrincipal): { readonly by?: { readonly user: UserId; readonly name: string } } => (who.member ? { by: { user: who.member.by, name: who.member.name } } : {})
 
 export type Acting = { readonly who: UserPrincipal; readonly body: { readonly reason?: string | undefined }; readonly request: Request }
 export type As = { readonly asked: Asked; readonly admin?: AsAdmin }
@@ -26,18 +31,19 @@ export type As = { readonly asked: Asked; readonly admin?: AsAdmin }
  * why. What comes back goes into the command.
  */
 export function actingOn({ who, body, request }: Acting, owner: UserId, now: number): As | Refusal {
-  if (who.userId === owner) return asked(request)
+  if (who.userId === owner) return asked(request, who)
   return notFresh(who, now) ?? (body.reason === undefined ? refuse('reason_needed') : { admin: { by: who.userId, reason: body.reason }, ...asked(request) })
 }
 
 /** Null when this caller may use this route at all; whose object it is comes after (`owns`). */
-export function mayCall(route: Pick<Route, 'method' | 'who' | 'scope' | 'fresh'>, who: Principal, now: number): Refusal | null {
+export function mayCall(route: Pick<Route, 'method' | 'who' | 'scope' | 'fresh' | 'members'>, who: Principal, now: number): Refusal | null {
   // Before all else, and also where anybody may: whoever only looks changes nothing.
   if (who.kind === 'user' && who.readOnly && route.method !== 'GET' && route.method !== 'HEAD') return refuse('read_only')
   if (route.who === 'anyone') return null
   if (who.kind === 'anyone') return refuse('unauthenticated')
   if (who.kind === 'agent') return route.who === 'agent' || route.who === 'user-or-agent' ? null : refuse('forbidden')
   if (route.who === 'agent') return refuse('forbidden')
+  if (who.member && !(route.members ?? (route.scope !== undefined || route.who === 'user-or-agent'))) return refuse('owner_only')
   const role = route.who === 'buyer' || route.who === 'seller' || route.who === 'admin' ? route.who : null
   if (role && !who.roles.includes(role)) return refuse('forbidden', { needsRole: role })
   if (route.scope && who.scopes !== 'all' && !who.scopes.includes(route.scope)) return refuse('scope_missing', { needsScope: route.scope })

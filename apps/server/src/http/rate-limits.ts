@@ -68,7 +68,7 @@ export async function limitRates(app: FastifyInstance, rates: () => Rates, calle
     const address = networkOf(request.ip)
     if (own !== undefined && BY_ADDRESS.has(own)) { request.rateClass = own; return `${own} ${address}` }
     const who = await callerOf(request)
-    const known = isRefusal(who) || who.kind === 'anyone' ? null : who.kind === 'user' ? (who.readOnly?.by ?? who.userId) : who.node
+    const known = isRefusal(who) || who.kind === 'anyone' ? null : who.kind === 'user' ? (who.readOnly?.by ?? who.member?.by ?? who.userId) : who.node
     request.rateClass = known === null ? 'address' : (own ?? 'caller')
     return `${request.rateClass} ${known ?? address}`
   }

@@ -6,7 +6,7 @@ import { listSchedules, readSchedule } from '../store/read.ts'
 import { given } from '../store/views.ts'
 import { missingBlobs } from './jobs.ts'
 import type { Handlers } from './server.ts'
-import { actingOn, owns } from './policy.ts'
+import { actingOn, asked, byMember, owns } from './policy.ts'
 import type { Acting, Principal } from './policy.ts'
 
 type Names = 'createSchedule' | 'listSchedules' | 'getSchedule' | 'pauseSchedule' | 'resumeSchedule' | 'removeSchedule'
@@ -26,12 +26,12 @@ export function scheduleHandlers(app: App): Pick<Handlers, Names> {
     return isRefusal(changed) ? changed : viewSchedule(changed)
   }
   return {
-    createSchedule: async ({ body, who, text, idempotencyKey }) => {
+    createSchedule: async ({ body, who, text, idempotencyKey, request }) => {
       const missing = await missingBlobs(app, body.spec)
       if (missing) return missing
       const row = await app.engine.act({
         kind: 'createSchedule', buyer: who.userId, key: idempotencyKey ? `schedule:${who.userId}:${idempotencyKey}` : null, bodyHash: app.hash(text), name: body.name ?? null, cron: body.cron, timeZone: body.timeZone,
-        spec: body.spec, cap: BigInt(body.cap), budget: body.budget === undefined ? null : BigInt(body.budget), overlap: body.overlap,
+        spec: body.spec, cap: BigInt(body.cap), budget: body.budget === undefined ? null : BigInt(body.budget), overlap: body.overlap, ...byMember(who), ...asked(request, who),
       })
       return isRefusal(row) ? row : viewSchedule(row)
     },
@@ -49,4 +49,4 @@ export function scheduleHandlers(app: App): Pick<Handlers, Names> {
   }
 }
 
-const viewSchedule = ({ name, budget, nextAt, running, firings, ...row }: ScheduleRow): Schedule => ({ ...row, ...given('name', name), ...given('budget', budget), ...given('nextAt', nextAt), running: [...running], firings: [...firings] })
+const viewSchedule = ({ name, budget, nextAt, running, firings, by, ...row }: ScheduleRow): Schedule => ({ ...row, ...given('madeBy', by), ...given('name', name), ...given('budget', budget), ...given('nextAt', nextAt), running: [...running], firings: [...firings] })

@@ -3,7 +3,7 @@
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isRefusal, refuse, routes } from '@lumaris/protocol'
-import type { Body, ImpersonationId, Params, Query, Refusal, Reply, Route, RouteName, Routes } from '@lumaris/protocol'
+import type { Body, ImpersonationId, Params, Query, Refusal, Reply, Route, RouteName, Routes, UserId } from '@lumaris/protocol'
 import type { z } from 'zod'
 import { Refused, sendRefusal, zodErrors } from './problem.ts'
 import { limitRates } from './rate-limits.ts'
@@ -30,6 +30,10 @@ export type Handler<R> = (call: Call<R>) => Promise<Reply<R> | Refusal | null | 
 export type Handlers = { readonly [Name in RouteName]: Handler<Routes[Name]> }
 
 export type HttpPorts = { readonly handlers: Handlers; readonly authenticate: (header: string | undefined) => Promise<Principal | Refusal> | Principal | Refusal; readonly log: Log; readonly now: () => number; readonly newRequestId: () => string; readonly onDone?: (route: string, status: number, ms: number) => void; readonly web?: Web; readonly onLook?: (impersonation: ImpersonationId, route: RouteName) => void
+  /** What somebody changed who works for the account. */
+  readonly onAct?: (account: UserId, by: UserId, route: RouteName, subject: string | null, request: FastifyRequest) => Promise<void>
+  /** What may stay open for long: it ends with what let its reader in. */
+  readonly onStream?: (who: UserPrincipal, stream: FastifyReply['raw']) => void
   /** Null: nobody is counted. */
   readonly rates: (() => Rates) | null
   /** Proxies whose word counts for where a request comes from; without any, it is whoever opened the connection. */
@@ -88,6 +92,11 @@ function register(app: FastifyInstance, ports: HttpPorts, name: RouteName, route
       if (isRefusal(who)) return sendRefusal(reply, who)
       const forbidden = mayCall(route, who, ports.now())
       if (forbidden) return sendRefusal(reply, forbidden)
+      if (who.kind === 'user' && (route.sends === 'events' || route.sends === 'bytes')) {
+        ports.onStream?.(who, reply.raw)
+        // Noted before this look: whoever was shut out meanwhile is found by the one or by the other.
+        if (who.member && isRefusal(await ports.authenticate(request.headers.authorization))) return sendRefusal(reply, refuse('not_a_member'))
+      }
       if (who.kind === 'user' && who.readOnly) look(ports, name, who.readOnly, reply)
       const key = request.headers['idempotency-key']
       if (key !== undefined && (typeof key !== 'string' || !KEY.test(key))) return sendRefusal(reply, refuse('invalid_request'), [{ pointer: '/headers/idempotency-key', message: '1 to 200 visible ASCII characters' }])
@@ -103,10 +112,19 @@ function register(app: FastifyInstance, ports: HttpPorts, name: RouteName, route
       const answer = await handler({ ...parts, who, text: request.text, idempotencyKey: key ?? null, request, reply } as Call<Route>)
       if (answer === null) return reply
       if (isRefusal(answer)) return sendRefusal(reply, answer)
+      if (who.kind === 'user' && who.member && route.method !== 'GET' && route.method !== 'HEAD' && !UNLOGGED.has(name)) await ports.onAct?.(who.userId, who.member.by, name, subjectOf(parts.params, answer), request)
       void reply.code(route.status ?? 200)
       return answer === undefined ? reply.send() : reply.header('content-type', 'application/json; charset=utf-8').send(JSON.stringify(answer))
     },
   })
+}
+
+/** Of what members do: it changes nothing, or there are too many of them to be read. */
+const UNLOGGED: ReadonlySet<RouteName> = new Set(['createQuote', 'putBlob', 'readAlerts'])
+/** What it was done to: what the address names, else what was made. */
+function subjectOf(params: unknown, answer: unknown): string | null {
+  const named = Object.values((params ?? {}) as Record<string, string>)[0] ?? ((answer ?? {}) as { id?: unknown }).id
+  return typeof named === 'string' ? named : null
 }
 
 /** What an admin reads in somebody's place is counted; and a stream that he has opened ends with his time. */

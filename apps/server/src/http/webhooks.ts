@@ -11,7 +11,7 @@ export function webhookHandlers(app: App): Pick<Handlers, Names> {
   /** Also an admin has no business with where somebody is told things. */
   const mine = async <Answer>(who: UserPrincipal, id: WebhookId, act: () => Promise<Answer | Refusal>): Promise<Answer | Refusal> => ((await webhooks.ownerOf(id)) === who.userId ? act() : refuse('not_found'))
   return {
-    createWebhook: ({ body, who }) => webhooks.create(who.userId, body),
+    createWebhook: ({ body, who }) => webhooks.create(who.userId, body, who.member?.by),
     listWebhooks: async ({ who }) => ({ data: await webhooks.list(who.userId), nextCursor: null }),
     removeWebhook: async ({ params, who }) => { const answer = await mine(who, params.webhook, async () => { await webhooks.remove(params.webhook); return null }); return isRefusal(answer) ? answer : undefined },
     enableWebhook: ({ params, who }) => mine(who, params.webhook, () => webhooks.enable(params.webhook)),

@@ -10,8 +10,8 @@ export const ACCESS_MS = 10 * 60_000
 const ISSUER = 'lumaris', AUDIENCE = 'lumaris-api'
 /** An Ed25519 signature in base64url, exactly: the decoder would let other spellings of one signature pass. */
 const SIGNATURE = /^[A-Za-z0-9_-]{85}[AQgw]$/
-export type Claims = { readonly iss: string; readonly aud: string; readonly sub: UserId; readonly sid: string; readonly scope: string; readonly roles: readonly Role[]; readonly jti: string; readonly iat: number; readonly exp: number }
-type Subject = Pick<Claims, 'sub' | 'sid' | 'scope' | 'roles'>
+export type Claims = { readonly iss: string; readonly aud: string; readonly sub: UserId; readonly sid: string; readonly scope: string; readonly roles: readonly Role[]; readonly jti: string; /** Whose account he acts for, and, where there is no session, which key of his says so. */ readonly for?: UserId; readonly kid?: string; readonly iat: number; readonly exp: number }
+type Subject = Pick<Claims, 'sub' | 'sid' | 'scope' | 'roles' | 'for' | 'kid'>
 
 export type AccessTokens = ReturnType<typeof createAccessTokens>
 export function createAccessTokens(key: KeyObject, random: (size: number) => Buffer) {

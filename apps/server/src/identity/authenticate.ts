@@ -6,6 +6,7 @@ import type { UserPrincipal } from '../http/policy.ts'
 import { recogniseKey } from './api-keys.ts'
 import { isViewToken, recogniseView } from './impersonations.ts'
 import type { IdentityParts } from './identity.ts'
+import { recogniseActing } from './members.ts'
 import { parseRoles } from './users.ts'
 
 type Recognised = { principal: UserPrincipal; until: number } | Refusal
@@ -40,9 +41,10 @@ export function createAuthenticate(parts: IdentityParts): Authenticate {
 }
 
 /** The signature says who it was; the tables, whether the session still stands and what the user may do today. */
-async function recogniseToken({ db, accessTokens, now }: IdentityParts, token: string): Promise<Recognised> {
-  const claims = accessTokens.read(token, now())
+async function recogniseToken(parts: IdentityParts, token: string): Promise<Recognised> {
+  const { db, accessTokens, now } = parts, claims = accessTokens.read(token, now())
   if (isRefusal(claims)) return claims
+  if (claims.for !== undefined) return recogniseActing(parts, { ...claims, for: claims.for })
   const [row] = await db.query<{ roles: string; revoked_at: number | null; suspended: string | null; proved_at: number }>('SELECT u.roles, u.suspended, s.revoked_at, s.proved_at FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1 AND s.user_id = $2', [claims.sid, claims.sub])
   if (!row || row.revoked_at !== null) return refuse('token_revoked')
   if (row.suspended !== null) return refuse('account_suspended')

@@ -8,7 +8,8 @@ import type { DeviceLogin, Refusal, Tokens, UserId, WaitingDevice } from '@lumar
 import { took } from '../database/database.ts'
 import type { IdentityParts } from './identity.ts'
 import { openSession } from './login.ts'
-import { hashOf } from './refresh-tokens.ts'
+import { sha256Hex } from '../signatures.ts'
+import { isSuspended } from './suspended.ts'
 import { drawn } from './second-factor.ts'
 import { findUser } from './users.ts'
 
@@ -32,14 +33,14 @@ export async function startDeviceLogin({ db, ids, now, random }: IdentityParts, 
   const deviceCode = random(32).toString('base64url'), userCode = drawn(random, LENGTH, ALPHABET)
   await db.transact([
     { sql: 'DELETE FROM device_logins WHERE expires_at < $1', params: [at - VALID_MS] },
-    { sql: "INSERT INTO device_logins (id, device_hash, user_hash, client, address, created_at, expires_at, state, polled_at, interval_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, 'waiting', 0, $8)", params: [ids.make('dev'), hashOf(deviceCode), hashOf(userCode), client, from, at, at + VALID_MS, INTERVAL_MS] },
+    { sql: "INSERT INTO device_logins (id, device_hash, user_hash, client, address, created_at, expires_at, state, polled_at, interval_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, 'waiting', 0, $8)", params: [ids.make('dev'), sha256Hex(deviceCode), sha256Hex(userCode), client, from, at, at + VALID_MS, INTERVAL_MS] },
   ])
   return { deviceCode, userCode: shown(userCode), path: '/device', expiresInMs: VALID_MS, intervalMs: INTERVAL_MS }
 }
 
 export async function deviceToken(parts: IdentityParts, deviceCode: string): Promise<Tokens | Refusal> {
   const { db, now } = parts, at = now()
-  const [row] = await db.query<DeviceSql>(`SELECT ${COLUMNS} FROM device_logins WHERE device_hash = $1`, [hashOf(deviceCode)])
+  const [row] = await db.query<DeviceSql>(`SELECT ${COLUMNS} FROM device_logins WHERE device_hash = $1`, [sha256Hex(deviceCode)])
   if (!row || row.expires_at <= at || row.state === 'used') return refuse('device_code_expired')
   if (row.state === 'refused') return refuse('access_denied')
   if (row.state === 'waiting') {
@@ -48,6 +49,8 @@ export async function deviceToken(parts: IdentityParts, deviceCode: string): Pro
     await db.transact([{ sql: 'UPDATE device_logins SET polled_at = $2, interval_ms = $3 WHERE id = $1', params: [row.id, at, intervalMs] }])
     return refuse(early ? 'slow_down' : 'authorization_pending', { retryAfterMs: intervalMs })
   }
+  // Approved before they were shut out: the code is no way around it. It stays: who is let in again within its ten minutes may go on.
+  if (row.user_id !== null && (await isSuspended(db, row.user_id as UserId))) return refuse('account_suspended')
   // Or somebody else was quicker with the same code.
   if (!(await took(db, [{ sql: "UPDATE device_logins SET state = 'used' WHERE id = $1 AND state = 'approved'", params: [row.id], expectRows: 1 }]))) return refuse('device_code_expired')
   const user = await findUser(db, 'id', row.user_id ?? '')
@@ -58,7 +61,7 @@ export async function deviceToken(parts: IdentityParts, deviceCode: string): Pro
 async function waiting(parts: IdentityParts, user: UserId, userCode: string, from: string): Promise<DeviceSql | Refusal> {
   const guess = `device code by ${user}`, waitMs = parts.guesses.begin(guess, from)
   if (waitMs > 0) return refuse('too_many_attempts', { retryAfterMs: waitMs })
-  const [row] = await parts.db.query<DeviceSql>(`SELECT ${COLUMNS} FROM device_logins WHERE user_hash = $1 AND state = 'waiting' AND expires_at > $2`, [hashOf(plain(userCode)), parts.now()])
+  const [row] = await parts.db.query<DeviceSql>(`SELECT ${COLUMNS} FROM device_logins WHERE user_hash = $1 AND state = 'waiting' AND expires_at > $2`, [sha256Hex(plain(userCode)), parts.now()])
   if (!row) return refuse('device_code_expired')
   parts.guesses.succeeded(guess, from)
   return row

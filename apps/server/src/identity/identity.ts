@@ -1,6 +1,6 @@
 // Accounts, sessions and API keys: one file per verb beside this one, put together here. They work on the tables directly, not through the engine:
 // nothing here moves money or work, and signing in must not wait for the market.
-import type { DeviceLogin, Impersonation, ImpersonationId, Key, KeyId, NewKey, NewSecondFactor, RecoveryCodes, Refusal, Role, RouteName, Scope, SecondFactor, Session, SessionId, Tokens, User, UserId, WaitingDevice } from '@lumaris/protocol'
+import type { Account, ActingToken, DeviceLogin, Impersonation, ImpersonationId, Invitation, Key, KeyId, Member, MemberAct, NewKey, NewSecondFactor, RecoveryCodes, Refusal, Role, RouteName, Scope, SecondFactor, Session, SessionId, Tokens, User, UserId, WaitingDevice } from '@lumaris/protocol'
 import type { Database } from '../database/database.ts'
 import type { UserPrincipal } from '../http/policy.ts'
 import type { Ids } from '../ids.ts'
@@ -21,6 +21,7 @@ import type { LastUsed } from './last-used.ts'
 import { endImpersonation, listImpersonations, noteRead } from './impersonations.ts'
 import { login } from './login.ts'
 import { logout } from './logout.ts'
+import { accountsOf, actFor, actsOf, invitationsOf, membersOf, noteAct } from './members.ts'
 import { createPasswords } from './passwords.ts'
 import type { Cost, Passwords } from './passwords.ts'
 import { createRotatedFrom, refresh } from './refresh.ts'
@@ -65,19 +66,29 @@ export type Identity = {
   lookAtDevice(user: UserId, userCode: string, from: string): Promise<WaitingDevice | Refusal>
   decideDevice(user: UserId, userCode: string, approve: boolean, from: string): Promise<Refusal | null>
   createKey(who: UserPrincipal, body: { label: string; scopes: readonly Scope[]; expiresInMs?: number | undefined }): Promise<NewKey | Refusal>
-  listKeys(user: UserId): Promise<Key[]>
+  /** `madeBy`: only those that this member of the account made. */
+  listKeys(user: UserId, madeBy?: UserId): Promise<Key[]>
   /** False when this user has no such key. */
-  revokeKey(user: UserId, id: KeyId): Promise<boolean>
+  revokeKey(user: UserId, id: KeyId, madeBy?: UserId): Promise<boolean>
   /** False when it is not this admin's, or over. */
   endImpersonation(by: UserId, id: ImpersonationId): Promise<boolean>
   listImpersonations(user: UserId): Promise<Impersonation[]>
   noteRead(id: ImpersonationId, route: RouteName): Promise<void>
+  /** Accounts of others that he works for; or the one. */
+  accounts(user: UserId, only?: UserId): Promise<Account[]>
+  actFor(who: UserPrincipal, account: UserId): Promise<ActingToken | Refusal>
+  members(account: UserId): Promise<Member[]>
+  invitations(account: UserId): Promise<Invitation[]>
+  memberActs(account: UserId, by: UserId | undefined, limit: number, cursor: string | undefined): Promise<{ data: MemberAct[]; nextCursor: string | null }>
+  noteAct(act: Parameters<typeof noteAct>[1]): Promise<void>
   authenticate: Authenticate
   user(id: UserId): Promise<User | null>
   byEmail(email: string): Promise<User | null>
   setRoles(id: UserId, roles: readonly Role[]): Promise<void>
   /** What this user may do has changed: asked anew at the next request. */
   forget(id: UserId): void
+  /** Told of every user, session and key that is asked about anew. */
+  onForget(listener: (id: string) => void): void
   /** Writes what is still in memory: when keys were last used. */
   flush(): Promise<void>
 }
@@ -107,11 +118,17 @@ export function createIdentity({ db, ids, now, random, secrets, passwordCost }: 
     lookAtDevice: (user, code, from) => lookAtDevice(parts, user, code, from),
     decideDevice: (user, code, approve, from) => decideDevice(parts, user, code, approve, from),
     createKey: (who, body) => createKey(parts, who, body),
-    listKeys: (user) => listKeys(parts, user),
-    revokeKey: (user, id) => revokeKey(parts, user, id),
+    listKeys: (user, madeBy) => listKeys(parts, user, madeBy),
+    revokeKey: (user, id, madeBy) => revokeKey(parts, user, id, madeBy),
     endImpersonation: (by, id) => endImpersonation(parts, by, id),
     listImpersonations: (user) => listImpersonations(parts, user),
     noteRead: (id, route) => noteRead(parts, id, route),
+    accounts: (user, only) => accountsOf(parts, user, only),
+    actFor: (who, account) => actFor(parts, who, account),
+    members: (account) => membersOf(parts, account),
+    invitations: (account) => invitationsOf(parts, account),
+    memberActs: (account, by, limit, cursor) => actsOf(parts, account, by, limit, cursor),
+    noteAct: (act) => noteAct(parts, act),
     authenticate: createAuthenticate(parts),
     user: async (id) => { const row = await findUser(db, 'id', id); return row && viewUser(row) },
     byEmail: async (email) => { const row = await findUser(db, 'email', plainEmail(email)); return row && viewUser(row) },
@@ -119,6 +136,7 @@ export function createIdentity({ db, ids, now, random, secrets, passwordCost }: 
       try { await db.transact([{ sql: 'UPDATE users SET roles = $2 WHERE id = $1', params: [id, JSON.stringify(roles)], expectRows: 1 }]) } finally { parts.known.forget(id) }
     },
     forget: (id) => { parts.known.forget(id) },
+    onForget: (listener) => { parts.known.onForget(listener) },
     flush: () => parts.lastUsed.write(),
   }
 }

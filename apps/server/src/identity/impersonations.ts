@@ -6,7 +6,7 @@ import type { UserPrincipal } from '../http/policy.ts'
 import { given } from '../store/views.ts'
 import { took } from '../database/database.ts'
 import type { IdentityParts } from './identity.ts'
-import { hashOf } from './refresh-tokens.ts'
+import { sha256Hex } from '../signatures.ts'
 import { parseRoles } from './users.ts'
 
 const PREFIX = 'lum_view_', LISTED_MAX = 100
@@ -16,7 +16,7 @@ export const newViewToken = (random: (size: number) => Buffer): string => PREFIX
 type ViewSql = { id: string; by_user: string; user_id: string; expires_at: number; ended_at: number | null; roles: string; by_roles: string; by_suspended: string | null; session_over: number | null; key_over: number | null }
 export async function recogniseView({ db, now }: IdentityParts, token: string): Promise<{ principal: UserPrincipal; until: number } | Refusal> {
   const [row] = await db.query<ViewSql>(`SELECT i.id, i.by_user, i.user_id, i.expires_at, i.ended_at, u.roles, a.roles AS by_roles, a.suspended AS by_suspended, s.revoked_at AS session_over, k.revoked_at AS key_over
-    FROM impersonations i JOIN users u ON u.id = i.user_id JOIN users a ON a.id = i.by_user LEFT JOIN sessions s ON s.id = i.session_id LEFT JOIN api_keys k ON k.id = i.key_id WHERE i.token_hash = $1`, [hashOf(token)])
+    FROM impersonations i JOIN users u ON u.id = i.user_id JOIN users a ON a.id = i.by_user LEFT JOIN sessions s ON s.id = i.session_id LEFT JOIN api_keys k ON k.id = i.key_id WHERE i.token_hash = $1`, [sha256Hex(token)])
   if (!row) return refuse('unauthenticated')
   if (row.expires_at <= now()) return refuse('token_expired')
   if (row.ended_at !== null || row.session_over !== null || row.key_over !== null || row.by_suspended !== null || !parseRoles(row.by_roles).includes('admin')) return refuse('token_revoked')

@@ -11,7 +11,10 @@ export type KnownPrincipals = ReturnType<typeof createKnownPrincipals>
 export function createKnownPrincipals(now: () => number, max = KNOWN_MAX) {
   const entries = new Map<string, { readonly principal: UserPrincipal; readonly until: number }>()
   let generation = 0
+  const listeners: ((id: string) => void)[] = []
   return {
+    /** Told of every id that is forgotten, when the tables know. */
+    onForget(listener: (id: string) => void): void { listeners.push(listener) },
     get(token: string): UserPrincipal | undefined {
       const entry = entries.get(token)
       if (!entry) return undefined
@@ -30,7 +33,8 @@ export function createKnownPrincipals(now: () => number, max = KNOWN_MAX) {
     /** Everything of this key, session or user. */
     forget(id: string): void {
       generation++
-      for (const [token, { principal }] of entries) if (principal.keyId === id || principal.sessionId === id || principal.userId === id) entries.delete(token)
+      for (const [token, { principal }] of entries) if (principal.keyId === id || principal.sessionId === id || principal.userId === id || principal.member?.by === id || principal.readOnly?.by === id) entries.delete(token)
+      for (const listener of listeners) listener(id)
     },
   }
 }

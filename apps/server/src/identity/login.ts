@@ -2,7 +2,8 @@ import { isRefusal, refuse } from '@lumaris/protocol'
 import type { Refusal, Tokens } from '@lumaris/protocol'
 import { ACCESS_MS } from './access-tokens.ts'
 import type { IdentityParts } from './identity.ts'
-import { SLIDING_MS, hashOf } from './refresh-tokens.ts'
+import { SLIDING_MS } from './refresh-tokens.ts'
+import { sha256Hex } from '../signatures.ts'
 import { isSuspended } from './suspended.ts'
 import { checkSecondFactor } from './second-factor.ts'
 import { findUser, plainEmail, scopesOf } from './users.ts'
@@ -38,7 +39,7 @@ const CLIENT_MAX = 200
 export async function openSession(parts: IdentityParts, user: UserRow, from: { address: string; client?: string | undefined }): Promise<Tokens> {
   const { db, ids, now, refreshTokens } = parts
   const session = ids.make('ses'), refreshToken = refreshTokens.first(session), at = now()
-  await db.transact([{ sql: 'INSERT INTO sessions (id, user_id, token_hash, rotated_at, created_at, proved_at, expires_at, address, client) VALUES ($1, $2, $3, $4, $4, $4, $5, $6, $7)', params: [session, user.id, hashOf(refreshToken), at, at + SLIDING_MS, from.address, from.client?.slice(0, CLIENT_MAX) ?? null] }])
+  await db.transact([{ sql: 'INSERT INTO sessions (id, user_id, token_hash, rotated_at, created_at, proved_at, expires_at, address, client) VALUES ($1, $2, $3, $4, $4, $4, $5, $6, $7)', params: [session, user.id, sha256Hex(refreshToken), at, at + SLIDING_MS, from.address, from.client?.slice(0, CLIENT_MAX) ?? null] }])
   return tokensFor(parts, user, session, refreshToken)
 }
 

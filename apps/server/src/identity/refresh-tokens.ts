@@ -3,13 +3,11 @@
 //     asked at once, gets the same next token twice, and neither is thrown out; without our key a thief of an old token has nothing.
 //   - The mark says that the token is one we made. A true token that is neither the newest nor just replaced has been copied: that ends the
 //     session, and only a true one can, so nobody ends a session by guessing its id.
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac, timingSafeEqual } from 'node:crypto'
 
 /** Without use for this long, one signs in again; and in any case after the second. */
 export const SLIDING_MS = 30 * 86_400_000
 export const ABSOLUTE_MS = 90 * 86_400_000
-
-export const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex')
 
 export type RefreshTokens = ReturnType<typeof createRefreshTokens>
 export function createRefreshTokens(key: Buffer, random: (size: number) => Buffer) {

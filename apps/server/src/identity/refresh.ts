@@ -4,7 +4,8 @@ import { took } from '../database/database.ts'
 import type { IdentityParts } from './identity.ts'
 import { tokensFor } from './login.ts'
 import { endSession } from './logout.ts'
-import { ABSOLUTE_MS, SLIDING_MS, hashOf } from './refresh-tokens.ts'
+import { ABSOLUTE_MS, SLIDING_MS } from './refresh-tokens.ts'
+import { sha256Hex } from '../signatures.ts'
 import { parseRoles } from './users.ts'
 
 /** A refresh whose answer was lost may be asked again with the old token for so long, from where it was asked first; after that it means theft. */
@@ -16,7 +17,7 @@ export async function refresh(parts: IdentityParts, token: string, from?: string
   const { db, now, refreshTokens, rotatedFrom } = parts
   const session = refreshTokens.sessionOf(token)
   if (!session) return refuse('invalid_credentials')
-  const hash = hashOf(token), at = now()
+  const hash = sha256Hex(token), at = now()
   // Twice at most: the second look is for two that ask at once, where the slower finds its token replaced a moment ago.
   for (let look = 1; look <= 2; look++) {
     const [row] = await db.query<SessionSql>('SELECT s.user_id, s.token_hash, s.previous_hash, s.rotated_at, s.created_at, s.expires_at, s.revoked_at, u.roles FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1', [session])
@@ -31,7 +32,7 @@ export async function refresh(parts: IdentityParts, token: string, from?: string
       return refuse('token_revoked')
     }
     const expiresAt = Math.min(at + SLIDING_MS, row.created_at + ABSOLUTE_MS)
-    const turned = await took(db, [{ sql: 'UPDATE sessions SET token_hash = $2, previous_hash = $3, rotated_at = $4, expires_at = $5 WHERE id = $1 AND token_hash = $3 AND revoked_at IS NULL', params: [session, hashOf(next), hash, at, expiresAt], expectRows: 1 }])
+    const turned = await took(db, [{ sql: 'UPDATE sessions SET token_hash = $2, previous_hash = $3, rotated_at = $4, expires_at = $5 WHERE id = $1 AND token_hash = $3 AND revoked_at IS NULL', params: [session, sha256Hex(next), hash, at, expiresAt], expectRows: 1 }])
     if (!turned) continue
     rotatedFrom.note(session, from)
     return tokensFor(parts, user, session, next)

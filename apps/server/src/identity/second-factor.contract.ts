@@ -148,6 +148,16 @@ export function secondFactorContract(name: string, fresh: () => Promise<Database
     expect(await refusalOf(identity.deviceToken(asked.deviceCode))).toBe('device_code_expired')
     await db.close()
   })
+  test(`${name}: a suspension holds for a device that was approved before it, too`, async () => {
+    const { db, identity, ann } = await setup(), asked = fine(await identity.startDeviceLogin('lumaris on box', '10.5.5.5'))
+    expect(await identity.decideDevice(ann.id, asked.userCode, true, HOME)).toBeNull()
+    await db.transact([{ sql: "UPDATE users SET suspended = '{}' WHERE id = $1", params: [ann.id] }])
+    expect(await refusalOf(identity.deviceToken(asked.deviceCode))).toBe('account_suspended')
+    expect(await db.query('SELECT id FROM sessions')).toEqual([])
+    await db.transact([{ sql: 'UPDATE users SET suspended = NULL WHERE id = $1', params: [ann.id] }])
+    expect(await identity.deviceToken(asked.deviceCode)).toMatchObject({ user: ann.id })
+  })
+
   test(`${name}: a device that is refused or too late gets nothing; user codes cannot be guessed at speed`, async () => {
     const { db, identity, ann, clock } = await setup()
     const refused = fine(await identity.startDeviceLogin('a', HOME)), late = fine(await identity.startDeviceLogin('b', HOME))

@@ -12,7 +12,7 @@ export function viewJob(row: JobRow): Job {
   return {
     id: row.id, buyer: row.buyer, state: row.state, spec: row.spec, ...given('quote', row.quote), cap: row.cap.toString(), cost: row.cost.toString(), refunded: row.refunded.toString(), ...(row.displaced > 0n ? { displaced: row.displaced.toString() } : {}),
     tasks: { total: row.tasksTotal, queued, running: row.tasksRunning, done: row.tasksDone, failed: row.tasksFailed },
-    ...given('cause', row.cause), exitCode: row.exitCode, ...(row.paused ? { paused: true } : {}), ...given('merged', row.merged), ...(row.parents && row.parents.left.length > 0 && !isTerminal(row.state) ? { waitsFor: [...row.parents.left] } : {}), ...given('detail', row.detail), ...given('schedule', row.schedule), ...given('retries', row.retries), fallbackSteps: row.rung, createdAt: row.createdAt, ...given('startedAt', row.startedAt), ...given('endedAt', row.endedAt),
+    ...given('cause', row.cause), exitCode: row.exitCode, ...(row.paused ? { paused: true } : {}), ...given('merged', row.merged), ...(row.parents && row.parents.left.length > 0 && !isTerminal(row.state) ? { waitsFor: [...row.parents.left] } : {}), ...given('detail', row.detail), ...given('schedule', row.schedule), ...given('retries', row.retries), ...given('submittedBy', row.by), fallbackSteps: row.rung, createdAt: row.createdAt, ...given('startedAt', row.startedAt), ...given('endedAt', row.endedAt),
   }
 }
 

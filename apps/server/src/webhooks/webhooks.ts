@@ -37,13 +37,13 @@ export function createWebhooks(ports: OutboxPorts) {
   return {
     outbox,
     ownerOf: async (id: WebhookId): Promise<UserId | null> => ((await db.query<{ buyer: string }>('SELECT buyer FROM webhooks WHERE id = $1', [id]))[0]?.buyer ?? null) as UserId | null,
-    async create(buyer: UserId, body: { url: string; events: readonly WebhookEvent[] }): Promise<NewWebhook | Refusal> {
+    async create(buyer: UserId, body: { url: string; events: readonly WebhookEvent[] }, madeBy?: UserId): Promise<NewWebhook | Refusal> {
       const problem = problemOfUrl(body.url, rules)
       if (problem !== null) return refuse('webhook_url_not_allowed', { reason: problem })
       const id = ids.make('whk') as WebhookId, secret = random(SECRET_BYTES), at = now()
       const room = await took(db, [CURSOR_TO_NOW, {
-        sql: `INSERT INTO webhooks (id, buyer, url, events, sealed, created_at, since) SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS TEXT), CAST($6 AS BIGINT), CAST($6 AS BIGINT) WHERE (SELECT COUNT(*) FROM webhooks WHERE buyer = $2) < ${WEBHOOKS_MAX}`,
-        params: [id, buyer, new URL(body.url).href, JSON.stringify([...new Set(body.events)]), seal.close(secret, id), at], expectRows: 1,
+        sql: `INSERT INTO webhooks (id, buyer, url, events, sealed, created_at, since, made_by) SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS TEXT), CAST($6 AS BIGINT), CAST($6 AS BIGINT), CAST($7 AS TEXT) WHERE (SELECT COUNT(*) FROM webhooks WHERE buyer = $2) < ${WEBHOOKS_MAX}`,
+        params: [id, buyer, new URL(body.url).href, JSON.stringify([...new Set(body.events)]), seal.close(secret, id), at, madeBy ?? null], expectRows: 1,
       }])
       if (!room) return refuse('webhook_limit', { most: WEBHOOKS_MAX })
       await outbox.count()

@@ -5,6 +5,7 @@ import { invariant } from '../invariant.ts'
 import { liveJob, putJob, record } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 import { stopAll } from './finish.ts'
+import { memberJobEnded } from '../members/members.ts'
 import { scheduleJobEnded } from '../schedule/schedule.ts'
 import { moveTask } from './move.ts'
 import { clashOf, endedParent, filesFrom } from './parent-files.ts'
@@ -14,6 +15,7 @@ export function followUp(turn: Turn): void {
   for (const parent of turn.closed) {
     const live = liveJob(turn, parent), children = turn.state.children.get(parent)
     scheduleJobEnded(turn, live.row)
+    memberJobEnded(turn, live.row)
     const ended = children && endedParent(turn.state, live)
     for (const child of children ?? []) parentEnded(turn, child, parent, ended) // the list grows, and the set shrinks, while they are read
   }

@@ -1,7 +1,7 @@
 // A job is taken: its cap is known and held, its rows exist, all in one commit. Nothing else in the market can make a job.
 import type { JobId, JobSpec, Micros, QuoteId, Refusal, ScheduleId, UserId } from '@lumaris/protocol'
 import { account, formatCredits, isRefusal } from '@lumaris/protocol'
-import type { JobRow, SlotRow, TaskRow } from '../rows.ts'
+import type { By, JobRow, SlotRow, TaskRow } from '../rows.ts'
 import { internSpec } from '../state.ts'
 import { emit, liveJob, putJob, putTask, record, refused } from '../turn.ts'
 import type { Turn } from '../turn.ts'
@@ -14,6 +14,7 @@ import { feeNow } from '../operator/settings.ts'
 import { hold } from '../ledger/hold.ts'
 import { attemptCapOf, capOf, contradiction, estimate, seatsMax } from '../market/quote.ts'
 import { NEW_SLOT } from './lifecycle.ts'
+import { mayHold, noteHeld } from '../members/members.ts'
 import { pieceOf } from '../split/pieces.ts'
 import { meetParents } from './meet-parents.ts'
 import type { EndedParent } from './parent-files.ts'
@@ -36,6 +37,8 @@ export type SubmitCommand = {
   readonly retries?: AsAdmin & { readonly job: JobId; readonly name: string }
   /** Values of the secrets that the spec names. */
   readonly sealed?: string
+  /** A member of the buyer's account: it counts against his limit. */
+  readonly by?: By
 }
 export type Submitted = { readonly job: JobRow; readonly replayed: boolean }
 
@@ -59,15 +62,18 @@ export function submit(turn: Turn, command: SubmitCommand): Submitted | Refusal 
   if ('refusal' in terms) return terms
   const tight = command.spec.plan ? tooTight(state, command.spec, terms.attemptCap, turn.now) : null
   if (tight) return tight
+  const over = command.by ? mayHold(turn, command.buyer, command.by.user, terms.cap) : null
+  if (over) return over
   const available = state.accounts.get(account.available(command.buyer)) ?? 0n
   if (available < terms.cap) return refused('insufficient_funds', { needed: terms.cap.toString(), available: available.toString() })
   const id = command.id ?? (turn.id('job') as JobId)
   const spec = internSpec(state, command.spec)
   putJob(turn, {
     id, buyer: command.buyer, state: 'queued', spec, quote: command.quote, bodyHash: command.bodyHash, cap: terms.cap, attemptCap: terms.attemptCap, cost: 0n, refunded: 0n, displaced: 0n,
-    cancelling: false, tasksTotal: spec.tasks.length, tasksDone: 0, tasksFailed: 0, tasksRunning: 0, cause: null, exitCode: null, ...(parents ? { parents } : {}), ...(command.schedule ? { schedule: command.schedule } : {}), ...(retries ? { retries: retries.job } : {}), ...(command.spec.secrets && command.sealed !== undefined ? { sealed: command.sealed } : {}), fee: terms.fee ?? feeNow(state), rung: 0, createdAt: turn.now, startedAt: null, endedAt: null, version: 0,
+    cancelling: false, tasksTotal: spec.tasks.length, tasksDone: 0, tasksFailed: 0, tasksRunning: 0, cause: null, exitCode: null, ...(parents ? { parents } : {}), ...(command.schedule ? { schedule: command.schedule } : {}), ...(retries ? { retries: retries.job } : {}), ...(command.spec.secrets && command.sealed !== undefined ? { sealed: command.sealed } : {}), ...(command.by ? { by: command.by } : {}), fee: terms.fee ?? feeNow(state), rung: 0, createdAt: turn.now, startedAt: null, endedAt: null, version: 0,
   })
   hold(turn, id, command.buyer, terms.cap)
+  if (command.by) noteHeld(turn, command.buyer, command.by.user, terms.cap)
   if (command.key) emit(turn, { kind: 'key', row: { id: command.key, bodyHash: command.bodyHash, subject: id, at: turn.now } })
   record(turn, id, { type: 'submitted', state: 'queued', reason: retries?.reason })
   if (retries) tellRetried(turn, command.buyer, id, terms.cap, retries)

@@ -3,7 +3,7 @@
 import { FIRINGS_MAX, SCHEDULES_MAX, account, digestText, isRefusal, timeText } from '@lumaris/protocol'
 import type { Firing, Instant, JobId, JobSpec, Micros, Refusal, ScheduleId, UserId } from '@lumaris/protocol'
 import { invariant } from '../invariant.ts'
-import type { JobRow, ScheduleRow } from '../rows.ts'
+import type { By, JobRow, ScheduleRow } from '../rows.ts'
 import { internSpec } from '../state.ts'
 import { emit, refused } from '../turn.ts'
 import type { Turn } from '../turn.ts'
@@ -17,7 +17,7 @@ import type { Cron } from './cron.ts'
 
 export type CreateScheduleCommand = {
   readonly kind: 'createSchedule'; readonly buyer: UserId; readonly key: string | null; readonly bodyHash: string
-  readonly name: string | null; readonly cron: string; readonly timeZone: string; readonly spec: JobSpec; readonly cap: Micros; readonly budget: Micros | null; readonly overlap: ScheduleRow['overlap']
+  readonly name: string | null; readonly cron: string; readonly timeZone: string; readonly spec: JobSpec; readonly cap: Micros; readonly budget: Micros | null; readonly overlap: ScheduleRow['overlap']; readonly by?: By
 }
 export type ChangeScheduleCommand = { readonly kind: 'changeSchedule'; readonly id: ScheduleId; readonly to: ScheduleRow['state']; /** An admin who is not its buyer. */ readonly admin?: AsAdmin }
 
@@ -46,7 +46,7 @@ export function createSchedule(turn: Turn, command: CreateScheduleCommand): Sche
   if (mine >= SCHEDULES_MAX) return refused('queue_full', { max: SCHEDULES_MAX })
   const row: ScheduleRow = {
     id: turn.id('sch') as ScheduleId, buyer, name: command.name, cron: command.cron, timeZone, spec: internSpec(state, spec), cap: cap.toString(), budget: budget === null ? null : budget.toString(), overlap: command.overlap,
-    state: 'active', createdAt: turn.now, nextAt, committed: '0', running: [], firings: [],
+    state: 'active', createdAt: turn.now, nextAt, committed: '0', running: [], firings: [], ...(command.by ? { by: command.by } : {}),
   }
   if (key !== null) emit(turn, { kind: 'key', row: { id: key, bodyHash: command.bodyHash, subject: row.id, at: turn.now } })
   emit(turn, { kind: 'schedule', row })
@@ -86,7 +86,7 @@ function fire(turn: Turn, row: ScheduleRow, due: Instant): Firing {
   if (row.running.length >= RUNNING_MAX) return { ...said, outcome: 'refused', refused: 'queue_full', detail: `${RUNNING_MAX} of its jobs have not ended` }
   if (row.budget !== null && BigInt(row.committed) + BigInt(row.cap) > BigInt(row.budget)) return { ...said, outcome: 'refused', refused: 'budget_used_up', detail: `${row.committed} of ${row.budget} are spent or held` }
   const id = firingId(turn, row.id, due)
-  const made = submit(turn, { kind: 'submit', buyer: row.buyer, id, key: null, bodyHash: turn.hash(id), spec: row.spec, specHash: '', quote: null, cap: BigInt(row.cap), noWait: false, schedule: row.id })
+  const made = submit(turn, { kind: 'submit', buyer: row.buyer, id, key: null, bodyHash: turn.hash(id), spec: row.spec, specHash: '', quote: null, cap: BigInt(row.cap), noWait: false, schedule: row.id, ...(row.by ? { by: row.by } : {}) })
   return isRefusal(made) ? { ...said, outcome: 'refused', refused: made.refusal, ...(made.detail ? { detail: JSON.stringify(made.detail).slice(0, 300) } : {}) } : { ...said, outcome: 'submitted', job: id }
 }
 
