@@ -265,3 +265,22 @@ test('a job that no node could end is tried again by an admin: once, same buyer,
   // What a program of its buyer's merges is repeated by that.
   refused(await retry(await failed({ command: ['fake:fail-driver'], map: { result: 'out', merge: { kind: 'concat' } } })), 'cannot_retry')
 })
+
+test('a wallet is topped up by itself, within its month, by its owner’s word alone; off where it was not asked for', async () => {
+  const wallet = async () => (await market.call(market.buyer, 'GET', '/v1/wallet')).body, auto = async () => (await market.call(market.buyer, 'GET', '/v1/topups/auto')).body
+  expect(await auto()).toEqual({ rule: null, addedThisMonth: '0', runs: [] })
+  const before = BigInt((await wallet()).available), rule = { below: (before - 500n).toString(), add: '2000', monthlyMost: '3000' }
+  expect((await market.call(market.buyer, 'PUT', '/v1/topups/auto', rule)).body).toEqual({ rule, addedThisMonth: '0', runs: [] })
+  const spend = () => market.call(market.buyer, 'POST', '/v1/jobs', { cap: '1000', spec: { command: ['x'], resources: { cpuMillis: 900_000 } } })
+  expect((await spend()).status).toBe(201)
+  expect([BigInt((await wallet()).available) - before, (await auto()).runs]).toEqual([1000n, [{ at: expect.any(Number), available: (before - 1000n).toString(), amount: '2000', outcome: 'added' }]])
+  await spend()
+  await spend()
+  expect(BigInt((await wallet()).available) - before).toBe(-1000n)
+  expect(await auto()).toMatchObject({ addedThisMonth: '2000', runs: [{ outcome: 'limit' }, { outcome: 'added' }] })
+  expect((await market.call(market.buyer, 'GET', '/v1/alerts')).body.data[0]).toMatchObject({ kind: 'topup_limit', says: expect.stringContaining('was not topped up') })
+  expect((await market.call(market.buyer, 'PUT', '/v1/topups/auto', { ...rule, monthlyMost: '1999' })).body).toMatchObject({ code: 'amount_not_allowed', detail: { field: 'monthlyMost' } })
+  expect((await market.call(market.buyer, 'PUT', '/v1/topups/auto', { below: '1' })).body).toMatchObject({ code: 'invalid_request' })
+  expect((await market.call(market.buyer, 'DELETE', '/v1/topups/auto')).status).toBe(204)
+  expect(await auto()).toMatchObject({ rule: null, addedThisMonth: '2000' })
+})

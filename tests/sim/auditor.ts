@@ -13,6 +13,7 @@ import type { Written } from './database.ts'
 import { loadState } from './load.ts'
 import { copiesOf, mayEndAt, seatsOf, tasksOf, unitsOf } from './people.ts'
 import { Evidence } from './evidence.ts'
+import { PurseAuditor } from './purses.ts'
 import { waitKey } from './waiting.ts'
 import { sha256 } from './world.ts'
 import type { World } from './world.ts'
@@ -39,7 +40,9 @@ export class Auditor {
   /** Checkpoints that agents took, by the hash of their list. */
   readonly #taken = new Map<string, { attempt: string; slot: string; fence: number; number: number }>()
 
-  constructor(world: World) { this.#world = world; this.#evidence = new Evidence(world) }
+  readonly #purses: PurseAuditor
+
+  constructor(world: World) { this.#world = world; this.#evidence = new Evidence(world); this.#purses = new PurseAuditor(world) }
 
   // Commits
 
@@ -65,6 +68,7 @@ export class Auditor {
         default:
       }
     }
+    this.#purses.committed(written)
     // What an admin does leaves its line in the very commit of its effect.
     const acts = written.filter(({ change, before }) => change.kind === 'person' || change.kind === 'settings' || (change.kind === 'entry' && change.row.id.startsWith('deposit:')) || (change.kind === 'reversal' && change.row.state !== 'expired') || (change.kind === 'node' && JSON.stringify(change.row.cordon) !== JSON.stringify((before as NodeRow | undefined)?.cordon))).length, lines = written.filter(({ change }) => change.kind === 'action').length
     if (acts !== lines) world.fail('I36', `${acts} acts of admins with ${lines} lines in their log`)
@@ -750,7 +754,7 @@ function outlineOf(state: MarketState, now: number): Record<string, string> {
     attemptsById: sorted(live.flatMap((job) => job.attempts.map((attempt) => text(state.attempts.get(attempt.id) ?? `${attempt.id} is missing`)))),
     nodes: sorted([...state.nodes.values()].map(text)),
     lessons: sorted([...state.profiles.values(), ...state.owners.values(), ...state.cohorts.values(), ...state.speeds.values()].map(text)),
-    schedules: sorted([...state.schedules.values()].map(text)),
+    schedules: sorted([...state.schedules.values()].map(text)), autoTopups: sorted([...state.autoTopups.values()].map(text)), members: sorted([...state.members.values()].flatMap((members) => [...members.values()].map(text))), invitations: sorted([...state.invitations.values()].map(text)),
     quotes: sorted([...state.quotes.values()].filter((quote) => quote.validUntil >= now).map(text)),
     enrolments: sorted([...state.enrolments.values()].filter((row) => row.expiresAt >= now).map(text)),
     payouts: sorted([...state.payouts.values()].map(text)),

@@ -1,7 +1,7 @@
 // The tables, as the simulator has them: a second applier of Changes that shares no code with the one in memory. It keeps its own ledger
 // (balances folded from postings) and refuses what a database refuses: an old epoch, a second entry under one id, a balance below zero, two live
 // attempts on a slot, two settlements of a slot, an update of what is only ever added. A refused transaction leaves nothing behind.
-import type { ActionRow, AttemptRow, Change, EnrolmentRow, EntryRow, ForfeitRow, IncidentRow, InvitationRow, JobRow, KeyRow, LessonRow, MemberRow, NodeRow, PayoutRow, PayoutRuleRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SealRow, SettingsRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
+import type { ActionRow, AttemptRow, AutoTopupRow, Change, EnrolmentRow, EntryRow, ForfeitRow, IncidentRow, InvitationRow, JobRow, KeyRow, LessonRow, MemberRow, NodeRow, PayoutRow, PayoutRuleRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SealRow, SettingsRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
 import { CAUSES } from '@lumaris/protocol'
 import type { AccountName, JobEvent } from '@lumaris/protocol'
 
@@ -50,6 +50,7 @@ export class Database {
   readonly alerted = new Map<string, number>()
   readonly settings = new Map<number, SettingsRow>()
   readonly incidents = new Map<string, IncidentRow>()
+  readonly autoTopups = new Map<string, AutoTopupRow>()
   readonly members = new Map<string, MemberRow>()
   readonly invitations = new Map<string, InvitationRow>()
   readonly people = new Map<string, PersonRow>()
@@ -156,6 +157,7 @@ export class Database {
         return this.#set(this.forfeits, change.row.attempt, change.row)
       case 'incident': return this.#set(this.incidents, change.row.id, change.row)
       case 'impersonation': return undefined
+      case 'autoTopup': return this.#set(this.autoTopups, change.row.user, change.row)
       case 'member': return this.#set(this.members, `${change.row.account} ${change.row.user}`, change.row)
       case 'invitation': return this.#set(this.invitations, change.row.id, change.row)
       case 'alert': return this.#set(this.alerted, change.row.key, change.row.at)

@@ -26,6 +26,9 @@ export function loadState(db: Database, now: number, settings: MarketSettings, g
   if (newest) apply(state, { kind: 'settings', row: newest })
   for (const row of db.reversals.values()) if (row.state === 'proposed' || row.state === 'done') apply(state, { kind: 'reversal', row })
   for (const row of db.people.values()) if (row.suspended) apply(state, { kind: 'person', row })
+  for (const row of db.autoTopups.values()) apply(state, { kind: 'autoTopup', row })
+  for (const row of db.members.values()) if (row.state === 'active') apply(state, { kind: 'member', row })
+  for (const row of db.invitations.values()) if (row.state === 'open') apply(state, { kind: 'invitation', row })
   for (const row of db.enrolments.values()) if (row.expiresAt >= now) apply(state, { kind: 'enrolment', row })
   grantLeases(beginTurn(state, { now, id: () => '', hash: () => '', keyed: () => '' }))
   return state

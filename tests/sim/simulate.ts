@@ -3,6 +3,7 @@ import type { UserId } from '@lumaris/protocol'
 import { Buyer, Seller } from './people.ts'
 import { Storm } from './faults.ts'
 import { Operators } from './operators.ts'
+import { Purses } from './purses.ts'
 import { SEEN, SEEN_DIVIDED } from './seen.ts'
 import type { Seen } from './seen.ts'
 import { Violation } from './trace.ts'
@@ -46,6 +47,7 @@ function live(world: World): void {
   }
   for (let i = 0; i < (options.buyers ?? 3); i++) time.after(5000, () => buyers.push(new Buyer(world, `buyer${i}`)))
   const operators = new Operators(world)
+  time.after(6_000, () => new Purses(world))
   look(world)
   const stormMs = options.hours * HOUR_MS
   if (!run(world, stormMs)) return

@@ -1,6 +1,7 @@
 // What a command has at hand: streams, settings, the client, and how to show things. Made once per call; tests make their own streams.
 import { once } from 'node:events'
 import type { Readable } from 'node:stream'
+import type { Account } from '@lumaris/protocol'
 import type { Client, TransportOptions } from '@lumaris/sdk'
 import { CliError, EXIT } from './failures.ts'
 import { findSettings } from './profile.ts'
@@ -23,13 +24,18 @@ export type Io = {
   become?: ((program: string, args: readonly string[], env: NodeJS.ProcessEnv) => never) | undefined
   now(): number
 }
-export type Flags = { readonly url?: string; readonly as?: string; readonly json?: boolean; readonly jsonLines?: boolean; readonly color?: ColourWhen; readonly quiet?: boolean; readonly verbose?: boolean; readonly headers?: boolean; readonly timeout?: number }
+export type Flags = { readonly url?: string; readonly as?: string; readonly for?: string; readonly json?: boolean; readonly jsonLines?: boolean; readonly color?: ColourWhen; readonly quiet?: boolean; readonly verbose?: boolean; readonly headers?: boolean; readonly timeout?: number }
 
 export type Context = {
   readonly io: Io; readonly flags: Flags; readonly colours: Colours; readonly errorColours: Colours
   readonly settings: Settings
   exitCode: number
+  /** Of whoever one acts for. */
   client(more?: Partial<TransportOptions>): Promise<Client>
+  /** Of oneself, whoever one acts for. */
+  self(more?: Partial<TransportOptions>): Promise<Client>
+  /** One of the accounts that one works for, by id, e-mail or name. */
+  accountBy(self: Client, said: string): Promise<Account>
   /** A thing: JSON as the API has it, or names and values. */
   showThing(thing: unknown, facts: readonly (readonly [string, string | number | null | undefined])[]): Promise<void>
   /** A list: JSON, JSON lines, ids only (`-q`), or a table. */
@@ -59,6 +65,15 @@ export function createContext(io: Io, flags: Flags): Context {
     io, flags, colours, errorColours, exitCode: EXIT.ok,
     get settings() { return (settings ??= findSettings(io.env, flags)) },
     async client(more = {}) {
+      const own = await context.self(more), { for: account } = context.settings
+      return account === undefined ? own : own.actFor(account.startsWith('usr_') ? account : (await context.accountBy(own, account)).account)
+    },
+    async accountBy(self, said) {
+      const { data } = await self.api.listAccounts(), found = data.filter((one) => one.account === said || one.email === said.toLowerCase() || one.name === said)
+      if (found.length === 1) return found[0] as Account
+      throw new CliError(found.length === 0 ? `You work for no account called "${said}"` : `Several accounts are called "${said}"`, data.length === 0 ? 'Accept an invitation first: lumaris members accept LINK.' : `You work for: ${data.map(({ email }) => email).join(', ')}.`, EXIT.notFound)
+    },
+    async self(more = {}) {
       const { createClient } = await import('@lumaris/sdk')
       const { url, token } = context.settings
       return createClient({

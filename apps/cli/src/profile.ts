@@ -7,7 +7,7 @@ import { homedir } from 'node:os'
 import { z } from 'zod'
 import { CliError, EXIT } from './failures.ts'
 
-const Identity = z.object({ url: z.string(), token: z.string().optional(), email: z.string().optional(), keyId: z.string().optional() })
+const Identity = z.object({ url: z.string(), token: z.string().optional(), email: z.string().optional(), keyId: z.string().optional(), /** The account that is acted for. */ for: z.string().optional() })
 const Profile = z.object({ current: z.string(), identities: z.record(z.string(), Identity) })
 export type Identity = z.infer<typeof Identity>
 export type Profile = z.infer<typeof Profile>
@@ -38,10 +38,10 @@ export function writeProfile(file: string, profile: Profile): void {
   } finally { rmSync(next, { force: true }) }
 }
 
-export type Settings = { readonly url: string; readonly token: string | undefined; readonly from: { readonly url: string; readonly token: string }; readonly name: string; readonly file: string; readonly profile: Profile | null }
+export type Settings = { readonly url: string; readonly token: string | undefined; readonly from: { readonly url: string; readonly token: string }; /** The account that is acted for: as it was said (`--for`), or its id (`lumaris use`). */ readonly for: string | undefined; readonly name: string; readonly file: string; readonly profile: Profile | null }
 const DEFAULT_URL = 'http://127.0.0.1:7070'
 
-export function findSettings(env: Env, flags: { readonly url?: string | undefined; readonly as?: string | undefined }): Settings {
+export function findSettings(env: Env, flags: { readonly url?: string | undefined; readonly as?: string | undefined; readonly for?: string | undefined }): Settings {
   const files = profileFiles(env)
   const ofCheckout = readProfile(files.checkout)
   const file = ofCheckout ? files.checkout : files.user
@@ -58,8 +58,10 @@ export function findSettings(env: Env, flags: { readonly url?: string | undefine
   // A token goes only where it was made for.
   const own = identity && sameOrigin(identity.url, url) ? identity.token : undefined
   const token = (asked === undefined ? env['LUMARIS_TOKEN'] : undefined) ?? own
+  const saidFor = flags.for ?? env['LUMARIS_FOR']
   return {
-    url, token, name, file, profile,
+    // What was chosen once goes with the identity that it was chosen for.
+    url, token, name, file, profile, for: saidFor === 'self' ? undefined : (saidFor ?? (own !== undefined && token === own ? identity?.for : undefined)),
     from: { url: flags.url ? '--url' : env['LUMARIS_URL'] ? 'LUMARIS_URL' : identity ? file : 'default', token: asked === undefined && env['LUMARIS_TOKEN'] ? 'LUMARIS_TOKEN' : own ? file : 'none' },
   }
 }

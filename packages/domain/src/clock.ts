@@ -51,6 +51,7 @@ function fire(turn: Turn, timer: Timer, budget: LateBudget): void {
     case 'late': return copyLate(turn, timer.id as JobId, budget)
     case 'plan': return lookAtPlan(turn, timer.id as JobId)
     case 'wake': turn.state.queue.wake(); return
+    case 'topup': turn.state.topupsDue.add(timer.id); return
     case 'drain': return endOverdue(turn, timer.id as NodeId)
     case 'quote': turn.state.quotes.delete(timer.id as QuoteId)
   }
@@ -63,7 +64,7 @@ function isWanted(state: MarketState, timer: Timer): boolean {
     case 'queue': case 'backoff': case 'fallback': case 'plan': { const live = state.jobs.get(timer.id as JobId); return live !== undefined && !isTerminal(live.row.state) }
     case 'schedule': return state.schedules.get(timer.id as ScheduleId)?.state === 'active'
     case 'late': return state.jobs.get(timer.id as JobId)?.look !== undefined
-    case 'wake': return true
+    case 'wake': case 'topup': return true
     case 'drain': return state.nodes.get(timer.id as NodeId)?.cordon?.until !== undefined
     case 'quote': return state.quotes.has(timer.id as QuoteId)
   }

@@ -25,6 +25,8 @@ import { deposit } from './ledger/deposit.ts'
 import type { DepositCommand } from './ledger/deposit.ts'
 import { topup } from './ledger/topup.ts'
 import type { TopupCommand } from './ledger/topup.ts'
+import { setAutoTopup, topUpBelow } from './ledger/auto-topup.ts'
+import type { SetAutoTopupCommand } from './ledger/auto-topup.ts'
 import { release } from './ledger/release.ts'
 import type { ReleaseCommand } from './ledger/release.ts'
 import { forfeit } from './ledger/forfeit.ts'
@@ -77,14 +79,14 @@ import { match } from './market/match.ts'
 const COMMANDS = {
   submit, cancel, pause, recordMerged, quote, createSchedule, changeSchedule, standing: makeStanding, dropStanding, topup, deposit, release, forfeit, enrolment: makeEnrolment, enrol, hello, heartbeat, disconnected, status, tick, checkpoint, move, moveFailed, live, seal, will: setWill, price: setPrices, askSettings, askTest, retire, clock,
   policy: setPolicy, setPayoutRule, dropPayoutRule,
-  payout: requestPayout, payoutStep: stepPayout, proposeReversal, approveReversal, rejectReversal, openIncident, updateIncident, resolveIncident, suspend, unsuspend, roles: setRoles, changeSettings, pauseMatching, resumeMatching, impersonate, invite, revokeInvitation, acceptInvitation, changeMember, removeMember, setAlerts, spent: lookAtSpent, cordon, uncordon, ban, unban,
+  payout: requestPayout, payoutStep: stepPayout, proposeReversal, approveReversal, rejectReversal, openIncident, updateIncident, resolveIncident, suspend, unsuspend, roles: setRoles, changeSettings, pauseMatching, resumeMatching, impersonate, invite, revokeInvitation, acceptInvitation, changeMember, removeMember, setAutoTopup, setAlerts, spent: lookAtSpent, cordon, uncordon, ban, unban,
 } as const
 
 export type Command =
   | SubmitCommand | CancelCommand | PauseCommand | RecordMergedCommand | QuoteCommand | CreateScheduleCommand | ChangeScheduleCommand | StandingCommand | DropStandingCommand | TopupCommand | DepositCommand | ReleaseCommand | ForfeitCommand | EnrolmentCommand | EnrolCommand | HelloCommand | HeartbeatCommand | DisconnectedCommand
   | StatusCommand | TickCommand | CheckpointCommand | MoveCommand | MoveFailedCommand | LiveCommand | SealCommand | WillCommand | PriceCommand | AskSettingsCommand | AskTestCommand | RetireCommand | ClockCommand
   | PolicyCommand | SetPayoutRuleCommand | DropPayoutRuleCommand
-  | PayoutCommand | PayoutStepCommand | ProposeReversalCommand | ApproveReversalCommand | RejectReversalCommand | OpenIncidentCommand | UpdateIncidentCommand | ResolveIncidentCommand | SuspendCommand | UnsuspendCommand | RolesCommand | ChangeSettingsCommand | PauseMatchingCommand | ResumeMatchingCommand | ImpersonateCommand | InviteCommand | RevokeInvitationCommand | AcceptInvitationCommand | ChangeMemberCommand | RemoveMemberCommand | SetAlertsCommand | SpentCommand | CordonCommand | UncordonCommand | BanCommand | UnbanCommand
+  | PayoutCommand | PayoutStepCommand | ProposeReversalCommand | ApproveReversalCommand | RejectReversalCommand | OpenIncidentCommand | UpdateIncidentCommand | ResolveIncidentCommand | SuspendCommand | UnsuspendCommand | RolesCommand | ChangeSettingsCommand | PauseMatchingCommand | ResumeMatchingCommand | ImpersonateCommand | InviteCommand | RevokeInvitationCommand | AcceptInvitationCommand | ChangeMemberCommand | RemoveMemberCommand | SetAutoTopupCommand | SetAlertsCommand | SpentCommand | CordonCommand | UncordonCommand | BanCommand | UnbanCommand
 /** What a command answers: its own result, or a refusal. */
 export type Answer<Kind extends Command['kind']> = ReturnType<(typeof COMMANDS)[Kind]>
 
@@ -102,5 +104,6 @@ export function runTurn(state: MarketState, commands: readonly (Command & { read
   match(turn)
   // Matching ends jobs too, now and then; what comes after those is placed in the next turn.
   followUp(turn)
+  topUpBelow(turn)
   return { turn, answers }
 }

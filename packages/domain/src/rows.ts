@@ -1,7 +1,7 @@
 // What the market knows, as plain rows. A row is never changed in place: a change is a new row under the same id, so that a row that was
 // handed to the store for its commit cannot move under it.
 import type {
-  AccountName, AttemptId, AttemptState, Capacity, Cause, Decision, DriverId, DriverOffer, EnrolmentId, EntryKind, Firing, InputFile, Instant, JobEvent, JobId, JobSpec, JobState,
+  AccountName, AutoTopupRun, AttemptId, AttemptState, Capacity, Cause, Decision, DriverId, DriverOffer, EnrolmentId, EntryKind, Firing, InputFile, Instant, JobEvent, JobId, JobSpec, JobState,
   Level, LiveOffer, MatchingPause, MemoryLock, MergedResult, MeshOffer, Micros, NodeId, NodePolicy, OwnerAsked, PriceSheet, Quote, QuoteId, ResultFile, Schedule, ScheduleId, Saved, SlotState, Standing, StandingId, Tick, TaskState, Usage, UserId,
   ActionId, ActionName, AdminWord, AlertId, AlertKind, AlertSettings, ImpersonationId, Incident, InvitationId, MemberRole, PayoutId, PayoutRule, PayoutState, ReversalId, ReversalState, Role, SettingsVersion, SettingValues, Suspension,
 } from '@lumaris/protocol'
@@ -195,6 +195,11 @@ export type InvitationRow = {
 }
 /** `key` names what it is about: of one key, one is raised at a time. */
 export type AlertRow = { readonly id: AlertId; readonly user: UserId; readonly key: string; readonly kind: AlertKind; readonly at: Instant; readonly subject: string; readonly says: string }
+/** When a wallet is topped up by itself: ledger/auto-topup.ts. `number` grows with each run that asked for money; `limited`: the month in which its most was reached. */
+export type AutoTopupRow = {
+  readonly user: UserId; readonly on: boolean; readonly below: string; readonly add: string; readonly most: string; readonly month: string; readonly added: string; readonly number: number
+  readonly armed: boolean; readonly limited?: string; readonly runs: readonly AutoTopupRun[]
+}
 export type AlertSettingsRow = { readonly user: UserId; readonly settings: AlertSettings; readonly at: Instant }
 /** A token by which an admin sees what a user sees. */
 export type ImpersonationRow = { readonly id: ImpersonationId; readonly by: UserId; readonly user: UserId; readonly reason: string; readonly tokenHash: string; readonly session: string | null; readonly key: string | null; readonly at: Instant; readonly expiresAt: Instant }
@@ -232,6 +237,7 @@ export type Change =
   | { readonly kind: 'person'; readonly row: PersonRow }
   | { readonly kind: 'alert'; readonly row: AlertRow }
   | { readonly kind: 'alertSettings'; readonly row: AlertSettingsRow }
+  | { readonly kind: 'autoTopup'; readonly row: AutoTopupRow }
   | { readonly kind: 'member'; readonly row: MemberRow }
   | { readonly kind: 'invitation'; readonly row: InvitationRow }
   | { readonly kind: 'impersonation'; readonly row: ImpersonationRow }

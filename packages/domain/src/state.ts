@@ -2,7 +2,7 @@
 // read. `apply` is the only thing that changes it, and it knows nothing but Changes: load(persist(x)) is the same state again.
 import type { AccountName, AttemptId, Capacity, EnrolmentId, Instant, JobId, JobSpec, Micros, IncidentId, InvitationId, NodeId, PayoutId, QuoteId, Resources, ReversalId, ScheduleId, SlotId, StandingId, TaskSpec, UserId } from '@lumaris/protocol'
 import { CAUSES, MIB, account, isExternal, slotId, taskId } from '@lumaris/protocol'
-import type { AlertSettingsRow, AttemptRow, Change, EnrolmentRow, EntryRow, ForfeitRow, IncidentRow, InvitationRow, JobRow, KeyRow, LessonRow, MatchingPauseRow, MemberRow, NodeLesson, NodeRow, OwnerLesson, PayoutRow, PayoutRuleRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SettingsRow, SlotRow, StandingRow, TaskRow } from './rows.ts'
+import type { AlertSettingsRow, AttemptRow, AutoTopupRow, Change, EnrolmentRow, EntryRow, ForfeitRow, IncidentRow, InvitationRow, JobRow, KeyRow, LessonRow, MatchingPauseRow, MemberRow, NodeLesson, NodeRow, OwnerLesson, PayoutRow, PayoutRuleRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SettingsRow, SlotRow, StandingRow, TaskRow } from './rows.ts'
 import { holdsNode, isLive, isTerminal } from './job/lifecycle.ts'
 import { isHeld, queuedSince } from './job/waiting.ts'
 import { invariant } from './invariant.ts'
@@ -69,7 +69,7 @@ export type Waiting = { readonly job: JobId; readonly task: number; readonly slo
 export const slotOf = ({ job, task, slot }: Waiting): SlotId => slotId(taskId(job, task), slot)
 /** `total` is the score of the chosen node, in micro-credits. */
 export type Decided = { readonly at: Instant; readonly need: Requirement; readonly node: NodeId; readonly total: number }
-export type Timer = { readonly kind: 'offer' | 'overrun' | 'cancel' | 'queue' | 'backoff' | 'quote' | 'fallback' | 'schedule' | 'late' | 'plan' | 'wake' | 'drain'; readonly id: string; readonly task: number; readonly slot: number }
+export type Timer = { readonly kind: 'offer' | 'overrun' | 'cancel' | 'queue' | 'backoff' | 'quote' | 'fallback' | 'schedule' | 'late' | 'plan' | 'wake' | 'drain' | 'topup'; readonly id: string; readonly task: number; readonly slot: number }
 
 export type MarketState = {
   readonly settings: MarketSettings
@@ -93,6 +93,9 @@ export type MarketState = {
   readonly accounts: Map<AccountName, Micros>
   /** Balances that a firing will read: to be fetched with the next batch. */
   readonly accountsWanted: Set<AccountName>
+  /** Wallets that are topped up by themselves, by the account that is looked at; and those whose balance has moved since. */
+  readonly autoTopups: Map<AccountName, AutoTopupRow>
+  readonly topupsDue: Set<AccountName>
   /** What has not come to its end. */
   readonly payouts: Map<PayoutId, PayoutRow>
   /** Of sellers who have one. */
@@ -166,7 +169,7 @@ export type MarketState = {
 export function createState(settings: MarketSettings = DEFAULT_SETTINGS, guards: Guards = ALL_GUARDS): MarketState {
   return {
     settings, guards, jobs: new Map(), attempts: new Map(), nodes: new Map(), profiles: new Map(), owners: new Map(), cohorts: new Map(), speeds: new Map(), quotes: new Map(), enrolments: new Map(), standing: new Map(), standingLooks: new Map(), schedules: new Map(), accountsWanted: new Set(), keys: new Map(),
-    accounts: new Map(), payouts: new Map(), payoutRules: new Map(), reversals: new Map(), forfeits: new Map(), incidents: new Map(), takenBack: new Set(), suspended: new Set(), members: new Map(), invitations: new Map(), operating: null, pauses: [], alertSettings: new Map(), alerted: new Map(), alertsLookedAt: 0, entries: new Map(), people: new Map(), forfeited: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), availability: new Availability(), presenceAt: 0, outlooks: new Map(), children: new Map(), waitingByBuyer: new Map(), queue: new FairQueue([0, 0, 0]), spot: new Map(), spotAt: 0, firm: new FirmUse(), sales: { asked: 0, served: 0, at: 0 }, displacing: new Map(), wakeAt: 0, displacedBy: new Map(), offered: [0, 0, 0], gpusInUse: 0, demand: new Demand(), candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
+    accounts: new Map(), autoTopups: new Map(), topupsDue: new Set(), payouts: new Map(), payoutRules: new Map(), reversals: new Map(), forfeits: new Map(), incidents: new Map(), takenBack: new Set(), suspended: new Set(), members: new Map(), invitations: new Map(), operating: null, pauses: [], alertSettings: new Map(), alerted: new Map(), alertsLookedAt: 0, entries: new Map(), people: new Map(), forfeited: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), availability: new Availability(), presenceAt: 0, outlooks: new Map(), children: new Map(), waitingByBuyer: new Map(), queue: new FairQueue([0, 0, 0]), spot: new Map(), spotAt: 0, firm: new FirmUse(), sales: { asked: 0, served: 0, at: 0 }, displacing: new Map(), wakeAt: 0, displacedBy: new Map(), offered: [0, 0, 0], gpusInUse: 0, demand: new Demand(), candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
     ended: new Set(), highestForgotten: '', shapes: new Map(),
   }
 }
@@ -213,6 +216,7 @@ export function apply(state: MarketState, change: Change): void {
     case 'incident': keepWhile(state.incidents, change.row.id, change.row, change.row.state === 'open'); return
     case 'alert': state.alerted.set(change.row.key, change.row.at); return
     case 'alertSettings': state.alertSettings.set(change.row.user, change.row); return
+    case 'autoTopup': return applyAutoTopup(state, change.row)
     case 'member': return applyMember(state, change.row)
     case 'invitation': keepWhile(state.invitations, change.row.id, change.row, change.row.state === 'open'); return
     case 'settings': return applySettings(state, change.row)
@@ -464,6 +468,15 @@ function keepWhile<Key, Row>(rows: Map<Key, Row>, key: Key, row: Row, open: bool
   else rows.delete(key)
 }
 
+/** Looked at in the turn that it is met in: a fall that a writer before has not answered is still one. */
+function applyAutoTopup(state: MarketState, row: AutoTopupRow): void {
+  const name = account.available(row.user)
+  state.autoTopups.set(name, row)
+  if (!row.on) return
+  state.topupsDue.add(name)
+  if (!state.accounts.has(name)) state.accountsWanted.add(name)
+}
+
 function applyMember(state: MarketState, row: MemberRow): void {
   const members = state.members.get(row.account) ?? new Map<UserId, MemberRow>()
   keepWhile(members, row.user, row, row.state === 'active')
@@ -489,6 +502,7 @@ function applyEntry(state: MarketState, row: EntryRow): void {
   }
 }
 function move(state: MarketState, name: AccountName, by: Micros): void {
+  if (state.autoTopups.has(name)) state.topupsDue.add(name)
   const balance = state.accounts.get(name)
   if (balance === undefined) return // not needed by any decision: the tables keep it
   invariant(balance + by >= 0n || isExternal(name), `account ${name} below zero`)

@@ -3,6 +3,7 @@ import { AttemptId, Instant, JobId, UserId } from './ids.ts'
 import type { PayoutId } from './ids.ts'
 import { Reason } from './incident.ts'
 import { Amount, Money } from './money.ts'
+import { REFUSAL_CODES } from './refusals.ts'
 
 // Account names. Money moves only from account to account; only `external:*` may go below zero, because it stands for the world outside.
 export type AccountName = string
@@ -57,6 +58,16 @@ export const Topup = z.strictObject({ amount: Amount, provider: TopupProvider.de
 
 /** What came in outside of the market, and what it came in under: one payment is booked once, for whomever. */
 export const BookDeposit = z.strictObject({ amount: Amount, reference: z.string().min(1).max(100).regex(/^[A-Za-z0-9][A-Za-z0-9._/-]*$/, 'the reference of the payment: letters, digits, and . _ / - between them'), reason: Reason }).meta({ id: 'BookDeposit' })
+
+/** When my wallet is topped up by itself: below so much, so much is added, and at most so much in a calendar month (UTC). */
+export const AutoTopupRule = z.strictObject({ below: Amount, add: Amount, monthlyMost: Amount }).meta({ id: 'AutoTopupRule' })
+/** Runs that are kept, newest first. */
+export const AUTO_RUNS_MAX = 20
+/** One fall below the bound: what was there, and what came of it. `limit`: the month's most was reached. */
+export const AutoTopupRun = z.object({ at: Instant, available: Amount, amount: Amount, outcome: z.enum(['added', 'limit', 'refused']), /** Why the market gave none. */ refused: z.enum(REFUSAL_CODES).optional() }).meta({ id: 'AutoTopupRun' })
+export type AutoTopupRun = z.infer<typeof AutoTopupRun>
+export const AutoTopup = z.object({ /** Null: it is off. */ rule: AutoTopupRule.nullable(), addedThisMonth: Amount, runs: z.array(AutoTopupRun) }).meta({ id: 'AutoTopup' })
+export type AutoTopup = z.infer<typeof AutoTopup>
 
 export const LedgerCheck = z.object({ balanced: z.boolean(), sum: Money, accounts: z.number().int(), postings: z.number().int(), problems: z.array(z.string()),
   /** The trial balance: what went out of the accounts of each class and into them, and what they hold; the last sums to zero. */

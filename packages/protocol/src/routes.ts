@@ -5,8 +5,8 @@ import { Attempt, Explanation, Job, JobEvent, JobState, MarketSummary, MarketTab
 import { JobSpec, SecretValues, TemplateName } from './job-spec.ts'
 import { NodePolicy } from './node-policy.ts'
 import { EnrolNode, Enrolment, Node, NodeName, PriceSheet } from './node.ts'
-import { BookDeposit, Entry, LedgerCheck, Spend, Topup, Wallet } from './ledger.ts'
-import { Payout, PayoutRule, RequestPayout, SellerEarnings, StandingPayout, NodesEarnings, YearStatement } from './payout.ts'
+import { AutoTopup, AutoTopupRule, BookDeposit, Entry, LedgerCheck, Spend, Topup, Wallet } from './ledger.ts'
+import { NodesEarnings, Payout, PayoutRule, RequestPayout, SellerEarnings, StandingPayout, YearStatement } from './payout.ts'
 import { ActionName, AdminAction, GiveReason, Impersonation, MayGiveReason, NewImpersonation, Person, PersonDetail, ProposeReversal, Reversal, ReversalState, SetRoles } from './operator.ts'
 import { CordonNode, Fleet, NodeFilter } from './fleet.ts'
 import { AdminMatchingPause, PauseMatching } from './matching-pauses.ts'
@@ -223,6 +223,9 @@ export const routes = {
   exportJobs: route({ id: 'exportJobs', method: 'GET', path: '/v1/exports/jobs', summary: 'My jobs as CSV, newest first', who: 'user', scope: 'jobs:read', query: z.object({ state: JobState.optional() }), sends: 'bytes', refuses: [] }),
   exportEntries: route({ id: 'exportEntries', method: 'GET', path: '/v1/exports/entries', summary: 'Every movement of my money as CSV, newest first: a line for each posting', who: 'user', scope: 'wallet:read', sends: 'bytes', refuses: [] }),
   createTopup: route({ id: 'createTopup', method: 'POST', path: '/v1/topups', summary: 'Add credits', who: 'buyer', scope: 'wallet:write', members: false, body: Topup, reply: Wallet, status: 201, idempotent: true, refuses: ['topup_not_allowed', 'amount_not_allowed', 'idempotency_conflict', 'overloaded'] }),
+  getAutoTopup: route({ id: 'getAutoTopup', method: 'GET', path: '/v1/topups/auto', summary: 'When my wallet is topped up by itself, and what came of it lately', who: 'buyer', scope: 'wallet:read', reply: AutoTopup, refuses: [] }),
+  setAutoTopup: route({ id: 'setAutoTopup', method: 'PUT', path: '/v1/topups/auto', summary: 'Top my wallet up by itself when less than so much is available, up to so much a month', who: 'buyer', scope: 'wallet:write', members: false, body: AutoTopupRule, reply: AutoTopup, refuses: ['topup_not_allowed', 'amount_not_allowed', 'account_suspended', 'overloaded'] }),
+  stopAutoTopup: route({ id: 'stopAutoTopup', method: 'DELETE', path: '/v1/topups/auto', summary: 'Top it up by itself no more', who: 'buyer', scope: 'wallet:write', members: false, status: 204, refuses: ['overloaded'] }),
   getEarnings: route({ id: 'getEarnings', method: 'GET', path: '/v1/earnings', summary: 'What my nodes earned: pending, cleared, on its way, paid', who: 'seller', scope: 'wallet:read', reply: SellerEarnings, refuses: [] }),
   getNodesEarnings: route({ id: 'getNodesEarnings', method: 'GET', path: '/v1/earnings/nodes', summary: 'What each of my nodes earned, by day (UTC)', who: 'seller', scope: 'wallet:read', query: z.object({ days: z.coerce.number().int().min(1).max(366).default(30) }), reply: NodesEarnings, refuses: [] }),
   listPayouts: route({ id: 'listPayouts', method: 'GET', path: '/v1/payouts', summary: 'My payouts, newest first', who: 'seller', scope: 'wallet:read', query: Page, reply: list(Payout), refuses: [] }),

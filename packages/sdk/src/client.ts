@@ -1,6 +1,6 @@
 // The client: a method for every route of the protocol (`api`), and over them the few things people do.
 import { parseCredits, routes } from '@lumaris/protocol'
-import type { Attempt, BodyInput, Entry, Hold, Job, JobEvent, JobSpecInput, JobState, Node, NodeFilter, NodeLoad, Params, Query, Reply, Results, RevenueBy, Route, RouteName, Routes, Schedule, Standing, Task, Template, Wallet } from '@lumaris/protocol'
+import type { Attempt, AutoTopup, BodyInput, Entry, Hold, Job, JobEvent, JobSpecInput, JobState, Node, NodeFilter, NodeLoad, Params, Query, Reply, Results, RevenueBy, Route, RouteName, Routes, Schedule, Standing, Task, Template, Wallet } from '@lumaris/protocol'
 import { bodyOf, download, readBlob, upload } from './blobs.ts'
 import type { DownloadTarget, TransferOptions, Uploaded, UploadSource } from './blobs.ts'
 import { LumarisError } from './errors.ts'
@@ -47,7 +47,16 @@ export type SubmitOptions = CallOptions & {
   readonly secrets?: Readonly<Record<string, string>> | undefined
 }
 export type Ended = { readonly job: Job; /** Null when no task has one. */ readonly results: Results | null }
-export type Client = ReturnType<typeof createClient>
+export interface Client extends ReturnType<typeof clientOf> {
+  /**
+   * A client that acts for an account I work for, within my role; what it does stands there under my name. Its token renews itself.
+   *
+   * @example
+   * const labs = await client.actFor('usr_01jcd3k8w9e5r7t2y4u6p8a0sd')
+   * await labs.run({ command: ['echo', 'hello'] })
+   */
+  actFor(account: string, more?: CallOptions): Promise<Client>
+}
 
 /**
  * A client of one market.
@@ -57,7 +66,17 @@ export type Client = ReturnType<typeof createClient>
  * const { job } = await client.run({ command: ['echo', 'hello'] })
  * console.log(job.state, job.cost)
  */
-export function createClient(options: TransportOptions) {
+export function createClient(options: TransportOptions): Client {
+  const client = clientOf(options)
+  const actFor = async (account: string, more?: CallOptions): Promise<Client> => {
+    const ask = (how?: CallOptions) => client.api.actForAccount({ params: { account } }, how)
+    let acting = await ask(more)
+    return createClient({ ...options, token: () => acting.accessToken, renew: async () => (acting = await ask()).accessToken })
+  }
+  return { ...client, actFor }
+}
+
+function clientOf(options: TransportOptions) {
   const transport = createTransport(options)
 
   async function call<R extends Route>(route: R, input: CallInput<R>, { signal, key, timeoutMs }: CallOptions = {}): Promise<Reply<R>> {
@@ -193,6 +212,13 @@ export function createClient(options: TransportOptions) {
     readBlob: (blob: string, more?: TransferOptions): AsyncGenerator<Uint8Array, void, undefined> => readBlob(transport, blob, more),
 
     wallet: (more?: CallOptions): Promise<Wallet> => api.getWallet({}, more),
+    /** Whether the wallet is topped up by itself; `setAutoTopup({ below: '5', add: '20', monthlyMost: '100' })` in credits, and null: no more. */
+    autoTopup: (more?: CallOptions): Promise<AutoTopup> => api.getAutoTopup({}, more),
+    async setAutoTopup(rule: { readonly below: string | number; readonly add: string | number; readonly monthlyMost: string | number } | null, more: CallOptions = {}): Promise<AutoTopup> {
+      if (rule === null) { await api.stopAutoTopup({}, more); return api.getAutoTopup({}, more) }
+      const micros = (said: string | number): string => { const found = parseCredits(String(said)); if (found === null) throw new TypeError(`"${said}" is not an amount of credits such as 12.5`); return found.toString() }
+      return api.setAutoTopup({ body: { below: micros(rule.below), add: micros(rule.add), monthlyMost: micros(rule.monthlyMost) } }, more)
+    },
     /** Adds credits (`'12.5'`). Sent with a key, so a retry never pays twice. */
     topup(credits: string | number, more: CallOptions = {}): Promise<Wallet> {
       const micros = parseCredits(String(credits))

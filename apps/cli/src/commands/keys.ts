@@ -23,6 +23,7 @@ async function list(context: Context): Promise<void> {
     { title: 'key', value: (key) => key.id }, { title: 'label', value: (key) => key.label, shrinks: true }, { title: 'begins', value: (key) => key.prefix },
     { title: 'scopes', value: (key) => key.scopes.join(' '), shrinks: true }, { title: 'created', value: (key) => stamp(key.createdAt), shown: (key) => agoText(key.createdAt, now) },
     { title: 'used', value: (key) => stamp(key.lastUsedAt), shown: (key) => agoText(key.lastUsedAt, now) || 'never' },
+    { title: 'made by', value: (key) => key.madeBy?.name, shrinks: true },
     { title: 'state', value: (key) => (key.revokedAt !== undefined ? 'revoked' : key.expiresAt !== undefined && key.expiresAt <= now ? 'expired' : 'valid'), state: true },
   ], (key) => key.id, 'No keys.')
 }

@@ -1,15 +1,15 @@
 import { isRefusal, monthOf, refuse } from '@lumaris/protocol'
-import type { Spend, UserId } from '@lumaris/protocol'
-import { alertSettingsOf } from '@lumaris/domain'
+import type { AutoTopup, Spend, UserId } from '@lumaris/protocol'
+import { addedThisMonth, alertSettingsOf } from '@lumaris/domain'
 import type { App } from '../app.ts'
-import { checkLedger, listEntries, listJobs, readEarnings, readNodesEarnings, readSpend, readWallet } from '../store/read.ts'
+import { checkLedger, listEntries, listJobs, readAutoTopup, readEarnings, readNodesEarnings, readSpend, readWallet } from '../store/read.ts'
 import { spentSince } from '../store/alerts.ts'
 import { given, viewJob } from '../store/views.ts'
 import { credits, instant, sendCsv } from './csv.ts'
 import type { Handlers } from './server.ts'
 import { isAdmin } from './policy.ts'
 
-type Names = 'getWallet' | 'listEntries' | 'createTopup' | 'getSpend' | 'getNodesEarnings' | 'exportJobs' | 'exportEntries' | 'checkLedger' | 'nodeEarnings'
+type Names = 'getWallet' | 'listEntries' | 'createTopup' | 'getAutoTopup' | 'setAutoTopup' | 'stopAutoTopup' | 'getSpend' | 'getNodesEarnings' | 'exportJobs' | 'exportEntries' | 'checkLedger' | 'nodeEarnings'
 /** Rows that are read, and held, at one time. */
 const ROWS = 500
 const DAY_MS = 86_400_000
@@ -18,6 +18,11 @@ const FORECAST_FROM_MS = 3 * DAY_MS
 async function monthSoFar(app: App, user: UserId): Promise<NonNullable<Spend['month']>> {
   const now = app.now(), { name, from, to } = monthOf(now), spent = await spentSince(app.db, user, from), budget = alertSettingsOf(app.engine.state, user).monthlyBudget
   return { name, spent: spent.toString(), ...given('budget', budget), ...(now - from >= FORECAST_FROM_MS ? { forecast: ((spent * BigInt(to - from)) / BigInt(now - from)).toString() } : {}) }
+}
+/** As the tables have it: what was decided and is not committed yet has not happened. */
+async function viewAutoTopup(app: App, user: UserId): Promise<AutoTopup> {
+  const row = await readAutoTopup(app.db, user)
+  return row ? { rule: row.on ? { below: row.below, add: row.add, monthlyMost: row.most } : null, addedThisMonth: addedThisMonth(row, app.now()).toString(), runs: [...row.runs] } : { rule: null, addedThisMonth: '0', runs: [] }
 }
 const startOfDay = (at: number): number => at - (at % DAY_MS)
 
@@ -50,6 +55,12 @@ export function moneyHandlers(app: App): Pick<Handlers, Names> {
       if (answer.replayed) void reply.header('idempotency-replayed', 'true')
       return readWallet(app.db, who.userId)
     },
+    getAutoTopup: async ({ who }) => viewAutoTopup(app, who.userId),
+    setAutoTopup: async ({ body, who }) => {
+      const row = await app.engine.act({ kind: 'setAutoTopup', user: who.userId, rule: { below: BigInt(body.below), add: BigInt(body.add), most: BigInt(body.monthlyMost) } })
+      return isRefusal(row) ? row : viewAutoTopup(app, who.userId)
+    },
+    stopAutoTopup: async ({ who }) => { const row = await app.engine.act({ kind: 'setAutoTopup', user: who.userId, rule: null }); return isRefusal(row) ? row : undefined },
     nodeEarnings: async ({ query, who }) => (who.kind === 'agent' ? { node: who.node, ...await readEarnings(app.db, who.node, query.since), at: app.now() } : refuse('forbidden')),
     checkLedger: () => checkLedger(app.db),
   }

@@ -1,6 +1,6 @@
 // Tables → memory: what a writer needs to go on from where the last one was. Ended jobs stay in the tables.
 import { Availability, apply, grantLeases, beginTurn } from '@lumaris/domain'
-import type { AlertSettingsRow, AttemptRow, AvailabilityRows, Change, EnrolmentRow, ForfeitRow, IncidentRow, InvitationRow, JobRow, LessonRow, MarketState, MemberRow, NodeRow, PayoutRow, PayoutRuleRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SettingsRow, StandingRow, TaskRow } from '@lumaris/domain'
+import type { AlertSettingsRow, AttemptRow, AutoTopupRow, AvailabilityRows, Change, EnrolmentRow, ForfeitRow, IncidentRow, InvitationRow, JobRow, LessonRow, MarketState, MemberRow, NodeRow, PayoutRow, PayoutRuleRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SettingsRow, StandingRow, TaskRow } from '@lumaris/domain'
 import type { Database } from '../database/database.ts'
 
 /** So long after a debt was paid a list of what is due to clear may still be on its way that was made before. */
@@ -64,6 +64,7 @@ export async function loadState(db: Database, state: MarketState, nowMs: number,
   for (const { key, at } of await db.query<{ key: string; at: string }>('SELECT key, CAST(MAX(at) AS TEXT) AS at FROM alerts WHERE at > $1 GROUP BY key', [nowMs - ALERTS_KNOWN_MS])) state.alerted.set(key, Number(at))
   for (const row of await db.query<Doc>('SELECT doc FROM settings_versions ORDER BY version DESC LIMIT 1')) put({ kind: 'settings', row: plainRow<SettingsRow>(row) })
   for (const row of await db.query<Parameters<typeof personRow>[0]>('SELECT id, roles, suspended FROM users WHERE suspended IS NOT NULL')) put({ kind: 'person', row: personRow(row) })
+  for (const row of await db.query<Doc>('SELECT doc FROM auto_topups')) put({ kind: 'autoTopup', row: plainRow<AutoTopupRow>(row) })
   for (const row of await db.query<Doc>("SELECT doc FROM members WHERE state = 'active'")) put({ kind: 'member', row: plainRow<MemberRow>(row) })
   for (const row of await db.query<Doc>("SELECT doc FROM invitations WHERE state = 'open'")) put({ kind: 'invitation', row: plainRow<InvitationRow>(row) })
   for (const row of await db.query<Doc>('SELECT doc FROM enrolments WHERE expires_at >= $1', [nowMs])) put({ kind: 'enrolment', row: plainRow<EnrolmentRow>(row) })

@@ -1,7 +1,7 @@
 // Changes → statements of one transaction: a dozen however many jobs it carries. Of several changes to one row only the last is written.
 import type { JobEvent } from '@lumaris/protocol'
 import { isLive, isPart, payerOf } from '@lumaris/domain'
-import type { ActionRow, AlertRow, AlertSettingsRow, AttemptRow, AvailabilityRows, Change, EnrolmentRow, EntryRow, ForfeitRow, ImpersonationRow, IncidentRow, InvitationRow, JobRow, KeyRow, LessonRow, MemberRow, NodeRow, PayoutRow, PayoutRuleRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SealRow, SettingsRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
+import type { ActionRow, AlertRow, AlertSettingsRow, AttemptRow, AutoTopupRow, AvailabilityRows, Change, EnrolmentRow, EntryRow, ForfeitRow, ImpersonationRow, IncidentRow, InvitationRow, JobRow, KeyRow, LessonRow, MemberRow, NodeRow, PayoutRow, PayoutRuleRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SealRow, SettingsRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
 import { pack } from '../database/database.ts'
 import type { Database, Statement } from '../database/database.ts'
 
@@ -20,13 +20,13 @@ export const reversalDoc = (row: ReversalRow): Json => ({ ...row, postings: row.
 
 type Batch = {
   payouts: Map<string, PayoutRow>; payoutRules: Map<string, PayoutRuleRow>; reversals: Map<string, ReversalRow>; forfeits: Map<string, ForfeitRow>; incidents: Map<string, IncidentRow>; people: Map<string, PersonRow>; settings: SettingsRow[]; impersonations: ImpersonationRow[]; alerts: AlertRow[]; alertSettings: Map<string, AlertSettingsRow>; actions: ActionRow[]
-  members: Map<string, MemberRow>; invitations: Map<string, InvitationRow>
+  autoTopups: Map<string, AutoTopupRow>; members: Map<string, MemberRow>; invitations: Map<string, InvitationRow>
   newJobs: JobRow[]; jobs: Map<string, JobRow>; tasks: Map<string, TaskRow>; attempts: Map<string, AttemptRow>; nodes: Map<string, NodeRow>; lessons: Map<string, LessonRow>; standing: Map<string, StandingRow>; schedules: Map<string, ScheduleRow>; quotes: QuoteRow[]; enrolments: Map<string, EnrolmentRow>
   keys: Map<string, KeyRow>; entries: EntryRow[]; events: Map<string, JobEvent[]>; ticks: Map<string, TickRow>; seals: SealRow[]
 }
 
 function gather(changes: readonly Change[]): Batch {
-  const batch: Batch = { payouts: new Map(), payoutRules: new Map(), reversals: new Map(), forfeits: new Map(), incidents: new Map(), people: new Map(), settings: [], impersonations: [], alerts: [], alertSettings: new Map(), actions: [], members: new Map(), invitations: new Map(), newJobs: [], jobs: new Map(), tasks: new Map(), attempts: new Map(), nodes: new Map(), lessons: new Map(), standing: new Map(), schedules: new Map(), quotes: [], enrolments: new Map(), keys: new Map(), entries: [], events: new Map(), ticks: new Map(), seals: [] }
+  const batch: Batch = { payouts: new Map(), payoutRules: new Map(), reversals: new Map(), forfeits: new Map(), incidents: new Map(), people: new Map(), settings: [], impersonations: [], alerts: [], alertSettings: new Map(), actions: [], autoTopups: new Map(), members: new Map(), invitations: new Map(), newJobs: [], jobs: new Map(), tasks: new Map(), attempts: new Map(), nodes: new Map(), lessons: new Map(), standing: new Map(), schedules: new Map(), quotes: [], enrolments: new Map(), keys: new Map(), entries: [], events: new Map(), ticks: new Map(), seals: [] }
   const fresh = new Set<string>()
   for (const change of changes) {
     switch (change.kind) {
@@ -44,6 +44,7 @@ function gather(changes: readonly Change[]): Batch {
       case 'incident': batch.incidents.set(change.row.id, change.row); break
       case 'alert': batch.alerts.push(change.row); break
       case 'alertSettings': batch.alertSettings.set(change.row.user, change.row); break
+      case 'autoTopup': batch.autoTopups.set(change.row.user, change.row); break
       case 'member': batch.members.set(`${change.row.account} ${change.row.user}`, change.row); break
       case 'invitation': batch.invitations.set(change.row.id, change.row); break
       case 'impersonation': batch.impersonations.push(change.row); break
@@ -110,6 +111,7 @@ const WRITES = {
   people: updates('users', 1, [['id', 'text'], ['roles', 'text'], ['suspended', 'text']]),
   alerts: inserts('alerts', [['id', 'text'], ['user_id', 'text'], ['key', 'text'], ['at', 'bigint'], ['doc', 'text']]),
   alertSettings: inserts('alert_settings', [['user_id', 'text'], ['doc', 'text']], replacing('user_id', ['doc'])),
+  autoTopups: inserts('auto_topups', [['user_id', 'text'], ['doc', 'text']], replacing('user_id', ['doc'])),
   members: inserts('members', [['account', 'text'], ['user_id', 'text'], ['role', 'text'], ['state', 'text'], ['doc', 'text']], replacing('account, user_id', ['role', 'state', 'doc'])),
   invitations: inserts('invitations', [['id', 'text'], ['account', 'text'], ['code_hash', 'text'], ['state', 'text'], ['expires_at', 'bigint'], ['doc', 'text']], replacing('id', ['state', 'doc'])),
   impersonations: inserts('impersonations', [['id', 'text'], ['by_user', 'text'], ['user_id', 'text'], ['reason', 'text'], ['token_hash', 'text'], ['session_id', 'text'], ['key_id', 'text'], ['at', 'bigint'], ['expires_at', 'bigint']]),
@@ -168,6 +170,7 @@ export function statementsFor(changes: readonly Change[], dialect: Database['dia
   add('people', [...batch.people.values()].map((row) => [row.id, text(row.roles), row.suspended ? text(row.suspended) : null]), true)
   add('alerts', batch.alerts.map((row) => [row.id, row.user, row.key, row.at, text(row)]))
   add('alertSettings', [...batch.alertSettings.values()].map((row) => [row.user, text(row)]))
+  add('autoTopups', [...batch.autoTopups.values()].map((row) => [row.user, text(row)]))
   add('members', [...batch.members.values()].map((row) => [row.account, row.user, row.role, row.state, text(row)]))
   // What somebody made for an account ends in the commit in which he goes.
   for (const { account, user, state, goneAt } of batch.members.values()) if (state === 'gone') statements.push(

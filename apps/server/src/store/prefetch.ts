@@ -35,6 +35,8 @@ export function needsOf(state: MarketState, commands: readonly Command[]): Needs
       if (!state.keys.has(id)) needs.keys.add(id)
       needs.people.add(command.user)
       if (!state.accounts.has(account.available(command.user))) needs.accounts.add(account.available(command.user))
+    } else if (command.kind === 'setAutoTopup') {
+      if (!state.accounts.has(account.available(command.user))) needs.accounts.add(account.available(command.user))
     } else if (command.kind === 'payout') {
       if (!state.keys.has(payoutKey(command))) needs.keys.add(payoutKey(command))
       if (!state.accounts.has(account.earned(command.user))) needs.accounts.add(account.earned(command.user))

@@ -1,7 +1,7 @@
 // Questions that the API asks: always of the tables, so that nothing is shown that is not committed. One exported function per question.
 import { account } from '@lumaris/protocol'
 import type { AccountName, AttemptId, Entry, Job, JobEvent, JobId, JobState, LedgerCheck, NodeId, NodesEarnings, Quote, Spend, UserId, Wallet } from '@lumaris/protocol'
-import type { AttemptRow, JobRow, NodeRow, ScheduleRow, SealRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
+import type { AttemptRow, AutoTopupRow, JobRow, NodeRow, ScheduleRow, SealRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
 import type { Database } from '../database/database.ts'
 import { attemptRow, jobRow, plainRow } from './load.ts'
 import { entriesOf, payoutProblems, trialBalance } from './read-ledger.ts'
@@ -182,4 +182,9 @@ export async function dueReleases(db: Database, endedBefore: number, limit: numb
   const rows = await db.query<{ id: string; seller: string; amount: string }>(`SELECT a.id, a.seller, CAST(a.billed - a.fee AS TEXT) AS amount FROM attempts a JOIN ticks t ON t.attempt = a.id AND t.seq = a.tick_seq
     WHERE a.billed > a.fee AND a.billed > 0 AND a.released = 0 AND a.ended_at < $1 AND t.seal IS NOT NULL ORDER BY a.ended_at LIMIT ${limit}`, [endedBefore])
   return rows.map((row) => ({ attempt: row.id as AttemptId, seller: row.seller as UserId, amount: BigInt(row.amount) }))
+}
+
+export async function readAutoTopup(db: Database, user: UserId): Promise<AutoTopupRow | null> {
+  const [row] = await db.query<{ doc: string }>('SELECT doc FROM auto_topups WHERE user_id = $1', [user])
+  return row ? (JSON.parse(row.doc) as AutoTopupRow) : null // we wrote it
 }

@@ -49,6 +49,8 @@ export function invite(turn: Turn, command: InviteCommand): InvitationRow | Refu
   if (invitee === account) return refused('own_account')
   if (invitee && memberOf(state, account, invitee)) return refused('already_member')
   forgetOver(turn)
+  const asked = openInvitation(state, command.codeHash, turn.now)
+  if (asked) return asked
   let open = 0
   for (const row of state.invitations.values()) if (row.account === account) open++
   if (open >= INVITATIONS_MAX) return refused('members_full', { most: INVITATIONS_MAX })
