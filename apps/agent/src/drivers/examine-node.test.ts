@@ -51,7 +51,7 @@ test('outgoing connections are told in one line: who can, who cannot and why, an
   expect(egressFinding([])).toMatchObject({ state: 'absent' })
 })
 test('encrypted scratch and cards are told in a line each, with what stands in their way', () => {
-  expect(scratchFinding(null)).toMatchObject({ check: 'encrypted scratch', state: 'works' })
+  expect(scratchFinding({ by: 'dm-crypt', open: () => Promise.reject(new Error('not asked for')) })).toMatchObject({ check: 'encrypted scratch', state: 'works', says: expect.stringContaining('dm-crypt') })
   expect(scratchFinding({ reason: 'swap', hint: 'swapoff -a' })).toEqual({ check: 'encrypted scratch', state: 'absent', says: 'swap', hint: 'swapoff -a' })
   const card = { vendor: 'nvidia' as const, pci: '1', model: 'nvidia-h200', memoryBytes: 141 * 2 ** 30, node: '/dev/nvidia0', cdi: { name: 'nvidia.com/gpu=0', own: [], shared: [], mounts: [] } }
   expect(cardFindings({ gpus: [card], problems: [] }, true)).toEqual([{ check: 'graphics cards', state: 'works', says: '1 × nvidia-h200 of 141 GiB, seen inside a container (nvidia.com/gpu=0)' }])

@@ -9,7 +9,7 @@ import { findGpus, kindOf } from '../gpus/find-gpus.ts'
 import type { FoundGpus } from '../gpus/find-gpus.ts'
 import { doorLacks } from '../egress/door.ts'
 import type { FoundDriver } from './find-drivers.ts'
-import type { NoVaults } from './vault.ts'
+import type { NoVaults, Vaults } from './vault.ts'
 import { findDrivers, scratchOf } from './find-drivers.ts'
 
 export type NodeFinding = { readonly check: string; readonly driver?: DriverId; readonly state: 'works' | 'fails' | 'absent'; readonly says: string; readonly hint?: string }
@@ -17,11 +17,11 @@ export type NodeFinding = { readonly check: string; readonly driver?: DriverId; 
 export async function examineNode(settings: { readonly only?: readonly DriverId[]; readonly containers?: ContainerSettings; readonly images?: string } = {}): Promise<NodeFinding[]> {
   const dataDir = mkdtempSync(join(tmpdir(), 'lumaris-doctor-'))
   const findings: NodeFinding[] = []
-  let vaults: NoVaults | null = null, handsOut = false
+  let vaults: Vaults | NoVaults | null = null, handsOut = false
   try {
     let cards: Promise<FoundGpus> | null = null
     const look = (): Promise<FoundGpus> => (cards ??= findGpus(undefined, settings.containers?.gpuKind))
-    const found = await findDrivers({ ...settings, containers: { findGpus: look, ...settings.containers }, dataDir, egress: true, vaults: (why) => { vaults = why }, absent: (driver, { reason, hint }) => findings.push({ check: `driver ${driver}`, driver, state: 'absent', says: reason, hint }) })
+    const found = await findDrivers({ ...settings, containers: { findGpus: look, ...settings.containers }, dataDir, egress: true, vaults: (found) => { vaults = found }, absent: (driver, { reason, hint }) => findings.push({ check: `driver ${driver}`, driver, state: 'absent', says: reason, hint }) })
     for (const { driver, report } of found) {
       const by = (proof: string): string => Object.entries(report.limits).filter(([, held]) => held === proof).map(([name]) => name).join(', ')
       const limits = [['held by the kernel', by('hard')], ['watched', by('soft')], ['not limited', by('none')]].filter(([, names]) => names !== '').map(([how, names]) => `${how}: ${names}`).join('; ')
@@ -31,14 +31,14 @@ export async function examineNode(settings: { readonly only?: readonly DriverId[
       await driver.reap()
       await driver.close?.()
     }
-    if (!settings.only) findings.push(scratchFinding(vaults), egressFinding(found), ...cardFindings(await look(), handsOut))
+    if (!settings.only) findings.push(...(vaults ? [scratchFinding(vaults)] : []), egressFinding(found), ...cardFindings(await look(), handsOut))
   } finally {
     for (const dir of [scratchOf(dataDir), dataDir]) rmSync(dir, { recursive: true, force: true })
   }
   return findings
 }
 
-export const scratchFinding = (why: NoVaults | null): NodeFinding => (why ? { check: 'encrypted scratch', state: 'absent', says: why.reason, hint: why.hint } : { check: 'encrypted scratch', state: 'works', says: 'what a job wrote was not to be found on the disk' })
+export const scratchFinding = (found: Vaults | NoVaults): NodeFinding => ('reason' in found ? { check: 'encrypted scratch', state: 'absent', says: found.reason, hint: found.hint } : { check: 'encrypted scratch', state: 'works', says: `what a job wrote was not to be found on the disk (${found.by})` })
 
 /** Tried, and offered only when the owner says so. */
 export function egressFinding(found: readonly FoundDriver[]): NodeFinding {

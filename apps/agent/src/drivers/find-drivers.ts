@@ -15,7 +15,7 @@ import { createGvisorDriver } from './gvisor.ts'
 import { createQemuDriver } from './qemu.ts'
 import { createStages } from './stage.ts'
 import { createVaults } from './vault.ts'
-import type { NoVaults } from './vault.ts'
+import type { NoVaults, Vaults } from './vault.ts'
 
 export type FoundDriver = { readonly driver: IsolationDriver; readonly report: ProbeReport }
 export type DriverConfig = {
@@ -25,8 +25,8 @@ export type DriverConfig = {
   /** Deno goes behind bubblewrap where that works, unless this is false. */
   readonly denoInsideBwrap?: boolean
   readonly containers?: ContainerSettings
-  /** Told whether attempts can have encrypted scratch here; and if not, why. */
-  readonly vaults?: (why: NoVaults | null) => void
+  /** Told whether attempts can have encrypted scratch here, and how; and if not, why. */
+  readonly vaults?: (found: Vaults | NoVaults) => void
   /** Where the machine for `qemu` and `firecracker` is kept: below the data directory, unless it is said otherwise. */
   readonly images?: string
   /** Try outgoing connections too: only where the owner wants to offer them. */
@@ -43,7 +43,7 @@ export async function findDrivers(config: DriverConfig): Promise<FoundDriver[]> 
   const rootfs = config.rootfs === undefined ? {} : { rootfs: config.rootfs }
   const wall = createWall({ scratch: join(scratch, 'wall'), stages, ...rootfs })
   const vaults = stages.limitsDisk && stages.dropsUser ? await createVaults({ dir: stages.vaultsDir }) : { reason: 'no disk with a size can be made for a job here', hint: 'run the agent as root on Linux, with e2fsprogs and loop devices' }
-  config.vaults?.('reason' in vaults ? vaults : null)
+  config.vaults?.(vaults)
   const found: FoundDriver[] = []
   /** `private`: with a vault, nothing of a job lies in a file elsewhere. Engines write a container's variables and arguments down. */
   const add = async (driver: IsolationDriver | null, isPrivate = true): Promise<ProbeReport | null> => {

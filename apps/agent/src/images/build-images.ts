@@ -101,23 +101,26 @@ async function resolve(): Promise<Package[]> {
 }
 const unpack = async (deb: string, into: string): Promise<void> => { await run('dpkg-deb', ['-x', deb, into]) }
 
-/** Busybox, the modules in the order in which they need each other, and our first program. */
-async function firstRoot(kernel: string, busybox: Buffer): Promise<CpioEntry[]> {
+/** Modules of an unpacked kernel, each after those it needs. */
+export async function modulesOf(kernel: string, names: readonly string[], modules = new Map<string, Buffer>()): Promise<Map<string, Buffer>> {
   const found = new Map<string, string>()
   const base = ['lib', 'usr/lib'].map((path) => join(kernel, path, 'modules')).find((path) => existsSync(path)) as string
   for (const path of readdirSync(base, { recursive: true, encoding: 'utf8' })) { const name = /([^/]+)\.ko(?:\.xz)?$/.exec(path)?.[1]; if (name !== undefined) found.set(name.replaceAll('-', '_'), join(base, path)) }
-  const modules = new Map<string, Buffer>()
   const take = async (name: string): Promise<void> => {
     const path = found.get(name)
     if (modules.has(name)) return
-    if (path === undefined) { if ([...MODULES, ...SOCKET_MODULES].includes(name)) throw new ImagesRefused(`the kernel has no module ${name}`); return }
+    if (path === undefined) { if (names.includes(name)) throw new ImagesRefused(`the kernel has no module ${name}`); return }
     const bytes = path.endsWith('.xz') ? Buffer.from(await run('sh', ['-c', 'xz -dc "$1" | base64 -w0', 'sh', path]), 'base64') : readFileSync(path)
     for (const needed of /\0depends=([^\0]*)\0/.exec(bytes.toString('latin1'))?.[1]?.split(',').filter(Boolean) ?? []) await take(needed.replaceAll('-', '_'))
     modules.set(name, bytes)
   }
-  for (const name of MODULES) await take(name)
-  const always = modules.size
-  for (const name of SOCKET_MODULES) await take(name)
+  for (const name of names) await take(name)
+  return modules
+}
+/** Busybox, the modules in the order in which they need each other, and our first program. */
+async function firstRoot(kernel: string, busybox: Buffer): Promise<CpioEntry[]> {
+  const modules = await modulesOf(kernel, MODULES), always = modules.size
+  await modulesOf(kernel, SOCKET_MODULES, modules)
   const order = (names: string[]): Buffer => Buffer.from(names.map((name) => `${name}\n`).join(''))
   const applets = ['mount', 'umount', 'insmod', 'switch_root', 'poweroff', 'sh', 'cat', 'grep']
   return [
