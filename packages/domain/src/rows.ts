@@ -97,7 +97,7 @@ export type AttemptRow = {
   /** Its last checkpoint of files, behind one of memory that nobody has gone on from yet. */
   readonly filed?: AttemptRow['saved']
   /** Its node was told to store a checkpoint and end it, so that it goes on elsewhere. */
-  readonly moving?: { readonly to: NodeId | null; readonly kind: Saved['kind']; readonly at: Instant; /** It goes on as that, and may come back. */ readonly as?: As; /** While it runs: how the agents of both nodes are reached. Its place there is reserved. */ readonly from?: LiveOffer; readonly into?: LiveOffer }
+  readonly moving?: { readonly to: NodeId | null; readonly kind: Saved['kind']; readonly at: Instant; /** It goes on as that, and may come back. */ readonly as?: As; /** The node is the market's choice, and nobody's wish. */ readonly chosen?: true; /** While it runs: how the agents of both nodes are reached. Its place there is reserved. */ readonly from?: LiveOffer; readonly into?: LiveOffer }
   /** Of a job with a plan: what it was placed as; and it could not be moved to become interruptible again. */
   readonly as?: As; readonly stays?: true
   /** Where the buyer has said how to compare: what all results of its task have in common that say the same; found by the server, which reads the files. */

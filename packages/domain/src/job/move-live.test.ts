@@ -1,7 +1,7 @@
 // Work that goes from node to node while it runs: told to both, decided in one turn, paid when it was worth something.
 import { expect, test } from 'vitest'
 import type { JobDispatch, JobId, JobSpecInput, LiveOffer, NodeId, Saved, Tick, ToAgent } from '@lumaris/protocol'
-import { canonical, NO_USAGE } from '@lumaris/protocol'
+import { MIB, canonical, NO_USAGE } from '@lumaris/protocol'
 import { aMarket, aSpec, aUser, credits, sha256 } from '@lumaris/testkit'
 import type { Submitted } from './submit.ts'
 
@@ -182,4 +182,60 @@ test('nobody can say that it has left who was not asked, or without naming a key
   one.gone(10 * MINUTE)
   expect(market.attempt(order.attempt_id)).toMatchObject({ state: 'running' })
   expect(market.job(id)?.state).toBe('running')
+})
+
+/** One runs on the cheapest; the others are asked by the market alone. */
+function chosenFrom(others: readonly { live: string; cpuHour: number; cpuMillis?: number }[], spec: Partial<JobSpecInput> = {}) {
+  const all = aMarketOf(['m'], spec), { market, place, first, says } = all
+  const id = place(), order = first(), one = says(order)
+  one.runs()
+  const nodes = others.map(({ live, cpuHour, cpuMillis = 1000 }, i) => { const node = market.join(`other${i}`, { owner: aUser(`other${i}`), cpuMillis, live, cpuHour }); node.connect(); return node.id })
+  market.pass(MINUTE)
+  return { ...all, id, order, one, others: nodes }
+}
+const WHERE = [{ live: 'x', cpuHour: 0.1 }, { live: 'm', cpuHour: 0.1, cpuMillis: 500 }, { live: 'm', cpuHour: 0.9 }, { live: 'm', cpuHour: 0.5 }] as const
+
+test('without a name the market chooses who can receive it now, and of them the cheapest; when that way fails, any other node will do', () => {
+  const { market, id, order, one, others, session } = chosenFrom(WHERE)
+  market.act({ kind: 'move', job: id, to: null, task: null })
+  expect(market.attempt(order.attempt_id)?.moving).toMatchObject({ kind: 'live', to: others[3], chosen: true })
+  expect(market.state.reserved.get(others[3] as NodeId)?.cpuMillis).toBe(1000)
+  one.cannot(others[3] as NodeId)
+  expect(market.attempt(order.attempt_id)?.moving).toMatchObject({ kind: 'memory', to: null })
+  market.act({ kind: 'will', node: others[3] as NodeId, will: 'paused' })
+  market.act({ kind: 'moveFailed', node: order.terms.node, session: order.session, message: { attempt_id: order.attempt_id, fence: 1, detail: 'no' } })
+  market.act({ kind: 'move', job: id, to: null, task: null })
+  expect(market.attempt(order.attempt_id)?.moving?.to).toBe(others[2])
+  one.ready()
+  one.ready(others[2] as NodeId, session(others[2] as NodeId))
+  one.gone(MINUTE)
+  expect(market.dispatched(others[2] as NodeId)).toMatchObject([{ job_id: id, fence: 2, resume: { kind: 'live' } }])
+})
+
+test('lost on its way to the node that the market chose, it waits for no node in particular', () => {
+  const { market, id, order, one, others } = chosenFrom(WHERE)
+  market.act({ kind: 'move', job: id, to: null, task: null })
+  one.ends('driver_failed', MINUTE)
+  expect(market.state.jobs.get(id)?.tasks[0]?.slots[0]?.move).toMatchObject({ from: order.terms.node, to: null })
+  expect(market.state.reserved.get(others[3] as NodeId)?.cpuMillis ?? 0).toBe(0)
+})
+
+test('a node that is emptied sends large ones while they run, and small ones through the store', () => {
+  for (const [memoryBytes, kind] of [[512 * MIB, 'live'], [512 * MIB - 1, 'memory']] as const) {
+    const { market, order } = chosenFrom(WHERE, { resources: { memoryBytes, cpuMillis: 1000, diskBytes: MIB } as JobSpecInput['resources'] })
+    market.act({ kind: 'will', node: order.terms.node, will: 'draining' })
+    expect(market.attempt(order.attempt_id)?.moving?.kind).toBe(kind)
+  }
+})
+
+test('of two parts that move at once, one has the last place and the other goes through the store', () => {
+  const market = aMarket({ settings: { feeBasisPoints: 1_000, retryBackoffMs: 0, suspectMs: 1e12, lostMs: 1e12, offerMs: 1e12 } })
+  market.fund(buyer, credits(100))
+  const node = market.join('n', { owner: aUser('owner'), cpuMillis: 2000, live: 'm' })
+  node.connect()
+  const job = (market.submit(buyer, aSpec({ limits: { runMs: 60 * MINUTE }, tasks: [{}, {}] as never })) as Submitted).job.id
+  for (const { attempt_id, fence, job_id, session } of market.dispatched(node.id)) market.act({ kind: 'status', node: node.id, session, message: { type: 'job_status', job_id, attempt_id, fence, status: 'running' } })
+  for (const name of ['a', 'b']) market.join(name, { owner: aUser(name), cpuMillis: 1000, live: name === 'a' ? 'm' : 'x' }).connect()
+  market.act({ kind: 'move', job, to: null, task: null })
+  expect([...market.state.attempts.values()].map(({ moving }) => moving?.kind ?? '').toSorted((a, b) => (a < b ? -1 : 1))).toEqual(['live', 'memory'])
 })
