@@ -1,6 +1,6 @@
 // The image of a machine for tests, made by whichever of them needs it first and kept below the user's cache folder until the guest's program changes. It is
 // built of the archive's packages as `lumaris images build` does it, and looked at hash by hash before every use.
-import { mkdirSync, readdirSync, rmSync, statSync, utimesSync } from 'node:fs'
+import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -11,6 +11,8 @@ import { ImagesRefused, needTools, run } from './packages.ts'
 
 /** A build takes ten seconds on two quiet cores; another process may be at it already. */
 const WAIT_MS = 240_000
+/** Where no archive answers, apt needs a minute and a half to say so: it is asked once, and not by every file of tests. */
+const REFUSED_MS = 600_000
 /** Of other versions of the guest's program, for those who go back and forth. */
 const KEPT = 3
 
@@ -27,9 +29,13 @@ export async function testImages(): Promise<TestImages> {
   mkdirSync(images, { recursive: true })
   const isThere = async (): Promise<boolean> => !('reason' in await findImages(images))
   if (await isThere()) { const now = new Date(); utimesSync(images, now, now); return { images, packages } }
+  const refused = join(images, 'refused')
+  const lately = (): string | null => { try { return Date.now() - statSync(refused).mtimeMs < REFUSED_MS ? readFileSync(refused, 'utf8') : null } catch { return null /* nobody was */ } }
   const lock = await locked(cache)
   try {
     if (!await isThere()) {
+      const reason = lately()
+      if (reason !== null) return { reason }
       process.stderr.write('The image of a machine is made for the tests (once; ten seconds)...\n')
       await buildImages({ into: images, packages }).catch(async (error: unknown) => {
         if (!(error instanceof ImagesRefused) || !process.env['CI'] || process.getuid?.() !== 0) throw error
@@ -41,7 +47,7 @@ export async function testImages(): Promise<TestImages> {
     for (const folder of old.slice(KEPT)) if (folder !== images) rmSync(folder, { recursive: true, force: true })
     return { images, packages }
   } catch (error) {
-    if (error instanceof ImagesRefused) return { reason: error.message }
+    if (error instanceof ImagesRefused) { writeFileSync(refused, error.message); return { reason: error.message } }
     if (process.env['CI']) throw error
     return { reason: `no image could be made: ${(error as Error).message}` }
   } finally { lock.release() }
