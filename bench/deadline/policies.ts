@@ -1,7 +1,7 @@
 // Who is compared: the market's own rule (the very function), the rule as published, and what one would do without either.
 import { advise } from '../../packages/domain/src/deadline/course.ts'
 import { QUANTA } from './play.ts'
-import type { As, Job, Policy, Seen } from './play.ts'
+import type { Job, Policy, Seen } from './play.ts'
 
 const left = ({ job, now }: Seen): number => (job.steps - now) * QUANTA
 /** Could it still end in time if the next step came to nothing? */
@@ -26,14 +26,12 @@ export function uniformProgress(): Policy {
   } }
 }
 
-/** The rule of the market. It looks once a step, so a step is part of what changing over takes; without checkpoints two changes are reckoned with, and a step in both together. */
+/** The rule of the market. It looks once a step, so a step is part of what changing over takes, less a trifle: what is just in time at the next look is in time. Without checkpoints two changes are reckoned with, and a step in both together. */
 export function ours(): Policy {
-  let since = 0, last: As = 'none'
-  const courseOf = (job: Job) => ({ from: 0, deadline: job.steps * QUANTA, workMs: job.work, changeMs: job.change + (job.saveEvery > 0 ? QUANTA : QUANTA / 2), patienceMs: QUANTA, resumable: job.saveEvery > 0 })
-  return { name: 'Lumaris', choose: ({ now, as, up, done, saved, job }) => {
-    const was = as === 'firm' ? 'firm' as const : 'interruptible' as const
-    const next = advise(courseOf(job), { now: now * QUANTA, as: was, since, runs: as !== 'none', doneMs: done, savedMs: saved, room: () => up }).as
-    if (next !== last) { since = now * QUANTA; last = next }
-    return next
-  } }
+  let age = 0, before: boolean | null = null
+  const courseOf = (job: Job) => ({ from: 0, deadline: job.steps * QUANTA, workMs: job.work, changeMs: job.change + (job.saveEvery > 0 ? QUANTA - 0.01 : QUANTA / 2), patienceMs: QUANTA, saveMs: Math.max(0, job.saveEvery - 1), resumable: job.saveEvery > 0 })
+  return {
+    name: 'Lumaris', saw: (up) => { age = up === before ? age + QUANTA : QUANTA; before = up },
+    choose: ({ now, as, up, done, saved, job }) => advise(courseOf(job), { now: now * QUANTA, as: as === 'firm' ? 'firm' : 'interruptible', runs: as !== 'none', awaySince: now * QUANTA - age, doneMs: done, savedMs: saved, room: () => (up ? now * QUANTA - age : null) }).as,
+  }
 }

@@ -61,7 +61,9 @@ export const DEFAULT_SETTINGS: MarketSettings = {
   retryBackoffMs: 1_000, retryBackoffMaxMs: 60_000, feeBasisPoints: 500, slotsPerBuyerMax: 2_000_000, region: 'local', demoTopupMaxMicros: 1_000_000_000_000n, payoutMinMicros: 1_000_000n, reversalMs: 24 * 3_600_000,
 }
 
-export type LiveJob = { row: JobRow; tasks: TaskRow[]; readonly attempts: AttemptRow[]; /** Slots not yet done or dropped. */ open: number; /** Work of its tasks that wait for a node; of jobs that are cut while they run. */ left: number; /** Of those: by where each begins, its number. */ waits?: Map<string, number>; /** How quick its nodes are at it, from tasks that ended well; of jobs of many tasks. */ pace?: JobPace; /** Nothing of it waits, and what is late is looked for now and then. */ look?: LateLook | undefined; /** Of a job with a plan: when it is looked at next, and the firm way as it was a moment ago. */ planAt?: Instant; firmWay?: FirmWay }
+/** Since when there has been cheap room, and when somebody looked last. */
+export type RoomSeen = { readonly since: Instant; readonly at: Instant }
+export type LiveJob = { row: JobRow; tasks: TaskRow[]; readonly attempts: AttemptRow[]; /** Slots not yet done or dropped. */ open: number; /** Work of its tasks that wait for a node; of jobs that are cut while they run. */ left: number; /** Of those: by where each begins, its number. */ waits?: Map<string, number>; /** How quick its nodes are at it, from tasks that ended well; of jobs of many tasks. */ pace?: JobPace; /** Nothing of it waits, and what is late is looked for now and then. */ look?: LateLook | undefined; /** Of a job with a plan: when it is looked at next, the firm way as it was a moment ago, and by task the cheap room that there was. */ planAt?: Instant; firmWay?: FirmWay; roomSeen?: Map<number, RoomSeen> }
 /** What is known of a node's socket and heartbeats; not stored, so a new writer starts everyone with a full lease. */
 export type NodeLink = { connected: boolean; /** The seller lets it take work just now. */ accepting: boolean; lastSeen: Instant; heartbeat: number }
 /** A slot that waits: it counts only while it is still pending under this fence. */

@@ -9,8 +9,8 @@ export type PlanAs = z.infer<typeof PlanAs>
 export const PLAN_WHYS = {
   on_course: 'there is time to wait for cheap room',
   cheap_room: 'there is cheap room, and it is kept as long as what is stored could still be done as firm work in time',
-  behind: 'there was no cheap room, and it was too far behind its course',
-  catching_up: 'it catches up, and there is no cheap room, or too little time to change over for it',
+  behind: 'cheap room had been away too long for the slack that is left',
+  catching_up: 'there is no cheap room, or it has not been there long enough to change over for it with the slack that is left',
   no_return: 'just enough time is left to do what is not stored yet as firm work',
   late_anyway: 'no time is left to do the rest in, as firm work either, so it stays where it is',
   no_second_try: 'without checkpoints, after another cheap try there would be no time for a firm one',

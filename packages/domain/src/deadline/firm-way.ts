@@ -1,5 +1,5 @@
 // The firm way to the end: which nodes could be had for it whatever they run now, what it costs there at most, how slow they are, and how many rounds they need.
-import type { Instant, JobSpec, Micros } from '@lumaris/protocol'
+import type { DurationMs, Instant, JobSpec, Micros } from '@lumaris/protocol'
 import { hourlyOf, sheetOf } from '../billing/price.ts'
 import { exclusiveWaitMs } from '../job/retry.ts'
 import { speedOf } from '../fleet/profile/learn.ts'
@@ -41,12 +41,14 @@ export function firmWay(state: MarketState, spec: JobSpec, attemptCap: Micros | 
 
 /** Tasks that find no seat in the first round need as much time more. */
 export const roundsOf = ({ seats }: FirmWay, tasks: number): number => Math.ceil(tasks / Math.max(1, seats))
+/** Two sales of room. */
+export const patienceOf = ({ spotEveryMs }: MarketSettings): DurationMs => 2 * spotEveryMs
 /** The course of one of its tasks, so many rounds having to fit. */
-export function courseOver(way: FirmWay, spec: JobSpec, { changeMs, lostMs, spotEveryMs }: MarketSettings, from: Instant, rounds: number): Course {
+export function courseOver(way: FirmWay, spec: JobSpec, settings: MarketSettings, from: Instant, rounds: number): Course {
   const workMs = Math.ceil((spec.expectedMs ?? 0) * way.slowness)
   return {
-    from, deadline: (spec.deadline ?? from) - (rounds - 1) * workMs, workMs, changeMs: changeMs + (spec.disconnect === 'exclusive' ? exclusiveWaitMs({ lostMs }) : 0), patienceMs: 2 * spotEveryMs,
-    resumable: spec.checkpoint !== undefined,
+    from, deadline: (spec.deadline ?? from) - (rounds - 1) * workMs, workMs, changeMs: settings.changeMs + (spec.disconnect === 'exclusive' ? exclusiveWaitMs(settings) : 0), patienceMs: patienceOf(settings),
+    resumable: spec.checkpoint !== undefined, saveMs: spec.checkpoint?.everyMs ?? 0,
   }
 }
 

@@ -58,7 +58,7 @@ test('with time it is sold room like interruptible work, at its price, and ends 
   expect(told(id)).toEqual(['in time'])
 })
 
-test('no room for interruptible work: it falls behind its course, is firm in that very turn, and says so', () => {
+test('no room for interruptible work: it waits for some, is firm when that was away for too long, in that very turn, and says so', () => {
   const world = aMarketOf(1, null), { market, place, only, told, asOf, standing } = world
   const id = place(SAVED), until = standing(id)[0]?.until as number
   expect(standing(id)[0]).toMatchObject({ as: 'interruptible', why: 'on_course' })
@@ -130,9 +130,9 @@ test('taken off for firm work after its last moment it is firm at once, and nobo
   expect(asOf(first)).toBe('interruptible')
 })
 
-test('what its seller takes back is firm in that very turn, when it is behind by then; and only the rest of it must still fit', () => {
+test('what its seller takes back is firm in that very turn, when there is no time to wait for room by then; and only the rest of it must still fit', () => {
   const world = aMarketOf(1), { market, place, only, told, asOf } = world, id = place({ ...SAVED, deadline: market.now + 2 * HOUR }), agent = running(world, only())
-  market.pass(40 * MINUTE)
+  market.pass(57 * MINUTE)
   agent.end('seller_reclaimed', 40 * MINUTE)
   expect(told(id)).toEqual(['firm: behind'])
   market.pass(1)
@@ -142,7 +142,7 @@ test('what its seller takes back is firm in that very turn, when it is behind by
   other.save(1, 10 * MINUTE)
   market.pass(25 * MINUTE)
   other.end('seller_reclaimed', 35 * MINUTE)
-  // Forty-five minutes are left, and fifty more are needed: no node is expected to be done. With a checkpoint of twenty it would be.
+  // Twenty-eight minutes are left, and fifty more are needed: no node is expected to be done. With a checkpoint of forty it would be.
   market.pass(1)
   expect(world.orders()).toEqual([])
   const late = aMarketOf(2), job = late.place({ ...SAVED, deadline: late.market.now + 2 * HOUR }), first = running(late, late.only())
@@ -165,7 +165,7 @@ test('as firm work it cannot be displaced', () => {
   expect(market.attempt(order.attempt_id)?.displaced).toBeUndefined()
 })
 
-test('firm to catch up, it goes back to cheap room as soon as there is some and its slack allows it', () => {
+test('firm to catch up, it goes back to cheap room that has been there a while, when its slack allows it', () => {
   const world = aMarketOf(1, null), { market, nodes, place, only, told, asOf } = world, id = place({ ...SAVED, deadline: market.now + 4 * HOUR, limits: { runMs: 3 * HOUR }, expectedMs: 2 * HOUR })
   market.pass(80 * MINUTE)
   const first = only(), agent = running(world, first)
@@ -175,7 +175,11 @@ test('firm to catch up, it goes back to cheap room as soon as there is some and 
   const second = market.join('late', { owner: ann, cpuMillis: 1000, spotPercent: 50 })
   second.connect()
   nodes.push(second)
-  market.pass(2 * MINUTE)
+  // Two hours of work, and some twenty minutes to spare: two minutes are not long enough, three are. It looks every minute.
+  for (let look = 1; look <= 4; look++) {
+    expect(told(id)).toEqual(['firm: behind'])
+    market.pass(MINUTE)
+  }
   expect(told(id)).toEqual(['firm: behind', 'interruptible: cheap_room'])
   agent.save(1, 12 * MINUTE)
   agent.end('moved', 12 * MINUTE)

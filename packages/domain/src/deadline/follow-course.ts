@@ -5,7 +5,7 @@
 // (`hourMax`). So whatever was spent on the way, what is left pays for the rest of it, firm; prices that rise meanwhile are the one thing it does not cover.
 import type { Instant, JobId } from '@lumaris/protocol'
 import type { AttemptRow, SlotRow, TaskRow } from '../rows.ts'
-import type { LiveJob, MarketState } from '../state.ts'
+import type { LiveJob, MarketState, RoomSeen } from '../state.ts'
 import { liveJob, putAttempt, putTask, record } from '../turn.ts'
 import type { Turn } from '../turn.ts'
 import { hourlyOf, sheetOf, spotSheet } from '../billing/price.ts'
@@ -17,7 +17,7 @@ import { look } from '../market/candidates.ts'
 import { requirementOf } from '../market/requirement.ts'
 import { advise, noReturnAt } from './course.ts'
 import type { Advice, As, Course, Seen } from './course.ts'
-import { courseOver, firmWayOf, roundsOf } from './firm-way.ts'
+import { courseOver, firmWayOf, patienceOf, roundsOf } from './firm-way.ts'
 
 /** Nodes come and go, and with them the time that the firm way takes. */
 const LOOK_MAX_MS = 600_000
@@ -33,7 +33,7 @@ export function lookAtPlan(turn: Turn, id: JobId): void {
 export function followCourse(turn: Turn, id: JobId): void {
   const { state, now } = turn, live = state.jobs.get(id)
   if (!live || !isPlanned(live)) return
-  const course = courseOf(state, live, now), rooms = roomsOf(state, live, now)
+  const course = courseOf(state, live, now), rooms = roomsOf(state, live, now, (live.roomSeen ??= new Map()))
   let next = now + LOOK_MAX_MS
   for (const task of Array.from(live.tasks)) {
     const slot = task.slots[0]
@@ -52,25 +52,38 @@ export function courseOf(state: MarketState, live: LiveJob, now: Instant): Cours
 }
 
 const running = (state: MarketState, slot: SlotRow): AttemptRow | null => { const row = slot.attempt ? state.attempts.get(slot.attempt) : undefined; return row && holdsNode(row.state) ? row : null }
-function seen(state: MarketState, live: LiveJob, slot: SlotRow, now: Instant, rooms: Rooms): Seen & { readonly attempt: AttemptRow | null } {
+function seen(state: MarketState, live: LiveJob, task: TaskRow, slot: SlotRow, now: Instant, rooms: Rooms): Seen & { readonly attempt: AttemptRow | null; /** Since when it is that. */ readonly since: Instant } {
   const attempt = running(state, slot), { slowness } = firmWayOf(state, live, now), before = attempt?.resumes?.runMs ?? 0
   const kept = slot.kept?.runMs ?? 0, as: As = attempt?.as ?? (slot.firm ? 'firm' : 'interruptible')
   return {
     now, attempt, as, since: (as === 'firm' ? attempt?.offeredAt : undefined) ?? slot.firm?.at ?? queuedSince(live.row), runs: attempt !== null,
     doneMs: (attempt ? before + attempt.usage.runMs : kept) * slowness, savedMs: Math.max(kept, attempt?.saved ? before + attempt.saved.runMs : 0) * slowness,
-    room: () => rooms(slot),
+    awaySince: attempt ? now : rooms.awaySince(task.index), room: () => rooms.since(task.index, slot),
   }
 }
-type Rooms = (slot: SlotRow) => boolean
+type Rooms = { readonly since: (task: number, slot: SlotRow) => Instant | null; /** When its last try ended. */ readonly awaySince: (task: number) => Instant }
 /** Slots that are asked about one by one in one look, each at all nodes; those beyond get the answer of one that has not begun. */
 const ASKED_MAX = 20
-/** Tasks that have not begun all ask for the same. */
-function roomsOf(state: MarketState, live: LiveJob, now: Instant): Rooms {
-  let plain: boolean | null = null, asked = 0
-  return (slot) => {
+/** Tasks that have not begun all ask for the same. Since when there is room is known from look to look, as long as these follow one another, and noted where `noted` may be written; a new writer begins again. */
+function roomsOf(state: MarketState, live: LiveJob, now: Instant, noted?: Map<number, RoomSeen>): Rooms {
+  const keptMs = 2 * patienceOf(state.settings)
+  let plain: boolean | null = null, asked = 0, ends: Map<number, Instant> | null = null
+  const ask = (slot: SlotRow): boolean => {
     if ((slot.kept || slot.failedOn.length > 0 || slot.move) && ++asked <= ASKED_MAX) return hasRoom(state, live, slot, now)
     const { kept: _kept, move: _move, ...bare } = slot
     return (plain ??= hasRoom(state, live, { ...bare, failedOn: [] }, now))
+  }
+  return {
+    since: (task, slot) => {
+      if (!ask(slot)) { noted?.delete(task); return null }
+      const before = live.roomSeen?.get(task), since = before && now >= before.at && now - before.at <= keptMs ? before.since : now
+      noted?.set(task, { since, at: now })
+      return since
+    },
+    awaySince: (task) => {
+      if (!ends) { ends = new Map(); for (const one of live.attempts) if (one.endedAt !== null) ends.set(one.task, Math.max(one.endedAt, ends.get(one.task) ?? 0)) }
+      return Math.max(queuedSince(live.row), ends.get(task) ?? 0)
+    },
   }
 }
 /** Room that it would be sold: at no more than a firm hour costs on the cheapest node. */
@@ -82,7 +95,7 @@ function hasRoom(state: MarketState, live: LiveJob, slot: SlotRow, now: Instant)
 
 /** Makes the slot what it should be, and says when to look again. */
 function follow(turn: Turn, live: LiveJob, course: Course, rooms: Rooms, task: TaskRow, slot: SlotRow): Instant {
-  const { state, now } = turn, here = seen(state, live, slot, now, rooms), { attempt } = here, advice = advise(course, here)
+  const { state, now } = turn, here = seen(state, live, task, slot, now, rooms), { attempt } = here, advice = advise(course, here)
   if (advice.as === here.as) return advice.until ?? (advice.as === 'firm' && here.runs && course.resumable ? now + course.patienceMs : Infinity)
   if (attempt) {
     if (attempt.stays && advice.as === 'interruptible') return Infinity
@@ -104,7 +117,7 @@ export function planOf(state: MarketState, live: LiveJob, now: Instant, most = 1
   if (!isPlanned(live)) return []
   const course = courseOf(state, live, now), rooms = roomsOf(state, live, now)
   return live.tasks.filter(({ state: is, slots }) => is !== 'waiting' && (slots[0]?.state === 'pending' || slots[0]?.state === 'assigned')).slice(0, most).map((task): Planned => {
-    const slot = task.slots[0] as SlotRow, here = seen(state, live, slot, now, rooms), advice = advise(course, here), same = advice.as === here.as
+    const slot = task.slots[0] as SlotRow, here = seen(state, live, task, slot, now, rooms), advice = advise(course, here), same = advice.as === here.as
     return { task: task.index, as: here.as, why: here.as === 'firm' && slot.firm ? slot.firm.why : advice.why, until: same ? advice.until : now, since: here.since, noReturnAt: noReturnAt(course, here.savedMs) }
   })
 }

@@ -7,7 +7,7 @@ import type { Belief } from './foresee.ts'
 import { sawSale } from './plan-quote.ts'
 
 const MINUTE = 60_000, HOUR = 60 * MINUTE
-const course = (more: Partial<Course> = {}): Course => ({ from: 0, deadline: 6 * HOUR, workMs: 4 * HOUR, changeMs: 2 * MINUTE, patienceMs: MINUTE, resumable: true, ...more })
+const course = (more: Partial<Course> = {}): Course => ({ from: 0, deadline: 6 * HOUR, workMs: 4 * HOUR, changeMs: 2 * MINUTE, patienceMs: MINUTE, saveMs: 5 * MINUTE, resumable: true, ...more })
 const node = (more: Partial<Belief> = {}): Belief => ({ ends: 1, room: 1, cost: 100, ...more })
 const of = (one: Course, interruptible: Belief | null, firm: Belief | null, every: number | null = 5 * MINUTE) => foresee(one, every, { interruptible, firm })
 

@@ -49,14 +49,14 @@ function play(course: Course, saveEveryMs: DurationMs | null, beliefs: Readonly<
   const losing = { interruptible: lostIn(beliefs.interruptible), firm: lostIn(beliefs.firm) }
   const priceOf = (kind: As): number => (beliefs[kind]?.cost ?? 0) / Math.max(1, workMs)
   const room = { interruptible: false, firm: false }
-  let as: As = 'interruptible', since = from, runs = false, startingMs = 0, noticedAt = from, done = 0, saved = 0, cost = 0, askAgain = from
+  let as: As = 'interruptible', awaySince = from, roomSince: number | null = null, runs = false, startingMs = 0, noticedAt = from, done = 0, saved = 0, cost = 0, askAgain = from
   for (let now = from; now < deadline; now += stepMs) {
-    if (now >= askAgain) { for (const kind of ['interruptible', 'firm'] as const) room[kind] = draw() < (beliefs[kind]?.room ?? 0); askAgain = now + roomKeptMs(workMs) }
-    if (runs && draw() < losing[as]) { done = saved; runs = false; noticedAt = now + course.changeMs * NOTICE_SHARE }
-    const next: As = advise(looked, { now, as, since, runs, doneMs: done, savedMs: saved, room: () => room.interruptible }).as
+    if (now >= askAgain) { for (const kind of ['interruptible', 'firm'] as const) room[kind] = draw() < (beliefs[kind]?.room ?? 0); roomSince = room.interruptible ? roomSince ?? now : null; askAgain = now + roomKeptMs(workMs) }
+    if (runs && draw() < losing[as]) { done = saved; runs = false; awaySince = now; noticedAt = now + course.changeMs * NOTICE_SHARE }
+    const next: As = advise(looked, { now, as, runs, awaySince, doneMs: done, savedMs: saved, room: () => roomSince }).as
     if (next !== as) {
       if (course.resumable) { cost += (done - saved) * priceOf(as); saved = done } else { done = 0; saved = 0 }
-      as = next; since = now; runs = false
+      as = next; awaySince = now; runs = false
     }
     if (!runs && room[as]) { runs = true; startingMs = Math.max(0, noticedAt - now) + course.changeMs * START_SHARE }
     if (!runs) continue
