@@ -18,8 +18,8 @@ const traces = resolve(values.traces), { quick } = values
 const out = resolve(values.out ?? join(import.meta.dirname, '..', '..', '.lumaris', 'bench', 'deadline.json'))
 
 const HOUR_MS = 3_600_000, MINUTE_MS = 60_000
-/** The share of the lag was chosen on evenly spaced starts in the first set; the starts below are drawn, and the other sets were not looked at. */
-const SEED = 42, STARTS = quick ? 3 : 10
+/** The figures of the rule were chosen on evenly spaced starts in every second place; the starts below are drawn. Ten in a place are few: a row of forty runs has luck in it, so greedy is met on many more, for which there is no time to reckon the optimum. */
+const SEED = 42, STARTS = quick ? 3 : 10, MANY_SEED = 7, MANY = quick ? 5 : 200
 /** On AWS a V100 cost 3.06 a hour firm and 0.92 interruptible when the traces were taken. Changing over is billed, and yields nothing. */
 const FIRM_PRICE = 3, CHANGE_MS = 6 * MINUTE_MS, SAVE_MS = 10 * MINUTE_MS
 /** Traces with finer steps are read in steps of at least so much: there is room in one when there is all through it. */
@@ -39,24 +39,28 @@ const JOBS = [
 ] as const
 const POLICIES = [ours, uniformProgress, greedy, firmOnly, interruptibleOnly]
 
-const files = new Map<string, string>(), missing: string[] = []
+const files = new Map<string, string>(), missing: string[] = [], read = new Map<string, Zone[]>()
 function zonesOf(folder: string, invert: boolean): Zone[] {
+  const kept = read.get(`${folder} ${invert}`)
+  if (kept) return kept
   if (!existsSync(join(traces, BASE, folder))) { if (!missing.includes(folder)) missing.push(folder); return [] }
   const set = readSpot(traces, join(BASE, folder), invert)
   for (const { file, sha256 } of set.inputs) files.set(file.slice(BASE.length + 1), sha256.slice(0, 16))
   const merge = Math.max(1, Math.ceil(STEP_MS / set.gapMs))
-  return set.places.map(({ name, up }) => ({ name: `${folder}/${name}`, gapMs: set.gapMs * merge, up: merge === 1 ? up : Uint8Array.from({ length: Math.floor(up.length / merge) }, (_, i) => (up.subarray(i * merge, (i + 1) * merge).every((one) => one === 1) ? 1 : 0)) }))
+  const zones = set.places.map(({ name, up }) => ({ name: `${folder}/${name}`, gapMs: set.gapMs * merge, up: merge === 1 ? up : Uint8Array.from({ length: Math.floor(up.length / merge) }, (_, i) => (up.subarray(i * merge, (i + 1) * merge).every((one) => one === 1) ? 1 : 0)) }))
+  read.set(`${folder} ${invert}`, zones)
+  return zones
 }
 const anyOf = (zones: readonly Zone[]): Zone[] => zones.length === 0 ? [] : [{ ...(zones[0] as Zone), name: `any of ${zones.length}`, up: Uint8Array.from({ length: Math.min(...zones.map(({ up }) => up.length)) }, (_, i) => (zones.some(({ up }) => up[i] === 1) ? 1 : 0)) }]
 
 type Tally = { met: number; cost: number; ratio: number; changes: number; worst: number }
-type Row = { readonly set: string; readonly invert: boolean; readonly hours: number; readonly times: number; readonly saves: boolean; readonly runs: number; readonly skipped: number; readonly up: number; readonly optimum: number; readonly tallies: Readonly<Record<string, Tally>> }
+type Row = { readonly set: string; readonly invert: boolean; readonly hours: number; readonly times: number; readonly saves: boolean; readonly runs: number; readonly skipped: number; readonly up: number; readonly optimum: number; readonly tallies: Readonly<Record<string, Tally>>; /** Lumaris over greedy, and of how many runs. */ readonly many: { readonly runs: number; readonly over: number } }
 function measure(set: (typeof SETS)[number], spec: (typeof JOBS)[number], invert: boolean): Row | null {
   const zones = set.folders.flatMap((folder) => { const all = zonesOf(folder, invert); return set.any ? anyOf(all) : all })
   const tallies: Record<string, Tally> = {}
-  let runs = 0, skipped = 0, best = 0, upSteps = 0, steps = 0
+  let runs = 0, skipped = 0, best = 0, upSteps = 0, steps = 0, manyRuns = 0, manyOurs = 0, manyGreedy = 0
   for (const zone of zones) {
-    const quantum = zone.gapMs / QUANTA, chance = virtualChance(SEED, `${zone.name} ${spec.hours} ${spec.times} ${spec.saves}`)
+    const quantum = zone.gapMs / QUANTA, drawn = (seed: number) => virtualChance(seed, `${zone.name} ${spec.hours} ${spec.times} ${spec.saves}`), chance = drawn(SEED), more = drawn(MANY_SEED)
     const shape = { steps: Math.floor((spec.hours * spec.times * HOUR_MS) / zone.gapMs), work: Math.round((spec.hours * HOUR_MS) / quantum), change: Math.round(CHANGE_MS / quantum), saveEvery: spec.saves ? Math.max(1, Math.round(SAVE_MS / quantum)) : 0, firmPrice: FIRM_PRICE }
     if (zone.up.length - shape.steps < STARTS) { skipped++; continue }
     for (let i = 0; i < STARTS; i++) {
@@ -74,8 +78,14 @@ function measure(set: (typeof SETS)[number], spec: (typeof JOBS)[number], invert
         tally.worst = Math.max(tally.worst, ratio)
       }
     }
+    for (let i = 0; i < MANY; i++) {
+      const job: Job = { ...shape, start: more.between(0, zone.up.length - shape.steps) }
+      manyRuns++
+      manyOurs += play(zone, job, ours()).cost * quantum
+      manyGreedy += play(zone, job, greedy()).cost * quantum
+    }
   }
-  return runs === 0 ? null : { set: set.name, invert, ...spec, runs, skipped, up: upSteps / steps, optimum: best, tallies }
+  return runs === 0 ? null : { set: set.name, invert, ...spec, runs, skipped, up: upSteps / steps, optimum: best, tallies, many: { runs: manyRuns, over: manyOurs / manyGreedy } }
 }
 
 const machine = describeMachine(), commit = describeCommit(), at = new Date().toISOString()
@@ -110,15 +120,17 @@ const runs = rows.reduce((all, row) => all + row.runs, 0), saving = rows.filter(
 const overOf = (name: string, over: readonly Row[]): number => over.reduce((all, row) => all + (row.tallies[name] as Tally).cost / row.optimum, 0) / over.length
 const met = sum('Lumaris', (tally) => tally.met) / runs
 const dearer = rows.filter((row) => (row.tallies['Lumaris'] as Tally).cost > (row.tallies['greedy'] as Tally).cost * 1.0005)
+const dearerOfMany = rows.filter(({ many }) => many.over > 1.0005), runsOfMany = rows.reduce((all, { many }) => all + many.runs, 0)
 const far = saving.filter((row) => (row.tallies['Lumaris'] as Tally).cost > row.optimum * OVER_OPTIMUM)
 const nameOf = (row: Row): string => `${row.set}${row.invert ? ' (other way round)' : ''} ${row.hours} h ${row.times}×${row.saves ? '' : ' without checkpoints'}`
 const targets = [
   { what: 'met in time', must: '≥ 99 %', measured: `${percent(met)} of ${runs}`, met: met >= MET },
   { what: 'cost against greedy’s, each row', must: '≤', measured: dearer.length === 0 ? `at most equal in all ${rows.length}` : `above it in ${dearer.length} of ${rows.length}: ${dearer.map((row) => `${nameOf(row)} ${(((row.tallies['Lumaris'] as Tally).cost / (row.tallies['greedy'] as Tally).cost - 1) * 100).toFixed(1)} %`).join('; ')}`, met: dearer.length === 0 },
+  { what: `the same, ${MANY} other starts in each place`, must: '≤', measured: dearerOfMany.length === 0 ? `at most equal in all ${rows.length} (${runsOfMany} runs)` : `above it in ${dearerOfMany.length} of ${rows.length} (${runsOfMany} runs): ${dearerOfMany.map((row) => `${nameOf(row)} ${((row.many.over - 1) * 100).toFixed(1)} %`).join('; ')}`, met: dearerOfMany.length === 0 },
   { what: 'cost over the optimum’s, with checkpoints, mean of rows', must: '≤ 1.15', measured: overOf('Lumaris', saving).toFixed(3), met: overOf('Lumaris', saving) <= OVER_OPTIMUM },
   { what: 'the same, each row', must: '≤ 1.15', measured: far.length === 0 ? 'all' : `above it in ${far.length} of ${saving.length}: ${far.map((row) => `${nameOf(row)} ${((row.tallies['Lumaris'] as Tally).cost / row.optimum).toFixed(3)}`).join('; ')}`, met: far.length === 0 },
 ]
 process.stdout.write(`${line(['figure', 'must', 'measured', ''])}\n${line(['---', '---', '---', '---'])}\n${targets.map((one) => line([one.what, one.must, one.measured, one.met ? 'met' : '**missed**'])).join('\n')}\n\n`)
-process.stdout.write(`Mean over rows with checkpoints: ${names.slice(0, 4).map((name) => `${name} ${overOf(name, saving).toFixed(3)}`).join(', ')}. The dearest single run against its optimum: ${names.slice(0, 3).map((name) => `${name} ${Math.max(...saving.map((row) => (row.tallies[name] as Tally).worst)).toFixed(2)}`).join(', ')}. Changes over per run: ${names.slice(0, 3).map((name) => `${name} ${(sum(name, (tally) => tally.changes) / runs).toFixed(1)}`).join(', ')}.\n\n${files.size} input files; ${((performance.now() - from) / 1000).toFixed(0)} s.\n`)
+process.stdout.write(`Mean over rows with checkpoints: ${names.slice(0, 4).map((name) => `${name} ${overOf(name, saving).toFixed(3)}`).join(', ')}. The dearest single run against its optimum: ${names.slice(0, 3).map((name) => `${name} ${Math.max(...saving.map((row) => (row.tallies[name] as Tally).worst)).toFixed(2)}`).join(', ')}. Lumaris over greedy, on the many starts: ${(rows.reduce((all, { many }) => all + many.over, 0) / rows.length).toFixed(3)}, at most ${Math.max(...rows.map(({ many }) => many.over)).toFixed(3)}. Changes over per run: ${names.slice(0, 3).map((name) => `${name} ${(sum(name, (tally) => tally.changes) / runs).toFixed(1)}`).join(', ')}.\n\n${files.size} input files; ${((performance.now() - from) / 1000).toFixed(0)} s.\n`)
 mkdirSync(dirname(out), { recursive: true })
-writeFileSync(out, `${JSON.stringify({ what: 'deadline', at, commit, machine, quick, seed: SEED, rows, targets, files: Object.fromEntries(files), missing, wrong, absent }, null, 2)}\n`)
+writeFileSync(out, `${JSON.stringify({ what: 'deadline', at, commit, machine, quick, seed: SEED, manySeed: MANY_SEED, rows, targets, files: Object.fromEntries(files), missing, wrong, absent }, null, 2)}\n`)

@@ -34,6 +34,8 @@ test('room from which there would be no time to come back is not waited for, and
   expect(advise(one, seen({ now: at - 1, room: () => 0 }))).toMatchObject({ as: 'interruptible', why: 'on_course', until: at })
   expect(advise(one, seen({ now: at, room: () => 0 }))).toMatchObject({ as: 'firm', why: 'behind' })
   expect(advise(one, seen({ now: at, runs: true, room: () => 0 })).as).toBe('interruptible')
+  // It can lose no more than all of it.
+  expect(advise(course({ workMs: MINUTE, deadline: HOUR, saveMs: HOUR }), seen()).as).toBe('interruptible')
 })
 
 test('there is a last moment, counted from what is stored, and nothing holds it back', () => {

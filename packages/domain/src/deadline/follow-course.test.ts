@@ -155,6 +155,19 @@ test('what its seller takes back is firm in that very turn, when there is no tim
   expect(late.asOf(late.only())).toBe('firm')
 })
 
+test('for how long it waits for room is counted from when it lost its place', () => {
+  const world = aMarketOf(1), { market, place, only, told, standing } = world, id = place({ ...SAVED, deadline: market.now + 2 * HOUR }), agent = running(world, only())
+  market.pass(40 * MINUTE)
+  agent.end('seller_reclaimed', 40 * MINUTE)
+  const until = standing(id)[0]?.until as number
+  expect([told(id), standing(id)[0]?.why]).toEqual([[], 'on_course'])
+  expect(until).toBeGreaterThan(market.now + 5 * MINUTE)
+  market.pass(until - market.now - 1)
+  expect(told(id)).toEqual([])
+  market.pass(1)
+  expect(told(id)).toEqual(['firm: behind'])
+})
+
 test('as firm work it cannot be displaced', () => {
   const world = aMarketOf(1), { market, place, other, only } = world
   place({ ...SAVED, deadline: market.now + HOUR + MINUTE })
