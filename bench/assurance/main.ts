@@ -5,6 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Assurance } from '@lumaris/protocol'
+import { percentIn, runLine, targetTable, titled } from '../figures.ts'
 import { describeCommit, describeMachine } from '../peers/report.ts'
 import { BANDS, overheadFrom, sumOf } from './count.ts'
 import type { Counts } from './count.ts'
@@ -27,7 +28,7 @@ const OVERHEAD_MAX = 1.15, FROM = 50
 const COSTS = [0.5, 1] as const
 
 type Row = { readonly share: number; readonly kind: Kind; readonly seed: number; readonly counts: Counts }
-const percent = (x: number, digits = 2): string => `${(100 * x).toFixed(digits)} %`, times = (x: number): string => (x === 0 ? '–' : `${x.toFixed(3)}×`)
+const percent = percentIn(2), times = (x: number): string => (x === 0 ? '–' : `${x.toFixed(3)}×`)
 const wrongOf = ({ wrong, tasks }: Counts): number => wrong / Math.max(1, tasks)
 /** The upper end of 95 %, when so many of so many were wrong: Poisson's, by the normal approximation to its cube root. */
 const upTo = ({ wrong, tasks }: Counts): number => ((wrong + 1) * (1 - 1 / (9 * (wrong + 1)) + 1.6449 / (3 * Math.sqrt(wrong + 1))) ** 3) / Math.max(1, tasks)
@@ -36,7 +37,6 @@ const upTo = ({ wrong, tasks }: Counts): number => ((wrong + 1) * (1 - 1 / (9 * 
  * what was forfeited of its pending earnings (as the ledger has it; `bond: false` leaves that out, for what the bond is worth).
  */
 const gainOf = ({ cheats, caught, forfeited }: Counts, cost: number, bond: boolean): number => cost - (caught + (bond ? forfeited : 0)) / Math.max(1, cheats)
-const table = (title: string, columns: readonly string[], rows: readonly (readonly (string | number)[])[]): string => [`**${title}**`, '', `| ${columns.join(' | ')} |`, `|${columns.map(() => '---').join('|')}|`, ...rows.map((row) => `| ${row.join(' | ')} |`), ''].join('\n')
 
 const machine = describeMachine(), commit = describeCommit(), at = new Date().toISOString(), begun = performance.now()
 const market: Row[] = []
@@ -70,14 +70,14 @@ const targets = [
   ...COSTS.flatMap((cost) => ([['worst kind over all shares', byKind], ['worst row', grouped.map(({ all }) => all)]] as const).map(([which, all]) => ({ what: `gain of one cheat over honest work, ${which}; work costs ${percent(cost, 0)} of its price; as built`, must: '< 0', measured: dearest(all, cost).toFixed(2), met: dearest(all, cost) < 0 }))),
 ]
 const text = [
-  `${at.slice(0, 10)}, commit ${commit}, ${machine.cores} cores (${machine.cpu}), Node ${machine.node}, load average ${machine.loadAverage.toFixed(1)} before the run, ${((performance.now() - begun) / 1000).toFixed(0)} s${quick ? ', shortened run: no results' : ''}.`, '',
-  table('Targets', ['figure', 'must', 'measured', ''], targets.map(({ what, must, measured, met }) => [what, must, measured, met ? 'met' : '**missed**'])),
-  table('Whole markets at 1e-2, sums over seeds', ['cheating sellers', 'kind', 'markets', 'tasks accepted', 'wrong', 'share', 'worst market', 'undecided', 'cheats', 'found out', `asked per accepted, from ${FROM} on`], grouped.map(({ share, kind, rows, all }) => [percent(share, 0), kind, rows.length, all.tasks, all.wrong, percent(wrongOf(all), 3), percent(Math.max(...rows.map(({ counts }) => wrongOf(counts))), 3), all.undecided, all.cheats, all.caught, times(overheadFrom(all, FROM))])),
-  table('Results asked for per accepted one at 1e-2, by what the first owner had delivered before', ['cheating sellers', 'kind', ...BANDS.map((from, i) => (BANDS[i + 1] === undefined ? `${from} and more` : `${from} to ${(BANDS[i + 1] as number) - 1}`))], grouped.map(({ share, kind, all }) => [percent(share, 0), kind, ...all.bands.map(({ tasks, copies }) => times(tasks === 0 ? 0 : copies / tasks))])),
-  table('What one cheat gains over honest work at 1e-2, in prices of a result', ['cheating sellers', 'kind', 'cheats', 'found out', 'forfeited each time, in prices', 'accepted of a cheat in the day before it was found, and lies among them', ...COSTS.flatMap((cost) => [`work costs ${percent(cost, 0)}, as built`, `${percent(cost, 0)}, were nothing forfeited`])], grouped.map(({ share, kind, all }) => [percent(share, 0), kind, all.cheats, all.caught, all.caught === 0 ? '–' : (all.forfeited / all.caught).toFixed(1), `${all.lately}, ${all.liesLately}`, ...COSTS.flatMap((cost) => [true, false].map((bond) => (all.cheats === 0 ? '–' : gainOf(all, cost, bond).toFixed(2))))])),
-  table(`Honest sellers on whose machines one program in twenty answers differently, all such machines alike, at 1e-2`, ['such sellers', 'tasks accepted', 'of them with the different answer', 'results of such sellers', 'different', 'of these found wrong', 'their results that were paid', 'forfeited for each hundred of their results, in prices'], odd.map(({ share, counts }) => [percent(share, 0), counts.tasks, counts.wrong, counts.delivered, counts.cheats, counts.caught, percent(counts.paid / Math.max(1, counts.delivered)), ((100 * counts.forfeited) / Math.max(1, counts.delivered)).toFixed(1)])),
-  table('The same draws before a result counts and afterwards, the rule alone, 1e-2, 20 % cheat', ['kind', 'drawn', 'tasks accepted', 'wrong', 'share', 'cheats', 'found out', 'asked per accepted'], when.map(({ kind, afterwards, counts }) => [kind, afterwards ? 'afterwards' : 'before', counts.tasks, counts.wrong, percent(wrongOf(counts), 3), counts.cheats, counts.caught, times(overheadFrom(counts, 0))])),
-  ...(values.markets ? [] : [table('The rule alone, tighter bounds', ['bound', 'cheating sellers', 'kind', 'tasks accepted', 'wrong', 'undecided or nobody to ask', 'cheats', 'found out', 'asked per accepted'], rule.map(({ bound, share, kind, counts }) => [bound, percent(share, 0), kind, counts.tasks, counts.wrong, counts.undecided, counts.cheats, counts.caught, times(overheadFrom(counts, 0))]))]),
+  `${runLine(at, commit, machine)}, ${((performance.now() - begun) / 1000).toFixed(0)} s${quick ? ', shortened run: no results' : ''}.`, '',
+  `**Targets**\n\n${targetTable(targets)}`,
+  titled('Whole markets at 1e-2, sums over seeds', ['cheating sellers', 'kind', 'markets', 'tasks accepted', 'wrong', 'share', 'worst market', 'undecided', 'cheats', 'found out', `asked per accepted, from ${FROM} on`], grouped.map(({ share, kind, rows, all }) => [percent(share, 0), kind, rows.length, all.tasks, all.wrong, percent(wrongOf(all), 3), percent(Math.max(...rows.map(({ counts }) => wrongOf(counts))), 3), all.undecided, all.cheats, all.caught, times(overheadFrom(all, FROM))])),
+  titled('Results asked for per accepted one at 1e-2, by what the first owner had delivered before', ['cheating sellers', 'kind', ...BANDS.map((from, i) => (BANDS[i + 1] === undefined ? `${from} and more` : `${from} to ${(BANDS[i + 1] as number) - 1}`))], grouped.map(({ share, kind, all }) => [percent(share, 0), kind, ...all.bands.map(({ tasks, copies }) => times(tasks === 0 ? 0 : copies / tasks))])),
+  titled('What one cheat gains over honest work at 1e-2, in prices of a result', ['cheating sellers', 'kind', 'cheats', 'found out', 'forfeited each time, in prices', 'accepted of a cheat in the day before it was found, and lies among them', ...COSTS.flatMap((cost) => [`work costs ${percent(cost, 0)}, as built`, `${percent(cost, 0)}, were nothing forfeited`])], grouped.map(({ share, kind, all }) => [percent(share, 0), kind, all.cheats, all.caught, all.caught === 0 ? '–' : (all.forfeited / all.caught).toFixed(1), `${all.lately}, ${all.liesLately}`, ...COSTS.flatMap((cost) => [true, false].map((bond) => (all.cheats === 0 ? '–' : gainOf(all, cost, bond).toFixed(2))))])),
+  titled(`Honest sellers on whose machines one program in twenty answers differently, all such machines alike, at 1e-2`, ['such sellers', 'tasks accepted', 'of them with the different answer', 'results of such sellers', 'different', 'of these found wrong', 'their results that were paid', 'forfeited for each hundred of their results, in prices'], odd.map(({ share, counts }) => [percent(share, 0), counts.tasks, counts.wrong, counts.delivered, counts.cheats, counts.caught, percent(counts.paid / Math.max(1, counts.delivered)), ((100 * counts.forfeited) / Math.max(1, counts.delivered)).toFixed(1)])),
+  titled('The same draws before a result counts and afterwards, the rule alone, 1e-2, 20 % cheat', ['kind', 'drawn', 'tasks accepted', 'wrong', 'share', 'cheats', 'found out', 'asked per accepted'], when.map(({ kind, afterwards, counts }) => [kind, afterwards ? 'afterwards' : 'before', counts.tasks, counts.wrong, percent(wrongOf(counts), 3), counts.cheats, counts.caught, times(overheadFrom(counts, 0))])),
+  ...(values.markets ? [] : [titled('The rule alone, tighter bounds', ['bound', 'cheating sellers', 'kind', 'tasks accepted', 'wrong', 'undecided or nobody to ask', 'cheats', 'found out', 'asked per accepted'], rule.map(({ bound, share, kind, counts }) => [bound, percent(share, 0), kind, counts.tasks, counts.wrong, counts.undecided, counts.cheats, counts.caught, times(overheadFrom(counts, 0))]))]),
 ].join('\n')
 process.stdout.write(`${text}\n`)
 mkdirSync(dirname(out), { recursive: true })

@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { virtualChance } from '../../packages/testkit/src/virtual-chance.ts'
+import { percent, runLine, table, targetTable } from '../figures.ts'
 import { describeCommit, describeMachine } from '../peers/report.ts'
 import { readSpot } from '../matching/spot-zones.ts'
 import { HASHES } from './inputs.ts'
@@ -89,7 +90,7 @@ function measure(set: (typeof SETS)[number], spec: (typeof JOBS)[number], invert
 }
 
 const machine = describeMachine(), commit = describeCommit(), at = new Date().toISOString()
-process.stdout.write(`${at.slice(0, 10)}, commit ${commit}, ${machine.cores} cores (${machine.cpu}), Node ${machine.node}, load average ${machine.loadAverage.toFixed(1)} before the run${quick ? ', shortened run: no results' : ''}.\n\n`)
+process.stdout.write(`${runLine(at, commit, machine)}${quick ? ', shortened run: no results' : ''}.\n\n`)
 const from = performance.now(), rows: Row[] = []
 for (const invert of [false, true]) for (const set of SETS) {
   // Of larger requests the counts are read in one way only; the note in bench/matching/spot-zones.ts says why the others are read in both.
@@ -106,14 +107,12 @@ for (const folder of missing) process.stdout.write(`Not there, and so not measur
 if (wrong.length > 0) process.stdout.write(`**Other contents than those that docs/benchmarks/deadline.md was made from**, so its figures do not compare: ${wrong.join(', ')}.\n`)
 if (absent.length > 0) process.stdout.write(`Files that were missing: ${absent.join(', ')}.\n`)
 
-const percent = (x: number): string => `${(100 * x).toFixed(1)} %`, names = POLICIES.map((make) => make().name)
-const line = (cells: readonly (string | number)[]): string => `| ${cells.join(' | ')} |`
+const names = POLICIES.map((make) => make().name)
 for (const saves of [true, false]) for (const invert of [false, true]) for (const set of SETS) {
   const mine = rows.filter((row) => row.saves === saves && row.set === set.name && row.invert === invert)
   if (mine.length === 0) continue
-  process.stdout.write(`**${set.name}${invert ? ', read the other way round' : ''}; ${saves ? 'a checkpoint every 10 min' : 'no checkpoints'}**: cost over the optimum’s (met in time)\n\n${line(['job', 'deadline', 'runs', 'room', ...names])}\n${line(['job', 'deadline', 'runs', 'room', ...names].map(() => '---'))}\n`)
-  for (const row of mine) process.stdout.write(`${line([`${row.hours} h`, `${row.times}×`, row.runs, percent(row.up), ...names.map((name) => { const { cost, met } = row.tallies[name] as Tally; return `${(cost / row.optimum).toFixed(3)} (${percent(met / row.runs)})` })])}\n`)
-  process.stdout.write('\n')
+  const cells = (row: Row): string[] => names.map((name) => { const { cost, met } = row.tallies[name] as Tally; return `${(cost / row.optimum).toFixed(3)}${met === row.runs ? '' : ` (${percent(met / row.runs)})`}` })
+  process.stdout.write(`**${set.name}${invert ? ', read the other way round' : ''}; ${saves ? 'a checkpoint every 10 min' : 'no checkpoints'}**: cost over the optimum’s (met in time)\n\n${table(['job', 'deadline', 'runs', 'room', ...names], mine.map((row) => [`${row.hours} h`, `${row.times}×`, row.runs, percent(row.up), ...cells(row)]))}\n`)
 }
 const sum = (name: string, of: (tally: Tally, row: Row) => number, over = rows): number => over.reduce((all, row) => all + of(row.tallies[name] as Tally, row), 0)
 const runs = rows.reduce((all, row) => all + row.runs, 0), saving = rows.filter(({ saves }) => saves)
@@ -130,7 +129,7 @@ const targets = [
   { what: 'cost over the optimum’s, with checkpoints, mean of rows', must: '≤ 1.15', measured: overOf('Lumaris', saving).toFixed(3), met: overOf('Lumaris', saving) <= OVER_OPTIMUM },
   { what: 'the same, each row', must: '≤ 1.15', measured: far.length === 0 ? 'all' : `above it in ${far.length} of ${saving.length}: ${far.map((row) => `${nameOf(row)} ${((row.tallies['Lumaris'] as Tally).cost / row.optimum).toFixed(3)}`).join('; ')}`, met: far.length === 0 },
 ]
-process.stdout.write(`${line(['figure', 'must', 'measured', ''])}\n${line(['---', '---', '---', '---'])}\n${targets.map((one) => line([one.what, one.must, one.measured, one.met ? 'met' : '**missed**'])).join('\n')}\n\n`)
+process.stdout.write(`${targetTable(targets)}\n`)
 process.stdout.write(`Mean over rows with checkpoints: ${names.slice(0, 4).map((name) => `${name} ${overOf(name, saving).toFixed(3)}`).join(', ')}. The dearest single run against its optimum: ${names.slice(0, 3).map((name) => `${name} ${Math.max(...saving.map((row) => (row.tallies[name] as Tally).worst)).toFixed(2)}`).join(', ')}. Lumaris over greedy, on the many starts: ${(rows.reduce((all, { many }) => all + many.over, 0) / rows.length).toFixed(3)}, at most ${Math.max(...rows.map(({ many }) => many.over)).toFixed(3)}. Changes over per run: ${names.slice(0, 3).map((name) => `${name} ${(sum(name, (tally) => tally.changes) / runs).toFixed(1)}`).join(', ')}.\n\n${files.size} input files; ${((performance.now() - from) / 1000).toFixed(0)} s.\n`)
 mkdirSync(dirname(out), { recursive: true })
 writeFileSync(out, `${JSON.stringify({ what: 'deadline', at, commit, machine, quick, seed: SEED, manySeed: MANY_SEED, rows, targets, files: Object.fromEntries(files), missing, wrong, absent }, null, 2)}\n`)

@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util'
 import { createVaults } from '../../apps/agent/src/drivers/vault.ts'
 import type { Vault } from '../../apps/agent/src/drivers/vault.ts'
 import { createWorkDisk, vaultBytes } from '../../apps/agent/src/drivers/work-disk.ts'
+import { median } from '../figures.ts'
 import { describeCommit, describeMachine } from '../peers/report.ts'
 
 const MIB = 1024 * 1024, DISK = 512 * MIB, PIECES = 256, FILES = 2000
@@ -53,7 +54,6 @@ try {
     if (i > 0) for (const [name, ms] of Object.entries(times)) ways[way][name as keyof Figures].push(ms) // the first round is not counted
   }
 } finally { rmSync(home, { recursive: true, force: true }) }
-const median = (all: readonly number[]): number => all.toSorted((a, b) => a - b)[Math.floor(all.length / 2)] ?? Number.NaN
 const rate = (ms: number): string => `${Math.round((PIECES / ms) * 1000)} MiB/s`, files = (ms: number): string => `${Math.round((FILES / ms) * 1000)} files/s`
 process.stdout.write(`${describeCommit()}, medians of ${values.rounds}, in rotation. ${cores} cores (${cpu}), ${memoryGiB} GiB, Linux ${kernel}, Node ${node}, ${syncsPerSecond} synced writes/s, load average ${loadAverage.toFixed(1)} before the run.\n\n| scratch | open, ms | write | small files | close, ms |\n|---|---|---|---|---|\n`)
 for (const [way, { open, write, small: little, close }] of Object.entries(ways)) process.stdout.write(`| ${way} | ${Math.round(median(open))} | ${rate(median(write))} | ${files(median(little))} | ${Math.round(median(close))} |\n`)

@@ -4,6 +4,7 @@ import type { NodeId, SlotId } from '@lumaris/protocol'
 import { clear } from '../../packages/domain/src/market/spot/clear.ts'
 import type { Ask, Bid, Clearing } from '../../packages/domain/src/market/spot/clear.ts'
 import { virtualChance } from '../../packages/testkit/src/virtual-chance.ts'
+import { mean, percentIn } from '../figures.ts'
 import type { Part, PartResult, Table, Target } from './part.ts'
 import { SEEDS, market } from './clearing-market.ts'
 import type { Mechanism } from './clearing-market.ts'
@@ -11,8 +12,7 @@ import type { Mechanism } from './clearing-market.ts'
 const WELFARE_MIN = 0.98, GAIN_MAX = 0.01
 const UNITS = [20, 50, 200] as const
 const MECHANISMS: readonly Mechanism[] = ['posted asks', 'uniform price']
-const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length)
-const percent = (x: number, digits = 2): string => `${(100 * x).toFixed(digits)} %`
+const percent = percentIn(2)
 
 /** One round of newcomers and free units, values and costs in micro-credits an hour. */
 function round(chance: ReturnType<typeof virtualChance>, units: number): { bids: Bid[]; asks: Ask[] } {

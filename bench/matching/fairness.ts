@@ -1,10 +1,11 @@
 // B3, fairness: ten buyers share a pool, and one of them submits a hundred times as much. What do the others notice?
+import { mean, percent } from '../figures.ts'
 import type { Part, Target } from './part.ts'
 import { chance } from './chance.ts'
 import { byArrival, fairly, leastHeld, playPool } from './pool.ts'
 import type { PoolJob, Scheduler, Started } from './pool.ts'
 import { playBeside } from './pool-beside.ts'
-import { mean, quantile } from './queueing.ts'
+import { quantile } from './queueing.ts'
 import { DEFAULT_SETTINGS } from '../../packages/domain/src/state.ts'
 import { dominantCost } from '../../packages/domain/src/market/order/fair.ts'
 
@@ -61,7 +62,6 @@ const POLICIES: readonly { readonly name: string; readonly make: () => Scheduler
   { name: 'FIFO', make: () => byArrival(false) }, { name: 'EASY', make: () => byArrival(true) }, { name: 'DRF of the moment', make: () => leastHeld(TOTAL) },
   { name: 'Lumaris', make: () => fairly(TOTAL, Math.max(...LIMITS_H) * HOUR_MS) },
 ]
-const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 const hours = (ms: number): string => (ms / HOUR_MS).toFixed(2)
 const averaged = (rows: readonly Row[]): Row => ({
   jain: mean(rows.map((row) => row.jain)), lightP99: mean(rows.map((row) => row.lightP99)), lightMean: mean(rows.map((row) => row.lightMean)), floodMean: mean(rows.map((row) => row.floodMean)), used: mean(rows.map((row) => row.used)),

@@ -3,6 +3,7 @@
 import { Availability } from '../../packages/domain/src/fleet/profile/availability.ts'
 import { checkpointEveryMs, expectedLostMs, staysFor } from '../../packages/domain/src/fleet/profile/survival.ts'
 import type { Outlook } from '../../packages/domain/src/fleet/profile/survival.ts'
+import { percent } from '../figures.ts'
 import type { Part, PartResult, Table } from './part.ts'
 import { MAIN, nodeOf } from './availability.ts'
 import { readSpot, upUntil } from './spot-zones.ts'
@@ -75,7 +76,6 @@ function replay(set: SpotSet): Tally[] {
 }
 
 const closed = ({ lost }: Tally, policy: Policy, best: Policy = 'oracle'): number => (lost.random - lost[policy]) / (lost.random - lost[best])
-const percent = (x: number): string => `${(100 * x).toFixed(1)} %`
 
 function tablesOf(tallies: readonly Tally[], name: string): Table[] {
   return [

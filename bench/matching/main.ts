@@ -4,6 +4,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { runLine, targetTable, titled } from '../figures.ts'
 import { describeCommit, describeMachine } from '../peers/report.ts'
 import { availability } from './availability.ts'
 import { clearing } from './clearing.ts'
@@ -11,7 +12,7 @@ import { fairness } from './fairness.ts'
 import { gangs } from './gangs.ts'
 import { lostWork } from './lost-work.ts'
 import { packing } from './packing.ts'
-import type { Part, PartResult, Table } from './part.ts'
+import type { Part, PartResult } from './part.ts'
 import { path } from './path.ts'
 import { preemption } from './preemption.ts'
 import { queueing } from './queueing.ts'
@@ -26,17 +27,16 @@ const traces = values.traces === undefined ? null : resolve(values.traces)
 if (traces !== null && !existsSync(traces)) { process.stderr.write(`error: ${traces} is not there: give the folder of the traces with --traces\n`); process.exit(2) }
 const out = resolve(values.out ?? join(import.meta.dirname, '..', '..', '.lumaris', 'bench', 'matching.json'))
 
-const table = ({ title, columns, rows }: Table): string => [`**${title}**`, '', `| ${columns.join(' | ')} |`, `|${columns.map(() => '---').join('|')}|`, ...rows.map((row) => `| ${row.join(' | ')} |`), ''].join('\n')
 const shown = (result: PartResult, seconds: number): string => [
-  `## ${result.id}: ${result.title}`, '', ...result.tables.map(table),
-  table({ title: 'Targets', columns: ['figure', 'must', 'measured', ''], rows: result.targets.map(({ what, must, measured, met }) => [what, must, measured, met ? 'met' : '**missed**']) }),
+  `## ${result.id}: ${result.title}`, '', ...result.tables.map(({ title, columns, rows }) => titled(title, columns, rows)),
+  `**Targets**\n\n${targetTable(result.targets)}`,
   ...result.notes.map((note) => `- ${note}`), '', `${result.inputs.length} input files; ${seconds.toFixed(0)} s.`, '',
 ].join('\n')
 
 const machine = describeMachine(), commit = describeCommit(), at = new Date().toISOString()
 const results: { result: PartResult; seconds: number }[] = [], left: { id: string; why: string }[] = []
 let broke = false
-process.stdout.write(`${at.slice(0, 10)}, commit ${commit}, ${machine.cores} cores (${machine.cpu}), Node ${machine.node}, load average ${machine.loadAverage.toFixed(1)} before the run${values.quick ? ', shortened run: no results' : ''}.\n\n`)
+process.stdout.write(`${runLine(at, commit, machine)}${values.quick ? ', shortened run: no results' : ''}.\n\n`)
 for (const part of PARTS.filter(({ id }) => values.only.length === 0 || values.only.includes(id))) {
   const missing = part.needs.filter((need) => traces === null || ![need, `${need}.gz`].some((name) => existsSync(join(traces, name))))
   if (missing.length > 0) { left.push({ id: part.id, why: `needs ${missing.join(', ')} below the folder given with --traces` }); continue }

@@ -1,5 +1,7 @@
 // What one part of `npm run bench:matching` is: it reads its traces, runs its policies side by side with fixed seeds, and says what was reached beside
 // what must be reached. A miss is a row like any other.
+import type { Target } from '../figures.ts'
+
 export type PartOptions = {
   /** The folder given as --traces; null when none was given. Parts on synthetic input do without. */
   readonly traces: string | null
@@ -8,7 +10,7 @@ export type PartOptions = {
   readonly progress: (line: string) => void
 }
 export type Table = { readonly title: string; readonly columns: readonly string[]; readonly rows: readonly (readonly (string | number)[])[] }
-export type Target = { readonly what: string; readonly must: string; readonly measured: string; readonly met: boolean }
+export type { Target }
 export type PartResult = {
   readonly id: `B${number}`; readonly title: string; readonly tables: readonly Table[]; readonly targets: readonly Target[]
   /** What a reader must know to believe the figures: deviations, what was tried for a miss. */

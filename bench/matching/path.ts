@@ -1,13 +1,12 @@
 // B10: what the market itself decides with. First how fast: a need comes, a node is found for it, over kept answers (market/candidates.ts), with the placement
 // engine beside it on the same nodes and needs. Then what room that is kept free of interruptible work does on whole markets, small ones too.
-import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { DEFAULT_SETTINGS } from '../../packages/domain/src/state.ts'
+import { mean, runApart } from '../figures.ts'
 import { playMarket } from './headroom-market.ts'
 import type { HeadroomResult } from './headroom-market.ts'
 import type { Part, PartResult } from './part.ts'
 import type { PathResult, PathRun } from './path-market.ts'
-import { mean } from './queueing.ts'
 
 const SIZES = [1_000, 10_000, 100_000], CLASSES = [32, 256], DECISIONS = 20_000, SECONDS = 10, TIMEOUT_MS = 300_000
 /** Of a market of its own size: beyond them the path would be worth replacing by the engine. */
@@ -15,11 +14,7 @@ const FLAT = 5
 const HEADROOM = [{ nodes: 2, load: 0.3, seeds: 3 }, { nodes: 10, load: 0.3, seeds: 2 }, { nodes: 10, load: 0.6, seeds: 2 }, { nodes: 40, load: 0.6, seeds: 1 }] as const
 const HOURS = 30
 
-function child(run: PathRun): PathResult {
-  const done = spawnSync(process.execPath, ['--expose-gc', join(import.meta.dirname, 'path-market.ts'), JSON.stringify(run)], { encoding: 'utf8', timeout: TIMEOUT_MS, stdio: ['ignore', 'pipe', 'pipe'] })
-  if (done.status !== 0) throw new Error(`B10 at ${run.nodes} nodes ended with ${done.status ?? done.signal}: ${done.stderr.trim().split('\n').slice(-3).join(' ')}`)
-  return JSON.parse(done.stdout) as PathResult
-}
+const child = (run: PathRun): PathResult => runApart(join(import.meta.dirname, 'path-market.ts'), '--expose-gc', run, { id: 'B10', timeoutMs: TIMEOUT_MS })
 
 export const path: Part = {
   id: 'B10', title: 'The market’s own path', needs: [],

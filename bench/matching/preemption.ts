@@ -4,6 +4,7 @@ import type { AttemptId, Capacity, NodeId } from '@lumaris/protocol'
 import { chooseVictims } from '../../packages/domain/src/market/spot/preempt.ts'
 import { maySpotStart, newHeadroom, sawFirm } from '../../packages/domain/src/market/spot/headroom.ts'
 import { virtualChance } from '../../packages/testkit/src/virtual-chance.ts'
+import { mean, percent } from '../figures.ts'
 import type { Part, PartResult } from './part.ts'
 import { cell, readTable } from './traces.ts'
 import { GRACE_S, doneS, fits, freeOf, play, savedS } from './spot-cluster.ts'
@@ -119,7 +120,6 @@ export const POLICIES: Readonly<Record<string, () => Policy>> = {
 }
 
 export const quantile = (values: readonly number[], share: number): number => values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(share * values.length))] ?? 0
-const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length)
 export function measure(traces: string, seeds: readonly number[], progress: (line: string) => void): { results: Record<string, Outcome[]>; inputs: { file: string; sha256: string }[] } {
   const cluster = readCluster(traces), results = Object.fromEntries(Object.keys(POLICIES).map((name): [string, Outcome[]] => [name, []]))
   for (const seed of seeds) {
@@ -151,7 +151,6 @@ export const preemption: Part = {
     ])
     const fewer = 1 - per('ours', ({ evictions }) => evictions) / per('youngest first', ({ evictions }) => evictions), shorter = 1 - per('ours', spotWait) / per('youngest first', spotWait)
     const firm = firmWait('ours') / firmWait('youngest first') - 1
-    const percent = (x: number): string => `${(100 * x).toFixed(1)} %`
     return Promise.resolve({
       id: 'B6', title: 'Preemption', inputs, notes: NOTES,
       tables: [{ title: `${NODES} nodes of openb, ${DAYS - WARM_DAYS} days counted, mean of ${quick ? 1 : SEEDS.length} seeds`, columns: ['policy', 'evictions', 'per firm job', 'lost GPU-hours', 'spot wait, minutes (mean)', 'spot wait, minutes (p99)', 'spot left waiting', 'firm wait, s (mean)', 'firm wait, s (p99)'], rows }],

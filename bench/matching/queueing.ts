@@ -1,6 +1,7 @@
 // B2, queueing: one machine, real logs, policies side by side. The published simulators' own rows come first, to know that the referee counts as they did.
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { mean } from '../figures.ts'
 import { play } from './machine.ts'
 import type { Played, Policy } from './machine.ts'
 import type { Part, Table, Target } from './part.ts'
@@ -38,7 +39,6 @@ export function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b)
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0
 }
-export const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length)
 
 type Figures = { readonly mean: number; readonly max: number; readonly p95: number; readonly waitMean: number; readonly waitP99: number; readonly waitMax: number; readonly use: number; readonly overdue: number; readonly late: number }
 function figuresOf({ runs, overdue, late }: Played, processors: number, tau: number): Figures {

@@ -1,7 +1,7 @@
 // B8: the placement engine at ten thousand, a hundred thousand and a million nodes, with a million jobs waiting. Each size runs in a process of its own, so
 // that memory is its own and no size profits from code warmed by another. Synthetic throughout: see scale-market.ts.
-import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
+import { runApart } from '../figures.ts'
 import type { Part, PartResult, Target } from './part.ts'
 import type { ScaleResult, ScaleRun } from './scale-market.ts'
 
@@ -18,11 +18,7 @@ const P99_US = 60, REGRET = 0.01, RSS_MB = 330
 const TIMEOUT_MS = 300_000
 
 // Four megabytes for young objects: with the default, memory is a hundred megabytes more of garbage, and nothing is faster.
-function child(run: ScaleRun): ScaleResult {
-  const done = spawnSync(process.execPath, ['--max-semi-space-size=4', join(import.meta.dirname, 'scale-market.ts'), JSON.stringify(run)], { encoding: 'utf8', timeout: TIMEOUT_MS, stdio: ['ignore', 'pipe', 'pipe'] })
-  if (done.status !== 0) throw new Error(`B8 at ${run.nodes} nodes ended with ${done.status ?? done.signal}: ${done.stderr.trim().split('\n').slice(-3).join(' ')}`)
-  return JSON.parse(done.stdout) as ScaleResult
-}
+const child = (run: ScaleRun): ScaleResult => runApart(join(import.meta.dirname, 'scale-market.ts'), '--max-semi-space-size=4', run, { id: 'B8', timeoutMs: TIMEOUT_MS })
 
 export const scale: Part = {
   id: 'B8', title: 'Scale: decisions a second, latency, memory, regret', needs: [],

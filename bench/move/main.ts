@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import type { Attempt } from '@lumaris/protocol'
 import { createClient } from '@lumaris/sdk'
+import { median } from '../figures.ts'
 import { STEP_MS, attemptsOf, linesOf, missingFor, otherNode, secretJob, twoNodes } from '../../tests/checkpoints/rig.ts'
 
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '10' }, only: { type: 'string' } } })
@@ -16,7 +17,6 @@ const KINDS = [
 /** On a busy machine a memory that goes through the store takes minutes. */
 const WAIT_MS = 600_000
 const HELD_LINES = 200
-const median = (numbers: readonly number[]): number => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? NaN
 const ms = (numbers: readonly number[]): string => `median ${Math.round(median(numbers))} ms, ${Math.round(Math.min(...numbers))} to ${Math.round(Math.max(...numbers))}`
 
 async function until(isSo: () => Promise<boolean>, what: string): Promise<void> {

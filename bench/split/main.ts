@@ -4,6 +4,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { runLine, table } from '../figures.ts'
 import { describeCommit, describeMachine } from '../peers/report.ts'
 import { equalSplit, measured, planned, plannedMap, selfScheduling, staticPartitions } from './policies.ts'
 import { wholeMarket } from './whole-market.ts'
@@ -30,7 +31,6 @@ const WORLDS: readonly [name: string, failures: Failures, idealMs: number, polic
 ]
 const sorted = (list: readonly number[]): number[] => list.toSorted((a, b) => a - b)
 const at = (list: readonly number[], share: number): number => list[Math.min(list.length - 1, Math.floor(share * list.length))] as number
-const table = (columns: readonly string[], rows: readonly (readonly (string | number)[])[]): string => [`| ${columns.join(' | ')} |`, `|${columns.map(() => '---').join('|')}|`, ...rows.map((row) => `| ${row.join(' | ')} |`), ''].join('\n')
 
 /** How wrong the time left was that the market would have shown, at a quarter, half and three quarters of the way: as a share of the whole. */
 function etaErrors({ said, makespan }: Outcome, idealMs: number): number[] {
@@ -41,7 +41,7 @@ function etaErrors({ said, makespan }: Outcome, idealMs: number): number[] {
 const machine = describeMachine(), commit = describeCommit(), began = new Date().toISOString()
 let text = `# Splitting one job over many nodes
 
-\`npm run bench:split -- --seeds ${SEEDS}\`. ${began.slice(0, 10)}, commit ${commit}, ${machine.cores} cores (${machine.cpu}), Node ${machine.node}, load average ${machine.loadAverage.toFixed(1)} before the run${values.quick ? '; **shortened run, no results**' : ''}.
+\`npm run bench:split -- --seeds ${SEEDS}\`. ${runLine(began, commit, machine)}${values.quick ? '; **shortened run, no results**' : ''}.
 
 ## In virtual time
 
