@@ -104,11 +104,11 @@ beforeAll(async () => {
     expect((await call(own, 'POST', '/v1/invitations/accept', { code })).status).toBe(201)
     return { id: user.id, token: (await call(own, 'POST', `/v1/accounts/${demo.buyer.id}/act`)).body.accessToken }
   }
-  const gone = await works('gone', 'manager')
-  const removedKey = (await call(gone.token, 'POST', '/v1/keys', { label: 'stays?', scopes: ['jobs:read', 'jobs:write', 'keys:write'] })).body.secret
+  const former = await works('former', 'manager')
+  const removedKey = (await call(former.token, 'POST', '/v1/keys', { label: 'stays?', scopes: ['jobs:read', 'jobs:write', 'keys:write'] })).body.secret
   expect((await call(removedKey, 'GET', '/v1/jobs')).status).toBe(200)
-  await call(demo.buyer.key, 'DELETE', `/v1/members/${gone.id}`)
-  Object.assign(keys, { viewer: (await works('victor', 'viewer')).token, submitter: (await works('susan', 'submitter')).token, manager: (await works('mandy', 'manager')).token, removed: gone.token, removedKey })
+  await call(demo.buyer.key, 'DELETE', `/v1/members/${former.id}`)
+  Object.assign(keys, { viewer: (await works('victor', 'viewer')).token, submitter: (await works('susan', 'submitter')).token, manager: (await works('mandy', 'manager')).token, removed: former.token, removedKey })
   Object.assign(objects, {
     account: demo.buyer.id, member: (await works('spare', 'viewer')).id, invitation: (await call(demo.buyer.key, 'POST', '/v1/members/invitations', { email: 'late@test', role: 'viewer' })).body.id,
     user: carol.id, reversal, incident: (await call(demo.admin.key, 'POST', '/v1/admin/incidents', { title: 'A test', severity: 'minor', text: 'a test' })).body.id,

@@ -7,7 +7,7 @@ const LINES_MAX = 500, FIELDS_MAX = 500
 
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const satisfies readonly (keyof Log)[]
 /** `usual`: what is told where the owner does not say how much. */
-export function tapLog(to: Log, wall: () => number, usual: keyof Log = 'debug'): { readonly log: Log; lines(): readonly LogLine[]; /** At once; null: as usual. */ level(level: keyof Log | null): void } {
+export function tapLog(to: Log, wall: () => number, usual: keyof Log = 'debug'): { readonly log: Log; readonly lines: () => readonly LogLine[]; /** At once; null: as usual. */ readonly level: (level: keyof Log | null) => void } {
   const lines: LogLine[] = []
   let asked: keyof Log | null = null
   const keep = (level: keyof Log) => (fields: object, says: string): void => {
@@ -18,7 +18,7 @@ export function tapLog(to: Log, wall: () => number, usual: keyof Log = 'debug'):
     lines.push({ at: wall(), level, says, fields: textOf(fields) })
     if (lines.length > LINES_MAX) lines.shift()
   }
-  return { log: { debug: keep('debug'), info: keep('info'), warn: keep('warn'), error: keep('error') }, lines: () => lines, level(level) { asked = level } }
+  return { log: { debug: keep('debug'), info: keep('info'), warn: keep('warn'), error: keep('error') }, lines: () => lines, level: (level) => { asked = level } }
 }
 function textOf(fields: object): string {
   const parts = Object.entries(fields).map(([name, value]) => `${name}=${value instanceof Error ? saysOf(value) : typeof value === 'string' ? value : JSON.stringify(value)}`)
