@@ -25,8 +25,8 @@ const MAY: Record<RouteName, Caller[] | 'all'> = {
   getJob: ['buyerA', 'admin', 'readOnlyKey'], cancelJob: ['buyerA', 'admin'], pauseJob: ['buyerA', 'admin'], resumeJob: ['buyerA', 'admin'], moveJob: ['buyerA', 'admin'], recordMerged: ['buyerA'], listTasks: ['buyerA', 'admin', 'readOnlyKey'], listAttempts: ['buyerA', 'admin', 'readOnlyKey'],
   jobEvents: ['buyerA', 'admin', 'readOnlyKey'], myEvents: [...PEOPLE, 'readOnlyKey'], getAttempt: ['buyerA', 'admin', 'readOnlyKey'], attemptLogs: ['buyerA', 'admin', 'readOnlyKey'],
   getReceipt: ['buyerA', 'sellerA', 'admin', 'readOnlyKey'], getResults: ['buyerA', 'admin', 'readOnlyKey'], getResultsZip: ['buyerA', 'admin', 'readOnlyKey'], explainJob: ['buyerA', 'admin', 'readOnlyKey'],
-  createStanding: ['buyerA', 'buyerB'], listStanding: ['buyerA', 'buyerB', 'readOnlyKey'], getStanding: ['buyerA', 'readOnlyKey'], standingEvents: ['buyerA', 'readOnlyKey'], dropStanding: ['buyerA'],
-  createSchedule: ['buyerA', 'buyerB'], listSchedules: ['buyerA', 'buyerB', 'readOnlyKey'], getSchedule: ['buyerA', 'readOnlyKey'], pauseSchedule: ['buyerA'], resumeSchedule: ['buyerA'], removeSchedule: ['buyerA'],
+  createStanding: ['buyerA', 'buyerB'], listStanding: [...PEOPLE, 'readOnlyKey'], getStanding: ['buyerA', 'admin', 'readOnlyKey'], standingEvents: ['buyerA', 'admin', 'readOnlyKey'], dropStanding: ['buyerA', 'admin'],
+  createSchedule: ['buyerA', 'buyerB'], listSchedules: [...PEOPLE, 'readOnlyKey'], getSchedule: ['buyerA', 'admin', 'readOnlyKey'], pauseSchedule: ['buyerA', 'admin'], resumeSchedule: ['buyerA', 'admin'], removeSchedule: ['buyerA', 'admin'],
   putFilter: [...PEOPLE], listFilters: [...PEOPLE, 'readOnlyKey'], removeFilter: ['buyerA'],
   templateFigures: ['buyerA', 'buyerB', 'readOnlyKey'], putTemplate: ['buyerA', 'buyerB'], listTemplates: ['buyerA', 'buyerB', 'readOnlyKey'], getTemplate: ['buyerA', 'readOnlyKey'], removeTemplate: ['buyerA'],
   fetchBlob: ['buyerA', 'buyerB'], statBlob: [...PEOPLE, 'agent', 'readOnlyKey'], putBlob: [...PEOPLE, 'agent'], getBlob: [...PEOPLE, 'agent', 'readOnlyKey'],
@@ -46,7 +46,7 @@ const MANAGER: RouteName[] = [...SUBMITTER, 'createKey', 'listKeys', 'revokeKey'
 const MEMBERS: Partial<Record<Caller, readonly RouteName[]>> = { viewer: VIEWER, submitter: SUBMITTER, manager: MANAGER }
 const BODIES: Partial<Record<RouteName, unknown>> = {
   createKey: { label: 'x', scopes: ['jobs:read'] }, createQuote: { spec: { command: ['fake:exit', '0'] } }, quoteAround: { spec: { command: ['fake:exit', '0'] } }, submitJob: { cap: '1000', spec: { command: ['fake:exit', '0'] } }, createStanding: { spec: { command: ['fake:exit', '0'], resources: { cpuMillis: 900_000 } } }, createEnrolment: {}, recordMerged: { sha256: '0'.repeat(64), size: 1 }, priceNode: { cpuHour: '5', reason: 'a test' },
-  ...Object.fromEntries((['pauseJob', 'resumeJob', 'cancelJob', 'moveJob', 'pauseNode', 'drainNode', 'resumeNode'] as const).map((name) => [name, { reason: 'a test' }])), askNodeSettings: { share: { cpuPercent: 50 } }, setNodePolicy: {},
+  ...Object.fromEntries((['pauseSchedule', 'resumeSchedule', 'removeSchedule', 'dropStanding', 'pauseJob', 'resumeJob', 'cancelJob', 'moveJob', 'pauseNode', 'drainNode', 'resumeNode'] as const).map((name) => [name, { reason: 'a test' }])), askNodeSettings: { share: { cpuPercent: 50 } }, setNodePolicy: {},
   putFilter: { state: 'failed' },
   putTemplate: { spec: { command: ['x', '{{a}}'] }, parameters: { a: {} } },
   createSchedule: { cron: '0 0 29 2 *', cap: '1000', spec: { command: ['fake:exit', '0'] } },
@@ -134,7 +134,7 @@ async function status(name: RouteName, caller: Caller, mine: boolean): Promise<n
   const nobodys = { account: `usr_${NOBODYS}`, invitation: `inv_${NOBODYS}`, job: `job_${NOBODYS}`, attempt: `att_${NOBODYS}`, node: `nod_${NOBODYS}`, quote: `quo_${NOBODYS}`, standing: `sta_${NOBODYS}`, schedule: `sch_${NOBODYS}`, template: 'nobodys', filter: 'nobodys', key: `key_${NOBODYS}`, user: `usr_${NOBODYS}`, incident: `inc_${NOBODYS}`, reversal: `rev_${NOBODYS}`, impersonation: `imp_${NOBODYS}`, pause: `hal_${NOBODYS}`, session: `ses_${NOBODYS}`, webhook: `whk_${NOBODYS}`, delivery: `msg_${NOBODYS}`, sha256: '0'.repeat(64) }
   const body = BODIES[name] ?? (route.takes === 'raw' ? new Uint8Array() : undefined)
   // Whoever may save one saves it under a name of their own: what is another's must stay unseen below.
-  const named = name === 'putTemplate' ? { ...objects, template: 'another' } : name === 'putFilter' ? { ...objects, filter: 'another' } : /^(un)?(cordon|ban)Node$/.test(name) ? { ...objects, node: spare } : name === 'removeNode' ? { ...objects, node: gone } : /^(change|remove)Member$/.test(name) ? { ...objects, user: objects.member } : objects
+  const named = name === 'removeSchedule' && caller === 'admin' && mine ? { ...objects, schedule: (await market.call(market.buyer, 'POST', '/v1/schedules', BODIES.createSchedule)).body.id as string } : name === 'putTemplate' ? { ...objects, template: 'another' } : name === 'putFilter' ? { ...objects, filter: 'another' } : /^(un)?(cordon|ban)Node$/.test(name) ? { ...objects, node: spare } : name === 'removeNode' ? { ...objects, node: gone } : /^(change|remove)Member$/.test(name) ? { ...objects, user: objects.member } : objects
   // A stream that is allowed would never end; its first bytes tell.
   if (name === 'myEvents') {
     const give = new AbortController()

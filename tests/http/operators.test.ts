@@ -204,3 +204,23 @@ test('what an admin does to a stranger’s node stands in the log; what its owne
   await market.call(bob, 'POST', `/v1/nodes/${node}/resume`, { reason: 'it is over' })
   expect((await market.call(ann, 'GET', `/v1/admin/actions?subject=${node}`)).body.data).toMatchObject([{ action: 'node.resume', byName: 'bob' }, { action: 'node.pause', before: { will: 'open' }, after: { will: 'paused' } }])
 })
+
+test('an admin who is no buyer sees everybody’s schedules and standing requests, and stops them with a reason that their owner reads', async () => {
+  const admin = market.demo.admin.key, get = async (path: string, key: string | null = admin) => (await market.call(key, 'GET', path)).body
+  expect((await get('/v1/users/me')).roles).toEqual(['admin'])
+  const schedule = (await market.call(market.buyer, 'POST', '/v1/schedules', { cron: '0 0 29 2 *', timeZone: 'UTC', cap: '1000', spec: { command: ['x'] } })).body.id
+  const standing = (await market.call(market.buyer, 'POST', '/v1/standing-requests', { spec: { command: ['x'], resources: { cpuMillis: 900_000 } } })).body.id
+  const mine = async (path: string, key: string | null): Promise<string[]> => (await get(path, key)).data.map((one: { id: string }) => one.id)
+  expect([await mine('/v1/schedules', admin), await mine('/v1/standing-requests', admin)]).toEqual([expect.arrayContaining([schedule]), expect.arrayContaining([standing])])
+  expect([await mine('/v1/schedules', seller), await mine('/v1/standing-requests', seller)]).toEqual([[], []])
+  const pause = (body: object) => market.call(admin, 'POST', `/v1/schedules/${schedule}/pause`, body)
+  refused(await pause({}), 'reason_needed')
+  expect((await get(`/v1/schedules/${schedule}`)).state).toBe('active')
+  expect((await pause({ reason: 'it fires into a full queue' })).body).toMatchObject({ state: 'paused' })
+  expect(await get(`/v1/schedules/${schedule}`, market.buyer)).toMatchObject({ state: 'paused', admin: { action: 'schedule.pause', reason: 'it fires into a full queue' } })
+  refused(await market.call(admin, 'DELETE', `/v1/standing-requests/${standing}`, {}), 'reason_needed')
+  expect((await market.call(admin, 'DELETE', `/v1/standing-requests/${standing}`, { reason: 'it asks for what is not' })).status).toBe(204)
+  expect((await get(`/v1/standing-requests/${standing}`, market.buyer)).state).toBe('dropped')
+  refused(await market.call(seller, 'GET', `/v1/schedules/${schedule}`), 'not_found')
+  expect((await get(`/v1/admin/actions?subject=${standing}`)).data).toMatchObject([{ action: 'standing.drop', reason: 'it asks for what is not' }])
+})

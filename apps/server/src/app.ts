@@ -66,6 +66,8 @@ import { createMetrics } from './metrics.ts'
 import type { Metrics } from './metrics.ts'
 import { payOutOnce } from './payouts/pay-out-once.ts'
 import { demoProvider } from './payouts/provider.ts'
+import { LOOK_MS, createOperating } from './settings-elsewhere.ts'
+import type { Operating } from './settings-elsewhere.ts'
 import { createSeal } from './sealed.ts'
 import { sha256Hex } from './signatures.ts'
 import { createComparator } from './compare/comparator.ts'
@@ -179,7 +181,9 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     closing.push(() => forfeits.idle())
     await app.webhooks.outbox.start()
     closing.push(() => app.webhooks.outbox.stop())
-    const http = await httpOf(app, config)
+    const operating = createOperating(engine, db), looks = oneAtATime(() => pass(log, 'settings of another writer', operating.look))
+    closing.push(() => looks.idle())
+    const http = await httpOf(app, config, operating.now)
     closing.push(() => http.close(), () => app.gateway.close()) // closed in reverse: HTTP would wait for the agents' sockets
     const relay = createRelay({ authenticate: (token) => app.gateway.authenticate(token), membership: (node, attempt) => memberOf(engine.state, node, attempt) })
     closing.push(() => relay.close())
@@ -192,6 +196,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     const timers = [
       setInterval(() => void releases.ask(), Math.min(RELEASE_EVERY_MS, config.disputeMs ?? RELEASE_EVERY_MS)),
       setInterval(() => forfeitSoon(), FORFEIT_EVERY_MS),
+      setInterval(() => void looks.ask(), LOOK_MS),
       setInterval(() => { for (const user of engine.state.alertSettings.keys()) app.budgets.look(user) }, BUDGETS_EVERY_MS),
       setInterval(() => payOutSoon(), PAY_OUT_EVERY_MS),
       setInterval(() => void pass(log, 'sweep', () => app.blobs.sweep(UPLOAD_KEPT_MS, now())), SWEEP_EVERY_MS),
@@ -213,7 +218,7 @@ async function pass(log: Log, name: string, once: () => Promise<unknown>): Promi
   try { await once() } catch (error) { log.error({ err: error, loop: name }, 'a pass failed; the next one tries again') }
 }
 
-function httpOf(app: App, config: ServerConfig): Promise<FastifyInstance> {
+function httpOf(app: App, config: ServerConfig, operating: () => Operating): Promise<FastifyInstance> {
   const authenticate = (header: string | undefined) => {
     if (header === undefined) return { kind: 'anyone' } as const
     const token = bearerOf(header)
@@ -227,7 +232,7 @@ function httpOf(app: App, config: ServerConfig): Promise<FastifyInstance> {
     handlers: { ...identityHandlers(app), ...browserSessionHandlers(app), ...jobHandlers(app), ...blobHandlers(app, config.fetches), ...nodeHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app), ...scheduleHandlers(app), ...payoutHandlers(app), ...operatorHandlers(app), ...fleetHandlers(app), ...revenueHandlers(app), ...queueHandlers(app), ...webhookHandlers(app), ...templateHandlers(app), ...savedFilterHandlers(app), ...alertHandlers(app), ...memberHandlers(app) },
     authenticate, log: app.log, now: app.now, newRequestId: () => app.ids.make('req'), onDone: (route, status, ms) => app.metrics.request(route, status, ms), web: createWeb(config.webDir ?? WEB_DIR), onLook: (impersonation, route) => void pass(app.log, 'reads of admins', () => app.identity.noteRead(impersonation, route)),
     onAct: (account, by, route, subject, request) => app.identity.noteAct({ account, by, route, subject, request: String(request.id), from: request.ip }), onStream: (who, stream) => streams.note(who, stream),
-    rates: config.rates === false ? null : ratesBy({ ...RATES, ...config.rates }, () => app.engine.state.operating?.values), trustProxy: config.trustProxy,
+    rates: config.rates === false ? null : ratesBy({ ...RATES, ...config.rates }, operating), trustProxy: config.trustProxy,
   })
 }
 

@@ -230,7 +230,7 @@ export function apply(state: MarketState, change: Change): void {
 function applySettings(state: MarketState, row: SettingsRow): void {
   const before = state.operating
   state.operating = row
-  if (before?.pauses === row.pauses) return
+  if (before?.pauses === row.pauses && before?.values.agentVersionMin === row.values.agentVersionMin) return
   state.pauses = row.pauses?.filter(({ endedAt }) => endedAt === null) ?? []
   for (const node of state.nodes.keys()) state.candidates.changed(node)
   state.queue.wake()

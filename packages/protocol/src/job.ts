@@ -36,7 +36,7 @@ export type ScoreTerms = z.infer<typeof ScoreTerms>
 
 export const NO_REASONS = ['not_online', 'driver', 'level', 'runtime', 'cpu', 'memory', 'disk', 'gpu', 'cpu_busy', 'memory_busy', 'disk_busy', 'gpu_busy',
   'gpu_model', 'gpu_share', 'gpu_memory', 'region', 'residency', 'trust', 'label', 'price', 'same_owner_as_copy', 'same_network_as_copy', 'failed_here', 'kept_for_overdue', 'kept_for_firm', 'deadline', 'spread', 'no_spot', 'bid', 'gang', 'gang_room', 'moved_away', 'scratch', 'egress', 'matching_paused',
-  'owner_driver', 'owner_level', 'owner_image', 'owner_gang', 'owner_egress', 'owner_gpu', 'owner_tag'] as const
+  'owner_driver', 'owner_level', 'owner_image', 'owner_gang', 'owner_egress', 'owner_gpu', 'owner_tag', 'agent_too_old'] as const
 /** Why a node was not taken. `cpu` means it never has enough, `cpu_busy` that it has not enough just now, `owner_…` that its owner does not want such work there. */
 export const NoReason = z.enum(NO_REASONS).meta({ id: 'NoReason' })
 export type NoReason = z.infer<typeof NoReason>

@@ -70,6 +70,8 @@ export const Node = z.object({
   cordon: z.object({ at: Instant, reason: z.string(), until: Instant.optional() }).optional(),
   /** What its owner wants of what it could run; absent: all of it. */
   policy: NodePolicy.optional(),
+  /** Its agent is too old for new work: the market asks for this version at least. */
+  updateTo: z.string().optional(),
   connected: z.boolean(), lastSeenAt: Instant.optional(), enrolledAt: Instant, admin: AdminWord.optional(),
 }).meta({ id: 'Node' })
 export type Node = z.infer<typeof Node>

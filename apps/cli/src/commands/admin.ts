@@ -96,7 +96,7 @@ async function findNodes(context: Context, part: string | undefined, options: No
     { title: 'seen', value: (one) => stamp(one.lastSeenAt), shown: (one) => agoText(one.lastSeenAt, now) }, { title: 'owner', value: (one) => one.owner },
   ], (one) => one.id, 'No node fits.')
 }
-const showNode = (context: Context, one: Node): Promise<void> => context.showThing(one, [['node', one.id], ['name', one.name], ['state', one.state], ['held back because', one.cordon?.reason], ['emptied by', one.cordon?.until === undefined ? undefined : stamp(one.cordon.until)], ['running', one.running], ['owner', one.owner]])
+const showNode = (context: Context, one: Node): Promise<void> => context.showThing(one, [['node', one.id], ['name', one.name], ['state', one.state], ['held back because', one.cordon?.reason], ['emptied by', one.cordon?.until === undefined ? undefined : stamp(one.cordon.until)], ['update its agent to', one.updateTo], ['running', one.running], ['owner', one.owner]])
 
 const showPause = (context: Context, one: AdminMatchingPause): Promise<void> => context.showThing(one, [['pause', one.id], ['of', matchingScopeText(one.scope)], ['since', stamp(one.since)], ['says', one.says], ['why', one.reason]])
 const moves = (postings: readonly Posting[]): string => postings.map(({ from, to, amount }) => `${creditsOf(amount)} ${from} → ${to}`).join('; ')

@@ -65,7 +65,7 @@ const local = (at: number | undefined, timeZone: string): string => (at === unde
 const list = async (context: Context): Promise<void> => context.showList((await context.client()).schedules(), [
   { title: 'schedule', value: (one) => one.id }, { title: 'state', value: (one) => one.state, state: true }, { title: 'times', value: (one) => one.cron },
   { title: 'next', value: (one) => stamp(one.nextAt), shown: (one) => local(one.nextAt, one.timeZone) }, { title: 'job', value: (one) => one.name ?? one.spec.command.join(' '), shrinks: true },
-  { title: 'last', value: (one) => becameOf(one.firings[0]), shrinks: true }, { title: 'spent and held', value: (one) => amountOf(one.committed), right: true }, { title: 'budget', value: (one) => (one.budget === undefined ? '' : amountOf(one.budget)), right: true },
+  { title: 'last', value: (one) => becameOf(one.firings[0]), shrinks: true }, { title: 'spent and held', value: (one) => amountOf(one.committed), right: true }, { title: 'budget', value: (one) => (one.budget === undefined ? '' : amountOf(one.budget)), right: true }, { title: 'buyer', value: (one) => one.buyer },
 ], (one) => one.id, 'No schedules.')
 
 async function show(context: Context, one: Schedule): Promise<void> {

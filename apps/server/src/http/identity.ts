@@ -1,6 +1,7 @@
 import { isRefusal, refuse } from '@lumaris/protocol'
 import type { Refusal } from '@lumaris/protocol'
 import type { App } from '../app.ts'
+import { readOperating } from '../settings-elsewhere.ts'
 import type { Handlers } from './server.ts'
 import { FRESH_MS, actor, notFresh } from './policy.ts'
 import type { UserPrincipal } from './policy.ts'
@@ -15,7 +16,8 @@ export function identityHandlers(app: App): Pick<Handlers, Names> {
   const { identity } = app
   return {
     register: async ({ body }) => {
-      const paused = app.engine.state.operating?.values.signUpsPaused
+      // From the tables: another replica may be the writer, and somebody who should not have come in is in for good.
+      const paused = (await readOperating(app.db))?.signUpsPaused
       return paused ? refuse('sign_ups_paused', { says: paused }) : identity.register(body)
     },
     login: ({ body, request }) => identity.login(body, request.ip, request.headers['user-agent']),

@@ -6,7 +6,7 @@ import { listSchedules, readSchedule } from '../store/read.ts'
 import { given } from '../store/views.ts'
 import { missingBlobs } from './jobs.ts'
 import type { Handlers } from './server.ts'
-import { actingOn, asked, byMember, owns } from './policy.ts'
+import { actingOn, asked, byMember, isAdmin, owns } from './policy.ts'
 import type { Acting, Principal } from './policy.ts'
 
 type Names = 'createSchedule' | 'listSchedules' | 'getSchedule' | 'pauseSchedule' | 'resumeSchedule' | 'removeSchedule'
@@ -35,7 +35,7 @@ export function scheduleHandlers(app: App): Pick<Handlers, Names> {
       })
       return isRefusal(row) ? row : viewSchedule(row)
     },
-    listSchedules: async ({ query, who }) => listSchedules(app.db, who.userId, query.limit, query.cursor, viewSchedule),
+    listSchedules: async ({ query, who }) => listSchedules(app.db, isAdmin(who) ? null : who.userId, query.limit, query.cursor, viewSchedule),
     getSchedule: async ({ params, who }) => {
       const row = await mine(app, who, params.schedule)
       return isRefusal(row) ? row : viewSchedule(row)

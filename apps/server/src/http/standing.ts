@@ -5,7 +5,7 @@ import type { App } from '../app.ts'
 import { listStanding, readStanding } from '../store/read.ts'
 import { given } from '../store/views.ts'
 import type { Handlers } from './server.ts'
-import { actingOn, owns } from './policy.ts'
+import { actingOn, isAdmin, owns } from './policy.ts'
 import type { Principal } from './policy.ts'
 import { sendEvents, wantsStream } from './sse.ts'
 import type { ServerEvent } from './sse.ts'
@@ -23,7 +23,7 @@ export function standingHandlers(app: App): Pick<Handlers, Names> {
       const row = await app.engine.act({ kind: 'standing', buyer: who.userId, spec: body.spec, attemptCap: body.attemptCap === undefined ? null : BigInt(body.attemptCap), nodes: body.nodes, validMs: body.validMs })
       return isRefusal(row) ? row : viewStanding(row)
     },
-    listStanding: async ({ query, who }) => listStanding(app.db, who.userId, query.limit, query.cursor, viewStanding),
+    listStanding: async ({ query, who }) => listStanding(app.db, isAdmin(who) ? null : who.userId, query.limit, query.cursor, viewStanding),
     getStanding: async ({ params, who }) => {
       const row = await mine(app, who, params.standing)
       return isRefusal(row) ? row : viewStanding(row)

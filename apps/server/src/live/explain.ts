@@ -16,6 +16,7 @@ export const SAYS: Record<NoReason, string> = {
   same_owner_as_copy: 'belongs to the owner of another copy', same_network_as_copy: 'is in one network with another copy, or was enrolled beside it', failed_here: 'failed this work before', kept_for_overdue: 'is kept for work that has waited longest', kept_for_firm: 'keeps its room free for firm work that comes next',
   no_spot: 'takes no interruptible work', bid: 'asks more for interruptible work than the bid', scratch: 'has no encrypted scratch for this work', egress: 'allows no outgoing connections for this work',
   deadline: 'is not expected to be done by the deadline', spread: 'is too near to another task of the job, which asks to be spread',
+  agent_too_old: 'gets no new work: its agent is older than this market asks for',
   matching_paused: 'gets no new work just now: operators have paused that',
   owner_driver: 'is not to be used with this driver: the owner does not take such work', owner_level: 'is not to be used behind walls as weak as its drivers for this have: the owner does not take such work', owner_image: 'takes no images from there: the owner does not take them', owner_gang: 'takes no gangs: the owner does not take them',
   owner_egress: 'takes no work that wants to connect to anything: the owner does not take it', owner_gpu: 'takes no work for its GPUs: the owner does not take it', owner_tag: 'takes no work of this kind: the owner does not take what is tagged so',

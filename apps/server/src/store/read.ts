@@ -71,16 +71,18 @@ export async function readStanding(db: Database, id: string): Promise<StandingRo
   const [row] = await db.query<Doc>('SELECT doc FROM standing WHERE id = $1', [id])
   return row ? plainRow<StandingRow>(row) : null
 }
-export async function listStanding<Shown>(db: Database, buyer: UserId, limit: number, cursor: string | undefined, shown: (row: StandingRow) => Shown): Promise<PageOf<Shown>> {
-  const rows = await db.query<Doc>(`SELECT doc FROM standing WHERE buyer = $1 AND id < $2 ORDER BY id DESC LIMIT ${limit + 1}`, [buyer, cursor ?? 'sta~'])
+/** Null: everybody's. */
+export async function listStanding<Shown>(db: Database, buyer: UserId | null, limit: number, cursor: string | undefined, shown: (row: StandingRow) => Shown): Promise<PageOf<Shown>> {
+  const rows = await db.query<Doc>(`SELECT doc FROM standing WHERE id < $1 ${buyer === null ? '' : 'AND buyer = $2'} ORDER BY id DESC LIMIT ${limit + 1}`, [cursor ?? 'sta~', ...(buyer === null ? [] : [buyer])])
   return page(rows.map((row) => plainRow<StandingRow>(row)), limit, shown, (row) => row.id)
 }
 export async function readSchedule(db: Database, id: string): Promise<ScheduleRow | null> {
   const [row] = await db.query<Doc>('SELECT doc FROM schedules WHERE id = $1', [id])
   return row ? plainRow<ScheduleRow>(row) : null
 }
-export async function listSchedules<Shown>(db: Database, buyer: UserId, limit: number, cursor: string | undefined, shown: (row: ScheduleRow) => Shown): Promise<PageOf<Shown>> {
-  const rows = await db.query<Doc>(`SELECT doc FROM schedules WHERE buyer = $1 AND state <> 'removed' AND id < $2 ORDER BY id DESC LIMIT ${limit + 1}`, [buyer, cursor ?? 'sch~'])
+/** Null: everybody's. */
+export async function listSchedules<Shown>(db: Database, buyer: UserId | null, limit: number, cursor: string | undefined, shown: (row: ScheduleRow) => Shown): Promise<PageOf<Shown>> {
+  const rows = await db.query<Doc>(`SELECT doc FROM schedules WHERE state <> 'removed' AND id < $1 ${buyer === null ? '' : 'AND buyer = $2'} ORDER BY id DESC LIMIT ${limit + 1}`, [cursor ?? 'sch~', ...(buyer === null ? [] : [buyer])])
   return page(rows.map((row) => plainRow<ScheduleRow>(row)), limit, shown, (row) => row.id)
 }
 export async function readNode(db: Database, id: NodeId): Promise<NodeRow | null> {

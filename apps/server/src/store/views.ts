@@ -1,7 +1,7 @@
 // Rows → what the API shows.
 import { Saved, slotId, taskId } from '@lumaris/protocol'
 import type { Attempt, Job, Node, NodeState, Slot, Task } from '@lumaris/protocol'
-import { EMPTY_CAPACITY, isTerminal, outlookOf, payerOf, profileOf, rangeOf, reputationNow } from '@lumaris/domain'
+import { EMPTY_CAPACITY, isTerminal, isTooOld, outlookOf, payerOf, profileOf, rangeOf, reputationNow } from '@lumaris/domain'
 import type { AttemptRow, JobRow, MarketState, NodeRow, TaskRow } from '@lumaris/domain'
 
 export const given = <Key extends string, Value>(key: Key, value: Value | null | undefined): { [K in Key]?: Value } =>
@@ -43,6 +43,6 @@ export function viewNode(row: NodeRow, state: MarketState, now: number): Node {
     drivers: [...row.drivers], prices: row.prices, agentVersion: row.agentVersion, session: row.session, running: state.attemptsByNode.get(row.id)?.size ?? 0,
     succeeded, failed, reliability: part(reputation.completion.lower), reputation: { completion: shown(reputation.completion), correctness: shown(reputation.correctness), timeliness: shown(reputation.timeliness) },
     ...(outlook ? { outlook: outlook.map(({ afterMs, stays }) => ({ afterMs, stays: part(stays) })) } : {}), connected: link?.connected ?? false, ...(row.cordon ? { cordon: { at: row.cordon.at, reason: row.cordon.reason, ...given('until', row.cordon.until) } } : {}),
-    ...given('lastSeenAt', link && link.lastSeen > 0 ? link.lastSeen : row.lastSeenAt), enrolledAt: row.enrolledAt, ...given('admin', row.admin), ...given('policy', row.policy),
+    ...given('lastSeenAt', link && link.lastSeen > 0 ? link.lastSeen : row.lastSeenAt), enrolledAt: row.enrolledAt, ...given('admin', row.admin), ...given('policy', row.policy), ...(isTooOld(state, row.agentVersion) ? given('updateTo', state.operating?.values.agentVersionMin) : {}),
   }
 }

@@ -1,7 +1,7 @@
 import { useState } from 'react'
 import { Badge, Button, Stack, Switch, Text } from '@mantine/core'
 import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query'
-import type { DeadDelivery, DeadJob, MarketQueue } from '@lumaris/protocol'
+import type { DeadDelivery, DeadJob, MarketQueue, Standing } from '@lumaris/protocol'
 import { useClient } from '../session/use-session.ts'
 import { duration, plural, visible } from '../ui/format.ts'
 import { Bar, Command, Empty, Figure, Figures, Loaded, Moment, Page, Panel, CopyId } from '../ui/parts.tsx'
@@ -9,7 +9,7 @@ import { REASON } from '../ui/states.ts'
 import { TextLink } from '../shell/links.tsx'
 import { MatchingPauses } from './MatchingPauses.tsx'
 import { WithReason } from './WithReason.tsx'
-import { deadDeliveriesQuery, deadJobsQuery, queueQuery } from './queries.ts'
+import { allStandingQuery, deadDeliveriesQuery, deadJobsQuery, queueQuery } from './queries.ts'
 
 export function Queue() {
   const client = useClient(), queue = useQuery(queueQuery(client))
@@ -29,6 +29,7 @@ export function Queue() {
         <Panel title="For how long" id="ages" actions={<Switch label="Show as table" checked={table} onChange={(event) => setTable(event.currentTarget.checked)} />}><Loaded query={queue}>{(now) => <Ages queue={now} table={table} />}</Loaded></Panel>
       </div>
       <Panel title="By what is asked for" id="classes"><Loaded query={queue}>{(now) => <Classes queue={now} />}</Loaded></Panel>
+      <StandingRequests />
       <DeadDeliveries />
       <DeadJobs />
       <Command line="npx lumaris --as admin queue" />
@@ -67,6 +68,23 @@ function Classes({ queue: { classes, left } }: { queue: MarketQueue }) {
         <td className="wide-cell">{one.reasons === undefined ? '' : one.reasons.length === 0 ? 'It is next in line.' : <ul className="details">{one.reasons.map((reason) => <li key={reason.reason}>{plural(reason.nodes, 'node')}: {REASON[reason.reason]}</li>)}</ul>}</td><td><span className="id"><TextLink to="/jobs/$job" params={{ job: one.job }} search={{ tab: 'why' }} size="sm"><code>…{one.job.slice(-8)}</code><span className="for-readers"> job</span></TextLink><CopyId id={one.job} what="job id" /></span></td></tr>)}</tbody></table></div>
     {left > 0 && <Text size="sm" c="dimmed">And {plural(left, 'smaller class', 'smaller classes')}.</Text>}
   </Stack>
+}
+
+function StandingRequests() {
+  const client = useClient(), queries = useQueryClient(), found = useInfiniteQuery(allStandingQuery(client))
+  const [dropping, setDropping] = useState<Standing | null>(null)
+  return (
+    <Panel title="Standing requests" id="standing">
+      <Loaded query={found}>{({ pages }) => { const list = pages.flatMap((page) => page.data).filter((one) => one.state === 'open'); return list.length === 0 ? <Empty title="Nobody waits for nodes to appear">Buyers ask to be told when nodes with room for a job are there.</Empty> : (
+        <Stack gap="sm">
+          <div className="scroll-box" tabIndex={0} role="region" aria-label="Standing requests"><table className="table"><thead><tr><th>Since</th><th className="right">Nodes wanted</th><th className="right">Cores each</th><th>Until</th><th>Whose</th><th><span className="for-readers">Actions</span></th></tr></thead>
+            <tbody>{list.map((one) => <tr key={one.id}><td><Moment at={one.createdAt} /></td><td className="right number">{one.nodes}</td><td className="right number">{one.spec.resources.cpuMillis / 1000}</td><td><Moment at={one.expiresAt} /></td><td><TextLink to="/users/$user" params={{ user: one.buyer }} size="sm">its buyer</TextLink></td>
+              <td className="right"><Button size="compact-sm" variant="default" onClick={() => setDropping(one)}>Take back…<span className="for-readers"> {one.id}</span></Button></td></tr>)}</tbody></table></div>
+          {found.hasNextPage && <div><Button variant="default" loading={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>Older ones</Button></div>}
+        </Stack>) }}</Loaded>
+      <WithReason opened={dropping !== null} close={() => setDropping(null)} title="Take this request back?" yes="Take it back" act={async (reason) => { if (dropping) await client.api.dropStanding({ params: { standing: dropping.id }, body: { reason } }); void queries.invalidateQueries({ queryKey: ['admin'] }) }}>Its buyer is not told of such nodes any more, and may ask again.</WithReason>
+    </Panel>
+  )
 }
 
 function DeadDeliveries() {

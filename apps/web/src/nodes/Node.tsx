@@ -13,6 +13,7 @@ import { NODE } from '../ui/states.ts'
 import { useWork } from '../ui/use-work.ts'
 import { Estimate } from './Estimate.tsx'
 import { isOlder } from './versions.ts'
+import { TextLink } from '../shell/links.tsx'
 
 /** Of others' nodes, for admins. */
 const WithReason = lazy(async () => ({ default: (await import('../admin/WithReason.tsx')).WithReason }))
@@ -47,11 +48,12 @@ function Shown({ node }: { node: Node }) {
   return (
     <Page title={visible(node.name)} intro={<Id id={node.id} what="node id" />} actions={isPaused ? <Button onClick={() => (isTheirs ? setResuming(true) : void resume())}>Resume</Button> : <>{!isTheirs && <Button variant="default" disabled={!canPause} title={canPause ? 'What can be moved goes to other nodes' : undefined} onClick={() => setDraining(true)}>Drain…</Button>}<Button variant="default" disabled={!canPause} title={canPause ? undefined : `It is ${NODE[node.state].word.toLowerCase()}`} onClick={() => setPausing(true)}>Pause…</Button></>}>
       {error !== null && <Refusal error={error} />}
+      {node.updateTo !== undefined && <Alert color="orange" title="↑ Update needed">Its agent is version {visible(node.agentVersion)}, and this market asks for {visible(node.updateTo)} at least: it gets no new work. Update it on that machine (npm install -g lumaris) and start it again; its node, key and work are kept.</Alert>}
       {node.admin && <Alert color="orange" title={ADMIN[node.admin.action] ?? 'An admin changed it'}><Moment at={node.admin.at} />: {visible(node.admin.reason)}</Alert>}
       <Panel><Stack gap="sm">
         <Group gap="sm"><Status look={NODE[node.state]} /><Text size="sm" role="status">{NODE[node.state].says}</Text></Group>
         {node.cordon && <Text size="sm">An operator holds it back since <Moment at={node.cordon.at} />: {visible(node.cordon.reason)}{node.cordon.until !== undefined && <>. What still runs is ended <Moment at={node.cordon.until} /></>}.</Text>}
-        <Facts wide of={[['Last heartbeat', node.lastSeenAt === undefined ? 'never' : <Moment at={node.lastSeenAt} />], ['Connected', node.connected ? 'yes' : 'no'], ['Runs now', plural(node.running, 'part')], ['Region', visible(node.region)], ['Agent', `version ${visible(node.agentVersion)}${market && isOlder(node.agentVersion, market.version) ? `, older than this market’s ${market.version}` : ''}, start number ${node.session}`], ['Joined', <Moment at={node.enrolledAt} />], ['Labels', Object.entries(node.labels).map(([name, value]) => visible(`${name}=${value}`)).join(', ')]]} />
+        <Facts wide of={[['Last heartbeat', node.lastSeenAt === undefined ? 'never' : <Moment at={node.lastSeenAt} />], ['Connected', node.connected ? 'yes' : 'no'], ['Runs now', plural(node.running, 'part')], ['Region', visible(node.region)], ['Agent', `version ${visible(node.agentVersion)}${market && isOlder(node.agentVersion, market.version) ? `, older than this market’s ${market.version}` : ''}, start number ${node.session}`], ['Joined', <Moment at={node.enrolledAt} />], ['Owner', isTheirs ? <TextLink to="/users/$user" params={{ user: node.owner }} size="sm">its seller</TextLink> : null], ['Labels', Object.entries(node.labels).map(([name, value]) => visible(`${name}=${value}`)).join(', ')]]} />
       </Stack></Panel>
       <Suspense fallback={<Panel title="The machine"><div className="waiting" aria-busy="true" /></Panel>}><Machine key={node.id} node={node} span={span} choose={(to) => void navigate({ search: (before) => ({ ...before, span: to === 'hour' ? undefined : to }), replace: true })} /></Suspense>
       <Suspense fallback={<Panel title="Runs now"><div className="waiting" aria-busy="true" /></Panel>}><Activity key={node.id} node={node} /></Suspense>

@@ -12,7 +12,7 @@ import type { MarketState } from '../state.ts'
 import { completionNow } from '../fleet/profile/learn.ts'
 import { outlookOf } from '../fleet/profile/presence.ts'
 import type { Outlook } from '../fleet/profile/survival.ts'
-import { busyReason, driverNow, isAboveCap, isOpen, isPaused, neverReason, personalReason, ratesOf, sheetFor } from './filter.ts'
+import { busyReason, closedReason, driverNow, isAboveCap, isPaused, neverReason, personalReason, ratesOf, sheetFor } from './filter.ts'
 import type { Rates } from './filter.ts'
 import type { Choice } from './offer.ts'
 import type { Requirement } from './requirement.ts'
@@ -37,7 +37,7 @@ const FIRM = {}
 const TAKES = 0, ABSENT = NO_REASONS.length + 1
 const CODES = new Map<NoReason, number>(NO_REASONS.map((reason, i) => [reason, i + 1]))
 const codeOf = (reason: NoReason | null): number => (reason === null ? TAKES : (CODES.get(reason) as number))
-const NOT_ONLINE = codeOf('not_online'), PAUSED = codeOf('matching_paused'), CPU_BUSY = codeOf('cpu_busy'), MEMORY_BUSY = codeOf('memory_busy'), DISK_BUSY = codeOf('disk_busy'), GPU_BUSY = codeOf('gpu_busy')
+const PAUSED = codeOf('matching_paused'), CPU_BUSY = codeOf('cpu_busy'), MEMORY_BUSY = codeOf('memory_busy'), DISK_BUSY = codeOf('disk_busy'), GPU_BUSY = codeOf('gpu_busy')
 
 type Class = {
   /** Changes it knows of, counted from the first of all. */ upTo: number
@@ -60,7 +60,8 @@ export class Candidates {
   // What counts of a node whoever asks, and when it was looked up; never: -1.
   #known = new Float64Array(0)
   #rows: (NodeRow | undefined)[] = []
-  #open = new Uint8Array(0)
+  /** Why it takes nothing from anybody; nought: it does. */
+  #closed = new Uint8Array(0)
   #cpu = new Float64Array(0)
   #memory = new Float64Array(0)
   #disk = new Float64Array(0)
@@ -89,9 +90,9 @@ export class Candidates {
     const larger = (old: Float64Array) => { const all = new Float64Array(size); all.set(old); return all }
     this.#known = larger(this.#known); this.#cpu = larger(this.#cpu); this.#memory = larger(this.#memory); this.#disk = larger(this.#disk)
     this.#gpus = larger(this.#gpus); this.#share = larger(this.#share); this.#completion = larger(this.#completion)
-    const open = new Uint8Array(size)
-    open.set(this.#open)
-    this.#open = open
+    const closed = new Uint8Array(size)
+    closed.set(this.#closed)
+    this.#closed = closed
   }
 
   /** The cheapest node in expectation that may take it; ties go to the smaller id, so that a replay decides the same. Null: none. */
@@ -205,7 +206,7 @@ export class Candidates {
       if (after !== TAKES) { this.#say(one, place, after, Infinity); return }
     }
     const { resources } = need.spec
-    const no = this.#open[place] === 0 ? NOT_ONLINE : isPaused(state, node, need) ? PAUSED : (this.#cpu[place] as number) < resources.cpuMillis ? CPU_BUSY : (this.#memory[place] as number) < resources.memoryBytes ? MEMORY_BUSY
+    const no = this.#closed[place] !== TAKES ? (this.#closed[place] as number) : isPaused(state, node, need) ? PAUSED : (this.#cpu[place] as number) < resources.cpuMillis ? CPU_BUSY : (this.#memory[place] as number) < resources.memoryBytes ? MEMORY_BUSY
       : (this.#disk[place] as number) < resources.diskBytes ? DISK_BUSY : (this.#gpus[place] as number) < resources.gpus ? GPU_BUSY : codeOf(personalReason(state, node, need, now))
     this.#say(one, place, no, no === TAKES ? totalOf(state, node, need, { completion: this.#completion[place] as number, outlook: this.#outlook[place] as Outlook | null, rates: need.spec.interruptible ? ratesOf(sheetFor(node, need.spec)) : (this.#rates[place] as Rates), share: this.#share[place] as number }) : Infinity)
   }
@@ -215,7 +216,7 @@ export class Candidates {
     this.#known[place] = now
     if (!node) return
     const used = state.reserved.get(id) ?? EMPTY_CAPACITY, { capacity } = node
-    this.#open[place] = isOpen(state, node) ? 1 : 0
+    this.#closed[place] = codeOf(closedReason(state, node))
     this.#cpu[place] = capacity.cpuMillis - used.cpuMillis
     this.#memory[place] = capacity.memoryBytes - used.memoryBytes
     this.#disk[place] = capacity.diskBytes - used.diskBytes

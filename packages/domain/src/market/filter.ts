@@ -12,6 +12,7 @@ import { mayServe } from '../assurance/enough.ts'
 import { recordOf } from '../assurance/records.ts'
 import { takesWork } from '../fleet/takes-work.ts'
 import { bars } from '../operator/pause-matching.ts'
+import { isTooOld } from '../operator/settings.ts'
 
 export const strength = (level: DriverOffer['level']): number => LEVELS.indexOf(level)
 
@@ -160,14 +161,17 @@ function holds(term: LabelTerm, value: string | undefined): boolean {
 
 /** Why not right now. Called after `neverReason` said null. */
 export function busyReason(state: MarketState, node: NodeRow, need: Requirement, now: Instant): NoReason | null {
-  if (!isOpen(state, node)) return 'not_online'
+  const closed = closedReason(state, node)
+  if (closed) return closed
   if (isPaused(state, node, need)) return 'matching_paused'
   return roomReason(state, node, need) ?? personalReason(state, node, need, now)
 }
-export function isOpen(state: MarketState, node: NodeRow): boolean {
+export function closedReason(state: MarketState, node: NodeRow): 'not_online' | 'agent_too_old' | null {
   const link = state.links.get(node.id)
-  return node.presence === 'online' && takesWork(node) && link?.connected === true && link.accepting && !state.suspended.has(node.owner)
+  if (node.presence !== 'online' || !takesWork(node) || link?.connected !== true || !link.accepting || state.suspended.has(node.owner)) return 'not_online'
+  return isTooOld(state, node.agentVersion) ? 'agent_too_old' : null
 }
+export const isOpen = (state: MarketState, node: NodeRow): boolean => closedReason(state, node) === null
 /** How many of it so much room takes at one time. */
 export function seatsOn(room: Pick<Resources, 'cpuMillis' | 'memoryBytes' | 'diskBytes' | 'gpus'>, { spec: { resources } }: Pick<Requirement, 'spec'>): number {
   const { cpuMillis, memoryBytes, diskBytes, gpus } = resources

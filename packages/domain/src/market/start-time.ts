@@ -12,7 +12,7 @@ import type { Requirement } from './requirement.ts'
 export function startsInMs(state: MarketState, node: NodeRow, need: Requirement, now: Instant): number | null {
   const busy = busyReason(state, node, need, now)
   if (busy === null) return 0
-  if (busy === 'not_online' || busy === 'matching_paused' || busy === 'same_owner_as_copy' || busy === 'same_network_as_copy' || busy === 'trust' || busy === 'deadline' || busy === 'spread') return null
+  if (busy === 'not_online' || busy === 'matching_paused' || busy === 'agent_too_old' || busy === 'same_owner_as_copy' || busy === 'same_network_as_copy' || busy === 'trust' || busy === 'deadline' || busy === 'spread') return null
   const { resources } = need.spec
   const left = freeOn(state, node)
   const ends = [...(state.attemptsByNode.get(node.id) ?? [])].flatMap((id) => {

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest'
 import { aMarket, aSpec, aUser, credits, sha256 } from '@lumaris/testkit'
+import { busyReason } from '../market/filter.ts'
+import { requirementOf } from '../market/requirement.ts'
 import { canonical, compareVersions, readSetting } from '@lumaris/protocol'
 import type { JobDispatch, JobId, QuoteId, SettingName, SettingValues } from '@lumaris/protocol'
 import { isRefusal } from '@lumaris/protocol'
@@ -79,10 +81,14 @@ test('an agent that is too old is sent away when it has no work, and refused at 
   market.submit(buyer, aSpec())
   expect(market.dispatched(busy.id)).toHaveLength(1)
   set({ agentVersionMin: '0.2.0' })
+  // It brings to its end what it has, and gets nothing more, however much room it has.
+  const next = market.submit(buyer, aSpec(), { cap: credits(1) }) as Submitted
+  expect([market.dispatched(busy.id), market.job(next.job.id)?.state, busyReason(market.state, busy.row(), requirementOf(next.job, undefined, []), market.now)]).toEqual([[], 'queued', 'agent_too_old'])
   expect(market.effects.filter((one) => one.kind === 'cut').map((one) => one.node)).toEqual([idle.id])
   expect(idle.connect()).toMatchObject({ refusal: 'agent_too_old', detail: { version: '0.1.0', oldest: '0.2.0' } })
   expect(market.act({ kind: 'enrol', tokenHash: 'x', body: {} as never })).toMatchObject({ refusal: 'enrolment_invalid' })
   set({ agentVersionMin: '0.1.0' })
+  expect(market.dispatched(busy.id)).toHaveLength(1) // asked again at once
   expect(idle.connect()).not.toMatchObject({ refusal: expect.anything() as string })
   expect((set({ agentVersionMin: null }) as SettingsRow).values).toEqual({})
 })
