@@ -5,7 +5,6 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startAgent } from '@lumaris/agent'
 import type { RunningAgent } from '@lumaris/agent'
 import { OwnerSettings } from '@lumaris/protocol'
-import type { JobId } from '@lumaris/protocol'
 import { createFakeDriver } from '@lumaris/testkit'
 import { QUICK_AGENT, startMarket } from '../../../tests/start-market.ts'
 import type { TestMarket } from '../../../tests/start-market.ts'
@@ -132,16 +131,22 @@ test('gui prints an address that opens once, and gives it to a browser that can 
   expect(await openScreen('http://x/#t', env, 'linux', 0)).toBe(null) // root
 })
 
-test('over the market: its machine tests itself; what has work is not removed, and what has none is, for good', { timeout: 60_000 }, async () => {
+test('what may go over the network, and how much the log tells, are set here; where there is no systemd, nothing pretends to start with the system', async () => {
+  const { cli } = aShell()
+  const set = json((await cli(['agent', 'limits', '--up', '500KiB', '--down', '2MiB/s', '--metered', 'run', '--log-level', 'debug', '--data', data, '--json'])).stdout)
+  expect(set).toMatchObject({ share: { upKiBs: 500, downKiBs: 2048 }, pauseWhen: { metered: false }, logLevel: 'debug' })
+  expect(await cli(['agent', 'settings', '--up', '1KiB', '--data', data])).toMatchObject({ code: EXIT.usage, stderr: expect.stringContaining('share.upKiBs') })
+  expect(json((await cli(['agent', 'settings', '--up', 'off', '--down', 'off', '--metered', 'pause', '--log-level', 'usual', '--data', data, '--json'])).stdout)).toMatchObject({ share: { upKiBs: null, downKiBs: null }, pauseWhen: { metered: true }, logLevel: null })
+  if (existsSync('/run/systemd/system')) return // then it is for real, and not for a test
+  expect(json((await cli(['agent', 'service', 'status', '--data', data, '--json'])).stdout)).toMatchObject({ state: 'none' })
+  expect(await cli(['agent', 'service', 'install', '--data', data])).toMatchObject({ code: EXIT.failed, stderr: expect.stringContaining('not run by systemd') })
+  expect(await cli(['agent', 'service', 'install', '--data', data, '--', '--cpus', 'many'])).toMatchObject({ code: EXIT.failed, stderr: expect.stringContaining('--cpus must be a number') })
+})
+test('over the market: its machine tests itself; a node is removed by its name, for good', { timeout: 60_000 }, async () => {
   const seller = aShell({ LUMARIS_URL: market.url, LUMARIS_TOKEN: market.demo.sellers[0]!.key })
   const tested = await seller.cli(['node', 'self-test', 'tower'])
   expect([tested.code, tested.stdout]).toEqual([0, expect.stringMatching(/^PASSED {2}Market: .*\nPASSED {2}Disk: .*\nPASSED {2}Isolation by fake: /)])
-  const id = await job()
-  await expect.poll(() => agent.owner()?.jobs.map((one) => one.state), { timeout: 10_000 }).toEqual(['running'])
-  expect((await seller.cli(['node', 'activity', 'tower'])).stdout).toContain(id)
-  expect(await seller.cli(['node', 'remove', 'tower', '--yes'])).toMatchObject({ code: EXIT.conflict, stderr: expect.stringContaining('Drain it first') })
-  await market.call(market.buyer, 'POST', `/v1/jobs/${id}/cancel`)
-  await market.ended(id as JobId)
+  expect((await seller.cli(['node', 'activity', 'tower'])).stdout).toMatch(/A self-test was asked of it/)
   const spare = await market.join('spare', { seller: 0 })
   expect(await seller.cli(['node', 'remove', 'spare'], { stdin: 'tower\n' })).toMatchObject({ code: EXIT.usage })
   expect((await seller.cli(['node', 'remove', 'spare', '--yes'])).code).toBe(0)

@@ -57,7 +57,8 @@ async function manage(context: Context, { data }: Where, act: 'install' | 'remov
   if (act === 'install') {
     mustExist(data)
     const { configOf } = await import('@lumaris/agent/main')
-    configOf(['--server', enrolled?.server ?? '', ...flags], {}) // what the agent would not understand is said now, and not at the next start
+    // What the agent would not understand is said now, and not at the next start.
+    try { configOf(['--server', enrolled?.server ?? '', ...flags], {}) } catch (error) { throw error instanceof agent.AgentStopped ? new CliError(error.message, 'See: lumaris agent join --help', EXIT.failed) : error }
   }
   const service = agent.createService({ dataDir: data, argv: agent.serviceArgv({ execArgv: ['--disable-warning=ExperimentalWarning', '--optimize-for-size'], args: flags, server: enrolled?.server ?? context.settings.url, dataDir: data }) })
   const found = await (act === 'install' ? service.install((await agent.ownerDoor(data)) === null) : service[act]()).catch((error: unknown) => { throw error instanceof agent.AgentStopped ? new CliError(error.message, 'See: lumaris agent service --help', EXIT.failed) : error })
