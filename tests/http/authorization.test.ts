@@ -64,7 +64,7 @@ const NOBODYS = '0'.repeat(26)
 /** What a stranger may see: not signed in, not allowed, or not there. */
 const isNo = (status: number): boolean => status === 401 || status === 403 || status === 404
 
-let market: TestMarket, spare: string, gone: string
+let market: TestMarket, spare: string, leaving: string
 const keys = {} as Record<Caller, string | null>
 const objects = {} as Record<'job' | 'attempt' | 'node' | 'quote' | 'key' | 'standing' | 'schedule' | 'user' | 'incident' | 'reversal' | 'session' | 'webhook' | 'delivery' | 'template' | 'filter' | 'sha256' | 'impersonation' | 'pause' | 'account' | 'invitation' | 'member', string>
 
@@ -88,7 +88,7 @@ beforeAll(async () => {
   const job = (await market.submit({ command: ['fake:print', 'hello'] })).body
   await market.ended(job.id as JobId)
   const attempt = (await call(demo.buyer.key, 'GET', `/v1/jobs/${job.id}/attempts`)).body.data.at(-1)
-  gone = (await market.join('gone', { seller: 0 })).nodeId // to be removed
+  leaving = (await market.join('gone', { seller: 0 })).nodeId // to be removed
   const carol = await app.identity.register({ email: 'carol@test', password: 'a long password of carol', name: 'carol', roles: ['buyer'] })
   if ('refusal' in carol) throw new Error(carol.refusal)
   await call(demo.buyer.key, 'POST', '/v1/topups', { amount: '5' }, { 'idempotency-key': 'wrong' })
@@ -134,7 +134,7 @@ async function status(name: RouteName, caller: Caller, mine: boolean): Promise<n
   const nobodys = { account: `usr_${NOBODYS}`, invitation: `inv_${NOBODYS}`, job: `job_${NOBODYS}`, attempt: `att_${NOBODYS}`, node: `nod_${NOBODYS}`, quote: `quo_${NOBODYS}`, standing: `sta_${NOBODYS}`, schedule: `sch_${NOBODYS}`, template: 'nobodys', filter: 'nobodys', key: `key_${NOBODYS}`, user: `usr_${NOBODYS}`, incident: `inc_${NOBODYS}`, reversal: `rev_${NOBODYS}`, impersonation: `imp_${NOBODYS}`, pause: `hal_${NOBODYS}`, session: `ses_${NOBODYS}`, webhook: `whk_${NOBODYS}`, delivery: `msg_${NOBODYS}`, sha256: '0'.repeat(64) }
   const body = BODIES[name] ?? (route.takes === 'raw' ? new Uint8Array() : undefined)
   // Whoever may save one saves it under a name of their own: what is another's must stay unseen below.
-  const named = name === 'removeSchedule' && caller === 'admin' && mine ? { ...objects, schedule: (await market.call(market.buyer, 'POST', '/v1/schedules', BODIES.createSchedule)).body.id as string } : name === 'putTemplate' ? { ...objects, template: 'another' } : name === 'putFilter' ? { ...objects, filter: 'another' } : /^(un)?(cordon|ban)Node$/.test(name) ? { ...objects, node: spare } : name === 'removeNode' ? { ...objects, node: gone } : /^(change|remove)Member$/.test(name) ? { ...objects, user: objects.member } : objects
+  const named = name === 'removeSchedule' && caller === 'admin' && mine ? { ...objects, schedule: (await market.call(market.buyer, 'POST', '/v1/schedules', BODIES.createSchedule)).body.id as string } : name === 'putTemplate' ? { ...objects, template: 'another' } : name === 'putFilter' ? { ...objects, filter: 'another' } : /^(un)?(cordon|ban)Node$/.test(name) ? { ...objects, node: spare } : name === 'removeNode' ? { ...objects, node: leaving } : /^(change|remove)Member$/.test(name) ? { ...objects, user: objects.member } : objects
   // A stream that is allowed would never end; its first bytes tell.
   if (name === 'myEvents') {
     const give = new AbortController()

@@ -14,6 +14,8 @@ let market: TestMarket, ada: string
 beforeAll(async () => { market = await startMarket({ server: { settings: {} } }); ada = market.demo.sellers[0]?.key ?? '' })
 afterAll(async () => { await market?.stop() })
 const activity = async (node: string, key = ada): Promise<NodeActivity> => (await market.call(key, 'GET', `/v1/nodes/${node}/activity`)).body
+/** A busy machine connects again now and then. */
+const steady = (events: NodeActivity['events']): string[] => events.map((one) => one.what).filter((what) => !['connected', 'disconnected', 'silent', 'back', 'lost'].includes(what))
 
 test('what runs there: program without arguments, time left, rate and earnings; removal waits for its end, is its seller’s alone, and leaves what was earned', { timeout: 30_000 }, async () => {
   const node = await market.join('north', { seller: 0, cpuHour: 2 }), at = `/v1/nodes/${node.nodeId}`
@@ -23,7 +25,7 @@ test('what runs there: program without arguments, time left, rate and earnings; 
   expect(work).toMatchObject([{ job, program: 'fake:hang', driver: 'fake', cpuMillis: 2_000, perHour: '4000000' }])
   expect(work[0]?.leftMs).toBeGreaterThan(590_000)
   expect(JSON.stringify(work)).not.toContain('a-secret')
-  expect(events.map((one) => one.what)).toEqual(['started', 'joined'])
+  expect(steady(events)).toEqual(['started', 'joined'])
   expect((await activity(node.nodeId, market.demo.admin.key)).work.length).toBe(1)
   const early = await market.call(ada, 'DELETE', at)
   expect([early.status, early.body.code, early.body.detail]).toEqual([409, 'node_has_work', { running: 1, possible: ['drain'] }])
@@ -36,7 +38,7 @@ test('what runs there: program without arguments, time left, rate and earnings; 
   expect((await market.call(market.demo.sellers[1]?.key ?? '', 'DELETE', at)).body.code).toBe('not_found')
   expect((await market.call(ada, 'DELETE', at)).body).toMatchObject({ id: node.nodeId, state: 'retired' })
   expect(await node.ended).toContain('retired')
-  expect((await activity(node.nodeId)).events.slice(0, 3).map((one) => one.what)).toEqual(['disconnected', 'retired', 'draining'])
+  expect(steady((await activity(node.nodeId)).events)).toEqual(['retired', 'draining', 'started', 'joined'])
   expect((await market.call(ada, 'GET', '/v1/earnings/nodes?days=7')).body).toEqual(paid)
   expect((await market.call(ada, 'POST', `${at}/resume`)).body.code).toBe('not_in_this_state')
 })
