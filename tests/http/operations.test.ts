@@ -284,3 +284,12 @@ test('a wallet is topped up by itself, within its month, by its owner’s word a
   expect((await market.call(market.buyer, 'DELETE', '/v1/topups/auto')).status).toBe(204)
   expect(await auto()).toMatchObject({ rule: null, addedThisMonth: '2000' })
 })
+
+test('what came back says why: how its job ended, and what was said when it was reversed', async () => {
+  const { body: job } = await market.call(market.buyer, 'POST', '/v1/jobs', { cap: '1000', spec: { command: ['x'], resources: { cpuMillis: 900_000 } } })
+  await market.call(market.buyer, 'POST', `/v1/jobs/${job.id}/cancel`)
+  await market.ended(job.id)
+  const entries = async () => (await market.call(market.buyer, 'GET', '/v1/entries')).body.data as { id: string; kind: string; job?: string; because?: object }[]
+  expect((await entries()).find(({ id }) => id === `refund:${job.id}`)).toMatchObject({ kind: 'refund', job: job.id, because: { state: 'cancelled', cause: 'buyer_cancelled' } })
+  expect((await entries()).filter(({ kind }) => kind === 'hold').every(({ because, job: of }) => because === undefined && of !== undefined)).toBe(true)
+})

@@ -55,6 +55,15 @@ export const SCREENS: readonly Screen[] = [
   { name: 'device-approve', who: 'person', path: (data) => `/device?code=${data.device}`, act: async (page) => { await press('Look who asks')(page); await page.getByRole('button', { name: 'Approve' }).waitFor() } },
   { name: 'keys', who: 'buyer', path: () => '/keys', act: (page) => page.getByText('lum_').first().waitFor() },
   { name: 'keys-make', who: 'buyer', path: () => '/keys', act: async (page) => { await press('Make a key')(page); await page.getByRole('button', { name: 'Make the key' }).waitFor() } },
+  { name: 'members', who: 'buyer', path: () => '/members', act: async (page) => { await page.getByRole('region', { name: 'Members', exact: true }).getByText('vic@screens.test').waitFor(); await page.getByText('Cancelled a job').first().waitFor() } },
+  { name: 'members-invite', who: 'buyer', path: () => '/members', act: async (page) => { await press('Invite somebody')(page); await page.getByRole('button', { name: 'Make the link' }).waitFor() } },
+  { name: 'members-link', who: 'buyer', path: () => '/members', act: async (page) => { await press('Invite somebody')(page); await page.getByLabel('E-mail').fill('paul@screens.test'); await page.getByLabel('Limit of a month, credits').fill('25'); await press('Make the link')(page); await page.getByText('paul@screens.test is invited').waitFor() } },
+  { name: 'members-change', who: 'buyer', path: () => '/members', act: async (page) => { await page.getByRole('button', { name: 'Change… Ann' }).click(); await page.getByRole('button', { name: 'Change it' }).waitFor() } },
+  { name: 'wallet-auto', who: 'buyer', path: () => '/wallet', act: async (page) => { await press('Change it…')(page); await page.getByLabel('At most a month, credits').waitFor(); await page.getByText('20.00 credits added').first().waitFor() } },
+  { name: 'invitation', who: 'nobody', path: (data) => `/invitation#${data.invitation}`, act: (page) => page.getByRole('link', { name: 'Sign in to accept' }).waitFor() },
+  { name: 'invitation-gone', who: 'nobody', path: () => `/invitation#${'x'.repeat(43)}`, act: (page) => page.getByText('The invitation is wrong').waitFor() },
+  { name: 'invitation-mine', who: 'person', path: (data) => `/invitation#${data.invitationOfAnn}`, act: (page) => page.getByRole('button', { name: 'Accept' }).waitFor() },
+  { name: 'invitation-for-another', who: 'person', path: (data) => `/invitation#${data.invitation}`, act: (page) => page.getByText('You are signed in as').waitFor() },
   { name: 'nodes', who: 'seller', path: () => '/nodes', act: (page) => page.getByRole('link', { name: 'node-ada' }).waitFor() },
   { name: 'node', who: 'seller', path: (data) => `/nodes/${data.node}`, act: async (page) => { await page.getByText('It was chosen in').waitFor(); await page.getByRole('img', { name: /^Processor/ }).waitFor() } },
   { name: 'node-hours', who: 'seller', path: (data) => `/nodes/${data.attic}?span=minutes`, act: async (page) => { await page.getByRole('button', { name: 'Saturday 12:00 to 13:00' }).waitFor(); await page.getByRole('img', { name: /^Processor/ }).waitFor() } },
@@ -111,6 +120,11 @@ export const SCREENS: readonly Screen[] = [
   { name: 'all-nodes', who: 'admin', path: () => '/nodes', act: (page) => page.getByRole('link', { name: 'node-bo' }).waitFor() },
   { name: 'all-jobs', who: 'admin', path: () => '/jobs', act: (page) => page.getByRole('link', { name: 'Mandelbrot' }).waitFor() },
   { name: 'ledger', who: 'admin', path: () => '/ledger', act: (page) => page.getByText('The ledger balances').waitFor() },
+  // From here on Ann acts for the buyer, in this tab.
+  { name: 'accounts', who: 'person', path: () => '/members', act: async (page) => { if (await page.getByText('You act for').first().isVisible()) return; await page.getByRole('button', { name: /^Act for/ }).waitFor() } },
+  { name: 'acting', who: 'person', path: () => '/members', act: async (page) => { const begin = page.getByRole('button', { name: /^Act for/ }); await begin.or(page.getByRole('button', { name: 'Back to yourself' })).first().waitFor(); if (await begin.isVisible()) await begin.click(); await page.getByText('You act for').first().waitFor(); await page.getByRole('link', { name: 'Mandelbrot' }).or(page.getByText('You are a submitter here')).first().waitFor() } },
+  { name: 'acting-wallet', who: 'person', path: () => '/wallet', act: (page) => page.getByText('Only the owner of the account adds credits').waitFor() },
+  { name: 'acting-job', who: 'person', path: (data) => `/jobs/${data.done}`, act: (page) => page.getByText('You act for').first().waitFor() },
 ]
 
 /** Signs in with a key, as the tab of that person. */

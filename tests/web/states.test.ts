@@ -13,7 +13,7 @@ import type { Shown, WebMarket } from './web-market.ts'
 
 /** Of each screen that asks the market for something, one look at it; and which of its questions fail: by themselves all but who one is. */
 const ASKS: Readonly<Record<string, RegExp>> = Object.fromEntries([
-  ...['front', 'status', 'home', 'submit', 'jobs', 'job', 'wallet', 'webhooks', 'keys', 'schedules', 'templates', 'account', 'nodes', 'node', 'earnings', 'market', 'fleet', 'queue', 'revenue', 'ledger', 'users', 'user', 'incidents', 'actions', 'settings', 'alerts', 'alerts-seller', 'node-theirs', 'all-jobs', 'all-nodes', 'all-schedules'].map((name) => [name, /\/v1\/(?!users\/me$|browser-sessions|events)/] as const),
+  ...['front', 'status', 'home', 'submit', 'jobs', 'job', 'wallet', 'webhooks', 'keys', 'schedules', 'templates', 'account', 'nodes', 'node', 'earnings', 'market', 'fleet', 'queue', 'revenue', 'ledger', 'users', 'user', 'incidents', 'actions', 'settings', 'alerts', 'alerts-seller', 'node-theirs', 'all-jobs', 'all-nodes', 'all-schedules', 'members', 'invitation'].map((name) => [name, /\/v1\/(?!users\/me$|browser-sessions|events)/] as const),
   // A job that is there, and what belongs to it is not.
   ...['job-logs', 'job-results', 'job-cost', 'job-why', 'job-history'].map((name) => [name, /\/v1\/(jobs\/[^/?]+\/|attempts)/] as const),
   ['node-machine-table', /\/readings/],
@@ -108,7 +108,7 @@ describe.skipIf(chromiumPath() === null)('a market with nothing in it', () => {
   afterAll(async () => { await browser?.close(); await market?.stop() })
   const EMPTY: readonly (readonly ['nobody' | 'newcomer' | 'admin', path: string, says: string])[] = [
     ['nobody', '/', 'No node takes work just now'], ['nobody', '/status', 'Nothing yet'],
-    ['newcomer', '/home', 'No jobs yet'], ['newcomer', '/jobs', 'No jobs yet'], ['newcomer', '/wallet', 'No money has moved yet'], ['newcomer', '/webhooks', 'No webhooks yet'], ['newcomer', '/schedules', 'No schedules yet'], ['newcomer', '/templates?q=nothing-like-it', 'No template fits'], ['newcomer', '/nodes', 'No nodes yet'], ['newcomer', '/earnings', 'No payouts yet'],
+    ['newcomer', '/home', 'No jobs yet'], ['newcomer', '/jobs', 'No jobs yet'], ['newcomer', '/wallet', 'No money has moved yet'], ['newcomer', '/webhooks', 'No webhooks yet'], ['newcomer', '/members', 'Nobody works here but the owner'], ['newcomer', '/schedules', 'No schedules yet'], ['newcomer', '/templates?q=nothing-like-it', 'No template fits'], ['newcomer', '/nodes', 'No nodes yet'], ['newcomer', '/earnings', 'No payouts yet'],
     ['admin', '/market', 'Nobody waits'], ['admin', '/fleet', 'No machine has joined this market'], ['admin', '/queue', 'Nobody waits for a node'], ['admin', '/revenue', 'Nothing was settled in this time'], ['admin', '/ledger', 'Nothing was ever reversed'], ['admin', '/incidents', 'No incident is open'], ['admin', '/actions', 'No admin has done anything yet'], ['admin', '/nodes', 'No nodes yet'], ['admin', '/jobs', 'No jobs yet'], ['admin', '/schedules', 'No schedules yet'], ['admin', '/queue', 'Nobody waits for nodes to appear'], ['admin', '/queue', 'Work starts as nodes have room'],
   ]
   test('says on every screen what would be there, and why it is not', { timeout: 180_000 }, async () => {

@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { findDrivers, startAgent } from '@lumaris/agent'
 import type { AgentDriver, RunningAgent } from '@lumaris/agent'
 import type { ServerConfig } from '@lumaris/server'
-import { GIB } from '@lumaris/protocol'
-import type { JobId, JobSpec, JobSpecInput, OwnerSettingsInput, Role, UserId } from '@lumaris/protocol'
+import { GIB, formatCredits } from '@lumaris/protocol'
+import type { JobId, JobSpec, JobSpecInput, MemberRole, OwnerSettingsInput, Role, UserId } from '@lumaris/protocol'
 import { releaseOnce } from '@lumaris/server'
 import { createClient } from '@lumaris/sdk'
 import { startHookReceiver } from '@lumaris/testkit'
@@ -50,7 +50,7 @@ export async function startWebMarket(options: { nodes?: number; /** Of tests abo
   }
 }
 
-export type Shown = { readonly done: JobId; readonly picture: JobId; readonly failed: JobId; readonly waiting: JobId; readonly node: string; /** Its owner has set hours. */ readonly attic: string; readonly suspended: string; readonly secondAdmin: string; readonly hook: string; readonly device: string }
+export type Shown = { readonly done: JobId; readonly picture: JobId; readonly failed: JobId; readonly waiting: JobId; readonly node: string; /** Its owner has set hours. */ readonly attic: string; readonly suspended: string; readonly secondAdmin: string; readonly hook: string; readonly device: string; /** Codes of invitations: of somebody who has no account yet, and of Ann, to another account than the buyer’s, for whom she works. */ readonly invitation: string; readonly invitationOfAnn: string }
 /** Somebody who signs in with a password, and somebody whose account asks for a code too. */
 export const ANN = { email: 'ann@screens.test', password: PASSWORD, name: 'Ann' }, CARL = { email: 'carl@screens.test', password: PASSWORD, name: 'Carl' }
 /** Turns a second factor on, as a person with an app would. */
@@ -90,8 +90,27 @@ export async function fill(market: WebMarket): Promise<Shown> {
   const extra = await market.addNode(market.demo.sellers[0]?.key ?? '', 'node-attic', '150000', { hours: { timeZone: 'Europe/Berlin', week: { ...Object.fromEntries(['mon', 'tue', 'wed', 'thu', 'fri'].map((day) => [day, ['00:00-07:30', '22:00-24:00']])), sat: ['00:00-24:00'], sun: ['00:00-12:00'] } }, pauseWhen: { inUse: false } }, 'eu-central-1')
   await seller.api.pauseNode({ params: { node: extra.nodeId } })
   const [node] = (await seller.api.listNodes()).data
-  const { suspended, secondAdmin } = await operate(market, done.job.id)
-  return { suspended, secondAdmin, done: done.job.id, picture: picture.job.id, failed: failed.job.id, waiting: waiting.id, node: node?.id ?? '', attic: extra.nodeId, hook: hook.id, device: device.userCode }
+  const { suspended, secondAdmin } = await operate(market, done.job.id), { invitation, invitationOfAnn } = await employ(market)
+  return { invitation, invitationOfAnn, suspended, secondAdmin, done: done.job.id, picture: picture.job.id, failed: failed.job.id, waiting: waiting.id, node: node?.id ?? '', attic: extra.nodeId, hook: hook.id, device: device.userCode }
+}
+/** People who work for the buyer, what they did, and who is invited; and a wallet that has topped itself up. */
+async function employ(market: WebMarket): Promise<{ invitation: string; invitationOfAnn: string }> {
+  const buyer = market.client(market.buyer), seller = market.client(market.demo.sellers[0]?.key ?? '')
+  const works = async (who: typeof ANN, role: MemberRole, monthlyLimit: string | null = null) => {
+    const { accessToken } = (await market.call(null, 'POST', '/v1/sessions', { email: who.email, password: who.password })).body, self = market.client(accessToken)
+    await self.api.acceptInvitation({ body: { code: (await buyer.api.inviteMember({ body: { email: who.email, role, monthlyLimit } })).code } })
+    return self.actFor(market.demo.buyer.id)
+  }
+  const mia = { email: 'mia.with-a-rather-long-name@screens.test', password: PASSWORD, name: 'Mia <b>' }, vic = { email: 'vic@screens.test', password: PASSWORD, name: 'Vic' }
+  for (const who of [mia, vic]) await market.call(null, 'POST', '/v1/users', who)
+  const manager = await works(mia, 'manager'), ann = await works(ANN, 'submitter', '2000000')
+  await works(vic, 'viewer')
+  await manager.api.createKey({ body: { label: 'nightly', scopes: ['jobs:read', 'jobs:write'] } })
+  const job = await ann.submit({ name: 'Ann’s own', command: ['x'], resources: { cpuMillis: 64_000 } }, { cap: '1500000' })
+  await ann.cancel(job.id)
+  await ann.submit({ name: 'Ann’s own', command: ['x'], resources: { cpuMillis: 64_000 } }, { cap: '1500000' })
+  await buyer.setAutoTopup({ below: formatCredits(BigInt((await buyer.wallet()).available) + 1n), add: '20', monthlyMost: '40' })
+  return { invitation: (await manager.api.inviteMember({ body: { email: 'ida@screens.test', role: 'submitter', monthlyLimit: '50000000' } })).code, invitationOfAnn: (await seller.api.inviteMember({ body: { email: ANN.email, role: 'manager' } })).code }
 }
 /** Somebody with these roles, and a key. */
 export async function someone(market: WebMarket, name: string, roles: Role[]): Promise<{ id: UserId; key: string }> {

@@ -97,3 +97,12 @@ export const settingsVersionsQuery = (client: Client) => infiniteQueryOptions({ 
 export const actionsQuery = (client: Client, filter: { action?: ActionName | undefined; by?: string | undefined; subject?: string | undefined }) => infiniteQueryOptions({ queryKey: ['admin', 'actions', filter], initialPageParam: FIRST, getNextPageParam: nextOf, queryFn: ({ pageParam, signal }) => client.api.listActions({ query: { action: filter.action, by: filter.by as UserId | undefined, subject: filter.subject, limit: 50, cursor: pageParam } }, { signal }) })
 export const peopleQuery = (client: Client, filter: { q?: string | undefined; suspended?: 'yes' | 'no' | undefined }) => infiniteQueryOptions({ queryKey: ['admin', 'people', filter], initialPageParam: FIRST, getNextPageParam: nextOf, placeholderData: keepPreviousData, queryFn: ({ pageParam, signal }) => client.api.listPeople({ query: { ...filter, limit: 50, cursor: pageParam } }, { signal }) })
 export const personQuery = (client: Client, user: string) => queryOptions({ queryKey: ['admin', 'person', user], queryFn: ({ signal }) => client.api.getPerson({ params: { user } }, { signal }) })
+export const membersQuery = (client: Client) => queryOptions({ queryKey: ['members'], queryFn: ({ signal }) => client.api.listMembers({}, { signal }) })
+export const invitationsQuery = (client: Client) => queryOptions({ queryKey: ['invitations'], queryFn: ({ signal }) => client.api.listInvitations({}, { signal }) })
+export const memberActsQuery = (client: Client) => infiniteQueryOptions({
+  queryKey: ['members', 'acts'], initialPageParam: undefined as string | undefined, getNextPageParam: (last: { nextCursor: string | null }) => last.nextCursor ?? undefined,
+  queryFn: ({ pageParam, signal }) => client.api.listMemberActs({ query: { limit: 50, cursor: pageParam } }, { signal }),
+})
+/** Of oneself, whoever one acts for. */
+export const accountsQuery = (self: Client) => queryOptions({ queryKey: ['accounts'], queryFn: ({ signal }) => self.api.listAccounts({}, { signal }) })
+export const autoTopupQuery = (client: Client) => queryOptions({ queryKey: ['wallet', 'auto'], queryFn: ({ signal }) => client.autoTopup({ signal }) })

@@ -17,6 +17,8 @@ const signUp = createRoute({ getParentRoute: () => root, path: '/sign-up', valid
 
 const status = createRoute({ getParentRoute: () => root, path: '/status', component: lazyRouteComponent(() => import('./front/MarketStatus.tsx'), 'MarketStatus') })
 
+const invitation = createRoute({ getParentRoute: () => root, path: '/invitation', component: lazyRouteComponent(() => import('./members/Invitation.tsx'), 'InvitationScreen') })
+
 const text = z.string().max(200).optional().catch(undefined)
 const inside = createRoute({
   getParentRoute: () => root, id: 'inside',
@@ -49,8 +51,9 @@ const screens = [
   createRoute({ getParentRoute: () => inside, path: '/incidents', component: lazyRouteComponent(() => import('./admin/Incidents.tsx'), 'Incidents') }),
   createRoute({ getParentRoute: () => inside, path: '/actions', validateSearch: z.object({ action: ActionName.optional().catch(undefined), by: text, subject: text }), component: lazyRouteComponent(() => import('./admin/Actions.tsx'), 'Actions') }),
   createRoute({ getParentRoute: () => inside, path: '/settings', component: lazyRouteComponent(() => import('./admin/Settings.tsx'), 'SettingsScreen') }),
+  createRoute({ getParentRoute: () => inside, path: '/members', component: lazyRouteComponent(() => import('./members/Members.tsx'), 'MembersScreen') }),
   createRoute({ getParentRoute: () => inside, path: '/alerts', component: lazyRouteComponent(() => import('./alerts/Alerts.tsx'), 'AlertsScreen') }),
 ] as const
 
-export const router = createRouter({ routeTree: root.addChildren([front, status, signIn, signUp, inside.addChildren(screens)]), defaultPreload: 'intent', scrollRestoration: true })
+export const router = createRouter({ routeTree: root.addChildren([front, status, invitation, signIn, signUp, inside.addChildren(screens)]), defaultPreload: 'intent', scrollRestoration: true })
 declare module '@tanstack/react-router' { interface Register { router: typeof router } }

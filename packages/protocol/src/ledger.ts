@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { Cause } from './causes.ts'
 import { AttemptId, Instant, JobId, UserId } from './ids.ts'
 import type { PayoutId } from './ids.ts'
 import { Reason } from './incident.ts'
@@ -34,6 +35,8 @@ export type Posting = z.infer<typeof Posting>
 /** A group of movements with one cause. Its id is derived from what it is for (`settle:{slot}`), so it can happen only once. */
 export const Entry = z.object({
   id: z.string(), kind: EntryKind, at: Instant, job: JobId.optional(), attempt: AttemptId.optional(), postings: z.array(Posting),
+  /** In my own list: of what came back from a job, how the job ended; of a reversal, why. */
+  because: z.object({ state: z.enum(['queued', 'running', 'completed', 'failed', 'cancelled', 'expired']).optional(), cause: Cause.optional(), reason: z.string().optional() }).optional(),
 }).meta({ id: 'Entry' })
 export type Entry = z.infer<typeof Entry>
 

@@ -19,8 +19,8 @@ export const MEMBER_SCOPES: Readonly<Record<MemberRole, readonly Scope[]>> = {
 /** What a role may do, for people. */
 export const MEMBER_SAYS: Readonly<Record<MemberRole, string>> = {
   viewer: 'sees jobs, results and spend',
-  submitter: 'also runs, cancels and reruns jobs',
-  manager: 'also makes keys and webhooks, sets budgets, and invites viewers and submitters',
+  submitter: 'sees jobs, results and spend; runs, cancels and reruns jobs',
+  manager: 'does what a submitter does; makes keys and webhooks, sets budgets, and invites viewers and submitters',
 }
 export const isAbove = (one: MemberRole, other: MemberRole): boolean => MEMBER_ROLES.indexOf(one) > MEMBER_ROLES.indexOf(other)
 

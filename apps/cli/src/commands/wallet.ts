@@ -47,7 +47,7 @@ async function wallet(context: Context, options: { history?: boolean; csv?: bool
     { title: 'credits', value: (entry) => amountOf(entry.postings.reduce((sum, posting) => sum + BigInt(posting.amount), 0n)), right: true },
     { title: 'from', value: (entry) => entry.postings.map((posting) => posting.from).join(' '), shrinks: true },
     { title: 'to', value: (entry) => entry.postings.map((posting) => posting.to).join(' '), shrinks: true },
-    { title: 'job', value: (entry) => entry.job },
+    { title: 'job', value: (entry) => entry.job }, { title: 'why', value: (entry) => entry.because?.reason ?? entry.because?.cause ?? entry.because?.state, shrinks: true },
   ], (entry) => entry.id, 'No money has moved yet.')
 }
 

@@ -144,7 +144,18 @@ export async function listEntries(db: Database, user: UserId, limit: number, cur
   const heads = await db.query<{ entry: string; at: string }>(`SELECT entry, CAST(at AS TEXT) AS at FROM (
       SELECT entry, at FROM postings WHERE debit IN ($1, $2, $3) AND ${before} UNION SELECT entry, at FROM postings WHERE credit IN ($1, $2, $3) AND ${before}
     ) both_sides ORDER BY at DESC, entry LIMIT ${limit + 1}`, [...mine, Number(atText), entryAfter])
-  return entriesOf(db, heads, limit)
+  return withCauses(db, await entriesOf(db, heads, limit))
+}
+/** Why money came back: how its job ended, or what was said when it was reversed. */
+async function withCauses(db: Database, found: PageOf<Entry>): Promise<PageOf<Entry>> {
+  const refunds = found.data.flatMap(({ kind, job }) => (kind === 'refund' && job ? [job] : [])), reversed = found.data.flatMap(({ kind, id }) => (kind === 'reversal' ? [id.slice('reversal:'.length)] : []))
+  const jobs = refunds.length === 0 ? [] : await db.query<Doc & { id: string }>(`SELECT id, doc FROM jobs WHERE id IN ${among(db)}`, [JSON.stringify(refunds)])
+  const reasons = reversed.length === 0 ? [] : await db.query<Doc & { entry: string }>(`SELECT entry, doc FROM reversals WHERE state = 'done' AND entry IN ${among(db)}`, [JSON.stringify(reversed)])
+  const because = new Map<string, NonNullable<Entry['because']>>([
+    ...jobs.map(({ id, doc }): [string, NonNullable<Entry['because']>] => { const { state, cause } = JSON.parse(doc) as Pick<JobRow, 'state' | 'cause'>; return [`refund:${id}`, { state, ...(cause === null ? {} : { cause }) }] }),
+    ...reasons.map(({ entry, doc }): [string, NonNullable<Entry['because']>] => [`reversal:${entry}`, { reason: (JSON.parse(doc) as { reason: string }).reason }]),
+  ])
+  return { ...found, data: found.data.map((entry) => { const why = because.get(entry.id); return why ? { ...entry, because: why } : entry }) }
 }
 
 /** Everything that must hold of the books, asked of the tables themselves. */

@@ -11,7 +11,8 @@ import { Enrol, Prove } from './SecondFactor.tsx'
 import { programOf } from './program.ts'
 
 export function AccountScreen() {
-  const { user, byKey } = useSession()
+  const { user, byKey, acting } = useSession()
+  if (acting) return <Page title="Sign-in"><Alert color="blue" title={`You act for ${visible(acting.name)}`}>How its owner signs in is the owner’s alone. Go back to yourself to see your own sign-in.</Alert></Page>
   return (
     <Page title="Sign-in" intro={<>{visible(user.name)}, {visible(user.email)}</>}>
       {byKey ? <Alert color="blue" title="You are signed in with an API key, for this tab">A second factor and the list of sessions are there for somebody who signs in with e-mail and password: a key must not become more than it is.</Alert>

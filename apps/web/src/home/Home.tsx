@@ -9,11 +9,11 @@ import { Credits, Empty, Figure, Figures, Loaded, Page, Panel, Command } from '.
 import { ButtonLink, TextLink } from '../shell/links.tsx'
 
 export function Home() {
-  const { client, user } = useSession()
+  const { client, user, acting } = useSession()
   const wallet = useQuery(walletQuery(client)), jobs = useInfiniteQuery(jobsQuery(client, undefined, 5))
   const latest = jobs.data?.pages[0]?.data
   return (
-    <Page title={`Hello, ${user.name}`} actions={<ButtonLink to="/submit">New job</ButtonLink>}>
+    <Page title={acting ? acting.name : `Hello, ${user.name}`} actions={<ButtonLink to="/submit">New job</ButtonLink>}>
       <Loaded query={wallet}>{(money) => (
         <Figures>
           <Figure label="Available" hint={<><Lasts available={money.available} /><TextLink to="/wallet" size="sm">Wallet</TextLink></>}><Credits of={money.available} /></Figure>

@@ -1,7 +1,8 @@
 import { useState } from 'react'
 import { Alert, Badge, Button, Checkbox, Group, Modal, NativeSelect, Stack, Text, TextInput } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
-import type { Key, NewKey, Scope, User } from '@lumaris/protocol'
+import { MEMBER_SCOPES } from '@lumaris/protocol'
+import type { Account, Key, NewKey, Scope, User } from '@lumaris/protocol'
 import { keysQuery } from '../queries.ts'
 import { hasRole, useSession } from '../session/use-session.ts'
 import { errorsBy } from '../ui/field-errors.ts'
@@ -10,7 +11,7 @@ import { Command, Confirm, Empty, Loaded, Moment, Page, Panel, Refusal, CopyId }
 import { useWork } from '../ui/use-work.ts'
 
 const SCOPES: Readonly<Record<Scope, string>> = { 'jobs:read': 'See jobs, output and results', 'jobs:write': 'Submit and cancel jobs', 'wallet:read': 'See the wallet', 'wallet:write': 'Add credits', 'nodes:read': 'See nodes', 'nodes:write': 'Add, pause and price nodes', 'keys:write': 'Manage API keys', admin: 'Run the market' }
-const scopesFor = (user: User): Scope[] => [...(hasRole(user, 'buyer') ? (['jobs:read', 'jobs:write', 'wallet:read', 'wallet:write'] as const) : (['wallet:read'] as const)), ...(hasRole(user, 'seller') || hasRole(user, 'admin') ? (['nodes:read', 'nodes:write'] as const) : []), 'keys:write', ...(hasRole(user, 'admin') ? (['admin'] as const) : [])]
+const scopesFor = ({ user, acting }: { user: User; acting?: Account }): Scope[] => (acting ? [...MEMBER_SCOPES[acting.role]] : [...(hasRole(user, 'buyer') ? (['jobs:read', 'jobs:write', 'wallet:read', 'wallet:write'] as const) : (['wallet:read'] as const)), ...(hasRole(user, 'seller') || hasRole(user, 'admin') ? (['nodes:read', 'nodes:write'] as const) : []), 'keys:write', ...(hasRole(user, 'admin') ? (['admin'] as const) : [])])
 const DAY = 86_400_000
 
 export function Keys() {
@@ -27,7 +28,7 @@ export function Keys() {
           <div className="scroll-box" tabIndex={0} role="region" aria-label="API keys"><table className="table">
             <thead><tr><th>Name</th><th>Begins</th><th>May</th><th>Last used</th><th>Ends</th><th><span className="for-readers">Actions</span></th></tr></thead>
             <tbody>{data.map((key) => (
-              <tr key={key.id}><td>{visible(key.label)}</td><td><code>{key.prefix}…</code><CopyId id={key.id} what="key id" /></td><td><Group gap={4}>{key.scopes.map((scope) => <Badge key={scope} size="sm" color="gray">{scope}</Badge>)}</Group></td><td>{key.lastUsedAt ? <Moment at={key.lastUsedAt} /> : 'never'}</td>
+              <tr key={key.id}><td>{visible(key.label)}{key.madeBy && <Text size="sm" c="dimmed">made by {visible(key.madeBy.name)}</Text>}</td><td><code>{key.prefix}…</code><CopyId id={key.id} what="key id" /></td><td><Group gap={4}>{key.scopes.map((scope) => <Badge key={scope} size="sm" color="gray">{scope}</Badge>)}</Group></td><td>{key.lastUsedAt ? <Moment at={key.lastUsedAt} /> : 'never'}</td>
                 <td>{key.revokedAt ? 'revoked' : key.expiresAt ? <Moment at={key.expiresAt} /> : 'never'}</td><td className="right"><Button size="compact-sm" variant="default" disabled={key.revokedAt !== undefined} title={key.revokedAt === undefined ? undefined : 'It is revoked already'} onClick={() => setRevoking(key)}>Revoke<span className="for-readers"> {visible(key.label)}</span></Button></td></tr>))}</tbody>
           </table></div>))}</Loaded>
       </Panel>
@@ -39,15 +40,15 @@ export function Keys() {
 }
 
 function Make({ close, made }: { close: () => void; made: (key: NewKey) => void }) {
-  const { client, user } = useSession()
-  const [label, setLabel] = useState(''), [scopes, setScopes] = useState<string[]>(['jobs:read', 'jobs:write'].filter((scope) => scopesFor(user).includes(scope as Scope))), [days, setDays] = useState('90')
+  const session = useSession(), { client } = session
+  const [label, setLabel] = useState(''), [scopes, setScopes] = useState<string[]>(['jobs:read', 'jobs:write'].filter((scope) => scopesFor(session).includes(scope as Scope))), [days, setDays] = useState('90')
   const { busy, error, submit } = useWork()
   const make = async (): Promise<void> => made(await client.api.createKey({ body: { label, scopes: scopes as Scope[], ...(days === '' ? {} : { expiresInMs: Number(days) * DAY }) } }))
   const fields = errorsBy(error)
   return (
     <form onSubmit={(event) => submit(event, make)} noValidate><Stack>
       <TextInput label="Name" description="Where it will be used" data-autofocus value={label} onChange={(event) => setLabel(event.currentTarget.value)} error={fields.get('/label')} />
-      <Checkbox.Group label="It may" value={scopes} onChange={setScopes} error={fields.get('/scopes')}><Stack gap={8} mt={6}>{scopesFor(user).map((scope) => <Checkbox key={scope} value={scope} label={SCOPES[scope]} />)}</Stack></Checkbox.Group>
+      <Checkbox.Group label="It may" value={scopes} onChange={setScopes} error={fields.get('/scopes')}><Stack gap={8} mt={6}>{scopesFor(session).map((scope) => <Checkbox key={scope} value={scope} label={SCOPES[scope]} />)}</Stack></Checkbox.Group>
       <NativeSelect label="It ends" value={days} onChange={(event) => setDays(event.currentTarget.value)} data={[{ value: '7', label: 'after a week' }, { value: '90', label: 'after 90 days' }, { value: '365', label: 'after a year' }, { value: '', label: 'never' }]} error={fields.get('/expiresInMs')} />
       {error !== null && fields.size === 0 && <Refusal error={error} />}
       <Group justify="flex-end"><Button variant="default" onClick={close}>Leave it</Button><Button type="submit" loading={busy}>Make the key</Button></Group>

@@ -1,16 +1,16 @@
 // Who is signed in in this tab. The access token lives in memory only; what renews it lies in a cookie that no script can read (see
 // apps/server/src/http/browser-sessions.ts), so a reload and a second tab go on by themselves. Whoever signs in with an API key instead keeps
 // it in sessionStorage, which ends with the tab: there is no cookie for keys, because a session must not outlive the key it came from.
-import type { BrowserTokens, User } from '@lumaris/protocol'
+import type { Account, BrowserTokens, User } from '@lumaris/protocol'
 import { createClient, isLumarisError } from '@lumaris/sdk'
 import type { Client, Seen } from '@lumaris/sdk'
 
 export type SessionState =
   | { readonly kind: 'out'; readonly because?: string }
-  | { readonly kind: 'in'; readonly user: User; readonly client: Client; /** Signed in with a key instead of a password. */ readonly byKey: boolean; /** An admin who sees what this user sees. */ readonly view?: View }
+  | { readonly kind: 'in'; readonly user: User; readonly client: Client; /** Signed in with a key instead of a password. */ readonly byKey: boolean; /** An admin who sees what this user sees. */ readonly view?: View; /** The account that one acts for; `user` is it then, and `self` oneself. */ readonly acting?: Account; readonly self?: { readonly user: User; readonly client: Client } }
 export type View = { readonly id: string; readonly token: string; readonly expiresAt: number }
 
-const KEY = 'lumaris-key', VIEW = 'lumaris-view', HINT = 'lumaris-has-session'
+const KEY = 'lumaris-key', VIEW = 'lumaris-view', ACTING = 'lumaris-acting', HINT = 'lumaris-has-session'
 const ENDED = 'Your session has ended. Sign in again.'
 
 // Whether the market answers, seen from every request there is; and when it last did.
@@ -91,6 +91,24 @@ export async function viewAs({ id, token, expiresAt }: View): Promise<void> {
   await enter(createClient({ url: location.origin, token, onRequest: heard }), true, { id, token, expiresAt })
   sessionStorage.setItem(VIEW, JSON.stringify({ id, token, expiresAt }))
 }
+/** For this tab: what one does from now on is the account's, under one's own name. The screens are those of a buyer. */
+export async function actForAccount(account: string): Promise<void> {
+  const before = state
+  if (before.kind !== 'in' || before.view) return
+  const self = before.self ?? { user: before.user, client: before.client }, client = await self.client.actFor(account), { actingFor: acting } = await client.api.me()
+  if (!acting) throw new Error('the market does not say for whom this token acts')
+  become({ kind: 'in', user: { id: acting.account, name: acting.name, email: acting.email, roles: ['buyer'], createdAt: self.user.createdAt }, client, byKey: before.byKey, acting, self })
+  sessionStorage.setItem(ACTING, account)
+}
+export async function actForMyself(): Promise<void> {
+  sessionStorage.removeItem(ACTING)
+  if (state.kind === 'in' && state.self) become({ kind: 'in', ...state.self, byKey: state.byKey })
+}
+/** After a reload. Whoever works there no more goes on as himself. */
+async function actAgain(): Promise<void> {
+  const account = sessionStorage.getItem(ACTING)
+  if (account !== null) await actForAccount(account).catch(() => sessionStorage.removeItem(ACTING))
+}
 /** Back to oneself. That it is over is told as oneself: the token may say nothing. */
 export async function stopViewing(): Promise<void> {
   const before = state, view = before.kind === 'in' ? before.view : undefined
@@ -109,12 +127,13 @@ export async function signOut(): Promise<void> {
   forget()
 }
 /** The server said that whoever we are, we are not signed in any more. */
-export const ended = (): void => { if (state.kind === 'in') { if (state.view) void stopViewing(); else forget(ENDED) } }
+export const ended = (): void => { if (state.kind === 'in') { if (state.view) void stopViewing(); else if (state.acting) void actForMyself(); else forget(ENDED) } }
 function forget(because?: string): void {
   proving.answer(false)
   token = undefined
   sessionStorage.removeItem(KEY)
   sessionStorage.removeItem(VIEW)
+  sessionStorage.removeItem(ACTING)
   localStorage.removeItem(HINT)
   become({ kind: 'out', ...(because ? { because } : {}) })
 }
@@ -126,9 +145,9 @@ export async function resume(): Promise<void> {
   const key = sessionStorage.getItem(KEY)
   if (key === null && localStorage.getItem(HINT) === null) return
   try {
-    if (key !== null) return await signInWithKey(key)
-    await renew()
-    await enterByCookie()
+    if (key !== null) await signInWithKey(key)
+    else { await renew(); await enterByCookie() }
+    await actAgain()
   } catch (error) {
     if (isLumarisError(error) && error.status === 401) forget(ENDED)
     else become({ kind: 'out', because: 'The market did not answer. Reload the page to try again.' })

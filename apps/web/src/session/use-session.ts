@@ -17,5 +17,7 @@ export function useSession(): In {
 }
 // Between the end of a session and the change of the screen one more drawing may happen.
 let lastSeen: In | null = null
+/** Oneself, whoever one acts for. */
+export const useSelf = (): { readonly user: User; readonly client: Client } => { const now = useSession(); return now.self ?? now }
 export const useClient = (): Client => useSession().client
 export const hasRole = (user: User, role: 'buyer' | 'seller' | 'admin'): boolean => user.roles.includes(role)

@@ -22,18 +22,21 @@ const Viewing = lazy(async () => ({ default: (await import('./Viewing.tsx')).Vie
 /** Seldom there. */
 const PauseBanner = lazy(async () => ({ default: (await import('./PauseBanner.tsx')).PauseBanner }))
 
+/** Of who acts for somebody else's account. */
+const Acting = lazy(async () => ({ default: (await import('./Acting.tsx')).Acting }))
+
 /** What makes menus float is large, and nobody needs it before he is signed in. */
 const AccountMenu = lazy(() => import('./AccountMenu.tsx').then(({ AccountMenu: default_ }) => ({ default: default_ })))
 
 /** Asked of few, and seldom. */
 const ProveAgain = lazy(async () => ({ default: (await import('./ProveAgain.tsx')).ProveAgain }))
 
-export type Place = { readonly to: '/home' | '/submit' | '/templates' | '/jobs' | '/schedules' | '/wallet' | '/keys' | '/webhooks' | '/account' | '/nodes' | '/nodes/join' | '/earnings' | '/market' | '/fleet' | '/queue' | '/revenue' | '/ledger' | '/users' | '/incidents' | '/actions' | '/settings' | '/alerts'; readonly name: string }
+export type Place = { readonly to: '/home' | '/submit' | '/templates' | '/jobs' | '/schedules' | '/wallet' | '/keys' | '/webhooks' | '/account' | '/nodes' | '/nodes/join' | '/earnings' | '/market' | '/fleet' | '/queue' | '/revenue' | '/ledger' | '/users' | '/incidents' | '/actions' | '/settings' | '/alerts' | '/members'; readonly name: string }
 const places = (user: User): readonly (readonly [string, readonly Place[]])[] => [
   ...(hasRole(user, 'buyer') ? [['Buy', [{ to: '/home', name: 'Home' }, { to: '/submit', name: 'New job' }, { to: '/templates', name: 'Templates' }, { to: '/jobs', name: 'Jobs' }, { to: '/schedules', name: 'Schedules' }, { to: '/wallet', name: 'Wallet' }]] as const] : []),
   ...(hasRole(user, 'seller') ? [['Sell', [{ to: '/nodes', name: 'Nodes' }, { to: '/nodes/join', name: 'Add a node' }, { to: '/earnings', name: 'Earnings' }]] as const] : []),
   ...(hasRole(user, 'admin') ? [['Run the market', [{ to: '/market', name: 'Overview' }, { to: '/fleet', name: hasRole(user, 'seller') ? 'All nodes' : 'Nodes' }, ...(hasRole(user, 'buyer') ? [] : [{ to: '/jobs', name: 'Jobs' } as const, { to: '/schedules', name: 'Schedules' } as const]), { to: '/queue', name: 'Queue' }, { to: '/revenue', name: 'Revenue' }, { to: '/ledger', name: 'Ledger' }, { to: '/users', name: 'Users' }, { to: '/incidents', name: 'Incidents' }, { to: '/actions', name: 'Log' }, { to: '/settings', name: 'Settings' }]] as const] : []),
-  ['Account', [{ to: '/account', name: 'Sign-in' }, { to: '/keys', name: 'API keys' }, { to: '/webhooks', name: 'Webhooks' }, { to: '/alerts', name: 'Alerts' }]],
+  ['Account', [{ to: '/account', name: 'Sign-in' }, { to: '/keys', name: 'API keys' }, { to: '/webhooks', name: 'Webhooks' }, { to: '/members', name: 'Members' }, { to: '/alerts', name: 'Alerts' }]],
 ]
 export const startOf = (user: User): '/home' | '/nodes' | '/market' => (hasRole(user, 'buyer') ? '/home' : hasRole(user, 'seller') ? '/nodes' : '/market')
 
@@ -51,9 +54,9 @@ export function Shell() {
         <span className="grow" />
         {inside && <Find />}
         <Colours />
-        {state.kind === 'in' ? <Suspense fallback={<Button variant="default" size="sm" disabled>{state.user.name}</Button>}><AccountMenu user={state.user} byKey={state.byKey} /></Suspense> : <><ButtonLink to="/sign-in" variant="default" size="sm">Sign in</ButtonLink><ButtonLink to="/sign-up" size="sm" className="only-wide">Sign up</ButtonLink></>}
+        {state.kind === 'in' ? <Suspense fallback={<Button variant="default" size="sm" disabled>{state.user.name}</Button>}><AccountMenu user={state.self?.user ?? state.user} byKey={state.byKey} /></Suspense> : <><ButtonLink to="/sign-in" variant="default" size="sm">Sign in</ButtonLink><ButtonLink to="/sign-up" size="sm" className="only-wide">Sign up</ButtonLink></>}
       </header>
-      <div className="silence"><Silence /><Suspense><IncidentBanner /></Suspense><Suspense><PauseBanner /></Suspense>{state.kind === 'in' && state.view && <Suspense><Viewing view={state.view} /></Suspense>}</div>
+      <div className="silence"><Silence /><Suspense><IncidentBanner /></Suspense><Suspense><PauseBanner /></Suspense>{state.kind === 'in' && state.view && <Suspense><Viewing view={state.view} /></Suspense>}{state.kind === 'in' && state.acting && <Suspense><Acting account={state.acting} /></Suspense>}</div>
       {inside && <nav className="side" aria-label="Screens"><div className="side-inner"><Places user={state.user} /></div></nav>}
       {inside && <Drawer opened={open} onClose={() => setOpen(false)} title="Lumaris" size="16rem" closeButtonProps={{ 'aria-label': 'Close' }}><nav aria-label="Screens"><Places user={state.user} onGo={() => setOpen(false)} /></nav></Drawer>}
       {inside && <Inside />}
