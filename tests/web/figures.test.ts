@@ -29,7 +29,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await page.getByLabel('Times').check()
     const line = log.locator('span', { hasText: 'first line' })
     expect(await line.getAttribute('data-number')).toMatch(/^\d{2}:\d{2}:\d{2}\.\d{3}$/)
-    await page.getByLabel('Numbers').check()
+    await page.getByLabel('Numbers and links').check()
     expect(await line.getAttribute('data-number')).toMatch(/^1 \d{2}:/)
     expect(complaints).toEqual([])
     await context.close()

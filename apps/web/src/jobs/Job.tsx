@@ -15,6 +15,7 @@ import { phasesOf, roleOf } from './attempt-words.ts'
 import { Cost } from './Cost.tsx'
 import { jobName } from './JobRows.tsx'
 import { Logs } from './Logs.tsx'
+import type { Linked } from './Logs.tsx'
 import { TABS } from './tabs.ts'
 import type { JobTab } from './tabs.ts'
 import { Use } from './Use.tsx'
@@ -39,7 +40,7 @@ export function JobScreen() {
 
 function Shown({ job }: { job: Job }) {
   const { client, user } = useSession(), queries = useQueryClient()
-  const { tab, part } = route.useSearch(), navigate = route.useNavigate(), to = useNavigate()
+  const { tab, part, attempt: linkedAttempt, at } = route.useSearch(), navigate = route.useNavigate(), to = useNavigate()
   const [cancelling, setCancelling] = useState(false), [again, setAgain] = useState(false), [holding, setHolding] = useState<boolean | null>(null), [doing, setDoing] = useState<'move' | 'keep' | null>(null), { error, run } = useWork()
   // What an admin does to somebody else's job needs a reason.
   const isTheirs = user.id !== job.buyer
@@ -48,7 +49,7 @@ function Shown({ job }: { job: Job }) {
   const live = job.state === 'queued' || job.state === 'running'
   const tasks = useQuery(tasksQuery(client, job.id, live)), attempts = useQuery(attemptsQuery(client, job.id, live))
   const now = useNow(1_000, live)
-  const goto = (to: { tab?: JobTab; part?: number | undefined }): void => void navigate({ search: (before) => ({ ...before, ...to }), replace: true })
+  const goto = (to: { tab?: JobTab; part?: number | undefined } & Linked): void => void navigate({ search: (before) => ({ ...before, attempt: undefined, at: undefined, ...to }), replace: true, resetScroll: false })
   const shownTab = tab ?? 'parts'
   return (
     <Page title={jobName(job)} intro={<Id id={job.id} what="job id" />} actions={<>
@@ -74,7 +75,7 @@ function Shown({ job }: { job: Job }) {
         <Tabs.List aria-label="About this job" className="tabs">{(Object.entries(TABS) as [JobTab, string][]).map(([key, name]) => <Tabs.Tab key={key} value={key}>{name}</Tabs.Tab>)}</Tabs.List>
         <div className="tab-body">
           <Tabs.Panel value="parts"><Loaded query={tasks}>{(list) => <Parts job={job} tasks={list} attempts={attempts.data ?? []} part={part} choose={(index) => goto({ part: index })} logs={(index) => goto({ part: index, tab: 'logs' })} now={now} />}</Loaded></Tabs.Panel>
-          <Tabs.Panel value="logs"><Loaded query={attempts}>{(list) => <Logs job={job} attempts={list} part={part} choose={(index) => goto({ part: index })} />}</Loaded></Tabs.Panel>
+          <Tabs.Panel value="logs"><Loaded query={attempts}>{(list) => <Logs job={job} attempts={list} part={part} choose={(index) => goto({ part: index })} linked={{ attempt: linkedAttempt, at }} link={goto} />}</Loaded></Tabs.Panel>
           <Tabs.Panel value="results"><ResultFiles job={job} attempts={attempts.data ?? []} /></Tabs.Panel>
           <Tabs.Panel value="cost"><Loaded query={attempts}>{(list) => <Cost job={job} attempts={list} />}</Loaded></Tabs.Panel>
           <Tabs.Panel value="why"><Why job={job} /></Tabs.Panel>
