@@ -41,7 +41,8 @@ export function Jobs() {
   const choose = (job: Job, on: boolean): void => chooseAll([job], on)
   const all = useMemo(() => shown.length > 0 && shown.every((job) => chosen.has(job.id)), [shown, chosen]), some = useMemo(() => chosen.size > 0 && shown.some((job) => chosen.has(job.id)), [shown, chosen])
   // What is done to them is what can be done to them as they are now, and the buttons say to how many.
-  const [toCancel, toRerun] = useMemo(() => { const now = new Map(loaded.map((job) => [job.id, job])), list = [...chosen.values()].map((job) => now.get(job.id) ?? job); return [list.filter(canCancel), list.filter((job) => !canCancel(job) && job.buyer === user.id)] }, [chosen, loaded, user.id])
+  const anyChosen = chosen.size > 0, now = useMemo(() => new Map<string, Job>(anyChosen ? loaded.map((job) => [job.id, job]) : []), [anyChosen, loaded])
+  const [toCancel, toRerun] = useMemo(() => { const list = [...chosen.values()].map((job) => now.get(job.id) ?? job); return [list.filter(canCancel), list.filter((job) => !canCancel(job) && job.buyer === user.id)] }, [chosen, now, user.id])
   const done = (): void => { setAsking(null); setChosen(new Map()) }
   const ids = useMemo(() => new Set(chosen.keys()), [chosen])
   return (

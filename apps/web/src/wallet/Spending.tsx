@@ -8,6 +8,7 @@ import { useSession } from '../session/use-session.ts'
 import { credits, creditsText, plural, visible } from '../ui/format.ts'
 import { Bar, Empty, Loaded, Panel, useNow } from '../ui/parts.tsx'
 import { TextLink } from '../shell/links.tsx'
+import { MonthLine } from './MonthLine.tsx'
 import { everyDay, shareOf } from './spend-days.ts'
 
 const route = getRouteApi('/inside/wallet')
@@ -35,6 +36,7 @@ function Month({ month: { name, spent, budget, forecast } }: { month: NonNullabl
     <Stack gap={4} mb="md">
       {of === null || of === 0n ? <Text size="sm">{name} (UTC) so far: {creditsText(spent)}.{end}</Text> : <Bar share={Number((BigInt(spent) * 1000n) / of) / 1000} says={`${name} (UTC) so far: ${credits(spent)} of a budget of ${creditsText(of)}.${end}`} />}
       <Text size="sm"><TextLink to="/alerts" size="sm">{of === null ? 'Set a budget' : 'Change the budget'}</TextLink>: you are told at 50, 80 and 100 %. It stops nothing.</Text>
+      <MonthLine month={{ name, spent, ...(budget === undefined ? {} : { budget }), ...(forecast === undefined ? {} : { forecast }) }} />
     </Stack>)
 }
 

@@ -7,5 +7,10 @@ export function everyDay(days: readonly { readonly day: string; readonly cost: s
   for (let at = since - (since % DAY_MS); at <= now; at += DAY_MS) { const day = new Date(at).toISOString().slice(0, 10); found.push({ day, cost: costs.get(day) ?? 0n }) }
   return found
 }
+/** The same with what had come together since the first of them. */
+export function addUp(days: readonly { readonly day: string; readonly cost: string }[], since: number, now: number): { readonly day: string; readonly cost: bigint; readonly sum: bigint }[] {
+  let sum = 0n
+  return everyDay(days, since, now).map((one) => ({ ...one, sum: sum += one.cost }))
+}
 /** Part of the largest, in thousandths; what is there at all can be seen. */
 export const shareOf = (cost: bigint, most: bigint): number => (most === 0n || cost === 0n ? 0 : Math.max(0.01, Number((cost * 1000n) / most) / 1000))
