@@ -8,7 +8,7 @@
 //   a call       microseconds of the cheapest system call
 //   in budget    at most 10 ms or 15 % more than the tool; where a process or a machine is kept warm, at most the time in WARM_MS
 //
-// Each driver twice: taken from what stands ready, as for a job whose like was run before, and `cold`, as for the first of its kind. Nothing else runs meanwhile:
+// Each driver three times: taken from what stands ready, as for a job whose like was run before; `first`, with a disk of a size that no job had; and `cold`, where nothing stands ready. Nothing else runs meanwhile:
 // before each start all that is to stand ready does.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -39,7 +39,7 @@ const CRUNCHERS: Record<'python' | 'pyodide' | 'javascript', Program> = {
 const PYODIDE_SLEEPER: Program = { runtime: 'python', command: ['main.py'], files: { 'main.py': 'import time; print("up", flush=True); time.sleep(600)' } }
 
 /** To the first line, where what is slow was done before: a copy of a machine that was started, Python from a snapshot of its memory. */
-const WARM_MS: Readonly<Record<string, number>> = { qemu: 250, 'deno, javascript': 5, 'deno inside bwrap, javascript': 5, 'deno inside bwrap, python (Pyodide)': 400, 'deno inside bwrap cold, python (Pyodide)': 400 }
+const WARM_MS: Readonly<Record<string, number>> = { qemu: 250, 'deno, javascript': 5, 'deno inside bwrap, javascript': 5, 'deno first, javascript': 5, 'deno inside bwrap first, javascript': 5, 'deno inside bwrap first, python (Pyodide)': 400, 'deno inside bwrap, python (Pyodide)': 400, 'deno inside bwrap cold, python (Pyodide)': 400 }
 
 type Row = { readonly name: string; readonly program: string; readonly driver: Subject; readonly tool: Subject | null; readonly sleeper: Program; readonly cruncher: Program | null; readonly bare: Subject | null; readonly bareCruncher: Program | null }
 type Sample = { startMs: number; spawnedMs: number; endMs: number; memoryMib: number }
@@ -85,7 +85,7 @@ const rounds = Number(values.rounds)
 if (!Number.isInteger(rounds) || rounds < 1) throw new Error('--rounds takes a whole number of 1 or more')
 const out = resolve(values.out ?? join(import.meta.dirname, '..', '..', '.lumaris', 'bench', 'isolation.json'))
 const machine = describeMachine(), commit = describeCommit(), at = new Date().toISOString()
-const { native, plainDeno, pairs, missing, settled, close } = await createSubjects()
+const { native, plainDeno, pairs, missing, settled, close } = await createSubjects(values.only === undefined ? undefined : (name) => (values.only ?? '').split(',').includes(name))
 const rows: Row[] = []
 for (const { driver, tool, speaks } of pairs) {
   if (values.only !== undefined && !values.only.split(',').includes(driver.name)) continue

@@ -26,13 +26,15 @@ export type Pair = { readonly driver: Subject; readonly tool: Subject | null; re
 
 const versionOf = (program: string, ...args: string[]): Promise<string> => new Promise((resolve) => { const child = spawn(program, args); let out = ''; child.stdout.on('data', (chunk) => { out += String(chunk) }); child.on('close', () => resolve(/\d[\d.~]*/.exec(out)?.[0] ?? 'unknown')) })
 
-function asSubject(name: string, version: string, driver: IsolationDriver): Subject {
+/** With `fresh` every job has a disk of another size, as nobody before it. */
+function asSubject(name: string, version: string, driver: IsolationDriver, fresh = false): Subject {
+  let count = 0
   return {
     name, version,
     async start(program) {
       const workDir = mkdtempSync(join(tmpdir(), 'lumaris-bench-job-'))
       for (const [path, text] of Object.entries(program.files ?? {})) writeFileSync(join(workDir, path), text)
-      const sandbox = await driver.start({ attemptId: 'att_bench', runtime: program.runtime, command: program.command, env: {}, workDir, limits: LIMITS })
+      const sandbox = await driver.start({ attemptId: 'att_bench', runtime: program.runtime, command: program.command, env: {}, workDir, limits: fresh ? { ...LIMITS, diskBytes: LIMITS.diskBytes + count++ * MIB } : LIMITS })
       let says = ''
       sandbox.stderr.on('data', (chunk) => { says = (says + String(chunk)).slice(-500) })
       const end = sandbox.exit.then(({ cause, code, detail }) => { rmSync(workDir, { recursive: true, force: true }); return { ok: cause === 'exit' && code === 0, says: detail ?? says } })
@@ -64,7 +66,8 @@ function byHand({ name, version, dir, cgroups, argv }: ByHand): Subject {
 const READY_BYTES = 2048 * MIB
 export type Subjects = { readonly native: Subject; readonly plainDeno: Subject | null; readonly pairs: readonly Pair[]; readonly missing: readonly string[]; /** What drivers keep ready stands ready. */ settled: () => Promise<void>; close: () => Promise<void> }
 
-export async function createSubjects(): Promise<Subjects> {
+/** `wants`: names of drivers that are asked for; the others are not tried. */
+export async function createSubjects(wants: (name: string) => boolean = () => true): Promise<Subjects> {
   const scratch = mkdtempSync(join(tmpdir(), 'lumaris-bench-isolation-'))
   const owner = `bench${process.pid}`
   const dir = join(scratch, 'hand')
@@ -74,7 +77,7 @@ export async function createSubjects(): Promise<Subjects> {
   const cgroups = stages.cgroups
   // Where nothing ever stands ready.
   const coldStages = await createStages({ scratch: join(scratch, 'cold-stages'), owner: `${owner}c` })
-  const ways = [['', stages], [' cold', coldStages]] as const
+  const ways = [['', stages], [' first', stages], [' cold', coldStages]] as const
   const walls = new Map(ways.map(([way, on]) => [way, createWall({ scratch: join(scratch, `wall${way}`.replaceAll(/\W+/g, '-')), stages: on })]))
   const scratchOf = (name: string): string => join(scratch, name.replaceAll(/\W+/g, '-'))
   const programs = existsSync('/usr/bin/python3') ? ['sh', 'python'] as const : ['sh'] as const
@@ -86,14 +89,16 @@ export async function createSubjects(): Promise<Subjects> {
     const version = await versionOf(bwrap, '--version')
     const tool = byHand({ name: 'bwrap by hand', version, dir, cgroups, argv: (program, workDir) => ({ argv: [bwrap, '--unshare-all', '--die-with-parent', ...systemBinds(), '--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp', '--bind', workDir, '/work', '--chdir', '/work', ...program.command] }) })
     for (const [way] of ways) {
+      if (!wants(`bwrap${way}`)) continue
       const driver = createBwrapDriver(walls.get(way) as Wall), usable = await driver.probe()
-      if (usable.usable) pairs.push({ speaks: programs, driver: asSubject(`bwrap${way}`, version, driver), tool })
+      if (usable.usable) pairs.push({ speaks: programs, driver: asSubject(`bwrap${way}`, version, driver, way === ' first'), tool })
       else missing.push(`bwrap${way}: ${usable.reason}`)
     }
   } else missing.push('bwrap: bubblewrap is not installed')
 
   let hand: Subject | null = null
   for (const [way, on] of ways) {
+    if (!wants(`gvisor${way}`)) continue
     const gvisor = await createGvisorDriver({ scratch: scratchOf(`gvisor${way}`), stages: on }), usable = await gvisor?.probe()
     if (!gvisor || !usable?.usable) { missing.push(`gvisor${way}: ${usable?.reason ?? 'runsc is not installed'}`); continue }
     const runsc = inPath('runsc') as string, [, version = '', platform = ''] = /^(\d+), platform (\w+)$/.exec(usable.evidence['runsc'] ?? '') ?? []
@@ -102,13 +107,13 @@ export async function createSubjects(): Promise<Subjects> {
       const bundle = writeBundle(dir, program, workDir)
       return { argv: [runsc, '--ignore-cgroups', '--network=none', `--platform=${platform}`, `--root=${join(dir, 'state')}`, 'run', `--bundle=${bundle}`, `hand-${process.pid}-${made++}`], cleanUp: () => rmSync(bundle, { recursive: true, force: true }) }
     } })
-    pairs.push({ speaks: programs, driver: asSubject(`gvisor${way}`, `${version}, ${platform}`, gvisor), tool: hand })
+    pairs.push({ speaks: programs, driver: asSubject(`gvisor${way}`, `${version}, ${platform}`, gvisor, way === ' first'), tool: hand })
   }
 
   // No tool by hand stands beside it: a machine that is started for a program takes seconds, and what is measured here is the waking of one that was started before.
   const machines = await createQemuDriver({ scratch: join(scratch, 'qemu'), stages, images: process.env['LUMARIS_IMAGES'] ?? join(import.meta.dirname, '..', '..', '.lumaris', 'images') })
   if ('reason' in machines) missing.push(`qemu: ${machines.reason} (${machines.hint})`)
-  else {
+  else if (wants('qemu')) {
     const report = await machines.probe()
     if (report.usable) pairs.push({ speaks: programs, driver: asSubject('qemu', report.evidence['qemu'] ?? 'unknown', machines), tool: null })
     else missing.push(`qemu: ${report.reason}`)
@@ -122,10 +127,11 @@ export async function createSubjects(): Promise<Subjects> {
     const plain = (name: string, flags: readonly string[]): Subject => byHand({ name, version, dir, cgroups, argv: (program, workDir) => ({ argv: ['/usr/bin/env', `DENO_DIR=${cache}`, 'DENO_NO_UPDATE_CHECK=1', deno, 'run', ...flags, `--allow-read=${workDir}`, join(workDir, program.command[0] as string)] }) })
     plainDeno = plain('deno by hand', ['--no-prompt', '--no-remote', '--no-config', '--quiet'])
     for (const [way, on] of ways) for (const [kind, behind] of [['deno', null], ['deno inside bwrap', walls.get(way) ?? null]] as const) {
-      if (kind !== 'deno' && !behind) continue
-      const name = `${kind}${way}`, driver = createDenoDriver({ scratch: scratchOf(name), stages: on, wall: behind })
+      const name = `${kind}${way}`
+      if ((kind !== 'deno' && !behind) || !wants(name)) continue
+      const driver = createDenoDriver({ scratch: scratchOf(name), stages: on, wall: behind })
       const report = await driver?.probe()
-      if (driver && report?.usable) pairs.push({ speaks: ['javascript', ...(report.runtimes.includes('python') ? ['python' as const] : [])], driver: asSubject(name, version, driver), tool: plainDeno })
+      if (driver && report?.usable) pairs.push({ speaks: ['javascript', ...(report.runtimes.includes('python') ? ['python' as const] : [])], driver: asSubject(name, version, driver, way === ' first'), tool: plainDeno })
       else missing.push(`${name}: ${report?.reason ?? 'it does not run here'}`)
     }
   } else missing.push('deno: it is not installed for this platform')

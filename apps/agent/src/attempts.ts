@@ -13,6 +13,7 @@ import type { AgentInput, SandboxEnd } from '@lumaris/domain'
 import type { Known } from './checkpoints.ts'
 import { canonical, inputHash, matches } from '@lumaris/protocol'
 import type { AttemptId, Cause, DriverId, GangPlace, InputFile, JobDispatch, LivePeer, LogMessage, MeshOffer, MeshPeer, NodeId, Receive, ResultFile, Saved, Sha256, Usage } from '@lumaris/protocol'
+import { OPEN_FILES_MAX } from './drivers/driver.ts'
 import type { Checkpoint, ExitReport, Guest, IsolationDriver, Sandbox, SandboxNetwork, SandboxSpec } from './drivers/driver.ts'
 import { vaultBytes } from './drivers/work-disk.ts'
 import type { Vault } from './drivers/vault.ts'
@@ -103,7 +104,6 @@ export type Running = {
 }
 /** Files fetched or stored at the same time, for one attempt. */
 const TRANSFERS_MAX = 4
-const OPEN_FILES_MAX = 1024
 /** A report names every file in about 105 bytes and the file's path: at most 715 KiB, which fits into one frame (1 MiB) behind other messages. */
 const FILES_MAX = 3000
 const FILE_NAMES_BYTES_MAX = 200 * 1024

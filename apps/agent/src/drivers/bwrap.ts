@@ -13,6 +13,7 @@ import type { Level, Runtime } from '@lumaris/protocol'
 import type { IsolationDriver, ProbeReport, Sandbox, SandboxLimits, SandboxNetwork, SandboxSpec } from './driver.ts'
 import { probeWith, runToEnd } from './probe.ts'
 import { seccompFilter } from './seccomp.ts'
+import { USUAL } from './ready-stages.ts'
 import type { Kind } from './ready-stages.ts'
 import { SAFE_PATH, inPath, reachable, saying } from './stage.ts'
 import type { Stages } from './stage.ts'
@@ -160,7 +161,8 @@ export function createBwrapDriver(wall: Wall): IsolationDriver {
       if (job.runtime === 'javascript') throw new Error('the bwrap driver runs programs of the machine and Python, not JavaScript')
       return wall.start(job, { argv: argvOf(job), env: job.env })
     },
-    reap: () => stages.reap(), keepReady: (bytes) => stages.ready.keep(bytes),
+    reap: () => stages.reap(),
+    keepReady(bytes) { const kept = stages.ready.keep(bytes); stages.ready.prime(stages.launcherKind(USUAL, HOSTS_FD)); return kept },
     async probe(wanted): Promise<ProbeReport> {
       // The canaries are written for the very Node that runs the agent, brought in for the probe: it can do all that they try.
       const node = '/tmp/canary-node', outside = reachable(process.execPath, scratch, stages)

@@ -16,6 +16,7 @@ import type { IsolationDriver, ProbeReport, Sandbox, SandboxLimits, SandboxSpec 
 import { READY_WORD } from './bwrap.ts'
 import type { Wall } from './bwrap.ts'
 import { probeWith, runToEnd } from './probe.ts'
+import { USUAL } from './ready-stages.ts'
 import type { Kind } from './ready-stages.ts'
 import { SAFE_PATH, reachable, saying } from './stage.ts'
 import type { Stages } from './stage.ts'
@@ -34,6 +35,8 @@ const OWN_THREADS = 64
 const STEERING = /^(DENO_|OTEL_|LUMARIS_ENV$)/
 /** What every job has (dispatch.ts of the domain). */
 const OURS = new Set(['LUMARIS_JOB', 'LUMARIS_ATTEMPT', 'LUMARIS_TASK', 'LUMARIS_TASKS', 'LUMARIS_FENCE', 'LUMARIS_CHECKPOINT'])
+/** Of a job that says nothing of itself: what it asks for then (job-spec.ts of the protocol), and the variables that it has. */
+const USUAL_JOB: Pick<SandboxSpec, 'runtime' | 'env' | 'egress'> & { readonly limits: Kind['limits'] & Pick<SandboxLimits, 'memoryBytes'> } = { runtime: 'javascript', env: Object.fromEntries([...OURS].filter((name) => name !== 'LUMARIS_CHECKPOINT').map((name) => [name, ''])), limits: { ...USUAL, memoryBytes: 512 * MIB } }
 /** Said to a runner in place of a program: its order comes on standard input. */
 const WAIT = '--wait'
 const ORDER_DIGITS = 10, NOTHING = Buffer.alloc(0)
@@ -75,7 +78,7 @@ export function createDenoDriver(options: DenoOptions): IsolationDriver | null {
   const flagsOf = ({ python, memoryBytes, names, egress }: Needs, at: Paths): string[] => [...LOCKED, `--v8-flags=--max-old-space-size=${heapMiB(memoryBytes)}`, `--allow-env=${['LUMARIS_ENV', ...names].join(',')}`, '--ignore-env',
     `--allow-read=${[at.work, ...(python ? [at.pyodide, join(at.runners, 'python.mjs'), at.snapshot] : [])].join(',')}`, `--allow-write=${at.work}`, ...netOf(egress)]
   const runnerOf = ({ python }: Needs, at: Paths): string[] => (python ? [join(at.runners, 'python.mjs'), at.pyodide, existsSync(snapshot) ? at.snapshot : '', at.work] : [join(at.runners, 'javascript.mjs')])
-  const needsOf = (job: SandboxSpec): Needs => ({ python: job.runtime === 'python', memoryBytes: job.limits.memoryBytes, names: Object.keys(environmentOf(job)).toSorted(), egress: job.egress })
+  const needsOf = (job: typeof USUAL_JOB): Needs => ({ python: job.runtime === 'python', memoryBytes: job.limits.memoryBytes, names: Object.keys(environmentOf(job)).toSorted(), egress: job.egress })
   /** The program and its arguments, as its runner takes them. */
   function wordsOf(job: SandboxSpec, at: Paths): string[] {
     const [first = '', ...rest] = job.command
@@ -86,7 +89,7 @@ export function createDenoDriver(options: DenoOptions): IsolationDriver | null {
   const argvOf = (job: SandboxSpec, at: Paths): string[] => [at.deno, ...flagsOf(needsOf(job), at), ...runnerOf(needsOf(job), at), ...wordsOf(job, at)]
   /** Deno asks for the host that is meant, and for the proxy where a program speaks with it by itself. Names it finds out about by itself lead nowhere: there is no network but that to the proxy. */
   const netOf = (egress: SandboxSpec['egress']): string[] => (egress ? [`--allow-net=${[`127.0.0.1:${EGRESS_PORT}`, ...egress.rules.map(({ host, port }) => `${host}:${port}`)].join(',')}`] : [])
-  const environmentOf = (job: SandboxSpec): Record<string, string> => Object.fromEntries(Object.entries(job.env).filter(([name]) => !STEERING.test(name)))
+  const environmentOf = (job: Pick<SandboxSpec, 'env'>): Record<string, string> => Object.fromEntries(Object.entries(job.env).filter(([name]) => !STEERING.test(name)))
   const bindsOf = (python: boolean): Record<string, string> => {
     const script = python ? 'python.mjs' : 'javascript.mjs'
     return { [deno]: INSIDE.deno, [runner(script)]: join(INSIDE.runners, script), ...(python ? { [pyodide as string]: INSIDE.pyodide, ...(existsSync(snapshot) ? { [snapshot]: INSIDE.snapshot } : {}) } : {}) }
@@ -99,10 +102,10 @@ export function createDenoDriver(options: DenoOptions): IsolationDriver | null {
    * A process of Deno that was started before its job, with the words with which one would be started for it: so a job finds the same permissions either way.
    * What waits knows the memory and the disk of an earlier job; of variables the names only, so it is for jobs that have none but those which every job has.
    */
-  function aheadOf(job: SandboxSpec): Kind | null {
+  function aheadOf(job: typeof USUAL_JOB): Kind | null {
     const { python, ...known } = needsOf(job), needs: Needs = { ...known, python, egress: undefined }
     if (!stages.cgroups || !stages.limitsDisk || job.egress || !known.names.every((name) => OURS.has(name))) return null
-    const { diskBytes, openFiles, memoryBytes } = job.limits, limits = { diskBytes, openFiles }
+    const { memoryBytes } = job.limits, limits = stages.readyLimits(job.limits)
     const name = JSON.stringify([scratch, wall !== null, flagsOf(needs, INSIDE), runnerOf(needs, INSIDE), limits]), waitingBytes = Math.min(memoryBytes, python ? PYTHON_WAITING_BYTES : WAITING_BYTES)
     const argv = (at: Paths): string[] => [at.deno, ...flagsOf(needs, at), ...runnerOf(needs, at), WAIT]
     if (wall) return wall.ahead({ name, limits, memoryBytes: waitingBytes, argv: argv(INSIDE), env: ownEnv('/work', '/tmp/deno'), binds: bindsOf(python) })
@@ -152,7 +155,7 @@ export function createDenoDriver(options: DenoOptions): IsolationDriver | null {
       const kind = aheadOf(job)
       return wall.start(job, { argv: argvOf(job, INSIDE), binds: bindsOf(job.runtime === 'python'), env: envOf(job, '/work', '/tmp/deno'), limits: limitsOf(job), explain: (end) => heapFull(end, job), ...(kind ? { ahead: { kind, order: orderOf(job, INSIDE) } } : {}) })
     },
-    keepReady: (bytes) => stages.ready.keep(bytes),
+    keepReady(bytes) { const kept = stages.ready.keep(bytes); stages.ready.prime(aheadOf(USUAL_JOB)); return kept },
     async reap() {
       const count = forget(running) + (await stages.reap())
       for (const name of readdirSync(scratch).filter((one) => /^(cache|hello)-/.test(one))) rmSync(join(scratch, name), { recursive: true, force: true })

@@ -20,6 +20,8 @@ export type ProbeReport = {
   /** It can send a running program to a driver with the same `memory`, and receive one. */
   readonly live?: boolean
 }
+/** Of every job: the agent's own number. */
+export const OPEN_FILES_MAX = 1024
 export type SandboxLimits = {
   readonly cpuMillis: number; readonly memoryBytes: number; readonly pids: number; readonly diskBytes: number
   /** Standard output and error together. */

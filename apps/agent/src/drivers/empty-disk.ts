@@ -5,7 +5,7 @@ import { open, rm } from 'node:fs/promises'
 
 const MIB = 1024 * 1024
 /** Larger ones are made anew each time: to look through one for what stands in it takes a second for every few gigabytes. */
-const LOOKED_MAX = 1024 * MIB
+const LOOKED_MAX = 1280 * MIB
 /** Of one, and of how many: sizes of jobs are few. */
 const KEPT_MAX = 2 * MIB, SIZES_MAX = 32
 const PIECE = 4 * MIB, BLOCK = 4096

@@ -25,6 +25,7 @@ import { SHM_BYTES, SYSTEM, TMP_BYTES, argvOf, etcNames, runtimesIn, syntheticEt
 import { bringImage, takeImage } from './checkpoint-image.ts'
 import type { Restore } from './checkpoint-image.ts'
 import { NO_NETWORK } from './driver.ts'
+import { USUAL } from './ready-stages.ts'
 import type { IsolationDriver, ProbeReport, Sandbox, SandboxSpec } from './driver.ts'
 import { probeWith, runToEnd } from './probe.ts'
 import { SAFE_PATH, inPath, reachable } from './stage.ts'
@@ -171,7 +172,7 @@ export async function createGvisorDriver({ scratch, stages, rootfs, runsc = inPa
       if (checkpoint.driver !== 'gvisor' || checkpoint.maker !== maker()) throw new Error(`this checkpoint was taken by ${checkpoint.maker}, and can be restored only by that; here is ${maker()}`)
       return start({ ...job, command: argvOf(job) }, { restore: { from, checkpoint } })
     },
-    keepReady: (bytes) => stages.ready.keep(bytes),
+    keepReady(bytes) { const kept = stages.ready.keep(bytes); stages.ready.prime(stages.launcherKind({ ...USUAL, openFiles: HOST_FILES }, STATUS_FD)); return kept },
     async reap() {
       // First what runs, then the directories it wrote to.
       const found = await stages.reap()

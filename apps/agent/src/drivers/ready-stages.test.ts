@@ -9,6 +9,7 @@ import { startAgent } from '../agent.ts'
 import { startTinyMarket } from '../tiny-market.ts'
 import { createBwrapDriver, createWall } from './bwrap.ts'
 import { createDenoDriver } from './deno.ts'
+import type { ExitReport } from './driver.ts'
 import { MIB, namesIn, runIn } from './driver.contract.ts'
 import { scratchOf } from './find-drivers.ts'
 import { createStages } from './stage.ts'
@@ -52,6 +53,40 @@ else describe('what stands ready', () => {
     for (const pid of pids) expect(`${fileOf(pid, 'cmdline')} ${fileOf(pid, 'environ')}`, pid).not.toMatch(new RegExp(`${secret}|TOKEN_OF_THE_BUYER`))
     for (const name of waiting()) expect(readdirSync(join(scratch, 'stages', 'disks', name))).toEqual([])
   })
+  test('one is for disks of any usual size, and each job has the size it asked for, however it fills it', async () => {
+    await stages.ready.keep(ROOM)
+    // As much as it can write; then holes, names and room that is only reserved, which must not be more either.
+    const fill = 'head -c 1000000000 /dev/zero > all 2> /dev/null; stat -c %s all; rm all; head -c 1000000000 /dev/zero | split -a 5 -b 16385 - many 2> /dev/null; du -s --block-size=1 . | cut -f 1; rm -r many*; fallocate -l 300000000 reserved 2> /dev/null || echo refused'
+    await runIn(bwrap, { runtime: 'native', command: ['/bin/true'], limits: SHAPE })
+    for (const diskBytes of [3 * MIB, 40 * MIB]) {
+      await stages.ready.settled()
+      const before = waiting(), { out, end } = await runIn(bwrap, { runtime: 'native', command: ['/bin/sh', '-c', fill], limits: { ...SHAPE, diskBytes, wallMs: 60_000 } })
+      expect(before.filter((name) => !waiting().includes(name))).toHaveLength(1)
+      expect(out.split('\n'), end.detail).toHaveLength(4)
+      const [all, many] = out.split('\n').map(Number) as [number, number]
+      for (const took of [all, many]) { expect(took).toBeGreaterThanOrEqual(diskBytes * 0.95); expect(took).toBeLessThan(diskBytes * 1.05 + 5 * MIB) }
+      expect(out).toContain('refused')
+    }
+  })
+  test('before anybody has asked, what is usual stands ready, and the first job of its kind takes it', async () => {
+    const fresh = await createStages({ scratch: join(scratch, 'fresh'), owner: `${owner}f` }), behind = createWall({ scratch: join(scratch, 'fresh-wall'), stages: fresh })
+    const js = createDenoDriver({ scratch: join(scratch, 'fresh-deno'), stages: fresh, wall: behind }), sh = behind && createBwrapDriver(behind)
+    if (!js || !sh) throw new Error('they were there above')
+    try {
+      for (const driver of [js, sh]) await driver.keepReady?.(ROOM)
+      await fresh.ready.settled()
+      expect(fresh.ready.count).toBe(3)
+      const usual = { ...SHAPE, openFiles: 1024, memoryBytes: 512 * MIB }, env = Object.fromEntries(['JOB', 'ATTEMPT', 'TASK', 'TASKS', 'FENCE'].map((name) => [`LUMARIS_${name}`, '1']))
+      // A job that begins cold has a control group in its own name.
+      const seen = new Set<string>(), looks = setInterval(() => { for (const name of namesIn(group().replace(owner, `${owner}f`))) if (!/^ready-|\./.test(name)) seen.add(name) }, 1)
+      const begins = async (job: Promise<{ end: ExitReport }>): Promise<string[]> => { seen.clear(); expect((await job).end.cause).toBe('exit'); await fresh.ready.settled(); return [...seen].filter((name) => name.startsWith('att')) }
+      try {
+        expect(await begins(runIn(sh, { runtime: 'native', command: ['/bin/sleep', '0.1'], limits: { ...usual, diskBytes: 500 * MIB } }))).toEqual([])
+        expect(await begins(runIn(js, { ...hello('x'), env, limits: { ...usual, diskBytes: 512 * MIB } }))).toEqual([])
+        expect(await begins(runIn(sh, { runtime: 'native', command: ['/bin/sleep', '0.1'], limits: { ...usual, diskBytes: 2048 * MIB } }))).toHaveLength(1)
+      } finally { clearInterval(looks) }
+    } finally { await fresh.ready.keep(0); await fresh.reap() }
+  })
   test('each is used by one job and never again, and its end leaves nothing', async () => {
     await stages.ready.keep(ROOM)
     await runIn(deno, hello('first'))
@@ -73,7 +108,7 @@ else describe('what stands ready', () => {
   })
   test('so many and no more, and no more memory than there is room for; what becomes too much goes at once', async () => {
     await stages.ready.keep(ROOM)
-    for (const diskBytes of [1, 2, 3, 4, 5, 6, 7, 8]) await runIn(bwrap, { runtime: 'native', command: ['/bin/true'], limits: { ...SHAPE, diskBytes: diskBytes * MIB } })
+    for (const more of [1, 2, 3, 4, 5, 6, 7, 8]) await runIn(bwrap, { runtime: 'native', command: ['/bin/true'], limits: { ...SHAPE, openFiles: 64 + more } })
     await stages.ready.settled()
     expect(waiting()).toHaveLength(5) // four kinds, and two of the last
     await stages.ready.keep(40 * MIB)
@@ -135,7 +170,7 @@ else describe('what stands ready', () => {
       const submit = (word: string) => market.submit({ runtime: 'javascript', command: ['main.js', word], inputs: [{ path: 'main.js', ...input }], outputs: [], resources: { memoryBytes: 256 * MIB, diskBytes: 8 * MIB } })
       const first = submit('first')
       await market.until(() => market.market.job(first)?.state === 'completed')
-      await expect.poll(groups, { timeout: 20_000 }).toEqual([expect.stringMatching(/^ready-/), expect.stringMatching(/^ready-/)])
+      await expect.poll(groups, { timeout: 20_000 }).toEqual(Array.from({ length: 3 }, () => expect.stringMatching(/^ready-/) as string)) // two of its kind, and the usual one
       const ready = groups(), second = submit('stay')
       await market.until(() => market.logOf(market.attemptOf(second)?.id) === '0 stay\n')
       expect(groups().filter((name) => !name.startsWith('ready-'))).toEqual([]) // an attempt that began cold has one in its own name
@@ -169,7 +204,7 @@ else describe('what stands ready', () => {
     const root = group().replace(owner, other)
     const left = (): string[] => namesIn(root).filter((name) => name.startsWith('ready-')).flatMap((name) => { try { return readFileSync(join(root, name, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean) } catch { return [] /* gone */ } })
     const said = await new Promise<string>((resolve) => { child.stdout.once('data', (chunk) => resolve(String(chunk))) })
-    expect(said.trim()).toBe('ready 4')
+    expect(said.trim()).toBe('ready 5')
     expect(left().length).toBeGreaterThan(3)
     child.kill('SIGKILL')
     await expect.poll(left, { timeout: 20_000 }).toEqual([])

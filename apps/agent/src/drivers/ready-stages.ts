@@ -5,6 +5,7 @@
 // and how much memory they may take, is bounded: the owner's room less what jobs have reserved, zero until somebody says otherwise (`keep`).
 import type { ChildProcess } from 'node:child_process'
 import type { Cgroup } from './cgroup.ts'
+import { OPEN_FILES_MAX } from './driver.ts'
 import type { SandboxLimits } from './driver.ts'
 import type { BlankDisk } from './work-disk.ts'
 
@@ -24,6 +25,8 @@ export type ReadyPorts = { readonly make: (kind: Kind) => Promise<Place>; readon
 export type ReadyStages = {
   /** The next of this kind will be made when there is a quiet moment. */
   want(kind: Kind): void
+  /** As the least wanted, where there is room for another kind: what is usual, before anybody has asked. */
+  prime(kind: Kind | null): void
   /** One of this kind, if one waits; either way the next is wanted. */
   take(kind: Kind): Ready | null
   /** How many wait. */
@@ -36,6 +39,8 @@ export type ReadyStages = {
   drain(): Promise<void>
 }
 
+/** Of a job that says nothing else. */
+export const USUAL: Kind['limits'] = { diskBytes: 512 * 1024 * 1024, openFiles: OPEN_FILES_MAX }
 /** Nothing is made while jobs begin: so long after the last one. */
 const QUIET_MS = 150
 /** Kinds that were asked for last; one of each, and a second of the very last. */
@@ -103,6 +108,11 @@ export function createReadyStages({ make, drop }: ReadyPorts): ReadyStages {
 
   return {
     want, get count() { return ready.length },
+    prime(kind) {
+      if (!kind || room === 0 || wanted.length >= KINDS_MAX || wanted.some(({ name }) => name === kind.name)) return
+      wanted = [...wanted, kind]
+      soon()
+    },
     take(kind) {
       want(kind)
       const one = ready.find((each) => each.kind.name === kind.name && each.child.exitCode === null && each.child.signalCode === null)

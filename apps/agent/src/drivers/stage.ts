@@ -14,7 +14,7 @@ import type { Kind, Place, Ready, ReadyPorts, ReadyStages } from './ready-stages
 import { diskLimit, spawnLauncher } from './supervise.ts'
 import type { Ahead, Verdict } from './supervise.ts'
 import { reapVaults } from './vault.ts'
-import { canLimitDisk, createWorkDisk, dropBlank, fitBlank, inputsOf, makeBlank, reapWorkDisks } from './work-disk.ts'
+import { canLimitDisk, canNarrow, createWorkDisk, dropBlank, fitBlank, inputsOf, makeBlank, narrow, reapWorkDisks, usualBytes } from './work-disk.ts'
 import type { BlankDisk, Inputs, WorkDisk } from './work-disk.ts'
 
 /** User ids of sandboxes, one each. The range lies between those that systemd gives to homes and to services with a user of the day. */
@@ -51,8 +51,10 @@ export type Stages = {
   readonly vaultsDir: string
   /** `makeDisk`: another kind of disk for the job's files than a mounted one. `kind`: may be one that stands ready. */
   open(job: SandboxSpec, limits?: SandboxSpec['limits'], makeDisk?: MakeDisk, kind?: Kind | null): Promise<Stage>
+  /** Of what stands ready for such a job: disks of a few sizes only, which are made smaller when one comes. */
+  readyLimits(limits: Kind['limits']): Kind['limits']
   /** Stages whose launcher waits for the words it becomes; null where none can stand ready. The descriptors are those of `wrap`. */
-  launcherKind(limits: SandboxSpec['limits'], statusFd: number): Kind | null
+  launcherKind(limits: Kind['limits'], statusFd: number): Kind | null
   /** The lines of the launcher, for what is started ahead with all its words. */
   begin(place: Place, limits: Kind['limits'], argv: readonly string[], statusFd: number, passOn: boolean): Launcher
   /** What stands ready ahead of orders: nothing until `keep` gives it room. */
@@ -81,6 +83,7 @@ export async function createStages(options: StagesOptions): Promise<Stages> {
   mkdirSync(options.scratch, { recursive: true, mode: 0o711 })
   const disks = join(options.scratch, 'disks'), vaultsDir = join(options.scratch, 'vaults')
   const limitsDisk = options.kernelLimits !== false && await canLimitDisk(options.scratch)
+  const narrows = limitsDisk && cgroups !== null && await canNarrow(options.scratch)
   const used = new Set<number>()
   let made = 0
   const idOf = (name: string): string => `${name}-${process.pid}-${made++}`
@@ -128,7 +131,7 @@ export async function createStages(options: StagesOptions): Promise<Stages> {
   /** One that stood ready becomes this job's: its limits, its files. Null: it has taken more than the job may have. */
   async function taken({ place, child, said, kind }: Ready, job: SandboxSpec, limits: SandboxSpec['limits'], inputs: Inputs): Promise<Stage | null> {
     const { id, uid, cgroup } = place, free = (): void => { if (uid !== null) used.delete(uid) }
-    try { cgroup.set(limits) } catch { await places.drop(place, child); return null }
+    try { cgroup.set(limits); if (place.disk.bytes > limits.diskBytes) narrow(place.disk, limits.diskBytes) } catch { await places.drop(place, child); return null }
     let disk: WorkDisk
     try {
       disk = await workDisk(job, limits, { id, uid }, { inputs, blank: place.disk })
@@ -136,11 +139,12 @@ export async function createStages(options: StagesOptions): Promise<Stages> {
     return { uid, disk, cgroup, wrap: (argv) => ({ program: '', args: [], ahead: { child, said, words: kind.knows ? null : argv } }), cleanUp: cleaner(disk, limits, free) }
   }
 
+  const readyLimits = ({ diskBytes, openFiles }: Kind['limits']): Kind['limits'] => ({ diskBytes: (narrows ? usualBytes(diskBytes) : undefined) ?? diskBytes, openFiles })
   return {
-    dropsUser, limitsDisk, cgroups, vaultsDir, ready,
-    launcherKind({ diskBytes, openFiles }, statusFd) {
+    dropsUser, limitsDisk, cgroups, vaultsDir, ready, readyLimits,
+    launcherKind(of, statusFd) {
       if (!bash || !cgroups || !limitsDisk) return null
-      const wordsFd = statusFd + 1, limits = { diskBytes, openFiles }
+      const wordsFd = statusFd + 1, limits = readyLimits(of), { diskBytes, openFiles } = limits
       return {
         name: `launcher ${statusFd} ${diskBytes} ${openFiles}`, limits, memoryBytes: LAUNCHER_BYTES, knows: false,
         begin(place) {

@@ -6,9 +6,9 @@
 // Bringing files home is where a limit could be walked around: a file that is one big hole takes nothing in the image and everything outside of it.
 // So sizes are counted as they would arrive, and a job that left more than its limit keeps nothing.
 import { execFile } from 'node:child_process'
-import { createWriteStream, existsSync, lstatSync, mkdirSync, readFileSync, rmSync, statfsSync } from 'node:fs'
+import { createWriteStream, existsSync, lstatSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { chown, copyFile, cp, lstat, mkdir, opendir, readdir, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { ENTRIES_MAX, OutputsRefused, measureBelow, plainFiles, sizeBelow } from './collect-outputs.ts'
 import { makeDisk, makeEmptyDisk } from './empty-disk.ts'
@@ -59,11 +59,26 @@ export const inputsOf = async (source: string): Promise<Inputs> => ({ source, ..
 export const fitBlank = ({ bytes, entries }: Inputs): boolean => bytes <= COPIED_BYTES && entries <= COPIED_ENTRIES
 
 /** A mounted disk with nothing on it. */
-export type BlankDisk = { readonly image: string; readonly place: string; readonly bytes: number }
-export async function makeBlank({ image, place, bytes }: BlankDisk): Promise<BlankDisk> {
+export type BlankDisk = { readonly image: string; readonly place: string; readonly bytes: number; /** The kernel's name of its device. */ readonly device: string }
+export async function makeBlank({ image, place, bytes }: Omit<BlankDisk, 'device'>): Promise<BlankDisk> {
   // Its root is ours, so that one kept copy does for every user id; it is given away when the inputs come.
   await mounting(image, place, () => makeEmptyDisk(image, shapeOf(bytes, 0, 0)))
-  return { image, place, bytes }
+  return { image, place, bytes, device: basename(mounted().findLast(({ at }) => at === place)?.from ?? '') }
+}
+/** Sizes that disks have which stand ready for jobs with smaller ones. A small file takes there what it would on a disk of the job's size: ext4 has blocks of one KiB below half a GiB, of four above. */
+const USUAL_BYTES = [448 * MIB, 1024 * MIB] as const
+export const usualBytes = (bytes: number): number | undefined => USUAL_BYTES.find((usual) => bytes <= usual)
+/** Makes it smaller while nothing is on it: all but so much room is kept back by the kernel, from root too. One word in a file, where to make a disk takes a process. */
+export function narrow({ place, device }: BlankDisk, bytes: number): void {
+  const { bfree, bsize } = statfsSync(place)
+  writeFileSync(join('/sys/fs/ext4', device, 'reserved_clusters'), String(Math.max(0, bfree - Math.ceil((bytes + overhead(bytes, 0)) / bsize))))
+}
+/** Tried once, for real: what is kept back cannot be written. */
+export async function canNarrow(scratch: string): Promise<boolean> {
+  try {
+    const blank = await makeBlank({ image: join(scratch, 'narrow.img'), place: join(scratch, 'narrow-mount'), bytes: USUAL_BYTES[0] })
+    try { narrow(blank, MIB); writeFileSync(join(blank.place, 'full'), Buffer.alloc(8 * MIB)); return false } catch (error) { return (error as NodeJS.ErrnoException).code === 'ENOSPC' } finally { await dropBlank(blank) }
+  } catch { return false /* no disks here at all */ }
 }
 async function makeFilled(image: string, inputs: Inputs, bytes: number, uid: number): Promise<void> {
   await chownTree(inputs.source, uid)
@@ -173,11 +188,12 @@ async function chownTree(dir: string, uid: number): Promise<void> {
   await chown(dir, uid, uid)
 }
 
-/** What is mounted on the names of a directory, in the order in which it was. */
-export function mountsIn(dir: string): string[] {
+function mounted(): { readonly from: string; readonly at: string }[] {
   const lines = existsSync('/proc/self/mounts') ? readFileSync('/proc/self/mounts', 'utf8').split('\n') : []
-  return lines.map((line) => (line.split(' ')[1] ?? '').replaceAll(/\\([0-7]{3})/g, (_all, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))).filter((path) => dirname(path) === dir)
+  return lines.map((line) => { const [from = '', at = ''] = line.split(' '); return { from, at: at.replaceAll(/\\([0-7]{3})/g, (_all, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))) } })
 }
+/** What is mounted on the names of a directory, in the order in which it was. */
+export const mountsIn = (dir: string): string[] => mounted().map(({ at }) => at).filter((path) => dirname(path) === dir)
 /** Takes down the disks of an earlier agent: how many there were. */
 export async function reapWorkDisks(scratch: string): Promise<number> {
   if (!existsSync(scratch) || lstatSync(scratch).isSymbolicLink()) return 0
