@@ -4,22 +4,23 @@ import { Heap } from '../../packages/domain/src/heap.ts'
 import { DEFAULT_SETTINGS, forgetJob } from '../../packages/domain/src/state.ts'
 import { aMarket, aSpec, aUser, credits } from '../../packages/testkit/src/build.ts'
 import type { AttemptId, JobDispatch } from '@lumaris/protocol'
+import { mean } from '../figures.ts'
 import { seeded } from './packing-load.ts'
 
 const MINUTE = 60_000, HOUR = 60 * MINUTE, CORES = 4
 export type HeadroomRun = { readonly nodes: number; readonly hours: number; readonly most: number; readonly seed: number; /** Mean share of the cores that firm work asks for. */ readonly load: number }
-export type HeadroomResult = { readonly firm: number; readonly firmMeanS: number; readonly firmP99S: number; readonly evictions: number; readonly spotHours: number; readonly spotEnded: number; readonly idleShare: number }
+export type HeadroomResult = { readonly firmMeanS: number; readonly firmP99S: number; readonly evictions: number; readonly spotHours: number }
 
 export function playMarket({ nodes: count, hours, most, seed, load }: HeadroomRun): HeadroomResult {
-  const random = seeded(seed), exponential = (mean: number): number => Math.max(1_000, Math.round(-mean * Math.log(1 - random())))
+  const random = seeded(seed), exponential = (meanOf: number): number => Math.max(1_000, Math.round(-meanOf * Math.log(1 - random())))
   const market = aMarket({ settings: { ...DEFAULT_SETTINGS, suspectMs: 1e12, lostMs: 1e12, offerMs: 1e12, headroomMost: most } })
   const firm = aUser('firm'), spot = aUser('spot'), began = market.now, until = began + hours * HOUR, warm = began + 6 * HOUR
   for (const user of [firm, spot]) market.fund(user, credits(1_000_000))
   const nodes = Array.from({ length: count }, (_, i) => { const node = market.join(`n${i}`, { cpuMillis: CORES * 1000, spotPercent: 50 }); node.connect(); return node })
   type Event = { readonly kind: 'firm' } | { readonly kind: 'spot'; readonly runMs: number } | { readonly kind: 'sale' } | { readonly kind: 'ends'; readonly order: JobDispatch; readonly runMs: number; readonly spot: boolean }
-  const events = new Heap<Event>(), submitted = new Map<string, { readonly at: number; readonly runMs: number; readonly spot: boolean }>(), open = new Map<AttemptId, { readonly from: number; readonly spot: boolean; readonly runMs: number }>()
+  const events = new Heap<Event>(), submitted = new Map<string, { readonly at: number; readonly runMs: number; readonly spot: boolean }>(), open = new Map<AttemptId, { readonly spot: boolean }>()
   const waits: number[] = []
-  let evictions = 0, spotMs = 0, spotEnded = 0
+  let evictions = 0, spotMs = 0
   const meanMs = 40 * MINUTE, gapMs = meanMs / (load * count * CORES)
   const submit = (isSpot: boolean, runMs: number): void => {
     const more = isSpot ? { interruptible: {} } : random() < 0.5 ? { displace: String(credits(1)) } : {}
@@ -33,7 +34,7 @@ export function playMarket({ nodes: count, hours, most, seed, load }: HeadroomRu
         if (!job) continue
         if (!job.spot && market.now >= warm) waits.push(market.now - job.at)
         market.act({ kind: 'status', node: node.id, session: message.session, message: { type: 'job_status', job_id: message.job_id, attempt_id: message.attempt_id, fence: message.fence, status: 'running' } })
-        open.set(message.attempt_id, { from: market.now, spot: job.spot, runMs: job.runMs })
+        open.set(message.attempt_id, { spot: job.spot })
         events.push(market.now + job.runMs, { kind: 'ends', order: message, runMs: job.runMs, spot: job.spot })
       }
     }
@@ -59,7 +60,7 @@ export function playMarket({ nodes: count, hours, most, seed, load }: HeadroomRu
     } else if (event.kind === 'spot') submit(true, event.runMs)
     else if (event.kind === 'ends') {
       if (market.attempt(event.order.attempt_id)?.state === 'running') {
-        if (event.spot) { if (market.now >= warm) { spotEnded++; spotMs += event.runMs } events.push(market.now + 1_000, { kind: 'spot', runMs: exponential(30 * MINUTE) }) }
+        if (event.spot) { if (market.now >= warm) spotMs += event.runMs; events.push(market.now + 1_000, { kind: 'spot', runMs: exponential(30 * MINUTE) }) }
         market.report(event.order, { runMs: event.runMs })
       }
     } else market.act({ kind: 'clock' })
@@ -70,6 +71,6 @@ export function playMarket({ nodes: count, hours, most, seed, load }: HeadroomRu
     for (const id of market.state.ended) { forgetJob(market.state, id); submitted.delete(id) }
   }
   waits.sort((a, b) => a - b)
-  const at = (share: number): number => (waits[Math.floor(share * waits.length)] ?? 0) / 1000, hoursOf = (until - warm) / HOUR
-  return { firm: waits.length, firmMeanS: waits.reduce((sum, wait) => sum + wait, 0) / Math.max(1, waits.length) / 1000, firmP99S: at(0.99), evictions, spotHours: spotMs / HOUR, spotEnded, idleShare: 1 - load - spotMs / HOUR / (hoursOf * count * CORES) }
+  const at = (share: number): number => (waits[Math.floor(share * waits.length)] ?? 0) / 1000
+  return { firmMeanS: mean(waits) / 1000, firmP99S: at(0.99), evictions, spotHours: spotMs / HOUR }
 }

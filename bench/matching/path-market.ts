@@ -13,7 +13,7 @@ import { aMarket, aSpec } from '../../packages/testkit/src/build.ts'
 import { seeded } from './packing-load.ts'
 
 export type PathRun = { readonly nodes: number; readonly classes: number; readonly decisions: number; /** Of processor time, for each of the two: who is slow makes fewer. */ readonly seconds: number; readonly seed: number }
-type Side = { readonly decisions: number; readonly perCpuSecond: number; readonly p50Us: number; readonly p99Us: number; readonly maxUs: number; readonly heapMb: number }
+type Side = { readonly perCpuSecond: number; readonly p50Us: number; readonly p99Us: number; readonly heapMb: number }
 export type PathResult = { readonly market: Side; readonly placement: Side; readonly hash: string }
 
 const GIB = 2 ** 30
@@ -94,7 +94,7 @@ export function measure(run: PathRun): PathResult {
     for (let i = 0; i < times.length; i++) { const at = performance.now(); step(); times[i] = (performance.now() - at) * 1000 }
     times.sort()
     globalThis.gc?.()
-    return { decisions, perCpuSecond, p50Us: times[times.length >> 1] as number, p99Us: times[Math.floor(times.length * 0.99)] as number, maxUs: times.at(-1) as number, heapMb: heapMb() - before }
+    return { perCpuSecond, p50Us: times[times.length >> 1] as number, p99Us: times[Math.floor(times.length * 0.99)] as number, heapMb: heapMb() - before }
   }
   return { market: side(marketStep), placement: side(engineStep), hash: (hash >>> 0).toString(16) }
 }

@@ -99,7 +99,7 @@ const WHAT_TO_DO: Readonly<Partial<Record<Cause, string>>> = {
   wrong_result: 'Independent nodes agreed on another result. Test its memory and processor before it takes more work: the same program must give the same result.',
 }
 export async function explainNode(app: App, node: NodeRow): Promise<NodeExplanation> {
-  const forfeits = (await readForfeits(app.db, node.owner)).slice(0, 3).map(({ says, whatToDo }) => `${says} ${whatToDo}`)
+  const forfeits = (await readForfeits(app.db, node.owner, 3)).map(({ says, whatToDo }) => `${says} ${whatToDo}`)
   const { decisions, chosen, reasons, medianGapPercent } = whyNot(app.engine.state, node, app.now())
   const often = reasons[0]
   const summary = decisions === 0 ? 'Nothing has been placed since this market was started.'

@@ -61,8 +61,8 @@ export async function readPayoutRule(db: Database, user: UserId): Promise<Payout
 
 /** The last ones of a seller are shown. */
 const FORFEITS_SHOWN = 20
-export async function readForfeits(db: Database, owner: UserId): Promise<Forfeit[]> {
-  return (await db.query<Doc>(`SELECT doc FROM forfeits WHERE owner = $1 ORDER BY at DESC LIMIT ${FORFEITS_SHOWN}`, [owner])).map(forfeitRow).map(viewForfeit)
+export async function readForfeits(db: Database, owner: UserId, most = FORFEITS_SHOWN): Promise<Forfeit[]> {
+  return (await db.query<Doc>(`SELECT doc FROM forfeits WHERE owner = $1 ORDER BY at DESC LIMIT ${most}`, [owner])).map(forfeitRow).map(viewForfeit)
 }
 function viewForfeit({ attempt, job, at, state, price, most, taken, of }: ForfeitRow): Forfeit {
   const took = state === 'due' ? 'what of your pending earnings answers for it is being looked up' : taken === 0n ? 'nothing of yours was pending, so nothing was taken' : `${formatCredits(taken)} credits of your pending earnings were taken for it`
