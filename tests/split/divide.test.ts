@@ -113,8 +113,21 @@ test('ranges of bytes too; with a number of parts, or divide off, all parts are 
   expect((await map.merge(target)).sha256).toBe(sha(Buffer.from(source)))
   expect(map.job.spec.divide).toEqual({ targetMs: 5000, most: 7 })
   expect((await tasksOf(map)).every(({ range }) => range!.from % 100 === 0)).toBe(true)
-  for (const more of [{ chunks: 3 }, { divide: false }, { merge: { kind: 'none' } }] satisfies Partial<MapOptions>[]) expect((await client().prepareMap({ input: { by: 'bytes', source }, command: ['fake:cat'], ...more })).spec.divide).toBeUndefined()
+  for (const more of [{ chunks: 3 }, { divide: false }] satisfies Partial<MapOptions>[]) expect((await client().prepareMap({ input: { by: 'bytes', source }, command: ['fake:cat'], ...more })).spec.divide).toBeUndefined()
   await expect(client().prepareMap({ input: { by: 'bytes', source }, command: ['fake:cat'], divide: true, chunks: 3 })).rejects.toMatchObject({ code: 'cannot_split' })
+})
+test('a map whose parts stay apart is cut while it runs too: each part says its range, together they are the input, and only what is missing is repeated', async () => {
+  const map = await catMap({ merge: { kind: 'none' }, divide: { most: 6 }, command: ['fake:exit-if', 'LUMARIS_TASK', '2', '7', ';', 'fake:cat'], onFailure: 'finish' })
+  expect((await client().prepareMap({ input: { by: 'csv', source: table }, command: ['fake:cat'], merge: { kind: 'none' } })).spec.divide).toEqual({ most: expect.any(Number) })
+  const [missing] = await map.missing()
+  expect(await map.retry()).not.toBeNull()
+  expect(await map.missing()).toEqual([])
+  const parts = (await partsOf(map)).filter(({ state }) => state === 'done')
+  expect(parts.map(({ part }) => part)).toContain(missing)
+  expect(whole(parts.map(({ range }) => range!))).toBe(true)
+  const all: Buffer[] = []
+  for (const part of parts) { let text = ''; for await (const bytes of part.bytes()) text += Buffer.from(bytes).toString(); expect(text.startsWith('id,word\n')).toBe(true); all.push(Buffer.from(text.slice('id,word\n'.length))) }
+  expect(Buffer.concat(all).toString()).toBe(table.subarray('id,word\n'.length).toString())
 })
 test('a part that fails is a range that is missing: it alone is repeated, cut anew, by whoever knows the first id; then the merge has every byte once', async () => {
   const map = await catMap({ divide: { most: 3 }, command: ['fake:exit-if', 'LUMARIS_TASK', '2', '7', ';', 'fake:cat'], onFailure: 'finish', cap: 2_000_000n })

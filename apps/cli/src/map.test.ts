@@ -70,6 +70,22 @@ test('parts that stay apart are saved each in its folder', async () => {
   expect((await cli(['map', '--grid', 'seed=1..2', '--merge', 'none', '--result', 'out', '--output', 'kept', '--', 'fake:write', 'out', '{seed}'])).code).toBe(0)
   expect(readFileSync(join(cwd, 'kept/part-00001/out'), 'utf8')).toBe('2')
 })
+test('parts that stay apart and are cut while they run are numbered in the order of the input, and the listing says what each is of it', async () => {
+  const { cli, cwd } = shell(), text = rows(40_000)
+  writeFileSync(join(cwd, 'big.csv'), text)
+  const ran = await cli(['map', '--input', 'big.csv', '--by', 'records', '--parts-max', '12', '--merge', 'none', '--output', 'kept', '--json-lines', '--', 'fake:cat'])
+  expect(ran.code, ran.stderr).toBe(0)
+  const { parts } = JSON.parse(ran.stdout.trim().split('\n').at(-1) as string) as { parts: { directory: string; part: number; range: { from: number; to: number } }[] }
+  expect(parts.length).toBeGreaterThan(3)
+  expect(readdirSync(join(cwd, 'kept')).toSorted()).toEqual(parts.map((_part, i) => `part-${String(i).padStart(5, '0')}`))
+  expect(parts.map(({ part, directory }) => [part, directory.slice(-10)])).toEqual(parts.map(({ range }, i) => [range.from, `part-${String(i).padStart(5, '0')}`]))
+  for (const { directory, range } of parts) expect(readFileSync(join(directory, 'result'), 'utf8')).toBe(`id,x\n${text.slice(range.from, range.to)}`)
+  expect(parts.map(({ directory }) => readFileSync(join(directory, 'result'), 'utf8').slice('id,x\n'.length)).join('')).toBe(text.slice('id,x\n'.length))
+  // Fetched again from its id, also in another folder, they have the same names.
+  const id = idIn(ran.stdout)
+  expect((await cli(['map', '--resume', id, '--output', 'again'])).code).toBe(0)
+  for (const { directory } of parts) expect(readFileSync(join(cwd, 'again', directory.slice(-10), 'result'))).toEqual(readFileSync(join(directory, 'result')))
+})
 test('files of a folder or a pattern', async () => {
   const { cli, cwd } = shell()
   mkdirSync(join(cwd, 'data/deep'), { recursive: true })

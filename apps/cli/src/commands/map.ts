@@ -6,7 +6,7 @@ import { Option } from 'commander'
 import type { Job, JobSpecInput, MergeInput } from '@lumaris/protocol'
 import { isInBytes, workOf } from '@lumaris/protocol'
 import { createMapProgress, newJobId } from '@lumaris/sdk'
-import type { Client, MapOptions, MapRun } from '@lumaris/sdk'
+import type { Client, MapOptions, MapPart, MapRun } from '@lumaris/sdk'
 import type { WithContext } from '../cli.ts'
 import type { Context } from '../context.ts'
 import { CliError, EXIT } from '../failures.ts'
@@ -219,17 +219,19 @@ const BAR = 20
 const ASK_MS = 2_000
 const bar = (done: number, total: number): string => { const filled = Math.floor((done / total) * BAR); return '█'.repeat(filled) + '░'.repeat(BAR - filled) }
 
-/** Parts that stay apart, each in a folder of its own, named by its number over all jobs. */
+/** Parts that stay apart, each in a folder of its own, named by its number over all jobs; of a map that is cut while it runs, by its place in the order of the input, which is known now that all are done. */
 async function keepParts(context: Context, client: Client, run: MapRun, target: string, options: FinishOptions, progress: Progress, json: boolean, signal: AbortSignal): Promise<void> {
   const saved: string[] = [], left: string[] = []
-  for await (const part of run) {
-    if (!part.result) continue
-    const directory = join(target, `part-${String(part.part).padStart(5, '0')}`)
+  const parts: MapPart[] = [], kept: { directory: string; part: number; range?: MapPart['range']; job: string; task: number }[] = []
+  for await (const part of run) if (part.result) parts.push(part)
+  for (const [i, part] of parts.toSorted((a, b) => a.part - b.part).entries()) {
+    const directory = join(target, `part-${String(part.range ? i : part.part).padStart(5, '0')}`)
+    kept.push({ directory, part: part.part, ...(part.range ? { range: part.range } : {}), job: part.job, task: part.task })
     const one = await saveResults(client, { job: run.job.id, tasks: [{ task: part.task, attempt: part.attempt?.id as never, exitCode: 0, files: [part.result] }] }, { directory, overwrite: options.overwrite === true, patterns: [run.plan.result], progress, signal })
     saved.push(...one.saved, ...one.same)
     for (const { path, why, conflict } of one.left) { left.push(path); progress.note(`${context.errorColours.yellow('not saved')} ${clean(`${directory}/${path}`)}: ${why}`); if (conflict) context.exitCode = EXIT.conflict }
   }
   progress.clear()
-  if (json) await context.write(`${JSON.stringify({ type: 'end', job: run.job.id, state: 'completed', saved: saved.length, left: left.length })}\n`)
+  if (json) await context.write(`${JSON.stringify({ type: 'end', job: run.job.id, state: 'completed', saved: saved.length, left: left.length, parts: kept })}\n`)
   else if (!context.flags.quiet) context.note(`${context.errorColours.green('saved')} ${saved.length} of ${run.parts} results below ${clean(target)}; cost ${creditsOf(await run.cost({ signal }))}`)
 }

@@ -121,11 +121,11 @@ const PARTS_MIN = 16
 /** Points at which it may be cut: so many that the last parts of the slowest worker are short too, and none so small that its hash is most of it. */
 const PIECES_PER_WORKER = 256, PIECE_BYTES_MIN = 1024
 const piecesOf = (bytes: number, workers: number): number => Math.max(1, Math.min(PIECES_MAX, PIECES_PER_WORKER * workers, Math.floor(bytes / PIECE_BYTES_MIN)))
-/** By default where nobody looks at the parts themselves: their number, or each result. */
-function mayDivide({ input, divide, chunks, chunkSize, expectedMs, gang, interruptible, merge }: MapOptions): boolean {
+/** By default where nobody named the parts. Where they stay apart too: they are numbered in the order of the input once all are done. */
+function mayDivide({ input, divide, chunks, chunkSize, expectedMs, gang, interruptible }: MapOptions): boolean {
   if (divide === false || chunks !== undefined || chunkSize !== undefined || expectedMs !== undefined || gang || interruptible) return false
   // A program that was written for one item of a list would silently leave out the others.
-  return divide !== undefined || (merge?.kind !== 'none' && input.by !== 'list' && input.by !== 'grid')
+  return divide !== undefined || (input.by !== 'list' && input.by !== 'grid')
 }
 
 async function* readThrough(bytes: Blob, signal: AbortSignal | undefined, tell: (done: number) => void): AsyncGenerator<Uint8Array, void, undefined> {
