@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { Option } from 'commander'
-import type { Job, JobSpecInput, MergeInput } from '@lumaris/protocol'
+import type { Job, JobSpecInput, MergeInput, ResultFile } from '@lumaris/protocol'
 import { isInBytes, workOf } from '@lumaris/protocol'
 import { createMapProgress, newJobId } from '@lumaris/sdk'
 import type { Client, MapOptions, MapPart, MapRun } from '@lumaris/sdk'
@@ -222,12 +222,12 @@ const bar = (done: number, total: number): string => { const filled = Math.floor
 /** Parts that stay apart, each in a folder of its own, named by its number over all jobs; of a map that is cut while it runs, by its place in the order of the input, which is known now that all are done. */
 async function keepParts(context: Context, client: Client, run: MapRun, target: string, options: FinishOptions, progress: Progress, json: boolean, signal: AbortSignal): Promise<void> {
   const saved: string[] = [], left: string[] = []
-  const parts: MapPart[] = [], kept: { directory: string; part: number; range?: MapPart['range']; job: string; task: number }[] = []
-  for await (const part of run) if (part.result) parts.push(part)
-  for (const [i, part] of parts.toSorted((a, b) => a.part - b.part).entries()) {
+  const parts: { part: MapPart; result: ResultFile }[] = [], kept: { directory: string; part: number; range?: MapPart['range']; job: string; task: number }[] = []
+  for await (const part of run) if (part.result) parts.push({ part, result: part.result })
+  for (const [i, { part, result }] of parts.toSorted((a, b) => a.part.part - b.part.part).entries()) {
     const directory = join(target, `part-${String(part.range ? i : part.part).padStart(5, '0')}`)
     kept.push({ directory, part: part.part, ...(part.range ? { range: part.range } : {}), job: part.job, task: part.task })
-    const one = await saveResults(client, { job: run.job.id, tasks: [{ task: part.task, attempt: part.attempt?.id as never, exitCode: 0, files: [part.result] }] }, { directory, overwrite: options.overwrite === true, patterns: [run.plan.result], progress, signal })
+    const one = await saveResults(client, { job: run.job.id, tasks: [{ task: part.task, attempt: part.attempt?.id as never, exitCode: 0, files: [result] }] }, { directory, overwrite: options.overwrite === true, patterns: [run.plan.result], progress, signal })
     saved.push(...one.saved, ...one.same)
     for (const { path, why, conflict } of one.left) { left.push(path); progress.note(`${context.errorColours.yellow('not saved')} ${clean(`${directory}/${path}`)}: ${why}`); if (conflict) context.exitCode = EXIT.conflict }
   }
