@@ -1,9 +1,10 @@
 import { useMemo, useState } from 'react'
 import type { ReactNode } from 'react'
-import { Button, Group, PasswordInput, Stack, Text, TextInput } from '@mantine/core'
+import { Button, Group, Stack, Text } from '@mantine/core'
 import { encode } from 'uqr'
 import type { NewSecondFactor } from '@lumaris/protocol'
 import { useSession } from '../session/use-session.ts'
+import { Code, Password } from '../ui/fields.tsx'
 import { Copy, Refusal } from '../ui/parts.tsx'
 import { useWork } from '../ui/use-work.ts'
 
@@ -17,25 +18,25 @@ function Form({ children, yes, danger, close, act }: { children: ReactNode; yes:
     </Stack></form>
   )
 }
-const Password = ({ value, set }: { value: string; set: (value: string) => void }) => <PasswordInput label="Your password" autoComplete="current-password" autoFocus required value={value} onChange={(event) => set(event.currentTarget.value)} visibilityToggleButtonProps={{ 'aria-label': 'Show the password', tabIndex: 0 }} />
-const Code = ({ value, set, focus, recovery }: { value: string; set: (value: string) => void; focus?: boolean; recovery?: boolean }) => <TextInput label="Code" description={recovery ? 'The six digits that the app shows now, or a recovery code' : 'The six digits that the app shows now'} autoComplete="one-time-code" inputMode={recovery ? 'text' : 'numeric'} autoFocus={focus ?? false} required minLength={6} value={value} onChange={(event) => set(event.currentTarget.value)} />
+const YourPassword = ({ value, set }: { value: string; set: (value: string) => void }) => <Password label="Your password" autoComplete="current-password" autoFocus required value={value} onChange={(event) => set(event.currentTarget.value)} />
+const AppCode = ({ value, set, focus, recovery }: { value: string; set: (value: string) => void; focus?: boolean; recovery?: boolean }) => <Code description={recovery ? 'The six digits that the app shows now, or a recovery code' : 'The six digits that the app shows now'} inputMode={recovery ? 'text' : 'numeric'} autoFocus={focus ?? false} value={value} onChange={(event) => set(event.currentTarget.value)} />
 
 export function Prove({ yes, says, danger, close, act }: { yes: string; says: string; danger?: boolean; close: () => void; act: (body: { password: string; code: string }) => Promise<void> }) {
   const [password, setPassword] = useState(''), [code, setCode] = useState('')
-  return <Form yes={yes} danger={danger} close={close} act={() => act({ password, code })}><Text size="sm">{says}</Text><Password value={password} set={setPassword} /><Code value={code} set={setCode} recovery /></Form>
+  return <Form yes={yes} danger={danger} close={close} act={() => act({ password, code })}><Text size="sm">{says}</Text><YourPassword value={password} set={setPassword} /><AppCode value={code} set={setCode} recovery /></Form>
 }
 
 /** First the password, then the picture and the first code. */
 export function Enrol({ close, done }: { close: () => void; done: (codes: readonly string[]) => void }) {
   const { client } = useSession()
   const [password, setPassword] = useState(''), [code, setCode] = useState(''), [made, setMade] = useState<NewSecondFactor | null>(null)
-  if (!made) return <Form yes="Go on" close={close} act={async () => setMade(await client.api.startSecondFactor({ body: { password } }))}><Password value={password} set={setPassword} /></Form>
+  if (!made) return <Form yes="Go on" close={close} act={async () => setMade(await client.api.startSecondFactor({ body: { password } }))}><YourPassword value={password} set={setPassword} /></Form>
   return (
     <Form yes="Turn it on" close={close} act={async () => done((await client.api.confirmSecondFactor({ body: { code } })).recoveryCodes)}>
       <Text size="sm">Take a picture of this with an authenticator app, or type the key into it. Then type the code that it shows.</Text>
       <Qr text={made.uri} />
       <Group gap="xs" wrap="nowrap" align="flex-start"><Text size="sm" component="div">Key: <code>{made.secret.replace(/(.{4})(?=.)/g, '$1 ')}</code></Text><Copy text={made.secret} what="key" /></Group>
-      <Code value={code} set={setCode} focus />
+      <AppCode value={code} set={setCode} focus />
     </Form>
   )
 }

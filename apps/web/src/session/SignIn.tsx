@@ -1,8 +1,9 @@
 import { useEffect, useState } from 'react'
-import { Alert, Button, PasswordInput, Stack, Tabs, Text, TextInput } from '@mantine/core'
+import { Alert, Button, Stack, Tabs, Text, TextInput } from '@mantine/core'
 import { getRouteApi, useRouter } from '@tanstack/react-router'
 import { isLumarisError } from '@lumaris/sdk'
 import { startOf } from '../shell/Shell.tsx'
+import { Code, Password } from '../ui/fields.tsx'
 import { Page, Refusal } from '../ui/parts.tsx'
 import { useWork } from '../ui/use-work.ts'
 import { session, signIn, signInWithKey } from './session.ts'
@@ -46,19 +47,19 @@ export function SignIn() {
             {code !== null && (
               <form onSubmit={(event) => submit(event, enter(() => signIn(email, password, code)))}><Stack>
                 <Text role="status">This account has a second factor.</Text>
-                <TextInput label="Code" description="The six digits that your app shows now, or one of your recovery codes" name="code" autoComplete="one-time-code" inputMode="text" autoFocus required minLength={6} value={code} onChange={(event) => setCode(event.currentTarget.value)} />
+                <Code description="The six digits that your app shows now, or one of your recovery codes" name="code" inputMode="text" autoFocus value={code} onChange={(event) => setCode(event.currentTarget.value)} />
                 <Button type="submit" loading={busy}>Sign in</Button>
                 <Button variant="default" onClick={() => { setCode(null); forget() }}>Back</Button>
               </Stack></form>)}
             {code === null && <form onSubmit={(event) => submit(event, enter(() => signIn(email, password)))}><Stack>
               <TextInput label="E-mail" type="email" name="email" autoComplete="username" required value={email} onChange={(event) => setEmail(event.currentTarget.value)} />
-              <PasswordInput label="Password" name="password" autoComplete="current-password" required value={password} onChange={(event) => setPassword(event.currentTarget.value)} visibilityToggleButtonProps={{ 'aria-label': 'Show the password', tabIndex: 0 }} />
+              <Password label="Password" name="password" autoComplete="current-password" required value={password} onChange={(event) => setPassword(event.currentTarget.value)} />
               <Button type="submit" loading={busy}>Sign in</Button>
             </Stack></form>}
           </Tabs.Panel>
           <Tabs.Panel value="key">
             <form onSubmit={(event) => submit(event, enter(() => signInWithKey(key.trim())))}><Stack>
-              <PasswordInput label="API key" description="For this tab only. What the key may not do, the screens may not do either." autoComplete="off" required value={key} onChange={(event) => setKey(event.currentTarget.value)} visibilityToggleButtonProps={{ 'aria-label': 'Show the key', tabIndex: 0 }} />
+              <Password label="API key" shows="Show the key" description="For this tab only. What the key may not do, the screens may not do either." autoComplete="off" required value={key} onChange={(event) => setKey(event.currentTarget.value)} />
               <Button type="submit" loading={busy}>Sign in</Button>
             </Stack></form>
           </Tabs.Panel>

@@ -1,9 +1,10 @@
 import { useState } from 'react'
-import { Button, Checkbox, PasswordInput, Stack, Text, TextInput } from '@mantine/core'
+import { Button, Checkbox, Stack, Text, TextInput } from '@mantine/core'
 import { getRouteApi, useRouter } from '@tanstack/react-router'
 import { isLumarisError } from '@lumaris/sdk'
 import { startOf } from '../shell/Shell.tsx'
 import { Paused } from '../front/Paused.tsx'
+import { Password } from '../ui/fields.tsx'
 import { errorsBy } from '../ui/field-errors.ts'
 import { Page, Refusal } from '../ui/parts.tsx'
 import { useWork } from '../ui/use-work.ts'
@@ -31,7 +32,7 @@ export function SignUp() {
         {error !== null && !beside && fields.size === 0 && <Refusal error={error} />}
         <TextInput label="Name" autoComplete="name" required value={form.name} onChange={set('name')} error={fields.get('/name')} />
         <TextInput label="E-mail" type="email" autoComplete="username" required value={form.email} onChange={set('email')} error={fields.get('/email') ?? (code === 'email_taken' && isLumarisError(error) ? `${error.message}. ${error.hint}` : undefined)} />
-        <PasswordInput label="Password" description="At least 10 characters that are not a common password" autoComplete="new-password" required value={form.password} onChange={set('password')} visibilityToggleButtonProps={{ 'aria-label': 'Show the password', tabIndex: 0 }}
+        <Password label="Password" description="At least 10 characters that are not a common password" autoComplete="new-password" required value={form.password} onChange={set('password')}
           error={fields.get('/password') ?? (code === 'weak_password' && isLumarisError(error) ? `${error.message}. ${error.hint}` : undefined)} />
         <Checkbox.Group label="I want to" value={roles} onChange={setRoles} error={fields.get('/roles')}><Stack gap="xs" mt={6}><Checkbox value="buyer" label="Buy: run jobs on other people’s machines" /><Checkbox value="seller" label="Sell: offer my machines" /></Stack></Checkbox.Group>
         <Button type="submit" loading={busy}>Make the account</Button>

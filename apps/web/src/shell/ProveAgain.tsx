@@ -1,10 +1,11 @@
 import { useState } from 'react'
-import { Button, Group, Modal, PasswordInput, Stack, Text, TextInput } from '@mantine/core'
+import { Button, Group, Modal, Stack, Text } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { isLumarisError } from '@lumaris/sdk'
 import { factorQuery } from '../queries.ts'
 import { proving } from '../session/session.ts'
 import { useClient } from '../session/use-session.ts'
+import { Code, Password } from '../ui/fields.tsx'
 import { Refusal } from '../ui/parts.tsx'
 import { useWork } from '../ui/use-work.ts'
 
@@ -27,8 +28,8 @@ function Form() {
   return (
     <form onSubmit={(event) => submit(event, prove)}><Stack>
       <Text size="sm">It is a while since you signed in, and this changes something of others. After this you are not asked for a quarter of an hour.</Text>
-      <PasswordInput label="Your password" autoComplete="current-password" data-autofocus required value={password} onChange={(event) => setPassword(event.currentTarget.value)} visibilityToggleButtonProps={{ 'aria-label': 'Show the password', tabIndex: 0 }} />
-      {asksCode && <TextInput label="Code" description="The six digits that your app shows now, or one of your recovery codes" autoComplete="one-time-code" required minLength={6} value={code} onChange={(event) => setCode(event.currentTarget.value)} />}
+      <Password label="Your password" autoComplete="current-password" data-autofocus required value={password} onChange={(event) => setPassword(event.currentTarget.value)} />
+      {asksCode && <Code description="The six digits that your app shows now, or one of your recovery codes" value={code} onChange={(event) => setCode(event.currentTarget.value)} />}
       {error !== null && <Refusal error={error} />}
       <Group justify="flex-end"><Button variant="default" onClick={() => proving.answer(false)}>Leave it</Button><Button type="submit" loading={busy}>It is me</Button></Group>
     </Stack></form>

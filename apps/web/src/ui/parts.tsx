@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from 'react'
 import type { ReactNode } from 'react'
 import { ActionIcon, Alert, Badge, Button, CopyButton, Group, Modal, Skeleton, Stack, Text, Title } from '@mantine/core'
-import type { UseQueryResult } from '@tanstack/react-query'
+import type { UseInfiniteQueryResult, UseQueryResult } from '@tanstack/react-query'
 import { isLumarisError } from '@lumaris/sdk'
 import { ago, credits, duration, visible } from './format.ts'
 import { Icon } from './Icon.tsx'
@@ -119,6 +119,8 @@ export function Confirm({ opened, close, title, children, yes, act }: { opened: 
     </Modal>
   )
 }
+/** The next page of a list, where there is one. */
+export const Older = ({ of }: { of: Pick<UseInfiniteQueryResult, 'hasNextPage' | 'isFetchingNextPage' | 'fetchNextPage'> }) => (of.hasNextPage ? <div><Button variant="default" loading={of.isFetchingNextPage} onClick={() => void of.fetchNextPage()}>Older ones</Button></div> : null)
 /** Words in a bar, of which a part is filled; said in text too. */
 export const Bar = ({ share, says }: { share: number; says: string }) => <div><div className="bar" aria-hidden><span ref={(element) => { if (element) element.style.width = `${Math.min(100, Math.max(0, share * 100))}%` }} /></div><Text size="sm">{says}</Text></div>
 

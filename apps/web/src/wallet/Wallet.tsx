@@ -1,11 +1,11 @@
-import { Button, Stack, Text } from '@mantine/core'
+import { Stack, Text } from '@mantine/core'
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { account } from '@lumaris/protocol'
 import type { Entry, UserId } from '@lumaris/protocol'
 import { entriesQuery, walletQuery } from '../queries.ts'
 import { hasRole, useSession } from '../session/use-session.ts'
 import { signed, visible } from '../ui/format.ts'
-import { Credits, Command, CopyId, Empty, Figure, Figures, Loaded, Act, Moment, Page, Panel } from '../ui/parts.tsx'
+import { Act, Command, CopyId, Credits, Empty, Figure, Figures, Loaded, Moment, Older, Page, Panel } from '../ui/parts.tsx'
 import { causeText } from '../ui/states.ts'
 import { saveCsv } from '../jobs/save.ts'
 import { Spending } from './Spending.tsx'
@@ -55,7 +55,7 @@ export function Movements({ title, mine, isSeller }: { title: string; mine: read
                   <tr key={entry.id}><td><Moment at={entry.at} /></td><td>{entry.kind === 'release' ? `${KIND.release}: free to be paid out` : entry.kind === 'payout' && change > 0n ? 'A payout came back' : KIND[entry.kind]}<Why of={entry} /></td><td className="right number">{change === 0n && entry.postings[0] ? `${signed(BigInt(entry.postings[0].amount)).slice(1)} cleared` : signed(change)}</td>
                     {!isSeller && <td>{entry.job ? <span className="id"><TextLink to="/jobs/$job" params={{ job: entry.job }} search={{ tab: 'cost' }} size="sm"><code>…{entry.job.slice(-8)}</code><span className="for-readers"> job</span></TextLink><CopyId id={entry.job} what="job id" /></span> : ''}</td>}</tr>) })}</tbody>
               </table></div>)}
-            {entries.hasNextPage && <div><Button variant="default" loading={entries.isFetchingNextPage} onClick={() => void entries.fetchNextPage()}>Older ones</Button></div>}
+            <Older of={entries} />
           </Stack>)
       }}</Loaded>
     </Panel>

@@ -1,0 +1,7 @@
+// Fields that several screens have. Whoever cannot see what is typed can have it shown, by the keyboard too.
+import { PasswordInput, TextInput } from '@mantine/core'
+import type { PasswordInputProps, TextInputProps } from '@mantine/core'
+
+export const Password = ({ shows = 'Show the password', ...props }: PasswordInputProps & { /** What its button says. */ shows?: string }) => <PasswordInput {...props} visibilityToggleButtonProps={{ 'aria-label': shows, tabIndex: 0 }} />
+/** Of an authenticator app. */
+export const Code = (props: TextInputProps) => <TextInput label="Code" autoComplete="one-time-code" required minLength={6} {...props} />
