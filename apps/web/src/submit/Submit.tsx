@@ -224,7 +224,7 @@ function Form({ start, template, draftId, made }: FormProps) {
 function Price({ quote, without, spec, stale, wait }: { quote: Quote; without: Quote | null; spec: JobSpecInput; stale: boolean; wait: QuoteAround['wait'] }) {
   const now = useNow(5_000)
   return (
-    <Stack gap="sm" opacity={stale ? 0.75 : 1}>
+    <Stack gap="sm" opacity={stale ? 0.9 : 1}>
       <div><Text size="sm" c="dimmed">At most, whatever happens</Text><div className="figure"><Credits of={quote.cap} /></div></div>
       <Facts of={[
         ['Likely', quote.nodes > 0 || quote.p50 !== '0' ? `${credits(quote.p50)} to ${credits(quote.p90)} credits (estimate)` : null], ['One try, at most', creditsText(quote.attemptCap)],
