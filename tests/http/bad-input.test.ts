@@ -273,3 +273,9 @@ test('members, accounts and invitations that are none', async () => {
   refused(await post(`/v1/accounts/${nobody}/act`, undefined), 'not_found')
   refused(await post('/v1/members/invitations', { email: (await market.call(market.buyer, 'GET', '/v1/users/me')).body.email, role: 'viewer' }), 'own_account')
 })
+test('files to fetch and requests to look around are refused as what they are', async () => {
+  for (const body of [{}, { url: '' }, { url: 7 }, { url: `https://a.example/${'x'.repeat(4000)}` }, { url: 'https://a.example/', sha256: 'x' }, { url: 'https://a.example/', path: '/etc/passwd' }]) refused(await post('/v1/blobs/fetch', body), 'invalid_request')
+  for (const url of ['nonsense', '//a.example/x', 'https://', 'file:///etc/passwd', 'http://127.0.0.1/', 'http://[::1]:8080/', 'https://user@a.example/']) refused(await post('/v1/blobs/fetch', { url }), 'url_not_allowed')
+  for (const body of [{}, { spec: {} }, { spec, cap: '-1' }, { spec: { ...spec, resources: { cpuMillis: -1 } } }, { spec, secrets: { A: 'x' } }]) refused(await post('/v1/quotes/around', body), 'invalid_request')
+  refused(await post('/v1/quotes/around', { spec: { ...spec, secrets: ['A'], env: { A: '1' } } }), 'impossible_request')
+})
