@@ -8,6 +8,8 @@ export type Who = 'nobody' | 'buyer' | 'seller' | 'admin' | 'person'
 export type Screen = { readonly name: string; readonly who: Who; readonly path: (data: Shown) => string; /** Makes it show what it is about. */ readonly act?: (page: Page) => Promise<unknown> }
 const press = (name: string | RegExp) => (page: Page): Promise<void> => page.getByRole('button', { name }).first().click()
 
+/** Nothing that is pressed lies half under the head of the page. */
+const atTop = (page: Page): Promise<unknown> => page.evaluate('scrollTo(0, 0)')
 /** On a phone the form is in steps; on wide screens everything stands there. */
 const step = async (page: Page, name: 'What' | 'Where' | 'Limits' | 'Review'): Promise<void> => { const button = page.getByRole('navigation', { name: 'Steps' }).getByRole('button', { name }); await page.locator('#job').waitFor({ state: 'attached' }); if (await button.isVisible()) await button.click() }
 
@@ -20,8 +22,8 @@ export const SCREENS: readonly Screen[] = [
   { name: 'home', who: 'buyer', path: () => '/home', act: (page) => page.getByRole('link', { name: 'Mandelbrot' }).waitFor() },
   { name: 'submit', who: 'buyer', path: () => '/submit?template=pi', act: async (page) => { await step(page, 'Review'); await page.getByText('Nodes that can').waitFor(); await step(page, 'What') } },
   { name: 'submit-variables', who: 'buyer', path: () => '/submit', act: async (page) => { await press('Add a variable')(page); await page.getByLabel('Name of variable 1').fill('API_TOKEN'); await page.getByLabel('Variable 1 is a secret').check(); await press('From an address…')(page); await page.getByLabel('Address', { exact: true }).fill('http://10.0.0.1/data.csv'); await press('Fetch it')(page); await page.getByText('is not on the public internet').waitFor() } },
-  { name: 'submit-where', who: 'buyer', path: () => '/submit?template=primes&step=where', act: async (page) => { await page.getByLabel('Cores').fill('999999'); await page.locator('.mantine-InputWrapper-error').first().waitFor() } },
-  { name: 'submit-cheaper', who: 'buyer', path: () => '/submit?step=review&template=primes', act: async (page) => { await step(page, 'Where'); await page.getByLabel('Cores').fill('2'); await step(page, 'Review'); await page.getByText('Cheaper, or more nodes').waitFor() } },
+  { name: 'submit-where', who: 'buyer', path: () => '/submit?template=primes&step=where', act: async (page) => { await page.getByLabel('Cores').fill('999999'); await page.locator('.mantine-InputWrapper-error').first().waitFor(); await atTop(page) } },
+  { name: 'submit-cheaper', who: 'buyer', path: () => '/submit?step=review&template=primes', act: async (page) => { await step(page, 'Where'); await page.getByLabel('Cores').fill('2'); await step(page, 'Review'); await page.getByText('Cheaper, or more nodes').waitFor(); await atTop(page) } },
   { name: 'submit-deadline', who: 'buyer', path: () => '/submit?template=primes', act: async (page) => { await step(page, 'Limits'); await page.getByText('By a deadline').click(); await step(page, 'Where'); await page.getByLabel('GPUs', { exact: true }).fill('1'); await page.getByLabel('Part of each card, %').waitFor(); await page.getByLabel('GPUs', { exact: true }).fill('0'); await step(page, 'Review'); await page.getByText('Done in time', { exact: true }).waitFor(); await page.getByRole('button', { name: 'As CLI / SDK / JSON' }).click() } },
   { name: 'submit-nothing-fits', who: 'buyer', path: (data) => `/submit?from=${data.waiting}`, act: async (page) => { await step(page, 'Review'); await page.getByText('No node can run this as it is').waitFor() } },
   { name: 'submit-review', who: 'buyer', path: () => '/submit?template=fractal', act: async (page) => { await step(page, 'Review'); await page.getByRole('button', { name: 'Review and submit' }).click(); await page.getByText('Held from your wallet').waitFor(); await page.getByText('Available').waitFor() } },
