@@ -35,6 +35,7 @@ const MAY: Record<RouteName, Caller[] | 'all'> = {
   getSpend: PEOPLE, exportJobs: [...PEOPLE, 'readOnlyKey'], exportEntries: PEOPLE,
   getWallet: PEOPLE, listEntries: PEOPLE, createTopup: ['buyerA', 'buyerB'], getAutoTopup: ['buyerA', 'buyerB'], setAutoTopup: ['buyerA', 'buyerB'], stopAutoTopup: ['buyerA', 'buyerB'], getEarnings: ['sellerA', 'sellerB'], getNodesEarnings: ['sellerA', 'sellerB'], listPayouts: ['sellerA', 'sellerB'], requestPayout: ['sellerA', 'sellerB'],
   findEntries: ['admin'], listReversals: ['admin'], proposeReversal: ['admin'], approveReversal: ['admin'], rejectReversal: ['admin'], listActions: ['admin'], listPeople: ['admin'], getPerson: ['admin'], suspendUser: ['admin'], unsuspendUser: ['admin'], setUserRoles: ['admin'], bookDeposit: ['admin'], impersonateUser: ['admin'], endImpersonation: ['admin'], listImpersonations: [...PEOPLE, 'readOnlyKey'], getSettings: ['admin'], listSettingsVersions: ['admin'], changeSettings: ['admin'],
+  getNodeReputation: ['sellerA', 'admin'], appealFault: ['sellerA'], listAppeals: ['admin'], acceptAppeal: ['admin'], refuseAppeal: ['admin'],
   getPayoutRule: ['sellerA', 'sellerB'], setPayoutRule: ['sellerA', 'sellerB'], dropPayoutRule: ['sellerA', 'sellerB'], getStatement: ['sellerA', 'sellerB'], exportStatement: ['sellerA', 'sellerB'],
   findNodes: ['admin'], getFleet: ['admin'], cordonNode: ['admin'], uncordonNode: ['admin'], banNode: ['admin'], unbanNode: ['admin'], getRevenue: ['admin'], exportRevenue: ['admin'], exportLedger: ['admin'], listHolds: ['admin'], getQueue: ['admin'], listDeadDeliveries: ['admin'], retryDelivery: ['admin'], listDeadJobs: ['admin'], retryJob: ['admin'], listMatchingPauses: ['admin'], pauseMatching: ['admin'], resumeMatching: ['admin'],
   listIncidents: 'all', openIncident: ['admin'], updateIncident: ['admin'], resolveIncident: ['admin'], nodeEarnings: ['agent'], checkLedger: ['admin'], marketTable: ['admin'],
@@ -53,7 +54,7 @@ const BODIES: Partial<Record<RouteName, unknown>> = {
   lookAtInvitation: { code: 'x'.repeat(43) }, acceptInvitation: { code: 'x'.repeat(43) }, changeMember: { role: 'viewer' }, inviteMember: { email: 'somebody@test', role: 'viewer' },
   proveSession: { password: 'x' }, startSecondFactor: { password: 'x' }, confirmSecondFactor: { code: '123456' }, renewRecoveryCodes: { password: 'x', code: '123456' }, stopSecondFactor: { password: 'x', code: '123456' }, startDeviceLogin: { client: 'test' }, deviceToken: { deviceCode: 'x'.repeat(43) }, lookAtDevice: { userCode: 'BCDFGHJK' }, decideDevice: { userCode: 'BCDFGHJK', approve: true }, createWebhook: { url: 'https://hooks.example/in' },
   readAlerts: { upTo: `alr_${'0'.repeat(26)}` }, setAlertSettings: {}, impersonateUser: { reason: 'a test' }, bookDeposit: { amount: '5', reference: 'RF18', reason: 'a test' }, changeSettings: { version: 0, set: { fee: 400 }, reason: 'a test' }, createTopup: { amount: '5' }, setAutoTopup: { below: '1', add: '5', monthlyMost: '5' }, requestPayout: { amount: '5', destination: 'x' }, approveReversal: { reason: 'a test' }, rejectReversal: { reason: 'a test' }, suspendUser: { reason: 'a test' }, unsuspendUser: { reason: 'a test' }, setUserRoles: { roles: ['buyer'], reason: 'a test' },
-  fetchBlob: { url: 'ftp://x.example/' },
+  appealFault: { text: 'a test' }, acceptAppeal: { reason: 'a test' }, refuseAppeal: { reason: 'a test' }, fetchBlob: { url: 'ftp://x.example/' },
   setPayoutRule: { when: { kind: 'weekly', day: 'mon' }, destination: 'x' },
   cordonNode: { reason: 'a test' }, uncordonNode: { reason: 'a test' }, banNode: { reason: 'a test' }, unbanNode: { reason: 'a test' }, retryDelivery: { reason: 'a test' }, retryJob: { reason: 'a test' }, pauseMatching: { says: 'a test', reason: 'a test', scope: { regions: ['nowhere'] } }, resumeMatching: { reason: 'a test' },
   openIncident: { title: 'A test', severity: 'minor', text: 'a test' }, updateIncident: { text: 'a test' }, resolveIncident: { text: 'a test' },
@@ -109,6 +110,9 @@ beforeAll(async () => {
   expect((await call(removedKey, 'GET', '/v1/jobs')).status).toBe(200)
   await call(demo.buyer.key, 'DELETE', `/v1/members/${former.id}`)
   Object.assign(keys, { viewer: (await works('victor', 'viewer')).token, submitter: (await works('susan', 'submitter')).token, manager: (await works('mandy', 'manager')).token, removed: former.token, removedKey })
+  // An ending of it that is said to have lowered its node's record: whoever may appeal is told so.
+  const fault = { attempt: attempt.id, job: job.id, node: attempt.node, owner: demo.sellers[0]?.id, at: 1, cause: 'driver_failed', aspects: ['completion'], seen: {}, appeal: null }
+  await app.db.transact([{ sql: 'INSERT INTO faults (id, node, at, doc) VALUES ($1, $2, 1, $3)', params: [attempt.id, attempt.node, JSON.stringify(fault)] }])
   Object.assign(objects, {
     account: demo.buyer.id, member: (await works('spare', 'viewer')).id, invitation: (await call(demo.buyer.key, 'POST', '/v1/members/invitations', { email: 'late@test', role: 'viewer' })).body.id,
     user: carol.id, reversal, incident: (await call(demo.admin.key, 'POST', '/v1/admin/incidents', { title: 'A test', severity: 'minor', text: 'a test' })).body.id,

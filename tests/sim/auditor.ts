@@ -4,7 +4,7 @@
 // The invariants have numbers; docs/benchmarks/mutations.md says what each means. I17 (an order book that is never crossed) does not apply: there
 // is no book.
 import { ATTEMPT, JOB, PAYOUT, REVERSAL, SLOT, TASK, busyReason, gangRoom, holdsNode, isLive, isOpen, isPart, partBillOf, isTerminal, neighbours, neverReason, requirementOf, termsOf, worstCost } from '@lumaris/domain'
-import type { AttemptRow, EntryRow, ForfeitRow, JobRow, MarketState, MatchingPauseRow, NodeRow, PayoutRow, PayoutRuleRow, ReversalRow, ScheduleRow, SlotRow, TaskRow, TickRow } from '@lumaris/domain'
+import type { AttemptRow, EntryRow, FaultRow, ForfeitRow, JobRow, MarketState, MatchingPauseRow, NodeRow, PayoutRow, PayoutRuleRow, ReversalRow, ScheduleRow, SlotRow, TaskRow, TickRow } from '@lumaris/domain'
 import { CAUSES, GIB, account, canonical, isExternal, isRefusal, slotId, taskId } from '@lumaris/protocol'
 import type { Capacity, JobEvent, MeshPeer, NodeId } from '@lumaris/protocol'
 import type { Command, Submitted } from '@lumaris/domain'
@@ -61,6 +61,7 @@ export class Auditor {
         case 'event': this.#event(change.row); break
         case 'tick': this.#tick(change.row); break
         case 'forfeit': this.#forfeit(before as ForfeitRow | undefined, change.row); break
+        case 'fault': this.#fault(before as FaultRow | undefined, change.row); break
         case 'payoutRule': this.#payoutRule(before as PayoutRuleRow | undefined, change.row, written); break
         case 'payout': this.#payout(before as PayoutRow | undefined, change.row); break
         case 'reversal': this.#reversal(before as ReversalRow | undefined, change.row); break
@@ -70,7 +71,7 @@ export class Auditor {
     }
     this.#purses.committed(written)
     // What an admin does leaves its line in the very commit of its effect.
-    const acts = written.filter(({ change, before }) => change.kind === 'person' || change.kind === 'settings' || (change.kind === 'entry' && change.row.id.startsWith('deposit:')) || (change.kind === 'reversal' && change.row.state !== 'expired') || (change.kind === 'node' && JSON.stringify(change.row.cordon) !== JSON.stringify((before as NodeRow | undefined)?.cordon))).length, lines = written.filter(({ change }) => change.kind === 'action').length
+    const acts = written.filter(({ change, before }) => change.kind === 'person' || change.kind === 'settings' || (change.kind === 'fault' && change.row.appeal !== null && change.row.appeal.state !== 'open') || (change.kind === 'entry' && change.row.id.startsWith('deposit:')) || (change.kind === 'reversal' && change.row.state !== 'expired') || (change.kind === 'node' && JSON.stringify(change.row.cordon) !== JSON.stringify((before as NodeRow | undefined)?.cordon))).length, lines = written.filter(({ change }) => change.kind === 'action').length
     if (acts !== lines) world.fail('I36', `${acts} acts of admins with ${lines} lines in their log`)
     for (const { change, before } of written) if (change.kind === 'attempt' && !before && db.nodes.get(change.row.node)?.cordon) world.fail('I44', `${change.row.id} is offered to ${change.row.node}, which an operator holds back`, [change.row.id, change.row.node])
     // In the order in which it was decided: what was handed over before operators paused it stays.
@@ -254,6 +255,19 @@ export class Auditor {
     if (held !== (isOpen ? row.amount : 0n)) fail('I37', `payout ${row.id} is ${last?.state} and holds ${held} of ${row.amount}`, [row.id])
   }
 
+  /** I52: an ending is told of once, of the node that it ended on; one appeal for each, by its owner, decided once by somebody else. */
+  #fault(before: FaultRow | undefined, row: FaultRow): void {
+    const world = this.#world, attempt = world.db.attempts.get(row.attempt), about = [row.attempt]
+    if (!before) {
+      if (attempt?.node !== row.node || attempt.seller !== row.owner || row.appeal) world.fail('I52', `${row.attempt} is told of as a fault of ${row.node}`, about)
+      return
+    }
+    const [was, is] = [before.appeal?.state ?? 'none', row.appeal?.state ?? 'none']
+    if (!((was === 'none' && is === 'open') || (was === 'open' && (is === 'accepted' || is === 'refused')))) world.fail('I52', `the appeal of ${row.attempt} goes from ${was} to ${is}`, about)
+    if (row.appeal?.by === row.owner) world.fail('I52', `${row.owner} has decided on ${row.attempt}`, about)
+    if (row.at !== before.at || row.cause !== before.cause || row.aspects.join() !== before.aspects.join()) world.fail('I52', `${row.attempt} was another fault`, about)
+    world.saw(is === 'open' ? 'appeal made' : is === 'accepted' ? 'appeal accepted' : 'appeal refused')
+  }
   /** I51: a moment of a rule pays once or not at all, in the commit that says so, and nothing says `byRule` without one. */
   #payoutRule(before: PayoutRuleRow | undefined, row: PayoutRuleRow, written: readonly Written[]): void {
     const world = this.#world, { last } = row

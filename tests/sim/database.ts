@@ -1,7 +1,7 @@
 // The tables, as the simulator has them: a second applier of Changes that shares no code with the one in memory. It keeps its own ledger
 // (balances folded from postings) and refuses what a database refuses: an old epoch, a second entry under one id, a balance below zero, two live
 // attempts on a slot, two settlements of a slot, an update of what is only ever added. A refused transaction leaves nothing behind.
-import type { ActionRow, AttemptRow, AutoTopupRow, Change, EnrolmentRow, EntryRow, ForfeitRow, IncidentRow, InvitationRow, JobRow, KeyRow, LessonRow, MemberRow, NodeRow, PayoutRow, PayoutRuleRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SealRow, SettingsRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
+import type { ActionRow, AttemptRow, AutoTopupRow, Change, EnrolmentRow, EntryRow, FaultRow, ForfeitRow, IncidentRow, InvitationRow, JobRow, KeyRow, LessonRow, MemberRow, NodeRow, PayoutRow, PayoutRuleRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SealRow, SettingsRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
 import { CAUSES } from '@lumaris/protocol'
 import type { AccountName, JobEvent } from '@lumaris/protocol'
 
@@ -44,6 +44,7 @@ export class Database {
   readonly ticks = new Map<string, TickRow[]>()
   readonly seals = new Map<string, SealRow>()
   readonly payouts = new Map<string, PayoutRow>()
+  readonly faults = new Map<string, FaultRow>()
   readonly payoutRules = new Map<string, PayoutRuleRow>()
   readonly reversals = new Map<string, ReversalRow>()
   readonly forfeits = new Map<string, ForfeitRow>()
@@ -147,6 +148,8 @@ export class Database {
         return this.#set(this.keys, change.row.id, change.row)
       case 'entry': return this.#entry(change.row)
       case 'payout': return this.#set(this.payouts, change.row.id, change.row)
+      case 'reputationDay': return undefined
+      case 'fault': return this.#set(this.faults, change.row.attempt, change.row)
       case 'payoutRule': return this.#set(this.payoutRules, change.row.user, change.row)
       case 'reversal': return this.#set(this.reversals, change.row.id, change.row)
       case 'forfeit':

@@ -27,6 +27,7 @@ export class Operators {
     this.#next()
     this.#operate()
     this.#pauseMatching()
+    this.#hear()
   }
 
   /** The fee changes under running jobs now and then; sometimes by who has looked at an old version. */
@@ -80,6 +81,24 @@ export class Operators {
       const again = (): void => this.#client.ask({ kind: 'resumeMatching', by: ADMINS[1] as UserId, id, reason: 'all is well' }, () => { if (open().some((one) => one.id === id)) this.#world.time.after(5_000, again) })
       again()
     }
+  }
+
+  /** Sellers appeal against some of what lowered their records, now and then twice, or against what is another's; an admin decides, also twice. */
+  #hear(): void {
+    const world = this.#world, chance = virtualChance(world.options.seed, 'appeals')
+    const next = (): void => world.time.after(chance.exponential(120_000), () => {
+      if (!world.stormy) return
+      const faults = [...world.db.faults.values()]
+      if (faults.length > 0) {
+        const { attempt, owner, appeal } = chance.pick(faults), decision = { kind: 'decideAppeal', attempt, by: chance.happens(0.1) ? owner : chance.pick(ADMINS), accept: chance.happens(0.6), reason: 'looked at' } as const
+        this.#client.ask({ kind: 'appeal', attempt, by: chance.happens(0.1) ? (ADMINS[0] as UserId) : owner, text: 'the line was down' }, (answer) => {
+          if (appeal && !isRefusal(answer)) world.fail('I52', `${attempt} is appealed against twice`, [attempt])
+          world.time.after(chance.between(100, 200_000), () => { for (let i = chance.between(1, 2); i > 0; i--) this.#client.ask(decision, () => undefined) })
+        })
+      }
+      next()
+    })
+    next()
   }
 
   #next(): void {

@@ -26,7 +26,7 @@ const DISPUTE_MS = 300_000
 
 type Pending = { readonly command: Command; readonly answer: (answer: unknown) => void }
 type Batch = { readonly pending: readonly Pending[]; readonly turn: Turn; readonly answers: readonly unknown[]; readonly leaving: readonly JobId[]; readonly fetched: readonly string[] }
-type Needs = { jobs: Set<JobId>; keys: Set<string>; accounts: Set<AccountName>; entries: Set<string>; people: boolean }
+type Needs = { jobs: Set<JobId>; keys: Set<string>; accounts: Set<AccountName>; entries: Set<string>; people: boolean; faults: Set<AttemptId> }
 
 export class Writer {
   readonly world: World
@@ -167,13 +167,13 @@ export class Writer {
     this.#deciding = pending
     const needs = this.#needsOf(pending)
     // A balance read while a commit that moves it is still under way would be out of date for ever.
-    if ((needs.accounts.size > 0 || needs.entries.size > 0 || needs.people) && this.#flying) this.#afterFlight = () => this.#fetch(pending, needs)
+    if ((needs.accounts.size > 0 || needs.entries.size > 0 || needs.faults.size > 0 || needs.people) && this.#flying) this.#afterFlight = () => this.#fetch(pending, needs)
     else this.#fetch(pending, needs)
   }
 
   #needsOf(pending: readonly Pending[]): Needs {
     const { state } = this
-    const needs: Needs = { jobs: new Set(), keys: new Set(), accounts: new Set(), entries: new Set(), people: false }
+    const needs: Needs = { jobs: new Set(), keys: new Set(), accounts: new Set(), entries: new Set(), people: false, faults: new Set() }
     const wallet = (name: AccountName) => { if (!state.accounts.has(name)) needs.accounts.add(name) }
     for (const name of state.accountsWanted) wallet(name)
     state.accountsWanted.clear()
@@ -199,17 +199,20 @@ export class Writer {
         wallet(account.earned(command.user))
       } else if (command.kind === 'proposeReversal') needs.entries.add(command.entry)
       else if (command.kind === 'approveReversal') { const entry = state.reversals.get(command.id)?.entry; if (entry) needs.entries.add(entry) }
+      else if (command.kind === 'appeal' || command.kind === 'decideAppeal') needs.faults.add(command.attempt)
       else if (command.kind === 'suspend' || command.kind === 'unsuspend') needs.people = true
     }
     return needs
   }
 
   #fetch(pending: Pending[], needs: Needs): void {
-    if (needs.jobs.size + needs.keys.size + needs.accounts.size + needs.entries.size === 0 && !needs.people) { this.#decide(pending, []); return }
+    if (needs.jobs.size + needs.keys.size + needs.accounts.size + needs.entries.size + needs.faults.size === 0 && !needs.people) { this.#decide(pending, []); return }
     const life = this.#life
     this.later(this.world.chance.between(1, 8), () => {
       if (life !== this.#life) return
       const { db } = this.world, { state } = this
+      if (needs.faults.size > 0) state.faults.clear()
+      for (const id of needs.faults) state.faults.set(id, db.faults.get(id) ?? null)
       if (needs.people) for (const [id, row] of db.people) state.people.set(id as UserId, row)
       if (needs.entries.size > 0) state.entries.clear()
       for (const name of needs.entries) {

@@ -90,6 +90,9 @@ export async function fill(market: WebMarket): Promise<Shown> {
   const extra = await market.addNode(market.demo.sellers[0]?.key ?? '', 'node-attic', '150000', { hours: { timeZone: 'Europe/Berlin', week: { ...Object.fromEntries(['mon', 'tue', 'wed', 'thu', 'fri'].map((day) => [day, ['00:00-07:30', '22:00-24:00']])), sat: ['00:00-24:00'], sun: ['00:00-12:00'] } }, pauseWhen: { inUse: false } }, 'eu-central-1')
   await seller.api.pauseNode({ params: { node: extra.nodeId } })
   const [node] = (await seller.api.listNodes()).data
+  // Two endings that lowered its record, as the domain would have written them; one is appealed against.
+  const owner = market.demo.sellers[0]?.id ?? '', fault = (i: number, appeal: object | null) => ({ attempt: `att_${String(i).padStart(26, '0')}`, job: failed.job.id, node: node?.id, owner, at: Date.now() - i * 3_600_000, cause: 'driver_failed', aspects: ['completion'], seen: {}, appeal })
+  await market.app.db.transact([fault(1, null), fault(2, { state: 'open', at: Date.now() - 60_000, text: 'The power was cut for the whole street.', decidedAt: null, by: null, reason: null })].map((row) => ({ sql: 'INSERT INTO faults (id, node, at, appeal, appealed_at, doc) VALUES ($1, $2, $3, $4, $5, $6)', params: [row.attempt, row.node ?? '', row.at, row.appeal ? 'open' : null, row.appeal ? row.at : null, JSON.stringify(row)] })))
   const { suspended, secondAdmin } = await operate(market, done.job.id), { invitation, invitationOfAnn } = await employ(market)
   return { invitation, invitationOfAnn, suspended, secondAdmin, done: done.job.id, picture: picture.job.id, failed: failed.job.id, waiting: waiting.id, node: node?.id ?? '', attic: extra.nodeId, hook: hook.id, device: device.userCode }
 }

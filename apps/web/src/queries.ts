@@ -2,7 +2,7 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query'
 import type { Client } from '@lumaris/sdk'
 import { SELF_TEST_VALID_MS } from '@lumaris/protocol'
-import type { ActionName, JobId, JobState, NodeActivity, ReadingSpan, UserId } from '@lumaris/protocol'
+import type { ActionName, AppealState, JobId, JobState, NodeActivity, ReadingSpan, UserId } from '@lumaris/protocol'
 import { anonymous } from './session/session.ts'
 
 /** Nodes and the market as a whole have no stream: they are asked, only while the tab is seen. */
@@ -78,6 +78,8 @@ const FIRST = undefined as string | undefined
 const PAYOUT_MS = 2_000
 export const earningsQuery = (client: Client) => queryOptions({ queryKey: ['earnings'], queryFn: ({ signal }) => client.api.getEarnings({}, { signal }), refetchInterval: (query) => (query.state.data?.onTheWay === '0' ? 10_000 : PAYOUT_MS) })
 export const nodesEarningsQuery = (client: Client, days: number) => queryOptions({ queryKey: ['earnings', 'nodes', days], queryFn: ({ signal }) => client.api.getNodesEarnings({ query: { days } }, { signal }), refetchInterval: 10_000 })
+export const reputationQuery = (client: Client, node: string) => queryOptions({ queryKey: ['node', node, 'reputation'], queryFn: ({ signal }) => client.api.getNodeReputation({ params: { node } }, { signal }), refetchInterval: 4 * NODES_MS })
+export const appealsQuery = (client: Client, state: AppealState) => infiniteQueryOptions({ queryKey: ['admin', 'appeals', state], initialPageParam: FIRST, getNextPageParam: nextOf, queryFn: ({ pageParam, signal }) => client.api.listAppeals({ query: { limit: 50, cursor: pageParam, state } }, { signal }), refetchInterval: 30_000 })
 export const payoutRuleQuery = (client: Client) => queryOptions({ queryKey: ['payout-rule'], queryFn: async ({ signal }) => (await client.api.getPayoutRule({}, { signal })).rule })
 export const statementQuery = (client: Client, year: number) => queryOptions({ queryKey: ['statement', year], queryFn: ({ signal }) => client.api.getStatement({ query: { year } }, { signal }) })
 export const payoutsQuery = (client: Client) => infiniteQueryOptions({

@@ -48,6 +48,7 @@ const screens = [
   createRoute({ getParentRoute: () => inside, path: '/ledger', validateSearch: z.object({ account: text, job: text }), component: lazyRouteComponent(() => import('./admin/Ledger.tsx'), 'Ledger') }),
   createRoute({ getParentRoute: () => inside, path: '/users', validateSearch: z.object({ q: text, suspended: z.enum(['yes', 'no']).optional().catch(undefined) }), component: lazyRouteComponent(() => import('./admin/Users.tsx'), 'Users') }),
   createRoute({ getParentRoute: () => inside, path: '/users/$user', component: lazyRouteComponent(() => import('./admin/UserScreen.tsx'), 'UserScreen') }),
+  createRoute({ getParentRoute: () => inside, path: '/appeals', validateSearch: z.object({ state: z.enum(['accepted', 'refused']).optional().catch(undefined) }), component: lazyRouteComponent(() => import('./admin/Appeals.tsx'), 'Appeals') }),
   createRoute({ getParentRoute: () => inside, path: '/incidents', component: lazyRouteComponent(() => import('./admin/Incidents.tsx'), 'Incidents') }),
   createRoute({ getParentRoute: () => inside, path: '/actions', validateSearch: z.object({ action: ActionName.optional().catch(undefined), by: text, subject: text }), component: lazyRouteComponent(() => import('./admin/Actions.tsx'), 'Actions') }),
   createRoute({ getParentRoute: () => inside, path: '/settings', component: lazyRouteComponent(() => import('./admin/Settings.tsx'), 'SettingsScreen') }),

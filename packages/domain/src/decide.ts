@@ -33,6 +33,8 @@ import { forfeit } from './ledger/forfeit.ts'
 import type { ForfeitCommand } from './ledger/forfeit.ts'
 import { requestPayout, stepPayout } from './ledger/payout.ts'
 import type { PayoutCommand, PayoutStepCommand } from './ledger/payout.ts'
+import { appeal, decideAppeal } from './fleet/profile/appeal.ts'
+import type { AppealCommand, DecideAppealCommand } from './fleet/profile/appeal.ts'
 import { dropPayoutRule, setPayoutRule } from './ledger/payout-rule.ts'
 import type { DropPayoutRuleCommand, SetPayoutRuleCommand } from './ledger/payout-rule.ts'
 import { approveReversal, proposeReversal, rejectReversal } from './ledger/reversal.ts'
@@ -78,14 +80,14 @@ import { match } from './market/match.ts'
 
 const COMMANDS = {
   submit, cancel, pause, recordMerged, quote, createSchedule, changeSchedule, standing: makeStanding, dropStanding, topup, deposit, release, forfeit, enrolment: makeEnrolment, enrol, hello, heartbeat, disconnected, status, tick, checkpoint, move, moveFailed, live, seal, will: setWill, price: setPrices, askSettings, askTest, retire, clock,
-  policy: setPolicy, setPayoutRule, dropPayoutRule,
+  policy: setPolicy, setPayoutRule, dropPayoutRule, appeal, decideAppeal,
   payout: requestPayout, payoutStep: stepPayout, proposeReversal, approveReversal, rejectReversal, openIncident, updateIncident, resolveIncident, suspend, unsuspend, roles: setRoles, changeSettings, pauseMatching, resumeMatching, impersonate, invite, revokeInvitation, acceptInvitation, changeMember, removeMember, setAutoTopup, setAlerts, spent: lookAtSpent, cordon, uncordon, ban, unban,
 } as const
 
 export type Command =
   | SubmitCommand | CancelCommand | PauseCommand | RecordMergedCommand | QuoteCommand | CreateScheduleCommand | ChangeScheduleCommand | StandingCommand | DropStandingCommand | TopupCommand | DepositCommand | ReleaseCommand | ForfeitCommand | EnrolmentCommand | EnrolCommand | HelloCommand | HeartbeatCommand | DisconnectedCommand
   | StatusCommand | TickCommand | CheckpointCommand | MoveCommand | MoveFailedCommand | LiveCommand | SealCommand | WillCommand | PriceCommand | AskSettingsCommand | AskTestCommand | RetireCommand | ClockCommand
-  | PolicyCommand | SetPayoutRuleCommand | DropPayoutRuleCommand
+  | PolicyCommand | SetPayoutRuleCommand | DropPayoutRuleCommand | AppealCommand | DecideAppealCommand
   | PayoutCommand | PayoutStepCommand | ProposeReversalCommand | ApproveReversalCommand | RejectReversalCommand | OpenIncidentCommand | UpdateIncidentCommand | ResolveIncidentCommand | SuspendCommand | UnsuspendCommand | RolesCommand | ChangeSettingsCommand | PauseMatchingCommand | ResumeMatchingCommand | ImpersonateCommand | InviteCommand | RevokeInvitationCommand | AcceptInvitationCommand | ChangeMemberCommand | RemoveMemberCommand | SetAutoTopupCommand | SetAlertsCommand | SpentCommand | CordonCommand | UncordonCommand | BanCommand | UnbanCommand
 /** What a command answers: its own result, or a refusal. */
 export type Answer<Kind extends Command['kind']> = ReturnType<(typeof COMMANDS)[Kind]>

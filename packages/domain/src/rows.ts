@@ -7,7 +7,7 @@ import type {
 } from '@lumaris/protocol'
 
 import type { As, Why } from './deadline/course.ts'
-import type { CohortRow, ReputationRow } from './fleet/profile/reputation.ts'
+import type { Aspect, CohortRow, ReputationRow } from './fleet/profile/reputation.ts'
 import type { LogMean, SpeedCellRow } from './fleet/profile/speed.ts'
 
 /** An amount in a price sheet, parsed once. */
@@ -177,6 +177,13 @@ export type ForfeitRow = {
   readonly attempt: AttemptId; readonly job: JobId; readonly owner: UserId; readonly at: Instant; readonly state: 'due' | 'done'; readonly record: { readonly valid: number; readonly wrong: number }
   readonly price: Micros; readonly most: Micros; readonly taken: Micros; readonly of: readonly AttemptId[]; readonly endedAt: Instant | null
 }
+/** An ending that lowered what is believed of its node, with what had been counted of each aspect by then; and the appeal against it: see fleet/profile/appeal.ts. */
+export type FaultRow = {
+  readonly attempt: AttemptId; readonly job: JobId; readonly node: NodeId; readonly owner: UserId; readonly at: Instant; readonly cause: Cause; readonly aspects: readonly Aspect[]; readonly seen: Readonly<Partial<Record<Aspect, number>>>
+  readonly appeal: { readonly state: 'open' | 'accepted' | 'refused'; readonly at: Instant; readonly text: string; readonly decidedAt: Instant | null; readonly by: UserId | null; readonly reason: string | null } | null
+}
+/** The lower bounds of a node as they stood last on a day (of UTC, counted from 1970). */
+export type ReputationDayRow = { readonly node: NodeId; readonly day: number } & Readonly<Record<Aspect, number>>
 export type IncidentRow = Incident
 /** A version of what operators may change: `values` holds all that were set, `changed` what this version did. */
 export type SettingsRow = { readonly version: number; readonly at: Instant; readonly by: UserId; readonly reason: string; readonly values: Partial<SettingValues>; readonly changed: SettingsVersion['changed']; /** What nothing new starts of: those that are open, and past ones while they count. */ readonly pauses?: readonly MatchingPauseRow[] }
@@ -233,6 +240,8 @@ export type Change =
   | { readonly kind: 'payoutRule'; readonly row: PayoutRuleRow }
   | { readonly kind: 'reversal'; readonly row: ReversalRow }
   | { readonly kind: 'forfeit'; readonly row: ForfeitRow }
+  | { readonly kind: 'fault'; readonly row: FaultRow }
+  | { readonly kind: 'reputationDay'; readonly row: ReputationDayRow }
   | { readonly kind: 'incident'; readonly row: IncidentRow }
   | { readonly kind: 'person'; readonly row: PersonRow }
   | { readonly kind: 'alert'; readonly row: AlertRow }

@@ -2,7 +2,7 @@
 // read. `apply` is the only thing that changes it, and it knows nothing but Changes: load(persist(x)) is the same state again.
 import type { AccountName, AttemptId, Capacity, EnrolmentId, Instant, JobId, JobSpec, Micros, IncidentId, InvitationId, NodeId, PayoutId, QuoteId, Resources, ReversalId, ScheduleId, SlotId, StandingId, TaskSpec, UserId } from '@lumaris/protocol'
 import { CAUSES, MIB, account, isExternal, slotId, taskId } from '@lumaris/protocol'
-import type { AlertSettingsRow, AttemptRow, AutoTopupRow, Change, EnrolmentRow, EntryRow, ForfeitRow, IncidentRow, InvitationRow, JobRow, KeyRow, LessonRow, MatchingPauseRow, MemberRow, NodeLesson, NodeRow, OwnerLesson, PayoutRow, PayoutRuleRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SettingsRow, SlotRow, StandingRow, TaskRow } from './rows.ts'
+import type { AlertSettingsRow, AttemptRow, AutoTopupRow, Change, EnrolmentRow, EntryRow, FaultRow, ForfeitRow, IncidentRow, InvitationRow, JobRow, KeyRow, LessonRow, MatchingPauseRow, MemberRow, NodeLesson, NodeRow, OwnerLesson, PayoutRow, PayoutRuleRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SettingsRow, SlotRow, StandingRow, TaskRow } from './rows.ts'
 import { holdsNode, isLive, isTerminal } from './job/lifecycle.ts'
 import { isHeld, queuedSince } from './job/waiting.ts'
 import { invariant } from './invariant.ts'
@@ -124,6 +124,8 @@ export type MarketState = {
   /** Fetched for the commands of a turn: entries by name (null: there is none), and people whose roles matter. */
   readonly entries: Map<string, EntryRow | null>
   readonly people: Map<UserId, PersonRow>
+  /** And endings that an appeal is about. */
+  readonly faults: Map<AttemptId, FaultRow | null>
   /** With the entries: the debts that they have paid, by attempt. */
   readonly forfeited: Map<AttemptId, ForfeitRow>
   // Derived from the above; rebuilt by applying the rows.
@@ -171,7 +173,7 @@ export type MarketState = {
 export function createState(settings: MarketSettings = DEFAULT_SETTINGS, guards: Guards = ALL_GUARDS): MarketState {
   return {
     settings, guards, jobs: new Map(), attempts: new Map(), nodes: new Map(), profiles: new Map(), owners: new Map(), cohorts: new Map(), speeds: new Map(), quotes: new Map(), enrolments: new Map(), standing: new Map(), standingLooks: new Map(), schedules: new Map(), accountsWanted: new Set(), keys: new Map(),
-    accounts: new Map(), autoTopups: new Map(), topupsDue: new Set(), payouts: new Map(), payoutRules: new Map(), reversals: new Map(), forfeits: new Map(), incidents: new Map(), takenBack: new Set(), suspended: new Set(), members: new Map(), invitations: new Map(), operating: null, pauses: [], alertSettings: new Map(), alerted: new Map(), alertsLookedAt: 0, entries: new Map(), people: new Map(), forfeited: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), availability: new Availability(), presenceAt: 0, outlooks: new Map(), children: new Map(), waitingByBuyer: new Map(), queue: new FairQueue([0, 0, 0]), spot: new Map(), spotAt: 0, firm: new FirmUse(), sales: { asked: 0, served: 0, at: 0 }, displacing: new Map(), wakeAt: 0, displacedBy: new Map(), offered: [0, 0, 0], gpusInUse: 0, demand: new Demand(), candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
+    accounts: new Map(), autoTopups: new Map(), topupsDue: new Set(), payouts: new Map(), payoutRules: new Map(), reversals: new Map(), forfeits: new Map(), incidents: new Map(), takenBack: new Set(), suspended: new Set(), members: new Map(), invitations: new Map(), operating: null, pauses: [], alertSettings: new Map(), alerted: new Map(), alertsLookedAt: 0, entries: new Map(), people: new Map(), faults: new Map(), forfeited: new Map(), attemptsByNode: new Map(), reserved: new Map(), slotsByBuyer: new Map(), availability: new Availability(), presenceAt: 0, outlooks: new Map(), children: new Map(), waitingByBuyer: new Map(), queue: new FairQueue([0, 0, 0]), spot: new Map(), spotAt: 0, firm: new FirmUse(), sales: { asked: 0, served: 0, at: 0 }, displacing: new Map(), wakeAt: 0, displacedBy: new Map(), offered: [0, 0, 0], gpusInUse: 0, demand: new Demand(), candidates: new Candidates(), recent: [], timers: new Heap(), links: new Map(),
     ended: new Set(), highestForgotten: '', shapes: new Map(),
   }
 }
@@ -215,6 +217,7 @@ export function apply(state: MarketState, change: Change): void {
       keepWhile(state.forfeits, change.row.attempt, change.row, change.row.state === 'due')
       for (const attempt of change.row.of) state.takenBack.add(attempt)
       return
+    case 'fault': if (state.faults.has(change.row.attempt)) state.faults.set(change.row.attempt, change.row); return
     case 'incident': keepWhile(state.incidents, change.row.id, change.row, change.row.state === 'open'); return
     case 'alert': state.alerted.set(change.row.key, change.row.at); return
     case 'alertSettings': state.alertSettings.set(change.row.user, change.row); return
@@ -223,7 +226,7 @@ export function apply(state: MarketState, change: Change): void {
     case 'invitation': keepWhile(state.invitations, change.row.id, change.row, change.row.state === 'open'); return
     case 'settings': return applySettings(state, change.row)
     case 'person': return applyPerson(state, change.row)
-    case 'event': case 'tick': case 'seal': case 'action': case 'impersonation': return // history: nothing decides on it
+    case 'event': case 'tick': case 'seal': case 'action': case 'impersonation': case 'reputationDay': return // history: nothing decides on it
   }
 }
 

@@ -4,7 +4,7 @@ import { Amount } from './money.ts'
 
 // What somebody wants to be told without asking: kept in an inbox, and told to webhooks as `alert.raised`. There is no mail.
 
-export const AlertKind = z.enum(['budget', 'node_offline', 'node_unreliable', 'payout_failed', 'agent_too_old', 'job_retried', 'invited', 'member', 'topup_limit']).meta({ id: 'AlertKind' })
+export const AlertKind = z.enum(['budget', 'node_offline', 'node_unreliable', 'payout_failed', 'agent_too_old', 'job_retried', 'invited', 'member', 'topup_limit', 'appeal_decided']).meta({ id: 'AlertKind' })
 export type AlertKind = z.infer<typeof AlertKind>
 /** `subject` is what it is about: a node, a payout, a job, a month (2026-11), an account that invites, a member. */
 export const Alert = z.object({ id: AlertId, kind: AlertKind, at: Instant, subject: z.string(), says: z.string(), readAt: Instant.optional() }).meta({ id: 'Alert' })

@@ -101,6 +101,7 @@ export const REFUSALS = {
   url_not_fetched: no(422, 'The file could not be fetched', 'See detail for why; or fetch it yourself and upload it.'),
   bad_range: no(416, 'The range lies outside of the blob', 'See detail for its size.'),
   storage_full: no(507, 'The market has no room for this now', 'Nothing was lost; try again later.', true),
+  already_appealed: no(409, 'This ending was appealed against before', 'One appeal is looked at for each: see state in detail, and the node’s reputation for what was said.'),
   // webhooks
   webhook_url_not_allowed: no(422, 'The market may not send there', 'Give an https address on the public internet, without a user name in it. See detail.'),
   webhook_limit: no(409, 'You have as many webhooks as there may be', 'Remove one that is not used any more.'),

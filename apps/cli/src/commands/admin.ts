@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { Option } from 'commander'
-import { Level, Role, Severity, matchingScopeText } from '@lumaris/protocol'
+import { AppealState, Level, Role, Severity, matchingScopeText } from '@lumaris/protocol'
 import type { AdminMatchingPause, Incident, MatchingScope, Node, NodeId, NodeState, PersonDetail, Posting, Reversal, ReversalId } from '@lumaris/protocol'
 import type { WithContext } from '../cli.ts'
 import type { Context } from '../context.ts'
@@ -57,6 +57,19 @@ export function define(command: Command, withContext: WithContext): void {
     const { data } = await (await context.client()).api.listMatchingPauses(), now = context.io.now()
     await context.showList(data, [{ title: 'pause', value: (one) => one.id }, { title: 'of', value: (one) => matchingScopeText(one.scope), shrinks: true }, { title: 'since', value: (one) => stamp(one.since), shown: (one) => agoText(one.since, now) }, { title: 'says', value: (one) => one.says, shrinks: true }, { title: 'why', value: (one) => one.reason, shrinks: true }], (one) => one.id, 'Nothing is paused.')
   }))
+  limited(sub('appeals', 'what sellers say should not count against their nodes, oldest first')).addOption(new Option('--state <state>').choices(AppealState.options).default('open')).action(withContext(async (context: Context, { limit, state }: { limit: number; state: AppealState }) => {
+    const { data } = await (await context.client()).api.listAppeals({ query: { limit: Math.min(200, limit), state } })
+    await context.showTable('Appeals', data, [
+      { title: 'attempt', value: (one) => one.fault.attempt }, { title: 'node', value: (one) => one.nodeName }, { title: 'of', value: (one) => one.ownerName }, { title: 'what', value: (one) => one.fault.says, shrinks: true }, { title: 'because', value: (one) => one.appeal.text, shrinks: true },
+    ], 'No appeals.')
+  }))
+  const appeal = sub('appeal', 'decide on an appeal; its seller reads why')
+  for (const [name, summary, call] of [['accept', 'it does not count: what it weighs is taken out of the record', 'acceptAppeal'], ['refuse', 'it counts', 'refuseAppeal']] as const) {
+    withReason(sub(name, summary, appeal).argument('<attempt>', 'its id')).action(withContext(async (context: Context, attempt: string, { reason }: Why) => {
+      const fault = await (await context.client()).api[call]({ params: { attempt }, body: { reason } })
+      await context.showThing(fault, [['attempt', fault.attempt], ['appeal', fault.appeal?.state], ['reason', fault.appeal?.reason]])
+    }))
+  }
   limited(sub('reversals', 'proposed and decided reversals, newest first')).action(withContext(reversals))
   withReason(sub('reverse', 'propose to reverse an entry; another admin must approve').argument('<entry>', 'its name, as lumaris wallet --history --json shows it')).action(withContext(async (context: Context, entry: string, { reason }: Why) => showReversal(context, await (await context.client()).api.proposeReversal({ body: { entry, reason } }))))
   for (const [name, summary, call] of [['approve', 'approve a reversal that another admin proposed: the entry is made', 'approveReversal'], ['reject', 'reject a proposal, or take back one’s own', 'rejectReversal']] as const) {

@@ -28,6 +28,8 @@ export function define(command: Command, withContext: WithContext): void {
   sub('self-test', 'let its agent test the machine again, when nothing runs there; says what it found').option('--no-wait', 'only ask for it').action(withContext(selfTest))
   sub('remove', 'out of the market for good, when nothing runs there; earnings and history stay').option('--yes', 'do not ask for its name').action(withContext(remove))
   sub('explain', 'why it was not chosen in the last 100 placements').action(withContext(explain))
+  sub('reputation', 'what is believed of it, what lowered that, and how it recovers').action(withContext(reputation))
+  command.command('appeal').summary('say why an ending should not count against a node of mine; once for each').description('Say why an ending should not count against a node of mine. One appeal is looked at for each.').argument('<attempt>', 'its id, as lumaris node reputation shows it').requiredOption('--because <text>', 'why; admins read it', asIs).action(withContext(appeal))
   sub('policy', 'show or set what it takes of what it could run; those not named stay').option('--open', 'take all of it again, but for what else is named')
     .addOption(new Option('--driver <driver>', 'only these ways to isolate (repeatable)').choices(DriverId.options).argParser(collect(asIs))).addOption(new Option('--min-level <level>', 'only behind walls at least so strong').choices(LEVELS))
     .option('--image <name>', 'images only from this registry or repository, or of this digest: docker.io/library, sha256:… (repeatable)', collect(asIs)).option('--no-images', 'no images at all')
@@ -88,6 +90,24 @@ async function price(context: Context, name: string, { reason, ...options }: Pri
   const client = await context.client()
   const node = await findNode(client, name)
   await show(context, await client.api.priceNode({ params: { node: node.id }, body: { ...node.prices, ...asked, reason } }))
+}
+
+const share = (value: number): string => `${Math.round(value * 1000) / 10} %`
+async function reputation(context: Context, name: string): Promise<void> {
+  const client = await context.client(), node = await findNode(client, name), found = await client.api.getNodeReputation({ params: { node: node.id } })
+  if (context.flags.json || context.flags.jsonLines) return context.showThing(found, [])
+  const { bold, dim } = context.colours, { completion, correctness, timeliness } = found.reputation
+  const lines = [bold(clean(found.name)), `  ends its work   at least ${share(completion.lower)}`, `  results hold    at least ${share(correctness.lower)}`, `  in time         at least ${share(timeliness.lower)}`]
+  if (found.up !== undefined) lines.push(`  there           ${share(found.up)} of the last day`)
+  if (found.speed) lines.push(`  time it takes   ${found.speed.factor.toFixed(2)} × what was said ${dim(`(${found.speed.runs} runs)`)}`)
+  for (const one of found.recovery) lines.push('', clean(one.says))
+  if (found.faults.length > 0) lines.push('', bold('What lowered it'))
+  for (const one of found.faults) lines.push(`  ${stamp(one.at)}  ${one.attempt}  ${clean(one.says)} ${dim(`counts ${share(one.weight)}${one.appeal ? `; appeal ${one.appeal.state}${one.appeal.reason === undefined ? '' : `: ${clean(one.appeal.reason)}`}` : ''}`)}`)
+  await context.write(`${lines.join('\n')}\n`)
+}
+async function appeal(context: Context, attempt: string, { because }: { because: string }): Promise<void> {
+  const fault = await (await context.client()).api.appealFault({ params: { attempt }, body: { text: because } })
+  await context.showThing(fault, [['attempt', fault.attempt], ['appeal', fault.appeal?.state], ['because', fault.appeal && clean(fault.appeal.text)]])
 }
 
 type PolicyOptions = { open?: boolean; driver?: string[]; minLevel?: string; image?: string[]; images?: boolean; gangs?: boolean; egress?: boolean; gpus?: boolean; refuseTag?: string[] }

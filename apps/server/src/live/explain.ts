@@ -93,7 +93,7 @@ function changeText({ reason, from, to }: Step): string {
 }
 
 /** For who looks after the machine. */
-const WHAT_TO_DO: Readonly<Partial<Record<Cause, string>>> = {
+export const WHAT_TO_DO: Readonly<Partial<Record<Cause, string>>> = {
   seller_offline: 'It was silent for too long while work ran there. Keep the machine and its line up, or pause it before it is switched off: what is handed back in time counts against nobody.',
   driver_failed: 'What isolates work failed there. Run the self-test on the machine: lumaris agent gui, or lumaris doctor --node.',
   wrong_result: 'Independent nodes agreed on another result. Test its memory and processor before it takes more work: the same program must give the same result.',

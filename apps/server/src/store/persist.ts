@@ -1,7 +1,7 @@
 // Changes → statements of one transaction: a dozen however many jobs it carries. Of several changes to one row only the last is written.
 import type { JobEvent } from '@lumaris/protocol'
 import { isLive, isPart, payerOf } from '@lumaris/domain'
-import type { ActionRow, AlertRow, AlertSettingsRow, AttemptRow, AutoTopupRow, AvailabilityRows, Change, EnrolmentRow, EntryRow, ForfeitRow, ImpersonationRow, IncidentRow, InvitationRow, JobRow, KeyRow, LessonRow, MemberRow, NodeRow, PayoutRow, PayoutRuleRow, PersonRow, QuoteRow, ReversalRow, ScheduleRow, SealRow, SettingsRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
+import type { ActionRow, AlertRow, AlertSettingsRow, AttemptRow, AutoTopupRow, AvailabilityRows, Change, EnrolmentRow, EntryRow, FaultRow, ForfeitRow, ImpersonationRow, IncidentRow, InvitationRow, JobRow, KeyRow, LessonRow, MemberRow, NodeRow, PayoutRow, PayoutRuleRow, PersonRow, QuoteRow, ReputationDayRow, ReversalRow, ScheduleRow, SealRow, SettingsRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
 import { pack } from '../database/database.ts'
 import type { Database, Statement } from '../database/database.ts'
 
@@ -19,14 +19,14 @@ export const forfeitDoc = (row: ForfeitRow): Json => ({ ...row, price: wire(row.
 export const reversalDoc = (row: ReversalRow): Json => ({ ...row, postings: row.postings.map((posting) => ({ ...posting, amount: wire(posting.amount) })) })
 
 type Batch = {
-  payouts: Map<string, PayoutRow>; payoutRules: Map<string, PayoutRuleRow>; reversals: Map<string, ReversalRow>; forfeits: Map<string, ForfeitRow>; incidents: Map<string, IncidentRow>; people: Map<string, PersonRow>; settings: SettingsRow[]; impersonations: ImpersonationRow[]; alerts: AlertRow[]; alertSettings: Map<string, AlertSettingsRow>; actions: ActionRow[]
+  payouts: Map<string, PayoutRow>; payoutRules: Map<string, PayoutRuleRow>; faults: Map<string, FaultRow>; reputationDays: Map<string, ReputationDayRow>; reversals: Map<string, ReversalRow>; forfeits: Map<string, ForfeitRow>; incidents: Map<string, IncidentRow>; people: Map<string, PersonRow>; settings: SettingsRow[]; impersonations: ImpersonationRow[]; alerts: AlertRow[]; alertSettings: Map<string, AlertSettingsRow>; actions: ActionRow[]
   autoTopups: Map<string, AutoTopupRow>; members: Map<string, MemberRow>; invitations: Map<string, InvitationRow>
   newJobs: JobRow[]; jobs: Map<string, JobRow>; tasks: Map<string, TaskRow>; attempts: Map<string, AttemptRow>; nodes: Map<string, NodeRow>; lessons: Map<string, LessonRow>; standing: Map<string, StandingRow>; schedules: Map<string, ScheduleRow>; quotes: QuoteRow[]; enrolments: Map<string, EnrolmentRow>
   keys: Map<string, KeyRow>; entries: EntryRow[]; events: Map<string, JobEvent[]>; ticks: Map<string, TickRow>; seals: SealRow[]
 }
 
 function gather(changes: readonly Change[]): Batch {
-  const batch: Batch = { payouts: new Map(), payoutRules: new Map(), reversals: new Map(), forfeits: new Map(), incidents: new Map(), people: new Map(), settings: [], impersonations: [], alerts: [], alertSettings: new Map(), actions: [], autoTopups: new Map(), members: new Map(), invitations: new Map(), newJobs: [], jobs: new Map(), tasks: new Map(), attempts: new Map(), nodes: new Map(), lessons: new Map(), standing: new Map(), schedules: new Map(), quotes: [], enrolments: new Map(), keys: new Map(), entries: [], events: new Map(), ticks: new Map(), seals: [] }
+  const batch: Batch = { payouts: new Map(), payoutRules: new Map(), faults: new Map(), reputationDays: new Map(), reversals: new Map(), forfeits: new Map(), incidents: new Map(), people: new Map(), settings: [], impersonations: [], alerts: [], alertSettings: new Map(), actions: [], autoTopups: new Map(), members: new Map(), invitations: new Map(), newJobs: [], jobs: new Map(), tasks: new Map(), attempts: new Map(), nodes: new Map(), lessons: new Map(), standing: new Map(), schedules: new Map(), quotes: [], enrolments: new Map(), keys: new Map(), entries: [], events: new Map(), ticks: new Map(), seals: [] }
   const fresh = new Set<string>()
   for (const change of changes) {
     switch (change.kind) {
@@ -38,6 +38,8 @@ function gather(changes: readonly Change[]): Batch {
       case 'standing': batch.standing.set(change.row.id, change.row); break
       case 'schedule': batch.schedules.set(change.row.id, change.row); break
       case 'payout': batch.payouts.set(change.row.id, change.row); break
+      case 'fault': batch.faults.set(change.row.attempt, change.row); break
+      case 'reputationDay': batch.reputationDays.set(`${change.row.node} ${change.row.day}`, change.row); break
       case 'payoutRule': batch.payoutRules.set(change.row.user, change.row); break
       case 'reversal': batch.reversals.set(change.row.id, change.row); break
       case 'forfeit': batch.forfeits.set(change.row.attempt, change.row); break
@@ -104,6 +106,8 @@ const WRITES = {
   keys: inserts('idempotency', [['id', 'text'], ['body_hash', 'text'], ['subject', 'text'], ['at', 'bigint']]),
   postings: inserts('postings', [['entry', 'text'], ['line', 'bigint'], ['kind', 'text'], ['at', 'bigint'], ['job', 'text'], ['attempt', 'text'], ['debit', 'text'], ['credit', 'text'], ['amount', 'bigint']]),
   payouts: inserts('payouts', [['id', 'text'], ['user_id', 'text'], ['state', 'text'], ['amount', 'bigint'], ['doc', 'text']], replacing('id', ['state', 'doc'])),
+  faults: inserts('faults', [['id', 'text'], ['node', 'text'], ['at', 'bigint'], ['appeal', 'text'], ['appealed_at', 'bigint'], ['doc', 'text']], replacing('id', ['appeal', 'appealed_at', 'doc'])),
+  reputationDays: inserts('reputation_days', [['node', 'text'], ['day', 'bigint'], ['doc', 'text']], replacing('node, day', ['doc'])),
   payoutRules: inserts('payout_rules', [['user_id', 'text'], ['state', 'text'], ['doc', 'text']], replacing('user_id', ['state', 'doc'])),
   reversals: inserts('reversals', [['id', 'text'], ['entry', 'text'], ['state', 'text'], ['attempt', 'text'], ['doc', 'text']], replacing('id', ['state', 'doc'])),
   forfeits: inserts('forfeits', [['id', 'text'], ['owner', 'text'], ['state', 'text'], ['at', 'bigint'], ['doc', 'text']], replacing('id', ['state', 'at', 'doc'])),
@@ -163,6 +167,8 @@ export function statementsFor(changes: readonly Change[], dialect: Database['dia
   const forfeited = [...batch.forfeits.values()].flatMap(({ of }) => of.map((attempt) => [attempt, 2] as const))
   add('released', [...new Map([...cleared, ...forfeited])], true)
   add('payouts', [...batch.payouts.values()].map((row) => [row.id, row.user, row.state, row.amount, text(payoutDoc(row))]))
+  add('faults', [...batch.faults.values()].map((row) => [row.attempt, row.node, row.at, row.appeal?.state ?? null, row.appeal?.at ?? null, text(row)]))
+  add('reputationDays', [...batch.reputationDays.values()].map((row) => [row.node, row.day, text(row)]))
   add('payoutRules', [...batch.payoutRules.values()].map((row) => [row.user, row.state, text(row)]))
   add('reversals', [...batch.reversals.values()].map((row) => [row.id, row.entry, row.state, row.attempt, text(reversalDoc(row))]))
   add('forfeits', [...batch.forfeits.values()].map((row) => [row.attempt, row.owner, row.state, row.endedAt ?? row.at, text(forfeitDoc(row))]))

@@ -2,16 +2,16 @@
 import { account } from '@lumaris/protocol'
 import type { AccountName, AttemptId, JobId, UserId } from '@lumaris/protocol'
 import { accountsToReverse, apply, depositEntry, payoutKey, topupEntry } from '@lumaris/domain'
-import type { Command, JobRow, KeyRow, MarketState } from '@lumaris/domain'
+import type { Command, FaultRow, JobRow, KeyRow, MarketState } from '@lumaris/domain'
 import { among } from './page.ts'
 import { readEntries } from './read-ledger.ts'
 import type { Database } from '../database/database.ts'
-import { forfeitRow, jobRow, personRow } from './load.ts'
+import { forfeitRow, jobRow, personRow, plainRow } from './load.ts'
 
-type Needs = { jobs: Set<string>; keys: Set<string>; accounts: Set<AccountName>; /** To be reversed. */ entries: Set<string>; /** And with them everybody who is an admin. */ people: Set<string> }
+type Needs = { jobs: Set<string>; keys: Set<string>; accounts: Set<AccountName>; /** To be reversed. */ entries: Set<string>; /** And with them everybody who is an admin. */ people: Set<string>; /** Endings that are appealed against. */ faults: Set<AttemptId> }
 
 export function needsOf(state: MarketState, commands: readonly Command[]): Needs {
-  const needs: Needs = { jobs: new Set(), keys: new Set(), accounts: new Set(), entries: new Set(), people: new Set() }
+  const needs: Needs = { jobs: new Set(), keys: new Set(), accounts: new Set(), entries: new Set(), people: new Set(), faults: new Set() }
   for (const name of state.accountsWanted) if (!state.accounts.has(name)) needs.accounts.add(name)
   state.accountsWanted.clear()
   for (const command of commands) {
@@ -42,19 +42,25 @@ export function needsOf(state: MarketState, commands: readonly Command[]): Needs
       if (!state.accounts.has(account.earned(command.user))) needs.accounts.add(account.earned(command.user))
     } else if (command.kind === 'proposeReversal') needs.entries.add(command.entry)
     else if (command.kind === 'approveReversal') { const entry = state.reversals.get(command.id)?.entry; if (entry) needs.entries.add(entry) }
+    else if (command.kind === 'appeal' || command.kind === 'decideAppeal') needs.faults.add(command.attempt)
     else if (command.kind === 'suspend' || command.kind === 'unsuspend' || command.kind === 'roles' || command.kind === 'impersonate') needs.people.add(command.user)
   }
   return needs
 }
 
 /** What is read once and then kept up by every change must not be read while a change of it is still on its way to the tables. */
-export const mustWait = (needs: Needs): boolean => needs.accounts.size + needs.entries.size + needs.people.size > 0
-export const isNone = (needs: Needs): boolean => needs.jobs.size + needs.keys.size + needs.accounts.size + needs.entries.size + needs.people.size === 0
+export const mustWait = (needs: Needs): boolean => needs.accounts.size + needs.entries.size + needs.people.size + needs.faults.size > 0
+export const isNone = (needs: Needs): boolean => needs.jobs.size + needs.keys.size + needs.accounts.size + needs.entries.size + needs.people.size + needs.faults.size === 0
 
 const json = (ids: Iterable<string>): string => JSON.stringify([...ids])
 
 export async function prefetch(db: Database, state: MarketState, needs: Needs): Promise<void> {
   if (needs.entries.size > 0) await prefetchEntries(db, state, needs)
+  if (needs.faults.size > 0) {
+    state.faults.clear()
+    for (const id of needs.faults) state.faults.set(id, null)
+    for (const row of await db.query<{ doc: string }>(`SELECT doc FROM faults WHERE id IN ${among(db)}`, [json(needs.faults)])) { const fault = plainRow<FaultRow>(row); state.faults.set(fault.attempt, fault) }
+  }
   if (needs.people.size > 0) {
     const rows = await db.query<Parameters<typeof personRow>[0]>(`SELECT id, roles, suspended FROM users WHERE id IN ${among(db)} OR roles LIKE '%"admin"%'`, [json(needs.people)])
     state.people.clear()

@@ -15,6 +15,7 @@ import { TextLink } from '../shell/links.tsx'
 const look = (word: string, sign: string, says: string): Look => ({ word, colour: 'orange', sign, says })
 const KIND: Readonly<Record<AlertKind, Look>> = {
   budget: look('Budget', '◔', 'What your jobs came to this month has reached a step of its budget.'), node_offline: look('Node offline', '✗', 'A node of yours has not been heard of for a while.'),
+  appeal_decided: look('Appeal decided', '⚖', 'An operator has looked at your word against an ending that lowered a node’s record.'),
   node_unreliable: look('Node fails work', '!', 'A node of yours is believed to end less of its work than you want.'), payout_failed: look('Payout came back', '⊘', 'The provider could not carry it. The money is available again.'), agent_too_old: look('Agent too old', '↑', 'This market asks for a newer agent.'),
   job_retried: look('Tried again', '↻', 'An operator has tried a job of yours again that no node could end.'),
   invited: look('Invitation', '+', 'Somebody invites you to work for an account.'), member: look('Member', '+', 'Somebody works for your account now.'), topup_limit: look('No top-up', '!', 'Your wallet is low, and was not topped up by itself.'),

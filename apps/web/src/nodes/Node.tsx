@@ -7,7 +7,7 @@ import type { ActionName, Node, PriceName } from '@lumaris/protocol'
 import { marketQuery, nodeQuery, nodeWhyQuery } from '../queries.ts'
 import { useClient, useSession } from '../session/use-session.ts'
 import { errorsBy } from '../ui/field-errors.ts'
-import { cores, creditsText, duration, percent, plural, size, visible } from '../ui/format.ts'
+import { cores, creditsText, plural, size, visible } from '../ui/format.ts'
 import { Bar, Command, Confirm, Facts, Id, Loaded, Moment, Page, Panel, Refusal, Status } from '../ui/parts.tsx'
 import { NODE } from '../ui/states.ts'
 import { useWork } from '../ui/use-work.ts'
@@ -26,6 +26,7 @@ const Activity = lazy(async () => ({ default: (await import('./Activity.tsx')).A
 /** It brings the grid of a week. */
 const HoursAndLimits = lazy(async () => ({ default: (await import('./HoursAndLimits.tsx')).HoursAndLimits }))
 
+const Reputation = lazy(async () => ({ default: (await import('./Reputation.tsx')).Reputation }))
 const Policy = lazy(async () => ({ default: (await import('./Policy.tsx')).Policy }))
 
 const route = getRouteApi('/inside/nodes/$node')
@@ -70,7 +71,7 @@ function Shown({ node }: { node: Node }) {
           <Estimate key={node.id} node={node} />
           <Walls node={node} />
         </Stack>
-        <Stack><Reputation node={node} /><WhyNot node={node} /></Stack>
+        <Stack><Suspense fallback={<Panel title="Reputation"><div className="waiting" aria-busy="true" /></Panel>}><Reputation node={node} /></Suspense><WhyNot node={node} /></Stack>
       </div>
       <Command line={`npx lumaris node show ${node.id}`} />
       {isTheirs && <Suspense>
@@ -120,18 +121,6 @@ const Walls = ({ node }: { node: Node }) => (
       <tbody>{node.drivers.map((driver) => <tr key={driver.id}><td>{driver.id}</td><td>{driver.level}</td><td>{driver.runtimes.join(', ')}</td><td>{Object.entries(driver.limits).map(([name, proof]) => `${visible(name)} ${PROOF[proof]}`).join(', ')}</td></tr>)}</tbody></table></div>)}</Panel>
 )
 
-function Reputation({ node }: { node: Node }) {
-  const client = useClient(), why = useQuery(nodeWhyQuery(client, node.id))
-  const line = (belief: { mean: number; lower: number; evidence: number }): string => (belief.evidence === 0 ? `${percent(belief.mean)} expected; nothing shown yet` : `${percent(belief.mean)} expected, at least ${percent(belief.lower)} (from ${plural(Math.round(belief.evidence), 'ending')})`)
-  return (
-    <Panel title="Reputation" id="reputation">
-      <Facts of={[['Ends its work', node.reputation && line(node.reputation.completion)], ['Results hold', node.reputation && line(node.reputation.correctness)], ['In time', node.reputation && line(node.reputation.timeliness)], ['Ended well', plural(node.succeeded, 'attempt')], ['Its fault', plural(node.failed, 'attempt')]]} />
-      {why.data?.faults && <><Text size="sm" fw={600} mt="sm">What lowered it lately</Text><ul className="details">{why.data.faults.slice(0, 5).map((one) => <li key={one.at}><Moment at={one.at} />: {visible(one.says)}. {visible(one.whatToDo)}</li>)}</ul></>}
-      {node.outlook && node.outlook.length > 0 && <Text size="sm" mt="sm">Believed to be there still: {node.outlook.map((one) => `after ${duration(one.afterMs)} ${percent(one.stays)}`).join(', ')}.</Text>}
-      <Text size="sm" c="dimmed" mt="sm">“At least” is what has been shown, with 95 % confidence; it decides placement. It grows with every attempt that ends well, and falls when the node goes silent or fails; old ends count for less with time, so work that ends well is how it recovers. A pause, or work that is handed back in time, costs nothing.</Text>
-    </Panel>
-  )
-}
 function WhyNot({ node }: { node: Node }) {
   const client = useClient()
   const why = useQuery(nodeWhyQuery(client, node.id))

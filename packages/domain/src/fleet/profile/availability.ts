@@ -8,7 +8,7 @@
 //
 // Nothing here knows schedules: a declared maintenance window overrides the outlook where jobs are placed.
 import type { DurationMs, Instant, NodeId } from '@lumaris/protocol'
-import { changed, newUptime, sightOf } from './uptime.ts'
+import { WINDOW_MS, changed, newUptime, sightOf } from './uptime.ts'
 import type { Sight, UptimeRow } from './uptime.ts'
 import { Stays, cellsOf } from './stays.ts'
 import type { Asked, CellRow, LineRow } from './stays.ts'
@@ -45,6 +45,16 @@ export class Availability {
   forget(node: NodeId): void {
     if (this.#nodes.get(node)?.up) this.#up--
     this.#nodes.delete(node)
+  }
+
+  /** Share of the last day, or since it was first seen, in which it was there; null: nobody has seen it. */
+  upLately(node: NodeId, now: Instant): number | null {
+    const row = this.#nodes.get(node)
+    if (!row) return null
+    const from = Math.max(now - WINDOW_MS, row.firstSeen), known = now - from
+    if (known <= 0) return null
+    const upMs = row.spells.reduce((sum, [start, end]) => sum + Math.max(0, end - Math.max(start, from)), row.up ? now - Math.max(row.since, from) : 0)
+    return Math.min(1, upMs / known)
   }
 
   /** Answers what is due. Called by `saw`; a pool that is silent altogether has nothing to learn. */

@@ -6,7 +6,7 @@ import type { AttemptRow, NodeLesson, NodeRow } from '../../rows.ts'
 import type { MarketState } from '../../state.ts'
 import { emit, liveJob } from '../../turn.ts'
 import type { Turn } from '../../turn.ts'
-import { completionOf, newCohort, newReputation, recordCohort, recordEnding, reputationOf, verdictOf } from './reputation.ts'
+import { ASPECTS, completionOf, newCohort, newReputation, recordCohort, recordEnding, reputationOf, verdictOf } from './reputation.ts'
 import type { Ending, Reputation } from './reputation.ts'
 import { UNSEEN, forecastSpeed, learnSpeed } from './speed.ts'
 import type { SpeedForecast } from './speed.ts'
@@ -37,6 +37,11 @@ export function speedOf(state: MarketState, node: NodeRow, work: Parameters<type
   const hardware = hardwareOf(node), job = jobClassOf(work)
   return forecastSpeed({ ...cellsOf(state, hardware, job), node: { node: node.id, ratio: profileOf(state, node).speed } })
 }
+/** Of the node itself, beside what is usual for its kind: how long work takes there of what its buyers said, and from how many runs. */
+export function speedNow(state: MarketState, node: NodeRow): { readonly factor: number; readonly runs: number } {
+  const hardware = hardwareOf(node), { speed } = profileOf(state, node)
+  return { factor: forecastSpeed({ ...cellsOf(state, hardware, ''), node: { node: node.id, ratio: speed } }).factor, runs: speed.runs }
+}
 const cellsOf = (state: MarketState, hardware: string, job: string) => ({
   hardware: state.speeds.get(cellKey(hardware, null))?.row ?? { hardware, job: null, ratio: UNSEEN }, cell: state.speeds.get(cellKey(hardware, job))?.row ?? { hardware, job, ratio: UNSEEN },
 })
@@ -59,14 +64,25 @@ export function learn(turn: Turn, attempt: AttemptRow, agreed: boolean | null): 
   emit(turn, { kind: 'lesson', row: {
     ...old, succeeded: old.succeeded + (well ? 1 : 0), failed: old.failed + (well ? 0 : 1), reputation: recordEnding(old.reputation, verdict, now), speed: speed ? speed.node.ratio : old.speed,
   } })
+  const lowered = ASPECTS.filter((aspect) => verdict[aspect] === false), { tallies } = profileOf(state, node).reputation
+  if (lowered.length > 0) emit(turn, { kind: 'fault', row: { attempt: attempt.id, job: attempt.job, node: node.id, owner: node.owner, at: now, cause: attempt.cause, aspects: lowered, seen: Object.fromEntries(lowered.map((aspect) => [aspect, tallies[aspect].seen ?? 0])), appeal: null } })
   if (!well) lookAtCompletion(turn, node, reputationNow(state, node, now).completion)
   const cohort = state.cohorts.get(old.reputation.cohort)?.row ?? newCohort(old.reputation.cohort)
   emit(turn, { kind: 'lesson', row: { what: 'cohort', key: cohort.cohort, row: recordCohort(cohort, verdict, now) } })
+  noteDay(turn, node)
   if (!speed) return
   for (const row of [speed.hardware, speed.cell]) {
     const key = cellKey(row.hardware, row.job)
     if (state.speeds.has(key) || state.speeds.size < CELLS_MAX) emit(turn, { kind: 'lesson', row: { what: 'speed', key, row } })
   }
+}
+
+const DAY_MS = 86_400_000
+const part = (share: number): number => Math.round(share * 10_000) / 10_000
+/** For its owner, who looks at how it went. */
+export function noteDay(turn: Turn, node: NodeRow): void {
+  const { completion, correctness, timeliness } = reputationNow(turn.state, node, turn.now)
+  emit(turn, { kind: 'reputationDay', row: { node: node.id, day: Math.floor(turn.now / DAY_MS), completion: part(completion.lower), correctness: part(correctness.lower), timeliness: part(timeliness.lower) } })
 }
 
 /** How much a buyer may insist on, by what was shown: lower bounds, so that who has shown little has little. */

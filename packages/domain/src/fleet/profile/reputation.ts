@@ -8,7 +8,7 @@ import { CAUSES } from '@lumaris/protocol'
 import { halved } from './powers.ts'
 
 /** Weights of what was seen well and ill, as they counted at `at`. Plain numbers: a row of the store. */
-export type Tally = { readonly well: number; readonly ill: number; readonly at: Instant }
+export type Tally = { readonly well: number; readonly ill: number; readonly at: Instant; /** How many were ever counted; older rows have not counted. */ readonly seen?: number }
 export type Aspect = 'completion' | 'correctness' | 'timeliness'
 export const ASPECTS: readonly Aspect[] = ['completion', 'correctness', 'timeliness']
 export type ReputationRow = { readonly node: NodeId; readonly cohort: string; readonly tallies: Readonly<Record<Aspect, Tally>> }
@@ -59,7 +59,7 @@ export const newCohort = (cohort: string): CohortRow => ({ cohort, tallies: none
 function faded(tally: Tally, now: Instant, halfLifeMs: number): Tally {
   if (now <= tally.at) return tally
   const left = halved((now - tally.at) / halfLifeMs)
-  return { well: tally.well * left, ill: tally.ill * left, at: now }
+  return { ...tally, well: tally.well * left, ill: tally.ill * left, at: now }
 }
 
 function counted(tallies: Readonly<Record<Aspect, Tally>>, verdict: Verdict, now: Instant, halfLifeMs: number, perEnding: number): Record<Aspect, Tally> {
@@ -68,7 +68,7 @@ function counted(tallies: Readonly<Record<Aspect, Tally>>, verdict: Verdict, now
     const said = verdict[aspect]
     if (said === null) continue
     const old = faded(tallies[aspect], now, halfLifeMs)
-    next[aspect] = { well: old.well * perEnding + (said ? 1 : 0), ill: old.ill * perEnding + (said ? 0 : 1), at: old.at }
+    next[aspect] = { well: old.well * perEnding + (said ? 1 : 0), ill: old.ill * perEnding + (said ? 0 : 1), at: old.at, seen: (old.seen ?? 0) + 1 }
   }
   return next
 }
@@ -78,6 +78,35 @@ export const recordEnding = (row: ReputationRow, verdict: Verdict, now: Instant)
   ({ ...row, tallies: counted(row.tallies, verdict, now, FORGET_MS, PER_ENDING) })
 export const recordCohort = (row: CohortRow, verdict: Verdict, now: Instant): CohortRow =>
   ({ ...row, tallies: counted(row.tallies, verdict, now, COHORT_FORGET_MS, 1) })
+
+/** An ending that was counted as bad: which aspects, when, and how many had been counted of each by then. */
+type Counted = { readonly aspects: readonly Aspect[]; readonly at: Instant; readonly seen: Readonly<Partial<Record<Aspect, number>>> }
+/** What it weighs by now of the 1 that it weighed: faded by time and by newer endings, as the tally has faded. */
+export const weightOf = (tally: Tally, { at, seen }: Pick<Counted, 'at' | 'seen'>, aspect: Aspect, now: Instant): number =>
+  halved(Math.max(0, (tally.seen ?? 0) - (seen[aspect] ?? 0)) / FORGET_ENDINGS) * halved(Math.max(0, Math.max(now, tally.at) - at) / FORGET_MS)
+const lighter = (tally: Tally, weight: number): Tally => ({ ...tally, ill: Math.max(0, tally.ill - weight) })
+/** The row without what that ending weighs; what it made newer endings weigh more stays. */
+export function forgiveEnding(row: ReputationRow, ending: Counted, now: Instant): ReputationRow {
+  const tallies = { ...row.tallies }
+  for (const aspect of ending.aspects) tallies[aspect] = lighter(faded(row.tallies[aspect], now, FORGET_MS), weightOf(row.tallies[aspect], ending, aspect, now))
+  return { ...row, tallies }
+}
+export function forgiveCohort(row: CohortRow, ending: Counted, now: Instant): CohortRow {
+  const tallies = { ...row.tallies }
+  for (const aspect of ending.aspects) tallies[aspect] = lighter(faded(row.tallies[aspect], now, COHORT_FORGET_MS), halved(Math.max(0, Math.max(now, row.tallies[aspect].at) - ending.at) / COHORT_FORGET_MS))
+  return { ...row, tallies }
+}
+
+/** So many more endings that go well, and none that does not, until it is believed so far; null: not within `most`. */
+export function endingsUntil(row: ReputationRow, cohort: CohortRow | null, { aspect, of, least }: { readonly aspect: Aspect; readonly of: 'mean' | 'lower'; readonly least: number }, now: Instant, most = 1_000): number | null {
+  const prior = usual(cohort, aspect, now)
+  let tally = faded(row.tallies[aspect], now, FORGET_MS)
+  for (let endings = 0; endings <= most; endings++) {
+    if (believe(tally, prior)[of] >= least) return endings
+    tally = { ...tally, well: tally.well * PER_ENDING + 1, ill: tally.ill * PER_ENDING }
+  }
+  return null
+}
 
 /** `mean` and `variance` are for expected costs, `lower` for people and gates; `evidence` is how many endings it rests on, after forgetting. */
 export type Belief = { readonly mean: number; readonly variance: number; readonly lower: number; readonly evidence: number }
