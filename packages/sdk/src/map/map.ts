@@ -70,7 +70,7 @@ export async function followingId(job: string, what: string): Promise<string> {
   return `${job.slice(0, 14)}${digestText(await hashText(`${job}/${what}`))}`
 }
 const ended = (job: Job): boolean => job.state !== 'queued' && job.state !== 'running'
-const found = (work: Promise<Job>): Promise<Job | null> => work.catch((error: unknown) => { if (isLumarisError(error, 'not_found')) return null; throw error })
+export const found = (work: Promise<Job>): Promise<Job | null> => work.catch((error: unknown) => { if (isLumarisError(error, 'not_found')) return null; throw error })
 
 export async function openMap(ports: MapPorts, id: string, signal?: AbortSignal): Promise<MapRun> {
   const asked = await ports.job(id, signal)

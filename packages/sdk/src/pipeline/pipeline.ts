@@ -4,7 +4,7 @@ import { JobSpec, canonical } from '@lumaris/protocol'
 import type { AfterJob, Job, JobEvent, JobSpecInput, Pipeline, PipelineStep, Quote } from '@lumaris/protocol'
 import { LumarisError, isLumarisError } from '../errors.ts'
 import { newJobId } from '../ids.ts'
-import { followingId } from '../map/map.ts'
+import { followingId, found } from '../map/map.ts'
 import { parsePipeline } from './order-steps.ts'
 
 export type PipelinePorts = {
@@ -42,7 +42,6 @@ export type PipelineRun = {
 
 export const newPipelineId = (nowMs?: number): string => `pip_${newJobId(nowMs).slice(4)}`
 const jobOf = (pipeline: string, step: string): Promise<string> => followingId(`job_${pipeline.slice(4)}`, `pipeline/${step}`)
-const found = (work: Promise<Job>): Promise<Job | null> => work.catch((error: unknown) => { if (isLumarisError(error, 'not_found')) return null; throw error })
 
 /** Reads, uploads and asks the prices; nothing is submitted. */
 export async function preparePipeline(ports: PipelinePorts, value: unknown, options: PipelineOptions = {}): Promise<PipelineRun> {
