@@ -1,18 +1,14 @@
 // Figures and doings of sellers and buyers that stand beside the main stories: earnings by node, draining, how long credits last, when a line was written.
 import type { Browser } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { NO_BROWSER, chromiumPath, openBrowser, visit } from './browser.ts'
+import { expect, test } from 'vitest'
+import { visit } from './browser.ts'
 import { enterAs } from './screens.ts'
-import { startWebMarket } from './web-market.ts'
+import { describeInBrowser, withMarket } from './with-market.ts'
 import type { WebMarket } from './web-market.ts'
 
-describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 'figures', () => {
+describeInBrowser('figures', () => {
   let market: WebMarket, browser: Browser
-  beforeAll(async () => {
-    market = await startWebMarket({ nodes: 1 })
-    browser = await openBrowser()
-  }, 120_000)
-  afterAll(async () => { await browser?.close(); await market?.stop() })
+  withMarket({ nodes: 1 }, (opened) => { ({ market, browser } = opened) })
 
   test('a job is made ready and runs; its lines have times; the credits last so long; the seller sees it by node, and drains', { timeout: 240_000 }, async () => {
     const buyer = market.client(market.buyer), { blob, size } = await buyer.upload(new TextEncoder().encode('console.log("first line")\nconst until = Date.now() + 1000\nwhile (Date.now() < until);\nconsole.log("last line")\n'))

@@ -4,22 +4,15 @@ import { join } from 'node:path'
 import { startAgent } from '@lumaris/agent'
 import { GIB } from '@lumaris/protocol'
 import type { Browser, Request } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { NO_BROWSER, chromiumPath, openBrowser, visit } from './browser.ts'
+import { expect, test } from 'vitest'
+import { visit } from './browser.ts'
 import { enterAs } from './screens.ts'
-import { startWebMarket } from './web-market.ts'
+import { describeInBrowser, withMarket } from './with-market.ts'
 import type { WebMarket } from './web-market.ts'
 
-describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 'hours and limits', () => {
+describeInBrowser('hours and limits', () => {
   let market: WebMarket, browser: Browser
-  beforeAll(async () => {
-    market = await startWebMarket({ nodes: 0 })
-    browser = await openBrowser()
-  }, 120_000)
-  afterAll(async () => {
-    await browser?.close()
-    await market?.stop()
-  })
+  withMarket({ nodes: 0 }, (opened) => { ({ market, browser } = opened) })
   const seller = (): string => market.demo.sellers[0]?.key ?? ''
   const asking = (path: RegExp) => {
     const seen: string[] = []

@@ -9,7 +9,7 @@ type Opened = { readonly market: WebMarket; readonly browser: Browser }
 
 export const describeInBrowser = (name: string, tests: () => void): void => void describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : name, tests)
 
-/** Opens both before the tests of a file and closes them after the last; `also` is done with them before the first test, `first` before they are closed. */
+/** Opens both before the tests of a file and closes them after the last; `first` is done when the browser is closed and the market still there. */
 export function withMarket(options: Parameters<typeof startWebMarket>[0], opened: (both: Opened) => void | Promise<void>, first?: () => Promise<void>): void {
   let market: WebMarket | undefined, browser: Browser | undefined
   beforeAll(async () => {
