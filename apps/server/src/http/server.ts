@@ -120,7 +120,7 @@ function register(app: FastifyInstance, ports: HttpPorts, name: RouteName, route
 }
 
 /** Of what members do: it changes nothing, or there are too many of them to be read. */
-const UNLOGGED: ReadonlySet<RouteName> = new Set(['createQuote', 'putBlob', 'readAlerts'])
+const UNLOGGED: ReadonlySet<RouteName> = new Set(['createQuote', 'quoteAround', 'putBlob', 'readAlerts'])
 /** What it was done to: what the address names, else what was made. */
 function subjectOf(params: unknown, answer: unknown): string | null {
   const named = Object.values((params ?? {}) as Record<string, string>)[0] ?? ((answer ?? {}) as { id?: unknown }).id
