@@ -19,6 +19,10 @@ async function earns(market: TestMarket): Promise<void> {
   const found = await earnedOn(market, ada?.key)
   expect(sum(found.nodes.map((node) => node.pending))).toBe(BigInt(wallet.pending))
   expect(sum(found.nodes.flatMap((node) => node.days.map((day) => day.earned)))).toBe(BigInt(wallet.pending))
+  const jobs = (await market.call(market.buyer, 'GET', '/v1/jobs?limit=50')).body.data as { id: string }[]
+  const attempts = (await Promise.all(jobs.map(async ({ id }) => (await market.call(market.buyer, 'GET', `/v1/jobs/${id}/attempts`)).body.data as { node: string; usage: { runMs: number } }[]))).flat()
+  for (const one of found.nodes) expect(one.days.reduce((ran, day) => ran + day.ranMs, 0), one.name).toBe(attempts.filter(({ node }) => node === one.node).reduce((ran, { usage }) => ran + usage.runMs, 0))
+  expect(found.nodes.length).toBeGreaterThan(0)
   expect(found.nodes.every((node) => [north.nodeId, south.nodeId].includes(node.node))).toBe(true)
   const others = (await earnedOn(market, bo?.key)).nodes
   expect(others.map((node) => [node.node, node.name])).toEqual([[west.nodeId, 'west']])

@@ -83,11 +83,11 @@ export class Auditor {
     for (const node of nodes) this.#nodeAfter(node)
   }
 
-  /** I50: nothing starts of what operators have paused. */
+  /** I48: nothing starts of what operators have paused. */
   #whilePaused(row: AttemptRow): void {
     const { db } = this.#world, region = db.nodes.get(row.node)?.region ?? '', gpus = db.jobs.get(row.job)?.spec.resources.gpus ?? 0
     const pause = this.#paused.find(({ scope }) => (scope.regions?.includes(region) ?? true) && (scope.levels?.includes(row.level) ?? true) && (!scope.gpus || gpus > 0))
-    if (pause) this.#bound.fail('I50', `${row.id} begins on ${row.node} although ${pause.id} lets nothing new start of ${JSON.stringify(pause.scope)}`, [row.id, row.node])
+    if (pause) this.#bound.fail('I48', `${row.id} begins on ${row.node} although ${pause.id} lets nothing new start of ${JSON.stringify(pause.scope)}`, [row.id, row.node])
   }
 
   #job(before: JobRow | undefined, row: JobRow): void {

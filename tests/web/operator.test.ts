@@ -215,6 +215,28 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await other.context.close()
   })
 
+  test('books what came in for a user, once; a payment that was booked is refused in its dialog', { timeout: 120_000 }, async () => {
+    const eli = await someone(market, 'Eli', ['buyer']), { page, context } = await visit(browser, market.url)
+    await enterAs(page, market.demo.admin.key)
+    await page.goto(`/users/${eli.id}`)
+    const book = async (amount: string): Promise<void> => {
+      await page.getByRole('button', { name: 'Book a deposit…' }).click()
+      const dialog = page.getByRole('dialog')
+      expect(await dialog.getByRole('button', { name: 'Book it' }).isDisabled()).toBe(true)
+      await dialog.getByLabel('Credits').fill(amount)
+      await dialog.getByLabel('Reference of the payment').fill('RF18-77')
+      await dialog.getByLabel('Reason').fill('As the bank says')
+      await dialog.getByRole('button', { name: 'Book it' }).click()
+    }
+    await book('12.5')
+    await page.getByRole('dialog').waitFor({ state: 'hidden' })
+    await page.getByRole('region', { name: 'Money' }).getByText('12.50 credits').waitFor()
+    expect((await market.client(eli.key).wallet()).available).toBe('12500000')
+    await book('13')
+    await page.getByRole('dialog').getByText('was booked already').waitFor()
+    expect((await market.client(eli.key).wallet()).available).toBe('12500000')
+    await context.close()
+  })
   test('sees what a user sees, changes nothing meanwhile, and the user is shown it', { timeout: 120_000 }, async () => {
     const eve = await someone(market, 'Eve', ['buyer', 'seller']), { page, context } = await visit(browser, market.url), other = await visit(browser, market.url)
     await enterAs(page, market.demo.admin.key)

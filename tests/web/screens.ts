@@ -95,6 +95,10 @@ export const SCREENS: readonly Screen[] = [
   { name: 'appeals-none', who: 'admin', path: () => '/appeals?state=refused', act: (page) => page.getByText('None was refused').waitFor() },
   { name: 'incidents', who: 'admin', path: () => '/incidents', act: (page) => page.getByText('It is a switch.').waitFor() },
   { name: 'incident-open', who: 'admin', path: () => '/incidents', act: async (page) => { await press('Open an incident')(page); await page.getByRole('button', { name: 'Tell everybody' }).waitFor() } },
+  {
+    name: 'user-deposit', who: 'admin', path: (data) => `/users/${data.suspended}`,
+    act: async (page) => { await page.getByRole('button', { name: 'Book a deposit…' }).click(); await page.getByRole('dialog').getByLabel('Reference of the payment').fill('RF18-5390') },
+  },
   { name: 'actions', who: 'admin', path: () => '/actions', act: (page) => page.getByRole('cell', { name: 'Suspended a user' }).waitFor() },
   { name: 'user-look', who: 'admin', path: (data) => `/users/${data.suspended}`, act: async (page) => { await press('See what they see…')(page); await page.getByRole('button', { name: 'See it' }).waitFor() } },
   { name: 'job-cancel-theirs', who: 'admin', path: (data) => `/jobs/${data.waiting}`, act: async (page) => { await page.getByRole('main').getByRole('button', { name: 'Cancel', exact: true }).click(); await page.getByRole('button', { name: 'Cancel the job' }).waitFor() } },

@@ -28,7 +28,7 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
   }
 }
 
-const GLOBALS_WITH_VALUE = new Set(['--url', '--as', '--for', '--color', '--timeout'])
+const GLOBALS_WITH_VALUE = new Set(['--url', '--as', '--account', '--color', '--timeout'])
 /** The first word that is no option, nor the value of one. */
 function commandOf(words: readonly string[]): string | undefined {
   for (let i = 0; i < words.length; i++) {
@@ -55,7 +55,7 @@ export async function buildProgram(io: Io, wanted: string | undefined, onFlags: 
     .showHelpAfterError('hint: add --help to see how it is used')
     .option('--url <url>', 'the market (LUMARIS_URL, or the profile)')
     .option('--as <name>', 'somebody else of the profile, such as admin in a demo (LUMARIS_AS)')
-    .option('--for <account>', 'an account that you work for: e-mail, name or id; self: your own (LUMARIS_FOR, or lumaris use)')
+    .option('--account <account>', 'an account that you work for: e-mail, name or id; self: your own (LUMARIS_ACCOUNT, or lumaris use)')
     .option('--json', 'print JSON; --json=lines prints a line per item')
     .addOption(new Option('--json-lines').hideHelp())
     .addOption(new Option('--color <when>', 'colours').choices(['auto', 'always', 'never']))

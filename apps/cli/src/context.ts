@@ -24,7 +24,7 @@ export type Io = {
   become?: ((program: string, args: readonly string[], env: NodeJS.ProcessEnv) => never) | undefined
   now(): number
 }
-export type Flags = { readonly url?: string; readonly as?: string; readonly for?: string; readonly json?: boolean; readonly jsonLines?: boolean; readonly color?: ColourWhen; readonly quiet?: boolean; readonly verbose?: boolean; readonly headers?: boolean; readonly timeout?: number }
+export type Flags = { readonly url?: string; readonly as?: string; readonly account?: string; readonly json?: boolean; readonly jsonLines?: boolean; readonly color?: ColourWhen; readonly quiet?: boolean; readonly verbose?: boolean; readonly headers?: boolean; readonly timeout?: number }
 
 export type Context = {
   readonly io: Io; readonly flags: Flags; readonly colours: Colours; readonly errorColours: Colours

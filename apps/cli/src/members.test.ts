@@ -1,4 +1,4 @@
-// `lumaris members`, `use`, `--for` and `wallet auto-topup` against a real market.
+// `lumaris members`, `use`, `--account` and `wallet auto-topup` against a real market.
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { NewInvitation } from '@lumaris/protocol'
 import { startMarket } from '../../../tests/start-market.ts'
@@ -17,7 +17,7 @@ async function person(name: string) {
   return { ...shell, email }
 }
 
-test('invited, accepted, acting by --for and by use, limited, changed, removed', async () => {
+test('invited, accepted, acting by --account and by use, limited, changed, removed', async () => {
   const olga = await person('olga'), ida = await person('ida')
   await olga.cli(['topup', '10'])
   const invited = await olga.cli(['members', 'invite', ida.email, '--role', 'submitter', '--limit', '0.002', '--json'])
@@ -25,18 +25,18 @@ test('invited, accepted, acting by --for and by use, limited, changed, removed',
   const { link, code } = JSON.parse(invited.stdout) as NewInvitation & { link: string }
   expect(link).toBe(`${market.url}/invitation#${code}`)
   expect((await olga.cli(['members', 'list'], { tty: true, columns: 160 })).stdout).toMatch(/Invited[\s\S]*ida@example\.test/)
-  expect((await ida.cli(['--for', olga.email, 'jobs'])).stderr).toContain('You work for no account called')
+  expect((await ida.cli(['--account', olga.email, 'jobs'])).stderr).toContain('You work for no account called')
   expect(await ida.cli(['members', 'accept', link])).toMatchObject({ code: 0, stdout: expect.stringContaining('olga') })
   expect(await ida.cli(['members', 'accept', link])).toMatchObject({ code: 1, stderr: expect.stringContaining('wrong, used, taken back or over') })
   const submit = (...args: string[]) => ida.cli([...args, 'submit', '--no-fit', '--cap', '0.001', '--cpus', '900', '--', 'x'])
-  expect(await submit('--for', olga.email)).toMatchObject({ code: 0 })
+  expect(await submit('--account', olga.email)).toMatchObject({ code: 0 })
   expect((await ida.cli(['use', olga.email])).stderr).toContain('you act for olga, as submitter')
   expect((await ida.cli(['whoami', '--json'])).stdout).toMatch(/"actingFor"[\s\S]*"name": "olga"/)
   expect((await ida.cli(['use'])).stdout).toMatch(/olga\tolga@example\.test\tsubmitter\tyes/)
   expect((await submit()).code).toBe(0)
   expect(await submit()).toMatchObject({ code: 7, stderr: expect.stringContaining('monthly limit') })
   expect((await ida.cli(['jobs', '-q'])).stdout.trim().split('\n')).toHaveLength(2)
-  expect((await ida.cli(['--for', 'self', 'jobs', '-q'])).stdout).toBe('')
+  expect((await ida.cli(['--account', 'self', 'jobs', '-q'])).stdout).toBe('')
   expect(await ida.cli(['topup', '1'])).toMatchObject({ code: 5, stderr: expect.stringContaining('Only the owner') })
   expect((await olga.cli(['members', 'list'])).stdout).toMatch(/ida\tida@example\.test\tsubmitter\t0\.002 of 0\.002/)
   expect((await olga.cli(['members', 'role', ida.email, '--role', 'viewer'])).code).toBe(0)

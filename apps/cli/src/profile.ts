@@ -38,10 +38,10 @@ export function writeProfile(file: string, profile: Profile): void {
   } finally { rmSync(next, { force: true }) }
 }
 
-export type Settings = { readonly url: string; readonly token: string | undefined; readonly from: { readonly url: string; readonly token: string }; /** The account that is acted for: as it was said (`--for`), or its id (`lumaris use`). */ readonly for: string | undefined; readonly name: string; readonly file: string; readonly profile: Profile | null }
+export type Settings = { readonly url: string; readonly token: string | undefined; readonly from: { readonly url: string; readonly token: string }; /** The account that is acted for: as it was said (`--account`), or its id (`lumaris use`). */ readonly for: string | undefined; readonly name: string; readonly file: string; readonly profile: Profile | null }
 const DEFAULT_URL = 'http://127.0.0.1:7070'
 
-export function findSettings(env: Env, flags: { readonly url?: string | undefined; readonly as?: string | undefined; readonly for?: string | undefined }): Settings {
+export function findSettings(env: Env, flags: { readonly url?: string | undefined; readonly as?: string | undefined; readonly account?: string | undefined }): Settings {
   const files = profileFiles(env)
   const ofCheckout = readProfile(files.checkout)
   const file = ofCheckout ? files.checkout : files.user
@@ -58,7 +58,7 @@ export function findSettings(env: Env, flags: { readonly url?: string | undefine
   // A token goes only where it was made for.
   const own = identity && sameOrigin(identity.url, url) ? identity.token : undefined
   const token = (asked === undefined ? env['LUMARIS_TOKEN'] : undefined) ?? own
-  const saidFor = flags.for ?? env['LUMARIS_FOR']
+  const saidFor = flags.account ?? env['LUMARIS_ACCOUNT']
   return {
     // What was chosen once goes with the identity that it was chosen for.
     url, token, name, file, profile, for: saidFor === 'self' ? undefined : (saidFor ?? (own !== undefined && token === own ? identity?.for : undefined)),

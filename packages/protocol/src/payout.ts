@@ -65,7 +65,7 @@ export type SellerEarnings = z.infer<typeof SellerEarnings>
 export const NodesEarnings = z.object({
   since: Instant,
   /** The one that earned most first; `cleared` and `pending` are of all time. */
-  nodes: z.array(z.object({ node: NodeId, name: z.string(), cleared: Amount, pending: Amount, days: z.array(z.object({ day: z.string().regex(/^\d{4}-\d{2}-\d{2}$/), earned: Amount })) })),
+  nodes: z.array(z.object({ node: NodeId, name: z.string(), cleared: Amount, pending: Amount, days: z.array(z.object({ day: z.string().regex(/^\d{4}-\d{2}-\d{2}$/), earned: Amount, /** How long the programs ran that it was earned with, added up. */ ranMs: z.number().int() })) })),
 }).meta({ id: 'NodesEarnings' })
 export type NodesEarnings = z.infer<typeof NodesEarnings>
 

@@ -13,7 +13,7 @@ import { agoText, stamp } from '../ui/time.ts'
 type Terms = { role: MemberRole; limit?: bigint }
 export function define(command: Command, withContext: WithContext): void {
   command.addHelpText('before', 'Examples:\n  lumaris members invite ida@example.org --role submitter --limit 50\n  lumaris members list\n  lumaris members role ida@example.org --role manager\n  lumaris members remove ida@example.org\n  lumaris members accept https://market.example/invitation#…\n')
-    .addHelpText('after', `\nRoles:\n${MEMBER_ROLES.map((role) => `  ${role.padEnd(10)} ${MEMBER_SAYS[role]}`).join('\n')}\nPayouts, top-ups, nodes and sign-in stay with the owner. To act for an account you work for: lumaris use, or --for.`)
+    .addHelpText('after', `\nRoles:\n${MEMBER_ROLES.map((role) => `  ${role.padEnd(10)} ${MEMBER_SAYS[role]}`).join('\n')}\nPayouts, top-ups, nodes and sign-in stay with the owner. To act for an account you work for: lumaris use, or --account.`)
   const sub = (name: string, summary: string): Command => command.command(name).summary(summary).description(summary)
   const terms = (one: Command): Command => one.addOption(new Option('--role <role>', 'what they may do').choices(MEMBER_ROLES).makeOptionMandatory()).option('--limit <credits>', 'of a submitter: what their jobs of a calendar month may come to', parseAmount)
   sub('list', 'who works for this account, and who is invited').action(withContext(list))
@@ -66,7 +66,7 @@ async function remove(context: Context, said: string): Promise<void> {
 async function accept(context: Context, link: string): Promise<void> {
   const { api } = await context.self(), account = await api.acceptInvitation({ body: { code: link.split('#').at(-1) ?? '' } })
   await context.showThing(account, [['you work for', account.name], ['account', account.account], ['as', account.role], ['up to, a month', account.monthlyLimit === null ? undefined : creditsOf(account.monthlyLimit)]])
-  context.note(`Act for it: lumaris use ${account.email}, or --for ${account.email} with any command.`)
+  context.note(`Act for it: lumaris use ${account.email}, or --account ${account.email} with any command.`)
 }
 async function leave(context: Context, said: string): Promise<void> {
   const client = await context.self(), account = await context.accountBy(client, said)

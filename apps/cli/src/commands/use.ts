@@ -6,7 +6,7 @@ import { writeProfile } from '../profile.ts'
 
 export function define(command: Command, withContext: WithContext): void {
   command.argument('[account]', 'e-mail, name or id of an account you work for; self: your own again')
-    .addHelpText('before', 'Examples:\n  lumaris use                       for whom I may act\n  lumaris use labs@example.org      from now on, for them\n  lumaris use self                  for myself again\n  lumaris --for labs@example.org jobs\n')
+    .addHelpText('before', 'Examples:\n  lumaris use                       for whom I may act\n  lumaris use labs@example.org      from now on, for them\n  lumaris use self                  for myself again\n  lumaris --account labs@example.org jobs\n')
     .action(withContext(use))
 }
 
@@ -21,7 +21,7 @@ async function use(context: Context, said: string | undefined): Promise<void> {
     ], (one) => one.account, 'You work for no account but your own.')
   }
   const identity = profile?.identities[name]
-  if (!profile || !identity) throw new CliError('Nobody is signed in here to remember it for', 'Sign in first: lumaris login. Or name the account each time: --for.', EXIT.usage)
+  if (!profile || !identity) throw new CliError('Nobody is signed in here to remember it for', 'Sign in first: lumaris login. Or name the account each time: --account.', EXIT.usage)
   const account = said === 'self' ? null : await context.accountBy(client, said)
   const { for: _, ...rest } = identity
   writeProfile(file, { ...profile, identities: { ...profile.identities, [name]: { ...rest, ...(account ? { for: account.account } : {}) } } })

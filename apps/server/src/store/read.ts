@@ -115,9 +115,10 @@ export async function readNodesEarnings(db: Database, seller: UserId, since: num
   const sum = (when: string): string => `CAST(COALESCE(SUM(CASE WHEN ${when} THEN billed - fee ELSE 0 END), 0) AS TEXT)`
   const mine = 'node IN (SELECT id FROM nodes WHERE owner = $1) AND billed > 0 AND released <> 2'
   const rows = await db.query<{ node: NodeId; cleared: string; pending: string; doc: string }>(`SELECT sums.node, sums.cleared, sums.pending, nodes.doc FROM (SELECT node, ${sum('released = 1')} AS cleared, ${sum('released = 0')} AS pending FROM attempts WHERE ${mine} GROUP BY node) sums JOIN nodes ON nodes.id = sums.node`, [seller])
-  const days = await db.query<{ node: NodeId; day: string; earned: string }>(`SELECT node, CAST(ended_at / 86400000 AS TEXT) AS day, CAST(SUM(billed - fee) AS TEXT) AS earned FROM attempts WHERE ${mine} AND ended_at >= $2 GROUP BY node, ended_at / 86400000 ORDER BY node, ended_at / 86400000`, [seller, since])
+  const ran = db.dialect === 'sqlite' ? "json_extract(doc, '$.usage.runMs')" : "(doc::json->'usage'->>'runMs')::bigint"
+  const days = await db.query<{ node: NodeId; day: string; earned: string; ran: string }>(`SELECT node, CAST(ended_at / 86400000 AS TEXT) AS day, CAST(SUM(billed - fee) AS TEXT) AS earned, CAST(SUM(${ran}) AS TEXT) AS ran FROM attempts WHERE ${mine} AND ended_at >= $2 GROUP BY node, ended_at / 86400000 ORDER BY node, ended_at / 86400000`, [seller, since])
   const byNode = Map.groupBy(days, ({ node }) => node), earned = (node: NodeId): bigint => (byNode.get(node) ?? []).reduce((total, one) => total + BigInt(one.earned), 0n)
-  const nodes = rows.map(({ node, cleared, pending, doc }) => ({ node, name: (JSON.parse(doc) as NodeRow).name, cleared, pending, days: (byNode.get(node) ?? []).map((one) => ({ day: new Date(Number(one.day) * 86_400_000).toISOString().slice(0, 10), earned: one.earned })) }))
+  const nodes = rows.map(({ node, cleared, pending, doc }) => ({ node, name: (JSON.parse(doc) as NodeRow).name, cleared, pending, days: (byNode.get(node) ?? []).map((one) => ({ day: new Date(Number(one.day) * 86_400_000).toISOString().slice(0, 10), earned: one.earned, ranMs: Number(one.ran) })) }))
   return { since, nodes: nodes.toSorted((a, b) => { const [one, other] = [earned(a.node), earned(b.node)]; return one === other ? a.node.localeCompare(b.node) : one > other ? -1 : 1 }) }
 }
 

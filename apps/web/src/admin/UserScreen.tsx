@@ -10,6 +10,7 @@ import { useSession } from '../session/use-session.ts'
 import { creditsText, plural, visible } from '../ui/format.ts'
 import { Command, Empty, Facts, Id, Loaded, Moment, Page, Panel } from '../ui/parts.tsx'
 import { TextLink } from '../shell/links.tsx'
+import { Deposit } from './Deposit.tsx'
 import { WithReason } from './WithReason.tsx'
 
 const route = getRouteApi('/inside/users/$user')
@@ -40,7 +41,7 @@ function Shown({ person }: { person: PersonDetail }) {
       <div className="two">
         <Stack>
           <Panel title="Account" id="account"><Facts of={[['E-mail', visible(person.email)], ['Since', <Moment at={person.createdAt} />], ['Sessions', plural(person.sessions, 'open session')], ['API keys', plural(person.keys, 'good key')], ['Jobs', `${person.jobs.all} in all, ${person.jobs.live} under way`]]} /></Panel>
-          <Panel title="Money" id="money" actions={<TextLink to="/ledger" search={{ account: account.available(person.id) }} size="sm">Entries</TextLink>}><Facts of={[['Available', creditsText(person.wallet.available)], ['Held for jobs', creditsText(person.wallet.held)], ['Spent', creditsText(person.wallet.spent)], ...(person.roles.includes('seller') ? [['In the dispute window', creditsText(person.wallet.pending)], ['Cleared', <>{creditsText(person.wallet.earned)} · <TextLink to="/ledger" search={{ account: account.earned(person.id) }} size="sm">entries</TextLink></>]] as const : [])]} /></Panel>
+          <Panel title="Money" id="money" actions={<Group gap="sm"><TextLink to="/ledger" search={{ account: account.available(person.id) }} size="sm">Entries</TextLink><Deposit person={person} /></Group>}><Facts of={[['Available', creditsText(person.wallet.available)], ['Held for jobs', creditsText(person.wallet.held)], ['Spent', creditsText(person.wallet.spent)], ...(person.roles.includes('seller') ? [['In the dispute window', creditsText(person.wallet.pending)], ['Cleared', <>{creditsText(person.wallet.earned)} · <TextLink to="/ledger" search={{ account: account.earned(person.id) }} size="sm">entries</TextLink></>]] as const : [])]} /></Panel>
           <Panel title="Nodes" id="nodes">{person.nodes.length === 0 ? <Empty title="No nodes" /> : <ul className="details">{person.nodes.map((node) => <li key={node.id}><TextLink to="/nodes/$node" params={{ node: node.id }} size="sm">{visible(node.name)}</TextLink></li>)}</ul>}</Panel>
         </Stack>
         <Stack>

@@ -6,11 +6,11 @@ import { errorsBy } from '../ui/field-errors.ts'
 import { Refusal } from '../ui/parts.tsx'
 import { useWork } from '../ui/use-work.ts'
 
-type Asked = { title: string; children?: ReactNode; yes: string; label?: string; dangerous?: boolean; act: (reason: string) => Promise<unknown> }
+type Asked = { title: string; children?: ReactNode; yes: string; label?: string; dangerous?: boolean; /** What has to be said first, where something has. */ missing?: string | undefined; act: (reason: string) => Promise<unknown> }
 export function WithReason({ opened, close, ...asked }: Asked & { opened: boolean; close: () => void }) {
   return <Modal opened={opened} onClose={close} title={asked.title}>{opened && <Form close={close} {...asked} />}</Modal>
 }
-function Form({ close, children, yes, label = 'Reason', dangerous, act }: Asked & { close: () => void }) {
+function Form({ close, children, yes, label = 'Reason', dangerous, missing, act }: Asked & { close: () => void }) {
   const [reason, setReason] = useState(''), { busy, error, submit } = useWork()
   const fields = errorsBy(error), own = fields.get('/reason') ?? fields.get('/text')
   return (
@@ -18,7 +18,7 @@ function Form({ close, children, yes, label = 'Reason', dangerous, act }: Asked 
       {children && <Text size="sm" component="div">{children}</Text>}
       <Textarea label={label} description={label === 'Reason' ? 'It stands in the log of admin actions, with your name' : 'Everybody sees it'} autosize minRows={2} data-autofocus value={reason} onChange={(event) => setReason(event.currentTarget.value)} error={own} />
       {error !== null && !own && <Refusal error={error} />}
-      <Group justify="flex-end"><Button variant="default" onClick={close}>Leave it</Button><Button type="submit" loading={busy} {...(dangerous ? { color: 'red' } : {})}>{yes}</Button></Group>
+      <Group justify="flex-end"><Button variant="default" onClick={close}>Leave it</Button><Button type="submit" loading={busy} disabled={missing !== undefined} title={missing} {...(dangerous ? { color: 'red' } : {})}>{yes}</Button></Group>
     </Stack></form>
   )
 }

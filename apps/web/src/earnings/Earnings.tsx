@@ -24,6 +24,7 @@ export function Earnings() {
           <Recent />
           <Figure label="In the dispute window" hint={<Next of={money} />}><Credits of={money.pending} /></Figure>
           <Figure label="Cleared" hint="free to be paid out"><Credits of={money.available} /></Figure>
+          <Figure label="In all" hint="after the fee, since the first"><Credits of={BigInt(money.pending) + BigInt(money.available) + BigInt(money.onTheWay) + BigInt(money.paid)} /></Figure>
           <Figure label="Paid out" hint={money.onTheWay === '0' ? 'nothing on its way' : `${creditsText(money.onTheWay)} on their way`}><Credits of={money.paid} /></Figure>
         </Figures>)}</Loaded>
       {earnings.data && earnings.data.forfeits.length > 0 && <Forfeits of={earnings.data.forfeits} />}

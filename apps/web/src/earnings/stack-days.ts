@@ -8,6 +8,9 @@ export const OTHERS = 'the others'
 type Day = { readonly day: string; readonly earned: string }
 export const sumOf = (days: readonly Day[]): bigint => days.reduce((sum, one) => sum + BigInt(one.earned), 0n)
 
+/** In milliseconds. */
+export const ranOf = (days: readonly { readonly ranMs: number }[]): bigint => days.reduce((sum, one) => sum + BigInt(one.ranMs), 0n)
+
 export function stacked({ since, nodes }: NodesEarnings, now: number): { names: string[]; days: { day: string; parts: bigint[] }[]; /** Of one day; never zero. */ most: bigint } {
   const apart = nodes.slice(0, APART_MAX), rest = nodes.slice(APART_MAX)
   const lines = [...apart.map(({ name, days }) => ({ name, days })), ...(rest.length > 0 ? [{ name: OTHERS, days: rest.flatMap(({ days }) => days) }] : [])]
