@@ -58,7 +58,7 @@ test('a market opens without anybody in it, its first operator is made once, and
   const again = serve(data, ['--operator', 'eve@example.org'], { stdin: 'what eve knows 4711\n' })
   expect((await again.open).operated).toBe(true)
   const late = createClient({ url: (await again.open).url })
-  await expect(late.api.login({ body: { email: 'eve@example.org', password: 'what eve knows 4711' } })).rejects.toMatchObject({ code: 'bad_credentials' })
+  await expect(late.api.login({ body: { email: 'eve@example.org', password: 'what eve knows 4711' } })).rejects.toMatchObject({ code: 'invalid_credentials' })
   expect(await again.end()).toBe(0)
 })
 
