@@ -43,7 +43,8 @@ async function setup(driver: string) {
   })
   /** All that lies on the raw device now. */
   const search = async (words: readonly string[]) => { for (const place of [...mountsBelow(`${disk}/tmp/`).toReversed(), disk]) spawnSync('sync', ['-f', place]); return [...await findInFile(raw, words)].sort() }
-  const jobDirs = (): string[] => mountsBelow(`${disk}/tmp/`).filter((path) => path.endsWith('.job') || path.includes('/disks/'))
+  /** What stands ready for no job yet is mounted as well, and has no input. */
+  const jobDirs = (): string[] => mountsBelow(`${disk}/tmp/`).filter((path) => (path.endsWith('.job') || path.includes('/disks/')) && existsSync(join(path, 'in.txt')))
   return { market, disk, start, search, jobDirs }
 }
 const programsWith = (words: string): string[] => readdirSync('/proc').filter((pid) => /^\d+$/.test(pid)).map((pid) => { try { return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ') } catch { return '' /* gone */ } }).filter((line) => line.includes(words))
@@ -72,7 +73,7 @@ for (const driver of ['bwrap', 'gvisor'] as const) test.skipIf(missing || !inPat
   expect(readFileSync(join(dir, 'in.txt'), 'utf8')).toContain('hidden-in-an-input')
   first.child.kill('SIGKILL')
   await first.exit
-  await expect.poll(() => mountsBelow(dir.slice(0, dir.indexOf('/vaults/'))), { timeout: 15_000 }).toEqual([])
+  await expect.poll(() => mountsBelow(dir.slice(0, dir.indexOf('/vaults/') + 8)), { timeout: 15_000 }).toEqual([])
   // Nothing runs on that would hold a file, and with it the key.
   await expect.poll(() => programsWith(dir.slice(0, dir.indexOf('/vaults/') + 8)), { timeout: 15_000 }).toEqual([])
   expect(await search(secret)).toEqual([])
