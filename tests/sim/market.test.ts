@@ -46,7 +46,7 @@ const CAUGHT: Partial<Record<GuardName, { readonly seed: number; readonly by: re
   leaseGeneration: { seed: 1, by: ['I21', 'I25'] },
   tombstones: { seed: 9, by: ['I20', 'I21'] },
   selfStop: { seed: 1, by: ['I21'] },
-  leaseFromSend: { seed: 122, by: ['I21'] },
+  leaseFromSend: { seed: 154, by: ['I21'] },
   liveOnly: { seed: 1, by: ['bug'] },
   epochCheck: { seed: 1, by: ['I9b'] },
   rereadAfterUnknown: { seed: 1, by: ['I18', 'memory', 'rows', 'I3', 'I11', 'I14', 'I15', 'I16', 'bug'] },

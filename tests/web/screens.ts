@@ -38,7 +38,7 @@ export const SCREENS: readonly Screen[] = [
   { name: 'job-log-line', who: 'buyer', path: (data) => `/jobs/${data.failed}?tab=logs`, act: async (page) => { await page.getByText('it goes wrong').waitFor(); await page.getByLabel('Numbers and links').check(); await page.getByRole('button', { name: 'Copy the link to line 1', exact: true }).click(); await page.getByText('The link to line 1 is copied.').waitFor() } },
   { name: 'job-results', who: 'buyer', path: (data) => `/jobs/${data.picture}?tab=results`, act: async (page) => { await press(/^Show mandelbrot/)(page); await page.getByRole('img', { name: /mandelbrot/ }).waitFor() } },
   { name: 'job-cost', who: 'buyer', path: (data) => `/jobs/${data.done}?tab=cost`, act: async (page) => { await press(/^Check 4 receipts/)(page); await page.getByText('4 receipts hold').waitFor() } },
-  { name: 'job-why', who: 'buyer', path: (data) => `/jobs/${data.waiting}?tab=why`, act: (page) => page.getByText('What would help').waitFor() },
+  { name: 'job-why', who: 'buyer', path: (data) => `/jobs/${data.waiting}?tab=why`, act: (page) => page.getByRole('tabpanel', { name: 'Why here' }).getByText('What would help').waitFor() },
   { name: 'job-history', who: 'buyer', path: (data) => `/jobs/${data.done}?tab=history`, act: (page) => page.getByRole('cell', { name: 'Submitted' }).waitFor() },
   { name: 'job-request', who: 'buyer', path: (data) => `/jobs/${data.done}?tab=spec` },
   { name: 'job-cancel', who: 'buyer', path: (data) => `/jobs/${data.waiting}`, act: async (page) => { await press('Cancel')(page); await page.getByRole('button', { name: 'Cancel the job' }).waitFor() } },

@@ -303,7 +303,8 @@ function compose({ config, log, lock, clock, identity, journal, drivers, offers,
       await networks.close()
       clearInterval(meters)
       await owner?.close()
-      for (const driver of drivers.values()) await driver.reap().then(() => driver.close?.()).catch((error: unknown) => log.error({ driver: driver.id, error }, 'the driver could not clean up'))
+      // What stands ready goes before its folder may: whoever started this agent may take that away now.
+      for (const driver of drivers.values()) await (driver.keepReady?.(0) ?? Promise.resolve()).then(() => driver.reap()).then(() => driver.close?.()).catch((error: unknown) => log.error({ driver: driver.id, error }, 'the driver could not clean up'))
       await journal.close()
       lock.release()
       if (says !== null) ready.reject(new AgentStopped(says))

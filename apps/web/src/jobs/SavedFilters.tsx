@@ -21,7 +21,8 @@ export function SavedFilters({ now, choose }: { now: Filter; choose: (filter: Fi
   return <>
     {list.length > 0 && <NativeSelect label="Saved filter" value={chosen?.name ?? ''} onChange={(event) => { const one = list.find(({ name }) => name === event.currentTarget.value); choose(one ?? {}) }} data={[{ value: '', label: isNone ? 'none' : 'another one' }, ...list.map((one) => ({ value: one.name, label: `${one.name}: ${wordsOf(one)}` }))]} maw={260} />}
     {chosen ? <Button variant="default" loading={busy} onClick={() => forget(chosen.name)}>Forget “{chosen.name}”</Button> : <Button variant="default" disabled={isNone} title={isNone ? 'Choose a state or write something first' : undefined} onClick={() => setNaming(true)}>Keep this filter…</Button>}
-    {(error ?? saved.error) !== null && <Refusal error={error ?? saved.error} />}
+    {error !== null && <Refusal error={error} />}
+    {saved.error !== null && <Refusal error={saved.error} retry={() => void saved.refetch()} />}
     <Modal opened={naming} onClose={() => setNaming(false)} title="Keep this filter">{naming && <Name filter={now} close={() => setNaming(false)} />}</Modal>
   </>
 }
