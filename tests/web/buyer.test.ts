@@ -70,8 +70,10 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     // What the wallet shows is what the books say.
     await page.getByRole('link', { name: 'Wallet' }).first().click()
     await expect.poll(() => figure(page, 'Held for jobs').textContent()).toBe('0.00 credits')
-    const left = Number((await figure(page, 'Available').textContent())?.split(' ')[0]), spent = Number((await figure(page, 'Spent').textContent())?.split(' ')[0])
-    expect(spent).toBeGreaterThan(0)
+    // What was shown before the job may show for a moment yet.
+    const amount = async (label: string): Promise<number> => Number((await figure(page, label).textContent())?.split(' ')[0])
+    await expect.poll(() => amount('Spent')).toBeGreaterThan(0)
+    const left = await amount('Available'), spent = await amount('Spent')
     expect(left + spent).toBeCloseTo(12.5, 6)
     expect(complaints).toEqual([])
   })

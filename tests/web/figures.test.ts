@@ -36,7 +36,7 @@ describeInBrowser('figures', () => {
     const byNode = seller.page.getByRole('region', { name: 'Earned by node' }), { nodes } = await market.client(key).api.getNodesEarnings()
     const row = byNode.getByRole('row', { name: /^node-ada/ })
     await row.waitFor()
-    expect(await row.getByRole('cell').nth(2).textContent()).toBe((Number(nodes[0]?.pending) / 1e6).toFixed(6).replace(/0{1,4}$/, ''))
+    expect(await row.getByRole('cell').nth(3).textContent()).toBe((Number(nodes[0]?.pending) / 1e6).toFixed(6).replace(/0{1,4}$/, ''))
     await seller.page.getByRole('img', { name: /^Credits earned by day and node: 0\.\d+ credits in 30 days/ }).waitFor()
     await seller.page.getByLabel('Days as a table').check()
     await seller.page.getByRole('region', { name: 'Earned by day' }).getByRole('columnheader', { name: 'node-ada' }).waitFor()

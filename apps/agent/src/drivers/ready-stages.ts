@@ -62,7 +62,15 @@ export function createReadyStages({ make, drop }: ReadyPorts): ReadyStages {
     const lacking = plan(), surplus = ready.filter(({ kind }) => { const at = lacking.findIndex(({ name }) => name === kind.name); if (at >= 0) lacking.splice(at, 1); return at < 0 })
     return { surplus, lacking }
   }
-  const dropAll = async (some: readonly Ready[]): Promise<void> => { ready = ready.filter((one) => !some.includes(one)); await Promise.all(some.map(({ place, child }) => drop(place, child))) }
+  /** What is being taken down: who says that all is gone waits for what another has begun, too. */
+  const going = new Set<Promise<unknown>>()
+  const dropAll = async (some: readonly Ready[]): Promise<void> => {
+    ready = ready.filter((one) => !some.includes(one))
+    const gone = Promise.all(some.map(({ place, child }) => drop(place, child)))
+    going.add(gone)
+    try { await gone } finally { going.delete(gone) }
+  }
+  const allGone = async (): Promise<void> => { await Promise.allSettled(going) }
 
   async function makeOne(kind: Kind): Promise<void> {
     const place = await make(kind)
@@ -125,7 +133,9 @@ export function createReadyStages({ make, drop }: ReadyPorts): ReadyStages {
       room = bytes
       if (more) soon()
       await dropAll(compare().surplus)
-      if (!more) await filling // what is being made just now looks at the room when it is ready
+      if (more) return
+      await filling // what is being made just now looks at the room when it is ready
+      await allGone()
     },
     async settled() { await filling; await fillNow() },
     async drain() {
@@ -133,7 +143,7 @@ export function createReadyStages({ make, drop }: ReadyPorts): ReadyStages {
       timer = null
       const before = room
       room = 0
-      try { await filling; await dropAll(ready) } finally { room = before }
+      try { await filling; await dropAll(ready); await allGone() } finally { room = before }
     },
   }
 }
