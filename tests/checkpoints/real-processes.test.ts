@@ -53,11 +53,12 @@ async function submit(all: Processes, spec: JobSpecInput, script?: string): Prom
 }
 
 const CASES = [
-  { driver: 'bwrap', missing: !existsSync('/usr/bin/bwrap') || !existsSync('/usr/bin/python3'), spec: { runtime: 'native', command: ['/usr/bin/python3', '-c', PYTHON, '150'] } as JobSpecInput, script: undefined },
-  { driver: 'deno', missing: !existsSync(join(import.meta.dirname, '../../node_modules/@deno')), spec: { runtime: 'javascript', command: ['count.mjs', '150'] } as JobSpecInput, script: JAVASCRIPT },
+  { driver: 'bwrap', missing: ['/usr/bin/bwrap', '/usr/bin/python3'].find((path) => !existsSync(path)), spec: { runtime: 'native', command: ['/usr/bin/python3', '-c', PYTHON, '150'] } as JobSpecInput, script: undefined },
+  { driver: 'deno', missing: existsSync(join(import.meta.dirname, '../../node_modules/@deno')) ? undefined : 'deno', spec: { runtime: 'javascript', command: ['count.mjs', '150'] } as JobSpecInput, script: JAVASCRIPT },
 ]
+const lack = (missing: string | undefined): string => (missing === undefined ? '' : ` (there is no ${missing})`)
 for (const { driver, missing, spec, script } of CASES) {
-  test.skipIf(missing)(`${driver}: an agent that is killed -9 costs what was counted since the last checkpoint, and no more`, { timeout: 120_000 }, async () => {
+  test.skipIf(missing)(`${driver}: an agent that is killed -9 costs what was counted since the last checkpoint, and no more${lack(missing)}`, { timeout: 120_000 }, async () => {
     const all = await processes({ drivers: [driver] })
     try {
       await all.startServer()
@@ -80,7 +81,7 @@ for (const { driver, missing, spec, script } of CASES) {
   })
 }
 
-test.skipIf(CASES[0]?.missing)('bwrap: a job is moved to a named node and on from there, again and again; nothing that was counted is lost or counted twice', { timeout: 180_000 }, async () => {
+test.skipIf(CASES[0]?.missing)(`bwrap: a job is moved to a named node and on from there, again and again; nothing that was counted is lost or counted twice${lack(CASES[0]?.missing)}`, { timeout: 180_000 }, async () => {
   const all = await processes({ drivers: ['bwrap'] })
   try {
     await all.startServer()
@@ -116,7 +117,7 @@ test.skipIf(CASES[0]?.missing)('bwrap: a job is moved to a named node and on fro
   } finally { await all.stop() }
 })
 
-test.skipIf(CASES[0]?.missing)('bwrap: server, old agent and new agent are killed in the middle of moves; the job ends, and never ran twice at once', { timeout: 180_000 }, async () => {
+test.skipIf(CASES[0]?.missing)(`bwrap: server, old agent and new agent are killed in the middle of moves; the job ends, and never ran twice at once${lack(CASES[0]?.missing)}`, { timeout: 180_000 }, async () => {
   const all = await processes({ drivers: ['bwrap'] })
   try {
     await all.startServer()

@@ -240,10 +240,10 @@ s = socket.create_connection(('127.0.0.1', ${EGRESS_PORT})); s.sendall(b'CONNECT
   })
 }
 
-test.skipIf(lacks)('a door is never made in the network of the machine itself', async () => {
+test.skipIf(lacks)(`a door is never made in the network of the machine itself${lacks ? ` (${lacks})` : ''}`, async () => {
   await expect(openDoor(process.pid)).rejects.toThrow('the sandbox has no network namespace of its own')
 })
-test.skipIf(NEEDS.deno)('Deno without a wall around it refuses: it would connect by itself to whatever a listed name leads to', { timeout: 60_000 }, async () => {
+test.skipIf(NEEDS.deno)(`Deno without a wall around it refuses: it would connect by itself to whatever a listed name leads to${NEEDS.deno ? ` (${NEEDS.deno})` : ''}`, { timeout: 60_000 }, async () => {
   const scratch = mkdtempSync(join(tmpdir(), 'lumaris-egress-alone-')), stages = await createStages({ scratch: join(scratch, 'stages'), owner: `egressalone${process.pid}` })
   const driver = createDenoDriver({ scratch: join(scratch, 'deno'), stages, wall: null }) as IsolationDriver, { done } = await start({ driver, runtime: 'javascript', owner: '', close: async () => undefined }, ['main.mjs'], { files: { 'main.mjs': 'console.log("ran")' }, rules: [{ host: 'ok.example', port: 443 }], config: configOf({}, 1) })
   onTestFinished(async () => { await driver.reap(); rmSync(scratch, { recursive: true, force: true }) })

@@ -18,7 +18,7 @@ function workingDirectory(): string {
   return directory
 }
 
-describe.skipIf(!hasPython)('analyse.py', () => {
+describe.skipIf(!hasPython)(hasPython ? 'analyse.py' : 'analyse.py (there is no python3)', () => {
   const analyse = (cwd: string, ...args: string[]) => spawnSync('python3', [SCRIPT_FILE, ...args], { cwd, encoding: 'utf8', timeout: 60_000 })
 
   test('finds the known answer for every year of the data', () => {
@@ -41,7 +41,7 @@ describe.skipIf(!hasPython)('analyse.py', () => {
   })
 })
 
-test.skipIf(!hasAwk)('the program in DATA.md still gives expected.json', () => {
+test.skipIf(!hasAwk)(`the program in DATA.md still gives expected.json${hasAwk ? '' : ' (there is no awk)'}`, () => {
   const program = /```awk\n([^]*?)```/.exec(readFileSync(join(examples, 'DATA.md'), 'utf8'))?.[1] ?? ''
   // One of the four years: awk needs two seconds for each.
   const lines = readFileSync(dataFile(), 'utf8').split('\n').filter((line, i) => i === 0 || line.startsWith('2013'))

@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startAgent } from '@lumaris/agent'
+import { createLog, startServer } from '@lumaris/server'
 import { createFakeDriver } from '@lumaris/testkit'
 import { GIB, SELF_TEST_EVERY_MS } from '@lumaris/protocol'
-import type { JobId, NodeActivity } from '@lumaris/protocol'
+import type { JobId, NodeActivity, NodeId } from '@lumaris/protocol'
 import { QUICK_AGENT, startMarket } from '../start-market.ts'
 import type { TestMarket } from '../start-market.ts'
 
@@ -60,4 +61,13 @@ test('a self-test is asked by its seller, at most once a minute, and what was fo
     expect(loads.map((one: { node: string }) => one.node)).toContain(agent.nodeId)
     expect((await market.call(market.demo.sellers[1]?.key ?? '', 'GET', '/v1/node-loads')).body.data).toEqual([])
   } finally { await agent.stop(); rmSync(dir, { recursive: true, force: true }) }
+})
+
+test('what happened is there after a restart', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'lumaris-activity-')), node = `nod_${'1'.repeat(26)}` as NodeId, config = { dataDir: dir, host: '127.0.0.1', port: 0, log: createLog('silent', 'test') }
+  const first = await startServer(config)
+  first.app.readings.noted(node, { at: 5, what: 'joined' })
+  await first.stop()
+  const second = await startServer(config)
+  try { expect(second.app.readings.events(node)).toEqual([{ at: 5, what: 'joined' }]) } finally { await second.stop(); rmSync(dir, { recursive: true, force: true, maxRetries: 5 }) }
 })

@@ -1,12 +1,11 @@
 // What a seller is shown of each node: what it earned, by day, on both databases; and what counted against it, with what to do.
-import { postgresMissing, startPostgres } from '@lumaris/testkit'
 import { expect, test } from 'vitest'
 import type { JobId, NodeExplanation, NodesEarnings } from '@lumaris/protocol'
 import { releaseOnce } from '@lumaris/server'
 import { startMarket } from '../start-market.ts'
 import type { TestMarket } from '../start-market.ts'
+import { PATIENT, onEachDatabase } from './each-database.ts'
 
-const missing = postgresMissing()
 const earnedOn = (market: TestMarket, key: string | undefined): Promise<NodesEarnings> => market.call(key ?? '', 'GET', '/v1/earnings/nodes?days=7').then(({ body }) => body as NodesEarnings)
 const sum = (amounts: readonly string[]): bigint => amounts.reduce((total, one) => total + BigInt(one), 0n)
 
@@ -31,20 +30,10 @@ async function earns(market: TestMarket): Promise<void> {
   await expect.poll(async () => { await releaseOnce(market.app, -60_000); return sum((await earnedOn(market, ada?.key)).nodes.map((node) => node.cleared)) }, { timeout: 15_000 }).toBe(before)
   expect(sum((await earnedOn(market, ada?.key)).nodes.map((node) => node.pending))).toBe(0n)
 }
-// The market's own times: a busy machine must not look like a lost node.
-const patient = { settings: {}, disputeMs: 3_600_000 } as const
-
-test('what each node earned is what its seller has, pending and then cleared, and nobody else sees it', { timeout: 60_000 }, async () => {
-  const market = await startMarket({ server: patient })
-  try { await earns(market) } finally { await market.stop() }
-})
-test.skipIf(Boolean(missing))(missing || 'the same on PostgreSQL', { timeout: 60_000 }, async () => {
-  const postgres = await startPostgres(), market = await startMarket({ server: { ...patient, databaseUrl: await postgres.createDatabase() } })
-  try { await earns(market) } finally { await market.stop(); await postgres.stop() }
-})
+onEachDatabase('what each node earned is what its seller has, pending and then cleared, and nobody else sees it', 60_000, earns)
 
 test('what counted against a node stands there with what to do, once each; what it gave back in time does not', { timeout: 60_000 }, async () => {
-  const market = await startMarket({ server: patient }), key = market.demo.sellers[0]?.key ?? ''
+  const market = await startMarket({ server: PATIENT }), key = market.demo.sellers[0]?.key ?? ''
   try {
     const node = await market.join('north', { seller: 0 })
     const faults = async () => ((await market.call(key, 'GET', `/v1/nodes/${node.nodeId}/explain`)).body as NodeExplanation).faults

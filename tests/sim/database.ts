@@ -159,7 +159,7 @@ export class Database {
         }
         return this.#set(this.forfeits, change.row.attempt, change.row)
       case 'incident': return this.#set(this.incidents, change.row.id, change.row)
-      case 'impersonation': return undefined
+      case 'memberAct': case 'impersonation': return undefined
       case 'autoTopup': return this.#set(this.autoTopups, change.row.user, change.row)
       case 'member': return this.#set(this.members, `${change.row.account} ${change.row.user}`, change.row)
       case 'invitation': return this.#set(this.invitations, change.row.id, change.row)

@@ -64,7 +64,9 @@ export function failureJson(error: unknown): Record<string, unknown> {
 const SYSTEM_HINTS: Readonly<Record<string, string>> = {
   EADDRINUSE: 'Something listens there already: stop it, or choose another --port.', EACCES: 'You lack the right to that file or port.', ENOSPC: 'The disk is full: make room, then try again.', EROFS: 'That folder cannot be written to: choose another one.',
 }
-const hintOf = (error: unknown): string => (error instanceof CliError ? error.hint : (SYSTEM_HINTS[(error as { code?: string } | null)?.code ?? ''] ?? ''))
+/** By their own name: the server is loaded only where a command starts one, so its classes are not known here. */
+const NAMED_HINTS: Readonly<Record<string, string>> = { DatabaseError: 'Look at --data and --database.' }
+const hintOf = (error: unknown): string => (error instanceof CliError ? error.hint : (SYSTEM_HINTS[(error as { code?: string } | null)?.code ?? ''] ?? NAMED_HINTS[(error as { name?: string } | null)?.name ?? ''] ?? ''))
 
 const MONEY = new Set(['needed', 'available', 'cap', 'amount', 'atLeast', 'missing', 'min', 'max'])
 function detailText(name: string, value: unknown): string {

@@ -352,6 +352,16 @@ test('a seller asks why a node was not chosen, an operator sees the table of the
   expect([table.code, table.stdout]).toEqual([0, expect.stringMatching(/^Nodes\nada-1\tonline[^]*Waiting\nNobody waits\.[^]*Last decisions\n[^]*ada-1/)])
   expect((await shell().cli(['market', 'table'])).code).not.toBe(0)
 })
+test('a seller says who he is to a tax office, keeps the statement with it, and sees what may come or why nothing can be said', async () => {
+  const seller = shell(market.demo.sellers[0]?.key), all = ['payout', 'tax', '--name', 'Ada Sell', '--address', 'Long Street 1', '--country', 'de']
+  expect((await seller.cli(all)).code).toBe(2) // neither a number nor none
+  expect((await seller.cli([...all, '--number', 'none'])).stderr).toContain('/taxNumber')
+  expect((await seller.cli([...all, '--not-in-business'])).stdout).toMatch(/^name\tAda Sell\naddress\tLong Street 1\ncountry\tGermany\nbusiness\tnot in business, no tax number$/m)
+  expect((await seller.cli(['payout', 'tax', '--number', 'DE 123 456'])).stdout).toContain('tax number DE 123 456')
+  expect((await seller.cli(['payout', 'statement', '--html'])).stdout).toMatch(/^<!doctype html>[^]*<address>Ada Sell\nLong Street 1\nGermany<\/address><p>Tax number DE 123 456\. /)
+  expect((await seller.cli(['payout', 'tax', '--forget'])).stdout).toContain('none: statements show the name of the account')
+  expect((await seller.cli(['payout', 'forecast'])).stdout).toMatch(/^The next 24 hours, in credits after the fee\nada-1\t[^]*too little work yet/)
+})
 test('a seller sees what has cleared, is told why it cannot be paid out yet, and operators mend mistakes with two hands', async () => {
   const seller = shell(market.demo.sellers[0]?.key), ann = shell(market.demo.admin.key)
   expect((await seller.cli(['payout', 'show'])).stdout).toMatch(/^in dispute window\t[^]*^least paid out\t1\.00 credits$/m)
@@ -369,6 +379,11 @@ test('a seller sees what has cleared, is told why it cannot be paid out yet, and
   const alone = await ann.cli(['admin', 'approve', id, '--reason', 'me again'])
   expect([alone.code, alone.stderr]).toEqual([6, expect.stringContaining('another admin')])
   expect((await shell(key.secret).cli(['admin', 'approve', id, '--reason', 'so it is'])).stdout).toMatch(/^state\tdone$/m)
+  expect((await ann.cli(['admin', 'overview', '--json'])).stdout).toContain('"incidents"')
+  expect((await ann.cli(['admin', 'background'])).stdout).toMatch(/Decides and commits\s+ok/)
+  const sessions = JSON.parse((await ann.cli(['admin', 'sessions', market.demo.buyer.id, '--json'])).stdout) as { data: unknown[] }
+  expect(sessions.data).toEqual([])
+  expect((await ann.cli(['ledger', 'accounts', 'buyer:available'])).stdout).toContain(`buyer:${market.demo.buyer.id}:available`)
   expect((await ann.cli(['admin', 'reversals'])).stdout).toMatch(new RegExp(`^${id}\tdone\t`))
   expect((await ann.cli(['admin', 'log', '--subject', id])).stdout.split('\n').map((line) => line.split('\t').slice(1, 3).join(' '))).toEqual(['bea reversal.approve', 'operator reversal.propose', ''])
   expect((await ann.cli(['admin', 'users', 'bea'])).stdout).toMatch(new RegExp(`^${bea.id}\tbea\tbea@test\tadmin\t`))

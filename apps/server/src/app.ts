@@ -9,12 +9,14 @@ import { isRefusal, refuse } from '@lumaris/protocol'
 import type { AttemptId, NodeId } from '@lumaris/protocol'
 import { DEFAULT_SETTINGS, FORFEIT_LOOKS_MAX, holdsNode, isLive, queuedSince } from '@lumaris/domain'
 import type { MarketSettings, MarketState } from '@lumaris/domain'
+import { createBackground } from './background.ts'
+import type { Background } from './background.ts'
 import { createBlobStore } from './blobs/blobs.ts'
 import type { BlobStore } from './blobs/blobs.ts'
 import type { FetchRules } from './blobs/fetch-url.ts'
 import type { Database } from './database/database.ts'
 import { openDatabase } from './database/open.ts'
-import { Engine } from './engine/engine.ts'
+import { CLOCK_MS, Engine } from './engine/engine.ts'
 import { createGateway } from './gateway/gateway.ts'
 import type { Gateway } from './gateway/gateway.ts'
 import { createRelay } from './gateway/relay.ts'
@@ -58,7 +60,10 @@ import { createLogStore } from './live/log-segments.ts'
 import type { LogStore } from './live/log-segments.ts'
 import { createRecentWaits } from './live/recent-waits.ts'
 import type { RecentWaits } from './live/recent-waits.ts'
+import { KEEP_EVERY_MS, createKeptMemory } from './live/kept-memory.ts'
 import { createOpenStreams } from './live/open-streams.ts'
+import { HISTORY_EVERY_MS, createHistory, marketNow } from './live/overview.ts'
+import type { History } from './live/overview.ts'
 import { createReadings } from './live/readings.ts'
 import type { Readings } from './live/readings.ts'
 import type { Log } from './log.ts'
@@ -68,12 +73,13 @@ import type { Metrics } from './metrics.ts'
 import { payOutOnce } from './payouts/pay-out-once.ts'
 import { demoProvider } from './payouts/provider.ts'
 import { LOOK_MS, createOperating } from './settings-elsewhere.ts'
-import type { Operating } from './settings-elsewhere.ts'
 import { createSeal } from './sealed.ts'
 import { sha256Hex } from './signatures.ts'
 import { createComparator } from './compare/comparator.ts'
 import type { Comparator } from './compare/comparator.ts'
 import { dueReleases, pendingEarnings, readAttempt } from './store/read.ts'
+import { createTaxDetails } from './tax-details.ts'
+import type { KeptTaxDetails } from './tax-details.ts'
 import { createWebhooks } from './webhooks/webhooks.ts'
 import type { Webhooks } from './webhooks/webhooks.ts'
 
@@ -100,12 +106,14 @@ export type ServerConfig = {
 }
 
 export type App = {
-  readonly db: Database; readonly engine: Engine; readonly gateway: Gateway; readonly blobs: BlobStore; readonly logs: LogStore; readonly hub: Hub; readonly readings: Readings; readonly waits: RecentWaits; readonly identity: Identity; readonly webhooks: Webhooks; readonly jobSecrets: JobSecrets
-  readonly ids: Ids; readonly metrics: Metrics; readonly log: Log; readonly settings: MarketSettings; readonly version: string
+  readonly db: Database; readonly engine: Engine; readonly gateway: Gateway; readonly blobs: BlobStore; readonly logs: LogStore; readonly hub: Hub; readonly readings: Readings; readonly waits: RecentWaits; readonly identity: Identity; readonly webhooks: Webhooks; readonly jobSecrets: JobSecrets; readonly taxDetails: KeptTaxDetails
+  readonly ids: Ids; readonly background: Background; readonly history: History; readonly metrics: Metrics; readonly log: Log; readonly settings: MarketSettings; readonly version: string
   /** How long earnings wait before they can be paid out. */
   readonly disputeMs: number
   readonly comparator: Comparator
   readonly budgets: Budgets
+  /** Requests a minute of one caller; null: nobody is counted. */
+  readonly callerRate: () => number | null
   /** Begins a pass over the payouts: nobody waits for the next one by the clock. */
   readonly payOutSoon: () => void
   readonly platformKey: string; readonly countersignKey: KeyObject
@@ -136,55 +144,68 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
   const closing: (() => Promise<unknown> | void)[] = [() => db.close()]
   try {
     mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
-    const secrets = loadSecrets(config.dataDir)
+    const secrets = loadSecrets(config.dataDir), background = createBackground({ now, log }), { pass } = background
     const ids = createIds(now, randomBytes)
     // Which results are checked, and by whom, follows from this key alone: who does not have it cannot foresee a check.
     const auditKey = secrets.derive('audit draws')
     const engine = new Engine({ db, settings, log, holder: `${hostname()}:${process.pid}`, now, monotonic: () => performance.now(), id: (prefix) => ids.make(prefix), hash: sha256Hex, keyed: (text) => createHmac('sha256', auditKey).update(text).digest('hex') })
     const logs = createLogStore({ dir: join(config.dataDir, 'logs'), maxBytesPerAttempt: LOG_BYTES_MAX, isEnded: (attempt) => hasEnded(db, attempt) })
     closing.push(() => logs.stop())
+    const memory = createKeptMemory({ dir: join(config.dataDir, 'memory'), now, log })
     let payOutSoon = (): void => undefined
     // The parts that need one another see the whole through this one object; nothing runs before it is complete.
     const app = {
-      db, engine, blobs: await createBlobStore({ dir: join(config.dataDir, 'blobs'), maxBytes: config.blobBytesMax ?? BLOB_BYTES_MAX }), logs, hub: createHub(), readings: createReadings(now, settings.heartbeatMs), waits: createRecentWaits(now),
-      identity: createIdentity({ db, ids, now, random: randomBytes, secrets }), jobSecrets: createJobSecrets({ seal: secrets.derive('job secrets'), hash: secrets.derive('hashes of requests with secrets') }, randomBytes),
-      webhooks: createWebhooks({ db, ids, now, random: randomBytes, seal: createSeal(secrets.derive('webhooks'), randomBytes), log, rules: { loopback: config.webhooks?.loopback ?? false }, version: VERSION, timeoutMs: config.webhooks?.timeoutMs }), ids, log, settings, version: VERSION, platformKey: secrets.platformKey, countersignKey: secrets.countersignKey,
+      db, engine, blobs: await createBlobStore({ dir: join(config.dataDir, 'blobs'), maxBytes: config.blobBytesMax ?? BLOB_BYTES_MAX }), logs, hub: createHub(), readings: createReadings(now, settings.heartbeatMs, undefined, memory.node), background, history: createHistory(now), waits: createRecentWaits(now),
+      identity: createIdentity({ db, ids, now, random: randomBytes, secrets }), jobSecrets: createJobSecrets({ seal: secrets.derive('job secrets'), hash: secrets.derive('hashes of requests with secrets') }, randomBytes), taxDetails: createTaxDetails({ db, seal: createSeal(secrets.derive('tax details'), randomBytes), now }),
+      webhooks: createWebhooks({ db, ids, now, random: randomBytes, seal: createSeal(secrets.derive('webhooks'), randomBytes), log, pass: (once) => pass('webhooks', once), rules: { loopback: config.webhooks?.loopback ?? false }, version: VERSION, timeoutMs: config.webhooks?.timeoutMs }), ids, log, settings, version: VERSION, platformKey: secrets.platformKey, countersignKey: secrets.countersignKey,
       now, random: randomBytes, hash: sha256Hex, disputeMs: config.disputeMs ?? DISPUTE_MS, payOutSoon: () => payOutSoon(),
     } as unknown as App & { gateway: Gateway; metrics: Metrics }
     const comparator = createComparator({ state: () => engine.state, blobs: app.blobs, log })
     closing.push(() => comparator.close())
-    const budgetPass = oneAtATime(() => pass(log, 'budgets', () => app.budgets.once()))
+    const budgetPass = oneAtATime(() => pass('budgets', () => app.budgets.once()))
     closing.push(() => budgetPass.idle())
     Object.assign(app, { comparator, budgets: createBudgets(app, () => budgetPass.ask()), gateway: createGateway(app, config.trustProxy), metrics: createMetrics(() => engine, () => app.gateway.connected) })
     closing.push(() => app.identity.flush())
     // Of what a turn brings about, only lines of histories and standing requests that are met can be told: leases and orders come many times a second.
     engine.on('effects', (effects) => {
       app.gateway.release(effects)
-      if (effects.some(({ kind }) => kind === 'event' || kind === 'standing' || kind === 'alert')) app.webhooks.outbox.kick()
-      for (const effect of effects) if (effect.kind === 'event' && effect.event.type === 'attempt' && effect.event.state === 'offered') {
-        // Its first one: later ones waited for something else.
-        const row = engine.state.jobs.get(effect.event.job)?.row
-        if (row?.startedAt === effect.event.at) app.waits.note(row.id, row.spec, Math.max(0, effect.event.at - queuedSince(row)))
+      let isTold = false
+      for (const effect of effects) {
+        isTold ||= effect.kind === 'event' || effect.kind === 'standing' || effect.kind === 'alert'
+        if (effect.kind !== 'event') continue
+        const { event } = effect
+        if (event.type === 'settled' || event.type === 'displaced') app.budgets.look(effect.buyer)
+        else if (event.type === 'attempt' && event.state === 'offered') {
+          // Its first one: later ones waited for something else.
+          const row = engine.state.jobs.get(event.job)?.row
+          if (row?.startedAt === event.at) app.waits.note(row.id, row.spec, Math.max(0, event.at - queuedSince(row)))
+        }
       }
-      for (const effect of effects) if (effect.kind === 'event' && (effect.event.type === 'settled' || effect.event.type === 'displaced')) app.budgets.look(effect.buyer)
+      if (isTold) app.webhooks.outbox.kick()
     })
+    engine.on('turned', (ms) => background.ran('writer', ms))
     engine.on('reloaded', () => app.gateway.dropAll())
     await engine.start()
     closing.push(() => engine.stop())
-    const payOut = oneAtATime(() => pass(log, 'pay out', () => payOutOnce(app, demoProvider(db, now))))
+    memory.recall(app)
+    const keeps = oneAtATime(() => pass('memory', () => memory.keep(app)))
+    closing.push(async () => { await keeps.idle(); await pass('memory', () => memory.keep(app, true)) })
+    const payOut = oneAtATime(() => pass('payouts', () => payOutOnce(app, demoProvider(db, now))))
     payOutSoon = () => void payOut.ask()
     closing.push(() => payOut.idle())
     // A second pass beside the first would find, and clear, the same earnings again.
-    const releases = oneAtATime(() => pass(log, 'release', () => releaseOnce(app, app.disputeMs)))
+    const releases = oneAtATime(() => pass('clearing', () => releaseOnce(app, app.disputeMs)))
     closing.push(() => releases.idle())
-    const forfeits = oneAtATime(() => pass(log, 'forfeit', () => forfeitOnce(app)))
+    const forfeits = oneAtATime(() => pass('debts', () => forfeitOnce(app)))
     const forfeitSoon = (): void => { if (engine.state.forfeits.size > 0) void forfeits.ask() }
     closing.push(() => forfeits.idle())
     await app.webhooks.outbox.start()
     closing.push(() => app.webhooks.outbox.stop())
-    const operating = createOperating(engine, db), looks = oneAtATime(() => pass(log, 'settings of another writer', operating.look))
+    const operating = createOperating(engine, db), looks = oneAtATime(() => pass('settings', operating.look))
     closing.push(() => looks.idle())
-    const http = await httpOf(app, config, operating.now)
+    const rates = config.rates === false ? null : ratesBy({ ...RATES, ...config.rates }, operating.now)
+    Object.assign(app, { callerRate: () => rates?.().caller.max ?? null })
+    const http = await httpOf(app, config, rates)
     closing.push(() => http.close(), () => app.gateway.close()) // closed in reverse: HTTP would wait for the agents' sockets
     const relay = createRelay({ authenticate: (token) => app.gateway.authenticate(token), membership: (node, attempt) => memberOf(engine.state, node, attempt) })
     closing.push(() => relay.close())
@@ -194,14 +215,19 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
       else socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n')
     })
     const url = await http.listen({ host: config.host, port: config.port })
+    const look = (): void => app.history.look(marketNow(app))
+    look()
+    for (const [name, everyMs] of [['writer', CLOCK_MS], ['clearing', RELEASE_EVERY_MS], ['payouts', PAY_OUT_EVERY_MS], ['debts', null], ['budgets', null], ['webhooks', null], ['settings', LOOK_MS], ['uploads', SWEEP_EVERY_MS], ['deliveries', SWEEP_EVERY_MS], ['memory', KEEP_EVERY_MS]] as const) background.expect(name, everyMs)
     const timers = [
+      setInterval(look, HISTORY_EVERY_MS),
+      setInterval(() => void keeps.ask(), KEEP_EVERY_MS),
       setInterval(() => void releases.ask(), Math.min(RELEASE_EVERY_MS, config.disputeMs ?? RELEASE_EVERY_MS)),
       setInterval(() => forfeitSoon(), FORFEIT_EVERY_MS),
       setInterval(() => void looks.ask(), LOOK_MS),
       setInterval(() => { for (const user of engine.state.alertSettings.keys()) app.budgets.look(user) }, BUDGETS_EVERY_MS),
       setInterval(() => payOutSoon(), PAY_OUT_EVERY_MS),
-      setInterval(() => void pass(log, 'sweep', () => app.blobs.sweep(UPLOAD_KEPT_MS, now())), SWEEP_EVERY_MS),
-      setInterval(() => void pass(log, 'deliveries', () => app.webhooks.outbox.sweep()), SWEEP_EVERY_MS),
+      setInterval(() => void pass('uploads', () => app.blobs.sweep(UPLOAD_KEPT_MS, now())), SWEEP_EVERY_MS),
+      setInterval(() => void pass('deliveries', () => app.webhooks.outbox.sweep()), SWEEP_EVERY_MS),
     ]
     closing.push(() => { for (const timer of timers) clearInterval(timer) })
     for (const user of engine.state.alertSettings.keys()) app.budgets.look(user)
@@ -214,12 +240,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
 async function closeAll(closing: (() => Promise<unknown> | void)[]): Promise<void> {
   for (const close of closing.splice(0).reverse()) await close()
 }
-/** One pass of a loop: what goes wrong is logged, and the next pass tries again. */
-async function pass(log: Log, name: string, once: () => Promise<unknown>): Promise<void> {
-  try { await once() } catch (error) { log.error({ err: error, loop: name }, 'a pass failed; the next one tries again') }
-}
-
-function httpOf(app: App, config: ServerConfig, operating: () => Operating): Promise<FastifyInstance> {
+function httpOf(app: App, config: ServerConfig, rates: (() => Rates) | null): Promise<FastifyInstance> {
   const authenticate = (header: string | undefined) => {
     if (header === undefined) return { kind: 'anyone' } as const
     const token = bearerOf(header)
@@ -231,9 +252,9 @@ function httpOf(app: App, config: ServerConfig, operating: () => Operating): Pro
   app.identity.onForget((id) => streams.cut(id))
   return buildHttp({
     handlers: { ...identityHandlers(app), ...browserSessionHandlers(app), ...jobHandlers(app), ...blobHandlers(app, config.fetches), ...nodeHandlers(app), ...reputationHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app), ...scheduleHandlers(app), ...payoutHandlers(app), ...operatorHandlers(app), ...fleetHandlers(app), ...revenueHandlers(app), ...queueHandlers(app), ...webhookHandlers(app), ...templateHandlers(app), ...savedFilterHandlers(app), ...alertHandlers(app), ...memberHandlers(app) },
-    authenticate, log: app.log, now: app.now, newRequestId: () => app.ids.make('req'), onDone: (route, status, ms) => app.metrics.request(route, status, ms), web: createWeb(config.webDir ?? WEB_DIR), onLook: (impersonation, route) => void pass(app.log, 'reads of admins', () => app.identity.noteRead(impersonation, route)),
+    authenticate, log: app.log, now: app.now, newRequestId: () => app.ids.make('req'), onDone: (route, status, ms) => app.metrics.request(route, status, ms), web: createWeb(config.webDir ?? WEB_DIR), onLook: (impersonation, route) => void app.identity.noteRead(impersonation, route).catch((error: unknown) => app.log.error({ err: error }, 'what an admin read was not kept')),
     onAct: (account, by, route, subject, request) => app.identity.noteAct({ account, by, route, subject, request: String(request.id), from: request.ip }), onStream: (who, stream) => streams.note(who, stream),
-    rates: config.rates === false ? null : ratesBy({ ...RATES, ...config.rates }, operating), trustProxy: config.trustProxy,
+    rates, trustProxy: config.trustProxy,
   })
 }
 

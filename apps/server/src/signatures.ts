@@ -23,4 +23,4 @@ export function verifyText(rawPublicKey: string, text: string, signature: string
 export const signText = (key: KeyObject, text: string): string => sign(null, Buffer.from(text), key).toString('base64url')
 export const rawPublicKey = (key: KeyObject): string => createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(SPKI.length).toString('base64url')
 export const privateKeyFromPem = (pem: string): KeyObject => createPrivateKey(pem)
-export const sha256Hex = (text: string): string => createHash('sha256').update(text).digest('hex')
+export const sha256Hex = (text: string | Uint8Array): string => createHash('sha256').update(text).digest('hex')

@@ -1,6 +1,7 @@
 // The command table: everything that can change the market, and what it answers. `runTurn` is the whole of a turn: the commands in their
 // order, then one round of matching. Same state, commands, clock, ids and hash → same changes: that is what a replay relies on.
-import { beginTurn } from './turn.ts'
+import { isRefusal } from '@lumaris/protocol'
+import { beginTurn, emit } from './turn.ts'
 import type { Asked, Turn, TurnPorts } from './turn.ts'
 import type { MarketState } from './state.ts'
 import { submit } from './job/submit.ts'
@@ -65,7 +66,7 @@ import { status, tick } from './fleet/report.ts'
 import type { StatusCommand, TickCommand } from './fleet/report.ts'
 import { seal } from './fleet/seal.ts'
 import type { SealCommand } from './fleet/seal.ts'
-import { setPolicy, retire, setPrices, setWill } from './fleet/will.ts'
+import { retire, setPolicy, setPrices, setWill } from './fleet/will.ts'
 import type { PolicyCommand, PriceCommand, RetireCommand, WillCommand } from './fleet/will.ts'
 import { askSettings } from './fleet/ask-settings.ts'
 import type { AskSettingsCommand } from './fleet/ask-settings.ts'
@@ -100,7 +101,7 @@ export function decide<C extends Command>(turn: Turn, command: C): Answer<C['kin
 export type TurnResult = { readonly turn: Turn; readonly answers: readonly unknown[] }
 export function runTurn(state: MarketState, commands: readonly (Command & { readonly asked?: Asked })[], ports: TurnPorts): TurnResult {
   const turn = beginTurn(state, ports)
-  const answers = commands.map((command) => { turn.asked = command.asked ?? null; return (turn.asked?.member && mayStillAct(turn, turn.asked.member)) ?? decide(turn, command) })
+  const answers = commands.map((command) => { turn.asked = command.asked ?? null; return (turn.asked?.member && mayStillAct(turn, turn.asked.member)) ?? noted(turn, decide(turn, command)) })
   turn.asked = null
   followUp(turn)
   match(turn)
@@ -108,4 +109,13 @@ export function runTurn(state: MarketState, commands: readonly (Command & { read
   followUp(turn)
   topUpBelow(turn)
   return { turn, answers }
+}
+
+/** What a member did leaves its line in the commit of the act, as what admins do: there is no way to do the one without the other. */
+function noted<A>(turn: Turn, answer: A): A {
+  const { member, request = '', from = '' } = turn.asked ?? {}
+  if (!member?.act || isRefusal(answer)) return answer
+  const { id, job } = (answer ?? {}) as { id?: unknown; job?: { id?: unknown } }, made = id ?? job?.id
+  emit(turn, { kind: 'memberAct', row: { id: turn.id('mac'), account: member.account, by: member.user, at: turn.now, route: member.act.route, subject: member.act.subject ?? (typeof made === 'string' ? made : null), request, from } })
+  return answer
 }

@@ -127,6 +127,8 @@ export type NodeRow = {
   readonly asked?: { readonly number: number; readonly at: Instant; readonly settings: OwnerAsked }
   /** What its owner takes of what it could run; absent: all of it. */
   readonly policy?: NodePolicy
+  /** When its cores, memory, cards or drivers became others than before; absent: they never did. */
+  readonly changedAt?: Instant
   /** A self-test that its seller asked for. */
   readonly test?: { readonly number: number; readonly at: Instant }
   /** An operator holds it back, whatever its owner wants: no new work. With `until`, what runs there is ended then: operator/hold-node.ts. */
@@ -202,6 +204,8 @@ export type InvitationRow = {
 }
 /** `key` names what it is about: of one key, one is raised at a time. */
 export type AlertRow = { readonly id: AlertId; readonly user: UserId; readonly key: string; readonly kind: AlertKind; readonly at: Instant; readonly subject: string; readonly says: string }
+/** What a member did for an account: only ever added to. */
+export type MemberActRow = { readonly id: string; readonly account: UserId; readonly by: UserId; readonly at: Instant; readonly route: string; readonly subject: string | null; readonly request: string; readonly from: string }
 /** When a wallet is topped up by itself: ledger/auto-topup.ts. `number` grows with each run that asked for money; `limited`: the month in which its most was reached. */
 export type AutoTopupRow = {
   readonly user: UserId; readonly on: boolean; readonly below: string; readonly add: string; readonly most: string; readonly month: string; readonly added: string; readonly number: number
@@ -252,6 +256,7 @@ export type Change =
   | { readonly kind: 'impersonation'; readonly row: ImpersonationRow }
   | { readonly kind: 'settings'; readonly row: SettingsRow }
   | { readonly kind: 'action'; readonly row: ActionRow }
+  | { readonly kind: 'memberAct'; readonly row: MemberActRow }
   | { readonly kind: 'event'; readonly row: JobEvent }
   | { readonly kind: 'tick'; readonly row: TickRow }
   | { readonly kind: 'seal'; readonly row: SealRow }

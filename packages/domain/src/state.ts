@@ -226,7 +226,7 @@ export function apply(state: MarketState, change: Change): void {
     case 'invitation': keepWhile(state.invitations, change.row.id, change.row, change.row.state === 'open'); return
     case 'settings': return applySettings(state, change.row)
     case 'person': return applyPerson(state, change.row)
-    case 'event': case 'tick': case 'seal': case 'action': case 'impersonation': case 'reputationDay': return // history: nothing decides on it
+    case 'event': case 'tick': case 'seal': case 'action': case 'memberAct': case 'impersonation': case 'reputationDay': return // history: nothing decides on it
   }
 }
 

@@ -11,7 +11,7 @@ import { invariant } from './invariant.ts'
 export type TurnPorts = {
   readonly now: Instant
   /** A fresh id with this prefix; in order of making. */
-  readonly id: (prefix: 'job' | 'att' | 'nod' | 'quo' | 'enr' | 'sta' | 'sch' | 'pay' | 'rev' | 'inc' | 'act' | 'imp' | 'alr' | 'hal' | 'inv') => string
+  readonly id: (prefix: 'job' | 'att' | 'nod' | 'quo' | 'enr' | 'sta' | 'sch' | 'pay' | 'rev' | 'inc' | 'act' | 'imp' | 'alr' | 'hal' | 'inv' | 'mac') => string
   /** SHA-256 of a text, hex. */
   readonly hash: (text: string) => string
   /** A digest of a text under a secret key, hex: what nobody outside can foresee, and a replay finds again. */
@@ -30,7 +30,7 @@ export type Effect =
 
 export type Turn = TurnPorts & { readonly state: MarketState; readonly changes: Change[]; readonly effects: Effect[]; /** Jobs that ended in it: what comes after them is looked at when its commands are done. */ readonly closed: JobId[]; /** Of the command that is being decided. */ asked: Asked | null }
 /** Which request asks for it, from where, and who acts for an account that is not his. */
-export type Asked = { readonly request: string; readonly from: string; /** Who asks works for the account. */ readonly member?: ActsFor & { readonly name: string } }
+export type Asked = { readonly request: string; readonly from: string; /** Who asks works for the account. */ readonly member?: ActsFor & { readonly name: string; /** Of a request that changes something, for the log of what members did: what was asked, and of what, where the address names it. */ readonly act?: { readonly route: string; readonly subject: string | null } } }
 export const beginTurn = (state: MarketState, ports: TurnPorts): Turn => ({ ...ports, state, changes: [], effects: [], closed: [], asked: null })
 
 export function emit(turn: Turn, change: Change): void {

@@ -43,7 +43,7 @@ export type OwnerSaid = z.infer<typeof OwnerSaid>
 /** Settings of a node: what its seller asked over the market, and what its agent says that it honours. */
 export const NodeSettings = z.object({
   asked: z.object({ number: z.number().int(), at: Instant, settings: OwnerAsked }).nullable(),
-  /** Null: its agent has not said since the market was started. */
+  /** Null: its agent has never said, or it is long ago. */
   said: OwnerSaid.extend({ at: Instant }).nullable(),
 }).meta({ id: 'NodeSettings' })
 export type NodeSettings = z.infer<typeof NodeSettings>

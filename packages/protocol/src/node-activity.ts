@@ -4,8 +4,8 @@ import { Amount } from './money.ts'
 import { DriverId, Level, Runtime } from './job-spec.ts'
 import { SelfTestLine } from './owner.ts'
 
-// What happens on a node, as its seller and admins see it. Work is what the market knows now. Events are kept in the market's memory, as readings are: a market
-// that is started again begins anew. Of a buyer's job no more is shown than the agent shows on the machine itself: the name of the program, not its arguments.
+// What happens on a node, as its seller and admins see it. Work is what the market knows now. Events are kept as readings are: the newest hundred,
+// written down every minute. Of a buyer's job no more is shown than the agent shows on the machine itself: the name of the program, not its arguments.
 
 /** A self-test that its seller asked for over the market, as the agent tells of it. Kept by the agent, so that it is told again after every connection. */
 export const SelfTestSaid = z.object({
@@ -25,7 +25,7 @@ export const SELF_TEST_VALID_MS = 15 * 60_000
 
 export const NodeTest = z.object({
   asked: z.object({ number: z.number().int(), at: Instant, /** When it may be asked for again. */ againAt: Instant }).nullable(),
-  /** Null: its agent has told of none since the market was started. */
+  /** Null: its agent has told of none. */
   said: SelfTestSaid.nullable(),
 }).meta({ id: 'NodeTest' })
 export type NodeTest = z.infer<typeof NodeTest>
@@ -43,7 +43,7 @@ export type NodeWork = z.infer<typeof NodeWork>
 export const NODE_EVENTS = {
   joined: 'It joined', started: 'Its agent was started', connected: 'Its agent connected again', disconnected: 'Its connection ended', silent: 'It fell silent', lost: 'It was given up: what ran there goes on elsewhere', back: 'It is heard again',
   offers: 'What it offers changed', version: 'Its agent is of another version', paused: 'Paused', draining: 'Drained', resumed: 'Takes work again', priced: 'New prices', settings: 'Hours and limits were asked of it', self_test: 'A self-test was asked of it',
-  cordoned: 'An operator holds it back', uncordoned: 'The operator let it go', banned: 'An operator banned it', unbanned: 'The ban was lifted', retired: 'Removed from the market', fault: 'Work ended by its fault',
+  cordoned: 'An operator holds it back', uncordoned: 'The operator let it go', banned: 'An operator banned it', unbanned: 'The ban was lifted', retired: 'Removed from the market', fault: 'Work ended by its fault', late: 'Work took longer than its buyer had said',
 } as const
 export const NodeEventKind = z.enum(Object.keys(NODE_EVENTS) as [keyof typeof NODE_EVENTS, ...(keyof typeof NODE_EVENTS)[]])
 export const NodeEvent = z.object({ at: Instant, what: NodeEventKind, detail: z.string().optional(), attempt: AttemptId.optional() }).meta({ id: 'NodeEvent' })

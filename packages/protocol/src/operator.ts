@@ -19,7 +19,7 @@ export const Reversal = z.object({
 }).meta({ id: 'Reversal' })
 export type Reversal = z.infer<typeof Reversal>
 
-export const ActionName = z.enum(['reversal.propose', 'reversal.approve', 'reversal.reject', 'incident.open', 'incident.update', 'incident.resolve', 'user.suspend', 'user.unsuspend', 'user.roles', 'user.deposit', 'node.pause', 'node.drain', 'node.resume', 'node.price', 'node.cordon', 'node.uncordon', 'node.ban', 'node.unban', 'job.cancel', 'job.pause', 'job.resume', 'job.move', 'job.retry', 'schedule.pause', 'schedule.resume', 'schedule.remove', 'standing.drop', 'settings.change', 'matching.pause', 'matching.resume', 'user.impersonate', 'delivery.retry', 'appeal.accept', 'appeal.refuse']).meta({ id: 'ActionName' })
+export const ActionName = z.enum(['reversal.propose', 'reversal.approve', 'reversal.reject', 'incident.open', 'incident.update', 'incident.resolve', 'user.suspend', 'user.unsuspend', 'user.roles', 'user.deposit', 'session.end', 'node.pause', 'node.drain', 'node.resume', 'node.price', 'node.cordon', 'node.uncordon', 'node.ban', 'node.unban', 'job.cancel', 'job.pause', 'job.resume', 'job.move', 'job.retry', 'schedule.pause', 'schedule.resume', 'schedule.remove', 'standing.drop', 'settings.change', 'matching.pause', 'matching.resume', 'user.impersonate', 'delivery.retry', 'appeal.accept', 'appeal.refuse']).meta({ id: 'ActionName' })
 export type ActionName = z.infer<typeof ActionName>
 /** What its owner may do without a word: an admin who does it to somebody else's says why. */
 export const MayGiveReason = z.strictObject({ reason: Reason.optional() }).meta({ id: 'MayGiveReason' })
@@ -41,6 +41,8 @@ export type Person = z.infer<typeof Person>
 export const PersonDetail = Person.extend({
   wallet: Wallet, jobs: z.object({ live: z.number().int(), all: z.number().int() }), nodes: z.array(z.object({ id: NodeId, name: z.string() })),
   /** Sessions and keys that would let somebody in now. */ sessions: z.number().int(), keys: z.number().int(),
+  /** What holds for this user now: seats of their jobs that wait or run, jobs that wait for others, and requests a minute. */
+  limits: z.object({ seats: z.object({ now: z.number().int(), most: z.number().int() }), waiting: z.object({ now: z.number().int(), most: z.number().int() }), requestsAMinute: z.number().int().nullable() }),
 }).meta({ id: 'PersonDetail' })
 export type PersonDetail = z.infer<typeof PersonDetail>
 export const SetRoles = z.strictObject({ roles: z.array(Role).min(1).max(3).refine((roles) => new Set(roles).size === roles.length, 'each role once'), reason: Reason }).meta({ id: 'SetRoles' })

@@ -93,7 +93,7 @@ export const Earnings = z.object({
 }).meta({ id: 'Earnings' })
 export type Earnings = z.infer<typeof Earnings>
 
-export const OwnerProblem = z.object({ code: z.string(), says: z.string(), fix: z.string(), /** What a button can do about it. */ action: z.enum(['reconnect', 'self_test', 'resume']).optional() })
+export const OwnerProblem = z.object({ code: z.string(), says: z.string(), fix: z.string(), /** What a button can do about it. */ action: z.enum(['reconnect', 'self_test', 'resume', 'mend']).optional(), /** What to type in a terminal, where no button can. */ command: z.string().optional() })
 export type OwnerProblem = z.infer<typeof OwnerProblem>
 export const OwnerJob = z.object({
   attempt: AttemptId, job: JobId, program: z.string(), driver: z.string(), state: z.enum(['starting', 'running', 'frozen', 'ending']),

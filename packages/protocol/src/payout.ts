@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { AttemptId, Instant, JobId, NodeId, PayoutId, UserId } from './ids.ts'
 import { Amount, Money } from './money.ts'
 import { DAYS } from './owner.ts'
+import { TaxDetails } from './tax-details.ts'
 
 // Money that leaves the market for its seller. It is set aside when it is asked for, so it cannot be spent or paid twice; it leaves the books when the
 // provider says that it arrived, and comes back when the provider says that it did not.
@@ -69,6 +70,20 @@ export const NodesEarnings = z.object({
 }).meta({ id: 'NodesEarnings' })
 export type NodesEarnings = z.infer<typeof NodesEarnings>
 
+const Foreseen = z.object({ /** Four times of five it lies between, if work comes as it came. */ low: Amount, middle: Amount, high: Amount })
+/** What may be earned next, after the fee. `why` stands where nothing can be said: it takes no work now, it is not there, or too little ran since its base began. */
+export const EarningsForecast = z.object({
+  at: Instant, /** The time that is foreseen. */ horizonMs: z.number().int(), /** So long must programs have run, together. */ leastRanMs: z.number().int(),
+  nodes: z.array(z.object({
+    node: NodeId, name: z.string(), foreseen: Foreseen.optional(), why: z.enum(['paused', 'away', 'little_work']).optional(),
+    /** What it rests on: work that ended since then, which is when it joined, when its hardware or what it offers changed, or the last week. */
+    since: Instant, from: z.enum(['joined', 'changed', 'week']), jobs: z.number().int(), ranMs: z.number().int(), earned: Amount,
+  })),
+  /** Of the nodes of which something can be said, added up; absent: of none. */
+  total: Foreseen.optional(),
+}).meta({ id: 'EarningsForecast' })
+export type EarningsForecast = z.infer<typeof EarningsForecast>
+
 /** Sums of a time, from the entries of the ledger. `gross` is what jobs paid for the seller's work, `fees` what the market kept of it, `lost` what was reversed or forfeited afterwards; `net` is the rest. What is given back of an earlier time is below zero in the last three. */
 const StatementSums = z.object({
   gross: Amount, fees: Money, lost: Money, net: Money, cleared: Amount,
@@ -80,5 +95,7 @@ export const YearStatement = z.object({
   /** Pending and cleared together, before the year and at its end: `opening + net − paidOut + cameBack` is `closing`. */
   opening: Amount, closing: Amount, total: StatementSums,
   months: z.array(StatementSums.extend({ month: z.string().regex(/^\d{4}-\d{2}$/) })),
+  /** As they stand now; absent where none are given. */
+  taxDetails: TaxDetails.optional(),
 }).meta({ id: 'YearStatement' })
 export type YearStatement = z.infer<typeof YearStatement>

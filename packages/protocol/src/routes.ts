@@ -6,13 +6,15 @@ import { JobSpec, SecretValues, TemplateName } from './job-spec.ts'
 import { NodePolicy } from './node-policy.ts'
 import { AppealCase, AppealState, NodeFault, NodeReputation, OpenAppeal } from './reputation.ts'
 import { EnrolNode, Enrolment, Node, NodeName, PriceSheet } from './node.ts'
-import { AutoTopup, AutoTopupRule, BookDeposit, Entry, LedgerCheck, Spend, Topup, Wallet } from './ledger.ts'
-import { NodesEarnings, Payout, PayoutRule, RequestPayout, SellerEarnings, StandingPayout, YearStatement } from './payout.ts'
+import { AccountClass, AutoTopup, AutoTopupRule, BookDeposit, Entry, LedgerCheck, Spend, Topup, Wallet } from './ledger.ts'
+import { EarningsForecast, NodesEarnings, Payout, PayoutRule, RequestPayout, SellerEarnings, StandingPayout, YearStatement } from './payout.ts'
+import { PutTaxDetails, TaxDetails } from './tax-details.ts'
 import { ActionName, AdminAction, GiveReason, Impersonation, MayGiveReason, NewImpersonation, Person, PersonDetail, ProposeReversal, Reversal, ReversalState, SetRoles } from './operator.ts'
 import { CordonNode, Fleet, NodeFilter } from './fleet.ts'
 import { AdminMatchingPause, PauseMatching } from './matching-pauses.ts'
 import { Hold } from './ledger-export.ts'
 import { DeadDelivery, DeadJob, MarketQueue } from './queue.ts'
+import { BackgroundWork, LedgerAccount, MarketOverview, NodeEvidence } from './overview.ts'
 import { Revenue, RevenueQuery, Span } from './revenue.ts'
 import { Incident, OpenIncident, Reason, ResolveIncident, UpdateIncident } from './incident.ts'
 import { Alert, AlertSettings, ReadAlerts } from './alerts.ts'
@@ -96,6 +98,13 @@ export const MoveJob = MayGiveReason.extend({
 
 const StatementQuery = z.object({ /** Absent: this one. */ year: z.coerce.number().int().min(2020).max(2200).optional() })
 
+/** All that is named must hold. Whose: of others there are none to see but for admins. */
+const JobFilter = z.object({
+  state: JobState.optional(), /** Its id, or how it begins. */ id: z.string().regex(/^job_[0-9a-z]{0,26}$/).optional(), buyer: UserId.optional(), /** With an attempt there. */ node: NodeId.optional(),
+  /** The digest of the image whose programs it runs. */ image: z.string().regex(/^sha256:[0-9a-f]{64}$/, 'the digest of an image: sha256:…').optional(),
+})
+export type JobFilter = z.infer<typeof JobFilter>
+
 /** A price sheet; and why, from an admin who sets it for somebody else. */
 export const PriceNode = PriceSheet.extend({ reason: Reason.optional() }).meta({ id: 'PriceNode' })
 
@@ -157,7 +166,7 @@ export const routes = {
   quoteAround: route({ id: 'quoteAround', method: 'POST', path: '/v1/quotes/around', summary: 'What the same job would cost with one thing asked for differently, and how long jobs like it have waited', who: 'buyer', scope: 'jobs:write', body: CreateQuote, reply: QuoteAround, refuses: ['impossible_request', 'cap_too_low'] }),
   getQuote: route({ id: 'getQuote', method: 'GET', path: '/v1/quotes/:quote', summary: 'A quote', who: 'buyer', scope: 'jobs:read', owner: 'quote', params: z.object({ quote: QuoteId }), reply: Quote, refuses: ['not_found'] }),
   submitJob: route({ id: 'submitJob', method: 'POST', path: '/v1/jobs', summary: 'Submit a job and hold its cap', who: 'buyer', scope: 'jobs:write', body: SubmitJob, reply: Job, status: 201, idempotent: true, refuses: ['insufficient_funds', 'cap_too_low', 'quote_expired', 'quote_mismatch', 'blob_missing', 'no_node_fits', 'impossible_request', 'secrets_missing', 'parent_not_found', 'parent_failed', 'parent_cycle', 'parent_files', 'queue_full', 'new_jobs_paused', 'idempotency_conflict', 'overloaded'] }),
-  listJobs: route({ id: 'listJobs', method: 'GET', path: '/v1/jobs', summary: 'My jobs, newest first', who: 'user', scope: 'jobs:read', query: Page.extend({ state: JobState.optional() }), reply: list(Job), refuses: [] }),
+  listJobs: route({ id: 'listJobs', method: 'GET', path: '/v1/jobs', summary: 'My jobs (all of them for an admin), newest first', who: 'user', scope: 'jobs:read', query: Page.extend(JobFilter.shape), reply: list(Job), refuses: [] }),
   getJob: route({ id: 'getJob', method: 'GET', path: '/v1/jobs/:job', summary: 'A job', who: 'user', scope: 'jobs:read', owner: 'job', params: jobParams, reply: Job, refuses: ['not_found'] }),
   pauseJob: route({ id: 'pauseJob', method: 'POST', path: '/v1/jobs/:job/pause', summary: 'Hold a job back: nothing more of it starts, what runs may finish', who: 'user', scope: 'jobs:write', fresh: 'for-others', owner: 'job', params: jobParams, body: MayGiveReason, reply: Job, refuses: ['not_found', 'job_ended', 'fresh_sign_in_needed', 'reason_needed'] }),
   resumeJob: route({ id: 'resumeJob', method: 'POST', path: '/v1/jobs/:job/resume', summary: 'Let a job go on that was held back', who: 'user', scope: 'jobs:write', fresh: 'for-others', owner: 'job', params: jobParams, body: MayGiveReason, reply: Job, refuses: ['not_found', 'job_ended', 'fresh_sign_in_needed', 'reason_needed'] }),
@@ -212,7 +221,7 @@ export const routes = {
   getNodeSettings: route({ id: 'getNodeSettings', method: 'GET', path: '/v1/nodes/:node/settings', summary: 'Hours and limits of its machine: what was asked here, and what its agent honours', who: 'user', scope: 'nodes:read', owner: 'node', params: nodeParams, reply: NodeSettings, refuses: ['not_found'] }),
   askNodeSettings: route({ id: 'askNodeSettings', method: 'PUT', path: '/v1/nodes/:node/settings', summary: 'Ask its machine for hours and limits, in place of what was asked before; what is set on the machine wins. Its seller alone: no admin may', who: 'user', scope: 'nodes:write', owner: 'node', params: nodeParams, body: OwnerAsked, reply: NodeSettings, refuses: ['not_found', 'forbidden'] }),
   setNodePolicy: route({ id: 'setNodePolicy', method: 'PUT', path: '/v1/nodes/:node/policy', summary: 'What this node takes of what it could run, in place of what was said before. Its seller alone: no admin may', who: 'user', scope: 'nodes:write', owner: 'node', params: nodeParams, body: NodePolicy, reply: Node, refuses: ['not_found', 'forbidden'] }),
-  listNodeLoads: route({ id: 'listNodeLoads', method: 'GET', path: '/v1/node-loads', summary: 'Processor and memory of my nodes in the last hour, by minute, as their heartbeats told since this market was started (of all nodes for an admin)', who: 'user', scope: 'nodes:read', query: Page, reply: list(NodeLoad), refuses: [] }),
+  listNodeLoads: route({ id: 'listNodeLoads', method: 'GET', path: '/v1/node-loads', summary: 'Processor and memory of my nodes in the last hour, by minute, as their heartbeats told (of all nodes for an admin)', who: 'user', scope: 'nodes:read', query: Page, reply: list(NodeLoad), refuses: [] }),
   nodeActivity: route({ id: 'nodeActivity', method: 'GET', path: '/v1/nodes/:node/activity', summary: 'What runs on a node and what it earns, what happened to it, and its last self-test', who: 'user', scope: 'nodes:read', owner: 'node', params: nodeParams, reply: NodeActivity, refuses: ['not_found'] }),
   testNode: route({ id: 'testNode', method: 'POST', path: '/v1/nodes/:node/self-test', summary: 'Ask its agent to test the machine again as soon as nothing runs there; at most once a minute. Its seller alone: no admin may', who: 'user', scope: 'nodes:write', owner: 'node', params: nodeParams, reply: NodeTest, status: 202, refuses: ['not_found', 'forbidden', 'not_in_this_state', 'self_test_too_soon'] }),
   removeNode: route({ id: 'removeNode', method: 'DELETE', path: '/v1/nodes/:node', summary: 'Out of the market for good, when nothing runs there: its agent is sent away, its earnings and history stay. Its seller alone: no admin may', who: 'user', scope: 'nodes:write', owner: 'node', params: nodeParams, reply: Node, refuses: ['not_found', 'forbidden', 'not_in_this_state', 'node_has_work'] }),
@@ -223,7 +232,7 @@ export const routes = {
   getWallet: route({ id: 'getWallet', method: 'GET', path: '/v1/wallet', summary: 'My balances', who: 'user', scope: 'wallet:read', reply: Wallet, refuses: [] }),
   listEntries: route({ id: 'listEntries', method: 'GET', path: '/v1/entries', summary: 'Every movement of my money, newest first', who: 'user', scope: 'wallet:read', query: Page, reply: list(Entry), refuses: [] }),
   getSpend: route({ id: 'getSpend', method: 'GET', path: '/v1/spend', summary: 'What my jobs cost, by day and by name', who: 'user', scope: 'wallet:read', query: z.object({ days: z.coerce.number().int().min(1).max(366).default(30) }), reply: Spend, refuses: [] }),
-  exportJobs: route({ id: 'exportJobs', method: 'GET', path: '/v1/exports/jobs', summary: 'My jobs as CSV, newest first', who: 'user', scope: 'jobs:read', query: z.object({ state: JobState.optional() }), sends: 'bytes', refuses: [] }),
+  exportJobs: route({ id: 'exportJobs', method: 'GET', path: '/v1/exports/jobs', summary: 'My jobs as CSV, newest first', who: 'user', scope: 'jobs:read', query: JobFilter, sends: 'bytes', refuses: [] }),
   exportEntries: route({ id: 'exportEntries', method: 'GET', path: '/v1/exports/entries', summary: 'Every movement of my money as CSV, newest first: a line for each posting', who: 'user', scope: 'wallet:read', sends: 'bytes', refuses: [] }),
   createTopup: route({ id: 'createTopup', method: 'POST', path: '/v1/topups', summary: 'Add credits', who: 'buyer', scope: 'wallet:write', members: false, body: Topup, reply: Wallet, status: 201, idempotent: true, refuses: ['topup_not_allowed', 'amount_not_allowed', 'idempotency_conflict', 'overloaded'] }),
   getAutoTopup: route({ id: 'getAutoTopup', method: 'GET', path: '/v1/topups/auto', summary: 'When my wallet is topped up by itself, and what came of it lately', who: 'buyer', scope: 'wallet:read', reply: AutoTopup, refuses: [] }),
@@ -231,12 +240,16 @@ export const routes = {
   stopAutoTopup: route({ id: 'stopAutoTopup', method: 'DELETE', path: '/v1/topups/auto', summary: 'Top it up by itself no more', who: 'buyer', scope: 'wallet:write', members: false, status: 204, refuses: ['overloaded'] }),
   getEarnings: route({ id: 'getEarnings', method: 'GET', path: '/v1/earnings', summary: 'What my nodes earned: pending, cleared, on its way, paid', who: 'seller', scope: 'wallet:read', reply: SellerEarnings, refuses: [] }),
   getNodesEarnings: route({ id: 'getNodesEarnings', method: 'GET', path: '/v1/earnings/nodes', summary: 'What each of my nodes earned, by day (UTC)', who: 'seller', scope: 'wallet:read', query: z.object({ days: z.coerce.number().int().min(1).max(366).default(30) }), reply: NodesEarnings, refuses: [] }),
+  getEarningsForecast: route({ id: 'getEarningsForecast', method: 'GET', path: '/v1/earnings/forecast', summary: 'What my nodes may earn in the next 24 hours, from what they earned lately; nothing where there is no base', who: 'seller', scope: 'wallet:read', reply: EarningsForecast, refuses: [] }),
   listPayouts: route({ id: 'listPayouts', method: 'GET', path: '/v1/payouts', summary: 'My payouts, newest first', who: 'seller', scope: 'wallet:read', query: Page, reply: list(Payout), refuses: [] }),
   requestPayout: route({ id: 'requestPayout', method: 'POST', path: '/v1/payouts', summary: 'Pay out earnings that have cleared', who: 'seller', scope: 'wallet:write', members: false, body: RequestPayout, reply: Payout, status: 201, idempotent: true, refuses: ['payout_not_allowed', 'amount_not_allowed', 'insufficient_earnings', 'idempotency_conflict', 'queue_full', 'overloaded'] }),
   getPayoutRule: route({ id: 'getPayoutRule', method: 'GET', path: '/v1/payout-rule', summary: 'What is paid out without my asking each time', who: 'seller', scope: 'wallet:read', reply: z.object({ rule: StandingPayout.nullable() }), refuses: [] }),
   setPayoutRule: route({ id: 'setPayoutRule', method: 'PUT', path: '/v1/payout-rule', summary: 'Pay out all that has cleared, each week or as soon as it comes to so much; in place of what was said before', who: 'seller', scope: 'wallet:write', members: false, body: PayoutRule, reply: StandingPayout, refuses: ['payout_not_allowed', 'amount_not_allowed', 'account_suspended'] }),
   dropPayoutRule: route({ id: 'dropPayoutRule', method: 'DELETE', path: '/v1/payout-rule', summary: 'Pay out only what I ask for', who: 'seller', scope: 'wallet:write', members: false, status: 204, refuses: [] }),
   getStatement: route({ id: 'getStatement', method: 'GET', path: '/v1/earnings/statement', summary: 'Earnings, fees and payouts of a calendar year (UTC), from the ledger: a statement, no tax form', who: 'seller', scope: 'wallet:read', query: StatementQuery, reply: YearStatement, refuses: [] }),
+  getTaxDetails: route({ id: 'getTaxDetails', method: 'GET', path: '/v1/tax-details', summary: 'Who I am to a tax office, as it stands on my statements', who: 'seller', scope: 'wallet:read', members: false, reply: z.object({ details: TaxDetails.nullable() }), refuses: [] }),
+  setTaxDetails: route({ id: 'setTaxDetails', method: 'PUT', path: '/v1/tax-details', summary: 'Say it, in place of what was said before: kept sealed, and shown to nobody else', who: 'seller', scope: 'wallet:write', members: false, body: PutTaxDetails, reply: TaxDetails, refuses: [] }),
+  dropTaxDetails: route({ id: 'dropTaxDetails', method: 'DELETE', path: '/v1/tax-details', summary: 'Forget it', who: 'seller', scope: 'wallet:write', members: false, status: 204, refuses: [] }),
   exportStatement: route({ id: 'exportStatement', method: 'GET', path: '/v1/exports/statement', summary: 'The same as CSV', who: 'seller', scope: 'wallet:read', query: StatementQuery, sends: 'bytes', refuses: [] }),
   // what operators do
   findEntries: route({ id: 'findEntries', method: 'GET', path: '/v1/admin/entries', summary: 'Entries of the ledger, of an account or of a job', who: 'admin', scope: 'admin', query: Page.extend({ account: z.string().min(1).max(100).optional(), job: JobId.optional() }), reply: list(Entry), refuses: [] }),
@@ -275,6 +288,12 @@ export const routes = {
   exportLedger: route({ id: 'exportLedger', method: 'GET', path: '/v1/exports/ledger', summary: 'The entries of a span as JSON lines, chained by hashes and signed by the market', who: 'admin', scope: 'admin', query: Span, sends: 'bytes', refuses: [] }),
   listHolds: route({ id: 'listHolds', method: 'GET', path: '/v1/admin/holds', summary: 'What is held for jobs that have not ended, oldest first', who: 'admin', scope: 'admin', query: Page.extend({ olderThanMs: z.coerce.number().int().min(0).default(86_400_000) }), reply: list(Hold), refuses: [] }),
   getQueue: route({ id: 'getQueue', method: 'GET', path: '/v1/admin/queue', summary: 'What waits: how much, how long, and why', who: 'admin', scope: 'admin', reply: MarketQueue, refuses: [] }),
+  getOverview: route({ id: 'getOverview', method: 'GET', path: '/v1/admin/overview', summary: 'The market at one look: nodes and jobs by state, waits, volume, and how it went in the last day', who: 'admin', scope: 'admin', reply: MarketOverview, refuses: [] }),
+  getBackground: route({ id: 'getBackground', method: 'GET', path: '/v1/admin/background', summary: 'What the server does without being asked: did it run lately, and what waits for it', who: 'admin', scope: 'admin', reply: BackgroundWork, refuses: [] }),
+  getNodeEvidence: route({ id: 'getNodeEvidence', method: 'GET', path: '/v1/admin/nodes/:node/evidence', summary: 'What a node has shown: its key, how it said hello, its last heartbeat word for word, and its last attempts', who: 'admin', scope: 'admin', params: nodeParams, reply: NodeEvidence, refuses: ['not_found'] }),
+  listLedgerAccounts: route({ id: 'listLedgerAccounts', method: 'GET', path: '/v1/admin/accounts', summary: 'Accounts of a class that hold something', who: 'admin', scope: 'admin', query: Page.extend({ class: AccountClass }), reply: list(LedgerAccount), refuses: [] }),
+  listUserSessions: route({ id: 'listUserSessions', method: 'GET', path: '/v1/admin/users/:user/sessions', summary: 'Where a user is signed in, newest first', who: 'admin', scope: 'admin', params: userParams, reply: list(Session), refuses: ['not_found'] }),
+  endUserSession: route({ id: 'endUserSession', method: 'POST', path: '/v1/admin/users/:user/sessions/:session/end', summary: 'End a session of a user: whoever uses it must sign in again', who: 'admin', scope: 'admin', fresh: true, params: userParams.extend({ session: SessionId }), body: GiveReason, status: 204, refuses: ['not_found', 'fresh_sign_in_needed'] }),
   listMatchingPauses: route({ id: 'listMatchingPauses', method: 'GET', path: '/v1/admin/matching-pauses', summary: 'What operators let nothing new start of, oldest first', who: 'admin', scope: 'admin', reply: list(AdminMatchingPause), refuses: [] }),
   pauseMatching: route({ id: 'pauseMatching', method: 'POST', path: '/v1/admin/matching-pauses', summary: 'Let nothing new start, in the whole market or a class of it; what runs goes on, what waits keeps its place and its hold', who: 'admin', scope: 'admin', fresh: true, body: PauseMatching, reply: AdminMatchingPause, status: 201, refuses: ['queue_full', 'overloaded', 'fresh_sign_in_needed'] }),
   resumeMatching: route({ id: 'resumeMatching', method: 'POST', path: '/v1/admin/matching-pauses/:pause/end', summary: 'Let work start again', who: 'admin', scope: 'admin', fresh: true, params: z.object({ pause: MatchingPauseId }), body: GiveReason, reply: AdminMatchingPause, refuses: ['not_found', 'overloaded', 'fresh_sign_in_needed'] }),

@@ -15,7 +15,7 @@ const rate = (least: number, each: number, title: string, says: string) => setti
 const Sentence = z.string().trim().max(200).regex(/^[^\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]*$/, 'one line, without control characters')
 
 export const SETTINGS = {
-  fee: setting({ schema: z.number().int().min(0).max(5_000), default: 500, kind: 'percent', unit: 'hundredths of a percent', title: 'Fee', says: 'What the market keeps of a bill. For quotes and jobs from now on: a quote that binds and a job that was submitted keep theirs.' }),
+  fee: setting({ schema: z.number().int().min(0).max(5_000, 'at most 50 %'), default: 500, kind: 'percent', unit: 'hundredths of a percent', title: 'Fee', says: 'What the market keeps of a bill. For quotes and jobs from now on: a quote that binds and a job that was submitted keep theirs.' }),
   topupMax: setting({ schema: Amount, default: '1000000000000', kind: 'credits', unit: 'micro-credits', title: 'Largest top-up with demo credits', says: 'Of one request. 0: no demo credits are given. Where the server was started without them, this changes nothing.' }),
   depositMax: setting({ schema: Amount, default: '1000000000', kind: 'credits', unit: 'micro-credits', title: 'Largest deposit', says: 'Money that came in outside of the market, as one admin may book it. 0: none is booked.' }),
   agentVersionMin: setting({ schema: z.string().regex(/^\d{1,4}\.\d{1,4}\.\d{1,4}$/, 'a version such as 1.2.0'), default: '0.0.0', kind: 'version', unit: 'version', title: 'Oldest agent', says: 'Older agents get no new work and are refused at the door; they and their sellers are told what to do. One that has work goes on with it, and is refused when it comes back without any.' }),

@@ -72,14 +72,14 @@ export function templateProblem({ spec, parameters }: Pick<PutTemplate, 'spec' |
 }
 
 /** The job, or why these values make none; each no names its parameter. */
-export function fillTemplate({ name: template, spec, parameters }: Pick<Template, 'spec' | 'parameters'> & { name?: string }, values: Readonly<Record<string, string>>): { spec: JobSpec } | { problem: string } {
+export function fillTemplate({ name: template, spec, parameters }: Pick<Template, 'spec' | 'parameters'> & { name?: string }, values: Readonly<Record<string, string>>): { spec: JobSpec } | { problem: string; /** Of which parameter. */ parameter?: string } {
   for (const name of Object.keys(values)) if (!Object.hasOwn(parameters, name)) return { problem: `there is no parameter ${name}; it has ${Object.keys(parameters).join(', ') || 'none'}` }
   const filled = new Map<string, string>()
   for (const [name, parameter] of Object.entries(parameters)) {
     const value = Object.hasOwn(values, name) ? values[name] : parameter.default
-    if (value === undefined) return { problem: `${name} is missing, and has no default${parameter.says ? `: ${parameter.says}` : ''}` }
+    if (value === undefined) return { parameter: name, problem: `${name} is missing, and has no default${parameter.says ? `: ${parameter.says}` : ''}` }
     const wrong = wrongValue(name, parameter, value)
-    if (wrong) return { problem: wrong }
+    if (wrong) return { parameter: name, problem: wrong }
     filled.set(name, value)
   }
   // One pass: what a value holds is not looked at again.

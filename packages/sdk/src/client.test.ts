@@ -156,6 +156,21 @@ test('output that is said again after a reconnect is shown once, to the byte', a
   for await (const { stream, bytes } of client.logs(ATTEMPT)) { pieces.push([stream, Buffer.from(bytes).toString()]); resolve() }
   expect(pieces).toEqual([['stdout', 'hello '], ['stdout', 'world'], ['stderr', '!']])
 })
+test('whoever stops reading goes on with his position: nothing twice, nothing left out', async () => {
+  const asked: (string | undefined)[] = []
+  const { client } = await aServer((request, response, nth) => {
+    asked.push(request.headers['last-event-id'] as string | undefined)
+    if (nth === 1) return void events(response, log(1, 'stdout', 0, 'hello '), log(2, 'stderr', 0, '!'))
+    // Begun a little earlier than was asked for: what is known is left out, to the byte.
+    return void events(response, log(2, 'stdout', 3, 'lo world'), log(3, 'stderr', 1, '?'), { event: 'end', data: {} }).end()
+  })
+  const position = { stdout: 0, stderr: 0 }, pieces: [string, string][] = []
+  for await (const { stream, bytes } of client.logs(ATTEMPT, { position })) { pieces.push([stream, Buffer.from(bytes).toString()]); if (pieces.length === 2) break }
+  expect(position).toEqual({ cursor: '2', stdout: 6, stderr: 1 })
+  for await (const { stream, bytes } of client.logs(ATTEMPT, { position })) pieces.push([stream, Buffer.from(bytes).toString()])
+  expect(pieces).toEqual([['stdout', 'hello '], ['stderr', '!'], ['stdout', 'world'], ['stderr', '?']])
+  expect(asked).toEqual([undefined, '2'])
+})
 test('output up to now is read page by page', async () => {
   const { client } = await aServer((request, response) => {
     const cursor = request.query.get('cursor')

@@ -1,6 +1,6 @@
 // The client: a method for every route of the protocol (`api`), and over them the few things people do.
 import { parseCredits, routes } from '@lumaris/protocol'
-import type { Attempt, AutoTopup, BodyInput, Entry, Hold, Job, JobEvent, JobSpecInput, JobState, Node, NodeFilter, NodeLoad, Params, Query, Reply, Results, RevenueBy, Route, RouteName, Routes, Schedule, Standing, Task, Template, Wallet } from '@lumaris/protocol'
+import type { Attempt, AutoTopup, BodyInput, Entry, Hold, Job, JobEvent, JobFilter, JobSpecInput, LedgerAccount, Node, NodeFilter, NodeLoad, Params, Query, Reply, Results, RevenueBy, Route, RouteName, Routes, Schedule, Standing, Task, Template, Wallet } from '@lumaris/protocol'
 import { bodyOf, download, readBlob, upload } from './blobs.ts'
 import type { DownloadTarget, TransferOptions, Uploaded, UploadSource } from './blobs.ts'
 import { LumarisError } from './errors.ts'
@@ -227,7 +227,7 @@ function clientOf(options: TransportOptions) {
     },
 
     /** A table for spreadsheets, in pieces as they come. */
-    async *csv(what: 'jobs' | 'entries' | 'actions' | 'statement', more: { /** Of a statement: this one. */ year?: number | undefined;  state?: JobState | undefined; /** Of admin actions. */ format?: 'csv' | 'jsonl' | undefined; subject?: string | undefined; by?: string | undefined; action?: string | undefined; signal?: AbortSignal | undefined } = {}): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
+    async *csv(what: 'jobs' | 'entries' | 'actions' | 'statement', more: Loose<JobFilter> & { /** Of a statement: this one. */ year?: number | undefined; /** Of admin actions. */ format?: 'csv' | 'jsonl' | undefined; subject?: string | undefined; by?: string | undefined; action?: string | undefined; signal?: AbortSignal | undefined } = {}): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
       const { signal: _signal, ...query } = more, route = what === 'jobs' ? routes.exportJobs : what === 'entries' ? routes.exportEntries : what === 'statement' ? routes.exportStatement : routes.exportActions
       const reply = await transport.open({ method: 'GET', path: route.path, query, safe: true, signal: more.signal, headers: { accept: 'text/csv, application/jsonl' } })
       yield* bodyOf(transport, reply, more.signal)
@@ -244,8 +244,10 @@ function clientOf(options: TransportOptions) {
       yield* bodyOf(transport, reply, more.signal)
     },
     marketNodes: (filter: Loose<NodeFilter> = {}, more?: CallOptions): AsyncGenerator<Node, void, undefined> => pages((cursor) => api.findNodes({ query: { ...filter, limit: 200, cursor } }, more)),
+    /** Of a class such as `seller:pending`, those that hold something. */
+    ledgerAccounts: (of: string, more?: CallOptions): AsyncGenerator<LedgerAccount, void, undefined> => pages((cursor) => api.listLedgerAccounts({ query: { class: of, limit: 200, cursor } }, more)),
     holds: (olderThanMs?: number, more?: CallOptions): AsyncGenerator<Hold, void, undefined> => pages((cursor) => api.listHolds({ query: { olderThanMs, limit: 200, cursor } }, more)),
-    jobs: (filter: { state?: JobState | undefined; limit?: number | undefined } = {}, more?: CallOptions): AsyncGenerator<Job, void, undefined> => pages((cursor) => api.listJobs({ query: { ...filter, cursor } }, more)),
+    jobs: (filter: Loose<JobFilter> & { limit?: number | undefined } = {}, more?: CallOptions): AsyncGenerator<Job, void, undefined> => pages((cursor) => api.listJobs({ query: { ...filter, cursor } }, more)),
     tasks: (job: string, more?: CallOptions): AsyncGenerator<Task, void, undefined> => pages((cursor) => api.listTasks({ params: { job }, query: { limit: 200, cursor } }, more)),
     attempts: (job: string, more?: CallOptions): AsyncGenerator<Attempt, void, undefined> => pages((cursor) => api.listAttempts({ params: { job }, query: { limit: 200, cursor } }, more)),
     /** Processor and memory of my nodes in the last hour, by minute. */

@@ -12,7 +12,9 @@ export type LogPiece = { readonly stream: LogStream; readonly offset: number; re
 export type Followed = { readonly kind: 'event'; readonly event: JobEvent } | ({ readonly kind: 'log'; readonly attempt: string; readonly task: number } & LogPiece)
 
 export type WatchOptions = { readonly after?: number | undefined; readonly signal?: AbortSignal | undefined }
-export type LogOptions = { readonly signal?: AbortSignal | undefined; /** False: what is there now, and no more. */ readonly follow?: boolean | undefined }
+/** How far output was read. Kept up to date while it is read, so that whoever stops goes on with it: nothing twice, and nothing left out. */
+export type LogPosition = { cursor?: string | undefined; stdout: number; stderr: number }
+export type LogOptions = { readonly signal?: AbortSignal | undefined; /** False: what is there now, and no more. */ readonly follow?: boolean | undefined; /** Where to begin; without one, at the first byte. */ readonly position?: LogPosition | undefined }
 
 export async function* watchJob(transport: Transport, job: string, options: WatchOptions = {}): AsyncGenerator<JobEvent, void, undefined> {
   let seen = options.after ?? 0
@@ -27,7 +29,7 @@ export async function* watchJob(transport: Transport, job: string, options: Watc
 
 export async function* readLogs(transport: Transport, attempt: string, options: LogOptions = {}): AsyncGenerator<LogPiece, void, undefined> {
   const path = routes.attemptLogs.path.replace(':attempt', encodeURIComponent(attempt))
-  const next: Record<LogStream, number> = { stdout: 0, stderr: 0 }
+  const next: LogPosition = options.position ?? { stdout: 0, stderr: 0 }
   const fresh = (record: { stream: LogStream; offset: number; data: string; at: number }): LogPiece | null => {
     const bytes = bytesOf(record.data)
     const known = Math.max(0, next[record.stream] - record.offset)
@@ -36,16 +38,17 @@ export async function* readLogs(transport: Transport, attempt: string, options: 
     return { stream: record.stream, offset: record.offset + known, at: record.at, bytes: bytes.subarray(known) }
   }
   if (options.follow === false) {
-    for (let cursor: string | undefined; ;) {
+    for (let { cursor } = next; ;) {
       const page = await transport.send({ method: 'GET', path, query: { cursor }, signal: options.signal, safe: true }, async (response) => (await response.json()) as { data: unknown; nextCursor: unknown })
       const records = Array.isArray(page.data) ? page.data.map((one) => checked(routes.attemptLogs.reply, one)) : []
       for (const record of records) { const piece = fresh(record); if (piece) yield piece }
       if (records.length === 0 || typeof page.nextCursor !== 'string' || page.nextCursor === cursor) return
-      cursor = page.nextCursor
+      next.cursor = cursor = page.nextCursor
     }
   }
-  for await (const message of readEvents(transport, { path, signal: options.signal })) {
+  for await (const message of readEvents(transport, { path, lastEventId: next.cursor, signal: options.signal })) {
     const piece = fresh(parsed(routes.attemptLogs.reply, message.data))
+    if (message.id !== undefined) next.cursor = message.id
     if (piece) yield piece
   }
 }

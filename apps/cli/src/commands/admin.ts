@@ -8,6 +8,7 @@ import { CliError, EXIT } from '../failures.ts'
 import { asIs, collect, parseAmount, parseCores, parseCount, parseDuration, parseShare, parseSize } from '../parse.ts'
 import { creditsOf } from '../ui/money.ts'
 import { agoText, stamp } from '../ui/time.ts'
+import { defineLooks } from './look.ts'
 
 type Why = { reason: string }
 export function define(command: Command, withContext: WithContext): void {
@@ -23,6 +24,7 @@ export function define(command: Command, withContext: WithContext): void {
   const limited = (one: Command): Command => one.option('-n, --limit <count>', 'so many at most', parseCount, 50)
   limited(sub('users', 'users, newest first').argument('[part]', 'a part of name or e-mail, or an id')).option('--suspended', 'only those who are suspended').action(withContext(users))
   sub('user', 'one user: roles, balances, jobs, nodes, sessions').argument('<user>', 'its id').action(withContext(async (context: Context, user: string) => showPerson(context, await (await context.client()).api.getPerson({ params: { user } }))))
+  defineLooks(sub, withContext)
   for (const [name, summary, call] of [['suspend', 'no sign-in, no new jobs, no new work for their nodes', 'suspendUser'], ['unsuspend', 'end a suspension', 'unsuspendUser']] as const) {
     withReason(sub(name, summary).argument('<user>', 'its id')).action(withContext(async (context: Context, user: string, { reason }: Why) => showPerson(context, await (await context.client()).api[call]({ params: { user }, body: { reason } }))))
   }

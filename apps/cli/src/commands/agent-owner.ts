@@ -88,7 +88,7 @@ export const factsOf = (now: OwnerStatus): (readonly [string, string | number | 
   ['state', now.stopped ? 'stopped' : now.word], ['says', now.says], ['again', now.word === 'paused' && now.nextAt !== null ? stamp(now.nextAt) : undefined], ['node', now.node], ['name', now.name], ['market', `${now.market}${now.connected ? '' : ' (not connected)'}`],
   ['processor', `${now.cpuPercent} %, jobs ${now.jobsCpuPercent} %, limit ${now.cpuLimitPercent} %`], ['memory', `${sizeText(now.memoryUsedBytes)} of ${sizeText(now.memoryBytes)}`], ['temperature', now.celsius === null ? undefined : `${now.celsius} °C`], ['battery', now.batteryPercent === null ? undefined : `${now.batteryPercent} %`],
   ['earned today', now.earnings ? `${amountOf(now.earnings.recent)} credits` : undefined], ['earned in all', now.earnings ? `${amountOf(now.earnings.total)} credits` : undefined], ['pending', now.earnings ? `${amountOf(now.earnings.pending)} credits` : undefined],
-  ...now.jobs.map((job): readonly [string, string] => ['job', `${job.program} ${job.state} ${durationText(job.runMs)} ${job.job}`]), ...now.problems.map((one): readonly [string, string] => ['problem', `${one.says} ${one.fix}`]),
+  ...now.jobs.map((job): readonly [string, string] => ['job', `${job.program} ${job.state} ${durationText(job.runMs)} ${job.job}`]), ...now.problems.map((one): readonly [string, string] => ['problem', `${one.says} ${one.fix}${one.command === undefined ? '' : ` ${one.command}`}`]),
 ]
 async function status(context: Context, options: Where): Promise<void> {
   const now = await (await door(options.data)).status()

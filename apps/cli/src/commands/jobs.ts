@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { Option } from 'commander'
 import { JobState } from '@lumaris/protocol'
-import type { Job } from '@lumaris/protocol'
+import type { Job, NodeId, UserId } from '@lumaris/protocol'
 import type { WithContext } from '../cli.ts'
 import type { Context } from '../context.ts'
 import { CliError, EXIT } from '../failures.ts'
@@ -15,22 +15,26 @@ export function define(command: Command, withContext: WithContext): void {
     .option('-n, --limit <count>', 'so many at most', parseCount, 50)
     .option('--search <text>', 'only those with this in their name or id', asIs)
     .option('--filter <name>', 'only those that a saved filter lets through (lumaris filter list)', asIs)
+    .option('--id <id>', 'only those whose id begins like this', asIs)
+    .option('--of-buyer <user>', 'for admins: only those of this buyer', asIs)
+    .option('--on-node <node>', 'only those with an attempt on this node', asIs)
+    .option('--of-image <digest>', 'only those that run an image of this digest (sha256:…)', asIs)
     .option('--csv', 'all of them as CSV, for spreadsheets')
     .addHelpText('before', 'Examples:\n  lumaris jobs\n  lumaris jobs --state running -q\n  lumaris jobs -n 1000 --json=lines\n  lumaris jobs --csv > jobs.csv\n  lumaris jobs --filter nightly-failed\n')
     .action(withContext(jobs))
 }
 
-async function jobs(context: Context, options: { state?: JobState; csv?: boolean; limit: number; search?: string; filter?: string }): Promise<void> {
+async function jobs(context: Context, options: { state?: JobState; csv?: boolean; limit: number; search?: string; filter?: string; id?: string; ofBuyer?: UserId; onNode?: NodeId; ofImage?: string }): Promise<void> {
   const client = await context.client(), now = context.io.now()
   const saved = options.filter === undefined ? undefined : (await client.api.listFilters()).data.find(({ name }) => name === options.filter)
   if (options.filter !== undefined && !saved) throw new CliError(`There is no filter ${options.filter}`, 'lumaris filter list shows them.', EXIT.notFound)
-  const state = options.state ?? saved?.state, wanted = (options.search ?? saved?.q ?? '').toLowerCase()
+  const state = options.state ?? saved?.state, of = { state, id: options.id, buyer: options.ofBuyer, node: options.onNode, image: options.ofImage }, wanted = (options.search ?? saved?.q ?? '').toLowerCase()
   if (options.csv && wanted !== '') throw new CliError('CSV is of all jobs, or of those in one state', 'Leave out --search, and use a filter without words.', EXIT.usage)
-  if (options.csv) { for await (const piece of client.csv('jobs', { state })) await context.write(piece); return }
+  if (options.csv) { for await (const piece of client.csv('jobs', of)) await context.write(piece); return }
   async function* some(): AsyncGenerator<Job> {
     let left = options.limit
     if (left === 0) return
-    for await (const job of client.jobs({ state, limit: wanted === '' ? Math.min(left, 200) : 200 })) {
+    for await (const job of client.jobs({ ...of, limit: wanted === '' ? Math.min(left, 200) : 200 })) {
       if (!job.id.includes(wanted) && !(job.spec.name ?? job.spec.command.join(' ')).toLowerCase().includes(wanted)) continue
       yield job
       if (--left === 0) return

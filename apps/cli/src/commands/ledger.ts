@@ -18,6 +18,7 @@ export function define(command: Command, withContext: WithContext): void {
   const sub = (name: string, summary: string): Command => command.command(name).summary(summary).description(summary)
   sub('show', 'the trial balance: what each class of accounts holds, and whether all of it holds').action(withContext(show))
   sub('holds', 'what is held for jobs that have not ended, oldest first').option('--older <duration>', 'only what is held for longer', parseDuration, 86_400_000).action(withContext(holds))
+  sub('accounts', 'accounts of a class that hold something').argument('<class>', 'such as seller:pending, as ledger show names it').action(withContext(accounts))
   addSpan(sub('export', 'the entries as JSON lines, chained and signed by the market, to standard output (without --from or --since: all of them)')).action(withContext(exportAll))
   sub('check', 'check such a file, without the market').argument('<file>', 'a file, or - for standard input').option('--platform-key <key>', 'the key of the market, known from elsewhere (receipts name it)', asIs).action(withContext(check))
 }
@@ -38,6 +39,10 @@ async function holds(context: Context, { older }: { older: number }): Promise<vo
     { title: 'job', value: (one) => one.job }, { title: 'name', value: (one) => one.name, shrinks: true }, { title: 'state', value: (one) => one.state, state: true }, { title: 'since', value: (one) => stamp(one.since), shown: (one) => agoText(one.since, now) },
     { title: 'held', value: (one) => amountOf(one.held), right: true }, { title: 'cap', value: (one) => amountOf(one.cap), right: true }, { title: 'buyer', value: (one) => one.buyer },
   ], (one) => one.job, 'Nothing is held for that long.')
+}
+
+async function accounts(context: Context, of: string): Promise<void> {
+  await context.showList((await context.client()).ledgerAccounts(of), [{ title: 'account', value: (one) => one.account }, { title: 'holds', value: (one) => amountOf(one.balance), right: true }], (one) => one.account, 'None of them holds anything.')
 }
 
 async function exportAll(context: Context, options: SpanOptions): Promise<void> {

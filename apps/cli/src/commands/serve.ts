@@ -46,14 +46,15 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
     const { startServer, createLog, hasOperator, makeFirstOperator } = await import('@lumaris/server')
     const server = await startServer({
       dataDir, host: options.host, port: options.port, databaseUrl, trustProxy: options.trustProxy, log: createLog(options.logLevel, 'server'), ...(options.demoCredits ? {} : { settings: { demoTopupMaxMicros: null } }),
-    }).catch((error: unknown) => { throw (error as Error).name === 'DatabaseError' ? new CliError((error as Error).message, 'Look at --data and --database.', EXIT.failed, error) : error })
+    })
     isOpen = true
     try {
-      if (options.operator !== undefined && !(await hasOperator(server.app))) {
+      let operated = await hasOperator(server.app)
+      if (options.operator !== undefined && !operated) {
         const made = await makeFirstOperator(server.app, { email: options.operator, name: options.operator.split('@')[0] ?? options.operator, password: await askPassword(context) })
         if (made && isRefusal(made)) throw new CliError(REFUSALS[made.refusal].title, REFUSALS[made.refusal].hint)
+        operated = true
       }
-      const operated = await hasOperator(server.app)
       await context.showThing({ url: server.url, dataDir, database: databaseUrl === undefined ? 'sqlite' : 'postgres', operated }, [['market', server.url], ['kept in', dataDir], ['database', databaseUrl === undefined ? 'SQLite' : 'PostgreSQL']])
       if (!operated) context.note('Nobody operates this market: start it with --operator YOU@EXAMPLE.ORG to make the first account that may.')
       await asked

@@ -143,7 +143,8 @@ onPostgres((server) => {
   })
 })
 
-describe.skipIf(postgresMissing())('a server whose power fails', () => {
+const missing = postgresMissing()
+describe.skipIf(missing)(`a server whose power fails${missing ? ` (${missing})` : ''}`, () => {
   test('has what it said was committed when it comes back, and the same Database object goes on', async () => {
     const server = await startPostgres()
     try {

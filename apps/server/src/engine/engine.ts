@@ -23,7 +23,7 @@ const INBOX_MAX = 20_000
 /** Commands of one batch: a turn stays within a few tens of milliseconds. */
 const BATCH_MAX = 1_000
 /** The clock's step. Times in the market are seconds and more; offers and leases need no finer one. */
-const CLOCK_MS = 250
+export const CLOCK_MS = 250
 /** An empty batch may be released without asking the database if the epoch was confirmed this recently: a taker waits five times as long. */
 const EPOCH_TRUST_MS = 2_000
 /** What was learned of the nodes' coming and going is written this often, and at the end. */
@@ -38,7 +38,7 @@ export type EnginePorts = {
   readonly db: Database; readonly settings: MarketSettings; readonly log: Log; readonly holder: string
   readonly now: () => number; readonly monotonic: () => number; readonly id: TurnPorts['id']; readonly hash: TurnPorts['hash']; readonly keyed: TurnPorts['keyed']
 }
-export type EngineEvents = { effects: [readonly Effect[]]; reloaded: []; fenced: [] }
+export type EngineEvents = { effects: [readonly Effect[]]; reloaded: []; /** A turn is through: what it took. */ turned: [ms: number]; fenced: [] }
 export type EngineStats = { commits: number; commands: number; reloads: number; commitMs: number; changes: number; largestBatch: number }
 
 export class Engine extends EventEmitter<EngineEvents> {
@@ -188,6 +188,7 @@ export class Engine extends EventEmitter<EngineEvents> {
       return this.#reload()
     }
     this.stats.commands += batch.pending.length
+    this.emit('turned', monotonic() - started)
     this.stats.largestBatch = Math.max(this.stats.largestBatch, batch.pending.length)
     this.#committed.push(batch)
     batch.pending.forEach((one, i) => one.resolve(batch.answers[i]))

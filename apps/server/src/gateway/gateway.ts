@@ -83,6 +83,7 @@ export function createGateway(app: App, trustProxy?: string): Gateway {
     if (!node || hello.nonce !== nonce || !verifyText(node.publicKey, helloText(hello), hello.signature)) return refuseSocket(socket, refuse('bad_signature'))
     const welcome = await app.engine.act({ kind: 'hello', hello, block })
     if (isRefusal(welcome)) return refuseSocket(socket, welcome)
+    app.readings.greeted(node.id, hello)
     if (socket.readyState !== socket.OPEN) { void app.engine.act({ kind: 'disconnected', node: node.id, session: welcome.node.session }); return }
     const old = peers.get(node.id)
     const resumes = old && old.session === welcome.node.session && old.streamId === hello.stream_id

@@ -23,7 +23,7 @@ export function memberHandlers(app: App): Pick<Handlers, Names> {
   const { engine, identity } = app
   const limitOf = (limit: string | null): bigint | null => (limit === null ? null : BigInt(limit))
   const remove = async (account: UserId, user: UserId, who: UserPrincipal, request: Parameters<typeof asked>[0]): Promise<Refusal | undefined> => {
-    const no = await engine.act({ kind: 'removeMember', account, by: actor(who), user, ...asked(request) })
+    const no = await engine.act({ kind: 'removeMember', account, by: actor(who), user, ...asked(request, who, 'manager') })
     if (isRefusal(no)) return no
     identity.forget(user) // after the commit; it breaks off their streams, too
     await app.webhooks.outbox.count()
@@ -49,7 +49,7 @@ export function memberHandlers(app: App): Pick<Handlers, Names> {
     changeMember: async ({ params, body, who, request }) => {
       const no = tooMuch(who, body.role)
       if (no) return no
-      const row = await engine.act({ kind: 'changeMember', account: who.userId, by: actor(who), user: params.user, role: body.role, limit: limitOf(body.monthlyLimit), ...asked(request) })
+      const row = await engine.act({ kind: 'changeMember', account: who.userId, by: actor(who), user: params.user, role: body.role, limit: limitOf(body.monthlyLimit), ...asked(request, who, 'manager') })
       if (isRefusal(row)) return row
       identity.forget(params.user)
       return viewMember(row, app.now())
@@ -61,7 +61,7 @@ export function memberHandlers(app: App): Pick<Handlers, Names> {
       const email = plainEmail(body.email), [owner, invitee] = [await identity.user(who.userId), await identity.byEmail(email)]
       if (!owner) return refuse('not_found')
       const code = app.random(CODE_BYTES).toString('base64url')
-      const row = await engine.act({ kind: 'invite', account: owner.id, accountName: owner.name, by: actor(who), byName: who.member?.name ?? owner.name, email, role: body.role, limit: limitOf(body.monthlyLimit), codeHash: app.hash(code), invitee: invitee?.id ?? null, ...asked(request) })
+      const row = await engine.act({ kind: 'invite', account: owner.id, accountName: owner.name, by: actor(who), byName: who.member?.name ?? owner.name, email, role: body.role, limit: limitOf(body.monthlyLimit), codeHash: app.hash(code), invitee: invitee?.id ?? null, ...asked(request, who, 'manager') })
       return isRefusal(row) ? row : { ...viewInvitation(row), code, path: PATH + code }
     },
     listInvitations: async ({ who }) => ({ data: await identity.invitations(who.userId), nextCursor: null }),

@@ -2,6 +2,7 @@ import { isRefusal, monthOf, refuse } from '@lumaris/protocol'
 import type { AutoTopup, Spend, UserId } from '@lumaris/protocol'
 import { addedThisMonth, alertSettingsOf } from '@lumaris/domain'
 import type { App } from '../app.ts'
+import { forecastFor } from '../live/forecast.ts'
 import { checkLedger, listEntries, listJobs, readAutoTopup, readEarnings, readNodesEarnings, readSpend, readWallet } from '../store/read.ts'
 import { spentSince } from '../store/alerts.ts'
 import { given, viewJob } from '../store/views.ts'
@@ -9,7 +10,7 @@ import { credits, instant, sendCsv } from './csv.ts'
 import type { Handlers } from './server.ts'
 import { isAdmin } from './policy.ts'
 
-type Names = 'getWallet' | 'listEntries' | 'createTopup' | 'getAutoTopup' | 'setAutoTopup' | 'stopAutoTopup' | 'getSpend' | 'getNodesEarnings' | 'exportJobs' | 'exportEntries' | 'checkLedger' | 'nodeEarnings'
+type Names = 'getWallet' | 'listEntries' | 'createTopup' | 'getAutoTopup' | 'setAutoTopup' | 'stopAutoTopup' | 'getSpend' | 'getNodesEarnings' | 'getEarningsForecast' | 'exportJobs' | 'exportEntries' | 'checkLedger' | 'nodeEarnings'
 /** Rows that are read, and held, at one time. */
 const ROWS = 500
 const DAY_MS = 86_400_000
@@ -32,9 +33,10 @@ export function moneyHandlers(app: App): Pick<Handlers, Names> {
     listEntries: ({ query, who }) => listEntries(app.db, who.userId, query.limit, query.cursor),
     getSpend: async ({ query, who }) => ({ ...await readSpend(app.db, who.userId, startOfDay(app.now()) - (query.days - 1) * DAY_MS), month: await monthSoFar(app, who.userId) }),
     getNodesEarnings: ({ query, who }) => readNodesEarnings(app.db, who.userId, startOfDay(app.now()) - (query.days - 1) * DAY_MS),
+    getEarningsForecast: ({ who }) => forecastFor(app, who.userId),
     exportJobs: async ({ query, who, reply }) => sendCsv(reply, 'lumaris-jobs.csv', ['job', 'name', 'state', 'cause', 'created', 'started', 'ended', 'parts', 'parts done', 'exit code', 'cap, credits', 'cost, credits', 'came back, credits', 'regions'], async function* () {
       for (let cursor: string | undefined; ;) {
-        const { data, nextCursor } = await listJobs(app.db, isAdmin(who) ? null : who.userId, { limit: ROWS, cursor, state: query.state }, viewJob)
+        const { data, nextCursor } = await listJobs(app.db, isAdmin(who) ? null : who.userId, { ...query, limit: ROWS, cursor }, viewJob)
         yield data.map((job) => [job.id, job.spec.name ?? job.spec.command.join(' '), job.state, job.cause ?? '', instant(job.createdAt), instant(job.startedAt), instant(job.endedAt), job.tasks.total, job.tasks.done, job.exitCode ?? '', credits(job.cap), credits(job.cost), credits(job.refunded), (job.spec.placement.regions ?? job.spec.placement.residency ?? []).join(' ')])
         if (nextCursor === null) return
         cursor = nextCursor

@@ -1,10 +1,12 @@
 import { isRefusal, refuse } from '@lumaris/protocol'
-import type { AdminAction, PersonDetail, Refusal, Reversal, ReversalId, Settings, UserId } from '@lumaris/protocol'
-import { defaultsOf, settingsNow } from '@lumaris/domain'
+import type { ActionId, AdminAction, PersonDetail, Refusal, Reversal, ReversalId, Settings, UserId } from '@lumaris/protocol'
+import { WAITING_MAX, defaultsOf, settingsNow } from '@lumaris/domain'
 import type { MarketState, ReversalRow } from '@lumaris/domain'
 import type { App } from '../app.ts'
 import { findEntries, listReversals, readReversal } from '../store/read-ledger.ts'
 import { listActions, listIncidents, listPeople, listSettingsVersions, readIncident, readPerson } from '../store/read-operators.ts'
+import { listLedgerAccounts } from '../store/read-overview.ts'
+import { statementsFor } from '../store/persist.ts'
 import { newViewToken } from '../identity/impersonations.ts'
 import { sha256Hex } from '../signatures.ts'
 import { given } from '../store/views.ts'
@@ -12,7 +14,7 @@ import { instant, sendCsv, sendLines } from './csv.ts'
 import type { Handlers } from './server.ts'
 import { asked } from './policy.ts'
 
-type Names = 'findEntries' | 'listReversals' | 'proposeReversal' | 'approveReversal' | 'rejectReversal' | 'listActions' | 'listPeople' | 'getPerson' | 'suspendUser' | 'bookDeposit' | 'unsuspendUser' | 'setUserRoles' | 'listIncidents' | 'openIncident' | 'updateIncident' | 'resolveIncident' | 'getSettings' | 'listSettingsVersions' | 'changeSettings' | 'impersonateUser' | 'endImpersonation' | 'listImpersonations' | 'exportActions'
+type Names = 'findEntries' | 'listReversals' | 'proposeReversal' | 'approveReversal' | 'rejectReversal' | 'listActions' | 'listPeople' | 'getPerson' | 'suspendUser' | 'bookDeposit' | 'unsuspendUser' | 'setUserRoles' | 'listIncidents' | 'openIncident' | 'updateIncident' | 'resolveIncident' | 'getSettings' | 'listSettingsVersions' | 'changeSettings' | 'impersonateUser' | 'endImpersonation' | 'listImpersonations' | 'exportActions' | 'listLedgerAccounts' | 'listUserSessions' | 'endUserSession'
 
 export function operatorHandlers(app: App): Pick<Handlers, Names> {
   const { engine, db } = app
@@ -29,7 +31,7 @@ export function operatorHandlers(app: App): Pick<Handlers, Names> {
     if (isRefusal(answer)) return answer
     // Only now: between the commit and this, a request may have been recognised as before.
     app.identity.forget(user)
-    return (await readPerson(db, user, app.now())) ?? refuse('not_found')
+    return personOf(app, user)
   }
   return {
     findEntries: ({ query }) => findEntries(db, query, query.limit, query.cursor),
@@ -56,7 +58,14 @@ export function operatorHandlers(app: App): Pick<Handlers, Names> {
       })
     },
     listPeople: ({ query }) => listPeople(db, query, query.limit, query.cursor),
-    getPerson: async ({ params }) => (await readPerson(db, params.user, app.now())) ?? refuse('not_found'),
+    getPerson: ({ params }) => personOf(app, params.user),
+    listUserSessions: async ({ params }) => ((await app.identity.user(params.user)) ? { data: await app.identity.listSessions(params.user, ''), nextCursor: null } : refuse('not_found')),
+    endUserSession: async ({ params, body, who, request }) => {
+      // Sessions are not the engine's; the line in the log stands in the transaction that ends one.
+      const action = { id: app.ids.make('act') as ActionId, at: app.now(), by: who.userId, action: 'session.end', subject: params.user, reason: body.reason, before: { session: params.session }, after: null, ...asked(request).asked } as const
+      return (await app.identity.endSession(params.user, params.session, statementsFor([{ kind: 'action', row: action }], db.dialect))) ? undefined : refuse('not_found')
+    },
+    listLedgerAccounts: ({ query }) => listLedgerAccounts(db, query.class, query.limit, query.cursor),
     suspendUser: ({ params, body, who, request }) => changeUser(params.user, () => engine.act({ kind: 'suspend', by: who.userId, user: params.user, reason: body.reason, ...asked(request) })),
     unsuspendUser: ({ params, body, who, request }) => changeUser(params.user, () => engine.act({ kind: 'unsuspend', by: who.userId, user: params.user, reason: body.reason, ...asked(request) })),
     setUserRoles: ({ params, body, who, request }) => changeUser(params.user, () => engine.act({ kind: 'roles', by: who.userId, user: params.user, roles: body.roles, reason: body.reason, ...asked(request) })),
@@ -79,6 +88,11 @@ export function operatorHandlers(app: App): Pick<Handlers, Names> {
     updateIncident: async ({ params, body, who, request }) => (await over(app, params.incident)) ?? engine.act({ kind: 'updateIncident', by: who.userId, id: params.incident, text: body.text, severity: body.severity ?? null, ...asked(request) }),
     resolveIncident: async ({ params, body, who, request }) => (await over(app, params.incident)) ?? engine.act({ kind: 'resolveIncident', by: who.userId, id: params.incident, text: body.text, ...asked(request) }),
   }
+}
+/** With what holds for them now. */
+async function personOf(app: App, user: UserId): Promise<PersonDetail | Refusal> {
+  const found = await readPerson(app.db, user, app.now()), { state } = app.engine
+  return found ? { ...found, limits: { seats: { now: state.slotsByBuyer.get(user) ?? 0, most: state.settings.slotsPerBuyerMax }, waiting: { now: state.waitingByBuyer.get(user) ?? 0, most: WAITING_MAX }, requestsAMinute: app.callerRate() } } : refuse('not_found')
 }
 /** Rows that are read, and held, at one time. */
 const EXPORT_ROWS = 500

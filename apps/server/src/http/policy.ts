@@ -15,12 +15,20 @@ export const isAdmin = (who: UserPrincipal): boolean => who.roles.includes('admi
 export const FRESH_MS = 15 * 60_000
 /** Null when this caller has shown lately who he is. A key shows it with every request, and was made by somebody who had (ADR 24). */
 export const notFresh = (who: UserPrincipal, now: number): Refusal | null => (who.sessionId === undefined || now - (who.provedAt ?? 0) < FRESH_MS ? null : refuse('fresh_sign_in_needed', { withinMs: FRESH_MS }))
-type Request = { readonly id: unknown; readonly ip: string }
+type Request = { readonly id: unknown; readonly ip: string; readonly params?: unknown; readonly routeOptions?: { readonly config: { readonly name?: string } }; actNoted?: boolean }
 /** The person who acts. */
 export const actor = (who: UserPrincipal): UserId => who.member?.by ?? who.userId
 /** For the log of admin actions: which request it was, and from where. With a caller who works for the account: the writer looks once more whether he still does, as what is needed here. */
-export const asked = (request: Request, who?: UserPrincipal, least: MemberRole = 'submitter'): { readonly asked: Asked } =>
-  ({ asked: { request: String(request.id), from: request.ip, ...(who?.member ? { member: { account: who.userId, user: who.member.by, name: who.member.name, least } } : {}) } })
+export function asked(request: Request, who?: UserPrincipal, least: MemberRole = 'submitter'): { readonly asked: Asked } {
+  const from = { request: String(request.id), from: request.ip }
+  if (!who?.member) return { asked: from }
+  const route = request.routeOptions?.config.name
+  // The writer puts the line of the log into the commit of the act, so nobody else has to.
+  if (route !== undefined) request.actNoted = true
+  return { asked: { ...from, member: { account: who.userId, user: who.member.by, name: who.member.name, least, ...(route === undefined ? {} : { act: { route, subject: namedBy(request.params) } }) } } }
+}
+/** What the address names first. */
+export const namedBy = (params: unknown): string | null => { const [first] = Object.values((params ?? {}) as Record<string, unknown>); return typeof first === 'string' ? first : null }
 /** Of a job or schedule: which member made it. */
 export const byMember = (who: UserPrincipal): { readonly by?: { readonly user: UserId; readonly name: string } } => (who.member ? { by: { user: who.member.by, name: who.member.name } } : {})
 

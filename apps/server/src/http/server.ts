@@ -8,7 +8,7 @@ import type { z } from 'zod'
 import { Refused, sendRefusal, zodErrors } from './problem.ts'
 import { limitRates } from './rate-limits.ts'
 import type { Rates } from './rate-limits.ts'
-import { mayCall } from './policy.ts'
+import { mayCall, namedBy } from './policy.ts'
 import type { Principal, UserPrincipal } from './policy.ts'
 import type { Web } from './web.ts'
 import type { Log } from '../log.ts'
@@ -39,7 +39,7 @@ export type HttpPorts = { readonly handlers: Handlers; readonly authenticate: (h
   /** Proxies whose word counts for where a request comes from; without any, it is whoever opened the connection. */
   readonly trustProxy?: string | undefined }
 
-declare module 'fastify' { interface FastifyRequest { text: string; caller: ReturnType<HttpPorts['authenticate']> | undefined } }
+declare module 'fastify' { interface FastifyRequest { text: string; caller: ReturnType<HttpPorts['authenticate']> | undefined; /** What a member does with it leaves its line in the commit itself. */ actNoted?: boolean } }
 
 export async function buildHttp(ports: HttpPorts): Promise<FastifyInstance> {
   const app = Fastify({ logger: false, trustProxy: ports.trustProxy ?? false, bodyLimit: BODY_MAX, genReqId: () => ports.newRequestId(), requestTimeout: 0, connectionTimeout: 0, keepAliveTimeout: 65_000, forceCloseConnections: true, routerOptions: { maxParamLength: 200 }, exposeHeadRoutes: false })
@@ -112,7 +112,7 @@ function register(app: FastifyInstance, ports: HttpPorts, name: RouteName, route
       const answer = await handler({ ...parts, who, text: request.text, idempotencyKey: key ?? null, request, reply } as Call<Route>)
       if (answer === null) return reply
       if (isRefusal(answer)) return sendRefusal(reply, answer)
-      if (who.kind === 'user' && who.member && route.method !== 'GET' && route.method !== 'HEAD' && !UNLOGGED.has(name)) await ports.onAct?.(who.userId, who.member.by, name, subjectOf(parts.params, answer), request)
+      if (who.kind === 'user' && who.member && route.method !== 'GET' && route.method !== 'HEAD' && !UNLOGGED.has(name) && !request.actNoted) await ports.onAct?.(who.userId, who.member.by, name, subjectOf(parts.params, answer), request)
       void reply.code(route.status ?? 200)
       return answer === undefined ? reply.send() : reply.header('content-type', 'application/json; charset=utf-8').send(JSON.stringify(answer))
     },
@@ -123,7 +123,7 @@ function register(app: FastifyInstance, ports: HttpPorts, name: RouteName, route
 const UNLOGGED: ReadonlySet<RouteName> = new Set(['createQuote', 'quoteAround', 'putBlob', 'readAlerts'])
 /** What it was done to: what the address names, else what was made. */
 function subjectOf(params: unknown, answer: unknown): string | null {
-  const named = Object.values((params ?? {}) as Record<string, string>)[0] ?? ((answer ?? {}) as { id?: unknown }).id
+  const named = namedBy(params) ?? ((answer ?? {}) as { id?: unknown }).id
   return typeof named === 'string' ? named : null
 }
 

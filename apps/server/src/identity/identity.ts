@@ -1,7 +1,7 @@
 // Accounts, sessions and API keys: one file per verb beside this one, put together here. They work on the tables directly, not through the engine:
 // nothing here moves money or work, and signing in must not wait for the market.
 import type { Account, ActingToken, DeviceLogin, Impersonation, ImpersonationId, Invitation, Key, KeyId, Member, MemberAct, NewKey, NewSecondFactor, RecoveryCodes, Refusal, Role, RouteName, Scope, SecondFactor, Session, SessionId, Tokens, User, UserId, WaitingDevice } from '@lumaris/protocol'
-import type { Database } from '../database/database.ts'
+import type { Database, Statement } from '../database/database.ts'
 import type { UserPrincipal } from '../http/policy.ts'
 import type { Ids } from '../ids.ts'
 import { createSeal } from '../sealed.ts'
@@ -51,8 +51,8 @@ export type Identity = {
   refresh(refreshToken: string, from?: string): Promise<Tokens | Refusal>
   logout(who: UserPrincipal): Promise<void>
   listSessions(user: UserId, current: string): Promise<Session[]>
-  /** False when this user has no such session. */
-  endSession(user: UserId, id: SessionId): Promise<boolean>
+  /** False when this user has no such session. `beside`: written with it, or not at all. */
+  endSession(user: UserId, id: SessionId, beside?: readonly Statement[]): Promise<boolean>
   endOtherSessions(user: UserId, current: string): Promise<number>
   secondFactor(user: UserId): Promise<SecondFactor>
   startSecondFactor(user: UserId, password: string, from: string): Promise<NewSecondFactor | Refusal>
@@ -105,7 +105,7 @@ export function createIdentity({ db, ids, now, random, secrets, passwordCost }: 
     refresh: (token, from) => refresh(parts, token, from),
     logout: (who) => logout(parts, who),
     listSessions: (user, current) => listSessions(parts, user, current),
-    endSession: (user, id) => endOneSession(parts, user, id),
+    endSession: (user, id, beside) => endOneSession(parts, user, id, beside),
     endOtherSessions: (user, current) => endOtherSessions(parts, user, current),
     secondFactor: (user) => secondFactorOf(parts, user),
     startSecondFactor: (user, password, from) => startSecondFactor(parts, user, password, from),

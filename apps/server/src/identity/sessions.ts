@@ -1,6 +1,7 @@
 // Where somebody is signed in, and ending it.
 import type { Session, SessionId, UserId } from '@lumaris/protocol'
 import type { IdentityParts } from './identity.ts'
+import type { Statement } from '../database/database.ts'
 import { endSession } from './logout.ts'
 
 const LISTED_MAX = 200
@@ -12,10 +13,11 @@ export async function listSessions({ db, now }: IdentityParts, user: UserId, cur
 }
 
 /** False when this user has no such session. */
-export async function endOneSession(parts: IdentityParts, user: UserId, id: string): Promise<boolean> {
-  const [mine] = await parts.db.query<{ id: string }>('SELECT id FROM sessions WHERE id = $1 AND user_id = $2', [id, user])
+export async function endOneSession(parts: IdentityParts, user: UserId, id: string, beside?: readonly Statement[]): Promise<boolean> {
+  // What somebody else ends is there to be ended, or nothing was done; of one's own it is enough that it is over.
+  const [mine] = await parts.db.query<{ id: string }>(`SELECT id FROM sessions WHERE id = $1 AND user_id = $2 ${beside ? 'AND revoked_at IS NULL' : ''}`, [id, user])
   if (!mine) return false
-  await endSession(parts, id)
+  await endSession(parts, id, beside)
   return true
 }
 

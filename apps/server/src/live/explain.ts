@@ -60,7 +60,7 @@ async function explainPlacement(app: App, job: JobRow): Promise<Explanation> {
     change: steps.map(changeText).join(', and '), steps: [...steps], nodes: count, ...(startsInMs === null ? {} : { startsInMs }), likely: likely.toString(), attemptCap: attemptCap.toString(),
   }))
   const gang = live && job.spec.gang ? gangRoom(state, live, app.now()) : null
-  const summary = gang && state.nodes.size > 0 ? (gang.seats < gang.ranks ? `Its ${gang.ranks} ranks start together, and there are seats for ${gang.seats} of them now.` : 'There are seats for all its ranks: it is next in line.') : live?.tasks.some((task) => task.slots.some((slot) => slot.state === 'pending' && (slot.move?.until ?? 0) > app.now())) ? 'It is being moved to another node.' : nodes.length === 0 && state.nodes.size > 0 ? 'It is next in line.' : state.nodes.size === 0 ? 'No node has joined this market yet.' : `None of ${state.nodes.size} nodes can take it now.`
+  const summary = gang && state.nodes.size > 0 ? (gang.seats < gang.ranks ? `Its ${gang.ranks} ranks start together, and there are seats for ${gang.seats} of them now.` : 'There are seats for all its ranks: it is next in line.') : live?.tasks.some((task) => task.slots.some((slot) => slot.state === 'pending' && (slot.move?.until ?? 0) > app.now())) ? 'It is being moved to another node.' : nodes.length === 0 && state.nodes.size > 0 ? 'It is next in line.' : state.nodes.size === 0 ? 'No node has joined this market yet.' : state.nodes.size === 1 ? 'The one node of this market cannot take it now.' : `None of ${state.nodes.size} nodes can take it now.`
   return { job: job.id, state: job.state, placed, summary, waiting: { tasks: waits, nodes: nodes.slice(0, 200), changes } }
 }
 

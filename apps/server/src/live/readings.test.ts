@@ -62,3 +62,10 @@ test('over so many nodes the one heard the longest ago is forgotten', () => {
   for (const one of [1, 2, 3, 1, 4]) beat(one, {}, node(one))
   expect([1, 2, 3, 4].map((one) => readings.of(node(one), 'hour').cpu)).toEqual([[1, 1], [], [3], [4]])
 })
+test('where more are heard than there is room for, no heartbeat reads what was kept; whoever asks still finds it', () => {
+  const asked: NodeId[] = [], readings = createReadings(() => 1, 10_000, 2, (id) => { asked.push(id); return null })
+  for (let round = 0; round < 3; round++) for (const n of [1, 2, 3]) readings.heard(node(n), said({}))
+  expect(asked).toEqual([node(1), node(2)])
+  readings.of(node(1), 'hour')
+  expect(asked).toEqual([node(1), node(2), node(1)])
+})

@@ -1,7 +1,7 @@
-// How nodes' machines were, as their heartbeats told: kept in memory, for pages to draw. It is no record: a market that is started again begins anew, and
-// nothing is decided by it. Bounded twice, by rings of fixed sizes and by the number of nodes.
+// How nodes' machines were, as their heartbeats told, for pages to draw. In memory, written down every few minutes (kept-memory.ts), so that a market that is started again goes on;
+// it is no record, and nothing is decided by it. Bounded twice, by rings of fixed sizes and by the number of nodes.
 import { CAUSES } from '@lumaris/protocol'
-import type { AttemptId, AvailabilityUpdate, Cause, HoursSaid, MachineNow, NodeEvent, NodeId, NodeLoad, NodeReadings, NodeSettings, ReadingSpan, SelfTestSaid } from '@lumaris/protocol'
+import type { AttemptId, AvailabilityUpdate, Cause, Hello, HoursSaid, MachineNow, NodeEvent, NodeEvidence, NodeId, NodeLoad, NodeReadings, NodeSettings, ReadingSpan, SelfTestSaid } from '@lumaris/protocol'
 
 const CHANNELS = ['cpu', 'jobsCpu', 'memory', 'disk', 'inBytesS', 'outBytesS', 'celsius'] as const
 type Channel = (typeof CHANNELS)[number]
@@ -13,6 +13,10 @@ export const NODES_MAX = 2_000
 
 export interface Readings {
   heard(node: NodeId, said: AvailabilityUpdate): void
+  /** How it said hello. */
+  greeted(node: NodeId, hello: Hello): void
+  /** The last of each, as it came. */
+  shown(node: NodeId): Shown
   of(node: NodeId, span: ReadingSpan): NodeReadings
   /** The owner's settings, as the agent last said that it honours them. */
   said(node: NodeId): NodeSettings['said']
@@ -27,50 +31,99 @@ export interface Readings {
   faulted(node: NodeId, fault: Fault): void
   /** Such ends, the newest first. */
   faults(node: NodeId): readonly Fault[]
+  /** What is worth to be written down now: of each node where something happened, and where `READINGS_KEPT_MS` have passed since the last time; `all`: whatever is not written yet. */
+  toKeep(all: boolean): Iterable<{ readonly node: NodeId; readonly kept: KeptNode }>
   readonly nodes: number
 }
+/** Of one node, as it is written down and read again. */
+export type KeptNode = Omit<Known, 'rings' | 'isNews' | 'isHeard' | 'keptAt'> & { readonly rings: Record<ReadingSpan, KeptRing> }
+type KeptRing = { readonly stepMs: number; readonly size: number; readonly at: readonly number[]; readonly values: Record<Channel, Float32Array>; readonly next: number; readonly open: Open | null }
+/** Plots of a market that was killed lack no more than this at their end. */
+export const READINGS_KEPT_MS = 300_000
+type Shown = Pick<NodeEvidence, 'hello' | 'heartbeat'>
 export type Fault = { readonly at: number; readonly attempt: AttemptId; readonly cause: Cause }
 /** Of one node: enough to see what keeps happening. */
+/** Of a heartbeat: a node may list ten thousand. */
+const ATTEMPTS_KEPT = 20
 const FAULTS_MAX = 20, EVENTS_MAX = 100
 const MINUTE_MS = 60_000, MINUTES = 60
 
-export function createReadings(now: () => number, heartbeatMs: number, nodesMax = NODES_MAX): Readings {
-  type Known = { last: MachineNow | null; hours: HoursSaid | null | undefined; said: NodeSettings['said']; tested: SelfTestSaid | null; faults: readonly Fault[]; events: readonly NodeEvent[]; readonly rings: Record<ReadingSpan, Ring> }
+type Known = {
+  last: MachineNow | null; hours: HoursSaid | null | undefined; said: NodeSettings['said']; tested: SelfTestSaid | null; faults: readonly Fault[]; events: readonly NodeEvent[]; readonly rings: Record<ReadingSpan, Ring>
+  /** Since it was last written down: something happened; its heartbeats were heard. */
+  isNews: boolean; isHeard: boolean; keptAt: number
+}
+const SPANS = Object.keys(RINGS) as ReadingSpan[]
+
+/** `recall` reads what was written down of a node; null: nothing. Asked once for a node that is not in memory. */
+export function createReadings(now: () => number, heartbeatMs: number, nodesMax = NODES_MAX, recall: (node: NodeId) => KeptNode | null = () => null): Readings {
   const nodes = new Map<NodeId, Known>()
-  function know(node: NodeId): Known {
-    const known = nodes.get(node) ?? { last: null, hours: undefined, said: null, tested: null, faults: [], events: [], rings: { hour: new Ring(RINGS.hour), day: new Ring(RINGS.day), week: new Ring(RINGS.week) } }
+  const fresh = (kept: KeptNode | null): Known => ({
+    last: kept?.last ?? null, hours: kept?.hours, said: kept?.said ?? null, tested: kept?.tested ?? null, faults: kept?.faults ?? [], events: kept?.events ?? [], isNews: false, isHeard: false, keptAt: now(),
+    rings: Object.fromEntries(SPANS.map((span) => [span, new Ring(RINGS[span], kept?.rings[span])])) as Record<ReadingSpan, Ring>,
+  })
+  /** Of one that was never heard there is nothing, and asking makes nothing. */
+  function look(node: NodeId): Known | undefined {
+    const kept = nodes.has(node) ? null : recall(node)
+    return kept ? put(node, fresh(kept)) : nodes.get(node)
+  }
+  /** Where more nodes are heard than there is room for, each heartbeat would read a file: there the ones that were let go begin anew. */
+  const know = (node: NodeId): Known => put(node, nodes.get(node) ?? fresh(nodes.size < nodesMax ? recall(node) : null))
+  function put(node: NodeId, known: Known): Known {
     nodes.delete(node) // to the end: the first one is the one heard the longest ago
     nodes.set(node, known)
     for (const oldest of nodes.keys()) { if (nodes.size <= nodesMax) break; nodes.delete(oldest) }
     return known
   }
+  /** Apart from the rings: of a node that tells nothing of its machine there are none. */
+  const words = new Map<NodeId, Shown>()
+  function show(node: NodeId, more: Partial<Shown>): void {
+    const known = { hello: null, heartbeat: null, ...words.get(node), ...more }
+    words.delete(node)
+    words.set(node, known)
+    for (const oldest of words.keys()) { if (words.size <= nodesMax) break; words.delete(oldest) }
+  }
   return {
     get nodes() { return nodes.size },
-    heard(node, { machine, hours, owner, self_test: test }) {
+    greeted: (node, { protocol, agent_version: agentVersion, boot_id: boot }) => show(node, { hello: { at: now(), protocol, agentVersion, boot } }),
+    shown: (node) => words.get(node) ?? { hello: null, heartbeat: null },
+    heard(node, said) {
+      const { machine, hours, owner, self_test: test, attempts } = said
+      show(node, { heartbeat: { at: now(), attempts: attempts.length, message: { ...said, attempts: attempts.slice(0, ATTEMPTS_KEPT) } } })
       if (machine === undefined && hours === undefined && owner === undefined && test === undefined) return
       const known = know(node)
-      if (test) known.tested = test
+      if (test) { known.tested = test; known.isNews = true }
       if (hours !== undefined) known.hours = hours
       if (owner) known.said = { ...owner, at: now() }
       if (!machine) return
       known.last = machine
+      known.isHeard = true
       const at = now(), values = channelsOf(machine)
       for (const ring of Object.values(known.rings)) ring.add(at, values)
     },
-    said: (node) => nodes.get(node)?.said ?? null,
-    tested: (node) => nodes.get(node)?.tested ?? null,
-    noted(node, event) { const known = know(node); known.events = [event, ...known.events].slice(0, EVENTS_MAX) },
-    events: (node) => nodes.get(node)?.events ?? [],
-    load: (node) => ({ node, everyMs: MINUTE_MS, ...(nodes.get(node)?.rings.hour ?? EMPTY).minutes(now()) }),
-    faults: (node) => nodes.get(node)?.faults ?? [],
+    said: (node) => look(node)?.said ?? null,
+    tested: (node) => look(node)?.tested ?? null,
+    noted(node, event) { const known = know(node); known.events = [event, ...known.events].slice(0, EVENTS_MAX); known.isNews = true },
+    events: (node) => look(node)?.events ?? [],
+    load: (node) => ({ node, everyMs: MINUTE_MS, ...(look(node)?.rings.hour ?? EMPTY).minutes(now()) }),
+    faults: (node) => look(node)?.faults ?? [],
     faulted(node, fault) {
       const known = nodes.get(node)
       if (!known || known.faults.some((one) => one.attempt === fault.attempt)) return
+      known.isNews = true
       known.faults = [fault, ...known.faults].slice(0, FAULTS_MAX)
       known.events = [{ at: fault.at, what: 'fault' as const, detail: CAUSES[fault.cause].says, attempt: fault.attempt }, ...known.events].slice(0, EVENTS_MAX)
     },
+    *toKeep(all) {
+      for (const [node, known] of nodes) {
+        if (!known.isNews && !(known.isHeard && (all || now() - known.keptAt >= READINGS_KEPT_MS))) continue
+        const { isNews: _news, isHeard: _heard, keptAt: _at, rings, ...rest } = known
+        Object.assign(known, { isNews: false, isHeard: false, keptAt: now() })
+        yield { node, kept: { ...rest, rings: Object.fromEntries(SPANS.map((span) => [span, rings[span].kept()])) as KeptNode['rings'] } }
+      }
+    },
     of(node, span) {
-      const known = nodes.get(node), last = known?.last ?? null
+      const known = look(node), last = known?.last ?? null
       return {
         everyMs: last && (RINGS[span].stepMs || heartbeatMs), machine: last && { cores: last.cores, memoryBytes: last.memory_bytes, diskBytes: last.disk_bytes ?? null, ...(last.hash_bytes_s === undefined ? {} : { hashBytesS: last.hash_bytes_s }) },
         ...(known?.hours === undefined ? {} : { hours: known.hours }), ...(known?.rings[span] ?? EMPTY).columns(),
@@ -79,19 +132,25 @@ export function createReadings(now: () => number, heartbeatMs: number, nodesMax 
   }
 }
 
+/** Sums and counts since `from`. */
+type Open = { readonly from: number; readonly sums: Record<Channel, { sum: number; count: number }> }
 class Ring {
   readonly #stepMs: number
   readonly #size: number
   readonly #at: number[] = []
   readonly #values: Record<Channel, Float32Array>
   #next = 0
-  /** What is not yet a mean: sums and counts since `from`. */
-  #open: { from: number; readonly sums: Record<Channel, { sum: number; count: number }> } | null = null
-  constructor({ stepMs, size }: { stepMs: number; size: number }) {
+  /** What is not yet a mean. */
+  #open: Open | null = null
+  /** What a market of other spans has kept does not fit, and is let go. */
+  constructor({ stepMs, size }: { stepMs: number; size: number }, kept?: KeptRing) {
+    const fits = kept?.stepMs === stepMs && kept.size === size
     this.#stepMs = stepMs
     this.#size = size
-    this.#values = Object.fromEntries(CHANNELS.map((name) => [name, new Float32Array(size)])) as Record<Channel, Float32Array>
+    this.#values = Object.fromEntries(CHANNELS.map((name) => { const values = new Float32Array(size); if (fits) values.set(kept.values[name]); return [name, values] })) as Record<Channel, Float32Array>
+    if (fits) { this.#at.push(...kept.at); this.#next = kept.next; this.#open = kept.open }
   }
+  kept(): KeptRing { return { stepMs: this.#stepMs, size: this.#size, at: this.#at, values: this.#values, next: this.#next, open: this.#open } }
   add(at: number, values: Record<Channel, number | undefined>): void {
     if (this.#stepMs === 0) return this.#push(at, values)
     const from = Math.floor(at / this.#stepMs) * this.#stepMs

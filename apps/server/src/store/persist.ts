@@ -1,7 +1,7 @@
 // Changes → statements of one transaction: a dozen however many jobs it carries. Of several changes to one row only the last is written.
 import type { JobEvent } from '@lumaris/protocol'
 import { isLive, isPart, payerOf } from '@lumaris/domain'
-import type { ActionRow, AlertRow, AlertSettingsRow, AttemptRow, AutoTopupRow, AvailabilityRows, Change, EnrolmentRow, EntryRow, FaultRow, ForfeitRow, ImpersonationRow, IncidentRow, InvitationRow, JobRow, KeyRow, LessonRow, MemberRow, NodeRow, PayoutRow, PayoutRuleRow, PersonRow, QuoteRow, ReputationDayRow, ReversalRow, ScheduleRow, SealRow, SettingsRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
+import type { ActionRow, AlertRow, AlertSettingsRow, AttemptRow, AutoTopupRow, AvailabilityRows, Change, EnrolmentRow, EntryRow, FaultRow, ForfeitRow, ImpersonationRow, IncidentRow, InvitationRow, JobRow, KeyRow, LessonRow, MemberActRow, MemberRow, NodeRow, PayoutRow, PayoutRuleRow, PersonRow, QuoteRow, ReputationDayRow, ReversalRow, ScheduleRow, SealRow, SettingsRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
 import { pack } from '../database/database.ts'
 import type { Database, Statement } from '../database/database.ts'
 
@@ -20,13 +20,13 @@ export const reversalDoc = (row: ReversalRow): Json => ({ ...row, postings: row.
 
 type Batch = {
   payouts: Map<string, PayoutRow>; payoutRules: Map<string, PayoutRuleRow>; faults: Map<string, FaultRow>; reputationDays: Map<string, ReputationDayRow>; reversals: Map<string, ReversalRow>; forfeits: Map<string, ForfeitRow>; incidents: Map<string, IncidentRow>; people: Map<string, PersonRow>; settings: SettingsRow[]; impersonations: ImpersonationRow[]; alerts: AlertRow[]; alertSettings: Map<string, AlertSettingsRow>; actions: ActionRow[]
-  autoTopups: Map<string, AutoTopupRow>; members: Map<string, MemberRow>; invitations: Map<string, InvitationRow>
+  autoTopups: Map<string, AutoTopupRow>; memberActs: MemberActRow[]; members: Map<string, MemberRow>; invitations: Map<string, InvitationRow>
   newJobs: JobRow[]; jobs: Map<string, JobRow>; tasks: Map<string, TaskRow>; attempts: Map<string, AttemptRow>; nodes: Map<string, NodeRow>; lessons: Map<string, LessonRow>; standing: Map<string, StandingRow>; schedules: Map<string, ScheduleRow>; quotes: QuoteRow[]; enrolments: Map<string, EnrolmentRow>
   keys: Map<string, KeyRow>; entries: EntryRow[]; events: Map<string, JobEvent[]>; ticks: Map<string, TickRow>; seals: SealRow[]
 }
 
 function gather(changes: readonly Change[]): Batch {
-  const batch: Batch = { payouts: new Map(), payoutRules: new Map(), faults: new Map(), reputationDays: new Map(), reversals: new Map(), forfeits: new Map(), incidents: new Map(), people: new Map(), settings: [], impersonations: [], alerts: [], alertSettings: new Map(), actions: [], autoTopups: new Map(), members: new Map(), invitations: new Map(), newJobs: [], jobs: new Map(), tasks: new Map(), attempts: new Map(), nodes: new Map(), lessons: new Map(), standing: new Map(), schedules: new Map(), quotes: [], enrolments: new Map(), keys: new Map(), entries: [], events: new Map(), ticks: new Map(), seals: [] }
+  const batch: Batch = { payouts: new Map(), payoutRules: new Map(), faults: new Map(), reputationDays: new Map(), reversals: new Map(), forfeits: new Map(), incidents: new Map(), people: new Map(), settings: [], impersonations: [], alerts: [], alertSettings: new Map(), actions: [], memberActs: [], autoTopups: new Map(), members: new Map(), invitations: new Map(), newJobs: [], jobs: new Map(), tasks: new Map(), attempts: new Map(), nodes: new Map(), lessons: new Map(), standing: new Map(), schedules: new Map(), quotes: [], enrolments: new Map(), keys: new Map(), entries: [], events: new Map(), ticks: new Map(), seals: [] }
   const fresh = new Set<string>()
   for (const change of changes) {
     switch (change.kind) {
@@ -49,6 +49,7 @@ function gather(changes: readonly Change[]): Batch {
       case 'autoTopup': batch.autoTopups.set(change.row.user, change.row); break
       case 'member': batch.members.set(`${change.row.account} ${change.row.user}`, change.row); break
       case 'invitation': batch.invitations.set(change.row.id, change.row); break
+      case 'memberAct': batch.memberActs.push(change.row); break
       case 'impersonation': batch.impersonations.push(change.row); break
       case 'settings': batch.settings.push(change.row); break
       case 'person': batch.people.set(change.row.id, change.row); break
@@ -92,7 +93,7 @@ function updates(table: string, keys: number, columns: readonly Column[], also =
 const replacing = (key: string, columns: readonly string[]): string => `ON CONFLICT (${key}) DO UPDATE SET ${columns.map((name) => `${name} = excluded.${name}`).join(', ')}`
 
 const WRITES = {
-  newJobs: inserts('jobs', [['id', 'text'], ['buyer', 'text'], ['state', 'text'], ['created_at', 'bigint'], ['ended_at', 'bigint'], ['cap', 'bigint'], ['cost', 'bigint'], ['version', 'bigint'], ['spec', 'text'], ['doc', 'text']]),
+  newJobs: inserts('jobs', [['id', 'text'], ['buyer', 'text'], ['state', 'text'], ['created_at', 'bigint'], ['ended_at', 'bigint'], ['cap', 'bigint'], ['cost', 'bigint'], ['version', 'bigint'], ['image', 'text'], ['spec', 'text'], ['doc', 'text']]),
   jobs: updates('jobs', 1, [['id', 'text'], ['state', 'text'], ['ended_at', 'bigint'], ['cost', 'bigint'], ['version', 'bigint'], ['doc', 'text']]),
   tasks: inserts('tasks', [['job', 'text'], ['idx', 'bigint'], ['doc', 'text']], replacing('job, idx', ['doc'])),
   attempts: inserts('attempts', [['id', 'text'], ['job', 'text'], ['task', 'bigint'], ['slot', 'bigint'], ['fence', 'bigint'], ['node', 'text'], ['seller', 'text'], ['state', 'text'], ['live', 'bigint'], ['billed', 'bigint'], ['fee', 'bigint'], ['ended_at', 'bigint'], ['tick_seq', 'bigint'], ['payer', 'text'], ['part', 'bigint'], ['doc', 'text']],
@@ -121,6 +122,7 @@ const WRITES = {
   impersonations: inserts('impersonations', [['id', 'text'], ['by_user', 'text'], ['user_id', 'text'], ['reason', 'text'], ['token_hash', 'text'], ['session_id', 'text'], ['key_id', 'text'], ['at', 'bigint'], ['expires_at', 'bigint']]),
   settings: inserts('settings_versions', [['version', 'bigint'], ['by_user', 'text'], ['doc', 'text']]),
   actions: inserts('admin_actions', [['id', 'text'], ['at', 'bigint'], ['by_user', 'text'], ['action', 'text'], ['subject', 'text'], ['doc', 'text']]),
+  memberActs: inserts('member_acts', [['id', 'text'], ['account', 'text'], ['by_user', 'text'], ['at', 'bigint'], ['route', 'text'], ['subject', 'text'], ['request', 'text'], ['address', 'text']]),
   released: updates('attempts', 1, [['id', 'text'], ['released', 'bigint']]),
   events: inserts('events', [['job', 'text'], ['version', 'bigint'], ['doc', 'text']]),
   ticks: inserts('ticks', [['attempt', 'text'], ['seq', 'bigint'], ['hash', 'text'], ['doc', 'text']]),
@@ -136,6 +138,9 @@ function statement(write: Write, dialect: Database['dialect'], rows: readonly (r
   return dialect === 'sqlite' ? { sql: write.sqlite, params: [], packed, ...expected } : { sql: write.postgres, params: packed.columns, ...expected }
 }
 
+/** Of the image that a job names: what it is looked for by. */
+const digestOf = (spec: JobRow['spec']): string | null => spec.image?.slice(spec.image.indexOf('@') + 1) ?? null
+
 export const sealId = (seal: { node: string; session: number; number: number }): string => `${seal.node}:${seal.session}:${seal.number}`
 
 export function statementsFor(changes: readonly Change[], dialect: Database['dialect']): Statement[] {
@@ -145,7 +150,7 @@ export function statementsFor(changes: readonly Change[], dialect: Database['dia
     if (rows.length > 0) statements.push(statement(WRITES[name], dialect, rows, expectAll))
   }
   const text = JSON.stringify
-  add('newJobs', batch.newJobs.map((row) => [row.id, row.buyer, row.state, row.createdAt, row.endedAt, row.cap, row.cost, row.version, text(row.spec), text(jobDoc(row))]))
+  add('newJobs', batch.newJobs.map((row) => [row.id, row.buyer, row.state, row.createdAt, row.endedAt, row.cap, row.cost, row.version, digestOf(row.spec), text(row.spec), text(jobDoc(row))]))
   add('jobs', [...batch.jobs.values()].map((row) => [row.id, row.state, row.endedAt, row.cost, row.version, text(jobDoc(row))]), true)
   add('tasks', [...batch.tasks.values()].map((row) => [row.job, row.index, text(row)]))
   // Two passes: an attempt that ends must leave its slot before the next one takes it, or the index that allows one live attempt refuses.
@@ -186,6 +191,7 @@ export function statementsFor(changes: readonly Change[], dialect: Database['dia
   add('impersonations', batch.impersonations.map((row) => [row.id, row.by, row.user, row.reason, row.tokenHash, row.session, row.key, row.at, row.expiresAt]))
   add('settings', batch.settings.map((row) => [row.version, row.by, text(row)]))
   add('actions', batch.actions.map((row) => [row.id, row.at, row.by, row.action, row.subject, text(row)]))
+  add('memberActs', batch.memberActs.map((row) => [row.id, row.account, row.by, row.at, row.route, row.subject, row.request, row.from]))
   add('events', [...batch.events].map(([job, events]) => [job, (events.at(-1) as JobEvent).version, text(events)]))
   add('ticks', [...batch.ticks.values()].map((row) => [row.attempt, row.seq, row.hash, text(row)]))
   add('seals', batch.seals.map((row) => [sealId(row), row.node, text(row)]))

@@ -27,7 +27,7 @@ export async function listPeople(db: Database, filter: { q?: string | undefined;
 
 /** Nodes of one user that are shown; whoever has more looks at the list of nodes. */
 const NODES_SHOWN = 100
-export async function readPerson(db: Database, id: UserId, now: number): Promise<PersonDetail | null> {
+export async function readPerson(db: Database, id: UserId, now: number): Promise<Omit<PersonDetail, 'limits'> | null> {
   const [row] = await db.query<UserSql>(`SELECT ${COLUMNS} FROM users WHERE id = $1`, [id])
   if (!row) return null
   const count = async (sql: string, params: (string | number)[]): Promise<number> => Number((await db.query<{ value: string }>(`SELECT CAST(COUNT(*) AS TEXT) AS value FROM ${sql}`, params))[0]?.value ?? '0')

@@ -24,6 +24,12 @@ function linesSql(db: Database, by: RevenueBy): string {
   return `SELECT key, ${again} FROM (SELECT ${field('j.spec', 'template')} AS key, s.* FROM (SELECT job, ${SUMS} FROM postings WHERE ${SPAN} GROUP BY job) s LEFT JOIN jobs j ON j.id = s.job) templates GROUP BY key`
 }
 
+/** Of the whole span, without lines. */
+export async function sumRevenue(db: Database, from: number, to: number): Promise<RevenueSums> {
+  const [row] = await db.query<Record<(typeof COLUMNS)[number], string | null>>(`SELECT ${COLUMNS.map((name) => `CAST("${name}" AS TEXT) AS "${name}"`).join(', ')} FROM (SELECT ${SUMS} FROM postings WHERE ${SPAN}) sums`, [from, to]), of = (name: (typeof COLUMNS)[number]): string => row?.[name] ?? '0'
+  return { settled: Number(of('settled')), volume: of('volume'), fees: of('fees'), reversed: of('reversed'), feesReversed: of('feesReversed'), returned: of('returned') }
+}
+
 export async function readRevenue(db: Database, { from, to, by }: { from: number; to: number; by: RevenueBy }): Promise<Revenue> {
   const rows = await db.query<Row>(linesSql(db, by), [from, to])
   const all = rows.map(({ key, ...sums }): RevenueLine => ({ key: key === null ? null : by === 'day' ? new Date(Number(key) * DAY_MS).toISOString().slice(0, 10) : String(key), ...sums, settled: Number(sums.settled) }))

@@ -1,6 +1,6 @@
 // Questions that the API asks: always of the tables, so that nothing is shown that is not committed. One exported function per question.
-import { account } from '@lumaris/protocol'
-import type { AccountName, AttemptId, Entry, Job, JobEvent, JobId, JobState, LedgerCheck, NodeId, NodesEarnings, Quote, Spend, UserId, Wallet } from '@lumaris/protocol'
+import { JobState, account } from '@lumaris/protocol'
+import type { AccountName, AttemptId, Entry, Job, JobEvent, JobId, LedgerCheck, NodeId, NodesEarnings, Quote, Spend, UserId, Wallet } from '@lumaris/protocol'
 import type { AttemptRow, AutoTopupRow, JobRow, NodeRow, ScheduleRow, SealRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
 import type { Database } from '../database/database.ts'
 import { attemptRow, jobRow, plainRow } from './load.ts'
@@ -14,12 +14,24 @@ export async function readJob(db: Database, id: JobId): Promise<JobRow | null> {
   return row ? jobRow(row) : null
 }
 
-export async function listJobs(db: Database, buyer: UserId | null, filter: { state?: JobState | undefined; limit: number; cursor?: string | undefined }, view: (row: JobRow) => Job): Promise<PageOf<Job>> {
+/** Each of them is found by an index, so that a page costs what a page is long, however many jobs there are; where several are named, the others only leave out. */
+type JobsWanted = { readonly state?: JobState | undefined; readonly id?: string | undefined; readonly buyer?: UserId | undefined; readonly node?: NodeId | undefined; readonly image?: string | undefined; readonly limit: number; readonly cursor?: string | undefined }
+/** `buyer` null: everybody's. */
+export async function listJobs(db: Database, buyer: UserId | null, filter: JobsWanted, view: (row: JobRow) => Job): Promise<PageOf<Job>> {
   const where: string[] = [], params: (string | number)[] = []
-  const add = (condition: string, value: string | number) => { params.push(value); where.push(condition.replace('?', `$${params.length}`)) }
+  const add = (condition: string, value: string | number) => { params.push(value); where.push(condition.replaceAll('?', `$${params.length}`)) }
   if (buyer) add('buyer = ?', buyer)
-  if (filter.state) add('state = ?', filter.state)
+  if (filter.buyer) add('buyer = ?', filter.buyer)
+  // As a word of our own: the indexes of what is not frequent are for one state each, and a parameter would not find them.
+  if (filter.state) where.push(`state = '${JobState.parse(filter.state)}'`)
+  if (filter.id) { add('id >= ?', filter.id); add('id < ?', `${filter.id}~`) }
+  if (filter.image) add('image = ?', filter.image)
   if (filter.cursor) add('id < ?', filter.cursor)
+  // Of a node: from its attempts. Where nothing else is asked, no more of them are looked through than a page has.
+  if (filter.node) {
+    const alone = where.length === (filter.cursor ? 1 : 0)
+    add(`id IN (SELECT job FROM (SELECT DISTINCT job FROM attempts WHERE node = ?${filter.cursor ? ` AND job < $${params.length}` : ''} ${alone ? `ORDER BY job DESC LIMIT ${filter.limit + 1}` : ''}) there)`, filter.node)
+  }
   // Ids are in order of time, so they serve as the key of the page.
   const rows = await db.query<{ spec: string; doc: string }>(`SELECT spec, doc FROM jobs ${where.length > 0 ? `WHERE ${where.join(' AND ')}` : ''} ORDER BY id DESC LIMIT ${filter.limit + 1}`, params)
   return page(rows.map(jobRow), filter.limit, view, (row) => row.id)

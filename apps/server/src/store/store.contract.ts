@@ -2,8 +2,8 @@
 import { expect, test } from 'vitest'
 import { aMarket, aSpec, aUser, credits, sha256 } from '@lumaris/testkit'
 import { apply, createState, internSpec, recordOf } from '@lumaris/domain'
-import type { Change, EntryRow, MarketState, ReversalRow } from '@lumaris/domain'
-import type { JobDispatch, JobId, ResultFile, ScheduleId, PayoutId, UserId } from '@lumaris/protocol'
+import type { Change, EntryRow, JobRow, MarketState, ReversalRow } from '@lumaris/domain'
+import type { JobDispatch, JobId, NodeId, ResultFile, ScheduleId, PayoutId, UserId } from '@lumaris/protocol'
 import { account, canonical } from '@lumaris/protocol'
 import type { Database } from '../database/database.ts'
 import { listAlerts, readAlerts } from './alerts.ts'
@@ -167,6 +167,46 @@ export function storeContract(name: string, fresh: () => Promise<Database>): voi
     const back = market.log.flatMap((change) => (change.kind === 'entry' && change.row.kind === 'reversal' ? change.row.postings : [])).reduce((sum, { amount }) => sum + amount, 0n)
     expect(BigInt(wallet.available) + BigInt(wallet.held) + BigInt(wallet.spent)).toBe(credits(50) + 5n + back) // 5 of the last top-up
     await db.close()
+  })
+
+  test(`${name}: jobs are found by id, buyer, node, image and state, each by an index`, async () => {
+    const db = await opened(), market = aMarket({ settings: { offerMs: 1e9 } }), other = aUser('other'), DIGEST = `sha256:${'a1'.repeat(32)}`
+    for (const user of [buyer, other]) market.fund(user, credits(50))
+    const nodes = ['a', 'b'].map((one) => { const node = market.join(one); node.connect(); return node.id })
+    for (let i = 0; i < 12; i++) market.submit(i % 3 === 0 ? other : buyer, aSpec({ name: `job ${i}`, tasks: [{}, {}], ...(i % 4 === 0 ? { runtime: 'container', image: `docker.io/library/tool@${i % 8 === 0 ? DIGEST : `sha256:${'b2'.repeat(32)}`}` } : {}), resources: { cpuMillis: i > 8 ? 900_000 : 100 } }))
+    for (const [i, { row }] of [...market.state.jobs.values()].entries()) if (i % 5 === 0) market.act({ kind: 'cancel', job: row.id })
+    await persist(db, market.log)
+    // Rows enough for a plan to matter; nobody's, and not of this shape.
+    const many = Array.from({ length: 3_000 }, (_, i) => String(i).padStart(4, '0'))
+    await db.transact([...many.map((n) => ({ sql: "INSERT INTO jobs (id, buyer, state, created_at, cap, cost, version, spec, doc) VALUES ($1, $2, 'completed', 1, 1, 0, 1, '{}', '{}')", params: [`job_x${n}`, `usr_${n}`] })),
+      ...many.map((n) => ({ sql: "INSERT INTO attempts (id, job, task, slot, fence, node, seller, state, live, tick_seq, doc) VALUES ($1, $2, 0, 0, 1, $3, 'usr_x', 'ended', 0, 0, '{}')", params: [`att_${n}`, `job_x${n}`, `nod_${n}`] }))])
+    if (db.dialect === 'postgres') await db.transact([{ sql: 'ANALYZE jobs', params: [] }, { sql: 'ANALYZE attempts', params: [] }])
+    const rows = [...market.log.reduce((all, change) => (change.kind === 'job' ? all.set(change.row.id, change.row) : all), new Map<string, JobRow>()).values()], ran = new Map<string, Set<string>>()
+    for (const change of market.log) if (change.kind === 'attempt') ran.set(change.row.job, (ran.get(change.row.job) ?? new Set()).add(change.row.node))
+    const asked: string[] = [], watched: Database = { ...db, dialect: db.dialect, query: async (sql, params) => { asked.push((await db.query<Record<string, string>>(`EXPLAIN ${db.dialect === 'sqlite' ? 'QUERY PLAN ' : ''}${sql}`, params)).map((line) => line['detail'] ?? line['QUERY PLAN']).join('\n')); return db.query(sql, params) } } as Database
+    const find = async (filter: Omit<Parameters<typeof listJobs>[2], 'limit'>, whose: UserId | null = null): Promise<string[]> => {
+      const ids: string[] = []
+      for (let cursor: string | undefined; ;) {
+        const found = await listJobs(watched, whose, { ...filter, limit: 2, cursor }, viewJob)
+        ids.push(...found.data.map(({ id }) => id))
+        if (found.nextCursor === null) return ids
+        cursor = found.nextCursor
+      }
+    }
+    const [node] = nodes as [NodeId, NodeId], wanted = (is: (row: JobRow) => boolean): string[] => rows.filter(is).map(({ id }) => id).toSorted().toReversed()
+    expect(await find({ buyer: other })).toEqual(wanted((row) => row.buyer === other))
+    expect(await find({ image: DIGEST })).toEqual(wanted((row) => row.spec.image?.endsWith(DIGEST) ?? false))
+    expect(wanted((row) => ran.get(row.id)?.has(node) ?? false).length).toBeGreaterThan(2)
+    expect(await find({ node })).toEqual(wanted((row) => ran.get(row.id)?.has(node) ?? false))
+    expect(await find({ node, buyer: other })).toEqual(wanted((row) => row.buyer === other && (ran.get(row.id)?.has(node) ?? false)))
+    expect(await find({ state: 'cancelled' })).toEqual(wanted((row) => row.state === 'cancelled'))
+    const id = wanted(() => true)[3] as string
+    expect(await find({ id })).toEqual([id])
+    expect(await find({ id: id.slice(0, 20) })).toEqual(wanted((row) => row.id.startsWith(id.slice(0, 20))))
+    // Of somebody else there is nothing to find, whatever is asked.
+    expect(await find({ buyer: other }, buyer)).toEqual([])
+    expect(await find({ node }, other)).toEqual(await find({ node, buyer: other }))
+    expect(asked.filter((plan) => /Seq Scan|SCAN (jobs|attempts)(?! USING (COVERING )?INDEX (jobs|attempts)_)/.test(plan))).toEqual([])
   })
 
   test(`${name}: lists go page by page without a gap or a double`, async () => {

@@ -29,7 +29,7 @@ const KEPT_MS = 7 * DAY
 /** Also without news: what failed is due again some time. */
 const PASS_MS = 1_000
 
-export type OutboxPorts = { readonly db: Database; readonly ids: Ids; readonly now: () => number; readonly random: (size: number) => Buffer; readonly seal: Seal; readonly log: Log; readonly rules: AddressRules; readonly version: string; readonly timeoutMs?: number | undefined }
+export type OutboxPorts = { readonly db: Database; readonly ids: Ids; readonly now: () => number; readonly random: (size: number) => Buffer; readonly seal: Seal; readonly log: Log; /** Each look at what is to be told; a failure does not stop the next. */ readonly pass: (once: () => Promise<void>) => Promise<void>; readonly rules: AddressRules; readonly version: string; readonly timeoutMs?: number | undefined }
 type HookSql = { id: string; buyer: string; url: string; events: string; sealed: string; since: number }
 type DeliverySql = { id: string; webhook: string; body: string; tries: number; first_try_at: number | null; url: string; sealed: string }
 export type Outbox = ReturnType<typeof createOutbox>
@@ -128,7 +128,7 @@ export function createOutbox(ports: OutboxPorts) {
     for (const { webhook } of await db.query<{ webhook: WebhookId }>(`SELECT webhook FROM deliveries WHERE state = 'waiting' GROUP BY webhook HAVING COUNT(*) > ${WAITING_MAX}`)) await disable(webhook, `More than ${WAITING_MAX} messages waited for it.`)
     await deliver()
   }
-  const passes = oneAtATime(() => pass().catch((error: unknown) => log.error({ err: error, loop: 'webhooks' }, 'a pass failed; the next one tries again')))
+  const passes = oneAtATime(() => ports.pass(pass))
   /** Something was committed: one pass now, or another one after the one that is under way. */
   function kick(): void { if (!stopped && hooks > 0) void passes.ask() }
 

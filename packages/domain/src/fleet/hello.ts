@@ -36,13 +36,13 @@ export function hello(turn: Turn, command: HelloCommand): Welcomed | Refusal {
     if (node.oldBoots.includes(said.boot_id)) return refused('stale_session')
     if (link?.connected && turn.now - link.lastSeen < turn.state.settings.suspectMs) return refused('node_in_use')
   }
-  const { block: _before, ...rest } = node
+  const { block: _before, ...rest } = node, isAnother = node.session > 0 && earnsWith(node.capacity, node.drivers) !== earnsWith(said.capacity, said.drivers)
   const current = putNode(turn, {
     ...rest, ...(command.block ? { block: command.block } : {}), presence: 'online', session: resumed ? node.session : node.session + 1, bootId: said.boot_id,
     // A new connection is a new generation: a dispatch of the last one that arrives late, when its offer may be long over, is not taken up.
     leaseGen: resumed && turn.state.guards.leaseGeneration ? node.leaseGen + 1 : node.leaseGen,
     oldBoots: resumed || node.bootId === '' ? node.oldBoots : [...node.oldBoots, node.bootId].slice(-OLD_BOOTS_MAX),
-    capacity: said.capacity, drivers: said.drivers, agentVersion: said.agent_version, lastSeenAt: turn.now,
+    capacity: said.capacity, drivers: said.drivers, agentVersion: said.agent_version, lastSeenAt: turn.now, ...(isAnother ? { changedAt: turn.now } : {}),
   })
   note(turn, node.id, resumed ? 'connected' : 'started')
   if (node.agentVersion !== said.agent_version && node.session > 0) note(turn, node.id, 'version', `${node.agentVersion} → ${said.agent_version}`)
@@ -53,6 +53,9 @@ export function hello(turn: Turn, command: HelloCommand): Welcomed | Refusal {
   const orders = reconcile(turn, current, said.attempts, resumed)
   return { node: current, orders, resumed }
 }
+
+/** Of what it offers, what decides which work it gets. */
+const earnsWith = ({ cpuMillis, memoryBytes, gpus, gpuModel, gpuProfile }: NodeRow['capacity'], drivers: NodeRow['drivers']): string => JSON.stringify([cpuMillis, memoryBytes, gpus, gpuModel, gpuProfile, drivers.map(({ id }) => id).toSorted()])
 
 /** Attempts of this node that the market counts on. Looked up one by one as they are asked for: ending one may end others (its job fails). */
 export function* attemptsOn(turn: Turn, node: NodeId): Iterable<AttemptRow> {

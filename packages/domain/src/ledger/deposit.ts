@@ -1,9 +1,9 @@
-import { account } from '@lumaris/protocol'
 import type { Micros, Refusal, UserId } from '@lumaris/protocol'
 import { depositMaxNow } from '../operator/settings.ts'
 import { recordAction } from '../operator/record-action.ts'
-import { emit, putEntry, refused } from '../turn.ts'
+import { refused } from '../turn.ts'
 import type { Turn } from '../turn.ts'
+import { bringIn } from './topup.ts'
 
 export type DepositCommand = { readonly kind: 'deposit'; readonly by: UserId; readonly user: UserId; readonly amount: Micros; readonly reference: string; readonly reason: string }
 /** Of the whole market, not of one user: a payment that was booked for one must not be booked for another. */
@@ -16,8 +16,7 @@ export function deposit(turn: Turn, { by, user, amount, reference, reason }: Dep
   if (amount <= 0n || amount > max) return refused('amount_not_allowed', { min: '1', max: max.toString() })
   const id = depositEntry({ reference }), used = turn.state.keys.get(id), bodyHash = `${user} ${amount}`
   if (used) return used.bodyHash === bodyHash ? { replayed: true } : refused('deposit_booked', { entry: id })
-  emit(turn, { kind: 'key', row: { id, bodyHash, subject: id, at: turn.now } })
-  putEntry(turn, { id, kind: 'topup', at: turn.now, job: null, attempt: null, postings: [{ from: account.external('bank'), to: account.available(user), amount }] })
+  bringIn(turn, { key: id, bodyHash, entry: id, from: 'bank', user, amount })
   recordAction(turn, { by, action: 'user.deposit', subject: user, reason, before: null, after: { entry: id, amount: amount.toString() } })
   return { replayed: false }
 }

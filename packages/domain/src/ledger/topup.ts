@@ -18,7 +18,12 @@ export function topup(turn: Turn, command: TopupCommand): { ok: true; replayed: 
     if (used) return used.bodyHash === command.bodyHash ? { ok: true, replayed: true } : refused('idempotency_conflict')
   }
   const entry = turn.state.guards.idempotencyKey || !used ? id : `${id}:${turn.id('job')}`
-  emit(turn, { kind: 'key', row: { id, bodyHash: command.bodyHash, subject: entry, at: turn.now } })
-  putEntry(turn, { id: entry, kind: 'topup', at: turn.now, job: null, attempt: null, postings: [{ from: account.external(command.provider), to: account.available(command.user), amount: command.amount }] })
+  bringIn(turn, { ...command, key: id, entry, from: command.provider })
   return { ok: true, replayed: false }
+}
+
+/** The entry of money from outside, and the key that makes it come once. */
+export function bringIn(turn: Turn, { key, bodyHash, entry, from, user, amount }: { key: string; bodyHash: string; entry: string; from: string; user: UserId; amount: Micros }): void {
+  emit(turn, { kind: 'key', row: { id: key, bodyHash, subject: entry, at: turn.now } })
+  putEntry(turn, { id: entry, kind: 'topup', at: turn.now, job: null, attempt: null, postings: [{ from: account.external(from), to: account.available(user), amount }] })
 }

@@ -4,7 +4,7 @@ import { lookAtCompletion } from '../../alerts/raise.ts'
 import type { Instant } from '@lumaris/protocol'
 import type { AttemptRow, NodeLesson, NodeRow } from '../../rows.ts'
 import type { MarketState } from '../../state.ts'
-import { emit, liveJob } from '../../turn.ts'
+import { effect, emit, liveJob } from '../../turn.ts'
 import type { Turn } from '../../turn.ts'
 import { ASPECTS, completionOf, newCohort, newReputation, recordCohort, recordEnding, reputationOf, verdictOf } from './reputation.ts'
 import type { Ending, Reputation } from './reputation.ts'
@@ -66,6 +66,8 @@ export function learn(turn: Turn, attempt: AttemptRow, agreed: boolean | null): 
   } })
   const lowered = ASPECTS.filter((aspect) => verdict[aspect] === false), { tallies } = profileOf(state, node).reputation
   if (lowered.length > 0) emit(turn, { kind: 'fault', row: { attempt: attempt.id, job: attempt.job, node: node.id, owner: node.owner, at: now, cause: attempt.cause, aspects: lowered, seen: Object.fromEntries(lowered.map((aspect) => [aspect, tallies[aspect].seen ?? 0])), appeal: null } })
+  // What ends badly is told with the end itself.
+  if (well && lowered.length > 0) effect(turn, { kind: 'noted', node: node.id, event: { at: now, what: 'late', attempt: attempt.id } })
   if (!well) lookAtCompletion(turn, node, reputationNow(state, node, now).completion)
   const cohort = state.cohorts.get(old.reputation.cohort)?.row ?? newCohort(old.reputation.cohort)
   emit(turn, { kind: 'lesson', row: { what: 'cohort', key: cohort.cohort, row: recordCohort(cohort, verdict, now) } })
