@@ -68,7 +68,7 @@ test('no option can add a line of its own to the unit; every folder has a unit o
   expect([unitName('/h/.lumaris/agent', '/h'), unitName('/h/.lumaris/Agent Two', '/h'), unitName('/', '/h')]).toEqual(['lumaris-agent.service', 'lumaris-agent-agent-two.service', 'lumaris-agent-node.service'])
 })
 const analyze = '/usr/bin/systemd-analyze'
-test.skipIf(!existsSync(analyze))('systemd itself finds nothing wrong with it', () => {
+test.skipIf(!existsSync(analyze))(`systemd itself finds nothing wrong with it${existsSync(analyze) ? '' : ' (there is no systemd-analyze)'}`, () => {
   const dir = mkdtempSync(join(tmpdir(), 'lumaris-unit-'))
   onTestFinished(() => rmSync(dir, { recursive: true }))
   for (const isSystem of [false, true]) {

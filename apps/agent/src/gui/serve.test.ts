@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 import { GUI_FILE } from './door-file.ts'
 import { aScreen } from './test-screen.ts'
 
-const READS = ['/api/status', '/api/live', '/api/log', '/api/diagnostics'], WRITES = ['/api/pause', '/api/resume', '/api/stop-all', '/api/self-test', '/api/reconnect', '/api/tickets']
+const READS = ['/api/status', '/api/live', '/api/log', '/api/diagnostics'], WRITES = ['/api/pause', '/api/resume', '/api/stop-all', '/api/self-test', '/api/reconnect', '/api/tickets', '/api/settings/leave', '/api/settings/mend', '/api/service']
 
 test('without the cookie nothing is readable and nothing can be done; the empty page says nothing of this machine', async () => {
   const { ask, agent, dataDir, door } = await aScreen()
@@ -103,6 +103,19 @@ test('pause for an hour, until tomorrow, without end, and resume: at once, and o
   await ask('POST', '/api/resume', { headers: owner, body: {} })
   expect(await readdir(dataDir)).not.toContain('STOP')
   await expect.poll(() => agent.owner()?.word, { timeout: 5_000 }).toBe('idle')
+})
+
+test('settings that cannot be read are set aside by one request, and not lost; until then no others are written over them', async () => {
+  const { ask, owner, put, dataDir, agent } = await aScreen({ share: { cpuPercent: 50 } })
+  const code = (): readonly string[] => (agent.owner()?.problems ?? []).map((one) => one.code)
+  put('data/owner.json', '{"share":')
+  await expect.poll(code, { timeout: 5_000 }).toContain('settings')
+  const no = await ask('PUT', '/api/settings', { headers: owner, body: agent.owner()?.settings })
+  expect([no.status, no.text]).toEqual([409, expect.stringContaining('is not valid JSON')])
+  for (const _press of [1, 2]) expect((await ask('POST', '/api/settings/mend', { headers: owner, body: {} })).status).toBe(200)
+  await expect.poll(code, { timeout: 5_000 }).not.toContain('settings')
+  expect(agent.owner()?.settings.share.cpuPercent).toBe(100)
+  expect(await readFile(join(dataDir, 'owner.json.broken'), 'utf8')).toBe('{"share":')
 })
 
 test('the stream begins with the last hour and goes on once a second', async () => {

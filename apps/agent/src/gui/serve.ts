@@ -24,7 +24,7 @@ import { tomorrowAt } from '@lumaris/domain'
 import { writeAtomic } from '../files.ts'
 import { AgentStopped, codeOf, saysOf } from '../log.ts'
 import type { Log } from '../log.ts'
-import { changeSettings, leaveToMarket, setStopped, writeWish } from '../owner/files.ts'
+import { changeSettings, leaveToMarket, setAside, setStopped, writeWish } from '../owner/files.ts'
 import type { Guard } from '../owner/guard.ts'
 import { GUI_FILE } from './door-file.ts'
 import type { GuiDoor } from './door-file.ts'
@@ -62,10 +62,10 @@ export async function startGui(ports: GuiPorts): Promise<Gui> {
 
   const server = createServer((request, reply) => {
     serve(request, reply).catch((error: unknown) => {
-      const code = error instanceof Refused ? error.status : 500
+      const code = error instanceof Refused ? error.status : error instanceof AgentStopped ? 409 : 500
       if (code === 500) log.error({ error, path: request.url }, 'the owner’s screen broke')
       if (reply.headersSent) reply.destroy()
-      else send(reply, code, { error: error instanceof Refused ? error.message : 'Something broke in the agent; its log says more.' })
+      else send(reply, code, { error: error instanceof Refused || error instanceof AgentStopped ? error.message : 'Something broke in the agent; its log says more.' })
     })
   })
   server.headersTimeout = 10_000
@@ -132,6 +132,7 @@ export async function startGui(ports: GuiPorts): Promise<Gui> {
     'POST /api/stop-all': { act() { setStopped(dataDir, true); return after() } },
     'PUT /api/settings': { async act({ body }) { await changeSettings(dataDir, parse(OwnerSettings, body), ports.usual); guard.look(); status.refresh(); return { settings: guard.files.settings } } },
     'POST /api/settings/leave': { async act() { await leaveToMarket(dataDir); guard.look(); status.refresh(); return { settings: guard.files.settings } } },
+    'POST /api/settings/mend': { async act() { await setAside(dataDir); return after() } },
     'POST /api/self-test': { act: () => (testing ??= ports.selfTest().finally(() => { testing = null })).then((lines) => ({ lines })) },
     'POST /api/service': { async act({ body }) {
       const { on } = parse(ServiceRequest, body)

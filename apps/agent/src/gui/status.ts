@@ -1,6 +1,6 @@
 // What the owner's screen shows, put together once a second from what the agent knows: one word for the whole, jobs, problems with what to do about
 // them, and an hour of samples.
-import { availableParallelism } from 'node:os'
+import { availableParallelism, userInfo } from 'node:os'
 import { statfsSync } from 'node:fs'
 import { basename } from 'node:path'
 import { GIB, PAUSE_REASONS, compareVersions } from '@lumaris/protocol'
@@ -86,18 +86,20 @@ const STOPPING = new Set(['no_connection', 'no_driver', 'disk', 'settings'])
 function problemsOf({ agents, guard, connection, clock, server, offers, journal, earnings, dataDir, sense }: StatusPorts, upMs: number): OwnerProblem[] {
   const found: OwnerProblem[] = []
   const alone = connection.connected ? 0 : clock.now() - (connection.heardAt > 0 ? connection.heardAt : clock.now() - upMs)
-  if (guard.files.trouble !== null) found.push({ code: 'settings', says: 'Your settings cannot be read; the last good ones hold.', fix: guard.files.trouble })
-  if (journal.trouble !== null) found.push({ code: 'disk', says: `New work is not taken: ${journal.trouble}.`, fix: `Make room on the disk that holds ${dataDir}; the agent goes on by itself.` })
-  else if (freeBytes(dataDir) < DISK_LOW) found.push({ code: 'disk_low', says: 'Less than 1 GiB is free on the disk.', fix: `Make room on the disk that holds ${dataDir}, before jobs fail.` })
+  if (guard.files.trouble !== null) found.push({ code: 'settings', says: 'Your settings cannot be read; the last good ones hold.', fix: guard.files.trouble, action: 'mend' })
+  if (journal.trouble !== null) found.push({ code: 'disk', says: `New work is not taken: ${journal.trouble}.`, fix: `Make room on the disk that holds ${dataDir}; the agent goes on by itself.`, command: roomOf(dataDir) })
+  else if (freeBytes(dataDir) < DISK_LOW) found.push({ code: 'disk_low', says: 'Less than 1 GiB is free on the disk.', fix: `Make room on the disk that holds ${dataDir}, before jobs fail.`, command: roomOf(dataDir) })
   if (alone > ALONE_MS) found.push({ code: 'no_connection', says: 'The market cannot be reached.', fix: `Is this computer online, and can it open ${server}? What runs goes on, and results are kept until it can.`, action: 'reconnect' })
-  if (offers.length === 0) found.push({ code: 'no_driver', says: 'No way to isolate jobs works here, so none are taken.', fix: 'Install bubblewrap (sudo apt install bubblewrap), start the agent again, and run the self-test.', action: 'self_test' })
-  if (earnings.skewMs !== null && Math.abs(earnings.skewMs) > SKEW_MAX_MS) found.push({ code: 'clock', says: `The clock of this computer is ${Math.round(Math.abs(earnings.skewMs) / 1000)} s ${earnings.skewMs > 0 ? 'ahead' : 'behind'}.`, fix: 'Switch on automatic time: sudo timedatectl set-ntp true' })
+  if (offers.length === 0) found.push({ code: 'no_driver', says: 'No way to isolate jobs works here, so none are taken.', fix: 'Install bubblewrap, start the agent again, and run the self-test.', action: 'self_test', command: 'sudo apt install bubblewrap' })
+  if (earnings.skewMs !== null && Math.abs(earnings.skewMs) > SKEW_MAX_MS) found.push({ code: 'clock', says: `The clock of this computer is ${Math.round(Math.abs(earnings.skewMs) / 1000)} s ${earnings.skewMs > 0 ? 'ahead' : 'behind'}.`, fix: 'Switch on automatic time.', command: 'sudo timedatectl set-ntp true' })
   const versions = agents()
-  if (versions !== null && compareVersions(AGENT_VERSION, versions.oldest) < 0) found.push({ code: 'version', says: `This agent is of version ${AGENT_VERSION}; the market asks for ${versions.oldest} at least. What runs goes on, and then it is refused.`, fix: 'In its checkout: git pull --ff-only && npm ci, and start it again. Its node, key and work are kept.' })
+  if (versions !== null && compareVersions(AGENT_VERSION, versions.oldest) < 0) found.push({ code: 'version', says: `This agent is of version ${AGENT_VERSION}; the market asks for ${versions.oldest} at least. What runs goes on, and then it is refused.`, fix: 'Update it in its checkout, and start it again. Its node, key and work are kept.', command: 'git pull --ff-only && npm ci' })
   const { pauseWhen } = guard.files.settings
-  if (pauseWhen.inUse && sense.inputs.unreadable > 0 && guard.readings.idleMs === null) found.push({ code: 'inputs', says: 'The agent may not see whether keyboard and mouse are in use, so it cannot give way to you.', fix: 'Add its user to the group "input" (sudo usermod -aG input NAME) and start it again; or set a limit for other programs below.' })
+  if (pauseWhen.inUse && sense.inputs.unreadable > 0 && guard.readings.idleMs === null) found.push({ code: 'inputs', says: 'The agent may not see whether keyboard and mouse are in use, so it cannot give way to you.', fix: 'Add its user to the group "input" and start it again; or set a limit for other programs below.', command: `sudo usermod -aG input ${userInfo().username}` })
   return found
 }
+/** What takes the room there. */
+const roomOf = (dir: string): string => `du -xh --max-depth=2 '${dir.replaceAll("'", "'\\''")}' | sort -h | tail`
 let disk = { at: -Infinity, dir: '', free: Infinity }
 function freeBytes(dir: string): number {
   if (performance.now() - disk.at > 30_000 || disk.dir !== dir) { const { bavail, bsize } = statfsSync(dir); disk = { at: performance.now(), dir, free: bavail * bsize } }

@@ -2,7 +2,7 @@
 // stops everything; and a fourth, with the settings that were asked over the market, which hold where the first says nothing. Files and nothing else: the
 // screen, the command line and an editor all write them, the agent notices within a quarter of a second, and a restart finds them again.
 import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { ownSettings, resolveSettings } from '@lumaris/domain'
@@ -55,6 +55,12 @@ export function writeSettings(dataDir: string, settings: OwnerSettingsInput): Pr
 }
 /** All of them as somebody at this machine wants them: what was changed is set here from now on. */
 export const changeSettings = (dataDir: string, wanted: OwnerSettings, usual: OwnerSettingsInput = {}): Promise<void> => writeSettings(dataDir, ownSettings(readOwn(dataDir), readOwnerFiles(dataDir, usual).settings, OwnerSettings.parse(wanted)))
+/** What cannot be read is set aside under another name, so that what is usual holds and nothing is lost. */
+export async function setAside(dataDir: string): Promise<void> {
+  for (const [file, schema] of [[SETTINGS_FILE, OwnerSettings], [WISH_FILE, OwnerWish]] as const) {
+    try { parse(join(dataDir, file), schema, {}) } catch { await rename(join(dataDir, file), join(dataDir, `${file}.broken`)) }
+  }
+}
 /** Nothing is set here any more, but what cannot be asked from elsewhere. */
 export function leaveToMarket(dataDir: string): Promise<void> {
   const { fromMarket, logLevel } = readOwn(dataDir)

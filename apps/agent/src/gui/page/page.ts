@@ -75,7 +75,7 @@ function show(now: OwnerStatus): void {
   get('arc-jobs').style.strokeDasharray = `${Math.min(now.cpuPercent, now.jobsCpuPercent)} 200`
   get('limit').style.transform = `rotate(${now.cpuLimitPercent * 1.8}deg)`
   get('limit').style.transformOrigin = '60px 62px'
-  text('cpu-more', [`jobs ${percent(now.jobsCpuPercent)}, limit ${percent(now.cpuLimitPercent)}`, now.celsius === null ? '' : `${Math.round(now.celsius)} °C`, now.batteryPercent === null ? '' : `battery ${now.batteryPercent} %`].filter(Boolean).join(' · '))
+  text('cpu-more', [`jobs ${percent(now.jobsCpuPercent)}, limit ${percent(now.cpuLimitPercent)}`, now.celsius === null ? '' : `${Math.round(now.celsius)}\u00a0°C`, now.batteryPercent === null ? '' : `battery ${now.batteryPercent} %`].filter(Boolean).join(' · '))
   const used = now.memoryUsedBytes / now.memoryBytes
   text('memory', size(now.memoryUsedBytes))
   get('memory-used').style.width = `${used * 100}%`
@@ -136,7 +136,7 @@ function showJobs(jobs: readonly OwnerJob[]): void {
   if (jobs.length === 0) { root.replaceChildren(make('p', 'No job runs here just now. The market sends one when it fits this node and its price.', 'empty')); return }
   const table = document.createElement('table')
   table.className = 'jobs'
-  const titles = ['Program', 'State', 'Ran', 'Processor', 'Memory', 'Earning']
+  const titles = ['Program', 'State', 'Ran', 'Processor', 'Memory', 'Earning, credits']
   const head = table.createTHead().insertRow()
   titles.forEach((title, i) => { const cell = make('th', title, i > 1 ? 'n' : '') as HTMLTableCellElement; cell.scope = 'col'; head.append(cell) })
   const body = table.createTBody()
@@ -158,6 +158,7 @@ function showJobs(jobs: readonly OwnerJob[]): void {
 let problemsShown = ''
 const ACTIONS: Record<NonNullable<OwnerProblem['action']>, readonly [string, () => Promise<unknown>]> = {
   reconnect: ['Try again now', () => call('POST', '/api/reconnect', {})], self_test: ['Run self-test', () => test()], resume: ['Let work run again', () => call('POST', '/api/resume', {})],
+  mend: ['Set the file aside, and begin with what is usual', () => call('POST', '/api/settings/mend', {})],
 }
 function showProblems(problems: readonly OwnerProblem[]): void {
   const key = JSON.stringify(problems)
@@ -169,6 +170,7 @@ function showProblems(problems: readonly OwnerProblem[]): void {
     const box = make('div', '', 'trouble'), words = make('div', '')
     words.append(make('strong', problem.says), make('span', problem.fix))
     box.append(words)
+    if (problem.command !== undefined) { const { command } = problem, press = make('button', 'Copy the command') as HTMLButtonElement; press.type = 'button'; press.addEventListener('click', () => void navigator.clipboard.writeText(command).then(() => { press.textContent = 'Copied' }, tell)); words.append(make('code', command)); box.append(press) }
     if (problem.action) { const [label, act] = ACTIONS[problem.action]; const press = make('button', label) as HTMLButtonElement; press.type = 'button'; press.addEventListener('click', () => void act().catch(tell)); box.append(press) }
     return box
   }))
