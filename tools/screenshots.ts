@@ -1,5 +1,5 @@
-// Pictures of every screen, of a real market with work in it: `npm run screenshots -- [--only NAME,NAME] [--window] [FOLDER]`.
-// --window: what one sees at once, instead of the whole page.
+// Pictures of every screen, of a real market with work in it: `npm run screenshots -- [--only NAME,NAME] [--looks light,dark,phone] [--window] [--calm] [FOLDER]`.
+// --window: what one sees at once, instead of the whole page. --calm: with no incident open and nothing paused, so that no line about them stands on top.
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -7,8 +7,8 @@ import { openBrowser, visit } from '../tests/web/browser.ts'
 import { SCREENS, enterAs, enterAsPerson, show } from '../tests/web/screens.ts'
 import { fill, startWebMarket } from '../tests/web/web-market.ts'
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { only: { type: 'string' }, window: { type: 'boolean', default: false } } })
-const only = values.only?.split(',')
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { only: { type: 'string' }, looks: { type: 'string' }, window: { type: 'boolean', default: false }, calm: { type: 'boolean', default: false } } })
+const only = values.only?.split(','), looks = values.looks?.split(',')
 const folder = resolve(positionals[0] ?? '.lumaris/screens')
 mkdirSync(folder, { recursive: true })
 const market = await startWebMarket()
@@ -16,8 +16,14 @@ const browser = await openBrowser()
 let failed = 0
 try {
   const data = await fill(market)
+  if (values.calm) {
+    const { api } = market.client(market.demo.admin.key)
+    for (const one of (await api.listIncidents({ query: { state: 'open' } })).data) await api.resolveIncident({ params: { incident: one.id }, body: { text: 'It is mended.' } })
+    for (const one of (await api.listMatchingPauses({})).data) await api.resumeMatching({ params: { pause: one.id }, body: { reason: 'It is mended' } })
+  }
   const keys = { nobody: null, person: null, buyer: market.buyer, seller: market.demo.sellers[0]?.key ?? '', admin: market.demo.admin.key }
   for (const [look, options] of Object.entries({ light: { height: 900 }, dark: { dark: true, height: 900 }, phone: { width: 390, height: 800 } })) {
+    if (looks && !looks.includes(look)) continue
     for (const who of ['nobody', 'buyer', 'person', 'seller', 'admin'] as const) {
       const { context, page, complaints } = await visit(browser, market.url, options)
       const key = keys[who]

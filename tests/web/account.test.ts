@@ -1,16 +1,17 @@
 // What guards an account, and what tells others: in a real browser, as a person does it.
 import { TOTP, Secret } from 'otpauth'
 import type { Browser, Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { NO_BROWSER, chromiumPath, openBrowser, visit } from './browser.ts'
+import { expect, test } from 'vitest'
+import { visit } from './browser.ts'
+import { examine, keepStill } from './examine.ts'
 import { enterAs, typeIn } from './screens.ts'
+import { describeInBrowser, withMarket } from './with-market.ts'
 import { PASSWORD, someone, startWebMarket } from './web-market.ts'
 import type { WebMarket } from './web-market.ts'
 
-describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 'an account', () => {
+describeInBrowser('an account', () => {
   let market: WebMarket, browser: Browser
-  beforeAll(async () => { market = await startWebMarket({ nodes: 0 }); browser = await openBrowser() }, 120_000)
-  afterAll(async () => { await browser?.close(); await market?.stop() })
+  withMarket({ nodes: 0 }, (opened) => { ({ market, browser } = opened) })
   async function newPage(): Promise<{ page: Page; complaints: string[]; foreign: string[]; close: () => Promise<void> }> { const { context, ...rest } = await visit(browser, market.url); return { ...rest, close: () => context.close() } }
   async function person(name: string) {
     const who = { email: `${name.toLowerCase()}@example.test`, password: PASSWORD }
@@ -19,6 +20,17 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
   }
   const typeCode = (page: Page, code: string) => page.getByRole('textbox', { name: 'Code' }).fill(code)
 
+  test('the account’s menu that is pressed before it has come opens when it comes', { timeout: 60_000 }, async () => {
+    const { page, context } = await visit(browser, market.url), held = Promise.withResolvers<void>()
+    await page.route('**/assets/AccountMenu-*.js', async (piece) => { await held.promise; await piece.continue() })
+    await enterAs(page, market.buyer)
+    await page.goto('/home')
+    await page.getByRole('button', { name: /^buyer/ }).click()
+    expect(await page.getByRole('menuitem', { name: 'Sign out' }).count()).toBe(0)
+    held.resolve()
+    await page.getByRole('menuitem', { name: 'Sign out' }).waitFor()
+    await context.close()
+  })
   test('a second factor: set up by its picture, asked for at the next sign-in, and turned off', async () => {
     const who = await person('Ann'), { page, complaints, foreign, close } = await newPage()
     await page.goto('/sign-in?next=/account')
@@ -127,6 +139,46 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await one.close()
     await two.close()
   })
+  test('who may only look: what would be refused rests, and says why, on every screen', { timeout: 120_000 }, async () => {
+    const [olaf, vera] = [await person('Olaf'), await person('Vera')], { page, complaints, close } = await newPage()
+    const [owner, viewer] = await Promise.all([olaf, vera].map(async (who) => market.client((await market.call(null, 'POST', '/v1/sessions', who)).body.accessToken)))
+    if (!owner || !viewer) throw new Error('nobody signed in')
+    await viewer.api.acceptInvitation({ body: { code: (await owner.api.inviteMember({ body: { email: vera.email, role: 'viewer', monthlyLimit: null } })).code } })
+    await owner.topup('100')
+    const job = await owner.submit({ name: 'Waits', command: ['x'], resources: { cpuMillis: 64_000 } }, { cap: '1000000' })
+    await page.goto('/sign-in?next=/members')
+    await typeIn(page, vera)
+    await page.getByRole('button', { name: 'Act for Olaf' }).click()
+    await page.getByText('You act for Olaf').waitFor()
+    const WHY = 'Not as a viewer of this account: a viewer sees jobs, results and spend', main = page.getByRole('main')
+    const rests = async (path: string, ...names: (string | RegExp)[]): Promise<void> => {
+      await page.goto(path)
+      for (const name of names) {
+        const button = main.getByRole('button', { name }).or(main.getByRole('link', { name })).first()
+        await button.waitFor()
+        expect([path, name, await button.isDisabled() || (await button.getAttribute('aria-disabled')) === 'true', (await button.getAttribute('title')) ?? WHY]).toEqual([path, name, true, WHY])
+      }
+      expect([path, await main.getByRole('alert').count()]).toEqual([path, 0])
+    }
+    await rests('/home', 'New job')
+    await rests('/jobs?state=queued', 'New job', 'Keep this filter…')
+    await rests(`/jobs/${job.id}`, 'Run again…', 'Repeat…', 'Keep as a template…', 'Move…', 'Pause', 'Cancel')
+    await rests('/templates', 'Begin with nothing', /^Use Estimate/)
+    await rests('/keys', 'Make a key')
+    await main.getByText(WHY).waitFor()
+    await rests('/webhooks', 'Add a webhook')
+    await main.getByText(WHY).waitFor()
+    await rests('/alerts', 'Keep these')
+    await page.getByRole('region', { name: 'Alerts', exact: true }).getByRole('link', { name: 'Members' }).waitFor() // what it is about, and no node
+    await rests('/submit')
+    await main.getByText(WHY).waitFor()
+    await page.goto('/wallet')
+    await main.getByText('Only the owner of the account does this').first().waitFor()
+    expect(await main.getByRole('button', { name: 'Add credits' }).isDisabled()).toBe(true)
+    expect(complaints).toEqual([])
+    await owner.cancel(job.id)
+    await close()
+  })
   test('a program without a password: looked at, approved; nothing happens by the address alone', async () => {
     const who = await person('Cid'), { page, close } = await newPage()
     const { body: asked } = await market.call(null, 'POST', '/v1/device-logins', { client: '<b>lumaris</b> on box' })
@@ -164,6 +216,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await sent.getByText('it answered 500').waitFor()
     expect(market.receiver.told[1]?.headers['webhook-id']).toBe(market.receiver.told[0]?.headers['webhook-id'])
     await page.getByRole('button', { name: /^Remove/ }).click()
+    await page.getByRole('dialog').getByRole('textbox').fill(new URL(market.receiver.url).host)
     await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click()
     await page.getByText('No webhooks yet').waitFor()
     market.receiver.answerWith(204)
@@ -216,6 +269,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
   test('an admin whose sign-in is old is asked for the password over what was being done, and it goes on by itself', async () => {
     let later = 0
     const old = await startWebMarket({ nodes: 0, now: () => Date.now() + later }), { context, page, complaints } = await visit(browser, old.url)
+    await keepStill(page)
     try {
       const ann = await someone(old, 'Ann', ['admin'])
       await page.goto('/sign-in')
@@ -227,6 +281,8 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
       await page.getByLabel('Reason').fill('A stolen card')
       await page.getByRole('dialog').getByRole('button', { name: 'Suspend' }).click()
       const again = page.getByRole('dialog', { name: 'Is it still you?' })
+      await again.getByRole('textbox', { name: 'Your password' }).waitFor()
+      expect(await examine(page, 'is it still you')).toEqual([])
       // Leaving it changes nothing, and what was typed stays.
       await again.getByRole('button', { name: 'Leave it' }).click()
       await page.getByText('It is long since you signed in').waitFor()

@@ -1,7 +1,7 @@
 // A real Chromium, as Debian packages it. Where there is none the tests of the screens say so and are skipped.
 import { existsSync } from 'node:fs'
 import { chromium } from 'playwright-core'
-import type { Browser, BrowserContext, Page } from 'playwright-core'
+import type { Browser, BrowserContext, Locator, Page } from 'playwright-core'
 
 const PLACES = [process.env['CHROMIUM'], '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].filter((place): place is string => place !== undefined && place !== '')
 export const chromiumPath = (): string | null => PLACES.find((place) => existsSync(place)) ?? null
@@ -25,4 +25,21 @@ export async function visit(browser: Browser, url: string, options: { width?: nu
   page.on('console', (message) => { if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) complaints.push(`console: ${message.text()}`) })
   page.on('request', (request) => { const asked = new URL(request.url()); if (asked.origin !== new URL(url).origin && asked.protocol.startsWith('http')) foreign.push(request.url()) })
   return { context, page, complaints, foreign }
+}
+
+/** What a person without a mouse does. Tab by tab until it has the focus: what cannot be reached this way cannot be reached at all. */
+export function keysOf(page: Page, most = 200): { readonly tabTo: (target: Locator) => Promise<void>; readonly press: (target: Locator, key?: string) => Promise<void>; readonly write: (target: Locator, text: string) => Promise<void> } {
+  const tabTo = async (target: Locator): Promise<void> => {
+    await target.waitFor()
+    for (let i = 0; i < most; i++) {
+      if (await target.evaluate((element) => element === (element as unknown as { ownerDocument: { activeElement: unknown } }).ownerDocument.activeElement)) return
+      await page.keyboard.press('Tab')
+    }
+    throw new Error(`${most} tabs do not lead to ${String(target)}`)
+  }
+  return {
+    tabTo,
+    press: async (target, key = 'Enter') => { await tabTo(target); await page.keyboard.press(key) },
+    write: async (target, text) => { await tabTo(target); await page.keyboard.press('Control+a'); await page.keyboard.type(text) },
+  }
 }

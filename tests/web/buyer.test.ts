@@ -1,15 +1,15 @@
 // The buyer's story in a real browser, against a real market whose nodes run the work in Deno.
 import type { Browser, Locator, Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { NO_BROWSER, chromiumPath, openBrowser, visit } from './browser.ts'
+import { afterAll, expect, test } from 'vitest'
+import { keysOf, visit } from './browser.ts'
 import { enterAs } from './screens.ts'
-import { HOSTILE, PASSWORD, startWebMarket } from './web-market.ts'
+import { describeInBrowser, withMarket } from './with-market.ts'
+import { HOSTILE, PASSWORD } from './web-market.ts'
 import type { WebMarket } from './web-market.ts'
 
-describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 'a buyer', () => {
+describeInBrowser('a buyer', () => {
   let market: WebMarket, browser: Browser
-  beforeAll(async () => { market = await startWebMarket({ nodes: 1 }); browser = await openBrowser() }, 120_000)
-  afterAll(async () => { await browser?.close(); await market?.stop() })
+  withMarket({ nodes: 1 }, (opened) => { ({ market, browser } = opened) })
   const opened: (() => Promise<void>)[] = []
   afterAll(async () => { for (const close of opened) await close() })
 
@@ -62,7 +62,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: /^Download mandelbrot/ }).click()])
     expect(file.suggestedFilename()).toBe('mandelbrot.svg')
     await page.getByRole('tab', { name: 'Cost' }).click()
-    await expect.poll(async () => { await page.getByRole('button', { name: /^Check 1 receipt/ }).click(); await page.locator('[role=status] .mantine-Alert-root').waitFor(); return page.locator('[role=status] .mantine-Alert-title').textContent() }, { timeout: 10_000, interval: 300 }).toBe('1 receipt hold')
+    await expect.poll(async () => { await page.getByRole('button', { name: /^Check 1 receipt/ }).click(); await page.locator('[role=status] .mantine-Alert-root').waitFor(); return page.locator('[role=status] .mantine-Alert-title').textContent() }, { timeout: 10_000, interval: 300 }).toBe('1 receipt holds')
     await page.getByText(/the receipt holds/).click()
     await page.getByText('The node signed every seal.').waitFor()
     await page.getByRole('tab', { name: 'Why here' }).click()
@@ -89,6 +89,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await page.getByText(/^tick 1\b/).waitFor()
     await page.getByRole('button', { name: 'Cancel' }).click()
     await page.getByRole('button', { name: 'Cancel the job' }).click()
+    await page.locator('.toast').getByText('✓ Cancel the job: done').waitFor()
     await page.getByText('It was cancelled.').waitFor()
     await page.getByText(/the output has ended/).waitFor()
     // A tab that shows the list heard of it without being asked.
@@ -226,6 +227,9 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await page.getByRole('button', { name: 'Revoke my script' }).waitFor()
     expect(await page.getByText(secret).count()).toBe(0)
     await page.getByRole('button', { name: 'Revoke my script' }).click()
+    // Not by a press alone: it cannot be made anew.
+    expect(await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).isDisabled()).toBe(true)
+    await page.getByLabel('Type its name: my script').fill('my script')
     await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click()
     await page.getByRole('cell', { name: 'revoked', exact: true }).waitFor()
     expect((await market.call(secret, 'GET', '/v1/jobs')).status).toBe(401)
@@ -233,17 +237,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
 
   test('the whole story with nothing but a keyboard', async () => {
     const { page } = await newPage()
-    const { keyboard } = page
-    /** Tab by tab until it has the focus: what cannot be reached this way cannot be reached at all. */
-    const tabTo = async (target: Locator): Promise<void> => {
-      await target.waitFor()
-      for (let i = 0; i < 60; i++) {
-        if (await target.evaluate((element) => element === (element as unknown as { ownerDocument: { activeElement: unknown } }).ownerDocument.activeElement)) return
-        await keyboard.press('Tab')
-      }
-      throw new Error(`60 tabs do not lead to ${String(target)}`)
-    }
-    const press = async (target: Locator, key = 'Enter'): Promise<void> => { await tabTo(target); await keyboard.press(key) }
+    const { keyboard } = page, { tabTo, press } = keysOf(page, 60)
     await page.goto('/sign-up')
     await press(page.getByText('Skip to the content'))
     await tabTo(page.getByLabel('Name'))

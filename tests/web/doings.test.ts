@@ -1,16 +1,15 @@
 // What a buyer does with jobs besides running them once: moves one that runs, repeats one, keeps one, and begins from what was kept.
 import type { Browser } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import type { JobSpec } from '@lumaris/protocol'
-import { NO_BROWSER, chromiumPath, openBrowser, visit } from './browser.ts'
+import { visit } from './browser.ts'
 import { enterAs } from './screens.ts'
-import { startWebMarket } from './web-market.ts'
+import { describeInBrowser, withMarket } from './with-market.ts'
 import type { WebMarket } from './web-market.ts'
 
-describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 'a buyer with a job', () => {
+describeInBrowser('a buyer with a job', () => {
   let market: WebMarket, browser: Browser
-  beforeAll(async () => { market = await startWebMarket({ nodes: 2 }); browser = await openBrowser() }, 120_000)
-  afterAll(async () => { await browser?.close(); await market?.stop() })
+  withMarket({ nodes: 2 }, (opened) => { ({ market, browser } = opened) })
   async function program(code: string, more: Partial<JobSpec> = {}): Promise<JobSpec> {
     const { blob, size } = await market.client(market.buyer).upload(new TextEncoder().encode(code))
     return { runtime: 'javascript', command: ['main.ts'], inputs: [{ path: 'main.ts', blob, size }], resources: { cpuMillis: 500, memoryBytes: 256 * 1024 ** 2, diskBytes: 64 * 1024 ** 2, gpus: 0 }, ...more } as JobSpec
@@ -104,6 +103,7 @@ console.log('counted to', step)
     expect(await page.getByLabel('Arguments').inputValue()).toBe('12')
     await page.goto('/templates')
     await page.getByRole('button', { name: 'Forget… grow' }).click()
+    await page.getByLabel('Type its name: grow').fill('grow')
     await page.getByRole('dialog').getByRole('button', { name: 'Forget it' }).click()
     await page.getByRole('heading', { name: 'grow', exact: true }).waitFor({ state: 'hidden' })
     expect(complaints).toEqual([])

@@ -8,10 +8,11 @@ type Violation = { id: string; nodes: { target: string[]; any: { message: string
 /** Before the first page: a colour on its way to another one has the contrast of neither. */
 export const keepStill = (page: Page): Promise<unknown> => page.addInitScript('{ const still = new CSSStyleSheet(); still.replaceSync("*, *::before, *::after { transition: none !important; animation: none !important; }"); document.adoptedStyleSheets = [still] }')
 
-/** Axe is brought into the page once for each screen; its own wrapper does so for each question, and opens another page besides. */
+/** Under an open dialog nothing can be pressed: a field that its edge half covers is no small target. The screen without the dialog is looked at by itself.
+ * Axe is brought into the page once for each screen; its own wrapper does so for each question, and opens another page besides. */
 async function violations(page: Page): Promise<string[]> {
   if (!(await page.evaluate('"axe" in globalThis'))) await page.evaluate(axe.source)
-  const found = (await page.evaluate(`axe.run(document, { runOnly: ${JSON.stringify(TAGS)}, resultTypes: ['violations'], iframes: false }).then((result) => result.violations)`)) as Violation[]
+  const found = (await page.evaluate(`axe.run(document.querySelector('[aria-modal=true]') ?? document, { runOnly: ${JSON.stringify(TAGS)}, resultTypes: ['violations'], iframes: false }).then((result) => result.violations)`)) as Violation[]
   return found.map((one) => `${one.id}: ${one.nodes.slice(0, 2).map((node) => `${node.target.join(' ')} (${node.any[0]?.message ?? node.failureSummary ?? ''})`).join('; ')}`)
 }
 /** What does not hold, in words; the page stays as it is. */

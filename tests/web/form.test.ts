@@ -1,16 +1,15 @@
 // The form of a new job: drafts that outlive a reload, secrets that nobody is shown again, one press for a cheaper request, and four steps on a phone.
 import type { Browser, Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { NO_BROWSER, chromiumPath, openBrowser, visit } from './browser.ts'
+import { expect, test } from 'vitest'
+import { visit } from './browser.ts'
 import { enterAs } from './screens.ts'
-import { startWebMarket } from './web-market.ts'
+import { describeInBrowser, withMarket } from './with-market.ts'
 import type { WebMarket } from './web-market.ts'
 
 const SECRET = 'correct-horse-battery-staple-7431'
-describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 'the form of a new job', () => {
+describeInBrowser('the form of a new job', () => {
   let market: WebMarket, browser: Browser
-  beforeAll(async () => { market = await startWebMarket({ nodes: 2 }); browser = await openBrowser() }, 120_000)
-  afterAll(async () => { await browser?.close(); await market?.stop() })
+  withMarket({ nodes: 2 }, (opened) => { ({ market, browser } = opened) })
   const enter = async (options: { width?: number } = {}) => { const all = await visit(browser, market.url, options); await enterAs(all.page, market.buyer); return all }
   const storage = (page: Page): Promise<string> => page.evaluate('JSON.stringify({ ...localStorage })')
   const draftOf = (page: Page): string | null => new URL(page.url()).searchParams.get('draft')
@@ -135,6 +134,30 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await context.close()
   })
 
+  test('files: one after another and dropped; what a reload loses is asked for before it can be submitted; what would help is reckoned with them', { timeout: 120_000 }, async () => {
+    const { page, context, complaints } = await enter(), list = page.getByRole('list', { name: /files?$/ }), choose = (name: string) => page.locator('#files').setInputFiles({ name, mimeType: 'text/plain', buffer: Buffer.from(name) })
+    await page.goto('/submit?template=primes')
+    await choose('one.csv')
+    await choose('two.csv')
+    await page.locator('.drop').dispatchEvent('drop', { dataTransfer: await page.evaluateHandle("(() => { const data = new DataTransfer(); data.items.add(new File(['dropped'], 'three.csv')); return data })()") })
+    await expect.poll(() => list.getByRole('listitem').allTextContents()).toEqual([expect.stringContaining('one.csv, 7 B'), expect.stringContaining('two.csv, 7 B'), expect.stringContaining('three.csv, 7 B')])
+    await list.getByRole('button', { name: 'Leave out two.csv' }).click()
+    await page.getByLabel('Cores').fill('2')
+    await page.getByText('Cheaper, or more nodes').waitFor()
+    await page.getByText('Kept as a draft in this browser.').waitFor()
+    await page.reload()
+    await page.getByText('one.csv, three.csv were lost with the reload').waitFor()
+    await page.getByText('Cheaper, or more nodes').waitFor()
+    const review = page.getByRole('button', { name: 'Review and submit' })
+    expect([await review.isDisabled(), await review.getAttribute('title')]).toEqual([true, 'Files must be chosen again'])
+    await choose('three.csv')
+    await page.getByText('one.csv was lost with the reload').waitFor()
+    await page.getByRole('button', { name: 'Go without' }).click()
+    await expect.poll(() => review.isEnabled()).toBe(true)
+    expect(await list.getByRole('listitem').allTextContents()).toEqual([expect.stringContaining('three.csv, 9 B')])
+    expect(complaints).toEqual([])
+    await context.close()
+  })
   test('a file from an address inside is refused in words', { timeout: 60_000 }, async () => {
     const { page, context } = await enter()
     await page.goto('/submit')
@@ -164,10 +187,13 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     expect(await page.getByLabel('Name', { exact: true }).inputValue()).toBe('From a phone')
     await page.goBack()
     await page.getByLabel('Cores').waitFor()
+    const asked = Promise.withResolvers<void>()
+    await page.route('**/v1/quotes**', async (quote) => { await asked.promise; await quote.continue() })
     await page.reload()
     expect(await page.getByLabel('Cores').inputValue()).toBe('0.5')
-    await page.getByLabel('Cores').press('Enter') // goes on, and submits nothing
+    await page.getByLabel('Cores').press('Enter') // goes on, also before there is a price, and submits nothing
     await page.getByRole('heading', { name: '3 of 4: Limits' }).waitFor()
+    asked.resolve()
     await page.getByRole('navigation', { name: 'Steps' }).getByRole('button', { name: 'Review' }).click()
     await page.getByRole('button', { name: 'Review and submit' }).click()
     await page.getByRole('button', { name: /^Hold .* and submit$/ }).click()

@@ -6,6 +6,7 @@ import { expect, test } from 'vitest'
 import { formatCredits } from '@lumaris/protocol'
 import type { JobSpecInput } from '@lumaris/protocol'
 import { visit } from './browser.ts'
+import { startCutProxy } from './cut-proxy.ts'
 import { enterAs } from './screens.ts'
 import { describeInBrowser, withMarket } from './with-market.ts'
 import type { WebMarket } from './web-market.ts'
@@ -17,6 +18,16 @@ describeInBrowser('lists', () => {
   const credits = (micros: string): string => formatCredits(BigInt(micros))
   const inFocus = (page: Page): Promise<string> => page.evaluate(() => (globalThis as unknown as { document: { activeElement: { textContent: string } } }).document.activeElement.textContent)
 
+  test('on a phone what has no column stands under the name of a job, and lists stay lists of rows of one height', { timeout: 60_000 }, async () => {
+    await market.client(market.buyer).submit(large('of a phone'))
+    const { page, context } = await visit(browser, market.url, { width: 390 })
+    await enterAs(page, market.buyer)
+    await page.goto('/jobs')
+    const row = page.getByRole('row').filter({ hasText: 'of a phone' })
+    await row.getByText(/^0\.00 credits · .* ago$|^0\.00 credits · just now$/).waitFor()
+    expect((await row.boundingBox())?.height).toBeCloseTo(64, 0)
+    await context.close()
+  })
   test('j and k go from row to row and Enter opens; not while one types, and not when single keys are off', { timeout: 60_000 }, async () => {
     const buyer = market.client(market.buyer)
     for (const name of ['first', 'second', 'third']) await buyer.submit(large(name))
@@ -50,6 +61,19 @@ describeInBrowser('lists', () => {
     await page.getByText('To the next row of a list').waitFor({ state: 'hidden' })
     await page.keyboard.press('j')
     expect(['first', 'second', 'third']).not.toContain(await inFocus(page))
+    // The key that led to the switch is off, too: the menu leads there.
+    await page.getByRole('button', { name: /^buyer/ }).click()
+    await page.getByRole('menuitem', { name: 'Keys…' }).click()
+    await page.getByLabel('Single keys do something').check()
+    await page.keyboard.press('Escape')
+    await page.getByText('To the next row of a list').waitFor({ state: 'hidden' })
+    await page.keyboard.press('/')
+    await page.keyboard.type('sec')
+    expect(await page.getByLabel('Name or id').inputValue()).toBe('sec')
+    await page.getByLabel('Name or id').blur()
+    await page.keyboard.press('g')
+    await page.keyboard.press('d')
+    await page.getByRole('heading', { level: 1, name: 'Alerts' }).waitFor()
     expect(complaints).toEqual([])
     await context.close()
   })
@@ -107,7 +131,7 @@ describeInBrowser('lists', () => {
       await route.fetch()
       return route.abort('connectionreset')
     })
-    await dialog.getByRole('button', { name: `Hold ${cap} and run 3 jobs again` }).click()
+    await dialog.getByRole('button', { name: `Hold ${cap} credits and run 3 jobs again` }).click()
     await dialog.getByText('2 of 3 jobs run again, 1 not.').waitFor()
     await dialog.getByText('not run again: Not enough credits').waitFor()
     await dialog.getByRole('button', { name: 'Try 1 job again' }).click()
@@ -149,6 +173,89 @@ describeInBrowser('lists', () => {
     expect([await market.client(market.buyer).api.listFilters(), complaints, other.complaints]).toEqual([{ data: [], nextCursor: null }, [], []])
     await context.close()
     await other.context.close()
+  })
+
+  test('refresh: live, in turns, or not at all; meanwhile nothing is asked; what ends is said politely', { timeout: 120_000 }, async () => {
+    const buyer = market.client(market.buyer), { page, context, complaints } = await visit(browser, market.url)
+    await page.clock.install()
+    await enterAs(page, market.buyer)
+    await page.goto('/jobs')
+    const live = await buyer.submit(large('seen live'))
+    await page.getByRole('link', { name: 'seen live' }).waitFor()
+    await buyer.cancel(live.id)
+    await expect.poll(async () => { await page.clock.runFor(1_000); return page.locator('#said').textContent() }).toBe('A job has ended: cancelled')
+    await page.getByLabel('Refresh').selectOption('Off')
+    const line = page.getByRole('region', { name: 'Not live' })
+    await line.getByText('Nothing here refreshes by itself.').waitFor()
+    await page.reload() // it is this browser's
+    await line.getByText('Nothing here refreshes by itself.').waitFor()
+    await page.getByRole('link', { name: 'seen live' }).waitFor()
+    await page.waitForLoadState('networkidle')
+    const asked: string[] = []
+    page.on('request', (request) => asked.push(request.url()))
+    const late = await buyer.submit(large('seen when asked'))
+    for (let i = 0; i < 12; i++) await page.clock.runFor(10_000)
+    expect(asked).toEqual([])
+    await line.getByRole('button', { name: 'Refresh now' }).click()
+    await page.getByRole('link', { name: 'seen when asked' }).waitFor()
+    await page.getByLabel('Refresh').selectOption('Every 10 s')
+    await line.getByText('Refreshes every 10 s.').waitFor()
+    const turn = await buyer.submit(large('seen in turn'))
+    await expect.poll(async () => { await page.clock.runFor(5_000); return page.getByRole('link', { name: 'seen in turn' }).count() }).toBe(1)
+    expect(asked.filter((url) => url.includes('/v1/events'))).toEqual([])
+    await line.getByRole('button', { name: 'Live' }).click()
+    await line.waitFor({ state: 'hidden' })
+    for (const job of [late, turn]) await buyer.cancel(job.id)
+    await page.getByRole('row', { name: /seen in turn/ }).getByText('Cancelled').waitFor()
+    expect(complaints).toEqual([])
+    await context.close()
+  })
+
+  test('output goes on without a gap and nothing twice: over a cut connection, after the tab was hidden, and when it was not live', { timeout: 240_000 }, async () => {
+    const buyer = market.client(market.buyer), { blob, size } = await buyer.upload(new TextEncoder().encode("let n = 0\nsetInterval(() => console.log('tick', ++n), 20)\n"))
+    const job = await buyer.submit({ name: 'Ticks on', runtime: 'javascript', command: ['main.ts'], inputs: [{ path: 'main.ts', blob, size }], resources: { cpuMillis: 500, memoryBytes: 256 * 1024 ** 2 } })
+    const proxy = await startCutProxy(market.url), { page, context } = await visit(browser, proxy.url)
+    await enterAs(page, market.buyer)
+    await page.goto(`/jobs/${job.id}?tab=logs`)
+    const log = page.getByRole('region', { name: /^Output on/ }), ticks = async (): Promise<number[]> => [...((await log.textContent()) ?? '').matchAll(/tick (\d+)\n/g)].map(([, n]) => Number(n)), last = async (): Promise<number> => (await ticks()).at(-1) ?? 0
+    const grows = async (): Promise<void> => { const now = await last(); await expect.poll(last, { timeout: 30_000 }).toBeGreaterThan(now + 10) }
+    await log.getByText('tick 10').waitFor({ timeout: 60_000 })
+    for (let i = 0; i < 3; i++) {
+      proxy.cut()
+      await page.getByText(/^Reconnecting/).waitFor()
+      proxy.mend()
+      await page.getByText(/^Reconnecting/).waitFor({ state: 'hidden' })
+      await grows()
+    }
+    const hide = (hidden: boolean): Promise<unknown> => page.evaluate(`Object.defineProperty(document, 'hidden', { configurable: true, value: ${hidden} }); document.dispatchEvent(new Event('visibilitychange'))`)
+    const closed = page.waitForEvent('requestfailed', (request) => request.url().endsWith('/logs'))
+    await hide(true)
+    await closed
+    await hide(false)
+    await grows()
+    await page.getByLabel('Refresh').selectOption('Off')
+    await page.getByText('as it was when it was last asked').waitFor()
+    const before = await last()
+    await page.getByRole('button', { name: 'Refresh now' }).click()
+    await expect.poll(last).toBeGreaterThan(before)
+    await page.getByRole('region', { name: 'Not live' }).getByRole('button', { name: 'Live' }).click()
+    await grows()
+    // Scrolled up it stays where one reads, and says how much has come.
+    await log.evaluate((element) => { (element as unknown as { scrollTop: number }).scrollTop = 0 })
+    const jump = page.getByRole('button', { name: /^Jump to the latest \([\d,]+ new\)$/ })
+    await jump.waitFor()
+    expect(await log.evaluate((element) => (element as unknown as { scrollTop: number }).scrollTop)).toBe(0)
+    await jump.click()
+    await jump.waitFor({ state: 'hidden' })
+    await buyer.cancel(job.id)
+    await page.getByText(/the output has ended/).waitFor()
+    const all = await ticks()
+    expect(all).toEqual(Array.from({ length: all.length }, (_, i) => i + 1))
+    const saved = page.waitForEvent('download')
+    await page.getByRole('button', { name: 'Download all' }).click()
+    expect(readFileSync((await (await saved).path()) ?? '', 'utf8')).toBe(all.map((n) => `tick ${n}\n`).join(''))
+    await context.close()
+    await proxy.stop()
   })
 
   test('a link leads to a line among many, by keys alone; levels are read from the lines', { timeout: 120_000 }, async () => {
@@ -194,6 +301,14 @@ describeInBrowser('lists', () => {
     await page.getByLabel('Level').selectOption('none')
     // The one line of standard error is among the latest, or was the first: the two streams come side by side.
     await page.getByText(/, 9,9(89|90) shown/).waitFor()
+    // What one looks for is in the address: a reload finds the same.
+    await page.getByLabel('Level').selectOption('warning')
+    await page.getByLabel('Find in the output').fill('row')
+    await page.waitForURL(/find=row/)
+    expect(new URL(page.url()).searchParams.get('level')).toBe('warning')
+    await page.reload()
+    await log.getByText('WARN row').first().waitFor()
+    expect([await page.getByLabel('Level').inputValue(), await page.getByLabel('Find in the output').inputValue()]).toEqual(['warning', 'row'])
     expect(complaints).toEqual([])
     await context.close()
   })

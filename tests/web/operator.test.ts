@@ -1,29 +1,21 @@
 // The operator's story: something is wrong and everybody is told; a bill was wrong and two admins mend it, by keyboard alone; somebody is suspended. And the
 // seller's money on its way out.
 import type { Browser, Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { releaseOnce } from '@lumaris/server'
-import { NO_BROWSER, chromiumPath, openBrowser, visit } from './browser.ts'
+import { keysOf, visit } from './browser.ts'
 import { examine } from './examine.ts'
 import { enterAs } from './screens.ts'
-import { PASSWORD, someone, startWebMarket } from './web-market.ts'
+import { describeInBrowser, withMarket } from './with-market.ts'
+import { PASSWORD, someone } from './web-market.ts'
 import type { WebMarket } from './web-market.ts'
 
-describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 'an operator', () => {
+describeInBrowser('an operator', () => {
   let market: WebMarket, browser: Browser
-  beforeAll(async () => { market = await startWebMarket({ nodes: 1 }); browser = await openBrowser() }, 120_000)
-  afterAll(async () => { await browser?.close(); await market?.stop() })
+  withMarket({ nodes: 1 }, (opened) => { ({ market, browser } = opened) })
 
-  /** As somebody without a mouse comes there. */
-  async function tabTo(page: Page, name: string | RegExp): Promise<void> {
-    const wanted = page.getByRole('button', { name, disabled: false }).first()
-    await wanted.waitFor()
-    for (let i = 0; i < 80; i++) {
-      if (await wanted.evaluate((element) => (element as unknown as { ownerDocument: { activeElement: unknown } }).ownerDocument.activeElement === element)) return
-      await page.keyboard.press('Tab')
-    }
-    throw new Error(`${name} is not reached by Tab`)
-  }
+  /** By keys, as somebody without a mouse comes there. */
+  const tabTo = (page: Page, name: string | RegExp): Promise<void> => keysOf(page, 80).tabTo(page.getByRole('button', { name, disabled: false }).first())
   const press = async (page: Page, name: string | RegExp): Promise<void> => { await tabTo(page, name); await page.keyboard.press('Enter') }
   const program = async () => {
     const buyer = market.client(market.buyer)
@@ -45,7 +37,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await press(ann.page, 'Open an incident')
     await ann.page.getByRole('dialog').getByLabel('Title').waitFor()
     await press(ann.page, 'Tell everybody')
-    await expect.poll(() => ann.page.getByRole('dialog').getByText(/Too small|>=3/).count()).toBeGreaterThan(0) // the server's words, beside the fields
+    await expect.poll(() => ann.page.getByRole('dialog').getByText('At least 3 characters').count()).toBeGreaterThan(0) // the server's words, beside the fields
     await ann.page.keyboard.press('Escape')
     await ann.page.getByRole('dialog').waitFor({ state: 'hidden' })
     await press(ann.page, 'Open an incident')
@@ -55,6 +47,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await ann.page.keyboard.press('Tab')
     await ann.page.keyboard.press('ArrowDown')
     await ann.page.keyboard.press('Tab')
+    await ann.page.keyboard.press('Tab') // past the sentences to begin with
     await ann.page.keyboard.type('We look at them <b>now</b>.')
     await press(ann.page, 'Tell everybody')
     await ann.page.getByRole('heading', { name: 'Bills of one node are wrong' }).waitFor()
@@ -118,7 +111,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await press(page, 'Pause matching…')
     await page.getByRole('dialog').getByText('the whole market', { exact: true }).waitFor()
     await press(page, 'Pause it')
-    await expect.poll(() => page.getByRole('dialog').getByText(/Too small|>=3/).count()).toBe(2) // both sentences are needed
+    await expect.poll(() => page.getByRole('dialog').getByText('At least 3 characters').count()).toBe(2) // both sentences are needed
     await page.getByRole('dialog').getByLabel('What everybody reads').focus()
     await page.keyboard.type('A flaw in a wall is <b>looked at</b>.')
     await page.keyboard.press('Tab')
@@ -160,7 +153,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await page.getByLabel('Deadline').waitFor()
     await expect.poll(() => page.evaluate('document.activeElement.tagName')).toBe('TEXTAREA')
     await press(page, 'Empty it')
-    await page.getByRole('dialog').getByText(/Too small|>=3/).first().waitFor() // a reason is needed
+    await page.getByRole('dialog').getByText('At least 3 characters').first().waitFor() // a reason is needed
     await page.getByLabel('Deadline').selectOption({ label: 'in an hour' })
     await page.getByLabel('Reason').focus()
     await page.keyboard.type('Its disk is failing')
@@ -184,6 +177,84 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await owner.context.close()
   })
 
+  test('sees how the market is, finds the jobs of a node and of a user, and what a node has shown; goes from the trial balance to the entries of one account', { timeout: 120_000 }, async () => {
+    const { job } = await program(), mine = market.client(market.buyer), { page, context, complaints } = await visit(browser, market.url), [attempt] = (await mine.api.listAttempts({ params: { job: job.id } })).data
+    await enterAs(page, market.demo.admin.key)
+    await page.goto('/market')
+    await page.getByText('Nodes online', { exact: true }).first().waitFor()
+    await page.getByRole('img', { name: /^Nodes online, and parts that run\./ }).waitFor()
+    const volume = (await market.call(market.demo.admin.key, 'GET', '/v1/admin/overview')).body.money.settled as number
+    await page.getByText(`${volume} attempt`).first().waitFor()
+    await page.getByRole('region', { name: 'The newest nodes' }).getByRole('link').first().waitFor()
+    // A job of somebody, found by the node that it ran on.
+    await page.goto('/jobs')
+    await page.getByLabel(/^Of all jobs/).fill('nonsense')
+    await page.keyboard.press('Enter')
+    await page.getByText('The whole id of a user or a node').waitFor()
+    await page.getByLabel(/^Of all jobs/).fill(attempt?.node ?? '')
+    await page.keyboard.press('Enter')
+    await expect.poll(() => new URL(page.url()).searchParams.get('of')).toBe(attempt?.node)
+    const shown = (await market.client(market.demo.admin.key).api.listJobs({ query: { node: attempt?.node as never, limit: 200 } })).data.length
+    await page.getByText(`${shown} job`).first().waitFor()
+    await page.reload() // it is in the address
+    await page.getByRole('cell', { name: `…${market.demo.buyer.id.slice(-8)}` }).first().waitFor()
+    await page.getByLabel(/^Of all jobs/).fill(`sha256:${'0'.repeat(64)}`)
+    await page.keyboard.press('Enter')
+    await page.getByText('No job fits this filter').waitFor()
+    await page.goto(`/nodes/${attempt?.node}`)
+    await page.getByRole('region', { name: 'Heartbeat' }).getByText('"availability_update"').waitFor()
+    await page.getByRole('region', { name: 'Last attempts' }).getByText(`…${job.id.slice(-8)}`).waitFor()
+    await page.goto('/queue')
+    await page.getByRole('region', { name: 'Loops' }).getByText('Decides and commits').waitFor()
+    await page.getByText('✓ All of it runs').waitFor()
+    await page.goto('/ledger')
+    await page.getByRole('region', { name: 'Trial balance' }).getByRole('link', { name: 'buyer:available' }).click()
+    await page.getByRole('region', { name: 'Accounts', exact: true }).getByRole('link').first().click()
+    await expect.poll(() => new URL(page.url()).searchParams.get('account')).toMatch(/^buyer:usr_/)
+    await page.getByRole('region', { name: 'Entries' }).getByRole('row').nth(1).waitFor()
+    expect(complaints).toEqual([])
+    await context.close()
+  })
+
+  test('ends one session of a user with a reason; begins an incident with sentences that must be filled in', { timeout: 120_000 }, async () => {
+    const fay = await someone(market, 'Fay', ['buyer']), { page, context, complaints } = await visit(browser, market.url), theirs = await visit(browser, market.url)
+    await theirs.page.goto('/sign-in')
+    await theirs.page.getByRole('textbox', { name: 'E-mail' }).fill('fay@example.test')
+    await theirs.page.getByRole('textbox', { name: 'Password' }).fill(PASSWORD)
+    await theirs.page.getByRole('button', { name: 'Sign in' }).click()
+    await theirs.page.waitForURL((url) => !url.pathname.startsWith('/sign-in'))
+    await enterAs(page, market.demo.admin.key)
+    await page.goto(`/users/${fay.id}`)
+    await page.getByRole('button', { name: /^End… Chrome on Linux/ }).click()
+    await page.getByRole('dialog').getByLabel('Reason').fill('A lost laptop')
+    await page.getByRole('button', { name: 'End it' }).click()
+    await page.getByRole('region', { name: 'Where they are signed in' }).getByText('Nowhere').waitFor()
+    await theirs.page.reload()
+    await theirs.page.waitForURL((url) => url.pathname.startsWith('/sign-in'))
+    await page.goto(`/actions?subject=${fay.id}`)
+    await page.getByRole('cell', { name: 'Ended a session' }).waitFor()
+    await page.goto('/incidents')
+    await page.getByRole('button', { name: 'Open an incident' }).click()
+    const dialog = page.getByRole('dialog')
+    await dialog.getByLabel('Severity').selectOption('major')
+    await dialog.getByLabel('Begin with').selectOption('A region is away')
+    expect(await dialog.getByLabel('Title').inputValue()).toBe('Nodes in [region] are away')
+    expect(await dialog.getByRole('button', { name: 'Tell everybody' }).getAttribute('title')).toBe('Fill in [region] first')
+    await dialog.getByLabel('Title').fill('Nodes in Mars are away')
+    await dialog.getByLabel('What is known').fill('Nodes on Mars have not been heard since noon.')
+    await dialog.getByRole('button', { name: 'Tell everybody' }).click()
+    await page.getByRole('heading', { name: 'Nodes in Mars are away' }).waitFor()
+    await page.getByRole('button', { name: /^Resolve/ }).click()
+    await dialog.getByLabel('Begin with').selectOption('It is over')
+    expect(await dialog.getByRole('button', { name: 'It is resolved' }).isDisabled()).toBe(true)
+    await dialog.getByLabel('What do you tell everybody?').fill('It is over. It was dust.')
+    await dialog.getByRole('button', { name: 'It is resolved' }).click()
+    await page.getByText('No incident is open').waitFor()
+    expect([...complaints, ...theirs.complaints]).toEqual([])
+    await context.close()
+    await theirs.context.close()
+  })
+
   test('finds a user, suspends them with a reason, and lets them in again', { timeout: 120_000 }, async () => {
     const dan = await someone(market, 'Dan', ['buyer'])
     const { page, context, complaints } = await visit(browser, market.url), other = await visit(browser, market.url)
@@ -193,7 +264,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await page.getByRole('link', { name: 'Dan' }).click()
     await page.getByRole('button', { name: 'Suspend…' }).click()
     await page.getByRole('dialog').getByRole('button', { name: 'Suspend' }).click()
-    await page.getByRole('dialog').getByText(/Too small|>=3/).first().waitFor() // a reason is needed
+    await page.getByRole('dialog').getByText('At least 3 characters').first().waitFor() // a reason is needed
     await page.getByLabel('Reason').fill('A stolen card')
     await page.getByRole('dialog').getByRole('button', { name: 'Suspend' }).click()
     await page.getByText('A stolen card').waitFor()
@@ -248,8 +319,13 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await banner.getByText('You see what Eve sees').waitFor()
     await page.goto('/wallet') // also after a reload
     await banner.waitFor()
-    await page.getByRole('button', { name: 'Add credits' }).click()
-    await page.getByText('You only look at what somebody else sees').waitFor()
+    // What would be refused rests before it is pressed, and says why.
+    await page.getByText('You only look at what somebody else sees, and can change nothing').first().waitFor()
+    expect(await page.getByRole('button', { name: 'Add credits' }).isDisabled()).toBe(true)
+    await page.goto('/nodes/join')
+    const make = page.getByRole('button', { name: 'Make the line' })
+    await make.waitFor()
+    expect([await make.isDisabled(), await make.getAttribute('title')]).toEqual([true, 'You only look at what somebody else sees, and can change nothing'])
     await banner.getByRole('button', { name: 'End' }).click()
     await page.getByRole('heading', { name: 'Eve', level: 1 }).waitFor()
     expect(await banner.count()).toBe(0)
@@ -268,7 +344,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await page.goto('/settings')
     const fee = page.getByRole('textbox', { name: /^Fee/ })
     await fee.fill('55')
-    await page.getByText(/Too big|<=5000/).waitFor()
+    await page.getByText('at most 50 %').waitFor()
     expect(await page.getByRole('button', { name: /^Review/ }).isDisabled()).toBe(true)
     await fee.fill('4.5')
     await page.getByRole('button', { name: 'Review 1 change' }).click()

@@ -6,17 +6,16 @@ import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { JobId, JobSpec } from '@lumaris/protocol'
 import type { Browser, Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { NO_BROWSER, chromiumPath, openBrowser, visit } from './browser.ts'
+import { expect, test } from 'vitest'
+import { visit } from './browser.ts'
 import { enterAs } from './screens.ts'
-import { startWebMarket } from './web-market.ts'
+import { describeInBrowser, withMarket } from './with-market.ts'
 import type { WebMarket } from './web-market.ts'
 
 const root = join(import.meta.dirname, '../..')
-describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 'how a job is served', () => {
+describeInBrowser('how a job is served', () => {
   let market: WebMarket, browser: Browser
-  beforeAll(async () => { market = await startWebMarket({ nodes: 1 }); browser = await openBrowser() }, 120_000)
-  afterAll(async () => { await browser?.close(); await market?.stop() })
+  withMarket({ nodes: 1 }, (opened) => { ({ market, browser } = opened) })
   const fact = (page: Page, name: string) => page.locator('.fact', { has: page.getByText(name, { exact: true }) }).first()
 
   /** In a folder of its own, where `npx lumaris` is the one of this checkout. */
@@ -45,7 +44,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     await page.getByText('Raise the cap').or(page.getByText('the budget does not cover the cheapest firm way')).first().waitFor()
     await page.getByLabel('For at most', { exact: false }).first().fill('5')
     await fact(page, 'Done in time').getByText(/^\d+(\.\d)? %/).waitFor()
-    expect(await page.locator('.figure').first().textContent()).toBe('5.00 credits')
+    await expect.poll(() => page.locator('.figure').first().textContent()).toBe('5.00 credits')
 
     await page.getByRole('button', { name: 'As CLI / SDK / JSON' }).click()
     const lines = (await page.getByLabel('The order as text').textContent()) ?? ''
@@ -56,7 +55,7 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
 
     await page.getByRole('button', { name: 'Review and submit' }).click()
     await fact(page, 'Done in time').waitFor()
-    await page.getByRole('button', { name: 'Hold 5.00 and submit' }).click()
+    await page.getByRole('button', { name: 'Hold 5.00 credits and submit' }).click()
     await page.waitForURL(/\/jobs\/job_/)
     const byForm = await buyer.job(page.url().split('/').at(-1) as JobId)
     expect([bySelf.spec, bySelf.cap]).toEqual([byForm.spec, byForm.cap])

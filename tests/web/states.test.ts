@@ -1,31 +1,38 @@
 // Screens when there is nothing to show, when the market says no, and when it falls silent: each must say so, stay usable, and be as accessible as when
 // all is well. The silence is a real one: a proxy on loopback that breaks every connection.
 import type { Browser, Page, Route } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { NO_BROWSER, chromiumPath, openBrowser, visit } from './browser.ts'
+import { expect, test } from 'vitest'
+import { visit } from './browser.ts'
 import { startCutProxy } from './cut-proxy.ts'
 import type { CutProxy } from './cut-proxy.ts'
 import { examine, keepStill } from './examine.ts'
+import { routeOf, routes } from './in-source.ts'
 import { SCREENS, enterAs, enterAsPerson, show } from './screens.ts'
 import type { Screen, Who } from './screens.ts'
-import { fill, someone, startWebMarket } from './web-market.ts'
+import { describeInBrowser, withMarket } from './with-market.ts'
+import { fill, someone } from './web-market.ts'
 import type { Shown, WebMarket } from './web-market.ts'
 
 /** Of each screen that asks the market for something, one look at it; and which of its questions fail: by themselves all but who one is. */
 const ASKS: Readonly<Record<string, RegExp>> = Object.fromEntries([
-  ...['front', 'status', 'home', 'submit', 'jobs', 'job', 'wallet', 'webhooks', 'keys', 'schedules', 'templates', 'account', 'nodes', 'node', 'earnings', 'market', 'fleet', 'queue', 'revenue', 'ledger', 'users', 'user', 'incidents', 'actions', 'settings', 'alerts', 'alerts-seller', 'node-theirs', 'all-jobs', 'all-nodes', 'all-schedules', 'members', 'invitation'].map((name) => [name, /\/v1\/(?!users\/me$|browser-sessions|events)/] as const),
+  ...['front', 'status', 'home', 'submit', 'jobs', 'job', 'wallet', 'webhooks', 'keys', 'schedules', 'templates', 'account', 'nodes', 'node', 'earnings', 'market', 'fleet', 'queue', 'revenue', 'ledger', 'users', 'user', 'incidents', 'actions', 'settings', 'appeals', 'earnings-statement', 'alerts', 'alerts-seller', 'node-theirs', 'all-jobs', 'all-nodes', 'all-schedules', 'members', 'invitation'].map((name) => [name, /\/v1\/(?!users\/me$|browser-sessions|events)/] as const),
   // A job that is there, and what belongs to it is not.
   ...['job-logs', 'job-results', 'job-cost', 'job-why', 'job-history'].map((name) => [name, /\/v1\/(jobs\/[^/?]+\/|attempts)/] as const),
   ['node-machine-table', /\/readings/],
 ])
 const WITH_DATA = SCREENS.filter(({ name }) => name in ASKS)
+/** Addresses that ask the market nothing until something is pressed. */
+const ASK_NOTHING = ['/sign-in', '/sign-up', '/device', '/nodes/join']
+test('every address that asks the market for something is looked at while it says no, and while it is silent', () => {
+  const asking = new Set(WITH_DATA.map(({ path }) => routeOf(path(new Proxy({}, { get: () => 'one' }) as Shown))))
+  expect(routes().filter((route) => !asking.has(route))).toEqual(ASK_NOTHING)
+})
 const REQUEST = 'req_00000000000000000000000000'
 const refuse = (route: Route): Promise<void> => route.fulfill({ status: 403, contentType: 'application/problem+json', headers: { 'x-request-id': REQUEST }, body: JSON.stringify({ type: 'about:blank', status: 403, code: 'forbidden', title: 'You may not do this', hint: 'Your role or the scopes of your key do not allow it.', retry: false, requestId: REQUEST }) })
 
-describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 'every screen', () => {
+describeInBrowser('every screen', () => {
   let market: WebMarket, browser: Browser, data: Shown
-  beforeAll(async () => { market = await startWebMarket(); data = await fill(market); browser = await openBrowser() }, 120_000)
-  afterAll(async () => { await browser?.close(); await market?.stop() })
+  withMarket({}, async (opened) => { ({ market, browser } = opened); data = await fill(market) })
   const keyOf = (who: Who): string | null => ({ nobody: null, person: null, buyer: market.buyer, seller: market.demo.sellers[0]?.key ?? null, admin: market.demo.admin.key })[who]
   async function enter(who: Who, url: string): Promise<{ page: Page; complaints: string[]; close: () => Promise<void> }> {
     const { context, page, complaints } = await visit(browser, url)
@@ -81,6 +88,24 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
     test.concurrent(`says no to ${name}: it is told with the number of the request, and asked again at a press`, { timeout: 180_000 }, ({ expect: must }) => refused(who, screens, must))
     test.concurrent(`falls silent for ${name}: what is shown stays, and its age is told`, { timeout: 180_000 }, () => silent(who, screens))
   }
+  test('a part of a screen that was on its way when it fell silent comes when it is back', async () => {
+    const proxy = await startCutProxy(market.url), { page, close } = await enter('admin', proxy.url)
+    const { promise: asked, resolve: tell } = Promise.withResolvers<Route>()
+    await page.route('**/assets/Policy-*.js', tell, { times: 1 })
+    await page.goto(`/nodes/${data.node}`)
+    const route = await asked, heading = await page.locator('h1').textContent()
+    proxy.cut()
+    const lost = page.waitForEvent('requestfailed', (request) => request.url().includes('/assets/Policy-'))
+    await route.continue()
+    await lost
+    await page.getByText(/^Reconnecting\. Last update/).waitFor()
+    expect(await page.locator('h1').textContent()).toBe(heading)
+    proxy.mend()
+    await page.getByRole('heading', { name: 'What it takes' }).waitFor()
+    await page.getByText('Kinds of work').waitFor()
+    await close()
+    await proxy.stop()
+  })
   test('what one question brings does not hang on another', async () => {
     const { page, close } = await enter('buyer', market.url)
     await page.route(/\/v1\/wallet/, refuse)
@@ -102,15 +127,20 @@ describe.skipIf(chromiumPath() === null)(chromiumPath() === null ? NO_BROWSER : 
   })
 })
 
-describe.skipIf(chromiumPath() === null)('a market with nothing in it', () => {
+describeInBrowser('a market with nothing in it', () => {
   let market: WebMarket, browser: Browser
-  beforeAll(async () => { market = await startWebMarket({ nodes: 0 }); browser = await openBrowser() }, 120_000)
-  afterAll(async () => { await browser?.close(); await market?.stop() })
+  withMarket({ nodes: 0 }, (opened) => { ({ market, browser } = opened) })
   const EMPTY: readonly (readonly ['nobody' | 'newcomer' | 'admin', path: string, says: string])[] = [
     ['nobody', '/', 'No node takes work just now'], ['nobody', '/status', 'Nothing yet'],
-    ['newcomer', '/home', 'No jobs yet'], ['newcomer', '/jobs', 'No jobs yet'], ['newcomer', '/wallet', 'No money has moved yet'], ['newcomer', '/webhooks', 'No webhooks yet'], ['newcomer', '/members', 'Nobody works here but the owner'], ['newcomer', '/schedules', 'No schedules yet'], ['newcomer', '/templates?q=nothing-like-it', 'No template fits'], ['newcomer', '/nodes', 'No nodes yet'], ['newcomer', '/earnings', 'No payouts yet'],
-    ['admin', '/market', 'Nobody waits'], ['admin', '/fleet', 'No machine has joined this market'], ['admin', '/queue', 'Nobody waits for a node'], ['admin', '/revenue', 'Nothing was settled in this time'], ['admin', '/ledger', 'Nothing was ever reversed'], ['admin', '/incidents', 'No incident is open'], ['admin', '/actions', 'No admin has done anything yet'], ['admin', '/nodes', 'No nodes yet'], ['admin', '/jobs', 'No jobs yet'], ['admin', '/schedules', 'No schedules yet'], ['admin', '/queue', 'Nobody waits for nodes to appear'], ['admin', '/queue', 'Work starts as nodes have room'],
+    ['newcomer', '/home', 'No jobs yet'], ['newcomer', '/jobs', 'No jobs yet'], ['newcomer', '/wallet', 'No money has moved yet'], ['newcomer', '/webhooks', 'No webhooks yet'], ['newcomer', '/members', 'Nobody works here but the owner'], ['newcomer', '/schedules', 'No schedules yet'], ['newcomer', '/templates?q=nothing-like-it', 'No template fits'], ['newcomer', '/nodes', 'No nodes yet'], ['newcomer', '/earnings', 'No payouts yet'], ['newcomer', '/earnings/statement', '0.00'], ['newcomer', '/alerts', 'No alerts yet'],
+    ['admin', '/market', 'Nobody waits'], ['admin', '/fleet', 'No machine has joined this market'], ['admin', '/queue', 'Nobody waits for a node'], ['admin', '/revenue', 'Nothing was settled in this time'], ['admin', '/ledger', 'Nothing was ever reversed'], ['admin', '/incidents', 'No incident is open'], ['admin', '/appeals', 'Nobody waits for a decision'], ['admin', '/actions', 'No admin has done anything yet'], ['admin', '/nodes', 'No nodes yet'], ['admin', '/jobs', 'No jobs yet'], ['admin', '/schedules', 'No schedules yet'], ['admin', '/queue', 'Nobody waits for nodes to appear'], ['admin', '/queue', 'Work starts as nodes have room'],
   ]
+  /** Addresses where something always is: a form, a person, one job or node, the key that one came in with. */
+  const NEVER_EMPTY = ['/sign-in', '/sign-up', '/invitation', '/submit', '/jobs/$job', '/keys', '/account', '/device', '/nodes/join', '/nodes/$node', '/users', '/users/$user', '/settings']
+  test('every address where nothing may be is looked at with nothing in it', () => {
+    const empty = new Set(EMPTY.map(([, path]) => routeOf(path)))
+    expect(routes().filter((route) => !empty.has(route))).toEqual(NEVER_EMPTY)
+  })
   test('says on every screen what would be there, and why it is not', { timeout: 180_000 }, async () => {
     const newcomer = await someone(market, 'Eve', ['buyer', 'seller']), found: string[] = []
     for (const who of ['nobody', 'newcomer', 'admin'] as const) {

@@ -50,7 +50,7 @@ export async function startWebMarket(options: { nodes?: number; /** Of tests abo
   }
 }
 
-export type Shown = { readonly done: JobId; readonly picture: JobId; readonly failed: JobId; readonly waiting: JobId; readonly node: string; /** Its owner has set hours. */ readonly attic: string; readonly suspended: string; readonly secondAdmin: string; readonly hook: string; readonly device: string; /** Codes of invitations: of somebody who has no account yet, and of Ann, to another account than the buyer’s, for whom she works. */ readonly invitation: string; readonly invitationOfAnn: string }
+export type Shown = { readonly done: JobId; readonly picture: JobId; readonly failed: JobId; readonly waiting: JobId; readonly node: string; /** Its owner has set hours. */ readonly attic: string; readonly suspended: string; /** Nobody has suspended this one. */ readonly fine: string; readonly secondAdmin: string; readonly hook: string; readonly device: string; /** Who submitted most of it, and Ann. */ readonly buyer: string; readonly ann: string; /** Codes of invitations: of somebody who has no account yet, and of Ann, to another account than the buyer’s, for whom she works. */ readonly invitation: string; readonly invitationOfAnn: string }
 /** Somebody who signs in with a password, and somebody whose account asks for a code too. */
 export const ANN = { email: 'ann@screens.test', password: PASSWORD, name: 'Ann' }, CARL = { email: 'carl@screens.test', password: PASSWORD, name: 'Carl' }
 /** Turns a second factor on, as a person with an app would. */
@@ -94,7 +94,13 @@ export async function fill(market: WebMarket): Promise<Shown> {
   const owner = market.demo.sellers[0]?.id ?? '', fault = (i: number, appeal: object | null) => ({ attempt: `att_${String(i).padStart(26, '0')}`, job: failed.job.id, node: node?.id, owner, at: Date.now() - i * 3_600_000, cause: 'driver_failed', aspects: ['completion'], seen: {}, appeal })
   await market.app.db.transact([fault(1, null), fault(2, { state: 'open', at: Date.now() - 60_000, text: 'The power was cut for the whole street.', decidedAt: null, by: null, reason: null })].map((row) => ({ sql: 'INSERT INTO faults (id, node, at, appeal, appealed_at, doc) VALUES ($1, $2, $3, $4, $5, $6)', params: [row.attempt, row.node ?? '', row.at, row.appeal ? 'open' : null, row.appeal ? row.at : null, JSON.stringify(row)] })))
   const { suspended, secondAdmin } = await operate(market, done.job.id), { invitation, invitationOfAnn } = await employ(market)
-  return { invitation, invitationOfAnn, suspended, secondAdmin, done: done.job.id, picture: picture.job.id, failed: failed.job.id, waiting: waiting.id, node: node?.id ?? '', attic: extra.nodeId, hook: hook.id, device: device.userCode }
+  // Enough work and time for a forecast, which nobody waits for; and who the seller is to a tax office.
+  const { nodes } = market.app.engine.state, known = [...nodes.values()].find(({ id }) => id === node?.id)
+  if (known) nodes.set(known.id, { ...known, enrolledAt: Date.now() - 9 * 3_600_000 })
+  const [worked] = await market.app.db.query<{ id: string; doc: string }>('SELECT id, doc FROM attempts WHERE node = $1 AND billed > 0 LIMIT 1', [node?.id ?? '']), ran = JSON.parse(worked?.doc ?? '{}') as { usage: object }
+  await market.app.db.transact([{ sql: 'UPDATE attempts SET doc = $2 WHERE id = $1', params: [worked?.id ?? '', JSON.stringify({ ...ran, usage: { ...ran.usage, runMs: 400_000 } })] }])
+  await market.client(market.demo.sellers[0]?.key ?? '').api.setTaxDetails({ body: { name: 'Ada Seller', address: 'Long Street 1\n12345 Town', country: 'DE', taxNumber: 'DE 123 456 789' } })
+  return { invitation, invitationOfAnn, suspended, fine: market.demo.buyer.id, secondAdmin, done: done.job.id, picture: picture.job.id, failed: failed.job.id, waiting: waiting.id, node: node?.id ?? '', attic: extra.nodeId, hook: hook.id, device: device.userCode, buyer: market.demo.buyer.id, ann: (await market.app.identity.byEmail(ANN.email))?.id ?? '' }
 }
 /** People who work for the buyer, what they did, and who is invited; and a wallet that has topped itself up. */
 async function employ(market: WebMarket): Promise<{ invitation: string; invitationOfAnn: string }> {

@@ -3,11 +3,14 @@
 import { useEffect } from 'react'
 import { useQueryClient } from '@tanstack/react-query'
 import type { QueryClient } from '@tanstack/react-query'
+import type { JobEvent } from '@lumaris/protocol'
 import type { Client } from '@lumaris/sdk'
 import { withRows } from './jobs/list-rows.ts'
 import type { Pages } from './jobs/list-rows.ts'
+import { usePace } from './pace.ts'
 import { reach } from './session/session.ts'
 import { useSession } from './session/use-session.ts'
+import { say } from './ui/say.ts'
 
 /** News that come together are one change of the screen. */
 const GATHER_MS = 300
@@ -20,14 +23,19 @@ const ROWS_ASKED = 20
 
 export function useLive(): void {
   const { client } = useSession()
-  const queries = useQueryClient()
+  const queries = useQueryClient(), pace = usePace()
   useEffect(() => {
     let leaving = new AbortController(), timer: ReturnType<typeof setTimeout> | undefined
     const touched = new Set<string>()
+    let ended: JobEvent[] = []
     const tell = (): void => {
       timer = undefined
       const news = [...touched]
       touched.clear()
+      // The page of a job says it itself, with its name.
+      const others = ended.filter(({ job }) => !location.pathname.endsWith(job)), [first] = others
+      ended = []
+      if (first) say(others.length === 1 ? `A job has ended: ${first.state ?? 'see the list'}` : `${others.length} jobs have ended`)
       for (const job of news) askAgain(queries, ['job', job])
       for (const key of ['wallet', 'entries']) askAgain(queries, [key])
       // Nobody awaits this: a row that could not be asked for stays as it was, and the watch over all requests tells of a silence.
@@ -36,14 +44,14 @@ export function useLive(): void {
     const follow = async (signal: AbortSignal): Promise<void> => {
       while (!signal.aborted) {
         try {
-          for await (const event of client.events({ signal })) { touched.add(event.job); timer ??= setTimeout(tell, GATHER_MS) }
+          for await (const event of client.events({ signal })) { touched.add(event.job); if (event.type === 'ended') ended.push(event); timer ??= setTimeout(tell, GATHER_MS) }
         } catch { /* what failed is seen by the watch over all requests; the next try follows */ }
         if (!signal.aborted) await new Promise((resolve) => { setTimeout(resolve, AGAIN_MS) })
       }
     }
     const look = (): void => {
       leaving.abort()
-      if (document.hidden) return
+      if (document.hidden || pace !== 'live') return
       leaving = new AbortController()
       void follow(leaving.signal)
     }
@@ -51,7 +59,7 @@ export function useLive(): void {
     document.addEventListener('visibilitychange', look)
     look()
     return () => { stop(); leaving.abort(); clearTimeout(timer); document.removeEventListener('visibilitychange', look) }
-  }, [client, queries])
+  }, [client, queries, pace])
 }
 
 /** A question under way is left alone: where news never cease it would otherwise be begun anew for ever, and never answered. */

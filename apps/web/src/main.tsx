@@ -8,6 +8,7 @@ import { RouterProvider } from '@tanstack/react-router'
 import { isLumarisError } from '@lumaris/sdk'
 import { router } from './routes.tsx'
 import { ended, resume, session } from './session/session.ts'
+import { labelCells } from './ui/cell-labels.ts'
 import { cssVariables, theme } from './theme.ts'
 
 const nonce = document.querySelector<HTMLMetaElement>('meta[name=style-nonce]')?.content ?? ''
@@ -31,6 +32,7 @@ session.subscribe(() => {
   void router.invalidate()
 })
 
+labelCells(document.body)
 createRoot(document.querySelector('#root') as HTMLElement).render(
   <StrictMode>
     <MantineProvider theme={theme} cssVariablesResolver={cssVariables} defaultColorScheme="auto" colorSchemeManager={colours} getStyleNonce={() => nonce}>

@@ -2,7 +2,7 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query'
 import type { Client } from '@lumaris/sdk'
 import { SELF_TEST_VALID_MS } from '@lumaris/protocol'
-import type { ActionName, AppealState, JobId, JobState, NodeActivity, ReadingSpan, UserId } from '@lumaris/protocol'
+import type { ActionName, AppealState, JobFilter, JobId, JobState, NodeActivity, ReadingSpan, UserId } from '@lumaris/protocol'
 import { anonymous } from './session/session.ts'
 
 /** Nodes and the market as a whole have no stream: they are asked, only while the tab is seen. */
@@ -26,9 +26,9 @@ export const entriesQuery = (client: Client) => infiniteQueryOptions({
   queryKey: ['entries'], initialPageParam: undefined as string | undefined, getNextPageParam: (last: { nextCursor: string | null }) => last.nextCursor ?? undefined,
   queryFn: ({ pageParam, signal }) => client.api.listEntries({ query: { limit: 50, cursor: pageParam } }, { signal }),
 })
-export const jobsQuery = (client: Client, state: JobState | undefined, limit = PAGE) => infiniteQueryOptions({
-  queryKey: ['jobs', state ?? 'all', limit], initialPageParam: undefined as string | undefined, getNextPageParam: (last: { nextCursor: string | null }) => last.nextCursor ?? undefined,
-  queryFn: ({ pageParam, signal }) => client.api.listJobs({ query: { limit, state, cursor: pageParam } }, { signal }),
+export const jobsQuery = (client: Client, state: JobState | undefined, limit = PAGE, of: Partial<JobFilter> = {}) => infiniteQueryOptions({
+  queryKey: ['jobs', state ?? 'all', limit, of], initialPageParam: undefined as string | undefined, getNextPageParam: (last: { nextCursor: string | null }) => last.nextCursor ?? undefined,
+  queryFn: ({ pageParam, signal }) => client.api.listJobs({ query: { ...of, limit, state, cursor: pageParam } }, { signal }),
 })
 /** How many there are, as far as one page tells. */
 export const countQuery = (client: Client, state: JobState) => queryOptions({
@@ -76,15 +76,18 @@ const nextOf = (last: { nextCursor: string | null }): string | undefined => last
 const FIRST = undefined as string | undefined
 /** A payout on its way is over within seconds. */
 const PAYOUT_MS = 2_000
+/** A standing rule asks for one when nobody looks. */
+const RULES_MS = 10_000
 export const earningsQuery = (client: Client) => queryOptions({ queryKey: ['earnings'], queryFn: ({ signal }) => client.api.getEarnings({}, { signal }), refetchInterval: (query) => (query.state.data?.onTheWay === '0' ? 10_000 : PAYOUT_MS) })
 export const nodesEarningsQuery = (client: Client, days: number) => queryOptions({ queryKey: ['earnings', 'nodes', days], queryFn: ({ signal }) => client.api.getNodesEarnings({ query: { days } }, { signal }), refetchInterval: 10_000 })
+export const forecastQuery = (client: Client) => queryOptions({ queryKey: ['earnings', 'forecast'], queryFn: ({ signal }) => client.api.getEarningsForecast({}, { signal }), refetchInterval: 30_000 })
 export const reputationQuery = (client: Client, node: string) => queryOptions({ queryKey: ['node', node, 'reputation'], queryFn: ({ signal }) => client.api.getNodeReputation({ params: { node } }, { signal }), refetchInterval: 4 * NODES_MS })
 export const appealsQuery = (client: Client, state: AppealState) => infiniteQueryOptions({ queryKey: ['admin', 'appeals', state], initialPageParam: FIRST, getNextPageParam: nextOf, queryFn: ({ pageParam, signal }) => client.api.listAppeals({ query: { limit: 50, cursor: pageParam, state } }, { signal }), refetchInterval: 30_000 })
-export const payoutRuleQuery = (client: Client) => queryOptions({ queryKey: ['payout-rule'], queryFn: async ({ signal }) => (await client.api.getPayoutRule({}, { signal })).rule })
+export const payoutRuleQuery = (client: Client) => queryOptions({ queryKey: ['payout-rule'], queryFn: async ({ signal }) => (await client.api.getPayoutRule({}, { signal })).rule, refetchInterval: RULES_MS })
 export const statementQuery = (client: Client, year: number) => queryOptions({ queryKey: ['statement', year], queryFn: ({ signal }) => client.api.getStatement({ query: { year } }, { signal }) })
 export const payoutsQuery = (client: Client) => infiniteQueryOptions({
   queryKey: ['payouts'], initialPageParam: FIRST, getNextPageParam: nextOf, queryFn: ({ pageParam, signal }) => client.api.listPayouts({ query: { limit: 20, cursor: pageParam } }, { signal }),
-  refetchInterval: (query) => (query.state.data?.pages[0]?.data.some((one) => one.state === 'requested' || one.state === 'sent') ? PAYOUT_MS : false),
+  refetchInterval: (query) => (query.state.data?.pages[0]?.data.some((one) => one.state === 'requested' || one.state === 'sent') ? PAYOUT_MS : RULES_MS),
 })
 /** Asked by everybody, also by who is not signed in. */
 export const incidentsQuery = (state: 'open' | undefined) => queryOptions({ queryKey: ['incidents', state ?? 'all'], queryFn: ({ signal }) => anonymous.api.listIncidents({ query: { state, limit: 50 } }, { signal }), refetchInterval: 30_000 })

@@ -5,38 +5,42 @@ import { encode } from 'uqr'
 import type { NewSecondFactor } from '@lumaris/protocol'
 import { useSession } from '../session/use-session.ts'
 import { Code, Password } from '../ui/fields.tsx'
+import { beside } from '../ui/field-errors.ts'
 import { Copy, Refusal } from '../ui/parts.tsx'
 import { useWork } from '../ui/use-work.ts'
 
-function Form({ children, yes, danger, close, act }: { children: ReactNode; yes: string; danger?: boolean | undefined; close: () => void; act: () => Promise<void> }) {
-  const { busy, error, submit } = useWork()
+/** What the market says of them stands beside them. */
+const FIELDS = ['/password', '/code'], CODES = { invalid_credentials: '/password', second_factor_wrong: '/code', second_factor_needed: '/code' }
+type At = (field: string) => string | undefined
+function Form({ fields = FIELDS, children, yes, danger, close, act }: { fields?: readonly string[]; children: (at: At) => ReactNode; yes: string; danger?: boolean | undefined; close: () => void; act: () => Promise<void> }) {
+  const { busy, error, submit } = useWork(), { at, isLeft } = beside(error, fields, CODES)
   return (
     <form onSubmit={(event) => submit(event, act)}><Stack maw={420}>
-      {children}
-      {error !== null && <Refusal error={error} />}
+      {children(at)}
+      {isLeft && <Refusal error={error} />}
       <Group><Button type="submit" loading={busy} {...(danger ? { color: 'red' } : {})}>{yes}</Button><Button variant="default" onClick={close}>Leave it</Button></Group>
     </Stack></form>
   )
 }
-const YourPassword = ({ value, set }: { value: string; set: (value: string) => void }) => <Password label="Your password" autoComplete="current-password" autoFocus required value={value} onChange={(event) => set(event.currentTarget.value)} />
-const AppCode = ({ value, set, focus, recovery }: { value: string; set: (value: string) => void; focus?: boolean; recovery?: boolean }) => <Code description={recovery ? 'The six digits that the app shows now, or a recovery code' : 'The six digits that the app shows now'} inputMode={recovery ? 'text' : 'numeric'} autoFocus={focus ?? false} value={value} onChange={(event) => set(event.currentTarget.value)} />
+const YourPassword = ({ value, set, at }: { value: string; set: (value: string) => void; at: At }) => <Password label="Your password" autoComplete="current-password" autoFocus required value={value} onChange={(event) => set(event.currentTarget.value)} error={at('/password')} />
+const AppCode = ({ value, set, at, focus, recovery }: { value: string; at: At; set: (value: string) => void; focus?: boolean; recovery?: boolean }) => <Code description={recovery ? 'The six digits that the app shows now, or a recovery code' : 'The six digits that the app shows now'} inputMode={recovery ? 'text' : 'numeric'} autoFocus={focus ?? false} value={value} onChange={(event) => set(event.currentTarget.value)} error={at('/code')} />
 
 export function Prove({ yes, says, danger, close, act }: { yes: string; says: string; danger?: boolean; close: () => void; act: (body: { password: string; code: string }) => Promise<void> }) {
   const [password, setPassword] = useState(''), [code, setCode] = useState('')
-  return <Form yes={yes} danger={danger} close={close} act={() => act({ password, code })}><Text size="sm">{says}</Text><YourPassword value={password} set={setPassword} /><AppCode value={code} set={setCode} recovery /></Form>
+  return <Form yes={yes} danger={danger} close={close} act={() => act({ password, code })}>{(at) => <><Text size="sm">{says}</Text><YourPassword value={password} set={setPassword} at={at} /><AppCode value={code} set={setCode} at={at} recovery /></>}</Form>
 }
 
 /** First the password, then the picture and the first code. */
 export function Enrol({ close, done }: { close: () => void; done: (codes: readonly string[]) => void }) {
   const { client } = useSession()
   const [password, setPassword] = useState(''), [code, setCode] = useState(''), [made, setMade] = useState<NewSecondFactor | null>(null)
-  if (!made) return <Form yes="Go on" close={close} act={async () => setMade(await client.api.startSecondFactor({ body: { password } }))}><YourPassword value={password} set={setPassword} /></Form>
+  if (!made) return <Form fields={['/password']} yes="Go on" close={close} act={async () => setMade(await client.api.startSecondFactor({ body: { password } }))}>{(at) => <YourPassword value={password} set={setPassword} at={at} />}</Form>
   return (
-    <Form yes="Turn it on" close={close} act={async () => done((await client.api.confirmSecondFactor({ body: { code } })).recoveryCodes)}>
-      <Text size="sm">Take a picture of this with an authenticator app, or type the key into it. Then type the code that it shows.</Text>
+    <Form fields={['/code']} yes="Turn it on" close={close} act={async () => done((await client.api.confirmSecondFactor({ body: { code } })).recoveryCodes)}>
+      {(at) => <><Text size="sm">Take a picture of this with an authenticator app, or type the key into it. Then type the code that it shows.</Text>
       <Qr text={made.uri} />
       <Group gap="xs" wrap="nowrap" align="flex-start"><Text size="sm" component="div">Key: <code>{made.secret.replace(/(.{4})(?=.)/g, '$1 ')}</code></Text><Copy text={made.secret} what="key" /></Group>
-      <AppCode value={code} set={setCode} focus />
+      <AppCode value={code} set={setCode} at={at} focus /></>}
     </Form>
   )
 }

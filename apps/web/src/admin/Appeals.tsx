@@ -7,7 +7,7 @@ import type { AppealCase, AppealState } from '@lumaris/protocol'
 import { appealsQuery } from '../queries.ts'
 import { useSession } from '../session/use-session.ts'
 import { percent, visible } from '../ui/format.ts'
-import { Command, Empty, Id, Loaded, Moment, Page, Panel } from '../ui/parts.tsx'
+import { Command, Empty, Id, Loaded, Moment, Older, Page, Panel } from '../ui/parts.tsx'
 import { TextLink } from '../shell/links.tsx'
 import { WithReason } from './WithReason.tsx'
 
@@ -36,7 +36,7 @@ export function Appeals() {
             <Group gap="sm" mt={4}><Id id={one.fault.attempt} what="attempt" /><TextLink to="/jobs/$job" params={{ job: one.fault.job }} size="sm">Its job</TextLink>
               {state === 'open' && <><Button size="compact-sm" variant="default" disabled={one.owner === user.id} title={one.owner === user.id ? 'It is your own: ask another admin' : undefined} onClick={() => setDoing({ one, accept: true })}>Accept…</Button><Button size="compact-sm" variant="default" disabled={one.owner === user.id} title={one.owner === user.id ? 'It is your own: ask another admin' : undefined} onClick={() => setDoing({ one, accept: false })}>Refuse…</Button></>}</Group>
           </div>))}
-          {found.hasNextPage && <div><Button variant="default" loading={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>More</Button></div>}
+          <Older of={found} more="More" />
         </Stack>))}</Loaded></Panel>
       <WithReason opened={doing !== null} close={() => setDoing(null)} title={doing?.accept ? 'Accept the appeal?' : 'Refuse the appeal?'} yes={doing?.accept ? 'It does not count' : 'It counts'} act={act}>{doing?.accept ? 'What this ending weighs is taken out of the node’s record. Its seller reads the reason.' : 'Nothing changes. Its seller reads the reason, and cannot appeal against this ending again.'}</WithReason>
       <Command line="npx lumaris --as admin admin appeals" />

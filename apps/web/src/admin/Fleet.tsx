@@ -1,4 +1,4 @@
-import { Suspense, lazy, useState } from 'react'
+import { Suspense, useState } from 'react'
 import { Button, Group, NativeSelect, Stack, Switch, Text, TextInput } from '@mantine/core'
 import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
@@ -6,15 +6,16 @@ import { NodeState } from '@lumaris/protocol'
 import type { Fleet as Counted, Node } from '@lumaris/protocol'
 import { useClient } from '../session/use-session.ts'
 import { cores, percent, plural, size, visible } from '../ui/format.ts'
-import { Command, Empty, Loaded, Moment, Page, Panel, Status, CopyId } from '../ui/parts.tsx'
+import { Command, Empty, Loaded, Moment, Older, Page, Panel, Status, CopyId } from '../ui/parts.tsx'
 import { NODE } from '../ui/states.ts'
+import { part } from '../ui/part.ts'
 import { TextLink } from '../shell/links.tsx'
 import { WithReason } from './WithReason.tsx'
 import { fleetQuery, marketNodesQuery } from './queries.ts'
 import type { Wanted } from './queries.ts'
 
 /** The shapes of the world are large, and nobody needs them who wants the table. */
-const WorldMap = lazy(async () => ({ default: (await import('./WorldMap.tsx')).WorldMap }))
+const WorldMap = part(async () => (await import('./WorldMap.tsx')).WorldMap)
 const ENDS = { 'least-0.99': 'at least 99 %', 'least-0.9': 'at least 90 %', 'most-0.9': 'at most 90 %', 'most-0.5': 'at most 50 %' } as const
 const CORES = [1, 4, 16, 64] as const
 const route = getRouteApi('/inside/fleet')
@@ -56,7 +57,7 @@ export function Fleet() {
       </Panel>
       <Panel title="The nodes" id="the-nodes"><Loaded query={nodes} lines={6}>{({ pages }) => {
         const list = pages.flatMap((page) => page.data)
-        return list.length === 0 ? <Empty title={filtered ? 'No node fits this filter' : 'No machine has joined this market'}>{filtered ? '' : 'Sellers add theirs with one line.'}</Empty> : <Stack gap="sm"><Rows nodes={list} />{nodes.hasNextPage && <div><Button variant="default" loading={nodes.isFetchingNextPage} onClick={() => void nodes.fetchNextPage()}>More</Button></div>}</Stack>
+        return list.length === 0 ? <Empty title={filtered ? 'No node fits this filter' : 'No machine has joined this market'}>{filtered ? '' : 'Sellers add theirs with one line.'}</Empty> : <Stack gap="sm"><Rows nodes={list} /><Older of={nodes} more="More" /></Stack>
       }}</Loaded></Panel>
       <Command line={`npx lumaris --as admin admin nodes${search.region ? search.region.split(',').map((one) => ` --region ${one}`).join('') : ''}${search.state ? ` --state ${search.state}` : ''}`} />
     </Page>

@@ -4,9 +4,10 @@ import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-quer
 import type { DeadDelivery, DeadJob, MarketQueue, Standing } from '@lumaris/protocol'
 import { useClient } from '../session/use-session.ts'
 import { duration, plural, visible } from '../ui/format.ts'
-import { Bar, Command, Empty, Figure, Figures, Loaded, Moment, Page, Panel, CopyId } from '../ui/parts.tsx'
+import { Bar, Command, Empty, Figure, Figures, Listed, Loaded, Moment, Older, Page, Panel, CopyId } from '../ui/parts.tsx'
 import { REASON } from '../ui/states.ts'
 import { TextLink } from '../shell/links.tsx'
+import { Background } from './Background.tsx'
 import { MatchingPauses } from './MatchingPauses.tsx'
 import { WithReason } from './WithReason.tsx'
 import { allStandingQuery, deadDeliveriesQuery, deadJobsQuery, queueQuery } from './queries.ts'
@@ -29,6 +30,7 @@ export function Queue() {
         <Panel title="For how long" id="ages" actions={<Switch label="Show as table" checked={table} onChange={(event) => setTable(event.currentTarget.checked)} />}><Loaded query={queue}>{(now) => <Ages queue={now} table={table} />}</Loaded></Panel>
       </div>
       <Panel title="By what is asked for" id="classes"><Loaded query={queue}>{(now) => <Classes queue={now} />}</Loaded></Panel>
+      <Background />
       <StandingRequests />
       <DeadDeliveries />
       <DeadJobs />
@@ -43,7 +45,7 @@ function Reasons({ queue: { reasons, asked } }: { queue: MarketQueue }) {
   return <Stack gap="sm">
     <div className="scroll-box" tabIndex={0} role="region" aria-label="Reasons"><table className="table"><thead><tr><th className="right">Waiting</th><th>Because</th><th className="fill"><span className="for-readers">Share of the largest</span></th></tr></thead>
       <tbody>{reasons.map((one) => <tr key={one.reason}><td className="right number">{one.waiting.toLocaleString('en')}</td><td>{one.reason in REASON ? REASON[one.reason as keyof typeof REASON] : visible(one.says)}</td><td><Bar share={one.waiting / most} says="" /></td></tr>)}</tbody></table></div>
-    {asked.nodes < asked.of && <Text size="sm" c="dimmed">{asked.nodes.toLocaleString('en')} of {plural(asked.of, 'node')} were asked, each so manieth.</Text>}
+    {asked.nodes < asked.of && <Text size="sm" c="dimmed">{asked.nodes.toLocaleString('en')} of {plural(asked.of, 'node')} were asked, evenly spread.</Text>}
   </Stack>
 }
 
@@ -75,12 +77,12 @@ function StandingRequests() {
   const [dropping, setDropping] = useState<Standing | null>(null)
   return (
     <Panel title="Standing requests" id="standing">
-      <Loaded query={found}>{({ pages }) => { const list = pages.flatMap((page) => page.data).filter((one) => one.state === 'open'); return list.length === 0 ? <Empty title="Nobody waits for nodes to appear">Buyers ask to be told when nodes with room for a job are there.</Empty> : (
+      <Loaded query={found}>{({ pages }) => { const list = pages.flatMap((page) => page.data).filter((one) => one.state === 'open'); return list.length === 0 ? (found.hasNextPage ? <Stack gap="sm"><Empty title="None of the newest is still open" /><Older of={found} /></Stack> : <Empty title="Nobody waits for nodes to appear">Buyers ask to be told when nodes with room for a job are there.</Empty>) : (
         <Stack gap="sm">
           <div className="scroll-box" tabIndex={0} role="region" aria-label="Standing requests"><table className="table"><thead><tr><th>Since</th><th className="right">Nodes wanted</th><th className="right">Cores each</th><th>Until</th><th>Whose</th><th><span className="for-readers">Actions</span></th></tr></thead>
             <tbody>{list.map((one) => <tr key={one.id}><td><Moment at={one.createdAt} /></td><td className="right number">{one.nodes}</td><td className="right number">{one.spec.resources.cpuMillis / 1000}</td><td><Moment at={one.expiresAt} /></td><td><TextLink to="/users/$user" params={{ user: one.buyer }} size="sm">its buyer</TextLink></td>
               <td className="right"><Button size="compact-sm" variant="default" onClick={() => setDropping(one)}>Take back…<span className="for-readers"> {one.id}</span></Button></td></tr>)}</tbody></table></div>
-          {found.hasNextPage && <div><Button variant="default" loading={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>Older ones</Button></div>}
+          <Older of={found} />
         </Stack>) }}</Loaded>
       <WithReason opened={dropping !== null} close={() => setDropping(null)} title="Take this request back?" yes="Take it back" act={async (reason) => { if (dropping) await client.api.dropStanding({ params: { standing: dropping.id }, body: { reason } }); void queries.invalidateQueries({ queryKey: ['admin'] }) }}>Its buyer is not told of such nodes any more, and may ask again.</WithReason>
     </Panel>
@@ -92,13 +94,11 @@ function DeadDeliveries() {
   const [again, setAgain] = useState<DeadDelivery | null>(null)
   return (
     <Panel title="Messages that were given up" id="messages">
-      <Loaded query={found}>{({ pages }) => { const list = pages.flatMap((page) => page.data); return list.length === 0 ? <Empty title="Every message went through">Messages to webhooks that could not be delivered for a day stand here for a week.</Empty> : (
-        <Stack gap="sm">
+      <Listed query={found} none={<Empty title="Every message went through">Messages to webhooks that could not be delivered for a day stand here for a week.</Empty>}>{(list) => <>
           <div className="scroll-box" tabIndex={0} role="region" aria-label="Messages that were given up"><table className="table"><thead><tr><th>What</th><th>Made</th><th className="right">Tries</th><th>Problem</th><th>Whose</th><th><span className="for-readers">Actions</span></th></tr></thead>
             <tbody>{list.map((one) => <tr key={one.id}><td>{one.type}<br /><span className="id"><code>{one.subject.slice(0, 4)}…{one.subject.slice(-6)}</code><CopyId id={one.subject} what="id" /></span></td><td><Moment at={one.createdAt} /></td><td className="right number">{one.tries}</td><td className="wide-cell">{visible(one.problem ?? '–')}</td><td><TextLink to="/users/$user" params={{ user: one.owner }} size="sm">its owner</TextLink></td>
               <td className="right"><Button size="compact-sm" variant="default" disabled={one.off} title={one.off ? 'The webhook is turned off: its owner must turn it on first' : undefined} onClick={() => setAgain(one)}>Send again…<span className="for-readers"> {one.id}</span></Button></td></tr>)}</tbody></table></div>
-          {found.hasNextPage && <div><Button variant="default" loading={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>Older ones</Button></div>}
-        </Stack>) }}</Loaded>
+        </>}</Listed>
       <WithReason opened={again !== null} close={() => setAgain(null)} title="Send this message again?" yes="Send it" act={async (reason) => { if (again) await client.api.retryDelivery({ params: { delivery: again.id }, body: { reason } }); void queries.invalidateQueries({ queryKey: ['admin'] }) }}>It is sent under the same id, so whoever had it after all can tell. Its day of tries begins anew.</WithReason>
     </Panel>
   )
@@ -110,13 +110,11 @@ function DeadJobs() {
   const [again, setAgain] = useState<DeadJob | null>(null)
   return (
     <Panel title="Jobs that no node could end" id="jobs">
-      <Loaded query={found}>{({ pages }) => { const list = pages.flatMap((page) => page.data); return list.length === 0 ? <Empty title="None">Jobs that failed for good through no fault of their buyers stand here. What ran was not billed; you or their buyers can try them again.</Empty> : (
-        <Stack gap="sm">
+      <Listed query={found} none={<Empty title="None">Jobs that failed for good through no fault of their buyers stand here. What ran was not billed; you or their buyers can try them again.</Empty>}>{(list) => <>
           <div className="scroll-box" tabIndex={0} role="region" aria-label="Jobs that no node could end"><table className="table"><thead><tr><th>Job</th><th>Ended</th><th className="right">Tasks</th><th>Because</th><th>Buyer</th><th><span className="for-readers">Actions</span></th></tr></thead>
             <tbody>{list.map((one) => <tr key={one.job}><td><TextLink to="/jobs/$job" params={{ job: one.job }} size="sm">{visible(one.name ?? `…${one.job.slice(-8)}`)}</TextLink><CopyId id={one.job} what="job id" /></td><td>{one.endedAt === undefined ? '–' : <Moment at={one.endedAt} />}</td><td className="right number">{one.tasksFailed}</td><td className="wide-cell">{visible(one.says)}{one.detail === undefined ? '' : `: ${visible(one.detail)}`}</td><td><TextLink to="/users/$user" params={{ user: one.buyer }} size="sm">its buyer</TextLink></td>
               <td className="right">{one.retriedAs === undefined ? <Button size="compact-sm" variant="default" onClick={() => setAgain(one)}>Try again…<span className="for-readers"> {visible(one.name ?? one.job)}</span></Button> : <TextLink to="/jobs/$job" params={{ job: one.retriedAs }} size="sm">Tried again</TextLink>}</td></tr>)}</tbody></table></div>
-          {found.hasNextPage && <div><Button variant="default" loading={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>Older ones</Button></div>}
-        </Stack>) }}</Loaded>
+        </>}</Listed>
       <WithReason opened={again !== null} close={() => setAgain(null)} title={`Try “${again ? visible(again.name ?? again.job) : ''}” again?`} yes="Try it again" act={async (reason) => { if (again) await client.api.retryJob({ params: { job: again.job }, body: { reason } }); void queries.invalidateQueries({ queryKey: ['admin'] }) }}>{RETRIED}</WithReason>
     </Panel>
   )

@@ -1,4 +1,4 @@
-import { Suspense, lazy, useState } from 'react'
+import { Suspense, useState } from 'react'
 import { Group, NativeSelect, SegmentedControl, Stack, Switch, Text } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
@@ -7,10 +7,11 @@ import { saveCsv } from '../jobs/save.ts'
 import { useClient } from '../session/use-session.ts'
 import { credits, creditsText, plural, visible } from '../ui/format.ts'
 import { Act, Bar, Command, Credits, Empty, Figure, Figures, Loaded, Page, Panel, useNow } from '../ui/parts.tsx'
+import { part } from '../ui/part.ts'
 import { shareOf } from '../wallet/spend-days.ts'
 import { revenueQuery } from './queries.ts'
 
-const Plot = lazy(async () => ({ default: (await import('../ui/Plot.tsx')).Plot }))
+const Plot = part(async () => (await import('../ui/Plot.tsx')).Plot)
 const DAY_MS = 86_400_000, MICROS = 1_000_000
 const DAYS = { 7: 'the last 7 days', 30: 'the last 30 days', 90: 'the last 90 days', 365: 'the last year' } as const
 const route = getRouteApi('/inside/revenue')
@@ -57,7 +58,7 @@ function Lines({ found }: { found: Found }) {
   const most = found.lines.reduce((top, line) => (BigInt(line.volume) > top ? BigInt(line.volume) : top), 0n), rows = found.by === 'day' ? found.lines.toReversed() : found.lines
   const none = found.by === 'template' ? 'without a template' : 'of no region: what came back of caps'
   return (
-    <div className="scroll-box" tabIndex={0} role="region" aria-label={`Revenue by ${found.by}`}><table className="table">
+    <div className="scroll-box" tabIndex={0} role="region" aria-label={`Revenue by ${found.by}`}><table className={found.by === 'day' ? 'table data' : 'table'}>
       <thead><tr><th>{found.by === 'day' ? 'Day (UTC)' : found.by === 'region' ? 'Region' : 'Template'}</th><th className="right">Attempts</th><th className="right">Volume</th><th className="right">Fees</th><th className="right">Reversed</th><th className="right">Came back</th><th className="fill"><span className="for-readers">Share of the largest</span></th></tr></thead>
       <tbody>{rows.map((line) => <tr key={line.key ?? ''}><td>{line.key === null ? <span className="quiet">{none}</span> : visible(line.key)}</td><Sums of={line} /><td><Bar share={shareOf(BigInt(line.volume), most)} says="" /></td></tr>)}
         {found.others && <tr><td className="quiet">others</td><Sums of={found.others} /><td /></tr>}

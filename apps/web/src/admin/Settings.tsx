@@ -8,9 +8,9 @@ import type { ChangeSettings, SettingName, Settings } from '@lumaris/protocol'
 import { isLumarisError } from '@lumaris/sdk'
 import { settingsQuery, settingsVersionsQuery } from '../queries.ts'
 import { useClient } from '../session/use-session.ts'
-import { errorsBy } from '../ui/field-errors.ts'
+import { errorsBy, inWords } from '../ui/field-errors.ts'
 import { plural, visible } from '../ui/format.ts'
-import { Command, Empty, Loaded, Moment, Page, Panel, Refusal } from '../ui/parts.tsx'
+import { Command, Empty, Listed, Loaded, Moment, Page, Panel, Refusal } from '../ui/parts.tsx'
 import { useWork } from '../ui/use-work.ts'
 import { TextLink } from '../shell/links.tsx'
 
@@ -40,14 +40,14 @@ function Form({ settings }: { settings: Settings }) {
   const type = (name: SettingName, text: string | undefined): void => setTexts((now) => { const { [name]: _, ...rest } = now; return text === undefined ? rest : { ...rest, [name]: text } })
   return (
     <Panel id="values" title="Values"><form onSubmit={(event) => { event.preventDefault(); if (changed.length > 0 && wrong.length === 0) setAsking(true) }} noValidate><Stack gap="lg">
-      {SETTING_NAMES.map((name) => {
+      <div className="field-grid">{SETTING_NAMES.map((name) => {
         const { title, says, kind } = SETTINGS[name], own = read.find((one) => one.name === name), isSet = settings.values[name] !== settings.defaults[name]
         return (
-          <Stack key={name} gap={4}>
-            <TextInput label={`${title} (${UNIT[kind]})`} description={says} value={texts[name] ?? typed(name, settings.values[name])} onChange={(event) => type(name, event.currentTarget.value)} error={own && 'wrong' in own ? own.wrong : undefined} inputMode={kind === 'rate' || kind === 'percent' || kind === 'credits' ? 'decimal' : undefined} maw={kind === 'pause' ? undefined : 420} spellCheck={kind === 'pause'} />
+          <Stack key={name} gap={4} className={kind === 'pause' ? 'whole' : undefined}>
+            <TextInput label={`${title} (${UNIT[kind]})`} description={says} value={texts[name] ?? typed(name, settings.values[name])} onChange={(event) => type(name, event.currentTarget.value)} error={own && 'wrong' in own ? inWords(own.wrong) : undefined} inputMode={kind === 'rate' || kind === 'percent' || kind === 'credits' ? 'decimal' : undefined} maw={kind === 'pause' ? undefined : 420} spellCheck={kind === 'pause'} />
             {isSet && <Group gap="xs"><Text size="sm" c="dimmed">If not set: {showSetting(name, settings.defaults[name])}</Text><Button size="compact-sm" variant="default" onClick={() => type(name, typed(name, settings.defaults[name]))}>Take that<span className="for-readers"> for {title}</span></Button></Group>}
           </Stack>)
-      })}
+      })}</div>
       <Group gap="sm"><Button type="submit" disabled={changed.length === 0 || wrong.length > 0} title={wrong.length > 0 ? 'Something typed is no value' : changed.length === 0 ? 'Nothing was changed' : undefined}>Review {changed.length > 0 ? plural(changed.length, 'change') : 'changes'}</Button>{Object.keys(texts).length > 0 && <Button variant="default" onClick={() => setTexts({})}>Leave all as it is</Button>}</Group>
     </Stack></form>
       <Modal opened={asking} onClose={() => setAsking(false)} title="Change the settings?" size="lg">{asking && <Review settings={settings} changed={changed} close={() => setAsking(false)} />}</Modal>
@@ -82,18 +82,13 @@ function Review({ settings, changed, close }: { settings: Settings; changed: rea
 function Versions() {
   const found = useInfiniteQuery(settingsVersionsQuery(useClient()))
   return (
-    <Panel title="What was changed" id="versions"><Loaded query={found}>{({ pages }) => {
-      const list = pages.flatMap((page) => page.data)
-      return list.length === 0 ? <Empty title="Nobody has changed anything yet" /> : (
-        <Stack gap="sm">
+    <Panel title="What was changed" id="versions"><Listed query={found} none={<Empty title="Nobody has changed anything yet" />}>{(list) => <>
           <div className="scroll-box" tabIndex={0} role="region" aria-label="What was changed"><table className="table">
             <thead><tr><th>When</th><th>Who</th><th>What</th><th>Why</th></tr></thead>
             <tbody>{list.map((one) => <tr key={one.version}><td><Moment at={one.at} /></td><td><TextLink to="/users/$user" params={{ user: one.by }} size="sm">{visible(one.byName) || one.by}</TextLink></td>
               <td className="wide-cell">{Object.entries(one.changed).map(([name, { before, after }]) => <div key={name}>{isSetting(name) ? <>{SETTINGS[name].title}: {visible(showSetting(name, before))} → {visible(showSetting(name, after))}</> : visible(name)}</div>)}</td><td className="wide-cell">{visible(one.reason)}</td></tr>)}</tbody>
           </table></div>
-          {found.hasNextPage && <div><Button variant="default" loading={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>Older ones</Button></div>}
-        </Stack>)
-    }}</Loaded></Panel>
+        </>}</Listed></Panel>
   )
 }
 const isSetting = (name: string): name is SettingName => (SETTING_NAMES as readonly string[]).includes(name)

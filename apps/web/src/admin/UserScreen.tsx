@@ -3,7 +3,8 @@ import { Alert, Button, Checkbox, Group, Stack, Text } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { getRouteApi, useRouter } from '@tanstack/react-router'
 import { account } from '@lumaris/protocol'
-import type { PersonDetail, Role } from '@lumaris/protocol'
+import type { PersonDetail, Role, Session } from '@lumaris/protocol'
+import { programOf } from '../account/program.ts'
 import { personQuery } from '../queries.ts'
 import { viewAs } from '../session/session.ts'
 import { useSession } from '../session/use-session.ts'
@@ -11,6 +12,8 @@ import { creditsText, plural, visible } from '../ui/format.ts'
 import { Command, Empty, Facts, Id, Loaded, Moment, Page, Panel } from '../ui/parts.tsx'
 import { TextLink } from '../shell/links.tsx'
 import { Deposit } from './Deposit.tsx'
+import { userSessionsQuery } from './queries.ts'
+import './look.css'
 import { WithReason } from './WithReason.tsx'
 
 const route = getRouteApi('/inside/users/$user')
@@ -40,8 +43,9 @@ function Shown({ person }: { person: PersonDetail }) {
       {person.suspended && <Alert color="red" title="⊘ Suspended">Since <Moment at={person.suspended.at} />, by <TextLink to="/users/$user" params={{ user: person.suspended.by }}>an admin</TextLink>: {visible(person.suspended.reason)}</Alert>}
       <div className="two">
         <Stack>
-          <Panel title="Account" id="account"><Facts of={[['E-mail', visible(person.email)], ['Since', <Moment at={person.createdAt} />], ['Sessions', plural(person.sessions, 'open session')], ['API keys', plural(person.keys, 'good key')], ['Jobs', `${person.jobs.all} in all, ${person.jobs.live} under way`]]} /></Panel>
+          <Panel title="Account" id="account"><Facts of={[['E-mail', visible(person.email)], ['Since', <Moment at={person.createdAt} />], ['API keys', plural(person.keys, 'good key')], ['Jobs', <>{person.jobs.all} in all, {person.jobs.live} under way{person.jobs.all > 0 && <> · <TextLink to="/jobs" search={{ of: person.id }} size="sm">show them</TextLink></>}</>]]} /></Panel>
           <Panel title="Money" id="money" actions={<Group gap="sm"><TextLink to="/ledger" search={{ account: account.available(person.id) }} size="sm">Entries</TextLink><Deposit person={person} /></Group>}><Facts of={[['Available', creditsText(person.wallet.available)], ['Held for jobs', creditsText(person.wallet.held)], ['Spent', creditsText(person.wallet.spent)], ...(person.roles.includes('seller') ? [['In the dispute window', creditsText(person.wallet.pending)], ['Cleared', <>{creditsText(person.wallet.earned)} · <TextLink to="/ledger" search={{ account: account.earned(person.id) }} size="sm">entries</TextLink></>]] as const : [])]} /></Panel>
+          <Panel title="Limits" id="limits"><Facts of={[['Seats of jobs', `${person.limits.seats.now.toLocaleString('en')} of at most ${person.limits.seats.most.toLocaleString('en')}`], ['Jobs that wait for others', `${person.limits.waiting.now.toLocaleString('en')} of at most ${person.limits.waiting.most.toLocaleString('en')}`], ['Requests', person.limits.requestsAMinute === null ? 'not counted' : <>at most {person.limits.requestsAMinute.toLocaleString('en')} a minute · <TextLink to="/settings" size="sm">settings</TextLink></>]]} /></Panel>
           <Panel title="Nodes" id="nodes">{person.nodes.length === 0 ? <Empty title="No nodes" /> : <ul className="details">{person.nodes.map((node) => <li key={node.id}><TextLink to="/nodes/$node" params={{ node: node.id }} size="sm">{visible(node.name)}</TextLink></li>)}</ul>}</Panel>
         </Stack>
         <Stack>
@@ -49,6 +53,7 @@ function Shown({ person }: { person: PersonDetail }) {
             <Checkbox.Group aria-labelledby="roles" value={roles} onChange={setRoles}><Stack gap="xs">{ROLES.map(([role, says]) => <Checkbox key={role} value={role} label={role} description={says} />)}</Stack></Checkbox.Group>
             <Group mt="md"><Button variant="default" disabled={isSame || given.length === 0} title={isSame ? 'Nothing was changed' : given.length === 0 ? 'Everybody has one role at least' : undefined} onClick={() => setDoing('roles')}>Set these roles…</Button></Group>
           </Panel>
+          <Sessions person={person} />
           <Panel title="What admins did here" id="log"><TextLink to="/actions" search={{ subject: person.id }} size="sm">To {name}</TextLink>{person.roles.includes('admin') && <><br /><TextLink to="/actions" search={{ by: person.id }} size="sm">By {name}</TextLink></>}</Panel>
         </Stack>
       </div>
@@ -58,5 +63,18 @@ function Shown({ person }: { person: PersonDetail }) {
       </WithReason>
       {isMe && <Text size="sm" c="dimmed">This is you.</Text>}
     </Page>
+  )
+}
+
+function Sessions({ person }: { person: PersonDetail }) {
+  const { client } = useSession(), queries = useQueryClient(), found = useQuery(userSessionsQuery(client, person.id)), [ending, setEnding] = useState<Session | null>(null), name = visible(person.name)
+  const end = async (reason: string): Promise<void> => { if (ending) await client.api.endUserSession({ params: { user: person.id, session: ending.id }, body: { reason } }); void queries.invalidateQueries({ queryKey: ['admin'] }) }
+  return (
+    <Panel title="Where they are signed in" id="sessions">
+      <Loaded query={found}>{({ data }) => (data.length === 0 ? <Empty title="Nowhere" /> : (
+        <ul className="plain-list sessions">{data.map((one) => <li key={one.id}><Group justify="space-between" gap="sm"><div className="page-title"><Text size="sm" fw={600}>{programOf(one.client)}</Text><Text size="sm" c="dimmed">{one.address === undefined ? '' : `${visible(one.address)}, `}since <Moment at={one.createdAt} />, renewed <Moment at={one.renewedAt} /></Text></div><Button size="compact-sm" variant="default" onClick={() => setEnding(one)}>End…<span className="for-readers"> {programOf(one.client)} {one.id.slice(-8)}</span></Button></Group></li>)}</ul>))}</Loaded>
+      <div className="use"><Command line={`npx lumaris --as admin admin sessions ${person.id}`} /></div>
+      <WithReason opened={ending !== null} close={() => setEnding(null)} title={`End this session of ${name}?`} yes="End it" dangerous act={end}>{ending && <>{programOf(ending.client)}{ending.address === undefined ? '' : `, from ${visible(ending.address)}`}. Whoever uses it must sign in again. API keys go on working.</>}</WithReason>
+    </Panel>
   )
 }

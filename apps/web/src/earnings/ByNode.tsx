@@ -30,7 +30,7 @@ function Shown({ of, table }: { of: NodesEarnings; table: boolean }) {
     <Stack gap="sm">
       <Text size="sm">{says}.</Text>
       {table ? (
-        <div className="scroll-box" tabIndex={0} role="region" aria-label="Earned by day"><table className="table">
+        <div className="scroll-box" tabIndex={0} role="region" aria-label="Earned by day"><table className="table data">
           <thead><tr><th>Day (UTC)</th>{names.map((name) => <th key={name} className="right">{visible(name)}</th>)}</tr></thead>
           <tbody>{days.filter((one) => one.parts.some((part) => part > 0n)).toReversed().map((one) => <tr key={one.day}><td className="number">{one.day}</td>{one.parts.map((part, i) => <td key={names[i]} className="right number">{credits(part)}</td>)}</tr>)}</tbody>
         </table></div>
@@ -40,7 +40,7 @@ function Shown({ of, table }: { of: NodesEarnings; table: boolean }) {
         {names.length > 1 && <ul className="stack-names">{names.map((name, i) => <li key={name}><span className={`of-${i}`} aria-hidden />{visible(name)}</li>)}</ul>}
       </>}
       <div className="scroll-box" tabIndex={0} role="region" aria-label="Earned by node"><table className="table">
-        <thead><tr><th>Node</th><th className="right">In this time</th><th className="right">An hour of work</th><th className="right">Pending</th><th className="right">Cleared, in all</th></tr></thead>
+        <thead><tr><th>Node</th><th className="right">In this time, credits</th><th className="right">An hour of work</th><th className="right">Pending</th><th className="right">Cleared, in all</th></tr></thead>
         <tbody>{of.nodes.map((node) => <tr key={node.node}><td><TextLink to="/nodes/$node" params={{ node: node.node }}>{visible(node.name)}</TextLink></td><td className="right number">{credits(sumOf(node.days))}</td><td className="right number">{perHour(node.days)}</td><td className="right number">{credits(node.pending)}</td><td className="right number">{credits(node.cleared)}</td></tr>)}</tbody>
       </table></div>
       <Text size="sm" c="dimmed">Pending waits for the end of the dispute window; then it is cleared, and free to be paid out with all the rest{names.includes(OTHERS) ? '. The bars tell the five apart that earned most' : ''}.</Text>

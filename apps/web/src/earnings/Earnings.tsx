@@ -1,13 +1,14 @@
-import { Button, Stack, Text } from '@mantine/core'
+import { Stack, Text } from '@mantine/core'
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import type { SellerEarnings } from '@lumaris/protocol'
 import { earningsQuery, entriesQuery, payoutsQuery } from '../queries.ts'
 import { useSession } from '../session/use-session.ts'
 import { credits, creditsText, duration, visible } from '../ui/format.ts'
-import { Command, Credits, Empty, Figure, Figures, Loaded, Moment, Page, Panel, Status, useNow, Id } from '../ui/parts.tsx'
+import { Command, Credits, Empty, Figure, Figures, Listed, Loaded, Moment, Page, Panel, Status, useNow, Id } from '../ui/parts.tsx'
 import { PAYOUT } from '../ui/states.ts'
 import { Movements, sellerAccounts } from '../wallet/Wallet.tsx'
 import { ByNode } from './ByNode.tsx'
+import { Forecast } from './Forecast.tsx'
 import { PayOut } from './PayOut.tsx'
 import { Rule } from './Rule.tsx'
 import { TextLink } from '../shell/links.tsx'
@@ -28,15 +29,15 @@ export function Earnings() {
           <Figure label="Paid out" hint={money.onTheWay === '0' ? 'nothing on its way' : `${creditsText(money.onTheWay)} on their way`}><Credits of={money.paid} /></Figure>
         </Figures>)}</Loaded>
       {earnings.data && earnings.data.forfeits.length > 0 && <Forfeits of={earnings.data.forfeits} />}
+      <Forecast />
       <ByNode />
       <div className="two">
-        <Payouts />
+        <Stack><Payouts /><Movements title="What was earned" mine={sellerAccounts(user.id)} isSeller /></Stack>
         <Stack>
           <Panel title="Pay out" id="pay-out"><Loaded query={earnings}>{(money) => <PayOut money={money} />}</Loaded></Panel>
           <Panel title="Without asking each time" id="rule"><Loaded query={earnings}>{(money) => <Rule money={money} />}</Loaded></Panel>
         </Stack>
       </div>
-      <Movements title="What was earned" mine={sellerAccounts(user.id)} isSeller />
       <Command line="npx lumaris payout show" />
     </Page>
   )
@@ -62,17 +63,12 @@ function Payouts() {
   const { client } = useSession()
   const payouts = useInfiniteQuery(payoutsQuery(client))
   return (
-    <Panel title="Payouts" id="payouts"><Loaded query={payouts}>{({ pages }) => {
-      const list = pages.flatMap((page) => page.data)
-      return list.length === 0 ? <Empty title="No payouts yet">What has cleared can be paid out at any time.</Empty> : (
-        <Stack gap="sm">
+    <Panel title="Payouts" id="payouts"><Listed query={payouts} none={<Empty title="No payouts yet">What has cleared can be paid out at any time.</Empty>}>{(list) => <>
           <div className="scroll-box" tabIndex={0} role="region" aria-label="Payouts"><table className="table">
             <thead><tr><th>Asked for</th><th>State</th><th className="right">Credits</th><th>To</th><th>Reference</th></tr></thead>
-            <tbody>{list.map((one) => <tr key={one.id}><td><Moment at={one.requestedAt} /></td><td><Status look={PAYOUT[one.state]} />{one.reason !== undefined && <Text size="sm">{visible(one.reason)}; the money is available again: ask again for another account</Text>}{one.byRule && <Text size="sm" c="dimmed">by your rule</Text>}</td><td className="right number">{credits(one.amount)}</td><td>{visible(one.destination)}</td><td>{one.reference === undefined ? '–' : <Id id={visible(one.reference)} what="reference" />}</td></tr>)}</tbody>
+            <tbody>{list.map((one) => <tr key={one.id}><td><Moment at={one.requestedAt} /></td><td><Status look={PAYOUT[one.state]} />{one.reason !== undefined && <Text size="sm">{visible(one.reason)}; the money is available again: ask again for another account</Text>}{one.byRule && <Text size="sm" c="dimmed">by your rule</Text>}</td><td className="right number">{credits(one.amount)}</td><td className="destination">{visible(one.destination)}</td><td>{one.reference === undefined ? '–' : <Id id={visible(one.reference)} what="reference" />}</td></tr>)}</tbody>
           </table></div>
-          {payouts.hasNextPage && <div><Button variant="default" loading={payouts.isFetchingNextPage} onClick={() => void payouts.fetchNextPage()}>Older ones</Button></div>}
-        </Stack>)
-    }}</Loaded></Panel>
+        </>}</Listed></Panel>
   )
 }
 /** The last day, as far as the newest page of movements tells all of it. */

@@ -3,7 +3,7 @@ import { Button, Group, Stack, Text, TextInput } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
 import { formatCredits, parseCredits } from '@lumaris/protocol'
 import type { SellerEarnings } from '@lumaris/protocol'
-import { useClient } from '../session/use-session.ts'
+import { useClient, useMay } from '../session/use-session.ts'
 import { errorsBy } from '../ui/field-errors.ts'
 import { creditsText } from '../ui/format.ts'
 import { Refusal } from '../ui/parts.tsx'
@@ -11,7 +11,7 @@ import { useWork } from '../ui/use-work.ts'
 
 /** One press is one payout, however often its answer is lost: the key is made before the first try, and a new one when the words change. */
 export function PayOut({ money }: { money: SellerEarnings }) {
-  const client = useClient(), queries = useQueryClient()
+  const client = useClient(), { no } = useMay(), queries = useQueryClient()
   const available = BigInt(money.available), minimum = BigInt(money.minimum)
   const [amount, setAmount] = useState(''), [destination, setDestination] = useState(''), [key, setKey] = useState(() => crypto.randomUUID())
   const { busy, error, submit } = useWork(), [done, setDone] = useState<string | null>(null)
@@ -35,7 +35,7 @@ export function PayOut({ money }: { money: SellerEarnings }) {
       <TextInput label="To the demo account" description="Any name. “closed” stands for an account that takes no money" value={destination} onChange={(event) => { setDestination(event.currentTarget.value); setKey(crypto.randomUUID()) }} error={fields.get('/destination')} />
       {error !== null && fields.size === 0 && <Refusal error={error} />}
       <div role="status" className="small">{done}</div>
-      <Group gap="sm"><Button type="submit" loading={busy} disabled={why !== undefined} title={why}>Pay out</Button>{available < minimum && <Text size="sm" c="dimmed">{why}.</Text>}</Group>
+      <Group gap="sm"><Button type="submit" loading={busy} {...no('requestPayout', why)}>Pay out</Button>{available < minimum && <Text size="sm" c="dimmed">{why}.</Text>}</Group>
       <Text size="sm" c="dimmed">This market pays by its demo provider only: it keeps a book, and moves no money.</Text>
     </Stack></form>
   )

@@ -5,7 +5,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { DAYS, formatCredits, parseCredits } from '@lumaris/protocol'
 import type { Day, SellerEarnings, StandingPayout } from '@lumaris/protocol'
 import { payoutRuleQuery } from '../queries.ts'
-import { useClient } from '../session/use-session.ts'
+import { useClient, useMay } from '../session/use-session.ts'
 import { errorsBy } from '../ui/field-errors.ts'
 import { creditsText, visible } from '../ui/format.ts'
 import { Command, Loaded, Moment, Refusal } from '../ui/parts.tsx'
@@ -19,7 +19,7 @@ export function Rule({ money }: { money: SellerEarnings }) {
 }
 
 function Form({ money, found }: { money: SellerEarnings; found: StandingPayout | null }) {
-  const client = useClient(), queries = useQueryClient(), { busy, error, run, submit } = useWork()
+  const client = useClient(), { no } = useMay(), queries = useQueryClient(), { busy, error, run, submit } = useWork()
   const before = found?.rule.when
   const [kind, setKind] = useState<'weekly' | 'cleared'>(before?.kind ?? 'weekly'), [day, setDay] = useState<Day>(before?.kind === 'weekly' ? before.day : 'mon'), [amount, setAmount] = useState(before?.kind === 'cleared' ? formatCredits(BigInt(before.amount)) : ''), [destination, setDestination] = useState(found?.rule.destination ?? '')
   if (money.providers.length === 0) return <Text size="sm">No provider pays out on this market just now.</Text>
@@ -35,7 +35,7 @@ function Form({ money, found }: { money: SellerEarnings; found: StandingPayout |
         : <TextInput label="From so many credits" inputMode="decimal" description={`At least ${creditsText(money.minimum)}`} value={amount} onChange={(event) => setAmount(event.currentTarget.value)} error={wrong ?? fields.get('/when/amount')} />}
       <TextInput label="To this demo account" value={destination} onChange={(event) => setDestination(event.currentTarget.value)} error={fields.get('/destination')} />
       {error !== null && fields.size === 0 && <Refusal error={error} />}
-      <Group gap="sm"><Button type="submit" variant="default" loading={busy} disabled={why !== undefined} title={why}>{found ? 'Change the rule' : 'Set the rule'}</Button>{found && <Button variant="subtle" disabled={busy} onClick={() => void run(async () => { await client.api.dropPayoutRule(); keep(null) })}>Take it back</Button>}</Group>
+      <Group gap="sm"><Button type="submit" variant="default" loading={busy} {...no('setPayoutRule', why)}>{found ? 'Change the rule' : 'Set the rule'}</Button>{found && <Button variant="subtle" loading={busy} {...no('dropPayoutRule')} onClick={() => void run(async () => { await client.api.dropPayoutRule(); keep(null) })}>Take it back</Button>}</Group>
       <Command line={`npx lumaris payout rule ${kind === 'weekly' ? `--weekly ${day}` : `--above ${amount.trim() === '' ? '10' : amount.trim()}`} --to "${destination.trim() === '' ? 'my account' : visible(destination.trim())}"`} />
     </Stack></form>
   )

@@ -3,22 +3,22 @@ import type { JobState } from '@lumaris/protocol'
 import { JobRows } from '../jobs/JobRows.tsx'
 import { countQuery, jobsQuery, keysQuery, spendQuery, walletQuery } from '../queries.ts'
 import { Told } from '../submit/TellMe.tsx'
-import { useSession } from '../session/use-session.ts'
-import { plural } from '../ui/format.ts'
-import { Credits, Empty, Figure, Figures, Loaded, Page, Panel, Command } from '../ui/parts.tsx'
+import { useMay, useSession } from '../session/use-session.ts'
+import { creditsText, plural } from '../ui/format.ts'
+import { Bar, Credits, Empty, Figure, Figures, Loaded, Page, Panel, Command } from '../ui/parts.tsx'
 import { ButtonLink, TextLink } from '../shell/links.tsx'
 
 export function Home() {
-  const { client, user, acting } = useSession()
+  const { client, user, acting } = useSession(), { no } = useMay()
   const wallet = useQuery(walletQuery(client)), jobs = useInfiniteQuery(jobsQuery(client, undefined, 5))
   const latest = jobs.data?.pages[0]?.data
   return (
-    <Page title={acting ? acting.name : `Hello, ${user.name}`} actions={<ButtonLink to="/submit">New job</ButtonLink>}>
+    <Page title={acting ? acting.name : `Hello, ${user.name}`} actions={<ButtonLink to="/submit" {...no('submitJob')}>New job</ButtonLink>}>
       <Loaded query={wallet}>{(money) => (
         <Figures>
           <Figure label="Available" hint={<><Lasts available={money.available} /><TextLink to="/wallet" size="sm">Wallet</TextLink></>}><Credits of={money.available} /></Figure>
           <Figure label="Held for jobs" hint="comes back where it is not used"><Credits of={money.held} /></Figure>
-          <Figure label="Spent" hint="on all jobs so far"><Credits of={money.spent} /></Figure>
+          <ThisMonth spent={money.spent} />
         </Figures>
       )}</Loaded>
       <Figures><Count state="running" label="Running" /><Count state="queued" label="Queued" /><Count state="failed" label="Failed" /></Figures>
@@ -37,6 +37,17 @@ function Lasts({ available }: { available: string }) {
   if (total === 0n) return null
   const hours = Number((BigInt(available) * 7n * 24n * 10n) / total) / 10
   return <span>lasts {hours < 48 ? `${Math.floor(hours)} h` : hours < 24 * 1_000 ? plural(Math.floor(hours / 24), 'day') : 'over 1,000 days'} at what the last 7 days cost; </span>
+}
+/** Beside its budget, where one is set. */
+function ThisMonth({ spent }: { spent: string }) {
+  const { client } = useSession(), month = useQuery(spendQuery(client, 7)).data?.month
+  if (!month) return <Figure label="Spent" hint="on all jobs so far"><Credits of={spent} /></Figure>
+  const budget = BigInt(month.budget ?? '0')
+  return (
+    <Figure label="Spent this month (UTC)" hint={<>
+      {month.budget !== undefined && <Bar share={budget === 0n ? 1 : Number((BigInt(month.spent) * 1000n) / budget) / 1000} says={`of a budget of ${creditsText(month.budget)}`} />}
+      {creditsText(spent)} on all jobs so far; {month.budget === undefined ? <TextLink to="/alerts" size="sm">set a budget</TextLink> : <TextLink to="/wallet" size="sm">how it is going</TextLink>}</>}><Credits of={month.spent} /></Figure>
+  )
 }
 function Count({ state, label }: { state: JobState; label: string }) {
   const { client } = useSession()

@@ -32,9 +32,9 @@ export function Cost({ job, attempts }: { job: Job; attempts: readonly Attempt[]
       {settled.length === 0 ? <Empty title="Nothing is settled yet">An attempt is settled when it has ended.</Empty> : (
         <>
           <Group gap="sm"><Button onClick={() => void checkAll()} loading={busy}>Check {plural(settled.length, 'receipt')} here</Button><Text size="sm" c="dimmed">Terms, meter readings, signatures and sums are recomputed in this browser.</Text></Group>
-          <div role="status">{!busy && checked.size > 0 && (good === settled.length ? <Alert color="green" title={`${plural(good, 'receipt')} hold`}>Each is signed by its node and by the market, and the bill follows from it.</Alert> : <Alert color="orange" title={`${good} of ${plural(settled.length, 'receipt')} hold`}>See below what does not. A last tick is sealed within a minute of its end: until then it cannot be checked.</Alert>)}</div>
+          <div role="status">{!busy && checked.size > 0 && (good === settled.length ? <Alert color="green" title={`${plural(good, 'receipt')} hold${good === 1 ? 's' : ''}`}>Each is signed by its node and by the market, and the bill follows from it.</Alert> : <Alert color="orange" title={`${good} of ${plural(settled.length, 'receipt')} hold`}>See below what does not. A last tick is sealed within a minute of its end: until then it cannot be checked.</Alert>)}</div>
           <div className="scroll-box" tabIndex={0} role="region" aria-label="Attempts and what they cost"><table className="table">
-            <thead><tr><th>Part</th><th>Node</th><th>Ended</th><th className="right">Ran</th><th className="right">Core hour</th><th className="right">Billed</th><th>Receipt</th></tr></thead>
+            <thead><tr><th>Part</th><th>Node</th><th>Ended</th><th className="right">Ran</th><th className="right">Core hour, credits</th><th className="right">Billed, credits</th><th>Receipt</th></tr></thead>
             <tbody>{settled.map((attempt) => <Row key={attempt.id} attempt={attempt} client={client} checked={checked.get(attempt.id)} />)}</tbody>
           </table></div>
           {settled.filter((one) => checked.has(one.id)).map((one) => <Details key={one.id} attempt={one} checked={checked.get(one.id) as Checked} />)}
@@ -49,7 +49,7 @@ function Row({ attempt, client, checked }: { attempt: Attempt; client: Client; c
   const part = Number(attempt.task.split('.')[1]) + 1
   return (
     <tr>
-      <td>{part}</td><td>{visible(attempt.nodeName)}</td><td>{attempt.cause ? `${causeText(attempt.cause)} (${bearsText(attempt.cause)})` : ''}</td><td className="right number">{duration(attempt.usage.runMs)}</td><td className="right number">{credits(attempt.prices.cpuHour)}</td><td className="right number">{credits(attempt.billed ?? '0')}</td>
+      <td className="number">{part}</td><td>{visible(attempt.nodeName)}</td><td>{attempt.cause ? `${causeText(attempt.cause)} (${bearsText(attempt.cause)})` : ''}</td><td className="right number">{duration(attempt.usage.runMs)}</td><td className="right number">{credits(attempt.prices.cpuHour)}</td><td className="right number">{credits(attempt.billed ?? '0')}</td>
       <td><Group gap="xs" wrap="nowrap">{checked && <span>{'verdict' in checked && checked.verdict.ok ? '✓ holds' : '✗ does not hold'}</span>}<Button size="compact-xs" variant="default" onClick={() => void save()}>Save<span className="for-readers"> the receipt of part {part} on {visible(attempt.nodeName)}</span></Button></Group>{error !== null && <Refusal error={error} />}</td>
     </tr>
   )

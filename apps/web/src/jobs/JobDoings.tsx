@@ -4,7 +4,7 @@ import { Alert, Button, Group, Modal, NativeSelect, Stack, Text, TextInput, Text
 import { useQueryClient } from '@tanstack/react-query'
 import type { Attempt, Job } from '@lumaris/protocol'
 import { useClient, useSession } from '../session/use-session.ts'
-import { errorsBy } from '../ui/field-errors.ts'
+import { beside } from '../ui/field-errors.ts'
 import { plural, visible } from '../ui/format.ts'
 import { Command, Refusal } from '../ui/parts.tsx'
 import { useWork } from '../ui/use-work.ts'
@@ -19,7 +19,7 @@ const partOf = (attempt: Attempt): number => Number(attempt.task.split('.')[1])
 /** As `lumaris move`: its node stores what it has done, ends it, and it goes on elsewhere. */
 function Move({ job, attempts, close }: { job: Job; attempts: readonly Attempt[]; close: () => void }) {
   const { client, user } = useSession(), queries = useQueryClient(), { busy, error, submit } = useWork()
-  const [reason, setReason] = useState(''), isTheirs = user.id !== job.buyer, noReason = errorsBy(error).get('/reason')
+  const [reason, setReason] = useState(''), isTheirs = user.id !== job.buyer, { at, isLeft } = beside(error, ['/to', '/task', ...(isTheirs ? ['/reason'] : [])])
   const [part, setPart] = useState(''), [to, setTo] = useState(''), runs = attempts.filter((one) => one.state === 'running'), node = to.trim()
   const wrong = node !== '' && !/^nod_[0-9a-z]{26}$/.test(node)
   const move = async (): Promise<void> => {
@@ -31,10 +31,10 @@ function Move({ job, attempts, close }: { job: Job; attempts: readonly Attempt[]
   return (
     <form onSubmit={(event) => submit(event, move)} noValidate><Stack>
       <Text size="sm">The node makes it stand still, stores what it has done, and ends it; then it goes on elsewhere. There are never two. What ran is billed up to there, and what comes after where it goes on.</Text>
-      <NativeSelect label="What" value={part} onChange={(event) => setPart(event.currentTarget.value)} data={[{ value: '', label: runs.length === 1 ? 'what runs' : `all that runs: ${plural(runs.length, 'part')}` }, ...(runs.length > 1 ? runs.map((one) => ({ value: String(partOf(one)), label: `part ${partOf(one) + 1}, on ${visible(one.nodeName)}` })) : [])]} />
-      <TextInput label="To the node" description="Its id. Empty: wherever there is room, but not where it is" placeholder="nod_…" value={to} onChange={(event) => setTo(event.currentTarget.value)} error={wrong ? 'The id of a node begins with nod_' : undefined} spellCheck={false} />
-      {isTheirs && <Textarea label="Reason" description="It stands in the log of admin actions, and its buyer sees it" autosize minRows={2} value={reason} onChange={(event) => setReason(event.currentTarget.value)} error={noReason} />}
-      {error !== null && !noReason && <Refusal error={error} title="It runs on where it is" />}
+      <NativeSelect label="What" value={part} onChange={(event) => setPart(event.currentTarget.value)} data={[{ value: '', label: runs.length === 1 ? 'what runs' : `all that runs: ${plural(runs.length, 'part')}` }, ...(runs.length > 1 ? runs.map((one) => ({ value: String(partOf(one)), label: `part ${partOf(one) + 1}, on ${visible(one.nodeName)}` })) : [])]} error={at('/task')} />
+      <TextInput label="To the node" description="Its id. Empty: wherever there is room, but not where it is" placeholder="nod_…" value={to} onChange={(event) => setTo(event.currentTarget.value)} error={wrong ? 'The id of a node begins with nod_' : at('/to')} spellCheck={false} />
+      {isTheirs && <Textarea label="Reason" description="It stands in the log of admin actions, and its buyer sees it" autosize minRows={2} value={reason} onChange={(event) => setReason(event.currentTarget.value)} error={at('/reason')} />}
+      {isLeft && <Refusal error={error} title="It runs on where it is" />}
       <Command line={`npx lumaris move ${job.id}${node === '' ? '' : ` --to ${node}`}${part === '' ? '' : ` --task ${part}`}`} />
       <Group justify="flex-end"><Button variant="default" onClick={close}>Leave it</Button><Button type="submit" loading={busy} disabled={wrong || runs.length === 0} title={runs.length === 0 ? 'Nothing of it runs just now' : undefined}>Move it</Button></Group>
     </Stack></form>
@@ -53,9 +53,9 @@ function Keep({ job, close }: { job: Job; close: () => void }) {
   const isName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$/.test(name.trim())
   return (
     <form onSubmit={(event) => submit(event, keep)} noValidate><Stack>
-      <TextInput label="Name" description="Letters, digits, dot, dash and underscore. One of this name is replaced" data-autofocus value={name} onChange={(event) => setName(event.currentTarget.value)} error={errorsBy(error).get('/params/template')} spellCheck={false} />
+      <TextInput label="Name" description="Letters, digits, dot, dash and underscore. One of this name is replaced" data-autofocus value={name} onChange={(event) => setName(event.currentTarget.value)} spellCheck={false} />
       <Text size="sm" c="dimmed">The request and its files as they are. Parameters are for a file: <code>npx lumaris template save</code>.</Text>
-      {error !== null && <Refusal error={error} />}
+      {error !== null && <Refusal error={error} title="It was not kept" />}
       <Group justify="flex-end"><Button variant="default" onClick={close}>Leave it</Button><Button type="submit" loading={busy} disabled={!isName} title={isName ? undefined : 'Give it such a name'}>Keep it</Button></Group>
     </Stack></form>
   )

@@ -1,7 +1,7 @@
 import type { ReactNode } from 'react'
 import { Checkbox } from '@mantine/core'
 import type { Job } from '@lumaris/protocol'
-import { credits, visible } from '../ui/format.ts'
+import { credits, creditsText, visible } from '../ui/format.ts'
 import { Moment, Status } from '../ui/parts.tsx'
 import { JOB } from '../ui/states.ts'
 import { TextLink } from '../shell/links.tsx'
@@ -15,11 +15,12 @@ export type Choice = { readonly chosen: ReadonlySet<string>; readonly choose: (j
 const regionsOf = ({ spec: { placement: { regions, residency } } }: Job): string => [...(regions ?? residency ?? [])].map(visible).join(', ')
 export const canCancel = (job: Job): boolean => job.state === 'queued' || job.state === 'running'
 
-export const JobHead = ({ all }: { all?: ReactNode }) => <tr>{all !== undefined && <th className="w-choice">{all}</th>}<th>Job</th><th className="w-state">State</th><th className="right w-parts hide-narrow">Parts done</th><th className="w-parts hide-narrow">Region</th><th className="right w-money hide-narrow">Cost, credits</th><th className={all === undefined ? 'right w-time' : 'right w-time hide-narrow'}>Age</th></tr>
-export const JobCells = ({ job, choice }: { job: Job; choice?: Choice }) => (
+export const JobHead = ({ all, buyers = false }: { all?: ReactNode; /** Of everybody's: whose it is. */ buyers?: boolean }) => <tr>{all !== undefined && <th className="w-choice">{all}</th>}<th>Job</th>{buyers && <th className="w-money hide-narrow">Buyer</th>}<th className="w-state">State</th><th className="right w-parts hide-narrow">Parts done</th><th className="w-parts hide-narrow">Region</th><th className="right w-money hide-narrow">Cost, credits</th><th className={all === undefined ? 'right w-time' : 'right w-time hide-narrow'}>Age</th></tr>
+export const JobCells = ({ job, choice, buyers = false, under = false }: { job: Job; choice?: Choice; buyers?: boolean; /** On a phone: what has no column there. */ under?: boolean }) => (
   <>
     {choice && <td><Checkbox size="sm" aria-label={`Choose ${jobName(job)}`} checked={choice.chosen.has(job.id)} onChange={(event) => choice.choose(job, event.currentTarget.checked)} /></td>}
-    <td><TextLink to="/jobs/$job" params={{ job: job.id }} title={jobName(job)}>{jobName(job)}</TextLink></td>
+    <td><TextLink to="/jobs/$job" params={{ job: job.id }} title={jobName(job)}>{jobName(job)}</TextLink>{under && <span className="under quiet">{progress(job) && `${progress(job)} done · `}<span className="number">{creditsText(job.cost)}</span> · <Moment at={job.createdAt} />{regionsOf(job) && ` · ${regionsOf(job)}`}</span>}</td>
+    {buyers && <td className="hide-narrow"><TextLink to="/users/$user" params={{ user: job.buyer }} size="sm" title={job.buyer}><code>…{job.buyer.slice(-8)}</code></TextLink></td>}
     <td><Status look={JOB[job.state]} /></td><td className="right number hide-narrow">{progress(job) || '1 part'}</td><td className="hide-narrow" title={regionsOf(job) || 'It asked for none'}>{regionsOf(job) || <span className="quiet">any</span>}</td><td className="right number hide-narrow">{credits(job.cost)}</td><td className={choice ? 'right hide-narrow' : 'right'}><Moment at={job.createdAt} /></td>
   </>
 )

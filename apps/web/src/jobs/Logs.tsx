@@ -2,11 +2,13 @@
 import { memo, useDeferredValue, useEffect, useMemo, useRef, useState } from 'react'
 import { Button, Group, NativeSelect, Stack, Switch, Text, TextInput } from '@mantine/core'
 import type { Attempt, Job } from '@lumaris/protocol'
-import type { Client } from '@lumaris/sdk'
+import type { Client, LogPosition } from '@lumaris/sdk'
+import { useTurns } from '../pace.ts'
 import { useClient } from '../session/use-session.ts'
 import { plural, visible } from '../ui/format.ts'
 import { Command, Empty, Refusal } from '../ui/parts.tsx'
 import { ATTEMPT } from '../ui/states.ts'
+import { QUIET_MS } from '../ui/use-gathered.ts'
 import { levelOf } from './log-level.ts'
 import type { LogLevel } from './log-level.ts'
 import { LINES_MAX, LogLines, lineAt } from './log-lines.ts'
@@ -23,11 +25,15 @@ const BLOCK = 200
 
 /** As it stands in an address. */
 export type Linked = { readonly attempt?: string | undefined; readonly at?: string | undefined }
+export type LogFilter = { readonly find?: string | undefined; readonly stream?: 'stdout' | 'stderr' | undefined; readonly level?: string | undefined }
+/** An address for each letter would be work beside the search itself. */
+const KEEP_MS = 300
 function placeOf(at: string | undefined): Place | null {
   const [, stream, offset] = /^(stdout|stderr):(\d{1,15})$/.exec(at ?? '') ?? []
   return stream === undefined ? null : { stream: stream as Place['stream'], offset: Number(offset) }
 }
-export function Logs({ job, attempts, part, choose, linked, link }: { job: Job; attempts: readonly Attempt[]; part: number | undefined; choose: (index: number) => void; linked: Linked; link: (to: Linked) => void }) {
+type Filtering = { /** As the address has it. */ readonly filter: LogFilter; readonly keep: (filter: LogFilter) => void }
+export function Logs({ job, attempts, part, choose, linked, link, ...filtering }: { job: Job; attempts: readonly Attempt[]; part: number | undefined; choose: (index: number) => void; linked: Linked; link: (to: Linked) => void } & Filtering) {
   const client = useClient()
   const ofPart = (index: number): readonly Attempt[] => attempts.filter((one) => one.task === `${job.id}.${index}`)
   const partOf = (attempt: string | undefined): number | undefined => { const found = attempts.find((one) => one.id === attempt); return found && Number(found.task.split('.')[1]) }
@@ -41,36 +47,48 @@ export function Logs({ job, attempts, part, choose, linked, link }: { job: Job; 
         {job.tasks.total > 1 && <NativeSelect label="Part" value={String(index)} onChange={(event) => { setWanted(null); choose(Number(event.currentTarget.value)) }} data={partsOf(job, attempts).map((i) => ({ value: String(i), label: `${i + 1}${partName(job, i) ? `: ${partName(job, i).slice(0, 40)}` : ''}` }))} maw={260} />}
         {tries.length > 1 && <NativeSelect label="Try" value={attempt?.id ?? ''} onChange={(event) => { setWanted(event.currentTarget.value); link({}) }} data={tries.map((one, i) => ({ value: one.id, label: `${i + 1}: ${visible(one.nodeName)}, ${ATTEMPT[one.state].word.toLowerCase()}` }))} maw={260} />}
       </Group>
-      {attempt ? <Output key={attempt.id} client={client} attempt={attempt} place={linked.attempt === attempt.id ? placeOf(linked.at) : null} link={(at) => link({ attempt: attempt.id, at })} /> : <Empty title="No output yet">Nothing is written before a node runs the part.</Empty>}
+      {attempt ? <Output key={attempt.id} client={client} attempt={attempt} place={linked.attempt === attempt.id ? placeOf(linked.at) : null} link={(at) => link({ attempt: attempt.id, at })} {...filtering} /> : <Empty title="No output yet">Nothing is written before a node runs the part.</Empty>}
       <Command line={`npx lumaris logs ${job.endedAt === undefined ? '-f ' : ''}${job.id}${job.tasks.total > 1 ? ` --task ${index}` : ''}`} />
     </Stack>
   )
 }
 
 const LEVELS: readonly (readonly [LogLevel | 'none', string])[] = [['error', 'Errors'], ['warning', 'Warnings'], ['info', 'Information'], ['debug', 'Debugging'], ['none', 'Lines that do not say']]
-function Output({ client, attempt, place, link }: { client: Client; attempt: Attempt; /** The line that the address names. */ place: Place | null; link: (at: string) => void }) {
+function Output({ client, attempt, place, link, filter, keep }: { client: Client; attempt: Attempt; /** The line that the address names. */ place: Place | null; link: (at: string) => void } & Filtering) {
   const [version, setVersion] = useState(0), [over, setOver] = useState(false), [error, setError] = useState<unknown>(null)
-  const [find, setFind] = useState(''), [stream, setStream] = useState(''), [level, setLevel] = useState(''), [wrap, setWrap] = useState(true), [numbers, setNumbers] = useState(place !== null), [times, setTimes] = useState(false)
+  const [find, setFind] = useState(filter.find ?? ''), [stream, setStream] = useState<'stdout' | 'stderr' | ''>(filter.stream ?? ''), [level, setLevel] = useState(filter.level ?? ''), [wrap, setWrap] = useState(true), [numbers, setNumbers] = useState(place !== null), [times, setTimes] = useState(false)
   const [follow, setFollow] = useState(place === null), [seen, setSeen] = useState(0)
   // Lines around the one that the address named when it was opened stay, until one jumps to the latest.
   const [hold, setHold] = useState(place), [said, setSaid] = useState(''), [stop, setStop] = useState<number | null>(null), [arrived, setArrived] = useState(false)
-  const log = useRef(new LogLines(hold)), box = useRef<HTMLDivElement>(null)
+  const log = useRef(new LogLines(hold)), position = useRef<LogPosition>({ stdout: 0, stderr: 0 }), box = useRef<HTMLDivElement>(null)
+  const { follow: flows, turn } = useTurns(), [tries, setTries] = useState(0)
+  useEffect(() => { log.current = new LogLines(hold); position.current = { stdout: 0, stderr: 0 }; setOver(false) }, [client, attempt.id, hold])
+  // It rests while nobody looks, and goes on from the byte where it stopped.
   useEffect(() => {
-    log.current = new LogLines(hold)
-    const leaving = new AbortController()
-    let timer: ReturnType<typeof setTimeout> | undefined
+    if (!flows && document.hidden) return
+    const leaving = new AbortController(), lines = log.current
+    let timer: ReturnType<typeof setTimeout> | undefined, quiet: ReturnType<typeof setTimeout> | undefined
     const show = (): void => { timer = undefined; setVersion((now) => now + 1) }
+    const wait = (): void => { clearTimeout(quiet); if (!flows) quiet = setTimeout(() => leaving.abort(), QUIET_MS) }
     const read = async (): Promise<void> => {
       try {
-        for await (const piece of client.logs(attempt.id, { signal: leaving.signal })) { log.current.add(piece); timer ??= setTimeout(show, SHOW_MS) }
+        wait()
+        // Whatever came has moved the position on: it is added, also by a reader that was told to stop.
+        for await (const piece of client.logs(attempt.id, { signal: leaving.signal, position: position.current })) { lines.add(piece); timer ??= setTimeout(show, SHOW_MS); wait() }
         if (!leaving.signal.aborted) { show(); setOver(true) }
-      } catch (failure) { if (!leaving.signal.aborted) setError(failure) }
+      } catch (failure) { if (!leaving.signal.aborted) setError(failure) } finally { clearTimeout(quiet) }
     }
     void read()
-    return () => { leaving.abort(); clearTimeout(timer) }
-  }, [client, attempt.id, hold])
+    return () => { leaving.abort(); clearTimeout(quiet) }
+  }, [client, attempt.id, hold, tries, flows, flows ? 0 : turn])
 
   // The letter first, then the lines: ten thousand of them are not drawn between two keys.
+  useEffect(() => {
+    const now: LogFilter = { find: find || undefined, stream: stream || undefined, level: level || undefined }
+    if (now.find === filter.find && now.stream === filter.stream && now.level === filter.level) return
+    const timer = setTimeout(() => keep(now), KEEP_MS)
+    return () => clearTimeout(timer)
+  }, [find, stream, level, filter.find, filter.stream, filter.level, keep])
   const sought = useDeferredValue(find)
   const shown = useMemo(() => {
     const wanted = sought.toLowerCase()
@@ -125,21 +143,21 @@ function Output({ client, attempt, place, link }: { client: Client; attempt: Att
     <Stack gap="xs">
       <Group align="flex-end" gap="sm">
         <TextInput label="Find in the output" data-filter value={find} onChange={(event) => setFind(event.currentTarget.value)} />
-        <NativeSelect label="Stream" value={stream} onChange={(event) => setStream(event.currentTarget.value)} data={[{ value: '', label: 'Both' }, { value: 'stdout', label: 'Output' }, { value: 'stderr', label: 'Errors' }]} />
+        <NativeSelect label="Stream" value={stream} onChange={(event) => setStream(event.currentTarget.value as typeof stream)} data={[{ value: '', label: 'Both' }, { value: 'stdout', label: 'Output' }, { value: 'stderr', label: 'Errors' }]} />
         <NativeSelect label="Level" title="As the lines themselves say it" value={level} onChange={(event) => setLevel(event.currentTarget.value)} data={[{ value: '', label: 'All' }, ...LEVELS.map(([value, label]) => ({ value, label }))]} />
         <Switch label="Wrap" checked={wrap} onChange={(event) => setWrap(event.currentTarget.checked)} pb={8} />
         <Switch label="Numbers and links" checked={numbers} onChange={(event) => setNumbers(event.currentTarget.checked)} pb={8} />
         <Switch label="Times" checked={times} onChange={(event) => setTimes(event.currentTarget.checked)} pb={8} />
         <Button variant="default" onClick={() => void save()}>Download all</Button>
       </Group>
-      {error !== null && <Refusal error={error} />}
+      {error !== null && <Refusal error={error} retry={() => { setError(null); setTries((now) => now + 1) }} />}
       <div className={`log${wrap ? '' : ' no-wrap'}${numbers || times ? ' numbers' : ''}`} ref={box} onScroll={scrolled} onKeyDown={walked} onClick={(event) => { const button = (event.target as HTMLElement).closest<HTMLElement>('.line-link'); if (button) pressed(Number(button.dataset['of'])) }} tabIndex={0} role="region" aria-label={`Output on ${visible(attempt.nodeName)}`}>
         {log.current.count > LINES_MAX && <div className="quiet">{log.current.isFull ? `${LINES_MAX.toLocaleString('en')} lines around the one of the link` : `The latest ${LINES_MAX.toLocaleString('en')} lines`} of {log.current.count.toLocaleString('en')}. All of them are in the download.</div>}
         {blocks.map(([block, lines]) => <Block key={block} lines={lines} tail={lines.at(-1)?.text ?? ''} length={lines.length} numbers={numbers} times={times} linked={within(linked, lines)} stop={numbers ? within(first, lines) : null} />)}
         {shown.length === 0 && <div className="quiet">{over ? (filtered ? 'No line fits.' : 'It wrote nothing.') : filtered ? 'No line fits so far.' : 'Nothing written so far.'}</div>}
       </div>
       <Group justify="space-between" gap="xs">
-        <Text size="sm" c="dimmed"><span role="status">{said}</span> {plural(log.current.count, 'line')}{filtered ? `, ${shown.length.toLocaleString('en')} shown` : ''}; {over ? 'the output has ended' : 'live'}</Text>
+        <Text size="sm" c="dimmed"><span role="status">{said}</span> {plural(log.current.count, 'line')}{filtered ? `, ${shown.length.toLocaleString('en')} shown` : ''}; {over ? 'the output has ended' : flows ? 'live' : 'as it was when it was last asked'}</Text>
         {!follow && <Button size="xs" variant="default" onClick={latest}>{news > 0 ? `Jump to the latest (${news.toLocaleString('en')} new)` : 'Jump to the latest'}</Button>}
       </Group>
     </Stack>

@@ -61,7 +61,7 @@ function File({ client, file }: { client: Client; file: ResultFile }) {
   const [open, setOpen] = useState(false), { busy, error, run } = useWork()
   const name = file.path.split('/').at(-1) ?? 'file'
   return (
-    <div className="panel file">
+    <div className="panel file" data-row>
       <Group justify="space-between" gap="xs">
         <div className="file-name"><Text fw={600}>{visible(file.path)}</Text><Text size="sm" c="dimmed">{size(file.size)} · <code title={file.blob}>{file.blob.slice(0, 12)}…</code><Copy text={file.blob} what="SHA-256" /></Text></div>
         <Group gap="xs">

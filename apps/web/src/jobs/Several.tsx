@@ -76,7 +76,7 @@ export function RerunSeveral({ jobs, close }: { jobs: readonly Job[]; close: () 
     return sent.kind === 'unknown' ? { ok: false, again: true, says: 'it is not known whether it runs again: the market does not answer' } : { ok: false, again: true, says: `not run again: ${saysOf(sent.error)}` }
   }
   return (
-    <Several jobs={jobs} close={close} one={one} command={`npx lumaris rerun ${jobs.slice(0, 5).map(({ id }) => id).join(' ')}${jobs.length > 5 ? ' …' : ''}`} words={{ title: `Run ${plural(jobs.length, 'job')} again?`, going: 'Running again', did: 'run again', yes: `Hold ${credits(cap)} and run ${plural(jobs.length, 'job')} again`, no: 'Leave it' }}>
+    <Several jobs={jobs} close={close} one={one} command={`npx lumaris rerun ${jobs.slice(0, 5).map(({ id }) => id).join(' ')}${jobs.length > 5 ? ' …' : ''}`} words={{ title: `Run ${plural(jobs.length, 'job')} again?`, going: 'Running again', did: 'run again', yes: `Hold ${creditsText(cap)} and run ${plural(jobs.length, 'job')} again`, no: 'Leave it' }}>
       <Text size="sm">Each is submitted once more as it was, with the same files and the same cap: together at most {creditsText(cap)}, held from now on. What is not used comes back. The jobs that ran before stay as they are.</Text>
       {missing > 0n && <Alert color="orange" title={`${credits(missing)} credits are missing`}>Those that your wallet cannot pay for are refused, and you are told which. <TextLink to="/wallet" size="sm">Add credits</TextLink></Alert>}
     </Several>

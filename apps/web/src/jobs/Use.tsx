@@ -26,7 +26,7 @@ export function Use({ attempt }: { attempt: Attempt }) {
     <div className="use">
       <Group justify="space-between" gap="xs"><Text size="sm" fw={600}>CPU over {duration(until)}, as metered</Text><Button size="compact-xs" variant="default" aria-pressed={table} onClick={() => setTable(!table)}>{table ? 'Show as a chart' : 'Show as a table'}</Button></Group>
       {table ? (
-        <div className="scroll-box" tabIndex={0} role="region" aria-label="Readings"><table className="table"><thead><tr><th>After</th><th className="right">CPU</th><th className="right">Memory, most so far</th></tr></thead><tbody>{readings.map((one) => <tr key={one.atMs}><td>{duration(one.atMs)}</td><td className="right number">{percent(one.cpu)}</td><td className="right number">{size(one.memoryPeakBytes)}</td></tr>)}</tbody></table></div>
+        <div className="scroll-box" tabIndex={0} role="region" aria-label="Readings"><table className="table data"><thead><tr><th>After</th><th className="right">CPU</th><th className="right">Memory, most so far</th></tr></thead><tbody>{readings.map((one) => <tr key={one.atMs}><td>{duration(one.atMs)}</td><td className="right number">{percent(one.cpu)}</td><td className="right number">{size(one.memoryPeakBytes)}</td></tr>)}</tbody></table></div>
       ) : (
         <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" className="chart" role="img" aria-label={says}>
           <line x1="0" x2={WIDTH} y1={y(limit)} y2={y(limit)} className="limit" /><path d={`${line}V${HEIGHT - 4}H0Z`} className="area" /><path d={line} className="line" />

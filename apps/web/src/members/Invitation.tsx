@@ -6,7 +6,7 @@ import type { Account, SeenInvitation } from '@lumaris/protocol'
 import { actForAccount, anonymous, signOut } from '../session/session.ts'
 import { useSessionState } from '../session/use-session.ts'
 import { creditsText, visible } from '../ui/format.ts'
-import { Empty, Facts, Page, Panel, Refusal } from '../ui/parts.tsx'
+import { Empty, Facts, Moment, Page, Panel, Refusal } from '../ui/parts.tsx'
 import { useWork } from '../ui/use-work.ts'
 import { ButtonLink } from '../shell/links.tsx'
 
@@ -41,7 +41,7 @@ export function InvitationScreen() {
         {found && !joined && (
           <Panel title={`Work for ${visible(found.accountName)}`} id="invitation">
             <Stack gap="sm">
-              <Facts of={[['Invited by', visible(found.byName)], ['For', visible(found.email)], ['As', `${found.role}: ${MEMBER_SAYS[found.role]}`], ['Up to, a month', found.monthlyLimit === null ? null : creditsText(found.monthlyLimit)], ['Until', new Date(found.expiresAt).toLocaleString()]]} />
+              <Facts of={[['Invited by', visible(found.byName)], ['For', visible(found.email)], ['As', `${found.role}: ${MEMBER_SAYS[found.role]}`], ['Up to, a month', found.monthlyLimit === null ? null : creditsText(found.monthlyLimit)], ['Until', <Moment key="until" at={found.expiresAt} />]]} />
               <Text size="sm">You sign in as yourself and choose for whom you act. Everything you do for {visible(found.accountName)} stands there under your name.</Text>
               {me === null ? <Group><ButtonLink to="/sign-in" search={{ next: '/invitation' }}>Sign in to accept</ButtonLink><ButtonLink to="/sign-up" search={{ next: '/invitation' }} variant="default">Make an account</ButtonLink></Group>
                 : isMine ? <Group><Button loading={busy} onClick={() => void accept()}>Accept</Button><ButtonLink to="/home" variant="default">Not now</ButtonLink></Group>

@@ -6,10 +6,11 @@ import { MEMBER_ROLES, MEMBER_SAYS, formatCredits, parseCredits } from '@lumaris
 import type { Account, Member, MemberRole, NewInvitation } from '@lumaris/protocol'
 import { accountsQuery, invitationsQuery, memberActsQuery, membersQuery } from '../queries.ts'
 import { actForAccount } from '../session/session.ts'
-import { useSelf, useSession } from '../session/use-session.ts'
-import { errorsBy } from '../ui/field-errors.ts'
+import { useMay, useSelf, useSession } from '../session/use-session.ts'
+import { joinWords } from '../submit/words.ts'
+import { beside } from '../ui/field-errors.ts'
 import { creditsText, visible } from '../ui/format.ts'
-import { Act, Bar, Command, Confirm, Empty, Loaded, Moment, Page, Panel, Refusal } from '../ui/parts.tsx'
+import { Act, Bar, Command, Confirm, CopyId, Empty, Listed, Loaded, Moment, Page, Panel, Refusal } from '../ui/parts.tsx'
 import { useWork } from '../ui/use-work.ts'
 
 export function MembersScreen() {
@@ -24,12 +25,12 @@ export function MembersScreen() {
 }
 
 function People() {
-  const { client, acting } = useSession(), queries = useQueryClient(), members = useQuery(membersQuery(client))
+  const { client, acting } = useSession(), { no } = useMay(), queries = useQueryClient(), members = useQuery(membersQuery(client))
   const [inviting, setInviting] = useState(false), [link, setLink] = useState<NewInvitation | null>(null), [changing, setChanging] = useState<Member | null>(null), [removing, setRemoving] = useState<Member | null>(null)
   const again = (): void => { for (const key of ['members', 'invitations', 'keys', 'webhooks']) void queries.invalidateQueries({ queryKey: [key] }) }
   const above = (member: Member): string | undefined => (acting && member.role === 'manager' ? 'The owner decides on managers' : undefined)
   return (
-    <Panel title="Who works here" id="people" actions={<Button size="xs" onClick={() => setInviting(true)}>Invite somebody</Button>}>
+    <Panel title="Who works here" id="people" actions={<Button size="xs" {...no('inviteMember')} onClick={() => setInviting(true)}>Invite somebody</Button>}>
       {link && (
         <Alert color="green" role="status" mb="md" title={`${visible(link.email)} is invited`} withCloseButton closeButtonLabel="Close" onClose={() => setLink(null)}>
           <Text size="sm" mb="xs">Hand this link over yourself: this market sends no mail. It is shown this once, works once, for that address, until <Moment at={link.expiresAt} />.</Text>
@@ -41,8 +42,8 @@ function People() {
           <tbody>{data.map((one) => (
             <tr key={one.user}><td>{visible(one.name)}<Text size="sm" c="dimmed">{visible(one.email)}</Text></td><td><Badge color="gray" title={MEMBER_SAYS[one.role]}>{one.role}</Badge></td><td className="wide-cell"><Used of={one} /></td><td><Moment at={one.since} /></td>
               <td className="right"><Group gap={6} justify="flex-end" wrap="nowrap">
-                <Button size="compact-sm" variant="default" disabled={above(one) !== undefined} title={above(one)} onClick={() => setChanging(one)}>Change…<span className="for-readers"> {visible(one.name)}</span></Button>
-                <Button size="compact-sm" variant="default" disabled={above(one) !== undefined} title={above(one)} onClick={() => setRemoving(one)}>Remove<span className="for-readers"> {visible(one.name)}</span></Button>
+                <Button size="compact-sm" variant="default" {...no('changeMember', above(one))} onClick={() => setChanging(one)}>Change…<span className="for-readers"> {visible(one.name)}</span></Button>
+                <Button size="compact-sm" variant="default" {...no('removeMember', above(one))} onClick={() => setRemoving(one)}>Remove<span className="for-readers"> {visible(one.name)}</span></Button>
               </Group></td></tr>))}</tbody>
         </table></div>))}</Loaded>
       <Modal opened={inviting} onClose={() => setInviting(false)} title="Invite somebody">{inviting && <Terms yes="Make the link" close={() => setInviting(false)} act={async (terms, email) => { setLink(await client.api.inviteMember({ body: { email, ...terms } })); setInviting(false); again() }} />}</Modal>
@@ -63,28 +64,29 @@ function Terms({ of, yes, close, act }: { of?: Member; yes: string; close: () =>
   const { acting } = useSession(), { busy, error, submit } = useWork()
   const [email, setEmail] = useState(''), [role, setRole] = useState<MemberRole>(of?.role ?? 'submitter'), [limit, setLimit] = useState(of?.monthlyLimit ? formatCredits(BigInt(of.monthlyLimit)) : '')
   const micros = limit.trim() === '' ? null : parseCredits(limit.trim()), wrong = role === 'submitter' && limit.trim() !== '' && micros === null
-  const fields = errorsBy(error), given = MEMBER_ROLES.filter((one) => !acting || one !== 'manager')
+  const { at, isLeft } = beside(error, ['/email', '/role', ...(role === 'submitter' ? ['/monthlyLimit'] : [])], { already_member: '/email', own_account: '/email', not_below_you: '/role' }), given = MEMBER_ROLES.filter((one) => !acting || one !== 'manager')
   return (
     <form onSubmit={(event) => submit(event, () => act({ role, monthlyLimit: role === 'submitter' ? (micros?.toString() ?? null) : null }, email).then(() => undefined))} noValidate><Stack>
-      {!of && <TextInput label="E-mail" description="The link works for this address only" type="email" autoComplete="off" data-autofocus required value={email} onChange={(event) => setEmail(event.currentTarget.value)} error={fields.get('/email')} />}
-      <NativeSelect label="Role" description={`A ${role} ${MEMBER_SAYS[role]}.`} value={role} onChange={(event) => setRole(event.currentTarget.value as MemberRole)} data={given.map((one) => ({ value: one, label: one }))} error={fields.get('/role')} />
-      {role === 'submitter' && <TextInput label="Limit of a month, credits" description="What their jobs may be held for or cost, by calendar month (UTC). Empty: what the account has." inputMode="decimal" value={limit} onChange={(event) => setLimit(event.currentTarget.value)} error={wrong ? 'An amount such as 50' : fields.get('/monthlyLimit')} />}
+      {!of && <TextInput label="E-mail" description="The link works for this address only" type="email" autoComplete="off" data-autofocus required value={email} onChange={(event) => setEmail(event.currentTarget.value)} error={at('/email')} />}
+      <NativeSelect label="Role" description={`A ${role} ${MEMBER_SAYS[role]}.`} value={role} onChange={(event) => setRole(event.currentTarget.value as MemberRole)} data={given.map((one) => ({ value: one, label: one }))} error={at('/role')} />
+      {role === 'submitter' && <TextInput label="Limit of a month, credits" description="What their jobs may be held for or cost, by calendar month (UTC). Empty: what the account has." inputMode="decimal" value={limit} onChange={(event) => setLimit(event.currentTarget.value)} error={wrong ? 'An amount such as 50' : at('/monthlyLimit')} />}
       <Text size="sm" c="dimmed">Never theirs: adding credits, payouts, nodes, and how the owner signs in.</Text>
-      {error !== null && fields.size === 0 && <Refusal error={error} />}
+      {isLeft && <Refusal error={error} />}
+      {!of && <Command line={`npx lumaris members invite ${email.trim() === '' ? 'E-MAIL' : joinWords([email.trim()])} --role ${role}${role === 'submitter' && micros !== null ? ` --limit ${formatCredits(micros)}` : ''}`} />}
       <Group justify="flex-end"><Button variant="default" onClick={close}>Leave it</Button><Button type="submit" loading={busy} disabled={wrong} title={wrong ? 'The limit is no amount' : undefined}>{yes}</Button></Group>
     </Stack></form>
   )
 }
 
 function Invited() {
-  const { client, acting } = useSession(), queries = useQueryClient(), open = useQuery(invitationsQuery(client))
+  const { client, acting } = useSession(), { why } = useMay(), queries = useQueryClient(), open = useQuery(invitationsQuery(client))
   return (
     <Panel title="Invited" id="invited">
       <Loaded query={open} lines={2}>{({ data }) => (data.length === 0 ? <Empty title="No invitation is open" /> : (
         <div className="scroll-box" tabIndex={0} role="region" aria-label="Invited"><table className="table">
           <thead><tr><th>Whom</th><th>As</th><th>By</th><th>Until</th><th><span className="for-readers">Actions</span></th></tr></thead>
-          <tbody>{data.map((one) => { const no = acting && one.role === 'manager' ? 'The owner decides on managers' : undefined; return (
-            <tr key={one.id}><td>{visible(one.email)}</td><td>{one.role}{one.monthlyLimit === null ? '' : `, up to ${creditsText(one.monthlyLimit)} a month`}</td><td>{visible(one.byName)}</td><td><time dateTime={new Date(one.expiresAt).toISOString()}>{new Date(one.expiresAt).toLocaleDateString()}</time></td>
+          <tbody>{data.map((one) => { const no = why('revokeInvitation') ?? (acting && one.role === 'manager' ? 'The owner decides on managers' : undefined); return (
+            <tr key={one.id}><td>{visible(one.email)}</td><td>{one.role}{one.monthlyLimit === null ? '' : `, up to ${creditsText(one.monthlyLimit)} a month`}</td><td>{visible(one.byName)}</td><td><Moment at={one.expiresAt} /></td>
               <td className="right">{no ? <Button size="compact-sm" variant="default" disabled title={no}>Take back</Button> : <Act label={<>Take back<span className="for-readers"> {visible(one.email)}</span></>} act={async () => { await client.api.revokeInvitation({ params: { invitation: one.id } }); await queries.invalidateQueries({ queryKey: ['invitations'] }) }} />}</td></tr>) })}</tbody>
         </table></div>))}</Loaded>
     </Panel>
@@ -94,17 +96,14 @@ function Invited() {
 /** What a route is called, where people would not know it. */
 const DID: Readonly<Record<string, string>> = { submitJob: 'Submitted a job', cancelJob: 'Cancelled a job', pauseJob: 'Paused a job', resumeJob: 'Let a job go on', moveJob: 'Moved a job', recordMerged: 'Recorded a merged result', createSchedule: 'Made a schedule', pauseSchedule: 'Paused a schedule', resumeSchedule: 'Resumed a schedule', removeSchedule: 'Removed a schedule', putTemplate: 'Kept a template', removeTemplate: 'Removed a template', createStanding: 'Asked to be told of room', dropStanding: 'Took a standing request back', createKey: 'Made an API key', revokeKey: 'Revoked an API key', createWebhook: 'Added a webhook', removeWebhook: 'Removed a webhook', enableWebhook: 'Turned a webhook on', testWebhook: 'Tried a webhook', resendDelivery: 'Sent a message again', setAlertSettings: 'Changed budget or alerts', inviteMember: 'Invited somebody', revokeInvitation: 'Took an invitation back', changeMember: 'Changed a member', removeMember: 'Removed a member' }
 function Acts() {
-  const { client } = useSession(), found = useInfiniteQuery(memberActsQuery(client)), list = found.data?.pages.flatMap((page) => page.data) ?? []
+  const { client } = useSession(), found = useInfiniteQuery(memberActsQuery(client))
   return (
     <Panel title="What members did" id="acts">
-      <Loaded query={found}>{() => (list.length === 0 ? <Empty title="No member has changed anything yet">Every change that a member makes for this account stands here, with who it was.</Empty> : (
-        <Stack gap="sm">
+      <Listed query={found} none={<Empty title="No member has changed anything yet">Every change that a member makes for this account stands here, with who it was.</Empty>}>{(list) => (
           <div className="scroll-box" tabIndex={0} role="region" aria-label="What members did"><table className="table">
             <thead><tr><th>When</th><th>Who</th><th>What</th><th>To</th><th>From</th></tr></thead>
-            <tbody>{list.map((one) => <tr key={one.id}><td><Moment at={one.at} /></td><td>{visible(one.byName)}</td><td>{DID[one.route] ?? one.route}</td><td>{one.subject === undefined ? '' : <code title={visible(one.subject)}>{one.subject.length > 14 ? `…${visible(one.subject.slice(-8))}` : visible(one.subject)}</code>}</td><td className="number">{one.from}</td></tr>)}</tbody>
-          </table></div>
-          {found.hasNextPage && <div><Button variant="default" loading={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>Older ones</Button></div>}
-        </Stack>))}</Loaded>
+            <tbody>{list.map((one) => <tr key={one.id}><td><Moment at={one.at} /></td><td>{visible(one.byName)}</td><td>{DID[one.route] ?? one.route}</td><td>{one.subject === undefined ? '' : <span className="id"><code title={visible(one.subject)}>{one.subject.length > 14 ? `…${visible(one.subject.slice(-8))}` : visible(one.subject)}</code><CopyId id={one.subject} what="id" /></span>}</td><td className="number">{one.from}</td></tr>)}</tbody>
+          </table></div>)}</Listed>
     </Panel>
   )
 }

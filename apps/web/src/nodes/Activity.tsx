@@ -1,12 +1,12 @@
 // What runs on a node and earns, its self-test, what happened to it, and its end. Loaded with the first node that is looked at.
-import { useState } from 'react'
+import { useEffect, useState } from 'react'
 import { Alert, Button, Group, Modal, Stack, Text, TextInput } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
-import { useNavigate } from '@tanstack/react-router'
+import { useLocation, useNavigate } from '@tanstack/react-router'
 import { NODE_EVENTS } from '@lumaris/protocol'
 import type { Node, NodeActivity, NodeEvent, NodeWork } from '@lumaris/protocol'
 import { isTestOpen, nodeActivityQuery } from '../queries.ts'
-import { useSession } from '../session/use-session.ts'
+import { useMay, useSession } from '../session/use-session.ts'
 import { cores, credits, duration, plural, size, visible } from '../ui/format.ts'
 import { Command, Empty, Loaded, Moment, Panel, Refusal, Status, useNow } from '../ui/parts.tsx'
 import { ATTEMPT } from '../ui/states.ts'
@@ -53,18 +53,21 @@ function Work({ work }: { work: readonly NodeWork[] }) {
 }
 
 function Events({ events }: { events: readonly NodeEvent[] }) {
-  const [all, setAll] = useState(false), shown = all ? events : events.slice(0, SHOWN)
+  const { hash, state } = useLocation(), wanted = events.findIndex(({ attempt }) => attempt !== undefined && hash === `event-${attempt}`), isThere = wanted >= 0
+  const [more, setAll] = useState(false), all = more || wanted >= SHOWN, shown = all ? events : events.slice(0, SHOWN)
+  // Whoever comes by a link from what lowered the record stands at that event, also the second time.
+  useEffect(() => { if (isThere) document.getElementById(hash)?.focus() }, [hash, isThere, state])
   if (events.length === 0) return <Empty title="Nothing yet">What happens to the node from now on stands here.</Empty>
   return (
     <>
-      <ul className="events">{shown.map((event, i) => <li key={`${event.at} ${event.what} ${i}`}><Moment at={event.at} /><span>{NODE_EVENTS[event.what]}{event.detail !== undefined && <>: {visible(event.detail)}</>}</span></li>)}</ul>
+      <ul className="events">{shown.map((event, i) => <li key={`${event.at} ${event.what} ${i}`} {...(event.attempt === undefined ? {} : { id: `event-${event.attempt}`, tabIndex: -1 })}><Moment at={event.at} /><span>{NODE_EVENTS[event.what]}{event.detail !== undefined && <>: {visible(event.detail)}</>}</span></li>)}</ul>
       <Group gap="sm" mt="xs">{events.length > SHOWN && <Button size="xs" variant="default" aria-expanded={all} onClick={() => setAll(!all)}>{all ? 'Show less' : `Show all ${events.length}`}</Button>}<Text size="sm" c="dimmed">Since this market was started.</Text></Group>
     </>
   )
 }
 
 function Test({ node, activity, isOwner }: { node: Node; activity: NodeActivity; isOwner: boolean }) {
-  const { client } = useSession(), queries = useQueryClient(), { busy, error, run } = useWork(), now = useNow(1_000)
+  const { client } = useSession(), { no } = useMay(), queries = useQueryClient(), { busy, error, run } = useWork(), now = useNow(1_000)
   const { asked, said } = activity.test, isOpen = isTestOpen(activity), waitMs = asked ? asked.againAt - now : 0
   const ask = (): Promise<void> => run(async () => { await client.api.testNode({ params: { node: node.id } }); await queries.invalidateQueries({ queryKey: ['node', node.id, 'activity'] }) })
   const state = !isOpen ? null : !node.connected ? 'It is not connected: its agent hears of it at its next connection.' : said === null || said.number < (asked?.number ?? 0) ? 'Its agent has not confirmed it yet. If it stays so, the agent is older than this.' : said.state === 'waiting' ? 'It waits until nothing runs there and nobody uses the machine.' : 'It tests now.'
@@ -76,13 +79,13 @@ function Test({ node, activity, isOwner }: { node: Node; activity: NodeActivity;
           <><Text size="sm" fw={600}>{said.lines.every((line) => line.ok) ? '✓ All well' : '✗ Something is wrong'}, <Moment at={said.at} />{said.ms !== undefined && ` (took ${duration(said.ms)})`}</Text><ul className="checks">{said.lines.map((line) => <li key={line.check}>{line.ok ? '✓' : '✗'} {visible(line.check)}: {visible(line.says)}</li>)}</ul></>) : <Text size="sm" c="dimmed">None was asked for yet.</Text>}
       </div>
       {error !== null && <Refusal error={error} />}
-      {isOwner && node.state !== 'retired' && <><Group><Button variant="default" loading={busy} disabled={isOpen || waitMs > 0} title={isOpen ? 'One is on its way' : waitMs > 0 ? 'At most once a minute' : undefined} onClick={() => void ask()}>{waitMs > 0 && !isOpen ? `Again in ${duration(Math.ceil(waitMs / 1_000) * 1_000)}` : 'Run self-test'}</Button></Group><Command line={`npx lumaris node self-test ${node.name}`} /></>}
+      {isOwner && node.state !== 'retired' && <><Group><Button variant="default" loading={busy} {...no('testNode', isOpen ? 'One is on its way' : waitMs > 0 ? 'At most once a minute' : undefined)} onClick={() => void ask()}>{waitMs > 0 && !isOpen ? `Again in ${duration(Math.ceil(waitMs / 1_000) * 1_000)}` : 'Run self-test'}</Button></Group><Command line={`npx lumaris node self-test ${node.name}`} /></>}
     </Stack>
   )
 }
 
 function Removal({ node }: { node: Node }) {
-  const { client } = useSession(), queries = useQueryClient(), navigate = useNavigate(), { busy, error, run } = useWork(), [opened, setOpened] = useState(false), [typed, setTyped] = useState('')
+  const { client } = useSession(), { no } = useMay(), queries = useQueryClient(), navigate = useNavigate(), { busy, error, run } = useWork(), [opened, setOpened] = useState(false), [typed, setTyped] = useState('')
   const works = node.running > 0
   const drain = (): Promise<void> => run(async () => { queries.setQueryData(['node', node.id], await client.api.drainNode({ params: { node: node.id } })) })
   const remove = (): Promise<void> => run(async () => {
@@ -93,7 +96,7 @@ function Removal({ node }: { node: Node }) {
   return (
     <Panel title="Remove it" id="remove">
       <Text size="sm" mb="sm">Out of this market for good. Its agent is sent away; what it earned, and its history, stay.</Text>
-      <Button color="red" variant="outline" onClick={() => { setTyped(''); setOpened(true) }}>Remove {visible(node.name)}…</Button>
+      <Button color="red" variant="outline" {...no('removeNode')} onClick={() => { setTyped(''); setOpened(true) }}>Remove {visible(node.name)}…</Button>
       <Modal opened={opened} onClose={() => setOpened(false)} title={`Remove ${visible(node.name)} for good?`}>
         <form onSubmit={(event) => { event.preventDefault(); void remove() }}><Stack>
           {works ? <Alert color="orange" title={`${plural(node.running, 'part')} run${node.running === 1 ? 's' : ''} there`}>

@@ -8,7 +8,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query'
 import type { Node, NodeSettings, OwnerAsked } from '@lumaris/protocol'
 import { always, copyOf, settingsText } from '@lumaris/protocol/week-hours'
 import { nodeSettingsQuery } from '../queries.ts'
-import { useSession } from '../session/use-session.ts'
+import { useMay, useSession } from '../session/use-session.ts'
 import { errorsBy } from '../ui/field-errors.ts'
 import { visible } from '../ui/format.ts'
 import { Command, Loaded, Moment, Panel, Refusal } from '../ui/parts.tsx'
@@ -31,11 +31,11 @@ export function HoursAndLimits({ node }: { node: Node }) {
 }
 
 function Form({ node, settings }: { node: Node; settings: NodeSettings }) {
-  const { client, user } = useSession(), queries = useQueryClient(), { busy, error, run, submit } = useWork()
+  const { client, user } = useSession(), { no } = useMay(), queries = useQueryClient(), { busy, error, run, submit } = useWork()
   // Null: nothing was touched, and what comes from the machine is shown as it comes.
   const [draft, setDraft] = useState<Limits | null>(null)
   const { said } = settings, shown = limitsOf(settings), now = draft ?? shown, { hours } = now
-  const isOwner = node.owner === user.id, closed = !isOwner || said?.from_market === false
+  const isOwner = node.owner === user.id, whyClosed = isOwner ? (said?.from_market === false ? 'The machine takes no settings from elsewhere' : undefined) : 'Only its owner asks for this', closed = whyClosed !== undefined
   const isLocal = (path: string): boolean => said?.local.includes(path) ?? false
   const ask = async (body: OwnerAsked): Promise<void> => { queries.setQueryData(nodeSettingsQuery(client, node.id).queryKey, await client.api.askNodeSettings({ params: { node: node.id }, body })); setDraft(null) }
   const share = (more: Partial<Limits['share']>): void => setDraft({ ...now, share: { ...now.share, ...more } })
@@ -84,9 +84,9 @@ function Form({ node, settings }: { node: Node; settings: NodeSettings }) {
       </Stack>
       {error !== null && <Refusal error={error} />}
       {isOwner && <Group gap="sm">
-        <Button type="submit" variant="default" loading={busy} disabled={closed || draft === null} title={draft === null ? 'Nothing was changed' : undefined}>Ask the machine for this</Button>
+        <Button type="submit" variant="default" loading={busy} {...no('askNodeSettings', whyClosed ?? (draft === null ? 'Nothing was changed' : undefined))}>Ask the machine for this</Button>
         {draft !== null && <Button variant="subtle" onClick={() => setDraft(null)}>Undo</Button>}
-        {draft === null && settings.asked && asksAnything(settings.asked.settings) && <Button variant="subtle" disabled={busy || closed} onClick={() => void run(() => ask({}))}>As usual again</Button>}
+        {draft === null && settings.asked && asksAnything(settings.asked.settings) && <Button variant="subtle" {...no('askNodeSettings', whyClosed)} loading={busy} onClick={() => void run(() => ask({}))}>As usual again</Button>}
       </Group>}
       <Text size="sm" c="dimmed">{isOwner ? 'The machine takes it within seconds of hearing it. A smaller share holds from the next placement on; what runs keeps what it was promised. Outside the hours, what runs stands still and is handed back. What you set on the machine itself wins; there you also decide whether it takes anything from here:' : 'Whose machine it is decides this; whoever runs the market may only look.'}</Text>
       {isOwner && <Command line="npx lumaris agent settings" />}

@@ -5,7 +5,7 @@ import { useQuery } from '@tanstack/react-query'
 import { parseCredits } from '@lumaris/protocol'
 import type { Enrolment, Node } from '@lumaris/protocol'
 import { marketQuery, nodesQuery, readingsQuery } from '../queries.ts'
-import { useClient } from '../session/use-session.ts'
+import { useClient, useMay } from '../session/use-session.ts'
 import { errorsBy } from '../ui/field-errors.ts'
 import { credits, creditsText, duration, size, visible } from '../ui/format.ts'
 import { Command, Page, Panel, Refusal, useNow } from '../ui/parts.tsx'
@@ -21,7 +21,7 @@ const HELP_MS = 60_000
 const LOOK_MS = 1_000
 
 export function Join() {
-  const client = useClient()
+  const client = useClient(), { no } = useMay()
   const market = useQuery(marketQuery)
   const [name, setName] = useState('my-node'), [price, setPrice] = useState(''), { busy, error, run, submit } = useWork()
   const [made, setMade] = useState<{ enrolment: Enrolment; known: readonly string[]; at: number; price: string } | null>(null)
@@ -43,7 +43,7 @@ export function Join() {
               <TextInput label="Name of the node" description="Lower-case letters, digits and dashes" value={name} onChange={(event) => setName(event.currentTarget.value)} error={fields.get('/name')} />
               <TextInput label="Credits for a core hour" inputMode="decimal" placeholder={asked} description={median === undefined ? 'You can change it at any time' : `The median on this market is ${creditsText(median)}. You can change yours at any time`} value={price} onChange={(event) => setPrice(event.currentTarget.value)} error={parseCredits(asked) === null ? 'An amount such as 0.2' : undefined} />
               {error !== null && fields.size === 0 && <Refusal error={error} />}
-              <Group><Button type="submit" loading={busy}>{made ? 'Make another line' : 'Make the line'}</Button></Group>
+              <Group><Button type="submit" loading={busy} {...no('createEnrolment')}>{made ? 'Make another line' : 'Make the line'}</Button></Group>
             </Stack></form>
           </Panel>
           {made && <Line key={made.enrolment.id} made={made} busy={busy} renew={() => void run(make)} />}

@@ -27,7 +27,7 @@ export function Machine({ node, span, choose }: { node: Node; span: Span; choose
       <Button size="xs" variant="default" aria-pressed={table} onClick={() => setTable(!table)}>{table ? 'Show as charts' : 'Show as a table'}</Button>
     </Group>}>
       <Loaded query={readings} lines={8}>{(found) => <Shown node={node} readings={found} span={span} table={table} />}</Loaded>
-      <Text size="sm" c="dimmed" mt="sm">Of the whole machine, as its agent reads it with each heartbeat. The market keeps it in its memory only: after it is started anew, it begins anew.</Text>
+      <Text size="sm" c="dimmed" mt="sm">Of the whole machine, as its agent reads it with each heartbeat. Kept for a week; the market writes it down every five minutes, so a crash may take the last ones.</Text>
     </Panel>
   )
 }
@@ -51,7 +51,7 @@ function Table({ readings, plots }: { readings: NodeReadings; plots: readonly Dr
   const columns = plots.flatMap((plot) => plot.lines.filter((line) => line.bound !== true).map((line) => ({ name: `${plot.title}: ${line.label}`, values: line.values, write: plot.write })))
   const first = Math.max(0, readings.at.length - ROWS), rows = readings.at.slice(first).map((at, i) => ({ at, i: first + i })).toReversed()
   return (
-    <div className="scroll-box" tabIndex={0} role="region" aria-label="Readings"><table className="table">
+    <div className="scroll-box" tabIndex={0} role="region" aria-label="Readings"><table className="table data">
       <thead><tr><th>When</th>{columns.map(({ name }) => <th key={name} className="right">{name}</th>)}</tr></thead>
       <tbody>{rows.map(({ at, i }) => <tr key={at}><td><Moment at={at} /></td>{columns.map(({ name, values, write }) => { const value = values[i] ?? null; return <td key={name} className="right number">{value === null ? '–' : write(value)}</td> })}</tr>)}</tbody>
     </table>{first > 0 && <Text size="sm" c="dimmed">The last {ROWS} of {readings.at.length}.</Text>}</div>

@@ -1,33 +1,35 @@
-import { Suspense, lazy, useState } from 'react'
+import { Suspense, useState } from 'react'
 import { Alert, Button, Group, NumberInput, Stack, Text, TextInput, Textarea } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
 import { formatCredits, parseCredits } from '@lumaris/protocol'
 import type { ActionName, Node, PriceName } from '@lumaris/protocol'
 import { marketQuery, nodeQuery, nodeWhyQuery } from '../queries.ts'
-import { useClient, useSession } from '../session/use-session.ts'
+import { hasRole, useClient, useMay, useSession } from '../session/use-session.ts'
 import { errorsBy } from '../ui/field-errors.ts'
 import { cores, creditsText, plural, size, visible } from '../ui/format.ts'
 import { Bar, Command, Confirm, Facts, Id, Loaded, Moment, Page, Panel, Refusal, Status } from '../ui/parts.tsx'
 import { NODE } from '../ui/states.ts'
 import { useWork } from '../ui/use-work.ts'
+import { part } from '../ui/part.ts'
 import { Estimate } from './Estimate.tsx'
 import { isOlder } from './versions.ts'
 import { TextLink } from '../shell/links.tsx'
 
 /** Of others' nodes, for admins. */
-const WithReason = lazy(async () => ({ default: (await import('../admin/WithReason.tsx')).WithReason }))
+const Evidence = part(async () => (await import('../admin/Evidence.tsx')).Evidence)
+const WithReason = part(async () => (await import('../admin/WithReason.tsx')).WithReason)
 const ADMIN: Readonly<Partial<Record<ActionName, string>>> = { 'node.pause': 'An admin paused it', 'node.drain': 'An admin is emptying it', 'node.resume': 'An admin resumed it', 'node.price': 'An admin set its prices' }
 /** It brings what draws the plots. */
-const Machine = lazy(async () => ({ default: (await import('./Machine.tsx')).Machine }))
+const Machine = part(async () => (await import('./Machine.tsx')).Machine)
 
 /** It brings its list of events, its test and its end. */
-const Activity = lazy(async () => ({ default: (await import('./Activity.tsx')).Activity }))
+const Activity = part(async () => (await import('./Activity.tsx')).Activity)
 /** It brings the grid of a week. */
-const HoursAndLimits = lazy(async () => ({ default: (await import('./HoursAndLimits.tsx')).HoursAndLimits }))
+const HoursAndLimits = part(async () => (await import('./HoursAndLimits.tsx')).HoursAndLimits)
 
-const Reputation = lazy(async () => ({ default: (await import('./Reputation.tsx')).Reputation }))
-const Policy = lazy(async () => ({ default: (await import('./Policy.tsx')).Policy }))
+const Reputation = part(async () => (await import('./Reputation.tsx')).Reputation)
+const Policy = part(async () => (await import('./Policy.tsx')).Policy)
 
 const route = getRouteApi('/inside/nodes/$node')
 export function NodeScreen() {
@@ -41,13 +43,13 @@ export function NodeScreen() {
 function Shown({ node }: { node: Node }) {
   const { span = 'hour' } = route.useSearch(), navigate = route.useNavigate()
   const client = useClient(), queries = useQueryClient()
-  const [pausing, setPausing] = useState(false), [draining, setDraining] = useState(false), [resuming, setResuming] = useState(false), { error, run } = useWork(), { user } = useSession(), isTheirs = user.id !== node.owner
+  const [pausing, setPausing] = useState(false), [draining, setDraining] = useState(false), [resuming, setResuming] = useState(false), { error, run } = useWork(), { user } = useSession(), { no } = useMay(), isTheirs = user.id !== node.owner
   const fresh = (now: Node): void => { queries.setQueryData(['node', node.id], now); void queries.invalidateQueries({ queryKey: ['nodes'] }) }
   const resume = (): Promise<void> => run(async () => fresh(await client.api.resumeNode({ params: { node: node.id } })))
   const market = useQuery(marketQuery).data?.agents
   const isPaused = node.state === 'paused' || node.state === 'draining', canPause = node.state === 'online' || node.state === 'suspect' || node.state === 'lost' || node.state === 'pending'
   return (
-    <Page title={visible(node.name)} intro={<Id id={node.id} what="node id" />} actions={isPaused ? <Button onClick={() => (isTheirs ? setResuming(true) : void resume())}>Resume</Button> : <>{!isTheirs && <Button variant="default" disabled={!canPause} title={canPause ? 'What can be moved goes to other nodes' : undefined} onClick={() => setDraining(true)}>Drain…</Button>}<Button variant="default" disabled={!canPause} title={canPause ? undefined : `It is ${NODE[node.state].word.toLowerCase()}`} onClick={() => setPausing(true)}>Pause…</Button></>}>
+    <Page title={visible(node.name)} intro={<Id id={node.id} what="node id" />} actions={isPaused ? <Button {...no('resumeNode')} onClick={() => (isTheirs ? setResuming(true) : void resume())}>Resume</Button> : <>{!isTheirs && <Button variant="default" title="What can be moved goes to other nodes" {...no('drainNode', canPause ? undefined : `It is ${NODE[node.state].word.toLowerCase()}`)} onClick={() => setDraining(true)}>Drain…</Button>}<Button variant="default" {...no('pauseNode', canPause ? undefined : `It is ${NODE[node.state].word.toLowerCase()}`)} onClick={() => setPausing(true)}>Pause…</Button></>}>
       {error !== null && <Refusal error={error} />}
       {node.updateTo !== undefined && <Alert color="orange" title="↑ Update needed">Its agent is version {visible(node.agentVersion)}, and this market asks for {visible(node.updateTo)} at least: it gets no new work. Update it on that machine (npm install -g lumaris) and start it again; its node, key and work are kept.</Alert>}
       {node.admin && <Alert color="orange" title={ADMIN[node.admin.action] ?? 'An admin changed it'}><Moment at={node.admin.at} />: {visible(node.admin.reason)}</Alert>}
@@ -60,6 +62,7 @@ function Shown({ node }: { node: Node }) {
       <Suspense fallback={<Panel title="Runs now"><div className="waiting" aria-busy="true" /></Panel>}><Activity key={node.id} node={node} /></Suspense>
       <Suspense fallback={<Panel title="Hours and limits"><div className="waiting" aria-busy="true" /></Panel>}><HoursAndLimits key={node.id} node={node} /></Suspense>
       <Suspense fallback={<Panel title="What it takes"><div className="waiting" aria-busy="true" /></Panel>}><Policy key={node.id} node={node} changed={fresh} /></Suspense>
+      {hasRole(user, 'admin') && <Suspense fallback={<Panel title="What it has shown"><div className="waiting" aria-busy="true" /></Panel>}><Evidence key={node.id} node={node} /></Suspense>}
       <div className="two">
         <Stack>
           <Panel title="Sold of what it offers" id="capacity"><Stack gap="sm">
@@ -91,7 +94,7 @@ function Prices({ node, changed }: { node: Node; changed: (node: Node) => void }
   const market = useQuery(marketQuery)
   const [sheet, setSheet] = useState(() => Object.fromEntries(FIELDS.map(([field]) => [field, formatCredits(BigInt(node.prices[field]))])) as Record<PriceName, string>)
   const [spot, setSpot] = useState<number | string>(node.prices.spotPercent ?? '')
-  const { busy, error, submit } = useWork(), isTheirs = useSession().user.id !== node.owner, [reason, setReason] = useState('')
+  const { busy, error, submit } = useWork(), isTheirs = useSession().user.id !== node.owner, { no } = useMay(), [reason, setReason] = useState('')
   const median = market.data?.prices.find((line) => line.region === node.region && node.drivers.some((driver) => driver.level === line.level))
   const wrong = FIELDS.filter(([field]) => parseCredits(sheet[field].trim()) === null).map(([field]) => field)
   const isSame = FIELDS.every(([field]) => parseCredits(sheet[field].trim()) === BigInt(node.prices[field])) && spot === (node.prices.spotPercent ?? '')
@@ -108,7 +111,7 @@ function Prices({ node, changed }: { node: Node; changed: (node: Node) => void }
         {median && <Text size="sm" c="dimmed">Median of {plural(median.nodes, 'node')} like it: {creditsText(median.cpuHour.median)} for a core, {creditsText(median.memoryGibHour.median)} for a GiB of memory.</Text>}
         {isTheirs && !isSame && <Textarea label="Reason" description="It stands in the log of admin actions, and its owner sees it" autosize minRows={2} value={reason} onChange={(event) => setReason(event.currentTarget.value)} error={fields.get('/reason')} />}
         {error !== null && fields.size === 0 && <Refusal error={error} />}
-        <Group gap="sm"><Button type="submit" variant="default" loading={busy} disabled={isSame || wrong.length > 0} title={isSame ? 'Nothing was changed' : undefined}>Set these prices</Button><Text size="sm" c="dimmed">From the next placement on; what runs keeps its price.</Text></Group>
+        <Group gap="sm"><Button type="submit" variant="default" loading={busy} {...no('priceNode', isSame ? 'Nothing was changed' : wrong.length > 0 ? 'Something typed is no price' : undefined)}>Set these prices</Button><Text size="sm" c="dimmed">From the next placement on; what runs keeps its price.</Text></Group>
       </Stack></form>
     </Panel>
   )

@@ -5,8 +5,8 @@ import { getRouteApi } from '@tanstack/react-router'
 import type { Node } from '@lumaris/protocol'
 import { sumOf } from '../earnings/stack-days.ts'
 import { marketQuery, nodeLoadsQuery, nodesEarningsQuery, nodesQuery } from '../queries.ts'
-import { hasRole, useSession } from '../session/use-session.ts'
-import { cores, credits, percent, plural, size, visible } from '../ui/format.ts'
+import { hasRole, useMay, useSession } from '../session/use-session.ts'
+import { cores, credits, creditsText, percent, plural, size, visible } from '../ui/format.ts'
 import { Command, Confirm, Empty, Facts, Loaded, Moment, Page, Refusal, Status } from '../ui/parts.tsx'
 import { NODE } from '../ui/states.ts'
 import { useWork } from '../ui/use-work.ts'
@@ -24,7 +24,7 @@ const onNarrow = (told: () => void): (() => void) => { NARROW.addEventListener('
 
 const route = getRouteApi('/inside/nodes')
 export function Nodes() {
-  const { client, user } = useSession()
+  const { client, user } = useSession(), { no } = useMay()
   const { q = '' } = route.useSearch(), navigate = route.useNavigate()
   const nodes = useQuery(nodesQuery(client)), queries = useQueryClient()
   const today = useQuery({ ...nodesEarningsQuery(client, 1), enabled: hasRole(user, 'seller') }), earned = new Map(today.data?.nodes.map((node) => [node.node, sumOf(node.days)]))
@@ -40,11 +40,11 @@ export function Nodes() {
   const version = (node: Node) => <>{visible(node.agentVersion)}{market && isOlder(node.agentVersion, market.oldest) ? <strong title={`This market asks for ${market.oldest} at least`}> too old</strong> : market && isOlder(node.agentVersion, market.version) ? <span title={`This market is of ${market.version}`}> older</span> : null}</>
   return (
     <Page title={hasRole(user, 'admin') && !seller ? 'All nodes' : 'Nodes'} actions={seller && <>
-      <Button variant="default" disabled={open.length === 0} title={open.length === 0 ? 'None of these takes work' : undefined} onClick={() => void all('pauseNode', open)}>Pause {open.length > 0 ? plural(open.length, 'node') : 'all'}</Button>
-      <Button variant="default" disabled={paused.length === 0} title={paused.length === 0 ? 'None of these is paused' : undefined} onClick={() => void all('resumeNode', paused)}>Resume {paused.length > 0 ? plural(paused.length, 'node') : 'all'}</Button>
-      <Button variant="default" disabled={open.length === 0} title={open.length === 0 ? 'None of these takes work' : 'What can be moved goes to other nodes'} onClick={() => setDraining(true)}>Drain {open.length > 0 ? plural(open.length, 'node') : 'all'}…</Button>
+      <Button variant="default" {...no('pauseNode', open.length === 0 ? 'None of these takes work' : undefined)} onClick={() => void all('pauseNode', open)}>Pause {open.length > 0 ? plural(open.length, 'node') : 'all'}</Button>
+      <Button variant="default" {...no('resumeNode', paused.length === 0 ? 'None of these is paused' : undefined)} onClick={() => void all('resumeNode', paused)}>Resume {paused.length > 0 ? plural(paused.length, 'node') : 'all'}</Button>
+      <Button variant="default" title="What can be moved goes to other nodes" {...no('drainNode', open.length === 0 ? 'None of these takes work' : undefined)} onClick={() => setDraining(true)}>Drain {open.length > 0 ? plural(open.length, 'node') : 'all'}…</Button>
       {older.length > 0 && <Button variant="default" onClick={() => setUpdating(true)}>Update {plural(older.length, 'node')}…</Button>}
-      <ButtonLink to="/nodes/join">Add a node</ButtonLink>
+      <ButtonLink to="/nodes/join" {...no('createEnrolment')}>Add a node</ButtonLink>
     </>}>
       {error !== null && <Refusal error={error} />}
       <Confirm opened={draining} close={() => setDraining(false)} title={`Drain ${plural(open.length, 'node')}?`} yes="Drain" act={() => all('drainNode', open)}><Text size="sm">{open.slice(0, 10).map((node) => visible(node.name)).join(', ')}{open.length > 10 ? ` and ${open.length - 10} more` : ''}: no new work. What can be moved goes to other nodes with what it has done; the rest runs to its end and is paid. They can be resumed at any time.</Text></Confirm>
@@ -61,7 +61,7 @@ export function Nodes() {
               <li key={node.id} className="node-card">
                 <div className="card-head"><TextLink to="/nodes/$node" params={{ node: node.id }}>{visible(node.name)}</TextLink><Status look={NODE[node.state]} /></div>
                 {!everybodys && <Spark load={loads.data?.get(node.id)} name={visible(node.name)} />}
-                <Facts of={[['Runs', `${plural(node.running, 'part')}, ${inUse(node)}`], ['Earned today', seller && (today.data ? credits(earned.get(node.id) ?? 0n) : '…')], ['Ends its work', `≥ ${percent(node.reliability)}`], ['Agent', version(node)], ['Seen', node.lastSeenAt === undefined ? 'never' : <Moment at={node.lastSeenAt} />]]} />
+                <Facts of={[['Runs', `${plural(node.running, 'part')}, ${inUse(node)}`], ['Earned today', seller && (today.data ? creditsText(earned.get(node.id) ?? 0n) : '…')], ['Ends its work', `≥ ${percent(node.reliability)}`], ['Agent', version(node)], ['Seen', node.lastSeenAt === undefined ? 'never' : <Moment at={node.lastSeenAt} />]]} />
               </li>))}{shown.length > CARDS && <li><Text size="sm" c="dimmed">The first {CARDS} of {shown.length}: name what you look for.</Text></li>}</ul>
           ) : <VirtualRows rows={shown} keyOf={(node) => node.id} columns={8} label="Nodes"
             head={<tr><th>Node</th><th className="w-state">State</th>{!everybodys && <th className="w-load" title="Processor and memory in the last hour">CPU, memory</th>}<th className="right w-runs">Runs</th>{seller && <th className="right w-parts">Earned today</th>}<th className="right w-parts">Ends its work</th><th className="right w-time">Agent</th><th className="right w-time">Seen</th></tr>}

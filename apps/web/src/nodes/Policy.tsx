@@ -4,7 +4,7 @@ import { Button, Checkbox, Group, NativeSelect, SimpleGrid, Stack, Text, Textare
 import { useQueryClient } from '@tanstack/react-query'
 import { LEVELS, OPEN_POLICY } from '@lumaris/protocol'
 import type { Level, Node, NodePolicy } from '@lumaris/protocol'
-import { useSession } from '../session/use-session.ts'
+import { useMay, useSession } from '../session/use-session.ts'
 import { errorsBy } from '../ui/field-errors.ts'
 import { Command, Panel, Refusal } from '../ui/parts.tsx'
 import { useWork } from '../ui/use-work.ts'
@@ -19,7 +19,7 @@ const policyOf = ({ drivers, minLevel, isListed, images, gangs, egress, gpus, ta
   ({ ...(drivers ? { drivers: drivers as NonNullable<NodePolicy['drivers']> } : {}), ...(minLevel === 'language' ? {} : { minLevel }), ...(isListed ? { images: words(images) } : {}), gangs, egress, gpus, refusedTags: words(tags) })
 
 export function Policy({ node, changed }: { node: Node; changed: (node: Node) => void }) {
-  const { client, user } = useSession(), queries = useQueryClient(), { busy, error, submit } = useWork()
+  const { client, user } = useSession(), { no } = useMay(), queries = useQueryClient(), { busy, error, submit } = useWork()
   const [draft, setDraft] = useState<Draft | null>(null), [isSaved, setSaved] = useState(false)
   const now = draft ?? draftOf(node.policy ?? OPEN_POLICY), isOwner = node.owner === user.id, closed = !isOwner, fields = errorsBy(error)
   const set = (more: Partial<Draft>): void => { setSaved(false); setDraft({ ...now, ...more }) }
@@ -56,7 +56,7 @@ export function Policy({ node, changed }: { node: Node; changed: (node: Node) =>
       </Stack>
       {error !== null && fields.size === 0 && <Refusal error={error} />}
       {isOwner && <Group gap="sm">
-        <Button type="submit" variant="default" loading={busy} disabled={draft === null || none} title={draft === null ? 'Nothing was changed' : undefined}>Take only this</Button>
+        <Button type="submit" variant="default" loading={busy} {...no('setNodePolicy', draft === null ? 'Nothing was changed' : none ? 'It would take nothing' : undefined)}>Take only this</Button>
         {draft !== null && <Button variant="subtle" onClick={() => setDraft(null)}>Undo</Button>}
         <Text size="sm" role="status">{isSaved ? 'It holds from the next placement on; what runs may end.' : ''}</Text>
       </Group>}

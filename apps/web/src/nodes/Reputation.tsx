@@ -1,17 +1,19 @@
 // What is believed of a node, how that went, what lowered it, how it recovers; and its seller's word against one of those endings.
-import { Suspense, lazy, useState } from 'react'
+import { Suspense, useState } from 'react'
 import { Button, Group, Modal, Stack, Switch, Text, Textarea } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import type { Node, NodeFault, NodeReputation } from '@lumaris/protocol'
-import { reputationQuery } from '../queries.ts'
-import { useClient, useSession } from '../session/use-session.ts'
+import { nodeActivityQuery, reputationQuery } from '../queries.ts'
+import { useClient, useMay, useSession } from '../session/use-session.ts'
 import { errorsBy } from '../ui/field-errors.ts'
 import { duration, percent, plural, visible } from '../ui/format.ts'
-import { Command, Facts, Loaded, Moment, Panel, Refusal } from '../ui/parts.tsx'
+import { Command, CopyId, Facts, Loaded, Moment, Panel, Refusal } from '../ui/parts.tsx'
 import { useWork } from '../ui/use-work.ts'
+import { TextLink } from '../shell/links.tsx'
+import { part } from '../ui/part.ts'
 
 /** It brings what draws plots. */
-const Plot = lazy(async () => ({ default: (await import('../ui/Plot.tsx')).Plot }))
+const Plot = part(async () => (await import('../ui/Plot.tsx')).Plot)
 const NAMES = { completion: 'Ends its work', correctness: 'Results hold', timeliness: 'In time' } as const
 const ASPECTS = ['completion', 'correctness', 'timeliness'] as const
 const APPEAL = { open: 'You have appealed: nobody has decided yet', accepted: 'Your appeal was accepted: it counts no more', refused: 'Your appeal was refused' } as const
@@ -22,7 +24,7 @@ export function Reputation({ node }: { node: Node }) {
 }
 
 function Shown({ node, found }: { node: Node; found: NodeReputation }) {
-  const { user } = useSession(), [against, setAgainst] = useState<NodeFault | null>(null), isOwner = user.id === node.owner
+  const { user, client } = useSession(), { no } = useMay(), events = useQuery(nodeActivityQuery(client, node.id)).data?.events, [against, setAgainst] = useState<NodeFault | null>(null), isOwner = user.id === node.owner
   const line = (belief: { mean: number; lower: number; evidence: number }): string => (belief.evidence === 0 ? `${percent(belief.mean)} expected; nothing shown yet` : `${percent(belief.mean)} expected, at least ${percent(belief.lower)} (from ${plural(Math.round(belief.evidence), 'ending')})`)
   return (
     <Stack gap="sm">
@@ -31,8 +33,8 @@ function Shown({ node, found }: { node: Node; found: NodeReputation }) {
       {found.recovery.length > 0 && <div><Text size="sm" fw={600}>How it is believed more</Text><ul className="details">{found.recovery.map((one) => <li key={`${one.goal} ${one.aspect}`}>{visible(one.says)}</li>)}</ul></div>}
       {found.faults.length > 0 && <div><Text size="sm" fw={600}>What lowered it</Text><ul className="details">{found.faults.map((one) => (
         <li key={one.attempt}>
-          <Moment at={one.at} />: {visible(one.says)}. {visible(one.whatToDo)} Attempt <code>…{one.attempt.slice(-8)}</code> still counts {percent(one.weight)}.
-          {one.appeal ? <Text size="sm" c="dimmed">{APPEAL[one.appeal.state]}{one.appeal.reason === undefined ? '' : `: ${visible(one.appeal.reason)}`}.</Text> : isOwner && <div><Button size="compact-sm" variant="default" onClick={() => setAgainst(one)}>Appeal…</Button></div>}
+          <Moment at={one.at} />: {visible(one.says)}. {visible(one.whatToDo)} Attempt <code>…{one.attempt.slice(-8)}</code><CopyId id={one.attempt} what="attempt" /> still counts {percent(one.weight)}. {events?.some((event) => event.attempt === one.attempt) && <TextLink to="/nodes/$node" params={{ node: node.id }} search={(before) => before} hash={`event-${one.attempt}`} size="sm">In what happened</TextLink>}
+          {one.appeal ? <Text size="sm" c="dimmed">{APPEAL[one.appeal.state]}{one.appeal.reason === undefined ? '' : `: ${visible(one.appeal.reason)}`}.</Text> : isOwner && <div><Button size="compact-sm" variant="default" {...no('appealFault')} onClick={() => setAgainst(one)}>Appeal…</Button></div>}
         </li>))}</ul></div>}
       {node.outlook && node.outlook.length > 0 && <Text size="sm">Believed to be there still: {node.outlook.map((one) => `after ${duration(one.afterMs)} ${percent(one.stays)}`).join(', ')}.</Text>}
       <Text size="sm" c="dimmed">“At least” is what has been shown, with 95 % confidence; it decides placement. It grows with every attempt that ends well, and falls when the node goes silent or fails; old ends count for less with time. A pause, or work that is handed back in time, costs nothing.</Text>
@@ -51,7 +53,7 @@ function Trend({ of }: { of: NodeReputation['trend'] }) {
     <div>
       <Group justify="flex-end"><Switch size="xs" label="Trend as a table" checked={table} onChange={(event) => setTable(event.currentTarget.checked)} /></Group>
       {table ? (
-        <div className="scroll-box" tabIndex={0} role="region" aria-label="Trend"><table className="table">
+        <div className="scroll-box" tabIndex={0} role="region" aria-label="Trend"><table className="table data">
           <thead><tr><th>Day (UTC)</th>{ASPECTS.map((aspect) => <th key={aspect} className="right">{NAMES[aspect]}</th>)}</tr></thead>
           <tbody>{of.toReversed().map((one) => <tr key={one.day}><td className="number">{one.day}</td>{ASPECTS.map((aspect) => <td key={aspect} className="right number">{percent(one[aspect])}</td>)}</tr>)}</tbody>
         </table></div>
@@ -72,7 +74,7 @@ function Appeal({ node, fault, close }: { node: Node; fault: NodeFault | null; c
   return (
     <Modal opened={fault !== null} onClose={close} title="Appeal against this ending">{fault && (
       <form onSubmit={(event) => submit(event, send)} noValidate><Stack>
-        <Text size="sm">{visible(fault.says)}, <Moment at={fault.at} />. Say why it should not count: an operator reads it and decides, and tells you why. There is one appeal for each ending. Money that was forfeited is another matter: two operators decide on that.</Text>
+        <Text size="sm"><Moment at={fault.at} />: {visible(fault.says)}. Say why it should not count: an operator reads it and decides, and tells you why. There is one appeal for each ending. Money that was forfeited is another matter: two operators decide on that.</Text>
         <Textarea label="Why it should not count" autosize minRows={3} maxRows={8} data-autofocus value={text} onChange={(event) => setText(event.currentTarget.value)} error={own} />
         {error !== null && own === undefined && <Refusal error={error} />}
         <Group justify="flex-end"><Button variant="default" onClick={close}>Leave it</Button><Button type="submit" loading={busy} disabled={text.trim().length < 3} title={text.trim().length < 3 ? 'Say why' : undefined}>Appeal</Button></Group>

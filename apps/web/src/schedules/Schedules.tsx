@@ -1,21 +1,22 @@
 // Jobs at the times of a clock: when they come next, what became of the last ones, and what they may still cost.
-import { Suspense, lazy, useState } from 'react'
+import { Suspense, useState } from 'react'
 import { Badge, Button, Group, Modal, Stack, Text } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
 import type { Firing, Schedule } from '@lumaris/protocol'
 import { jobQuery, schedulesQuery } from '../queries.ts'
-import { useClient, useSession } from '../session/use-session.ts'
+import { useClient, useMay, useSession } from '../session/use-session.ts'
 import { credits, creditsText, visible } from '../ui/format.ts'
 import { Bar, Command, Confirm, CopyId, Empty, Facts, Id, Loaded, Moment, Page, Panel, Refusal, Status } from '../ui/parts.tsx'
 import { JOB } from '../ui/states.ts'
 import type { Look } from '../ui/states.ts'
 import { useWork } from '../ui/use-work.ts'
+import { part } from '../ui/part.ts'
 import { TextLink } from '../shell/links.tsx'
 import { MakeSchedule } from './MakeSchedule.tsx'
 
 /** Asked for by few. */
-const WithReason = lazy(async () => ({ default: (await import('../admin/WithReason.tsx')).WithReason }))
+const WithReason = part(async () => (await import('../admin/WithReason.tsx')).WithReason)
 
 const route = getRouteApi('/inside/schedules')
 const STATE: Readonly<Record<Schedule['state'], Look>> = {
@@ -33,11 +34,11 @@ export function Schedules() {
     <Page title="Schedules" intro="A job again and again, at the times you set. The market’s clock fires them; nothing of yours has to run.">
       <Loaded query={schedules} lines={6}>{(list) => (list.length === 0
         ? <Panel><Empty title="No schedules yet">Open a job that does what you want and press “Repeat…”: <TextLink to="/jobs">your jobs</TextLink>.</Empty></Panel>
-        : <>{list.map((one) => <One key={one.id} schedule={one} again={again} remove={() => setRemoving(one)} />)}</>)}</Loaded>
+        : <>{list.map((one) => <div key={one.id} data-row><One schedule={one} again={again} remove={() => setRemoving(one)} /></div>)}</>)}</Loaded>
       <Command line="npx lumaris schedule list" />
       <Modal opened={from !== undefined} onClose={close} title="Repeat this job" size="lg">{from !== undefined && <Repeat job={from} close={close} made={() => { again(); close() }} />}</Modal>
       {removing !== null && removing.buyer !== user.id && <Suspense><WithReason opened close={() => setRemoving(null)} title={`End “${nameOf(removing)}”?`} yes="End the schedule" dangerous act={async (reason) => { await client.api.removeSchedule({ params: { schedule: removing.id }, body: { reason } }); again() }}>Nothing more is submitted by it. Jobs that it has made go on. It is somebody else’s, and cannot be taken back.</WithReason></Suspense>}
-      <Confirm opened={removing !== null && removing.buyer === user.id} close={() => setRemoving(null)} title={`End “${removing ? nameOf(removing) : ''}”?`} yes="End the schedule" act={async () => { if (removing) await client.api.removeSchedule({ params: { schedule: removing.id } }); again() }}><Text size="sm">Nothing more is submitted by it. Jobs that it has made go on. It cannot be taken back, but made anew.</Text></Confirm>
+      <Confirm opened={removing !== null && removing.buyer === user.id} close={() => setRemoving(null)} title={`End “${removing ? nameOf(removing) : ''}”?`} yes="End the schedule" act={async () => { if (removing) await client.api.removeSchedule({ params: { schedule: removing.id } }); again() }}><Text size="sm">Nothing more is submitted by it. Jobs that it has made go on. It cannot be taken back, but made anew.</Text><Command line={`npx lumaris schedule remove ${removing?.id ?? ''}`} /></Confirm>
     </Page>
   )
 }
@@ -47,14 +48,14 @@ function Repeat({ job, close, made }: { job: string; close: () => void; made: ()
 }
 
 function One({ schedule, again, remove }: { schedule: Schedule; again: () => void; remove: () => void }) {
-  const { client, user } = useSession(), params = { schedule: schedule.id }, { busy, error, run } = useWork(), [asking, setAsking] = useState(false), isTheirs = user.id !== schedule.buyer, isPaused = schedule.state === 'paused'
+  const { client, user } = useSession(), params = { schedule: schedule.id }, { busy, error, run } = useWork(), [asking, setAsking] = useState(false), isTheirs = user.id !== schedule.buyer, { no } = useMay(), isPaused = schedule.state === 'paused'
   const holdNow = async (reason?: string): Promise<void> => { await (isPaused ? client.api.resumeSchedule : client.api.pauseSchedule)({ params, body: { reason } }); again() }
   const hold = (): void => { if (isTheirs) setAsking(true); else void run(() => holdNow()) }
   const isOver = schedule.state === 'removed', name = nameOf(schedule)
   return (
     <Panel title={name} id={schedule.id} actions={<Group gap="xs">
-      <Button size="xs" variant="default" loading={busy} disabled={isOver} title={isOver ? 'It has ended' : undefined} onClick={hold}>{schedule.state === 'paused' ? 'Go on' : 'Pause'}<span className="for-readers"> {name}</span></Button>
-      <Button size="xs" variant="default" disabled={isOver} title={isOver ? 'It has ended' : undefined} onClick={remove}>End…<span className="for-readers"> {name}</span></Button>
+      <Button size="xs" variant="default" loading={busy} {...no('pauseSchedule', isOver ? 'It has ended' : undefined)} onClick={hold}>{schedule.state === 'paused' ? 'Go on' : 'Pause'}<span className="for-readers"> {name}</span></Button>
+      <Button size="xs" variant="default" {...no('removeSchedule', isOver ? 'It has ended' : undefined)} onClick={remove}>End…<span className="for-readers"> {name}</span></Button>
     </Group>}>
       <Stack gap="sm">
         <Group gap="sm"><Status look={STATE[schedule.state]} /><Text size="sm">{STATE[schedule.state].says}</Text></Group>

@@ -4,6 +4,7 @@ import { getRouteApi, useRouter } from '@tanstack/react-router'
 import { isLumarisError } from '@lumaris/sdk'
 import { startOf } from '../shell/Shell.tsx'
 import { Code, Password } from '../ui/fields.tsx'
+import { beside } from '../ui/field-errors.ts'
 import { Page, Refusal } from '../ui/parts.tsx'
 import { useWork } from '../ui/use-work.ts'
 import { session, signIn, signInWithKey } from './session.ts'
@@ -19,6 +20,7 @@ export function SignIn() {
   const { busy, error, run, submit, forget } = useWork()
   // Asked for only when the market says that this account has one.
   const [code, setCode] = useState<string | null>(null)
+  const { at, isLeft } = beside(error, code === null ? ['/email', '/password'] : ['/code'], code === null ? {} : { second_factor_wrong: '/code' })
   const enter = (how: () => Promise<void>) => async (): Promise<void> => {
     try { await how() } catch (failure) {
       if (isLumarisError(failure, 'second_factor_needed')) return setCode((now) => now ?? '')
@@ -37,23 +39,23 @@ export function SignIn() {
     if (/^(?:127\.0\.0\.1|localhost|\[::1\])$/.test(location.hostname)) void run(enter(() => signInWithKey(given)))
   }, [])
   return (
-    <Page title="Sign in">
+    <div className="door"><Page title="Sign in">
       <Stack maw={420} w="100%">
         {state.kind === 'out' && state.because && <Alert color="orange" role="status">{state.because}</Alert>}
-        {error !== null && <Refusal error={error} />}
+        {isLeft && <Refusal error={error} />}
         <Tabs defaultValue="password" keepMounted={false}>
           <Tabs.List mb="md" aria-label="How to sign in"><Tabs.Tab value="password">E-mail and password</Tabs.Tab><Tabs.Tab value="key">API key</Tabs.Tab></Tabs.List>
           <Tabs.Panel value="password">
             {code !== null && (
               <form onSubmit={(event) => submit(event, enter(() => signIn(email, password, code)))}><Stack>
                 <Text role="status">This account has a second factor.</Text>
-                <Code description="The six digits that your app shows now, or one of your recovery codes" name="code" inputMode="text" autoFocus value={code} onChange={(event) => setCode(event.currentTarget.value)} />
+                <Code description="The six digits that your app shows now, or one of your recovery codes" name="code" inputMode="text" autoFocus value={code} onChange={(event) => setCode(event.currentTarget.value)} error={at('/code')} />
                 <Button type="submit" loading={busy}>Sign in</Button>
                 <Button variant="default" onClick={() => { setCode(null); forget() }}>Back</Button>
               </Stack></form>)}
             {code === null && <form onSubmit={(event) => submit(event, enter(() => signIn(email, password)))}><Stack>
-              <TextInput label="E-mail" type="email" name="email" autoComplete="username" required value={email} onChange={(event) => setEmail(event.currentTarget.value)} />
-              <Password label="Password" name="password" autoComplete="current-password" required value={password} onChange={(event) => setPassword(event.currentTarget.value)} />
+              <TextInput label="E-mail" type="email" name="email" autoComplete="username" required value={email} onChange={(event) => setEmail(event.currentTarget.value)} error={at('/email')} />
+              <Password label="Password" name="password" autoComplete="current-password" required value={password} onChange={(event) => setPassword(event.currentTarget.value)} error={at('/password')} />
               <Button type="submit" loading={busy}>Sign in</Button>
             </Stack></form>}
           </Tabs.Panel>
@@ -66,6 +68,6 @@ export function SignIn() {
         </Tabs>
         <Text size="sm">No account yet? <TextLink to="/sign-up">Sign up</TextLink></Text>
       </Stack>
-    </Page>
+    </Page></div>
   )
 }

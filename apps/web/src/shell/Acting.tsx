@@ -1,5 +1,6 @@
 import { Button } from '@mantine/core'
 import { useRouter } from '@tanstack/react-router'
+import { MEMBER_SAYS } from '@lumaris/protocol'
 import type { Account } from '@lumaris/protocol'
 import { actForMyself } from '../session/session.ts'
 import { visible } from '../ui/format.ts'
@@ -10,7 +11,7 @@ export function Acting({ account }: { account: Account }) {
   const back = async (): Promise<void> => { await actForMyself(); await router.navigate({ to: '/members' }) }
   return (
     <div className="banner trouble minor" role="region" aria-label="You act for somebody else’s account">
-      <span><strong>You act for {visible(account.name)}</strong> as {account.role}. What you do stands there under your name.</span>
+      <span><strong>You act for {visible(account.name)}</strong> as {account.role}, who {MEMBER_SAYS[account.role]}. What you do stands there under your name.</span>
       <Button size="compact-sm" variant="default" onClick={() => void back()}>Back to yourself</Button>
     </div>
   )

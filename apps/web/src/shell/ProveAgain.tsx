@@ -6,6 +6,7 @@ import { factorQuery } from '../queries.ts'
 import { proving } from '../session/session.ts'
 import { useClient } from '../session/use-session.ts'
 import { Code, Password } from '../ui/fields.tsx'
+import { beside } from '../ui/field-errors.ts'
 import { Refusal } from '../ui/parts.tsx'
 import { useWork } from '../ui/use-work.ts'
 
@@ -16,7 +17,7 @@ export function ProveAgain() {
 function Form() {
   const client = useClient(), factor = useQuery(factorQuery(client))
   const [password, setPassword] = useState(''), [code, setCode] = useState(''), [wanted, setWanted] = useState(false), { busy, error, submit } = useWork()
-  const asksCode = wanted || factor.data?.on === true
+  const asksCode = wanted || factor.data?.on === true, { at, isLeft } = beside(error, ['/password', ...(asksCode ? ['/code'] : [])], { invalid_credentials: '/password', second_factor_wrong: '/code' })
   const prove = async (): Promise<void> => {
     try { await client.api.proveSession({ body: { password, ...(asksCode ? { code } : {}) } }) } catch (failure) {
       if (isLumarisError(failure, 'second_factor_needed')) return setWanted(true)
@@ -28,9 +29,9 @@ function Form() {
   return (
     <form onSubmit={(event) => submit(event, prove)}><Stack>
       <Text size="sm">It is a while since you signed in, and this changes something of others. After this you are not asked for a quarter of an hour.</Text>
-      <Password label="Your password" autoComplete="current-password" data-autofocus required value={password} onChange={(event) => setPassword(event.currentTarget.value)} />
-      {asksCode && <Code description="The six digits that your app shows now, or one of your recovery codes" value={code} onChange={(event) => setCode(event.currentTarget.value)} />}
-      {error !== null && <Refusal error={error} />}
+      <Password label="Your password" autoComplete="current-password" data-autofocus required value={password} onChange={(event) => setPassword(event.currentTarget.value)} error={at('/password')} />
+      {asksCode && <Code description="The six digits that your app shows now, or one of your recovery codes" value={code} onChange={(event) => setCode(event.currentTarget.value)} error={at('/code')} />}
+      {isLeft && <Refusal error={error} />}
       <Group justify="flex-end"><Button variant="default" onClick={() => proving.answer(false)}>Leave it</Button><Button type="submit" loading={busy}>It is me</Button></Group>
     </Stack></form>
   )

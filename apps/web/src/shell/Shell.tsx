@@ -1,35 +1,42 @@
-import { Suspense, lazy, useEffect, useState, useSyncExternalStore } from 'react'
+import { Suspense, useEffect, useState } from 'react'
 import type { ComponentType, ReactNode } from 'react'
 import { ActionIcon, Button, Drawer, Kbd, useComputedColorScheme, useMantineColorScheme } from '@mantine/core'
 import { Link, Outlet, useLocation } from '@tanstack/react-router'
 import type { User } from '@lumaris/protocol'
 import { useLive } from '../live.ts'
+import { useRefresh } from '../pace.ts'
 import { proving } from '../session/session.ts'
 import { hasRole, useReach, useSession, useSessionState } from '../session/use-session.ts'
 import { ago } from '../ui/format.ts'
 import { Icon } from '../ui/Icon.tsx'
 import { useNow } from '../ui/parts.tsx'
+import { useDone, useSaid } from '../ui/say.ts'
+import { part } from '../ui/part.ts'
+import { useStore } from '../ui/store.ts'
 import type { PaletteProps } from './Palette.tsx'
 import { Shortcuts } from './Shortcuts.tsx'
-import { ButtonLink } from './links.tsx'
+import { AccountName, ButtonLink, TextLink } from './links.tsx'
 
 /** After the first page: what is wrong is asked of the market, and need not be there before anything else. */
-const IncidentBanner = lazy(async () => ({ default: (await import('./IncidentBanner.tsx')).IncidentBanner }))
+const IncidentBanner = part(async () => (await import('./IncidentBanner.tsx')).IncidentBanner)
+
+/** A field, which the first page can do without. */
+const PacePicker = part(async () => (await import('./Refresh.tsx')).PacePicker), PaceLine = part(async () => (await import('./Refresh.tsx')).PaceLine)
 
 /** Of admins who see what somebody else sees. */
-const Viewing = lazy(async () => ({ default: (await import('./Viewing.tsx')).Viewing }))
+const Viewing = part(async () => (await import('./Viewing.tsx')).Viewing)
 
 /** Seldom there. */
-const PauseBanner = lazy(async () => ({ default: (await import('./PauseBanner.tsx')).PauseBanner }))
+const PauseBanner = part(async () => (await import('./PauseBanner.tsx')).PauseBanner)
 
 /** Of who acts for somebody else's account. */
-const Acting = lazy(async () => ({ default: (await import('./Acting.tsx')).Acting }))
+const Acting = part(async () => (await import('./Acting.tsx')).Acting)
 
 /** What makes menus float is large, and nobody needs it before he is signed in. */
-const AccountMenu = lazy(() => import('./AccountMenu.tsx').then(({ AccountMenu: default_ }) => ({ default: default_ })))
+const AccountMenu = part(async () => (await import('./AccountMenu.tsx')).AccountMenu)
 
 /** Asked of few, and seldom. */
-const ProveAgain = lazy(async () => ({ default: (await import('./ProveAgain.tsx')).ProveAgain }))
+const ProveAgain = part(async () => (await import('./ProveAgain.tsx')).ProveAgain)
 
 export type Place = { readonly to: '/home' | '/submit' | '/templates' | '/jobs' | '/schedules' | '/wallet' | '/keys' | '/webhooks' | '/account' | '/nodes' | '/nodes/join' | '/earnings' | '/market' | '/fleet' | '/queue' | '/revenue' | '/ledger' | '/users' | '/incidents' | '/appeals' | '/actions' | '/settings' | '/alerts' | '/members'; readonly name: string }
 const places = (user: User): readonly (readonly [string, readonly Place[]])[] => [
@@ -44,7 +51,7 @@ export function Shell() {
   const state = useSessionState()
   const path = useLocation({ select: (location) => location.pathname })
   const inside = state.kind === 'in' && !['/', '/sign-in', '/sign-up', '/status'].includes(path)
-  const [open, setOpen] = useState(false)
+  const [open, setOpen] = useState(false), [wantsMenu, setWantsMenu] = useState(false)
   return (
     <div className={inside ? 'shell' : 'shell wide'}>
       <a className="skip" href="#main" onClick={(event) => { event.preventDefault(); document.querySelector<HTMLElement>('#main')?.focus() }}>Skip to the content</a>
@@ -54,21 +61,27 @@ export function Shell() {
         <span className="grow" />
         {inside && <Find />}
         <Colours />
-        {state.kind === 'in' ? <Suspense fallback={<Button variant="default" size="sm" disabled>{state.user.name}</Button>}><AccountMenu user={state.self?.user ?? state.user} byKey={state.byKey} /></Suspense> : <><ButtonLink to="/sign-in" variant="default" size="sm">Sign in</ButtonLink><ButtonLink to="/sign-up" size="sm" className="only-wide">Sign up</ButtonLink></>}
+        {state.kind === 'in' ? <Suspense fallback={<Button variant="default" size="sm" rightSection={<Icon name="down" />} maw={220} aria-busy onClick={() => setWantsMenu(true)}><AccountName name={state.user.name} /></Button>}><AccountMenu isWanted={wantsMenu} came={() => setWantsMenu(false)} user={state.self?.user ?? state.user} byKey={state.byKey} /></Suspense> : <><ButtonLink to="/sign-in" variant="default" size="sm">Sign in</ButtonLink><ButtonLink to="/sign-up" size="sm" className="only-wide">Sign up</ButtonLink></>}
       </header>
-      <div className="silence"><Silence /><Suspense><IncidentBanner /></Suspense><Suspense><PauseBanner /></Suspense>{state.kind === 'in' && state.view && <Suspense><Viewing view={state.view} /></Suspense>}{state.kind === 'in' && state.acting && <Suspense><Acting account={state.acting} /></Suspense>}</div>
-      {inside && <nav className="side" aria-label="Screens"><div className="side-inner"><Places user={state.user} /></div></nav>}
-      {inside && <Drawer opened={open} onClose={() => setOpen(false)} title="Lumaris" size="16rem" closeButtonProps={{ 'aria-label': 'Close' }}><nav aria-label="Screens"><Places user={state.user} onGo={() => setOpen(false)} /></nav></Drawer>}
+      <div className="silence"><Silence />{inside && <Suspense><PaceLine /></Suspense>}<Suspense><IncidentBanner /></Suspense><Suspense><PauseBanner /></Suspense>{state.kind === 'in' && state.view && <Suspense><Viewing view={state.view} /></Suspense>}{state.kind === 'in' && state.acting && <Suspense><Acting account={state.acting} /></Suspense>}</div>
+      {inside && <nav className="side" aria-label="Screens"><div className="side-inner"><Places user={state.user} /><Suspense><PacePicker /></Suspense></div></nav>}
+      {inside && <Drawer opened={open} onClose={() => setOpen(false)} title="Lumaris" size="16rem" closeButtonProps={{ 'aria-label': 'Close' }}><nav aria-label="Screens"><Places user={state.user} onGo={() => setOpen(false)} /></nav><Suspense><PacePicker /></Suspense></Drawer>}
       {inside && <Inside />}
-      <main className="main" id="main" tabIndex={-1}><Outlet /></main>
+      <main className="main" id="main" tabIndex={-1}>{inside && <Crumbs path={path} user={state.user} />}<Outlet /></main>
     </div>
   )
+}
+/** From one thing back to the list of its kind. */
+function Crumbs({ path, user }: { path: string; user: User }) {
+  const [, kind, one] = path.split('/'), parent = one === undefined || one === '' ? undefined : places(user).flatMap(([, list]) => list).find(({ to }) => to === (kind === 'nodes' && !hasRole(user, 'seller') ? '/fleet' : `/${kind}`))
+  return parent ? <nav aria-label="Breadcrumbs" className="crumbs"><TextLink to={parent.to} size="sm">{parent.name}</TextLink> <span aria-hidden>›</span></nav> : null
 }
 function Inside() {
   const { user } = useSession()
   useLive()
-  const isAsked = useSyncExternalStore(proving.subscribe, proving.get)
-  return <><Shortcuts user={user} />{isAsked && <Suspense><ProveAgain /></Suspense>}</>
+  useRefresh()
+  const isAsked = useStore(proving), done = useDone()
+  return <><Shortcuts user={user} /><div role="status" className="for-readers" id="said">{useSaid()}</div>{done && <div className="toast" aria-hidden>✓ {done}</div>}{isAsked && <Suspense><ProveAgain /></Suspense>}</>
 }
 
 /** What finds screens and jobs by their names. It comes when it is first wanted. */

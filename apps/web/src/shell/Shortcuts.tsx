@@ -9,13 +9,15 @@ import { goToRow } from '../ui/row-keys.ts'
 const OFF = 'lumaris-no-keys'
 /** The second key must follow the first within this time. */
 const SECOND_MS = 1_500
-type Go = readonly [key: string, to: '/home' | '/jobs' | '/submit' | '/templates' | '/schedules' | '/wallet' | '/nodes' | '/earnings' | '/market' | '/ledger' | '/users' | '/incidents' | '/actions' | '/queue' | '/fleet' | '/keys' | '/webhooks' | '/account', says: string]
+type Go = readonly [key: string, to: '/home' | '/jobs' | '/submit' | '/templates' | '/schedules' | '/wallet' | '/nodes' | '/earnings' | '/market' | '/ledger' | '/users' | '/incidents' | '/actions' | '/queue' | '/fleet' | '/keys' | '/webhooks' | '/account' | '/members' | '/alerts' | '/revenue' | '/appeals' | '/settings', says: string]
 const goes = (user: User): readonly Go[] => [
   ...(hasRole(user, 'buyer') ? [['h', '/home', 'Home'], ['n', '/submit', 'New job'], ['t', '/templates', 'Templates'], ['r', '/schedules', 'Schedules'], ['w', '/wallet', 'Wallet']] as const : []), ...(hasRole(user, 'buyer') || hasRole(user, 'admin') ? [['j', '/jobs', 'Jobs']] as const : []),
   ...(hasRole(user, 'seller') || hasRole(user, 'admin') ? [['s', '/nodes', 'Nodes']] as const : []), ...(hasRole(user, 'seller') ? [['e', '/earnings', 'Earnings']] as const : []),
-  ...(hasRole(user, 'admin') ? [['m', '/market', 'Overview'], ['f', '/fleet', 'Nodes of the market'], ['q', '/queue', 'Queue'], ['l', '/ledger', 'Ledger'], ['u', '/users', 'Users'], ['i', '/incidents', 'Incidents'], ['a', '/actions', 'Log of admin actions']] as const : []), ['k', '/keys', 'API keys'], ...(hasRole(user, 'buyer') ? [['b', '/webhooks', 'Webhooks']] as const : []), ['p', '/account', 'Sign-in'],
+  ...(hasRole(user, 'admin') ? [['m', '/market', 'Overview'], ['f', '/fleet', 'Nodes of the market'], ['q', '/queue', 'Queue'], ['l', '/ledger', 'Ledger'], ['u', '/users', 'Users'], ['i', '/incidents', 'Incidents'], ['a', '/actions', 'Log of admin actions'], ['v', '/revenue', 'Revenue'], ['c', '/appeals', 'Appeals'], ['x', '/settings', 'Settings']] as const : []), ['k', '/keys', 'API keys'], ...(hasRole(user, 'buyer') ? [['b', '/webhooks', 'Webhooks']] as const : []), ['o', '/members', 'Members'], ['d', '/alerts', 'Alerts'], ['p', '/account', 'Sign-in'],
 ]
 
+/** Opens the list from elsewhere: who has turned single keys off could not come back to it by one. */
+export const showKeys = (): void => void document.dispatchEvent(new Event('lumaris-keys'))
 export function Shortcuts({ user }: { user: User }) {
   const router = useRouter()
   const [help, setHelp] = useState(false), [off, setOff] = useState(() => localStorage.getItem(OFF) !== null)
@@ -34,12 +36,17 @@ export function Shortcuts({ user }: { user: User }) {
     document.addEventListener('keydown', pressed)
     return () => document.removeEventListener('keydown', pressed)
   }, [off, user, router])
+  useEffect(() => {
+    const show = (): void => setHelp(true)
+    document.addEventListener('lumaris-keys', show)
+    return () => document.removeEventListener('lumaris-keys', show)
+  }, [])
   const turn = (to: boolean): void => { setOff(to); if (to) localStorage.setItem(OFF, '1'); else localStorage.removeItem(OFF) }
   return (
     <Modal opened={help} onClose={() => setHelp(false)} title="Keys">
       <table className="table"><tbody>
-        {goes(user).map(([key, , says]) => <tr key={key}><td><Kbd>g</Kbd> then <Kbd>{key}</Kbd></td><td>{says}</td></tr>)}
-        <tr><td><Kbd>Ctrl</Kbd> <Kbd>K</Kbd></td><td>Find a screen or a job</td></tr><tr><td><Kbd>j</Kbd> <Kbd>k</Kbd></td><td>To the next row of a list, and back; <Kbd>Enter</Kbd> opens it</td></tr><tr><td><Kbd>/</Kbd></td><td>To the filter</td></tr><tr><td><Kbd>?</Kbd></td><td>This list</td></tr><tr><td><Kbd>Esc</Kbd></td><td>Close a dialog</td></tr>
+        {goes(user).map(([key, , says]) => <tr key={key}><td className="number"><Kbd>g</Kbd> then <Kbd>{key}</Kbd></td><td>{says}</td></tr>)}
+        <tr><td className="number"><Kbd>Ctrl</Kbd> <Kbd>K</Kbd></td><td>Find a screen or a job</td></tr><tr><td className="number"><Kbd>j</Kbd> <Kbd>k</Kbd></td><td>To the next row of a list, and back; <Kbd>Enter</Kbd> opens it</td></tr><tr><td><Kbd>/</Kbd></td><td>To the filter, where a screen has one</td></tr><tr><td><Kbd>?</Kbd></td><td>This list</td></tr><tr><td><Kbd>Esc</Kbd></td><td>Close a dialog</td></tr>
       </tbody></table>
       <Switch mt="md" label="Single keys do something" checked={!off} onChange={(event) => turn(!event.currentTarget.checked)} />
     </Modal>

@@ -15,7 +15,7 @@ export function Drafts({ user, open }: { user: string; open: string | undefined 
   return (
     <Panel title="Begun and not submitted" id="drafts">
       <ul className="plain-list" role="list">{shown.slice(0, whole ? shown.length : FIRST).map((one) => (
-        <li key={one.id}><Group gap="xs" py={4}>
+        <li key={one.id} data-row><Group gap="xs" py={4}>
           <Text size="sm" flex="1 1 10rem">{draftName(one)} <span className="small"><Moment at={one.savedAt} /></span></Text>
           <ButtonLink size="compact-sm" variant="default" to="/submit" search={{ draft: one.id }}>Open<span className="for-readers"> {draftName(one)}</span></ButtonLink>
           <Button size="compact-sm" variant="default" onClick={() => { dropDraft(localStorage, user, one.id); setAll(listDrafts(localStorage, user)) }}>Delete<span className="for-readers"> {draftName(one)}</span></Button>

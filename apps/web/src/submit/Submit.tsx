@@ -8,7 +8,7 @@ import type { Job, JobSpec, JobSpecInput, NoReason, Quote, QuoteAround, Template
 import { isLumarisError, newJobId } from '@lumaris/sdk'
 import type { Client } from '@lumaris/sdk'
 import { templateQuery, walletQuery } from '../queries.ts'
-import { useClient, useSession } from '../session/use-session.ts'
+import { useClient, useMay, useSession } from '../session/use-session.ts'
 import { cores as coresText, credits, creditsText, duration, percent, plural, size, visible } from '../ui/format.ts'
 import { errorsBy } from '../ui/field-errors.ts'
 import { Copy, Credits, Facts, Id, Loaded, Moment, Page, Panel, Refusal, useNow } from '../ui/parts.tsx'
@@ -22,7 +22,7 @@ import { CODE_MAX, EMPTY, Unclear, codeFileOf, draftOf, ownFile, planOf } from '
 import type { Draft, Plan } from './draft.ts'
 import { Drafts } from './Drafts.tsx'
 import { dropDraft, listDrafts, placeOf, saveDraft, storable } from './drafts.ts'
-import { FromAddress } from './FromAddress.tsx'
+import { Files } from './Files.tsx'
 import { askFor, sendJob } from './send.ts'
 import type { Sent } from './send.ts'
 import { Cards, Service } from './Service.tsx'
@@ -48,7 +48,7 @@ export function Submit() {
 }
 type Beginning = { readonly from: string | undefined; readonly template: string | undefined; readonly saved: string | undefined; readonly draft: string | undefined; readonly made: (id: string) => void }
 function Begin({ from, template, saved, draft, made }: Beginning) {
-  const { client, user } = useSession()
+  const { client, user } = useSession(), why = useMay().why('submitJob')
   const [found] = useState(() => (draft === undefined ? undefined : listDrafts(localStorage, user.id).find(({ id }) => id === draft)))
   const copied = useQuery({ queryKey: ['job', from ?? '', 'draft'], enabled: from !== undefined && !found, staleTime: Number.POSITIVE_INFINITY, queryFn: () => draftFrom(client, from as string) })
   const kept = useQuery({ ...templateQuery(client, saved ?? ''), enabled: saved !== undefined && !found })
@@ -56,8 +56,9 @@ function Begin({ from, template, saved, draft, made }: Beginning) {
   return (
     <Page title="New job" intro={found ? 'As you left it. Nothing is charged before you agree to a price.' : saved !== undefined ? 'Filled in with a template of yours; change what you like.' : from === undefined ? 'What to run, where it may run, and what it may cost. Nothing is charged before you agree to a price.' : 'Filled in with an earlier job; change what you like.'}>
       <Paused what="newJobs" />
+      {why !== undefined ? <Alert color="blue" title={why}>Who may, submits it here; you see it under <TextLink to="/jobs" size="sm">jobs</TextLink> from then on.</Alert> : <>
       {draft !== undefined && !found && <Alert color="orange" title="This draft is not in this browser"><Text size="sm">Drafts are kept where they were begun, until they are submitted or deleted.</Text></Alert>}
-      {start ? <Form start={start} template={template} draftId={found?.id} made={made} /> : saved !== undefined ? <Loaded query={kept}>{(one) => <FromTemplate template={one} made={made} />}</Loaded> : <Loaded query={copied}>{(copy) => <Form start={copy} template={undefined} draftId={undefined} made={made} />}</Loaded>}
+      {start ? <Form start={start} template={template} draftId={found?.id} made={made} /> : saved !== undefined ? <Loaded query={kept}>{(one) => <FromTemplate template={one} made={made} />}</Loaded> : <Loaded query={copied}>{(copy) => <Form start={copy} template={undefined} draftId={undefined} made={made} />}</Loaded>}</>}
     </Page>
   )
 }
@@ -140,7 +141,9 @@ function Form({ start, template, draftId, made }: FormProps) {
     return undefined
   }
   const whole = ownFile(draft) === null, missing = stale ? [] : quote.data?.plan.missing ?? []
-  const wrong = stale || !quote.isError ? [] : unclear ? [unclear.place] : [...errors.keys()], wrongSteps = new Set<Step>([...wrong.map(stepOf), ...(missing.length > 0 ? ['what' as const] : [])])
+  // Priced it may be; handed in without them it would be another job than the one that was written.
+  const notYet = missing.length > 0 ? 'A secret has no value yet' : draft.lost.length > 0 ? 'Files must be chosen again' : undefined
+  const wrong = stale || !quote.isError ? [] : unclear ? [unclear.place] : [...errors.keys()], wrongSteps = new Set<Step>([...wrong.map(stepOf), ...(notYet !== undefined ? ['what' as const] : [])])
   const on = (...of: Step[]): boolean => !narrow || of.includes(step)
   const around = useQuery({ queryKey: ['quote', 'around', key], enabled: quote.isSuccess && !stale, placeholderData: keepPreviousData, staleTime: 60_000, gcTime: 0, queryFn: ({ signal }) => client.quoteAround(quote.data?.plan.spec as JobSpecInput, { cap: quote.data?.plan.cap ?? undefined, signal }) })
   return (
@@ -154,7 +157,9 @@ function Form({ start, template, draftId, made }: FormProps) {
       <Text size="sm"><TextLink to="/templates" size="sm">All templates, and yours</TextLink></Text>
       <Drafts user={user.id} open={kept?.id} /></Stack></div>
       <div className="two">
-        <form id="job" onSubmit={(event) => { event.preventDefault(); if (narrow && step !== 'review') go(STEPS[STEPS.indexOf(step) + 1] ?? 'review'); else if (!stale && quote.isSuccess && missing.length === 0) setReviewing(true) }} noValidate>
+        <form id="job" onSubmit={(event) => { event.preventDefault(); if (narrow && step !== 'review') go(STEPS[STEPS.indexOf(step) + 1] ?? 'review'); else if (!stale && quote.isSuccess && notYet === undefined) setReviewing(true) }} noValidate>
+          {/* What Enter presses: the button of the last step rests while the price is being asked, and would rest for Enter as well. */}
+          {narrow && step !== 'review' && <button type="submit" hidden />}
           <Stack>
             <div hidden={!on('what')}><Panel title="What" id="what"><Stack>
               <TextInput label="Name" description="For you, to find it again" value={draft.name} onChange={(event) => set('name', event.currentTarget.value)} error={at('/spec/name')} maxLength={200} />
@@ -165,22 +170,14 @@ function Form({ start, template, draftId, made }: FormProps) {
               {draft.runtime !== 'native' && draft.runtime !== 'container' && draft.code === null && <div><Button size="xs" variant="default" onClick={() => { set('code', ''); set('args', '') }}>Write code here instead</Button></div>}
               {draft.keptTasks ? <Text size="sm">{plural(draft.keptTasks.length, 'part')}, as in the job it was copied from. <Button size="compact-xs" variant="default" onClick={() => set('keptTasks', null)}>Write them anew</Button></Text>
                 : <Textarea className="code" label="Parts" description="One line for each part that runs by itself; its words come after the arguments. Empty: one part" autosize minRows={2} maxRows={10} value={draft.parts} onChange={(event) => set('parts', event.currentTarget.value)} error={at('/spec/tasks')} spellCheck={false} />}
-              <div>
-                <label htmlFor="files"><Text size="sm" fw={600}>Files</Text></label>
-                <Text size="xs" c="dimmed" mb={4}>They lie beside the program, under their names. What the program writes there comes back.</Text>
-                <input id="files" className="file-input" type="file" multiple onChange={(event) => { set('files', [...(event.currentTarget.files ?? [])]); set('lost', []) }} />
-                {draft.lost.length > 0 && <Text size="sm" c="var(--mantine-color-error)">Choose again, a browser gives files only once: {draft.lost.map(visible).join(', ')}. <Button size="compact-xs" variant="default" onClick={() => set('lost', [])}>Go without</Button></Text>}
-                {draft.kept.length > 0 && <ul className="details">{draft.kept.map((file) => <li key={file.path}><code>{visible(file.path)}</code>, {size(file.size)} <Button size="compact-xs" variant="default" onClick={() => set('kept', draft.kept.filter((one) => one !== file))}>Leave out</Button></li>)}</ul>}
-                <FromAddress taken={[...draft.kept.map(({ path }) => path as string), ...draft.files.map((file) => file.name)]} add={(file) => set('kept', [...draft.kept, file])} />
-                {at('/spec/inputs') && <Text size="sm" c="var(--mantine-color-error)">{at('/spec/inputs')}</Text>}
-              </div>
+              <Files draft={draft} change={(more) => setDraft((now) => ({ ...now, ...more }))} error={at('/spec/inputs')} />
               <Variables of={draft.env} set={(env) => set('env', env)} error={at('/spec/env', '/spec/secrets', '/secrets')} />
             </Stack></Panel></div>
             <div hidden={!on('where')}><Panel title="Where" id="where"><Stack>
               <Group grow preventGrowOverflow={false} align="flex-start">
-                <NumberInput label="Cores" value={draft.cores} onChange={(value) => set('cores', value)} step={0.5} error={at('/spec/resources/cpuMillis')} miw={110} />
-                <NumberInput label="Memory, MiB" value={draft.memoryMib} onChange={(value) => set('memoryMib', value)} step={256} error={at('/spec/resources/memoryBytes')} miw={110} />
-                <NumberInput label="Disk, MiB" value={draft.diskMib} onChange={(value) => set('diskMib', value)} step={256} error={at('/spec/resources/diskBytes')} miw={110} />
+                <NumberInput label="Cores" value={draft.cores} onChange={(value) => set('cores', value)} step={0.5} error={at('/spec/resources/cpuMillis') && 'From 0.05 to 1,024 cores'} miw={110} />
+                <NumberInput label="Memory, MiB" value={draft.memoryMib} onChange={(value) => set('memoryMib', value)} step={256} error={at('/spec/resources/memoryBytes') && 'From 16 MiB to 16 TiB'} miw={110} />
+                <NumberInput label="Disk, MiB" value={draft.diskMib} onChange={(value) => set('diskMib', value)} step={256} error={at('/spec/resources/diskBytes') && 'From 1 MiB to 64 TiB'} miw={110} />
                 <NumberInput label="GPUs" value={draft.gpus} onChange={(value) => set('gpus', value)} error={at('/spec/resources/gpus')} miw={110} />
               </Group>
               {String(draft.gpus) !== '0' && String(draft.gpus) !== '' && <Cards draft={draft} set={set} at={at} />}
@@ -209,7 +206,8 @@ function Form({ start, template, draftId, made }: FormProps) {
               : quote.data ? <Price quote={quote.data.quote} without={quote.data.without} spec={quote.data.plan.spec} stale={stale} wait={around.isPlaceholderData ? undefined : around.data?.wait} /> : <Text c="dimmed">Asking the market…</Text>}
           </div>{wrong.length > 0 && narrow && <ul className="plain-list" role="list">{[...new Set(wrong.map(stepOf))].map((one) => <li key={one}><Button mt="xs" size="xs" variant="default" onClick={() => go(one)}>Mend it in {one === 'what' ? 'What' : one === 'where' ? 'Where' : 'Limits'}</Button></li>)}</ul>}
           {missing.length > 0 && <Text size="sm" mt="xs" c="var(--mantine-color-error)">{missing.map(visible).join(', ')} {missing.length === 1 ? 'has' : 'have'} no value yet: type it under Variables. {narrow && <Button size="compact-xs" variant="default" onClick={() => go('what')}>Go there</Button>}</Text>}
-          <Button id="review" type="submit" form="job" size="md" mt="md" fullWidth disabled={stale || !quote.isSuccess || missing.length > 0} title={!stale && quote.isError ? 'There is no price for it yet' : missing.length > 0 ? 'A secret has no value yet' : undefined}>Review and submit</Button>
+          {draft.lost.length > 0 && <Text size="sm" mt="xs" c="var(--mantine-color-error)">{draft.lost.map(visible).join(', ')} {draft.lost.length === 1 ? 'was' : 'were'} lost with the reload: choose {draft.lost.length === 1 ? 'it' : 'them'} again under Files. {narrow && <Button size="compact-xs" variant="default" onClick={() => go('what')}>Go there</Button>}</Text>}
+          <Button id="review" type="submit" form="job" size="md" mt="md" fullWidth disabled={stale || !quote.isSuccess || notYet !== undefined} title={!stale && quote.isError ? 'There is no price for it yet' : notYet}>Review and submit</Button>
           {around.data && !quote.isError && <div className={stale || around.isPlaceholderData ? 'around waiting-around' : 'around'}><Around around={around.data} apply={(change) => setDraft((now) => ({ ...now, ...change }))} /></div>}
           {kept && <Text size="xs" c="dimmed" mt="sm" role="status">{kept.whole ? 'Kept as a draft in this browser.' : 'Not kept: it is too large, or this browser keeps nothing.'}</Text>}</Panel>
           {quote.data && !quote.isError && <As plan={quote.data.plan} code={ownFile(draft) === null || draft.code === null ? null : draft.code} />}
@@ -248,7 +246,14 @@ function surcharge(quote: Quote, without: Quote): string | null {
   const [more, less] = [BigInt(quote.p50), BigInt(without.p50)]
   return less === 0n ? null : `${creditsText(more > less ? more - less : 0n)} to the likely cost (${percent(Number(more - less) / Number(less))} more), ${credits(BigInt(quote.cap) - BigInt(without.cap))} to the cap`
 }
-const Reasons = ({ refused }: { refused: Quote['refused'] }) => <ul className="details">{(Object.entries(refused) as [NoReason, number][]).toSorted((a, b) => b[1] - a[1]).map(([reason, count]) => <li key={reason}>{plural(count, 'node')}: {REASON[reason]}</li>)}</ul>
+/** What keeps most of them out stands first, and is said. */
+function Reasons({ refused }: { refused: Quote['refused'] }) {
+  const all = (Object.entries(refused) as [NoReason, number][]).toSorted((a, b) => b[1] - a[1]), [first] = all, nodes = all.reduce((sum, [, count]) => sum + count, 0)
+  return <>
+    {first && all.length > 1 && <Text size="sm">Keeps out the most: <strong>{REASON[first[0]]}</strong>, {first[1].toLocaleString('en')} of {plural(nodes, 'node')}.</Text>}
+    <ul className="details">{all.map(([reason, count]) => <li key={reason}>{plural(count, 'node')}: {REASON[reason]}</li>)}</ul>
+  </>
+}
 
 function As({ plan, code }: { plan: Plan; /** The program that is written in the form. */ code: string | null }) {
   const [open, setOpen] = useState(false), [form, setForm] = useState<Form>('cli')
@@ -322,7 +327,7 @@ function Review({ opened, close, plan, quote, renew, submitted }: { opened: bool
         <Group justify="flex-end">
           <Text size="sm" c="dimmed" role="status" flex={1}>{busy ?? (missing > 0n ? 'Add credits first.' : '')}</Text>
           <Button variant="default" onClick={close} disabled={busy !== null}>Back</Button>
-          {!(sent?.kind === 'accepted' && sent.afterDoubt) && <Button onClick={() => void submit()} loading={busy !== null} disabled={missing > 0n || wallet.data === undefined}>Hold {credits(quote.cap)} and submit</Button>}
+          {!(sent?.kind === 'accepted' && sent.afterDoubt) && <Button onClick={() => void submit()} loading={busy !== null} disabled={missing > 0n || wallet.data === undefined}>Hold {creditsText(quote.cap)} and submit</Button>}
         </Group>
       </Stack>
     </Modal>

@@ -4,7 +4,7 @@ import { Badge, Button, Group, Text } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import type { JobSpecInput, Standing } from '@lumaris/protocol'
 import { standingQuery } from '../queries.ts'
-import { useClient } from '../session/use-session.ts'
+import { useClient, useMay } from '../session/use-session.ts'
 import { cores, plural, size, visible } from '../ui/format.ts'
 import { Moment, Panel, Refusal } from '../ui/parts.tsx'
 import { useWork } from '../ui/use-work.ts'
@@ -26,7 +26,7 @@ const STATE: Readonly<Record<Standing['state'], readonly [word: string, colour: 
 export function Told() {
   const client = useClient(), queries = useQueryClient()
   const wishes = useQuery(standingQuery(client))
-  const { error, run } = useWork()
+  const { error, run } = useWork(), { no } = useMay()
   const shown = (wishes.data ?? []).filter((one) => one.state === 'open' || one.state === 'met')
   if (shown.length === 0) return null
   const drop = (standing: string): Promise<void> => run(async () => { try { await client.api.dropStanding({ params: { standing } }) } finally { void queries.invalidateQueries({ queryKey: ['standing'] }) } })
@@ -36,9 +36,9 @@ export function Told() {
       <ul className="plain-list" role="list">{shown.map((one) => {
         const [word, colour] = STATE[one.state]
         return (
-          <li key={one.id}><Group gap="sm" py={6}>
+          <li key={one.id} data-row><Group gap="sm" py={6}>
             <Badge color={colour}>{word}</Badge><Text size="sm" flex={1} miw={160}>{visible(one.spec.name ?? one.spec.command.join(' '))}: {cores(one.spec.resources.cpuMillis)}, {size(one.spec.resources.memoryBytes)}{one.found !== undefined ? `; ${plural(one.found, 'node')} had room` : ''} {one.metAt !== undefined && <Moment at={one.metAt} />}</Text>
-            {one.state === 'open' && <Button size="compact-sm" variant="default" onClick={() => void drop(one.id)}>Take it back<span className="for-readers">: {visible(one.spec.name ?? one.spec.command.join(' '))}</span></Button>}
+            {one.state === 'open' && <Button size="compact-sm" variant="default" {...no('dropStanding')} onClick={() => void drop(one.id)}>Take it back<span className="for-readers">: {visible(one.spec.name ?? one.spec.command.join(' '))}</span></Button>}
           </Group></li>)
       })}</ul>
       <Text size="sm" c="dimmed">Nothing is held for it: whoever submits first has the room.</Text>

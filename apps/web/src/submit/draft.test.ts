@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
 import { createHash } from 'node:crypto'
 import { JobSpec, PUBLIC_TEMPLATES, templateRuns } from '@lumaris/protocol'
+import type { InputFile } from '@lumaris/protocol'
 import { TEMPLATES } from './templates.ts'
-import { EMPTY, Unclear, codeFileOf, draftOf, planOf } from './draft.ts'
+import { EMPTY, Unclear, codeFileOf, draftOf, planOf, withFiles } from './draft.ts'
 
 const hash = async (blob: Blob): Promise<string> => blob.size.toString(16).padStart(64, '0')
 const planned = async (more: object) => JobSpec.parse((await planOf({ ...EMPTY, ...more }, hash)).spec)
@@ -49,4 +50,14 @@ test('what the market counts as jobs of its own templates is what their cards sa
   const sha256 = (bytes: string | Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
   const runs = await Promise.all(TEMPLATES.map(async ({ id, draft }) => [id, sha256(templateRuns(JobSpec.parse((await planOf({ ...EMPTY, ...draft }, async (blob) => sha256(new Uint8Array(await blob.arrayBuffer())))).spec)))] as const))
   expect(Object.fromEntries(runs)).toEqual(PUBLIC_TEMPLATES)
+})
+
+const aFile = (name: string, content = name): File => new File([content], name), kept = { path: 'of before', blob: '0'.repeat(64), size: 1 } as InputFile
+const names = ({ files, kept: left, lost }: ReturnType<typeof withFiles>) => [files.map(({ name, size }) => `${name} ${size}`), left.map(({ path }) => path), lost]
+test('what is chosen comes to what is there, and takes the place of its name', () => {
+  const before = { files: [aFile('a')], kept: [kept], lost: ['c', 'd'] }
+  expect(names(withFiles(before, []))).toEqual([['a 1'], ['of before'], ['c', 'd']])
+  expect(names(withFiles(before, [aFile('b'), aFile('c')]))).toEqual([['a 1', 'b 1', 'c 1'], ['of before'], ['d']])
+  expect(names(withFiles(before, [aFile('a', 'longer'), aFile('of before')]))).toEqual([['a 6', 'of before 9'], [], ['c', 'd']])
+  expect(names(withFiles(before, [aFile('b', '1'), aFile('b', '22')]))).toEqual([['a 1', 'b 2'], ['of before'], ['c', 'd']])
 })

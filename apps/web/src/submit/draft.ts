@@ -33,6 +33,11 @@ export const CODE_FILE = { javascript: 'main.ts', python: 'main.py' } as const
 /** The file that the code in the form becomes, where there is code in it. */
 export const ownFile = (draft: Pick<Draft, 'runtime' | 'code'>): string | null => (draft.code === null || !(draft.runtime in CODE_FILE) ? null : CODE_FILE[draft.runtime as keyof typeof CODE_FILE])
 
+/** What was chosen comes to what is there; one of the same name takes its place, also where it was lost. */
+export function withFiles({ files, kept, lost }: Pick<Draft, 'files' | 'kept' | 'lost'>, chosen: readonly File[]): Pick<Draft, 'files' | 'kept' | 'lost'> {
+  const names = new Set(chosen.map(({ name }) => name)), last = [...new Map(chosen.map((file) => [file.name, file])).values()]
+  return { files: [...files.filter(({ name }) => !names.has(name)), ...last], kept: kept.filter(({ path }) => !names.has(path)), lost: lost.filter((name) => !names.has(name)) }
+}
 /** What is wrong with a field before anything can be asked, by the place where it will be. */
 export class Unclear extends Error {
   readonly place: string

@@ -2,12 +2,12 @@
 import { useEffect, useRef, useState } from 'react'
 import type { ReactNode } from 'react'
 
-/** In CSS: `.rows tbody tr.row`. */
-const ROW_PX = 46.4
+/** In CSS: `.rows tbody tr.row`, `.rows.two-lines tbody tr.row`. */
+const ROW_PX = 46.4, TWO_LINES_PX = 64
 const AROUND = 12
 
-export function VirtualRows<T>({ rows, row, head, label, more, keyOf, columns }: { rows: readonly T[]; row: (item: T) => ReactNode; head: ReactNode; label: string; more?: (() => void) | undefined; keyOf: (item: T) => string; columns: number }) {
-  const box = useRef<HTMLDivElement>(null)
+export function VirtualRows<T>({ rows, row, head, label, more, keyOf, columns, twoLines = false }: { rows: readonly T[]; row: (item: T) => ReactNode; head: ReactNode; label: string; more?: (() => void) | undefined; keyOf: (item: T) => string; columns: number; /** What has no column stands under the name. */ twoLines?: boolean }) {
+  const box = useRef<HTMLDivElement>(null), rowPx = twoLines ? TWO_LINES_PX : ROW_PX
   const [seen, setSeen] = useState({ top: 0, height: 900 })
   useEffect(() => {
     const element = box.current
@@ -18,11 +18,11 @@ export function VirtualRows<T>({ rows, row, head, label, more, keyOf, columns }:
     element.addEventListener('scroll', look, { passive: true })
     return () => { observer.disconnect(); element.removeEventListener('scroll', look) }
   }, [])
-  const first = Math.max(0, Math.floor(seen.top / ROW_PX) - AROUND), last = Math.min(rows.length, Math.ceil((seen.top + seen.height) / ROW_PX) + AROUND)
+  const first = Math.max(0, Math.floor(seen.top / rowPx) - AROUND), last = Math.min(rows.length, Math.ceil((seen.top + seen.height) / rowPx) + AROUND)
   useEffect(() => { if (more && last >= rows.length - AROUND) more() }, [last, rows.length, more])
-  const gap = (count: number) => (count > 0 ? <tr className="gap" aria-hidden><td colSpan={columns} ref={(cell) => { if (cell) cell.style.height = `${count * ROW_PX}px` }} /></tr> : null)
+  const gap = (count: number) => (count > 0 ? <tr className="gap" aria-hidden><td colSpan={columns} ref={(cell) => { if (cell) cell.style.height = `${count * rowPx}px` }} /></tr> : null)
   return (
-    <div className="rows" ref={box} tabIndex={0} role="region" aria-label={label}>
+    <div className={twoLines ? 'rows two-lines' : 'rows'} ref={box} tabIndex={0} role="region" aria-label={label}>
       <table className="table" aria-rowcount={rows.length}>
         <thead>{head}</thead>
         <tbody>

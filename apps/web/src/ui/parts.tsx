@@ -1,12 +1,14 @@
 // The small things that every screen is made of. They know no routes and no interface.
 import { useEffect, useRef, useState } from 'react'
 import type { ReactNode } from 'react'
-import { ActionIcon, Alert, Badge, Button, CopyButton, Group, Modal, Skeleton, Stack, Text, Title } from '@mantine/core'
+import { ActionIcon, Alert, Badge, Button, CopyButton, Group, Modal, Skeleton, Stack, Text, TextInput, Title } from '@mantine/core'
 import type { UseInfiniteQueryResult, UseQueryResult } from '@tanstack/react-query'
 import { isLumarisError } from '@lumaris/sdk'
+import { inWords } from './field-errors.ts'
 import { ago, credits, duration, visible } from './format.ts'
 import { Icon } from './Icon.tsx'
 import type { Look } from './states.ts'
+import { done } from './say.ts'
 import { useWork } from './use-work.ts'
 
 /** The head of a screen. On a change of screens the focus goes to its title, so that whoever does not see the change hears it. */
@@ -86,8 +88,8 @@ export function Refusal({ error, retry, title }: { error: unknown; retry?: (() =
       {title && known && <Text size="sm" fw={600}>{known.message}</Text>}
       <Text size="sm">{known?.retryAfterMs !== undefined && known.status === 429 ? `Wait ${duration(known.retryAfterMs)}, then try again.` : known ? known.hint : String(error)}</Text>
       {known?.detail && <ul className="details">{Object.entries(known.detail).filter(([name, value]) => typeof value !== 'object' && name !== 'retryAfterMs').map(([name, value]) => <li key={name}>{name}: {visible(String(value))}</li>)}</ul>}
-      {known?.errors && <ul className="details">{known.errors.map((one) => <li key={one.pointer + one.message}><code>{one.pointer}</code>: {visible(one.message)}</li>)}</ul>}
-      {known?.requestId && <Text size="xs" c="dimmed">Request <code>{known.requestId}</code></Text>}
+      {known?.errors && <ul className="details">{known.errors.map((one) => <li key={one.pointer + one.message}><code>{one.pointer}</code>: {visible(inWords(one.message))}</li>)}</ul>}
+      {known?.requestId && <Text size="xs" c="dimmed" component="div">Request <span className="id"><code>{known.requestId}</code><Copy text={known.requestId} what="request id" /></span></Text>}
       {retry && <Button size="xs" variant="default" mt="xs" onClick={retry}>Try again</Button>}
     </Alert>
   )
@@ -106,21 +108,30 @@ function Waiting({ lines }: { lines: number }) {
 }
 export const Empty = ({ title, children }: { title: string; children?: ReactNode }) => <div className="empty"><Text fw={600}>{title}</Text>{children && <Text c="dimmed" size="sm" component="div" mt={4}>{children}</Text>}</div>
 
+type Asked = { close: () => void; children: ReactNode; yes: string; /** What must be typed first: of what can neither be taken back nor made anew. */ typed?: string | undefined; act: () => Promise<unknown> }
 /** Asks before something that cannot be taken back. A failure keeps it open. */
-export function Confirm({ opened, close, title, children, yes, act }: { opened: boolean; close: () => void; title: string; children: ReactNode; yes: string; act: () => Promise<unknown> }) {
-  const { busy, error, run } = useWork()
+export function Confirm({ opened, title, ...asked }: Asked & { opened: boolean; title: string }) {
+  return <Modal opened={opened} onClose={asked.close} title={title}>{opened && <Sure {...asked} />}</Modal>
+}
+function Sure({ close, children, yes, typed, act }: Asked) {
+  const { busy, error, submit } = useWork(), [name, setName] = useState(''), missing = typed !== undefined && name.trim() !== typed.trim()
   return (
-    <Modal opened={opened} onClose={close} title={title}>
-      <Stack>
-        <div>{children}</div>
-        {error !== null && <Refusal error={error} />}
-        <Group justify="flex-end"><Button variant="default" onClick={close}>Leave it</Button><Button color="red" loading={busy} onClick={() => void run(async () => { await act(); close() })}>{yes}</Button></Group>
-      </Stack>
-    </Modal>
+    <form onSubmit={(event) => submit(event, async () => { if (missing) return; await act(); done(`${yes}: done`); close() })} noValidate><Stack>
+      <Stack gap="sm">{children}</Stack>
+      {typed !== undefined && <TextInput label={`Type its name: ${visible(typed)}`} value={name} onChange={(event) => setName(event.currentTarget.value)} autoComplete="off" autoCapitalize="none" spellCheck={false} data-autofocus />}
+      {error !== null && <Refusal error={error} />}
+      <Group justify="flex-end"><Button variant="default" onClick={close}>Leave it</Button><Button type="submit" color="red" loading={busy} disabled={missing} title={missing ? 'Type its name first' : undefined}>{yes}</Button></Group>
+    </Stack></form>
   )
 }
+/** A form that cannot be sent: why, and its fields and buttons rest. */
+export const Rests = ({ why, children }: { why: string | undefined; children: ReactNode }) => (why === undefined ? <>{children}</> : <Stack gap="sm"><Text size="sm" fw={600}>{why}.</Text><fieldset className="rests" disabled>{children}</fieldset></Stack>)
 /** The next page of a list, where there is one. */
-export const Older = ({ of }: { of: Pick<UseInfiniteQueryResult, 'hasNextPage' | 'isFetchingNextPage' | 'fetchNextPage'> }) => (of.hasNextPage ? <div><Button variant="default" loading={of.isFetchingNextPage} onClick={() => void of.fetchNextPage()}>Older ones</Button></div> : null)
+export const Older = ({ of, more = 'Older ones' }: { of: Pick<UseInfiniteQueryResult, 'hasNextPage' | 'isFetchingNextPage' | 'fetchNextPage'>; more?: string }) => (of.hasNextPage ? <div><Button variant="default" loading={of.isFetchingNextPage} onClick={() => void of.fetchNextPage()}>{more}</Button></div> : null)
+/** A list that comes in pages: waited for, broken, empty, or as far as it was read, with the next page a press away. */
+export function Listed<T>({ query, none, children, lines = 3, more }: { query: UseInfiniteQueryResult<{ readonly pages: readonly { readonly data: readonly T[] }[] }>; none: ReactNode; children: (list: readonly T[]) => ReactNode; lines?: number; /** What the next page is called. */ more?: string }) {
+  return <Loaded query={query} lines={lines}>{({ pages }) => { const list = pages.flatMap((page) => page.data); return list.length === 0 ? none : <Stack gap="sm">{children(list)}<Older of={query} {...(more === undefined ? {} : { more })} /></Stack> }}</Loaded>
+}
 /** Words in a bar, of which a part is filled; said in text too. */
 export const Bar = ({ share, says }: { share: number; says: string }) => <div><div className="bar" aria-hidden><span ref={(element) => { if (element) element.style.width = `${Math.min(100, Math.max(0, share * 100))}%` }} /></div><Text size="sm">{says}</Text></div>
 

@@ -6,7 +6,7 @@ const ROWS = 'main tbody tr:not(.gap), main [data-row]', OPENS = 'a[href], butto
 /** True where there was a row to go to. */
 export function goToRow(step: 1 | -1): boolean {
   const rows = [...document.querySelectorAll<HTMLElement>(ROWS)].filter((row) => row.checkVisibility() && row.querySelector(OPENS))
-  const at = rows.findIndex((row) => row.contains(document.activeElement))
+  const at = rows.findLastIndex((row) => row.contains(document.activeElement)) // a row may lie in a row: the inner one is meant
   // From nowhere: the first that is seen, not one that was scrolled away.
   const next = at >= 0 ? rows[at + step] : rows.find((row) => row.getBoundingClientRect().top >= 0) ?? rows[0]
   const to = next?.querySelector<HTMLElement>('a[href]') ?? next?.querySelector<HTMLElement>(OPENS)

@@ -11,7 +11,7 @@ export const JOB: Readonly<Record<JobState, Look>> = {
   completed: look('Completed', 'green', '✓', 'All parts ended well. What was not used of the cap came back.'),
   failed: look('Failed', 'red', '✗', 'A part ended badly for good. What a node or the market spoiled is not billed.'),
   cancelled: look('Cancelled', 'orange', '⊘', 'It was cancelled. What had run until then is billed; the rest came back.'),
-  expired: look('Expired', 'orange', '⌛', 'No node was found in the time it was willing to wait. Nothing is billed.'),
+  expired: look('Expired', 'orange', '⊖', 'No node was found in the time it was willing to wait. Nothing is billed.'),
 }
 export const TASK: Readonly<Record<TaskState, Look>> = {
   waiting: look('After others', 'gray', '◷', 'It waits for other jobs to complete. Nothing is billed.'), queued: look('Waiting', 'gray', '◷', 'It waits for a node. Nothing is billed.'), running: look('Running', 'blue', '▶', 'It runs; its time is billed.'),
@@ -34,7 +34,7 @@ export const PAYOUT: Readonly<Record<PayoutState, Look>> = {
 }
 export const REVERSAL: Readonly<Record<ReversalState, Look>> = {
   proposed: look('Waits', 'blue', '◷', 'Another admin must approve. Nothing has moved.'), done: look('Done', 'green', '✓', 'The reversing entry is made.'),
-  rejected: look('Rejected', 'orange', '⊘', 'Nothing has moved.'), expired: look('Expired', 'gray', '⌛', 'Nobody approved it in time. Nothing has moved.'),
+  rejected: look('Rejected', 'orange', '⊘', 'Nothing has moved.'), expired: look('Expired', 'gray', '⊖', 'Nobody approved it in time. Nothing has moved.'),
 }
 export { SEVERITIES, SEVERITY } from './severity.ts'
 export const causeText = (cause: Cause): string => CAUSES[cause].says

@@ -27,7 +27,7 @@ export function MonthLine({ month: { spent, budget, forecast } }: { month: NonNu
     <div className="use">
       <Group justify="space-between" gap="xs"><Text size="sm" fw={600}>This month, added up</Text><Button size="compact-xs" variant="default" aria-pressed={table} onClick={() => setTable(!table)}>{table ? 'Show as a chart' : 'Show as a table'}</Button></Group>
       {table ? (
-        <div className="scroll-box" tabIndex={0} role="region" aria-label="This month, added up"><table className="table"><thead><tr><th>Day (UTC)</th><th className="right">Credits</th><th className="right">Since the first</th>{budget !== undefined && <th className="right">Of the budget</th>}</tr></thead>
+        <div className="scroll-box" tabIndex={0} role="region" aria-label="This month, added up"><table className="table data"><thead><tr><th>Day (UTC)</th><th className="right">Credits</th><th className="right">Since the first</th>{budget !== undefined && <th className="right">Of the budget</th>}</tr></thead>
           <tbody>{days.toReversed().map((one) => <tr key={one.day}><td className="number">{one.day}</td><td className="right number">{credits(one.cost)}</td><td className="right number">{credits(one.sum)}</td>{budget !== undefined && <td className="right number">{budget === '0' ? '–' : `${((one.sum * 100n) / BigInt(budget)).toLocaleString('en')} %`}</td>}</tr>)}</tbody></table></div>
       ) : <>
         <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" className="chart" role="img" aria-label={`Credits of this month: ${says}`}>

@@ -1,5 +1,5 @@
 import { useState } from 'react'
-import { Group, NativeSelect, SegmentedControl, Stack, Switch, Text } from '@mantine/core'
+import { Button, Group, NativeSelect, SegmentedControl, Stack, Switch, Text } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
 import type { Spend } from '@lumaris/protocol'
@@ -9,7 +9,8 @@ import { credits, creditsText, plural, visible } from '../ui/format.ts'
 import { Bar, Empty, Loaded, Panel, useNow } from '../ui/parts.tsx'
 import { TextLink } from '../shell/links.tsx'
 import { MonthLine } from './MonthLine.tsx'
-import { everyDay, shareOf } from './spend-days.ts'
+import { saveAs } from '../jobs/save.ts'
+import { daysCsv, everyDay, shareOf } from './spend-days.ts'
 
 const route = getRouteApi('/inside/wallet')
 /** What was billed, by day or by the name of the job. */
@@ -22,6 +23,7 @@ export function Spending() {
         <NativeSelect label="Time" value={String(days)} onChange={(event) => { const value = Number(event.currentTarget.value); void navigate({ search: (now) => ({ ...now, days: value === 30 ? undefined : (value as 7 | 90 | 365) }), replace: true, resetScroll: false }) }} data={[{ value: '7', label: 'the last 7 days' }, { value: '30', label: 'the last 30 days' }, { value: '90', label: 'the last 90 days' }, { value: '365', label: 'the last year' }]} />
         <SegmentedControl aria-label="By" value={by} onChange={(value) => void navigate({ search: (now) => ({ ...now, by: value === 'name' ? 'name' : undefined }), replace: true, resetScroll: false })} data={[{ value: 'day', label: 'By day' }, { value: 'name', label: 'By job' }]} />
         {by === 'day' && <Switch mb={9} label="Show as table" checked={table} onChange={(event) => setTable(event.currentTarget.checked)} />}
+        {spend.data && <Button variant="default" title="Every day of this time, for a spreadsheet" onClick={() => saveAs(new Blob([daysCsv(spend.data.days, spend.data.since, Date.now())], { type: 'text/csv' }), `lumaris-spent-${days}-days.csv`)}>Days as CSV</Button>}
       </Group>
       {spend.data?.month && <Month month={spend.data.month} />}
       <Loaded query={spend} lines={5}>{(data) => (data.total === '0' ? <Empty title="Nothing was billed in this time">Bills stand here from the moment an attempt is settled.</Empty> : by === 'name' ? <Names spend={data} /> : <Days spend={data} table={table} />)}</Loaded>
@@ -44,7 +46,7 @@ function Days({ spend, table }: { spend: Spend; table: boolean }) {
   const now = useNow(60_000), days = everyDay(spend.days, spend.since, now), most = days.reduce((found, one) => (one.cost > found.cost ? one : found), days[0] ?? { day: '', cost: 0n })
   const says = `${creditsText(spend.total)} in ${plural(days.length, 'day')}; most on ${most.day}: ${creditsText(most.cost)}`
   if (table) return (
-    <div className="scroll-box" tabIndex={0} role="region" aria-label="Spent by day"><table className="table">
+    <div className="scroll-box" tabIndex={0} role="region" aria-label="Spent by day"><table className="table data">
       <thead><tr><th>Day (UTC)</th><th className="right">Credits</th><th className="right">Jobs</th></tr></thead>
       <tbody>{spend.days.toReversed().map((one) => <tr key={one.day}><td className="number">{one.day}</td><td className="right number">{credits(one.cost)}</td><td className="right number">{one.jobs}</td></tr>)}</tbody>
     </table></div>)
