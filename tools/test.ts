@@ -10,7 +10,9 @@ const report = join(dir, 'report.json')
 // The tests of the screens look at what is built: a build that fails must not leave them looking at an old one.
 const built = spawnSync(process.execPath, [join(import.meta.dirname, 'build-web.ts')], { stdio: 'inherit' }).status
 const checked = names.length > 0 ? 0 : spawnSync(process.execPath, [join(import.meta.dirname, 'check.ts')], { stdio: 'inherit' }).status
-const tested = spawnSync('vitest', ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...names], { stdio: 'inherit', env: { ...process.env, NODE_OPTIONS: '--disable-warning=ExperimentalWarning' } })
+// Of a whole run what failed is run once more, and named: see report-run.ts.
+const again = names.length > 0 ? [] : ['--retry=1']
+const tested = spawnSync('vitest', ['run', ...again, '--reporter=default', '--reporter=json', `--reporter=${join(import.meta.dirname, 'report-run.ts')}`, `--outputFile.json=${report}`, ...names], { stdio: 'inherit', env: { ...process.env, NODE_OPTIONS: '--disable-warning=ExperimentalWarning' } })
 
 type Report = { numPassedTests: number; numFailedTests: number; numPendingTests: number; numFailedTestSuites: number }
 let counts: Report | null = null

@@ -41,7 +41,7 @@ async function killed(all: Processes, victim: 'server' | 'target' | 'source', af
   // Those who had a part in what ended are paid, and nobody who lost it: so what has begun again was paid to nobody before.
   const begun = said.findLast(({ n }) => n === 0)?.attempt ?? 0
   expect(attempts.map(({ billed }) => BigInt(billed ?? 0) > 0n), told).toEqual(attempts.map((_one, i) => i >= begun))
-  for (const { id } of attempts.slice(begun)) await expect.poll(async () => (await verifyReceipt(await client.receipt(id))).checks.filter(({ ok }) => !ok), { timeout: 10_000 }).toEqual([])
+  for (const { id } of attempts.slice(begun)) await expect.poll(async () => (await verifyReceipt(await client.receipt(id))).checks.filter(({ ok }) => !ok)).toEqual([])
   const { cost, cap } = await client.job(job)
   expect(attempts.reduce((sum, { billed }) => sum + BigInt(billed ?? '0'), 0n).toString(), told).toBe(cost)
   expect(BigInt(cost)).toBeLessThanOrEqual(BigInt(cap))

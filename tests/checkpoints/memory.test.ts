@@ -37,7 +37,7 @@ for (const { name, driver, moves } of CASES) {
       // Each is paid, in the order in which somebody went on from it, and can be checked.
       for (const { id, billed } of ended) {
         expect(BigInt(billed ?? 0)).toBeGreaterThan(0n)
-        await expect.poll(async () => (await verifyReceipt(await client.receipt(id))).checks.filter(({ ok }) => !ok), { timeout: 10_000 }).toEqual([])
+        await expect.poll(async () => (await verifyReceipt(await client.receipt(id))).checks.filter(({ ok }) => !ok)).toEqual([])
       }
       expect(ended.reduce((sum, { billed }) => sum + BigInt(billed ?? '0'), 0n).toString()).toBe((await client.job(job)).cost)
       const ledger = await fetch(`${all.url}/v1/admin/ledger`, { headers: { authorization: `Bearer ${all.keys.admin}` } })

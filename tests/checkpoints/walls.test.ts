@@ -42,14 +42,14 @@ async function aLiar() {
   /** Takes a job, runs it for a moment, says that this was stored, and gives it back. */
   async function tell(spec: Partial<JobSpecInput>, made: (order: JobDispatch) => Promise<Omit<Saved, 'number' | 'runMs'> & { lock?: boolean }>): Promise<Attempt> {
     const job = (await market.submit({ command: ['fake:hang'], limits: { retries: 0 }, ...spec })).body.id as JobId
-    await expect.poll(() => orders.some((order) => order.job_id === job), { timeout: 10_000 }).toBe(true)
+    await expect.poll(() => orders.some((order) => order.job_id === job)).toBe(true)
     const order = orders.find((one) => one.job_id === job) as JobDispatch
     step({ kind: 'started', attempt: order.attempt_id })
-    await expect.poll(async () => (await attemptOf(job)).state, { timeout: 10_000 }).toBe('running')
+    await expect.poll(async () => (await attemptOf(job)).state).toBe('running')
     const { lock, ...saved } = await made(order)
     step({ kind: 'saved', attempt: order.attempt_id, saved: { ...saved, number: 1, runMs: 1 }, ...(lock ? { memory: { driver: 'fake' as const, maker: 'm', key: 'k'.repeat(43) } } : {}) })
     step({ kind: 'ended', attempt: order.attempt_id, end: { cause: 'seller_reclaimed', exitCode: null, usage: { runMs: 100, cpuMs: 0, memoryPeakBytes: 0, diskBytes: 0, outBytes: 0 }, files: [], resultDigest: null, detail: null } })
-    await expect.poll(async () => (await attemptOf(job)).state, { timeout: 10_000 }).toBe('ended')
+    await expect.poll(async () => (await attemptOf(job)).state).toBe('ended')
     return attemptOf(job)
   }
   return { tell, put, identity, id, welcome }
@@ -93,7 +93,7 @@ test('a move that cannot be made leaves the job where it is: it says so in its h
   const full = new Uint8Array(2 ** 20), input = { path: 'full', blob: hash(full), size: full.length }
   expect((await market.call(market.buyer, 'PUT', `/v1/blobs/${input.blob}`, full, { 'upload-length': String(full.length) })).status).toBe(201)
   const job = (await market.submit({ command: ['fake:write', 'more', 'x', ';', 'fake:sleep', '6000'], inputs: [input], outputs: [], resources: { diskBytes: 2 ** 20 }, checkpoint: { paths: ['**'], everyMs: 3_600_000 } })).body.id as JobId
-  await expect.poll(async () => (await market.call(market.buyer, 'GET', `/v1/jobs/${job}/attempts`)).body.data[0]?.state, { timeout: 10_000 }).toBe('running')
+  await expect.poll(async () => (await market.call(market.buyer, 'GET', `/v1/jobs/${job}/attempts`)).body.data[0]?.state).toBe('running')
   expect(await market.call(market.buyer, 'POST', `/v1/jobs/${job}/move`, {})).toMatchObject({ status: 202 })
   expect(await market.ended(job)).toMatchObject({ state: 'completed' })
   const events = (await market.call(market.buyer, 'GET', `/v1/jobs/${job}/events`)).body as { type: string; state: string }[]

@@ -19,8 +19,8 @@ test('a budget is told when bills reach it, in the inbox and at a webhook; readi
   expect((await market.call(market.buyer, 'PUT', '/v1/alerts/settings', { monthlyBudget: '1' })).body).toMatchObject({ monthlyBudget: '1' })
   const { body: job } = await market.submit({ command: ['fake:sleep', '150'] })
   await market.ended(job.id as JobId)
-  await expect.poll(async () => (await inbox(market.buyer)).data.map(({ kind, says }) => [kind, says.slice(0, 13)]), { timeout: 10_000 }).toEqual([['budget', 'The budget of']])
-  await expect.poll(() => there.told.map(({ body }) => JSON.parse(body) as { type: string; data: { kind: string; says: string } }), { timeout: 10_000 }).toMatchObject([{ type: 'alert.raised', data: { kind: 'budget', says: expect.stringContaining('Nothing is stopped by it') } }])
+  await expect.poll(async () => (await inbox(market.buyer)).data.map(({ kind, says }) => [kind, says.slice(0, 13)])).toEqual([['budget', 'The budget of']])
+  await expect.poll(() => there.told.map(({ body }) => JSON.parse(body) as { type: string; data: { kind: string; says: string } })).toMatchObject([{ type: 'alert.raised', data: { kind: 'budget', says: expect.stringContaining('Nothing is stopped by it') } }])
   const { data: [alert], unread } = await inbox(market.buyer)
   expect([unread, alert?.readAt]).toEqual([1, undefined])
   expect((await inbox(market.demo.sellers[0]?.key ?? '')).data).toEqual([])
@@ -45,12 +45,12 @@ test('a seller has webhooks too, and hears of a node that is silent', async () =
   const node = market.app.engine.state.nodes.get(agent.nodeId)
   // An hour ago as far as the market knows: nobody waits for it here.
   await agent.stop()
-  await expect.poll(() => market.app.engine.state.nodes.get(agent.nodeId)?.presence, { timeout: 10_000 }).toBe('lost')
+  await expect.poll(() => market.app.engine.state.nodes.get(agent.nodeId)?.presence).toBe('lost')
   const lost = market.app.engine.state.nodes.get(agent.nodeId)
   if (!lost || !node) throw new Error('the node is gone')
   market.app.engine.state.nodes.set(agent.nodeId, { ...lost, lastSeenAt: Date.now() - 3_600_000 })
   await expect.poll(async () => (await inbox(key)).data, { timeout: 20_000 }).toMatchObject([{ kind: 'node_offline', subject: agent.nodeId, says: expect.stringMatching(/^quiet has not been heard of for 1 h/) }])
-  await expect.poll(() => there.told.length, { timeout: 10_000 }).toBe(1)
+  await expect.poll(() => there.told.length).toBe(1)
 })
 
 test('the command line lists, reads and sets', async () => {

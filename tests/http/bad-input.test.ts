@@ -204,7 +204,7 @@ test('an upload that was cut goes on where it stopped', async () => {
   const closed = new Promise<void>((resolve) => socket.on('close', () => resolve()).on('error', () => resolve()).resume())
   socket.write(`PUT /v1/blobs/${sha} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${market.buyer}\r\ncontent-type: application/octet-stream\r\nupload-length: 200000\r\ncontent-length: 200000\r\n\r\n`)
   socket.write(bytes.subarray(0, 100_000))
-  await expect.poll(offsetOf, { timeout: 5_000 }).toBeGreaterThan(0)
+  await expect.poll(offsetOf).toBeGreaterThan(0)
   socket.destroy()
   await closed
   const goOn = async (): Promise<number> => {
@@ -212,7 +212,7 @@ test('an upload that was cut goes on where it stopped', async () => {
     expect(offset).toBeLessThanOrEqual(100_000)
     return (await put(bytes.subarray(offset), sha, { 'upload-length': '200000', 'upload-offset': String(offset) })).status
   }
-  await expect.poll(goOn, { timeout: 5_000 }).toBe(201)
+  await expect.poll(goOn).toBe(201)
   const range = await fetch(`${market.url}/v1/blobs/${sha}`, { headers: { authorization: `Bearer ${market.buyer}`, range: 'bytes=99990-100009' } })
   expect(range.status).toBe(206)
   expect(Buffer.from(await range.arrayBuffer()).equals(bytes.subarray(99_990, 100_010))).toBe(true)

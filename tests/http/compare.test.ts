@@ -57,14 +57,14 @@ test('to compare with one copy is refused with what to change', async () => {
 
 test('a lie that three have outvoted is unpaid, and takes the liar’s pending earnings; the liar is told why and what to do, and the books balance', async () => {
   const seller = market.demo.sellers[0]!, earnings = async (): Promise<SellerEarnings> => (await market.call(seller.key, 'GET', '/v1/earnings')).body
-  await expect.poll(async () => (await earnings()).forfeits.some(({ state }) => state === 'due'), { timeout: 10_000 }).toBe(false) // of the tests before
+  await expect.poll(async () => (await earnings()).forfeits.some(({ state }) => state === 'due')).toBe(false) // of the tests before
   await run('the truth', { copies: 4 }, {})
   const before = await earnings()
   expect(BigInt(before.pending)).toBeGreaterThan(0n)
   const { states, tries } = await run('the truth', { copies: 3 }, { 'node-0': () => 'a lie' })
   expect(states['node-0']).toBe('invalid')
   const lie = tries.find(({ nodeName }) => nodeName === 'node-0')!
-  await expect.poll(async () => (await earnings()).forfeits.find(({ attempt }) => attempt === lie.id)?.state, { timeout: 10_000 }).toBe('done')
+  await expect.poll(async () => (await earnings()).forfeits.find(({ attempt }) => attempt === lie.id)?.state).toBe('done')
   const after = await earnings(), mine = after.forfeits.find(({ attempt }) => attempt === lie.id)!
   expect(mine).toMatchObject({ job: lie.job, says: expect.stringContaining('agreed on another result'), whatToDo: expect.stringContaining(`forfeit:${lie.id}`), entry: `forfeit:${lie.id}` })
   expect(BigInt(mine.taken)).toBeGreaterThan(0n)

@@ -10,7 +10,7 @@ beforeAll(async () => { market = await startMarket({ server: { settings: { ...QU
 afterAll(() => market.stop())
 const attemptsOf = async (job: string): Promise<Attempt[]> => (await market.call(market.buyer, 'GET', `/v1/jobs/${job}/attempts`)).body.data
 /** Until it runs; on a busy machine an offer may be refused before. */
-const runs = (job: string) => expect.poll(async () => (await attemptsOf(job)).some(({ state }) => state === 'running'), { timeout: 8_000 }).toBe(true)
+const runs = (job: string) => expect.poll(async () => (await attemptsOf(job)).some(({ state }) => state === 'running')).toBe(true)
 const planOf = async (job: string): Promise<string[]> => ((await market.call(market.buyer, 'GET', `/v1/jobs/${job}/events`)).body as JobEvent[]).flatMap(({ type, state }) => (type === 'plan' ? [state] : []))
 const ONE = { plan: 'deadline' as const, resources: { cpuMillis: 1000 }, limits: { runMs: 30_000 } }
 

@@ -31,7 +31,7 @@ test('every rank knows who it is, they run at once on three nodes, and each is p
 
 test('a gang that has no room is told how many seats there are; when a rank is lost, all begin again without being billed', async () => {
   const { id } = (await market.submit(gang(['fake:hang']))).body
-  await expect.poll(async () => (await attemptsOf(id)).filter((attempt) => attempt.state === 'running').length, { timeout: 10_000 }).toBe(3)
+  await expect.poll(async () => (await attemptsOf(id)).filter((attempt) => attempt.state === 'running').length).toBe(3)
   const waiting = (await market.submit(gang(['fake:exit', '0'], 2))).body
   expect((await market.call(market.buyer, 'GET', `/v1/jobs/${waiting.id}/explain`)).body.summary).toBe('Its 2 ranks start together, and there are seats for 0 of them now.')
   const lost = (await attemptsOf(id))[1] as Attempt
@@ -44,7 +44,7 @@ test('a gang that has no room is told how many seats there are; when a rank is l
   expect(tries.map((attempt) => [attempt.node === lost.node ? 'lost' : 'other', attempt.cause, attempt.billed ?? '0'])).toEqual(expect.arrayContaining([['other', 'peer_lost', '0'], ['lost', 'seller_reclaimed', '0']]))
   expect(tries).toHaveLength(3)
   await market.join('late', { gang: true, cpuMillis: 1000 })
-  await expect.poll(async () => (await attemptsOf(id)).filter((attempt) => attempt.state === 'running' && attempt.fence === 2).length, { timeout: 10_000 }).toBe(3)
+  await expect.poll(async () => (await attemptsOf(id)).filter((attempt) => attempt.state === 'running' && attempt.fence === 2).length).toBe(3)
   await market.call(market.buyer, 'POST', `/v1/jobs/${id}/cancel`)
   expect(await market.ended(id)).toMatchObject({ state: 'cancelled' })
 })

@@ -42,7 +42,7 @@ export function impersonationContract(name: string, databaseUrl: () => Promise<s
     expect((await market.call(dan.accessToken, 'GET', `/v1/jobs/${job.id}`)).body.state).toBe('queued')
     // Its user is shown who looked, why, and at what; and it stands in the log.
     const seen = async (): Promise<Impersonation[]> => (await market.call(dan.accessToken, 'GET', '/v1/users/me/impersonations')).body.data
-    await expect.poll(async () => (await seen())[0]?.reads.map(({ route, count }) => `${route} ${count}`), { timeout: 10_000 }).toEqual(expect.arrayContaining(['getWallet 1', 'listJobs 1', 'me 1']))
+    await expect.poll(async () => (await seen())[0]?.reads.map(({ route, count }) => `${route} ${count}`)).toEqual(expect.arrayContaining(['getWallet 1', 'listJobs 1', 'me 1']))
     expect(await seen()).toMatchObject([{ id: body.id, by: ann.id, byName: 'ann', reason: 'he cannot see his job' }])
     expect((await market.call(ann.accessToken, 'GET', '/v1/admin/actions?action=user.impersonate')).body.data).toMatchObject([{ subject: dan.id, by: ann.id, reason: 'he cannot see his job', request: expect.stringMatching(/^req_/), after: { impersonation: body.id } }])
     expect(JSON.stringify(await market.app.db.query('SELECT * FROM impersonations'))).not.toContain(body.token)

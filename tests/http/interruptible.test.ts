@@ -13,7 +13,7 @@ const jobOf = async (job: string): Promise<Job> => (await market.call(market.buy
 test('firm work takes its place, both end well, and the books say who paid whom', async () => {
   const one = { resources: { cpuMillis: 1000 }, limits: { runMs: 30_000 } }
   const victim = (await market.submit({ ...one, command: ['fake:sleep', '1500'], interruptible: {} })).body.id as string
-  await expect.poll(async () => (await attemptsOf(victim))[0]?.state, { timeout: 5_000 }).toBe('running')
+  await expect.poll(async () => (await attemptsOf(victim))[0]?.state).toBe('running')
   expect((await attemptsOf(victim))[0]?.prices.cpuHour).toBe('1800000000')
   const winner = (await market.submit({ ...one, command: ['fake:print', 'firm'], displace: '5000000' })).body.id as Job['id']
   expect(await market.ended(winner)).toMatchObject({ state: 'completed' })

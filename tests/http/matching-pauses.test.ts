@@ -24,18 +24,18 @@ test('new work waits and says why, everybody reads it, running work ends, and wh
   const quote = (await market.call(market.buyer, 'POST', '/v1/quotes', { spec: { command: ['fake:exit', '0'] } })).body
   const made = await pause()
   expect([made.status, made.body]).toMatchObject([201, { scope: {}, says: 'A flaw is looked at.', reason: 'a report of last night', by: market.demo.admin.id }])
-  await expect.poll(async () => (await market.call(null, 'GET', '/v1/market')).body.paused, { timeout: 5_000 }).toEqual({ matching: [{ id: made.body.id, scope: {}, says: 'A flaw is looked at.', since: made.body.since }] })
+  await expect.poll(async () => (await market.call(null, 'GET', '/v1/market')).body.paused).toEqual({ matching: [{ id: made.body.id, scope: {}, says: 'A flaw is looked at.', since: made.body.since }] })
   // The quote binds: what was agreed is held, and waits.
   const job = (await market.submit({ command: ['fake:exit', '0'] }, { quote: quote.id })).body
   expect(job).toMatchObject({ state: 'queued', cap: quote.cap })
   expect((await market.ended(running.id as JobId)).state).toBe('completed')
   expect(await explained(job.id)).toMatchObject({ paused: { id: made.body.id }, summary: 'Operators let nothing new start of the whole market: A flaw is looked at. It keeps its place in the queue and its hold, and its time to find a node stands still; what runs goes on.' })
-  await expect.poll(async () => (await queue()).reasons, { timeout: 5_000 }).toMatchObject([{ reason: 'matching_paused', waiting: 1 }])
+  await expect.poll(async () => (await queue()).reasons).toMatchObject([{ reason: 'matching_paused', waiting: 1 }])
   expect((await market.call(market.buyer, 'GET', `/v1/jobs/${job.id}/attempts`)).body.data).toEqual([])
   expect((await resume(made.body.id)).body).toMatchObject({ id: made.body.id })
   expect((await market.ended(job.id as JobId)).state).toBe('completed')
   expect((await resume(made.body.id)).body.code).toBe('not_found')
-  await expect.poll(async () => (await market.call(null, 'GET', '/v1/market')).body.paused, { timeout: 5_000 }).toBeUndefined()
+  await expect.poll(async () => (await market.call(null, 'GET', '/v1/market')).body.paused).toBeUndefined()
   expect((await market.call(admin(), 'GET', `/v1/admin/actions?subject=${made.body.id}`)).body.data).toMatchObject([{ action: 'matching.resume', reason: 'it is mended', request: expect.stringMatching(/^req_/) }, { action: 'matching.pause', reason: 'a report of last night', from: '127.0.0.1' }])
 })
 

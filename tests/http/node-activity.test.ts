@@ -21,7 +21,7 @@ const steady = (events: NodeActivity['events']): string[] => events.map((one) =>
 test('what runs there: program without arguments, time left, rate and earnings; removal waits for its end, is its seller’s alone, and leaves what was earned', { timeout: 30_000 }, async () => {
   const node = await market.join('north', { seller: 0, cpuHour: 2 }), at = `/v1/nodes/${node.nodeId}`
   const job = (await market.submit({ command: ['fake:hang', 'a-secret-of-the-buyer'], resources: { cpuMillis: 2_000 }, limits: { runMs: 600_000 } })).body.id as JobId
-  await expect.poll(async () => (await activity(node.nodeId)).work[0]?.state, { timeout: 10_000 }).toBe('running')
+  await expect.poll(async () => (await activity(node.nodeId)).work[0]?.state).toBe('running')
   const { work, events } = await activity(node.nodeId)
   expect(work).toMatchObject([{ job, program: 'fake:hang', driver: 'fake', cpuMillis: 2_000, perHour: '4000000' }])
   expect(work[0]?.leftMs).toBeGreaterThan(590_000)
@@ -33,7 +33,7 @@ test('what runs there: program without arguments, time left, rate and earnings; 
   await market.call(ada, 'POST', `${at}/drain`)
   await market.call(market.buyer, 'POST', `/v1/jobs/${job}/cancel`)
   await market.ended(job)
-  await expect.poll(async () => (await activity(node.nodeId)).work.length, { timeout: 10_000 }).toBe(0)
+  await expect.poll(async () => (await activity(node.nodeId)).work.length).toBe(0)
   const paid = (await market.call(ada, 'GET', '/v1/earnings/nodes?days=7')).body
   expect((await market.call(market.demo.admin.key, 'DELETE', at)).body.code).toBe('forbidden')
   expect((await market.call(market.demo.sellers[1]?.key ?? '', 'DELETE', at)).body.code).toBe('not_found')
@@ -55,7 +55,7 @@ test('a self-test is asked by its seller, at most once a minute, and what was fo
     expect([asked.status, asked.body.asked.number, asked.body.asked.againAt - asked.body.asked.at]).toEqual([202, 1, SELF_TEST_EVERY_MS])
     const again = await market.call(ada, 'POST', at)
     expect([again.status, again.body.code]).toEqual([429, 'self_test_too_soon'])
-    await expect.poll(async () => (await activity(agent.nodeId)).test.said, { timeout: 10_000 }).toMatchObject({ number: 1, state: 'done', lines: [{ check: 'Market', ok: true }, { check: 'Disk', ok: true }, { check: 'Isolation by fake', ok: true }] })
+    await expect.poll(async () => (await activity(agent.nodeId)).test.said).toMatchObject({ number: 1, state: 'done', lines: [{ check: 'Market', ok: true }, { check: 'Disk', ok: true }, { check: 'Isolation by fake', ok: true }] })
     const loads = (await market.call(ada, 'GET', '/v1/node-loads')).body.data
     await expect.poll(async () => (await market.call(ada, 'GET', `/v1/nodes/${agent.nodeId}/readings`)).body.machine?.hashBytesS).toBeGreaterThan(1_000_000)
     expect(loads.map((one: { node: string }) => one.node)).toContain(agent.nodeId)

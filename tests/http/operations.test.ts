@@ -195,7 +195,7 @@ test('the queue says how much waits, how long, and why', async () => {
   const held = (await market.submit({ command: ['x'], resources: { cpuMillis: 800_000 } }, { cap: '1000000' })).body.id
   await market.call(market.buyer, 'POST', `/v1/jobs/${held}/pause`)
   const after = (await market.submit({ command: ['x'], after: [{ job: large }] }, { cap: '1000000' })).body.id
-  await expect.poll(async () => (await get('/v1/admin/queue')).body.waiting, { timeout: 10_000 }).toMatchObject({ inLine: 3, held: 1, afterOthers: 1 })
+  await expect.poll(async () => (await get('/v1/admin/queue')).body.waiting).toMatchObject({ inLine: 3, held: 1, afterOthers: 1 })
   const { body } = await get('/v1/admin/queue')
   expect(body.ages.reduce((sum: number, one: { waiting: number }) => sum + one.waiting, 0)).toBe(3)
   expect(body.classes[0]).toMatchObject({ job: large, waiting: 3, reasons: [{ reason: 'cpu' }] })
@@ -228,7 +228,7 @@ test('what was given up is listed; a message is sent again with a reason that st
   const own = (await market.submit({ command: ['fake:exit', '3'], limits: { runMs: 60_000 } }, { cap: '1000000' })).body.id
   await market.ended(own)
   expect((await get('/v1/admin/dead-jobs')).body.data).toMatchObject([{ job: poisoned, name: 'poison', cause: 'driver_failed', says: expect.stringContaining('isolation driver') }])
-  await expect.poll(async () => (await get('/v1/admin/queue')).body.dead, { timeout: 10_000 }).toEqual({ deliveries: 0, jobs: 1 })
+  await expect.poll(async () => (await get('/v1/admin/queue')).body.dead).toEqual({ deliveries: 0, jobs: 1 })
 })
 
 test('a job that no node could end is tried again by an admin: once, same buyer, same cap, held by the same rules, and its buyer is told; nobody else’s failure is', async () => {

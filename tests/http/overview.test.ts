@@ -18,7 +18,7 @@ test('the overview counts nodes and jobs by state, what was paid, and how it wen
   const wrong = (await market.submit({ command: ['fake:sleep', '300', ';', 'fake:exit', '3'] })).body
   await market.ended(wrong.id as JobId)
   await market.submit({ command: ['x'], resources: { cpuMillis: 900_000 } }, { cap: '1000' })
-  await expect.poll(async () => (await get('/v1/admin/overview')).money.settled, { timeout: 10_000 }).toBe(2)
+  await expect.poll(async () => (await get('/v1/admin/overview')).money.settled).toBe(2)
   const now = MarketOverview.parse(await get('/v1/admin/overview'))
   expect(now.nodes).toEqual({ online: 1 })
   expect(now.jobs).toEqual({ queued: 1, running: 0, ended: { completed: 1, failed: 1 } })

@@ -52,7 +52,7 @@ test('two spellings are shown to the command on a third owner’s node; it is pa
   const results = (await market.call(market.buyer, 'GET', `/v1/jobs/${job.id}/results`)).body as Results
   expect(results.tasks.map(({ files }) => files.map(({ path }) => path))).toEqual([['out']])
   const client = createClient({ url: market.url, token: market.buyer })
-  await expect.poll(async () => (await verifyReceipt(await client.receipt(referee.id))).checks.filter(({ ok }) => !ok), { timeout: 10_000 }).toEqual([])
+  await expect.poll(async () => (await verifyReceipt(await client.receipt(referee.id))).checks.filter(({ ok }) => !ok)).toEqual([])
   expect((await market.call(market.demo.admin.key, 'GET', '/v1/admin/ledger')).body).toMatchObject({ balanced: true, sum: '0', problems: [] })
 })
 

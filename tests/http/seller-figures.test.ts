@@ -45,9 +45,9 @@ test('what counted against a node stands there with what to do, once each; what 
     expect(seen?.[0]).toMatchObject({ says: 'the isolation driver failed on the node', whatToDo: expect.stringContaining('self-test') })
     // Stopped in good time, it hands back what runs: that is no fault.
     const job = (await market.submit({ command: ['fake:hang'] })).body.id as JobId
-    await expect.poll(async () => (await market.call(market.buyer, 'GET', `/v1/jobs/${job}`)).body.state, { timeout: 10_000 }).toBe('running')
+    await expect.poll(async () => (await market.call(market.buyer, 'GET', `/v1/jobs/${job}`)).body.state).toBe('running')
     await node.stop()
-    await expect.poll(async () => (await market.call(market.buyer, 'GET', `/v1/jobs/${job}/attempts`)).body.data.at(-1)?.cause, { timeout: 10_000 }).toBe('seller_reclaimed')
+    await expect.poll(async () => (await market.call(market.buyer, 'GET', `/v1/jobs/${job}/attempts`)).body.data.at(-1)?.cause).toBe('seller_reclaimed')
     expect((await faults())?.length).toBe(2)
   } finally { await market.stop() }
 })

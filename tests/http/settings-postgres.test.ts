@@ -19,7 +19,7 @@ test.skipIf(Boolean(missing))(missing || 'a replica that is not the writer any m
     const set = (version: number, values: object) => db.transact([{ sql: 'INSERT INTO settings_versions (version, by_user, doc) VALUES ($1, $2, $3)', params: [version, market.demo.admin.id, JSON.stringify({ version, at: 1, by: market.demo.admin.id, reason: 'there', values, changed: {} })] }])
     await set(1, { signUpsPaused: 'We are full.', addressRate: 31 })
     expect((await join('third')).body).toMatchObject({ code: 'sign_ups_paused', detail: { says: 'We are full.' } }) // at once
-    await expect.poll(async () => (await market.call(null, 'GET', '/v1/market')).headers.get('ratelimit-limit'), { timeout: 10_000 }).toBe('31')
+    await expect.poll(async () => (await market.call(null, 'GET', '/v1/market')).headers.get('ratelimit-limit')).toBe('31')
     await set(2, {})
     expect((await join('third')).status).toBe(201)
   } finally { clearInterval(beats); await market.stop(); await postgres.stop() }

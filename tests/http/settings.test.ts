@@ -42,7 +42,7 @@ test('sign-ups and new jobs are paused with a sentence, which everybody may read
   expect([join.status, join.body.code, join.body.detail]).toEqual([403, 'sign_ups_paused', { says: 'We are full until Monday.' }])
   const job = await market.submit({ command: ['x'] }, { cap: '1000' })
   expect([job.status, job.body.code, job.body.detail]).toEqual([503, 'new_jobs_paused', { says: 'A switch is replaced.' }])
-  await expect.poll(async () => (await market.call(null, 'GET', '/v1/market')).body.paused, { timeout: 5_000 }).toEqual({ newJobs: 'A switch is replaced.', signUps: 'We are full until Monday.' })
+  await expect.poll(async () => (await market.call(null, 'GET', '/v1/market')).body.paused).toEqual({ newJobs: 'A switch is replaced.', signUps: 'We are full until Monday.' })
   await set({ signUpsPaused: '', newJobsPaused: null })
   expect((await market.call(null, 'POST', '/v1/users', { email: 'eve@test', password: 'seven green bottles', name: 'Eve' })).status).toBe(201)
 })

@@ -16,10 +16,10 @@ test.skipIf(Boolean(missing))(missing || 'on PostgreSQL events are told in their
     there.answerWith(500)
     const { body: ping } = await market.call(market.buyer, 'POST', `/v1/webhooks/${hook.body.id}/test`)
     const newest = async () => (await market.call(market.buyer, 'GET', `/v1/webhooks/${hook.body.id}/deliveries`)).body.data[0]
-    await expect.poll(newest, { timeout: 10_000 }).toMatchObject({ id: ping.id, state: 'waiting', tries: 1, status: 500 })
+    await expect.poll(newest).toMatchObject({ id: ping.id, state: 'waiting', tries: 1, status: 500 })
     there.answerWith(204)
     expect((await market.call(market.buyer, 'POST', `/v1/webhooks/${hook.body.id}/deliveries/${ping.id}/resend`)).status).toBe(200)
-    await expect.poll(newest, { timeout: 10_000 }).toMatchObject({ state: 'delivered' })
+    await expect.poll(newest).toMatchObject({ state: 'delivered' })
     const { body: spend } = await market.call(market.buyer, 'GET', '/v1/spend'), { spent } = (await market.call(market.buyer, 'GET', '/v1/wallet')).body
     expect(spend).toMatchObject({ total: spent, names: expect.arrayContaining([{ name: 'nightly', cost: expect.any(String), jobs: 1 }, { name: null, cost: expect.any(String), jobs: 1 }]) })
     expect((await market.call(market.buyer, 'DELETE', `/v1/webhooks/${hook.body.id}`)).status).toBe(204)

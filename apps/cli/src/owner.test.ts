@@ -45,7 +45,7 @@ test('status, pause for a while, resume: at once, and the market hears of it', a
 test('stop-all ends everything, says so, and holds until resume', async () => {
   const { cli } = aShell()
   const id = await job()
-  await expect.poll(() => agent.owner()?.jobs.map((one) => one.state), { timeout: 10_000 }).toEqual(['running'])
+  await expect.poll(() => agent.owner()?.jobs.map((one) => one.state)).toEqual(['running'])
   const stopped = await cli(['agent', 'stop-all', '--data', data, '--json'])
   expect(stopped.code).toBe(0)
   expect(json(stopped.stdout)).toMatchObject({ running: true, stopped: true, jobs: [] })
@@ -64,7 +64,7 @@ test('what the node has earned comes from the market, after its fee', async () =
   const [attempt] = (await market.call(market.buyer, 'GET', `/v1/jobs/${done}/attempts`)).body.data
   const wallet = (await market.call(market.demo.sellers[0]!.key, 'GET', '/v1/wallet')).body
   expect(BigInt(attempt.billed)).toBeGreaterThan(0n)
-  await expect.poll(() => agent.owner()?.earnings?.total, { timeout: 10_000 }).toBe(wallet.pending)
+  await expect.poll(() => agent.owner()?.earnings?.total).toBe(wallet.pending)
   expect(agent.owner()?.earnings).toMatchObject({ pending: wallet.pending, recent: wallet.pending, node: agent.nodeId })
   expect(BigInt(wallet.pending)).toBeLessThan(BigInt(attempt.billed))
 })

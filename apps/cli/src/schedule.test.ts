@@ -34,7 +34,7 @@ test('add, fire, list, show, pause, resume, remove', async () => {
   const job = fired.firings[0]?.job as JobId
   expect(await market.ended(job)).toMatchObject({ state: 'completed', cap })
   expect((await cli(['logs', job])).stdout).toBe('from here')
-  await expect.poll(async () => (await read(id)).firings[0]?.state, { timeout: 10_000 }).toBe('completed')
+  await expect.poll(async () => (await read(id)).firings[0]?.state).toBe('completed')
   const { committed } = await read(id)
   expect(committed).toBe((await market.ended(job)).cost)
   const listed = await cli(['schedule', 'list'], { tty: true, columns: 200 })

@@ -61,7 +61,7 @@ else for (const ready of [null, alwaysReady(stages)]) describe(ready ? 'bwrap, t
     const sandbox = await driver.start({ attemptId: 'att_tree', runtime: 'native', command: ['/bin/sh', '-c', `setsid sh -c 'sleep ${marker} & sleep ${marker}' & sleep ${marker} & echo up; wait`], env: {}, workDir, limits: { cpuMillis: 1000, memoryBytes: 64 * MIB, pids: 16, diskBytes: MIB, outputBytes: 1000, wallMs: 30_000, openFiles: 64 } })
     const alive = (): number => namesIn('/proc').filter((pid) => { try { return readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith(`sleep\0${marker}`) } catch { return false /* gone */ } }).length
     sandbox.stdout.resume(); sandbox.stderr.resume()
-    await expect.poll(alive, { timeout: 5_000 }).toBe(3)
+    await expect.poll(alive).toBe(3)
     await sandbox.kill('the test says so')
     expect(alive()).toBe(0)
     rmSync(workDir, { recursive: true, force: true })
@@ -80,7 +80,7 @@ else for (const ready of [null, alwaysReady(stages)]) describe(ready ? 'bwrap, t
     const sandbox = await driver.start({ attemptId: 'att_uid', runtime: 'native', command: ['/bin/sh', '-c', `echo up; exec sleep ${seconds}`], env: {}, workDir, limits: { cpuMillis: 1000, memoryBytes: 64 * MIB, pids: 16, diskBytes: MIB, outputBytes: 1000, wallMs: 20_000, openFiles: 64 } })
     sandbox.stderr.resume()
     await new Promise<void>((resolve) => sandbox.stdout.once('data', () => resolve()))
-    const pid = await expect.poll(() => spawnSync('pgrep', ['-x', '-f', `sleep ${seconds}`], { encoding: 'utf8' }).stdout.trim(), { timeout: 5_000 }).toMatch(/^\d+$/).then(() => spawnSync('pgrep', ['-x', '-f', `sleep ${seconds}`], { encoding: 'utf8' }).stdout.trim())
+    const pid = await expect.poll(() => spawnSync('pgrep', ['-x', '-f', `sleep ${seconds}`], { encoding: 'utf8' }).stdout.trim()).toMatch(/^\d+$/).then(() => spawnSync('pgrep', ['-x', '-f', `sleep ${seconds}`], { encoding: 'utf8' }).stdout.trim())
     const uids = /^Uid:\s+(\d+)\s+(\d+)\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.slice(1).map(Number) ?? []
     expect(uids).toHaveLength(3)
     if (process.getuid?.() === 0) for (const uid of uids) expect(uid).toBeGreaterThanOrEqual(61_000)

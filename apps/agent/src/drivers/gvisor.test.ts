@@ -32,7 +32,7 @@ else describe('gvisor', () => {
     let rest = ''
     sandbox.stderr.resume()
     sandbox.stdout.setEncoding('utf8').on('data', (text: string) => { const all = (rest + text).split('\n'); rest = all.pop() ?? ''; lines.push(...all) })
-    return { sandbox, lines, line: (count) => expect.poll(() => lines.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(count) }
+    return { sandbox, lines, line: (count) => expect.poll(() => lines.length).toBeGreaterThanOrEqual(count) }
   }
   const able = <T>(value: T | undefined): T => { if (value === undefined) throw new Error('this driver takes no checkpoints here'); return value }
   const take = async (sandbox: Sandbox, into: string): Promise<Checkpoint> => able(await sandbox.checkpoint?.(into))

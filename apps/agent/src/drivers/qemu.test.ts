@@ -208,7 +208,7 @@ sandbox.stdout.on('data', (chunk) => process.stdout.write(chunk))`
     await new Promise<void>((resolve, reject) => { agent.stdout.once('data', () => resolve()); agent.once('exit', () => reject(new Error('it ended without a word'))) })
     const running = (): number => Number(spawnSync('pgrep', ['-fc', `${place}`], { encoding: 'utf8' }).stdout)
     agent.kill('SIGKILL')
-    await expect.poll(running, { timeout: 10_000 }).toBe(0)
+    await expect.poll(running).toBe(0)
     const next = await createStages({ scratch: join(place, 'stages'), owner: its })
     const after = await createQemuDriver({ scratch: join(place, 'qemu'), stages: next, images, accelerators: ['tcg'] })
     if ('reason' in after) throw new Error(after.reason)

@@ -99,8 +99,8 @@ describe.skipIf(missing)(`a vault${missing}`, () => {
     expect(mounts()).toContain(dir)
     child.kill('SIGKILL')
     await once(child, 'exit')
-    await expect.poll(mounts, { timeout: 10_000 }).not.toContain(dir)
-    await expect.poll(() => readdirSync(dir).filter((name) => name.endsWith('.img')), { timeout: 10_000 }).toEqual([])
+    await expect.poll(mounts).not.toContain(dir)
+    await expect.poll(() => readdirSync(dir).filter((name) => name.endsWith('.img'))).toEqual([])
   })
 
   test('and deno inside bubblewrap: what a program writes, and what Deno makes of its source, stays in it or in memory', { timeout: 60_000 }, async (context) => {

@@ -102,18 +102,18 @@ test('pause for an hour, until tomorrow, without end, and resume: at once, and o
   expect(await readdir(dataDir)).toContain('STOP')
   await ask('POST', '/api/resume', { headers: owner, body: {} })
   expect(await readdir(dataDir)).not.toContain('STOP')
-  await expect.poll(() => agent.owner()?.word, { timeout: 5_000 }).toBe('idle')
+  await expect.poll(() => agent.owner()?.word).toBe('idle')
 })
 
 test('settings that cannot be read are set aside by one request, and not lost; until then no others are written over them', async () => {
   const { ask, owner, put, dataDir, agent } = await aScreen({ share: { cpuPercent: 50 } })
   const code = (): readonly string[] => (agent.owner()?.problems ?? []).map((one) => one.code)
   put('data/owner.json', '{"share":')
-  await expect.poll(code, { timeout: 5_000 }).toContain('settings')
+  await expect.poll(code).toContain('settings')
   const no = await ask('PUT', '/api/settings', { headers: owner, body: agent.owner()?.settings })
   expect([no.status, no.text]).toEqual([409, expect.stringContaining('is not valid JSON')])
   for (const _press of [1, 2]) expect((await ask('POST', '/api/settings/mend', { headers: owner, body: {} })).status).toBe(200)
-  await expect.poll(code, { timeout: 5_000 }).not.toContain('settings')
+  await expect.poll(code).not.toContain('settings')
   expect(agent.owner()?.settings.share.cpuPercent).toBe(100)
   expect(await readFile(join(dataDir, 'owner.json.broken'), 'utf8')).toBe('{"share":')
 })
@@ -131,7 +131,7 @@ test('the diagnostic file holds no secret, however it came into the log', async 
   const token = 'join_VeryLongAndSecretToken0123456789abcdefghijkl'
   // As a careless line of code would: everything into the log.
   await writeFile(join(dataDir, 'owner.json'), JSON.stringify({ [`${token} Bearer ${door.secret} ${key} https://ann:hunter22@proxy.example password=hunter33`]: 1 }))
-  await expect.poll(() => agent.owner()?.problems.some((one) => one.code === 'settings'), { timeout: 5_000 }).toBe(true)
+  await expect.poll(() => agent.owner()?.problems.some((one) => one.code === 'settings')).toBe(true)
   market.submit({ command: ['fake:print', 'private words'], outputs: [] })
   const { text, headers } = await ask('GET', '/api/diagnostics', { headers: owner })
   expect(headers['content-disposition']).toMatch(/^attachment; filename="lumaris-diagnostic-[\dT-]+\.json"$/)

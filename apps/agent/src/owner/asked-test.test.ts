@@ -19,13 +19,13 @@ function setup() {
   onTestFinished(async () => { for (const one of made) await one.close(); rmSync(dataDir, { recursive: true }) })
   return { world, dataDir, first: made[0]!, again: () => { const one = start(); made.push(one); return one } }
 }
-const state = (one: { said: SelfTestSaid }) => expect.poll(() => one.said.state, { timeout: 5_000 })
+const state = (one: { said: SelfTestSaid }) => expect.poll(() => one.said.state)
 
 test('it waits until nothing runs, takes no work while it tests, and keeps what it found', async () => {
   const { world, dataDir, first, again } = setup()
   world.quiet = false
   first.ask(1)
-  await expect.poll(() => readFileSync(join(dataDir, TEST_FILE), 'utf8'), { timeout: 5_000 }).toContain('waiting')
+  await expect.poll(() => readFileSync(join(dataDir, TEST_FILE), 'utf8')).toContain('waiting')
   expect([world.tests, world.held]).toEqual([0, []])
   const gate = Promise.withResolvers<void>()
   world.gate = gate.promise

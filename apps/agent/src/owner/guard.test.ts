@@ -56,7 +56,7 @@ test('a laptop is unplugged: what runs stands still before the market hears of i
   const job = market.submit(spec)
   await market.until(() => market.attemptOf(job)?.state === 'running')
   plug('0')
-  await expect.poll(() => stateOf(job), { timeout: 5_000 }).toBe('frozen')
+  await expect.poll(() => stateOf(job)).toBe('frozen')
   await market.until(() => market.received.some((message) => message.type === 'availability_update' && message.status === 'paused'))
   const other = market.submit({ command: ['fake:exit', '0'], outputs: [] })
   const beats = () => market.received.filter((message) => message.type === 'availability_update').length
@@ -65,7 +65,7 @@ test('a laptop is unplugged: what runs stands still before the market hears of i
   expect(driver.starts).toBe(1)
   plug('1')
   await market.until(() => market.market.job(other)?.state === 'completed')
-  await expect.poll(() => stateOf(job), { timeout: 5_000 }).toBe('running')
+  await expect.poll(() => stateOf(job)).toBe('running')
   expect(market.attemptOf(job)?.state).toBe('running')
 })
 
@@ -75,12 +75,12 @@ test('frozen seconds are not metered and not billed', async () => {
   const job = market.submit({ command: ['fake:print', 'up', ';', 'fake:sleep', '1500', ';', 'fake:exit', '0'], outputs: [], limits: { runMs: 600_000 } })
   await market.until(() => market.attemptOf(job)?.state === 'running')
   await writeWish(dataDir, { pause: { until: null } })
-  await expect.poll(() => stateOf(job), { timeout: 5_000 }).toBe('frozen')
+  await expect.poll(() => stateOf(job)).toBe('frozen')
   const began = performance.now()
   const ticks = () => market.received.flatMap((message) => (message.type === 'tick' ? [message.tick.usage.runMs] : []))
   const frozenAt = agent.owner()?.jobs[0]?.runMs ?? 0
   // Ticks go on, and say the same: the market sees that the node is there and that the meter stands.
-  await expect.poll(() => performance.now() - began > 2_500 && ticks().length > 20, { timeout: 10_000 }).toBe(true)
+  await expect.poll(() => performance.now() - began > 2_500 && ticks().length > 20).toBe(true)
   await writeWish(dataDir, { pause: null })
   await market.until(() => market.market.job(job)?.state === 'completed')
   const attempt = market.attemptOf(job)!
@@ -118,11 +118,11 @@ test('many short visits add up: an attempt that has stood still for ten minutes 
   const { id } = market.attemptOf(job)!
   for (const minutes of [6, 5]) {
     await writeWish(dataDir, { pause: { until: null } })
-    await expect.poll(() => stateOf(job), { timeout: 5_000 }).toBe('frozen')
+    await expect.poll(() => stateOf(job)).toBe('frozen')
     ahead += minutes * 60_000
     if (minutes === 5) break
     await writeWish(dataDir, { pause: null })
-    await expect.poll(() => stateOf(job), { timeout: 5_000 }).toBe('running')
+    await expect.poll(() => stateOf(job)).toBe('running')
   }
   await market.until(() => market.market.attempt(id)?.state === 'ended')
   expect(market.market.attempt(id)).toMatchObject({ cause: 'seller_reclaimed', billed: null })
@@ -212,7 +212,7 @@ test('a smaller share is told to the market at once, and bounds what is taken', 
   await writeSettings(dataDir, OwnerSettings.parse({ share: { cpuPercent: 25, memoryPercent: 50 } }))
   await market.until(() => market.market.state.nodes.get(agent.nodeId)?.capacity.cpuMillis === 2_000)
   expect(market.market.state.nodes.get(agent.nodeId)?.capacity.memoryBytes).toBe(4 * GIB)
-  await expect.poll(() => agent.owner(), { timeout: 5_000 }).toMatchObject({ offered: { cpuMillis: 2_000 }, full: { cpuMillis: 8_000 } })
+  await expect.poll(() => agent.owner()).toMatchObject({ offered: { cpuMillis: 2_000 }, full: { cpuMillis: 8_000 } })
   const fits = market.submit({ command: ['fake:exit', '0'], outputs: [], resources: { cpuMillis: 2_000 } }), tooLarge = market.submit({ command: ['fake:exit', '0'], outputs: [], resources: { cpuMillis: 2_001 } })
   await market.until(() => market.market.job(fits)?.state === 'completed')
   expect(market.attemptOf(tooLarge)).toBe(undefined)
@@ -260,7 +260,7 @@ test('settings that cannot be read are told: at the start nothing begins, later 
   await writeSettings(dataDir, OwnerSettings.parse({ share: { cpuPercent: 50 } }))
   const agent = await start()
   await writeFile(join(dataDir, SETTINGS_FILE), '{"share":')
-  await expect.poll(() => agent.owner()?.problems.map((one) => one.code), { timeout: 5_000 }).toContain('settings')
+  await expect.poll(() => agent.owner()?.problems.map((one) => one.code)).toContain('settings')
   expect(agent.owner()).toMatchObject({ offered: { cpuMillis: 4_000 }, settings: { share: { cpuPercent: 50 } } })
 })
 
