@@ -7,7 +7,7 @@ import type { AppealCase, AppealState } from '@lumaris/protocol'
 import { appealsQuery } from '../queries.ts'
 import { useSession } from '../session/use-session.ts'
 import { percent, visible } from '../ui/format.ts'
-import { Command, Empty, Id, Loaded, Moment, Older, Page, Panel } from '../ui/parts.tsx'
+import { Command, Empty, Id, Listed, Moment, Page, Panel } from '../ui/parts.tsx'
 import { TextLink } from '../shell/links.tsx'
 import { WithReason } from './WithReason.tsx'
 
@@ -16,7 +16,7 @@ const TITLE: Readonly<Record<AppealState, string>> = { open: 'Waiting for a deci
 
 export function Appeals() {
   const { client, user } = useSession(), queries = useQueryClient(), { state = 'open' } = route.useSearch(), navigate = route.useNavigate(), found = useInfiniteQuery(appealsQuery(client, state))
-  const [doing, setDoing] = useState<{ readonly one: AppealCase; readonly accept: boolean } | null>(null), list = found.data?.pages.flatMap((page) => page.data) ?? []
+  const [doing, setDoing] = useState<{ readonly one: AppealCase; readonly accept: boolean } | null>(null)
   const act = async (reason: string): Promise<void> => {
     if (!doing) return
     const call = { params: { attempt: doing.one.fault.attempt }, body: { reason } }
@@ -27,7 +27,7 @@ export function Appeals() {
   const changes = ({ completion, correctness }: AppealCase): string => [['ends its work', completion] as const, ['results hold', correctness] as const].flatMap(([what, one]) => (one ? [`${what}: at least ${percent(one.now)} now, ${percent(one.without)} without it`] : [])).join('; ')
   return (
     <Page title="Appeals" intro="What sellers say should not count against their nodes. Accepted, what the ending weighs is taken out of the record by a new entry; nothing is removed, and money that was forfeited is reversed in the ledger, by two." actions={<NativeSelect aria-label="Which" value={state} onChange={(event) => void navigate({ search: { state: event.currentTarget.value === 'open' ? undefined : (event.currentTarget.value as 'accepted' | 'refused') }, replace: true })} data={(['open', 'accepted', 'refused'] as const).map((value) => ({ value, label: TITLE[value] }))} />}>
-      <Panel title={TITLE[state]} id="appeals"><Loaded query={found} lines={5}>{() => (list.length === 0 ? <Empty title={state === 'open' ? 'Nobody waits for a decision' : `None was ${state}`}>Sellers appeal on the page of a node, under what lowered its reputation.</Empty> : (
+      <Panel title={TITLE[state]} id="appeals"><Listed query={found} lines={5} more="More" none={<Empty title={state === 'open' ? 'Nobody waits for a decision' : `None was ${state}`}>Sellers appeal on the page of a node, under what lowered its reputation.</Empty>}>{(list) => (
         <Stack gap="lg">{list.map((one) => (
           <div key={one.fault.attempt} role="group" aria-label={`Appeal for ${visible(one.nodeName)}`}>
             <Text size="sm" fw={600}><TextLink to="/nodes/$node" params={{ node: one.fault.node }}>{visible(one.nodeName)}</TextLink> of <TextLink to="/users/$user" params={{ user: one.owner }}>{visible(one.ownerName)}</TextLink>: {visible(one.fault.says)}, <Moment at={one.fault.at} /></Text>
@@ -36,8 +36,7 @@ export function Appeals() {
             <Group gap="sm" mt={4}><Id id={one.fault.attempt} what="attempt" /><TextLink to="/jobs/$job" params={{ job: one.fault.job }} size="sm">Its job</TextLink>
               {state === 'open' && <><Button size="compact-sm" variant="default" disabled={one.owner === user.id} title={one.owner === user.id ? 'It is your own: ask another admin' : undefined} onClick={() => setDoing({ one, accept: true })}>Accept…</Button><Button size="compact-sm" variant="default" disabled={one.owner === user.id} title={one.owner === user.id ? 'It is your own: ask another admin' : undefined} onClick={() => setDoing({ one, accept: false })}>Refuse…</Button></>}</Group>
           </div>))}
-          <Older of={found} more="More" />
-        </Stack>))}</Loaded></Panel>
+        </Stack>)}</Listed></Panel>
       <WithReason opened={doing !== null} close={() => setDoing(null)} title={doing?.accept ? 'Accept the appeal?' : 'Refuse the appeal?'} yes={doing?.accept ? 'It does not count' : 'It counts'} act={act}>{doing?.accept ? 'What this ending weighs is taken out of the node’s record. Its seller reads the reason.' : 'Nothing changes. Its seller reads the reason, and cannot appeal against this ending again.'}</WithReason>
       <Command line="npx lumaris --as admin admin appeals" />
     </Page>

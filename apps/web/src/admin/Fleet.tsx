@@ -6,7 +6,7 @@ import { NodeState } from '@lumaris/protocol'
 import type { Fleet as Counted, Node } from '@lumaris/protocol'
 import { useClient } from '../session/use-session.ts'
 import { cores, percent, plural, size, visible } from '../ui/format.ts'
-import { Command, Empty, Loaded, Moment, Older, Page, Panel, Status, CopyId } from '../ui/parts.tsx'
+import { Command, Empty, Listed, Loaded, Moment, Page, Panel, Status, CopyId } from '../ui/parts.tsx'
 import { NODE } from '../ui/states.ts'
 import { part } from '../ui/part.ts'
 import { TextLink } from '../shell/links.tsx'
@@ -55,10 +55,7 @@ export function Fleet() {
             <Text size="sm" c="dimmed" role="status">{data.left ? `The ${plural(data.regions.length, 'largest region')} are shown; ${plural(data.left.nodes, 'node')} of ${plural(data.left.regions, 'smaller one')} are not.` : `All ${plural(data.nodes, 'node')} are counted, none is left out.`}</Text>
           </Stack>))}</Loaded>
       </Panel>
-      <Panel title="The nodes" id="the-nodes"><Loaded query={nodes} lines={6}>{({ pages }) => {
-        const list = pages.flatMap((page) => page.data)
-        return list.length === 0 ? <Empty title={filtered ? 'No node fits this filter' : 'No machine has joined this market'}>{filtered ? '' : 'Sellers add theirs with one line.'}</Empty> : <Stack gap="sm"><Rows nodes={list} /><Older of={nodes} more="More" /></Stack>
-      }}</Loaded></Panel>
+      <Panel title="The nodes" id="the-nodes"><Listed query={nodes} lines={6} more="More" none={<Empty title={filtered ? 'No node fits this filter' : 'No machine has joined this market'}>{filtered ? '' : 'Sellers add theirs with one line.'}</Empty>}>{(list) => <Rows nodes={list} />}</Listed></Panel>
       <Command line={`npx lumaris --as admin admin nodes${search.region ? search.region.split(',').map((one) => ` --region ${one}`).join('') : ''}${search.state ? ` --state ${search.state}` : ''}`} />
     </Page>
   )

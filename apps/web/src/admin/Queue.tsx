@@ -4,7 +4,7 @@ import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-quer
 import type { DeadDelivery, DeadJob, MarketQueue, Standing } from '@lumaris/protocol'
 import { useClient } from '../session/use-session.ts'
 import { duration, plural, visible } from '../ui/format.ts'
-import { Bar, Command, Empty, Figure, Figures, Listed, Loaded, Moment, Older, Page, Panel, CopyId } from '../ui/parts.tsx'
+import { Bar, Command, Empty, Figure, Figures, Listed, Loaded, Moment, Page, Panel, CopyId } from '../ui/parts.tsx'
 import { REASON } from '../ui/states.ts'
 import { TextLink } from '../shell/links.tsx'
 import { Background } from './Background.tsx'
@@ -77,13 +77,10 @@ function StandingRequests() {
   const [dropping, setDropping] = useState<Standing | null>(null)
   return (
     <Panel title="Standing requests" id="standing">
-      <Loaded query={found}>{({ pages }) => { const list = pages.flatMap((page) => page.data).filter((one) => one.state === 'open'); return list.length === 0 ? (found.hasNextPage ? <Stack gap="sm"><Empty title="None of the newest is still open" /><Older of={found} /></Stack> : <Empty title="Nobody waits for nodes to appear">Buyers ask to be told when nodes with room for a job are there.</Empty>) : (
-        <Stack gap="sm">
-          <div className="scroll-box" tabIndex={0} role="region" aria-label="Standing requests"><table className="table"><thead><tr><th>Since</th><th className="right">Nodes wanted</th><th className="right">Cores each</th><th>Until</th><th>Whose</th><th><span className="for-readers">Actions</span></th></tr></thead>
-            <tbody>{list.map((one) => <tr key={one.id}><td><Moment at={one.createdAt} /></td><td className="right number">{one.nodes}</td><td className="right number">{one.spec.resources.cpuMillis / 1000}</td><td><Moment at={one.expiresAt} /></td><td><TextLink to="/users/$user" params={{ user: one.buyer }} size="sm">its buyer</TextLink></td>
-              <td className="right"><Button size="compact-sm" variant="default" onClick={() => setDropping(one)}>Take back…<span className="for-readers"> {one.id}</span></Button></td></tr>)}</tbody></table></div>
-          <Older of={found} />
-        </Stack>) }}</Loaded>
+      <Listed query={found} only={(one) => one.state === 'open'} none={found.hasNextPage ? <Empty title="None of the newest is still open" /> : <Empty title="Nobody waits for nodes to appear">Buyers ask to be told when nodes with room for a job are there.</Empty>}>{(list) => (
+        <div className="scroll-box" tabIndex={0} role="region" aria-label="Standing requests"><table className="table"><thead><tr><th>Since</th><th className="right">Nodes wanted</th><th className="right">Cores each</th><th>Until</th><th>Whose</th><th><span className="for-readers">Actions</span></th></tr></thead>
+          <tbody>{list.map((one) => <tr key={one.id}><td><Moment at={one.createdAt} /></td><td className="right number">{one.nodes}</td><td className="right number">{one.spec.resources.cpuMillis / 1000}</td><td><Moment at={one.expiresAt} /></td><td><TextLink to="/users/$user" params={{ user: one.buyer }} size="sm">its buyer</TextLink></td>
+            <td className="right"><Button size="compact-sm" variant="default" onClick={() => setDropping(one)}>Take back…<span className="for-readers"> {one.id}</span></Button></td></tr>)}</tbody></table></div>)}</Listed>
       <WithReason opened={dropping !== null} close={() => setDropping(null)} title="Take this request back?" yes="Take it back" act={async (reason) => { if (dropping) await client.api.dropStanding({ params: { standing: dropping.id }, body: { reason } }); void queries.invalidateQueries({ queryKey: ['admin'] }) }}>Its buyer is not told of such nodes any more, and may ask again.</WithReason>
     </Panel>
   )

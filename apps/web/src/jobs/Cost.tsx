@@ -6,7 +6,7 @@ import { verifyReceipt } from '@lumaris/sdk'
 import type { Client, Verdict } from '@lumaris/sdk'
 import { useClient } from '../session/use-session.ts'
 import { credits, creditsText, duration, plural, visible } from '../ui/format.ts'
-import { Command, Empty, Facts, Refusal } from '../ui/parts.tsx'
+import { Command, Empty, Facts, Refusal, InPages } from '../ui/parts.tsx'
 import { bearsText, causeText } from '../ui/states.ts'
 import { useWork } from '../ui/use-work.ts'
 import { saveAs } from './save.ts'
@@ -33,11 +33,11 @@ export function Cost({ job, attempts }: { job: Job; attempts: readonly Attempt[]
         <>
           <Group gap="sm"><Button onClick={() => void checkAll()} loading={busy}>Check {plural(settled.length, 'receipt')} here</Button><Text size="sm" c="dimmed">Terms, meter readings, signatures and sums are recomputed in this browser.</Text></Group>
           <div role="status">{!busy && checked.size > 0 && (good === settled.length ? <Alert color="green" title={`${plural(good, 'receipt')} hold${good === 1 ? 's' : ''}`}>Each is signed by its node and by the market, and the bill follows from it.</Alert> : <Alert color="orange" title={`${good} of ${plural(settled.length, 'receipt')} hold`}>See below what does not. A last tick is sealed within a minute of its end: until then it cannot be checked.</Alert>)}</div>
-          <div className="scroll-box" tabIndex={0} role="region" aria-label="Attempts and what they cost"><table className="table">
+          <InPages of={settled}>{(rows) => <div className="scroll-box" tabIndex={0} role="region" aria-label="Attempts and what they cost"><table className="table">
             <thead><tr><th>Part</th><th>Node</th><th>Ended</th><th className="right">Ran</th><th className="right">Core hour, credits</th><th className="right">Billed, credits</th><th>Receipt</th></tr></thead>
-            <tbody>{settled.map((attempt) => <Row key={attempt.id} attempt={attempt} client={client} checked={checked.get(attempt.id)} />)}</tbody>
-          </table></div>
-          {settled.filter((one) => checked.has(one.id)).map((one) => <Details key={one.id} attempt={one} checked={checked.get(one.id) as Checked} />)}
+            <tbody>{rows.map((attempt) => <Row key={attempt.id} attempt={attempt} client={client} checked={checked.get(attempt.id)} />)}</tbody>
+          </table></div>}</InPages>
+          <InPages of={settled.filter((one) => checked.has(one.id))}>{(rows) => rows.map((one) => <Details key={one.id} attempt={one} checked={checked.get(one.id) as Checked} />)}</InPages>
           <Command line={`npx lumaris receipt verify ${job.id}`} />
         </>)}
     </Stack>

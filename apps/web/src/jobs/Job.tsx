@@ -7,7 +7,7 @@ import type { Attempt, Job, JobEvent, Task } from '@lumaris/protocol'
 import { ATTEMPTS_MAX, PARTS_MAX, attemptsQuery, explainQuery, jobQuery, tasksQuery } from '../queries.ts'
 import { hasRole, useClient, useMay, useSession } from '../session/use-session.ts'
 import { cores, credits, creditsText, duration, plural, size, visible } from '../ui/format.ts'
-import { Command, Confirm, CopyId, Facts, Id, Loaded, Moment, Page, Panel, Refusal, Status, useNow } from '../ui/parts.tsx'
+import { Command, Confirm, CopyId, Facts, Id, Loaded, Moment, Page, Panel, InPages, Refusal, Status, useNow } from '../ui/parts.tsx'
 import { useSay } from '../ui/say.ts'
 import { useGathered } from '../ui/use-gathered.ts'
 import { useWork } from '../ui/use-work.ts'
@@ -121,15 +121,15 @@ export const partName = (job: Job, index: number): string => (job.spec.divide ? 
 
 function Parts({ job, tasks: all, attempts, part, choose, logs, now }: { job: Job; tasks: readonly Task[]; attempts: readonly Attempt[]; part: number | undefined; choose: (index: number | undefined) => void; logs: (index: number) => void; now: number }) {
   const tasks = all.filter(({ state }) => state !== 'joined') // nothing is left of them
-  const chosen = tasks.find((task) => task.index === (part ?? (tasks.length === 1 ? 0 : -1)))
+  const chosen = tasks.find((task) => task.index === (part ?? (tasks.length === 1 ? 0 : -1))), byTask = Map.groupBy(attempts, (one) => one.task)
   return (
     <Stack>
       {tasks.length > 1 && <ul className="grid-parts">{tasks.map((task) => {
-        const look = TASK[task.state], its = attempts.filter((one) => one.task === task.id), attempt = its.at(-1), role = attempt && roleOf(attempt, its, job.spec.copies)
+        const look = TASK[task.state], its = byTask.get(task.id) ?? [], attempt = its.at(-1), role = attempt && roleOf(attempt, its, job.spec.copies)
         return <li key={task.id} data-row><button type="button" className={`part ${look.colour}`} aria-pressed={chosen === task} onClick={() => choose(chosen === task ? undefined : task.index)}><span aria-hidden>{look.sign}</span> {task.index + 1}. {look.word}<small>{attempt ? visible(attempt.nodeName) : 'no node yet'}{role && ` · ${role}`}</small></button></li>
       })}</ul>}
       {job.tasks.total > tasks.length && tasks.length >= PARTS_MAX && <Text size="sm" c="dimmed">The first {PARTS_MAX.toLocaleString('en')} of {job.tasks.total.toLocaleString('en')} parts. All of them: <code>npx lumaris job {job.id} --json</code></Text>}
-      {chosen ? <Chosen job={job} task={chosen} attempts={attempts.filter((one) => one.task === chosen.id)} logs={() => logs(chosen.index)} now={now} /> : <Text size="sm" c="dimmed">Choose a part to see where it ran.</Text>}
+      {chosen ? <Chosen job={job} task={chosen} attempts={byTask.get(chosen.id) ?? []} logs={() => logs(chosen.index)} now={now} /> : <Text size="sm" c="dimmed">Choose a part to see where it ran.</Text>}
     </Stack>
   )
 }
@@ -137,9 +137,9 @@ function Chosen({ job, task, attempts, logs, now }: { job: Job; task: Task; atte
   return (
     <Panel id="chosen" title={job.tasks.total > 1 ? <>Part {task.index + 1} {partName(job, task.index) && <code className="quiet">{partName(job, task.index)}</code>}</> : 'Where it ran'} actions={attempts.length > 0 && <Button size="xs" variant="default" onClick={logs}>Its output</Button>}>
       {attempts.length === 0 ? <Text size="sm">{task.state === 'queued' ? <>It waits for a node. <TextLink to="/jobs/$job" params={{ job: job.id }} search={{ tab: 'why' }} size="sm">Why?</TextLink></> : 'It was never placed.'}</Text> : (
-        <div className="scroll-box" tabIndex={0} role="region" aria-label="Attempts"><table className="table">
+        <InPages of={attempts}>{(rows) => <div className="scroll-box" tabIndex={0} role="region" aria-label="Attempts"><table className="table">
           <thead><tr><th>Node</th><th>State</th><th>Behind</th><th className="right">Ran</th><th className="right">CPU time</th><th className="right">Memory, most</th></tr></thead>
-          <tbody>{attempts.map((attempt) => (
+          <tbody>{rows.map((attempt) => (
             <tr key={attempt.id}>
               <td title={attempt.node}>{visible(attempt.nodeName)}<CopyId id={attempt.id} what="attempt id" />{roleOf(attempt, attempts, job.spec.copies) && <Text size="sm">{roleOf(attempt, attempts, job.spec.copies)}</Text>}{attempt.resumes && <Text size="sm" c="dimmed">went on from checkpoint {attempt.resumes.number}</Text>}{attempt.saved && <Text size="sm" c="dimmed">checkpoint {attempt.saved.number} at {duration(attempt.saved.runMs)}: {attempt.saved.kind === 'memory' ? 'its memory' : 'its files'}, {size(attempt.saved.size)}</Text>}</td>
               <td><Status look={ATTEMPT[attempt.state]} />{attempt.cause && <Text size="sm">{causeText(attempt.cause)}; {bearsText(attempt.cause)}</Text>}{attempt.detail && <Text size="sm" c="dimmed">{visible(attempt.detail)}</Text>}</td>
@@ -147,15 +147,15 @@ function Chosen({ job, task, attempts, logs, now }: { job: Job; task: Task; atte
               <td className="right number">{attempt.endedAt === undefined && attempt.startedAt !== undefined ? duration(now - attempt.startedAt) : duration(attempt.usage.runMs)}</td>
               <td className="right number">{attempt.usage.cpuMs > 0 ? duration(attempt.usage.cpuMs) : '–'}</td><td className="right number">{attempt.usage.memoryPeakBytes > 0 ? size(attempt.usage.memoryPeakBytes) : '–'}</td>
             </tr>))}</tbody>
-        </table></div>)}
+        </table></div>}</InPages>)}
       {attempts.filter((one) => one.startedAt !== undefined).slice(-1).map((one) => <Use key={one.id} attempt={one} />)}
     </Panel>
   )
 }
 
 const EVENT: Readonly<Record<JobEvent['type'], string>> = { submitted: 'Submitted', ready: 'Its parents have completed', fallback: 'A wish was given up', paused: 'Paused', resumed: 'Goes on', copy: 'Begun a second time', task: 'Part', attempt: 'Attempt', settled: 'Settled', displaced: 'Paid for a place', moved: 'Move', plan: 'Plan', cancelling: 'Is being cancelled', ended: 'Ended' }
-/** Rows of a long history that are shown: its latest. */
-const EVENTS_MAX = 1_000
+/** Lines of a long history that are shown: its latest. */
+const EVENTS_MAX = 10_000
 function History({ job }: { job: Job }) {
   const client = useClient()
   const { items, error, again } = useGathered<JobEvent>((signal, last) => client.watch(job.id, { signal, after: last?.version }), [client, job.id])
@@ -164,10 +164,10 @@ function History({ job }: { job: Job }) {
     <Stack>
       {error !== null && <Refusal error={error} retry={again} />}
       {items.length > EVENTS_MAX && <Text size="sm" c="dimmed">The latest {EVENTS_MAX.toLocaleString('en')} of {items.length.toLocaleString('en')} lines.</Text>}
-      <div className="scroll-box" tabIndex={0} role="region" aria-label="History"><table className="table data">
+      <InPages of={shown}>{(rows) => <div className="scroll-box" tabIndex={0} role="region" aria-label="History"><table className="table data">
         <thead><tr><th>When</th><th>What</th><th>Part</th><th>Node</th><th>State</th><th className="right">Credits</th></tr></thead>
-        <tbody>{shown.map((event) => <tr key={event.version}><td><Moment at={event.at} /></td><td>{EVENT[event.type]}</td><td>{event.task === undefined ? '' : event.task + 1}</td><td>{visible(event.nodeName ?? '')}</td><td>{event.state}{event.by ? `, by ${visible(event.by)}` : ''}{event.reason ? `, by an admin: ${visible(event.reason)}` : ''}{event.cause ? `: ${causeText(event.cause)}` : ''}</td><td className="right number">{event.amount === undefined ? '' : credits(event.amount)}</td></tr>)}</tbody>
-      </table></div>
+        <tbody>{rows.map((event) => <tr key={event.version}><td><Moment at={event.at} /></td><td>{EVENT[event.type]}</td><td>{event.task === undefined ? '' : event.task + 1}</td><td>{visible(event.nodeName ?? '')}</td><td>{event.state}{event.by ? `, by ${visible(event.by)}` : ''}{event.reason ? `, by an admin: ${visible(event.reason)}` : ''}{event.cause ? `: ${causeText(event.cause)}` : ''}</td><td className="right number">{event.amount === undefined ? '' : credits(event.amount)}</td></tr>)}</tbody>
+      </table></div>}</InPages>
     </Stack>
   )
 }

@@ -4,8 +4,13 @@ import type { Pace } from '../pace.ts'
 import { useReach } from '../session/use-session.ts'
 import { ago } from '../ui/format.ts'
 import { useNow } from '../ui/parts.tsx'
+import { TIMES, setTimes, useTimes } from '../ui/times.ts'
+import type { Times } from '../ui/times.ts'
 
-export const PacePicker = () => <NativeSelect className="pace" size="xs" label="Refresh" value={usePace()} onChange={(event) => setPace(event.currentTarget.value as Pace)} data={Object.entries(PACES).map(([value, { name }]) => ({ value, label: name }))} />
+const TimesPicker = () => <NativeSelect className="pace" size="xs" label="Times" value={useTimes()} onChange={(event) => setTimes(event.currentTarget.value as Times)} data={Object.entries(TIMES).map(([value, label]) => ({ value, label }))} />
+const PacePicker = () => <NativeSelect className="pace" size="xs" label="Refresh" value={usePace()} onChange={(event) => setPace(event.currentTarget.value as Pace)} data={Object.entries(PACES).map(([value, { name }]) => ({ value, label: name }))} />
+/** How often a screen looks, and how it tells times: of whoever looks, on every screen. */
+export const Pickers = () => <><PacePicker /><TimesPicker /></>
 /** On every screen while it is not live: how old what is shown may be, and the way to look again. */
 export function PaceLine() {
   const pace = usePace(), { at } = useReach(), now = useNow(1_000, pace !== 'live')

@@ -21,7 +21,7 @@ import { AccountName, ButtonLink, TextLink } from './links.tsx'
 const IncidentBanner = part(async () => (await import('./IncidentBanner.tsx')).IncidentBanner)
 
 /** A field, which the first page can do without. */
-const PacePicker = part(async () => (await import('./Refresh.tsx')).PacePicker), PaceLine = part(async () => (await import('./Refresh.tsx')).PaceLine)
+const Pickers = part(async () => (await import('./Refresh.tsx')).Pickers), PaceLine = part(async () => (await import('./Refresh.tsx')).PaceLine)
 
 /** Of admins who see what somebody else sees. */
 const Viewing = part(async () => (await import('./Viewing.tsx')).Viewing)
@@ -51,6 +51,7 @@ export function Shell() {
   const state = useSessionState()
   const path = useLocation({ select: (location) => location.pathname })
   const inside = state.kind === 'in' && !['/', '/sign-in', '/sign-up', '/status'].includes(path)
+  useRefresh()
   const [open, setOpen] = useState(false), [wantsMenu, setWantsMenu] = useState(false)
   return (
     <div className={inside ? 'shell' : 'shell wide'}>
@@ -63,11 +64,11 @@ export function Shell() {
         <Colours />
         {state.kind === 'in' ? <Suspense fallback={<Button variant="default" size="sm" rightSection={<Icon name="down" />} maw={220} aria-busy onClick={() => setWantsMenu(true)}><AccountName name={state.user.name} /></Button>}><AccountMenu isWanted={wantsMenu} came={() => setWantsMenu(false)} user={state.self?.user ?? state.user} byKey={state.byKey} /></Suspense> : <><ButtonLink to="/sign-in" variant="default" size="sm">Sign in</ButtonLink><ButtonLink to="/sign-up" size="sm" className="only-wide">Sign up</ButtonLink></>}
       </header>
-      <div className="silence"><Silence />{inside && <Suspense><PaceLine /></Suspense>}<Suspense><IncidentBanner /></Suspense><Suspense><PauseBanner /></Suspense>{state.kind === 'in' && state.view && <Suspense><Viewing view={state.view} /></Suspense>}{state.kind === 'in' && state.acting && <Suspense><Acting account={state.acting} /></Suspense>}</div>
-      {inside && <nav className="side" aria-label="Screens"><div className="side-inner"><Places user={state.user} /><Suspense><PacePicker /></Suspense></div></nav>}
-      {inside && <Drawer opened={open} onClose={() => setOpen(false)} title="Lumaris" size="16rem" closeButtonProps={{ 'aria-label': 'Close' }}><nav aria-label="Screens"><Places user={state.user} onGo={() => setOpen(false)} /></nav><Suspense><PacePicker /></Suspense></Drawer>}
+      <div className="silence"><Silence /><Suspense><PaceLine /></Suspense><Suspense><IncidentBanner /></Suspense><Suspense><PauseBanner /></Suspense>{state.kind === 'in' && state.view && <Suspense><Viewing view={state.view} /></Suspense>}{state.kind === 'in' && state.acting && <Suspense><Acting account={state.acting} /></Suspense>}</div>
+      {inside && <nav className="side" aria-label="Screens"><div className="side-inner"><Places user={state.user} /><Suspense><Pickers /></Suspense></div></nav>}
+      {inside && <Drawer opened={open} onClose={() => setOpen(false)} title="Lumaris" size="16rem" closeButtonProps={{ 'aria-label': 'Close' }}><nav aria-label="Screens"><Places user={state.user} onGo={() => setOpen(false)} /></nav><Suspense><Pickers /></Suspense></Drawer>}
       {inside && <Inside />}
-      <main className="main" id="main" tabIndex={-1}>{inside && <Crumbs path={path} user={state.user} />}<Outlet /></main>
+      <main className="main" id="main" tabIndex={-1}>{inside && <Crumbs path={path} user={state.user} />}<Outlet />{['/', '/status'].includes(path) && <footer className="pickers"><Suspense><Pickers /></Suspense></footer>}</main>
     </div>
   )
 }
@@ -79,7 +80,6 @@ function Crumbs({ path, user }: { path: string; user: User }) {
 function Inside() {
   const { user } = useSession()
   useLive()
-  useRefresh()
   const isAsked = useStore(proving), done = useDone()
   return <><Shortcuts user={user} /><div role="status" className="for-readers" id="said">{useSaid()}</div>{done && <div className="toast" aria-hidden>✓ {done}</div>}{isAsked && <Suspense><ProveAgain /></Suspense>}</>
 }

@@ -5,6 +5,7 @@ import { useRouter } from '@tanstack/react-router'
 import type { User } from '@lumaris/protocol'
 import { hasRole } from '../session/use-session.ts'
 import { goToRow } from '../ui/row-keys.ts'
+import { turnTimes } from '../ui/times.ts'
 
 const OFF = 'lumaris-no-keys'
 /** The second key must follow the first within this time. */
@@ -30,6 +31,7 @@ export function Shortcuts({ user }: { user: User }) {
       since = event.key === 'g' ? performance.now() : -SECOND_MS
       if (go) { event.preventDefault(); void router.navigate({ to: go[1] }) }
       else if (event.key === 'j' || event.key === 'k') { if (goToRow(event.key === 'j' ? 1 : -1)) event.preventDefault() }
+      else if (event.key === 't') turnTimes()
       else if (event.key === '?') { event.preventDefault(); setHelp(true) }
       else if (event.key === '/') { const filter = document.querySelector<HTMLElement>('[data-filter]'); if (filter) { event.preventDefault(); filter.focus() } }
     }
@@ -46,7 +48,7 @@ export function Shortcuts({ user }: { user: User }) {
     <Modal opened={help} onClose={() => setHelp(false)} title="Keys">
       <table className="table"><tbody>
         {goes(user).map(([key, , says]) => <tr key={key}><td className="number"><Kbd>g</Kbd> then <Kbd>{key}</Kbd></td><td>{says}</td></tr>)}
-        <tr><td className="number"><Kbd>Ctrl</Kbd> <Kbd>K</Kbd></td><td>Find a screen or a job</td></tr><tr><td className="number"><Kbd>j</Kbd> <Kbd>k</Kbd></td><td>To the next row of a list, and back; <Kbd>Enter</Kbd> opens it</td></tr><tr><td><Kbd>/</Kbd></td><td>To the filter, where a screen has one</td></tr><tr><td><Kbd>?</Kbd></td><td>This list</td></tr><tr><td><Kbd>Esc</Kbd></td><td>Close a dialog</td></tr>
+        <tr><td className="number"><Kbd>Ctrl</Kbd> <Kbd>K</Kbd></td><td>Find a screen or a job</td></tr><tr><td className="number"><Kbd>j</Kbd> <Kbd>k</Kbd></td><td>To the next row of a list, and back; <Kbd>Enter</Kbd> opens it</td></tr><tr><td><Kbd>/</Kbd></td><td>To the filter, where a screen has one</td></tr><tr><td><Kbd>t</Kbd></td><td>Times exactly, in UTC; again: how long ago</td></tr><tr><td><Kbd>?</Kbd></td><td>This list</td></tr><tr><td><Kbd>Esc</Kbd></td><td>Close a dialog</td></tr>
       </tbody></table>
       <Switch mt="md" label="Single keys do something" checked={!off} onChange={(event) => turn(!event.currentTarget.checked)} />
     </Modal>

@@ -9,6 +9,7 @@ import { ago, credits, duration, visible } from './format.ts'
 import { Icon } from './Icon.tsx'
 import type { Look } from './states.ts'
 import { done } from './say.ts'
+import { exactly, useTimes } from './times.ts'
 import { useWork } from './use-work.ts'
 
 /** The head of a screen. On a change of screens the focus goes to its title, so that whoever does not see the change hears it. */
@@ -50,11 +51,10 @@ export const Facts = ({ of, wide }: { of: readonly (readonly [string, ReactNode]
 
 export const Status = ({ look }: { look: Look }) => <Badge title={look.says} color={look.colour} leftSection={<span aria-hidden>{look.sign}</span>}>{look.word}</Badge>
 
-/** A moment: how long ago it is, and exactly when on hover. */
+/** A moment: how long ago it is, and exactly when on hover; or the other way round, as this browser's person likes it (see times.ts). */
 export function Moment({ at }: { at: number }) {
-  const now = useNow(10_000)
-  const exact = new Date(at)
-  return <time dateTime={exact.toISOString()} title={`${exact.toISOString()} · ${exact.toLocaleString()}`} className="number">{ago(at, now)}</time>
+  const now = useNow(10_000), times = useTimes(), since = ago(at, now)
+  return <time dateTime={new Date(at).toISOString()} title={times === 'ago' ? `${exactly(at, 'utc')} · ${exactly(at, 'local')}` : since} className="number">{times === 'ago' ? since : exactly(at, times)}</time>
 }
 export function useNow(everyMs: number, running = true): number {
   const [now, setNow] = useState(Date.now)
@@ -127,10 +127,22 @@ function Sure({ close, children, yes, typed, act }: Asked) {
 /** A form that cannot be sent: why, and its fields and buttons rest. */
 export const Rests = ({ why, children }: { why: string | undefined; children: ReactNode }) => (why === undefined ? <>{children}</> : <Stack gap="sm"><Text size="sm" fw={600}>{why}.</Text><fieldset className="rests" disabled>{children}</fieldset></Stack>)
 /** The next page of a list, where there is one. */
-export const Older = ({ of, more = 'Older ones' }: { of: Pick<UseInfiniteQueryResult, 'hasNextPage' | 'isFetchingNextPage' | 'fetchNextPage'>; more?: string }) => (of.hasNextPage ? <div><Button variant="default" loading={of.isFetchingNextPage} onClick={() => void of.fetchNextPage()}>{more}</Button></div> : null)
+const Older = ({ of, more = 'Older ones' }: { of: Pick<UseInfiniteQueryResult, 'hasNextPage' | 'isFetchingNextPage' | 'fetchNextPage'>; more?: string }) => (of.hasNextPage ? <div><Button variant="default" loading={of.isFetchingNextPage} onClick={() => void of.fetchNextPage()}>{more}</Button></div> : null)
 /** A list that comes in pages: waited for, broken, empty, or as far as it was read, with the next page a press away. */
-export function Listed<T>({ query, none, children, lines = 3, more }: { query: UseInfiniteQueryResult<{ readonly pages: readonly { readonly data: readonly T[] }[] }>; none: ReactNode; children: (list: readonly T[]) => ReactNode; lines?: number; /** What the next page is called. */ more?: string }) {
-  return <Loaded query={query} lines={lines}>{({ pages }) => { const list = pages.flatMap((page) => page.data); return list.length === 0 ? none : <Stack gap="sm">{children(list)}<Older of={query} {...(more === undefined ? {} : { more })} /></Stack> }}</Loaded>
+/** More rows than these are not laid out at one time: a page of thousands answers late. */
+const SHOWN_MAX = 200
+/** A long list, so many rows at a time, with the way to those before and after them. */
+export function InPages<T>({ of: list, end, children }: { of: readonly T[]; /** After the last of them. */ end?: ReactNode; children: (rows: readonly T[]) => ReactNode }) {
+  const [asked, ask] = useState(0), last = Math.max(0, Math.ceil(list.length / SHOWN_MAX) - 1), now = Math.min(asked, last), from = now * SHOWN_MAX, rows = list.slice(from, from + SHOWN_MAX)
+  return <>
+    {children(rows)}
+    {last > 0 && <Group gap="sm"><Button variant="default" disabled={now === 0} onClick={() => ask(now - 1)}>Rows before these</Button><Text size="sm" role="status" className="number">{(from + 1).toLocaleString('en')} to {(from + rows.length).toLocaleString('en')} of {list.length.toLocaleString('en')}</Text><Button variant="default" disabled={now === last} onClick={() => ask(now + 1)}>Rows after these</Button></Group>}
+    {now === last && end}
+  </>
+}
+export function Listed<T>({ query, none, children, lines = 3, more, only = () => true }: { query: UseInfiniteQueryResult<{ readonly pages: readonly { readonly data: readonly T[] }[] }>; none: ReactNode; children: (list: readonly T[]) => ReactNode; lines?: number; /** What the next page is called. */ more?: string; /** Which of what comes is shown. */ only?: (one: T) => boolean }) {
+  const older = <Older of={query} {...(more === undefined ? {} : { more })} />
+  return <Loaded query={query} lines={lines}>{({ pages }) => { const list = pages.flatMap((page) => page.data).filter(only); return <Stack gap="sm">{list.length === 0 ? <>{none}{older}</> : <InPages of={list} end={older}>{children}</InPages>}</Stack> }}</Loaded>
 }
 /** Words in a bar, of which a part is filled; said in text too. */
 export const Bar = ({ share, says }: { share: number; says: string }) => <div><div className="bar" aria-hidden><span ref={(element) => { if (element) element.style.width = `${Math.min(100, Math.max(0, share * 100))}%` }} /></div><Text size="sm">{says}</Text></div>

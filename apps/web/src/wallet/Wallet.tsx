@@ -5,7 +5,7 @@ import type { Entry, UserId } from '@lumaris/protocol'
 import { entriesQuery, walletQuery } from '../queries.ts'
 import { hasRole, useSession } from '../session/use-session.ts'
 import { signed, visible } from '../ui/format.ts'
-import { Act, Command, CopyId, Credits, Empty, Figure, Figures, Loaded, Moment, Older, Page, Panel } from '../ui/parts.tsx'
+import { Act, Command, CopyId, Credits, Empty, Figure, Figures, Listed, Loaded, Moment, Page, Panel } from '../ui/parts.tsx'
 import { causeText } from '../ui/states.ts'
 import { saveCsv } from '../jobs/save.ts'
 import { Spending } from './Spending.tsx'
@@ -44,20 +44,13 @@ export function Movements({ title, mine, isSeller }: { title: string; mine: read
   const entries = useInfiniteQuery(entriesQuery(client))
   return (
     <Panel title={title} id="movements">
-      <Loaded query={entries} lines={6}>{({ pages }) => {
-        const list = pages.flatMap((page) => page.data).filter((entry) => entry.postings.some((posting) => mine.includes(posting.from) || mine.includes(posting.to)))
-        return (
-          <Stack gap="sm">
-            {list.length === 0 ? <Empty title="No money has moved yet" /> : (
-              <div className="scroll-box" tabIndex={0} role="region" aria-label={title}><table className="table">
-                <thead><tr><th>When</th><th>What</th><th className="right">Credits</th>{!isSeller && <th>Job</th>}</tr></thead>
-                <tbody>{list.map((entry) => { const change = changeOf(entry, mine); return (
-                  <tr key={entry.id}><td><Moment at={entry.at} /></td><td>{entry.kind === 'release' ? `${KIND.release}: free to be paid out` : entry.kind === 'payout' && change > 0n ? 'A payout came back' : KIND[entry.kind]}<Why of={entry} /></td><td className="right number">{change === 0n && entry.postings[0] ? `${signed(BigInt(entry.postings[0].amount)).slice(1)} cleared` : signed(change)}</td>
-                    {!isSeller && <td>{entry.job ? <span className="id"><TextLink to="/jobs/$job" params={{ job: entry.job }} search={{ tab: 'cost' }} size="sm"><code>…{entry.job.slice(-8)}</code><span className="for-readers"> job</span></TextLink><CopyId id={entry.job} what="job id" /></span> : ''}</td>}</tr>) })}</tbody>
-              </table></div>)}
-            <Older of={entries} />
-          </Stack>)
-      }}</Loaded>
+      <Listed query={entries} lines={6} only={(entry) => entry.postings.some((posting) => mine.includes(posting.from) || mine.includes(posting.to))} none={<Empty title="No money has moved yet" />}>{(list) => (
+        <div className="scroll-box" tabIndex={0} role="region" aria-label={title}><table className="table">
+          <thead><tr><th>When</th><th>What</th><th className="right">Credits</th>{!isSeller && <th>Job</th>}</tr></thead>
+          <tbody>{list.map((entry) => { const change = changeOf(entry, mine); return (
+            <tr key={entry.id}><td><Moment at={entry.at} /></td><td>{entry.kind === 'release' ? `${KIND.release}: free to be paid out` : entry.kind === 'payout' && change > 0n ? 'A payout came back' : KIND[entry.kind]}<Why of={entry} /></td><td className="right number">{change === 0n && entry.postings[0] ? `${signed(BigInt(entry.postings[0].amount)).slice(1)} cleared` : signed(change)}</td>
+              {!isSeller && <td>{entry.job ? <span className="id"><TextLink to="/jobs/$job" params={{ job: entry.job }} search={{ tab: 'cost' }} size="sm"><code>…{entry.job.slice(-8)}</code><span className="for-readers"> job</span></TextLink><CopyId id={entry.job} what="job id" /></span> : ''}</td>}</tr>) })}</tbody>
+        </table></div>)}</Listed>
     </Panel>
   )
 }
