@@ -46,7 +46,7 @@ export function membersContract(name: string, databaseUrl: () => Promise<string 
     expect((await market.call(acts, 'GET', '/v1/users/me')).body).toMatchObject({ id: ida.id, name: 'ida', actingFor: { account: owner.id, name: 'olga', role: 'submitter' } })
     // The line stands in the commit of the act: nothing that comes after it can lose it.
     const { identity } = market.app, before = { ...identity }
-    Object.assign(identity, { noteAct: () => Promise.reject(new Error('killed between the act and its line')) })
+    Object.assign(identity, { beginAct: () => Promise.reject(new Error('killed between the act and its line')) })
     const { body: job } = await submit(acts)
     expect(job).toMatchObject({ buyer: owner.id, submittedBy: { user: ida.id, name: 'ida' } })
     await market.call(acts, 'POST', `/v1/jobs/${job.id}/pause`)
@@ -103,6 +103,27 @@ export function membersContract(name: string, databaseUrl: () => Promise<string 
     expect(await code(small.secret, 'PUT', `/v1/members/${vic.id}`, { role: 'manager' })).toBe('scope_not_allowed')
     expect(await code(mia.acts, 'POST', '/v1/keys', { label: 'x', scopes: ['wallet:write', 'nodes:write'] })).toBe('scope_not_allowed')
     expect(await code(mia.acts, 'POST', '/v1/keys', { label: 'x', scopes: ['admin'] })).toBe('scope_not_allowed')
+    await market.stop()
+  })
+
+  test(`${name}: what is done outside of the engine has its line before it: none for what was refused, one that says so for what a dying market has not seen the end of`, async () => {
+    const { market, owner, works, code } = await setup()
+    const mia = await works('mia', 'manager'), { identity } = market.app, before = { ...identity }
+    const lines = async () => ((await market.call(owner.token, 'GET', '/v1/members/acts')).body.data as { route: string; subject?: string; isOpen?: true }[]).map(({ route, subject, isOpen }) => [route, subject, isOpen])
+    expect(await code(mia.acts, 'POST', '/v1/webhooks', { url: 'what' })).toBe('webhook_url_not_allowed')
+    expect(await code(mia.acts, 'DELETE', '/v1/keys/key_00000000000000000000000000')).toBe('not_found')
+    expect(await lines()).toEqual([])
+    const { body: key } = await market.call(mia.acts, 'POST', '/v1/keys', { label: 'x', scopes: ['jobs:read'] })
+    expect(await lines()).toEqual([['createKey', key.id, undefined]])
+    // Killed after the act, before its end was noted.
+    Object.assign(identity, { beginAct: async (act: Parameters<typeof before.beginAct>[0]) => ({ ...(await before.beginAct(act)), done: () => Promise.reject(new Error('killed')) }) })
+    expect((await market.call(mia.acts, 'PUT', '/v1/filters/mine', { state: 'running' })).status).toBe(500)
+    // Killed before it: without the line there is no act.
+    Object.assign(identity, { beginAct: () => Promise.reject(new Error('killed')) })
+    expect((await market.call(mia.acts, 'DELETE', `/v1/keys/${key.id}`)).status).toBe(500)
+    Object.assign(identity, before)
+    expect(await lines()).toEqual([['putFilter', 'mine', true], ['createKey', key.id, undefined]])
+    expect((await market.call(mia.acts, 'GET', '/v1/keys')).body.data).toMatchObject([{ id: key.id }])
     await market.stop()
   })
 

@@ -253,7 +253,7 @@ function httpOf(app: App, config: ServerConfig, rates: (() => Rates) | null): Pr
   return buildHttp({
     handlers: { ...identityHandlers(app), ...browserSessionHandlers(app), ...jobHandlers(app), ...blobHandlers(app, config.fetches), ...nodeHandlers(app), ...reputationHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app), ...scheduleHandlers(app), ...payoutHandlers(app), ...operatorHandlers(app), ...fleetHandlers(app), ...revenueHandlers(app), ...queueHandlers(app), ...webhookHandlers(app), ...templateHandlers(app), ...savedFilterHandlers(app), ...alertHandlers(app), ...memberHandlers(app) },
     authenticate, log: app.log, now: app.now, newRequestId: () => app.ids.make('req'), onDone: (route, status, ms) => app.metrics.request(route, status, ms), web: createWeb(config.webDir ?? WEB_DIR), onLook: (impersonation, route) => void app.identity.noteRead(impersonation, route).catch((error: unknown) => app.log.error({ err: error }, 'what an admin read was not kept')),
-    onAct: (account, by, route, subject, request) => app.identity.noteAct({ account, by, route, subject, request: String(request.id), from: request.ip }), onStream: (who, stream) => streams.note(who, stream),
+    beginAct: (account, by, route, subject, request) => app.identity.beginAct({ account, by, route, subject, request: String(request.id), from: request.ip }), onStream: (who, stream) => streams.note(who, stream),
     rates, trustProxy: config.trustProxy,
   })
 }

@@ -65,5 +65,5 @@ export type Me = z.infer<typeof Me>
 export const ActingToken = z.object({ accessToken: z.string(), expiresInMs: z.number().int(), account: Account }).meta({ id: 'ActingToken' })
 export type ActingToken = z.infer<typeof ActingToken>
 /** What a member did for the account: which route, and to what. */
-export const MemberAct = z.object({ id: z.string(), at: Instant, by: UserId, byName: z.string(), route: z.string(), subject: z.string().optional(), request: z.string(), from: z.string() }).meta({ id: 'MemberAct' })
+export const MemberAct = z.object({ id: z.string(), at: Instant, by: UserId, byName: z.string(), route: z.string(), subject: z.string().optional(), request: z.string(), from: z.string(), /** It was begun, and nobody has seen how it ended: it is under way, or the market stopped meanwhile. */ isOpen: z.literal(true).optional() }).meta({ id: 'MemberAct' })
 export type MemberAct = z.infer<typeof MemberAct>

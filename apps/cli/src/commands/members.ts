@@ -76,6 +76,6 @@ async function leave(context: Context, said: string): Promise<void> {
 async function acts(context: Context, { limit }: { limit: number }): Promise<void> {
   const { data } = await (await context.client()).api.listMemberActs({ query: { limit: Math.max(1, Math.min(200, limit)) } }), now = context.io.now()
   await context.showList(data, [
-    { title: 'when', value: (one) => stamp(one.at), shown: (one) => agoText(one.at, now) }, { title: 'who', value: (one) => one.byName, shrinks: true }, { title: 'did', value: (one) => one.route }, { title: 'to', value: (one) => one.subject }, { title: 'from', value: (one) => one.from },
+    { title: 'when', value: (one) => stamp(one.at), shown: (one) => agoText(one.at, now) }, { title: 'who', value: (one) => one.byName, shrinks: true }, { title: 'did', value: (one) => `${one.route}${one.isOpen ? ' (begun)' : ''}` }, { title: 'to', value: (one) => one.subject }, { title: 'from', value: (one) => one.from },
   ], (one) => one.id, 'No member has changed anything yet.')
 }

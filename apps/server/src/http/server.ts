@@ -11,6 +11,7 @@ import type { Rates } from './rate-limits.ts'
 import { mayCall, namedBy } from './policy.ts'
 import type { Principal, UserPrincipal } from './policy.ts'
 import type { Web } from './web.ts'
+import type { BegunAct } from '../identity/members.ts'
 import type { Log } from '../log.ts'
 import { InvariantError } from '@lumaris/domain'
 
@@ -30,8 +31,8 @@ export type Handler<R> = (call: Call<R>) => Promise<Reply<R> | Refusal | null | 
 export type Handlers = { readonly [Name in RouteName]: Handler<Routes[Name]> }
 
 export type HttpPorts = { readonly handlers: Handlers; readonly authenticate: (header: string | undefined) => Promise<Principal | Refusal> | Principal | Refusal; readonly log: Log; readonly now: () => number; readonly newRequestId: () => string; readonly onDone?: (route: string, status: number, ms: number) => void; readonly web?: Web; readonly onLook?: (impersonation: ImpersonationId, route: RouteName) => void
-  /** What somebody changed who works for the account. */
-  readonly onAct?: (account: UserId, by: UserId, route: RouteName, subject: string | null, request: FastifyRequest) => Promise<void>
+  /** What somebody is about to change who works for the account. */
+  readonly beginAct?: (account: UserId, by: UserId, route: RouteName, subject: string | null, request: FastifyRequest) => Promise<BegunAct>
   /** What may stay open for long: it ends with what let its reader in. */
   readonly onStream?: (who: UserPrincipal, stream: FastifyReply['raw']) => void
   /** Null: nobody is counted. */
@@ -109,10 +110,14 @@ function register(app: FastifyInstance, ports: HttpPorts, name: RouteName, route
         if (!parsed.success) return part === 'params' ? sendRefusal(reply, refuse('not_found')) : sendRefusal(reply, refuse('invalid_request'), zodErrors(parsed.error, part === 'query' ? '/query' : ''))
         parts[part] = parsed.data
       }
-      const answer = await handler({ ...parts, who, text: request.text, idempotencyKey: key ?? null, request, reply } as Call<Route>)
+      const isAct = who.kind === 'user' && who.member !== undefined && route.method !== 'GET' && route.method !== 'HEAD' && !UNLOGGED.has(name)
+      const begin = async (): Promise<BegunAct | undefined> => (isAct && who.member ? ports.beginAct?.(who.userId, who.member.by, name, namedBy(parts.params), request) : undefined)
+      const act = IN_COMMIT.has(name) ? undefined : await begin()
+      const answer = await handler({ ...parts, who, text: request.text, idempotencyKey: key ?? null, request, reply } as Call<Route>).catch(async (error: unknown) => { if (error instanceof Refused) await act?.undone(); throw error })
       if (answer === null) return reply
-      if (isRefusal(answer)) return sendRefusal(reply, answer)
-      if (who.kind === 'user' && who.member && route.method !== 'GET' && route.method !== 'HEAD' && !UNLOGGED.has(name) && !request.actNoted) await ports.onAct?.(who.userId, who.member.by, name, subjectOf(parts.params, answer), request)
+      if (isRefusal(answer)) { await act?.undone(); return sendRefusal(reply, answer) }
+      if (request.actNoted) await act?.undone()
+      else await (act ?? await begin())?.done(subjectOf(parts.params, answer))
       void reply.code(route.status ?? 200)
       return answer === undefined ? reply.send() : reply.header('content-type', 'application/json; charset=utf-8').send(JSON.stringify(answer))
     },
@@ -121,6 +126,8 @@ function register(app: FastifyInstance, ports: HttpPorts, name: RouteName, route
 
 /** Of what members do: it changes nothing, or there are too many of them to be read. */
 const UNLOGGED: ReadonlySet<RouteName> = new Set(['createQuote', 'quoteAround', 'putBlob', 'readAlerts'])
+/** The engine decides these, and puts the line of what a member did into the commit of the act. Of all others it is there before the act. */
+const IN_COMMIT: ReadonlySet<RouteName> = new Set(['submitJob', 'cancelJob', 'pauseJob', 'resumeJob', 'moveJob', 'createSchedule', 'pauseSchedule', 'resumeSchedule', 'removeSchedule', 'setAlertSettings', 'inviteMember', 'changeMember', 'removeMember', 'revokeInvitation'])
 /** What it was done to: what the address names, else what was made. */
 function subjectOf(params: unknown, answer: unknown): string | null {
   const named = namedBy(params) ?? ((answer ?? {}) as { id?: unknown }).id

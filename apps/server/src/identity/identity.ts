@@ -21,7 +21,7 @@ import type { LastUsed } from './last-used.ts'
 import { endImpersonation, listImpersonations, noteRead } from './impersonations.ts'
 import { login } from './login.ts'
 import { logout } from './logout.ts'
-import { accountsOf, actFor, actsOf, invitationsOf, membersOf, noteAct } from './members.ts'
+import { accountsOf, actFor, actsOf, beginAct, invitationsOf, membersOf } from './members.ts'
 import { createPasswords } from './passwords.ts'
 import type { Cost, Passwords } from './passwords.ts'
 import { createRotatedFrom, refresh } from './refresh.ts'
@@ -80,7 +80,7 @@ export type Identity = {
   members(account: UserId): Promise<Member[]>
   invitations(account: UserId): Promise<Invitation[]>
   memberActs(account: UserId, by: UserId | undefined, limit: number, cursor: string | undefined): Promise<{ data: MemberAct[]; nextCursor: string | null }>
-  noteAct(act: Parameters<typeof noteAct>[1]): Promise<void>
+  beginAct(act: Parameters<typeof beginAct>[1]): ReturnType<typeof beginAct>
   authenticate: Authenticate
   user(id: UserId): Promise<User | null>
   byEmail(email: string): Promise<User | null>
@@ -128,7 +128,7 @@ export function createIdentity({ db, ids, now, random, secrets, passwordCost }: 
     members: (account) => membersOf(parts, account),
     invitations: (account) => invitationsOf(parts, account),
     memberActs: (account, by, limit, cursor) => actsOf(parts, account, by, limit, cursor),
-    noteAct: (act) => noteAct(parts, act),
+    beginAct: (act) => beginAct(parts, act),
     authenticate: createAuthenticate(parts),
     user: async (id) => { const row = await findUser(db, 'id', id); return row && viewUser(row) },
     byEmail: async (email) => { const row = await findUser(db, 'email', plainEmail(email)); return row && viewUser(row) },

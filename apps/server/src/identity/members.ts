@@ -60,11 +60,18 @@ export async function invitationsOf({ db, now }: Pick<IdentityParts, 'db' | 'now
   return (await db.query<Doc>("SELECT doc FROM invitations WHERE account = $1 AND state = 'open' AND expires_at > $2 ORDER BY id DESC", [account, now()])).map(({ doc }) => viewInvitation(JSON.parse(doc) as InvitationRow))
 }
 
-/** Written before the answer goes out. */
-export const noteAct = ({ db, ids, now }: Pick<IdentityParts, 'db' | 'ids' | 'now'>, act: { readonly account: UserId; readonly by: UserId; readonly route: RouteName; readonly subject: string | null; readonly request: string; readonly from: string }): Promise<void> =>
-  db.transact([{ sql: 'INSERT INTO member_acts (id, account, by_user, at, route, subject, request, address) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)', params: [ids.make('mac'), act.account, act.by, now(), act.route, act.subject, act.request, act.from] }])
-type ActSql = { id: string; by_user: string; name: string; at: number; route: string; subject: string | null; request: string; address: string }
+/** What is done outside of the engine's commits: its line is there before it, so that a market that dies in between has said too much, and never too little. */
+export async function beginAct({ db, ids, now }: Pick<IdentityParts, 'db' | 'ids' | 'now'>, act: { readonly account: UserId; readonly by: UserId; readonly route: RouteName; readonly subject: string | null; readonly request: string; readonly from: string }): Promise<BegunAct> {
+  const id = ids.make('mac')
+  await db.transact([{ sql: 'INSERT INTO member_acts (id, account, by_user, at, route, subject, request, address, open) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1)', params: [id, act.account, act.by, now(), act.route, act.subject, act.request, act.from] }])
+  return {
+    done: (subject) => db.transact([{ sql: 'UPDATE member_acts SET open = NULL, subject = $2 WHERE id = $1', params: [id, subject] }]),
+    undone: () => db.transact([{ sql: 'DELETE FROM member_acts WHERE id = $1', params: [id] }]),
+  }
+}
+export type BegunAct = { /** With what it was done to. */ readonly done: (subject: string | null) => Promise<void>; /** It was refused: nothing came of it. */ readonly undone: () => Promise<void> }
+type ActSql = { id: string; by_user: string; name: string; at: number; route: string; subject: string | null; request: string; address: string; open: number | null }
 export async function actsOf({ db }: Pick<IdentityParts, 'db'>, account: UserId, by: UserId | undefined, limit: number, cursor: string | undefined): Promise<{ data: MemberAct[]; nextCursor: string | null }> {
-  const rows = await db.query<ActSql>(`SELECT m.id, m.by_user, u.name, m.at, m.route, m.subject, m.request, m.address FROM member_acts m JOIN users u ON u.id = m.by_user WHERE m.account = $1 AND m.id < $2 ${by === undefined ? '' : 'AND m.by_user = $3'} ORDER BY m.id DESC LIMIT ${limit + 1}`, [account, cursor ?? 'mac~', ...(by === undefined ? [] : [by])])
-  return page(rows, limit, (row) => ({ id: row.id, at: row.at, by: row.by_user as UserId, byName: row.name, route: row.route, ...given('subject', row.subject), request: row.request, from: row.address }), ({ id }) => id)
+  const rows = await db.query<ActSql>(`SELECT m.id, m.by_user, u.name, m.at, m.route, m.subject, m.request, m.address, m.open FROM member_acts m JOIN users u ON u.id = m.by_user WHERE m.account = $1 AND m.id < $2 ${by === undefined ? '' : 'AND m.by_user = $3'} ORDER BY m.id DESC LIMIT ${limit + 1}`, [account, cursor ?? 'mac~', ...(by === undefined ? [] : [by])])
+  return page(rows, limit, (row) => ({ id: row.id, at: row.at, by: row.by_user as UserId, byName: row.name, route: row.route, ...given('subject', row.subject), request: row.request, from: row.address, ...(row.open === null ? {} : { isOpen: true as const }) }), ({ id }) => id)
 }

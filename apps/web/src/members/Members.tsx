@@ -102,7 +102,7 @@ function Acts() {
       <Listed query={found} none={<Empty title="No member has changed anything yet">Every change that a member makes for this account stands here, with who it was.</Empty>}>{(list) => (
           <div className="scroll-box" tabIndex={0} role="region" aria-label="What members did"><table className="table">
             <thead><tr><th>When</th><th>Who</th><th>What</th><th>To</th><th>From</th></tr></thead>
-            <tbody>{list.map((one) => <tr key={one.id}><td><Moment at={one.at} /></td><td>{visible(one.byName)}</td><td>{DID[one.route] ?? one.route}</td><td>{one.subject === undefined ? '' : <span className="id"><code title={visible(one.subject)}>{one.subject.length > 14 ? `…${visible(one.subject.slice(-8))}` : visible(one.subject)}</code><CopyId id={one.subject} what="id" /></span>}</td><td className="number">{one.from}</td></tr>)}</tbody>
+            <tbody>{list.map((one) => <tr key={one.id}><td><Moment at={one.at} /></td><td>{visible(one.byName)}</td><td>{DID[one.route] ?? one.route}{one.isOpen && <Text size="sm" c="dimmed">begun: it is under way, or the market stopped before it saw the end</Text>}</td><td>{one.subject === undefined ? '' : <span className="id"><code title={visible(one.subject)}>{one.subject.length > 14 ? `…${visible(one.subject.slice(-8))}` : visible(one.subject)}</code><CopyId id={one.subject} what="id" /></span>}</td><td className="number">{one.from}</td></tr>)}</tbody>
           </table></div>)}</Listed>
     </Panel>
   )
