@@ -29,9 +29,9 @@ export async function startWebMarket(options: { nodes?: number; /** Of tests abo
   const findOnce = (): Promise<AgentDriver[]> => (drivers ??= findDrivers({ dataDir: join(market.dir, 'drivers'), only: ['deno'], denoInsideBwrap: false })
     .then((found) => found.filter(({ report }) => report.usable).map(({ driver, report }) => ({ ...driver, probe: async () => report, reap: async () => 0 }))))
   const agents: RunningAgent[] = []
-  async function addNode(key: string, name: string, cpuHour: string, owner?: OwnerSettingsInput, region?: string): Promise<RunningAgent> {
+  async function addNode(key: string, name: string, cpuHour: string, owner?: OwnerSettingsInput, region?: string, /** With the owner's own screen. */ screen = false): Promise<RunningAgent> {
     const { token } = await createClient({ url: market.url, token: key }).api.createEnrolment({ body: { name } })
-    const agent = await startAgent({ server: market.url, dataDir: join(market.dir, name), token, name, prices: { cpuHour, memoryGibHour: '40000' }, drivers: await findOnce(), settings: { tickMs: 500, sealMs: 20 }, stopMs: 2_000, capacity: { cpuMillis: 4_000, memoryBytes: 8 * GIB, diskBytes: 20 * GIB, gpus: 0 }, ...(owner ? { owner: { defaults: owner } } : {}), ...(region ? { region } : {}) })
+    const agent = await startAgent({ server: market.url, dataDir: join(market.dir, name), token, name, prices: { cpuHour, memoryGibHour: '40000' }, drivers: await findOnce(), settings: { tickMs: 500, sealMs: 20 }, stopMs: 2_000, capacity: { cpuMillis: 4_000, memoryBytes: 8 * GIB, diskBytes: 20 * GIB, gpus: 0 }, ...(owner ? { owner: { defaults: owner } } : {}), ...(region ? { region } : {}), ...(screen ? { gui: {} } : {}) })
     await agent.ready
     agents.push(agent)
     return agent
