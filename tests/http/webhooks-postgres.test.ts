@@ -21,7 +21,7 @@ test.skipIf(Boolean(missing))(missing || 'on PostgreSQL events are told in their
     expect((await market.call(market.buyer, 'POST', `/v1/webhooks/${hook.body.id}/deliveries/${ping.id}/resend`)).status).toBe(200)
     await expect.poll(newest).toMatchObject({ state: 'delivered' })
     const { body: spend } = await market.call(market.buyer, 'GET', '/v1/spend'), { spent } = (await market.call(market.buyer, 'GET', '/v1/wallet')).body
-    expect(spend).toMatchObject({ total: spent, names: expect.arrayContaining([{ name: 'nightly', cost: expect.any(String), jobs: 1 }, { name: null, cost: expect.any(String), jobs: 1 }]) })
+    expect(spend).toMatchObject({ total: spent, names: expect.arrayContaining([{ name: 'nightly', cost: expect.any(String), jobs: 1, days: [expect.anything()] }, { name: null, cost: expect.any(String), jobs: 1, days: [expect.anything()] }]), templates: [{ template: null, cost: spent, jobs: 2, days: [expect.anything()] }] })
     expect((await market.call(market.buyer, 'DELETE', `/v1/webhooks/${hook.body.id}`)).status).toBe(204)
   } finally { await market.stop(); await there.stop(); await postgres.stop() }
 })

@@ -1,10 +1,13 @@
 // Figures and doings of sellers and buyers that stand beside the main stories: earnings by node, draining, how long credits last, when a line was written.
-import type { Browser } from 'playwright-core'
+import { readFile } from 'node:fs/promises'
+import type { Browser, Download } from 'playwright-core'
 import { expect, test } from 'vitest'
 import { visit } from './browser.ts'
 import { enterAs } from './screens.ts'
 import { describeInBrowser, withMarket } from './with-market.ts'
 import type { WebMarket } from './web-market.ts'
+
+const text = async (file: Download): Promise<string> => readFile(await file.path(), 'utf8')
 
 describeInBrowser('figures', () => {
   let market: WebMarket, browser: Browser
@@ -12,7 +15,7 @@ describeInBrowser('figures', () => {
 
   test('a job is made ready and runs; its lines have times; the credits last so long; the seller sees it by node, and drains', { timeout: 240_000 }, async () => {
     const buyer = market.client(market.buyer), { blob, size } = await buyer.upload(new TextEncoder().encode('console.log("first line")\nconst until = Date.now() + 1000\nwhile (Date.now() < until);\nconsole.log("last line")\n'))
-    const { job } = await buyer.run({ runtime: 'javascript', command: ['main.ts'], inputs: [{ path: 'main.ts', blob: blob as never, size }], resources: { cpuMillis: 500, memoryBytes: 256 * 1024 ** 2 } })
+    const { job } = await buyer.run({ template: 'count', runtime: 'javascript', command: ['main.ts'], inputs: [{ path: 'main.ts', blob: blob as never, size }], resources: { cpuMillis: 500, memoryBytes: 256 * 1024 ** 2 } })
     expect(job.state).toBe('completed')
     const { page, context, complaints } = await visit(browser, market.url)
     await enterAs(page, market.buyer)
@@ -27,6 +30,18 @@ describeInBrowser('figures', () => {
     expect(await line.getAttribute('data-number')).toMatch(/^\d{2}:\d{2}:\d{2}\.\d{3}$/)
     await page.getByLabel('Numbers and links').check()
     expect(await line.getAttribute('data-number')).toMatch(/^1 \d{2}:/)
+    // What it cost, by template: the choice stands in the address, and the file has the sum of the wallet.
+    await page.goto('/wallet')
+    await page.getByText('By template').click()
+    await page.waitForURL(/\/wallet\?by=template$/)
+    await page.getByRole('region', { name: 'Spent by template' }).getByRole('row', { name: /^count/ }).waitFor()
+    await page.reload()
+    const bill = page.getByRole('region', { name: 'Spent by template' }).getByRole('row', { name: /^count/ }), { spent } = await buyer.wallet()
+    await bill.waitFor()
+    expect(await bill.getByRole('cell').nth(1).textContent()).toBe((Number(spent) / 1e6).toFixed(6).replace(/0{1,4}$/, ''))
+    await page.getByRole('img', { name: /^Credits spent by day and template: .* most on count: / }).waitFor()
+    const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Templates as CSV' }).click()])
+    expect([file.suggestedFilename(), await text(file)]).toEqual(['lumaris-spent-by-template-30-days.csv', `template,credits,jobs\r\ncount,${(Number(spent) / 1e6).toFixed(6)},1\r\n`])
     expect(complaints).toEqual([])
     await context.close()
 

@@ -46,6 +46,8 @@ export const SCREENS: readonly Screen[] = [
   { name: 'job-not-mine', who: 'buyer', path: () => `/jobs/job_${'0'.repeat(26)}`, act: (page) => page.getByRole('alert').waitFor() },
   { name: 'wallet', who: 'buyer', path: () => '/wallet', act: (page) => page.getByText('Came back from a job').first().waitFor() },
   { name: 'wallet-by-job', who: 'buyer', path: () => '/wallet?by=name', act: (page) => page.getByRole('region', { name: 'Spent by job' }).getByText('Mandelbrot').waitFor() },
+  { name: 'wallet-by-template', who: 'buyer', path: () => '/wallet?by=template', act: async (page) => { await page.getByRole('region', { name: 'Spent by template' }).getByText('fractal').waitFor(); await page.getByRole('img', { name: /^Credits spent by day and template/ }).waitFor() } },
+  { name: 'wallet-template-table', who: 'buyer', path: () => '/wallet?by=template&days=7', act: async (page) => { await page.getByRole('switch', { name: 'Show as table' }).press('Space'); await page.getByRole('region', { name: 'Spent by day and template' }).getByRole('columnheader', { name: 'fractal' }).waitFor() } },
   { name: 'wallet-month-table', who: 'buyer', path: () => '/wallet', act: async (page) => { await press('Show as a table')(page); await page.getByRole('region', { name: 'This month, added up' }).waitFor() } },
   { name: 'schedules', who: 'buyer', path: () => '/schedules', act: (page) => page.getByRole('heading', { name: 'Nightly report' }).waitFor() },
   { name: 'schedule-make', who: 'buyer', path: (data) => `/schedules?from=${data.done}`, act: (page) => page.getByRole('button', { name: 'Repeat it' }).waitFor() },

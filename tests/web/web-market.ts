@@ -75,7 +75,7 @@ export async function fill(market: WebMarket): Promise<Shown> {
   await buyer.api.testWebhook({ params: { webhook: off.id } }) // given up with the webhook
   await market.app.webhooks.outbox.disable(off.id, 'A message could not be delivered for a day: it answered 503.')
   const done = await buyer.run(await program('Estimate pi', (template('pi').code ?? '').replace('200_000_000', '100_000_000'), { tasks: ['1 101', '2 202', '3 303', '4 404'].map((line) => ({ args: line.split(' ') })) }))
-  const picture = await buyer.run(await program('Mandelbrot', template('fractal').code ?? ''))
+  const picture = await buyer.run(await program('Mandelbrot', template('fractal').code ?? '', { template: 'fractal' }))
   const failed = await buyer.run(await program('<img src=x onerror=alert(1)>', HOSTILE))
   await buyer.api.setAlertSettings({ body: { monthlyBudget: '10' } }) // less than the three came to, however quick this machine was
   for (let i = 0; (await buyer.api.listAlerts()).data.length === 0 && i < 600; i++) await new Promise((resolve) => { setTimeout(resolve, 50) })

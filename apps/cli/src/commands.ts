@@ -29,6 +29,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'template', summary: 'Jobs with names and parameters: save, list, show, remove', load: () => import('./commands/template.ts') },
   { name: 'receipt', summary: 'Show or verify the receipt of an attempt', load: () => import('./commands/receipt.ts') },
   { name: 'wallet', summary: 'My balances, and every movement of my money', load: () => import('./commands/wallet.ts') },
+  { name: 'spend', summary: 'What my jobs cost, by day, job or template', load: () => import('./commands/spend.ts') },
   { name: 'topup', summary: 'Add credits', load: () => import('./commands/topup.ts') },
   { name: 'agent', summary: 'Let this machine join a market as a node', load: () => import('./commands/agent.ts') },
   { name: 'images', summary: 'Make the machine that jobs of level vm run in', load: () => import('./commands/images.ts') },

@@ -47,10 +47,16 @@ export const Wallet = z.object({
 }).meta({ id: 'Wallet' })
 export type Wallet = z.infer<typeof Wallet>
 
-/** What was billed, by the day it was (UTC) and by the name of the job; names with the most first. */
+/** Names or templates that one answer tells apart, and those of them that are told day by day as well; what the others cost is the rest of the total. */
+export const SPEND_LINES_MAX = 50, SPEND_SPLIT_MAX = 5
+export const SpendBy = z.enum(['day', 'name', 'template']).meta({ id: 'SpendBy' })
+export type SpendBy = z.infer<typeof SpendBy>
+const Day = z.string().regex(/^\d{4}-\d{2}-\d{2}$/)
+const SpendLine = z.object({ cost: Amount, jobs: z.number().int(), /** Of the first lines: the days (UTC) on which it cost something. */ days: z.array(z.object({ day: Day, cost: Amount })).optional() })
+/** What was billed, from the entries of the ledger: by the day it was (UTC), by the name of the job and by the template it was made from, those with the most first; `null` is what has none. */
 export const Spend = z.object({
-  since: Instant, total: Amount, days: z.array(z.object({ day: z.string().regex(/^\d{4}-\d{2}-\d{2}$/), cost: Amount, jobs: z.number().int() })),
-  names: z.array(z.object({ name: z.string().nullable(), cost: Amount, jobs: z.number().int() })),
+  since: Instant, total: Amount, days: z.array(z.object({ day: Day, cost: Amount, jobs: z.number().int() })),
+  names: z.array(SpendLine.extend({ name: z.string().nullable() })), templates: z.array(SpendLine.extend({ template: z.string().nullable() })),
   /** This calendar month (UTC) so far, the budget that I have set for one, and what it would come to if it went on as it has so far: from its fourth day on. */
   month: z.object({ name: z.string(), spent: Amount, budget: Amount.optional(), forecast: Amount.optional() }).optional(),
 }).meta({ id: 'Spend' })

@@ -6,7 +6,7 @@ import { JobSpec, SecretValues, TemplateName } from './job-spec.ts'
 import { NodePolicy } from './node-policy.ts'
 import { AppealCase, AppealState, NodeFault, NodeReputation, OpenAppeal } from './reputation.ts'
 import { EnrolNode, Enrolment, Node, NodeName, PriceSheet } from './node.ts'
-import { AccountClass, AutoTopup, AutoTopupRule, BookDeposit, Entry, LedgerCheck, Spend, Topup, Wallet } from './ledger.ts'
+import { AccountClass, AutoTopup, AutoTopupRule, BookDeposit, Entry, LedgerCheck, Spend, SpendBy, Topup, Wallet } from './ledger.ts'
 import { EarningsForecast, NodesEarnings, Payout, PayoutRule, RequestPayout, SellerEarnings, StandingPayout, YearStatement } from './payout.ts'
 import { PutTaxDetails, TaxDetails } from './tax-details.ts'
 import { ActionName, AdminAction, GiveReason, Impersonation, MayGiveReason, NewImpersonation, Person, PersonDetail, ProposeReversal, Reversal, ReversalState, SetRoles } from './operator.ts'
@@ -60,6 +60,7 @@ const list = <Item extends z.ZodType>(item: Item) => z.object({ data: z.array(it
 const jobParams = z.object({ job: JobId })
 const nodeParams = z.object({ node: NodeId })
 const scheduleParams = z.object({ schedule: ScheduleId })
+const lastDays = z.object({ days: z.coerce.number().int().min(1).max(366).default(30) })
 const templateParams = z.object({ template: TemplateName })
 const attemptParams = z.object({ attempt: AttemptId })
 const userParams = z.object({ user: UserId })
@@ -231,7 +232,8 @@ export const routes = {
   // money
   getWallet: route({ id: 'getWallet', method: 'GET', path: '/v1/wallet', summary: 'My balances', who: 'user', scope: 'wallet:read', reply: Wallet, refuses: [] }),
   listEntries: route({ id: 'listEntries', method: 'GET', path: '/v1/entries', summary: 'Every movement of my money, newest first', who: 'user', scope: 'wallet:read', query: Page, reply: list(Entry), refuses: [] }),
-  getSpend: route({ id: 'getSpend', method: 'GET', path: '/v1/spend', summary: 'What my jobs cost, by day and by name', who: 'user', scope: 'wallet:read', query: z.object({ days: z.coerce.number().int().min(1).max(366).default(30) }), reply: Spend, refuses: [] }),
+  getSpend: route({ id: 'getSpend', method: 'GET', path: '/v1/spend', summary: 'What my jobs cost, by day, by name and by template', who: 'user', scope: 'wallet:read', query: lastDays, reply: Spend, refuses: [] }),
+  exportSpend: route({ id: 'exportSpend', method: 'GET', path: '/v1/exports/spend', summary: 'The same as CSV, one of the three', who: 'user', scope: 'wallet:read', query: lastDays.extend({ by: SpendBy.default('day') }), sends: 'bytes', refuses: [] }),
   exportJobs: route({ id: 'exportJobs', method: 'GET', path: '/v1/exports/jobs', summary: 'My jobs as CSV, newest first', who: 'user', scope: 'jobs:read', query: JobFilter, sends: 'bytes', refuses: [] }),
   exportEntries: route({ id: 'exportEntries', method: 'GET', path: '/v1/exports/entries', summary: 'Every movement of my money as CSV, newest first: a line for each posting', who: 'user', scope: 'wallet:read', sends: 'bytes', refuses: [] }),
   createTopup: route({ id: 'createTopup', method: 'POST', path: '/v1/topups', summary: 'Add credits', who: 'buyer', scope: 'wallet:write', members: false, body: Topup, reply: Wallet, status: 201, idempotent: true, refuses: ['topup_not_allowed', 'amount_not_allowed', 'idempotency_conflict', 'overloaded'] }),
@@ -239,7 +241,7 @@ export const routes = {
   setAutoTopup: route({ id: 'setAutoTopup', method: 'PUT', path: '/v1/topups/auto', summary: 'Top my wallet up by itself when less than so much is available, up to so much a month', who: 'buyer', scope: 'wallet:write', members: false, body: AutoTopupRule, reply: AutoTopup, refuses: ['topup_not_allowed', 'amount_not_allowed', 'account_suspended', 'overloaded'] }),
   stopAutoTopup: route({ id: 'stopAutoTopup', method: 'DELETE', path: '/v1/topups/auto', summary: 'Top it up by itself no more', who: 'buyer', scope: 'wallet:write', members: false, status: 204, refuses: ['overloaded'] }),
   getEarnings: route({ id: 'getEarnings', method: 'GET', path: '/v1/earnings', summary: 'What my nodes earned: pending, cleared, on its way, paid', who: 'seller', scope: 'wallet:read', reply: SellerEarnings, refuses: [] }),
-  getNodesEarnings: route({ id: 'getNodesEarnings', method: 'GET', path: '/v1/earnings/nodes', summary: 'What each of my nodes earned, by day (UTC)', who: 'seller', scope: 'wallet:read', query: z.object({ days: z.coerce.number().int().min(1).max(366).default(30) }), reply: NodesEarnings, refuses: [] }),
+  getNodesEarnings: route({ id: 'getNodesEarnings', method: 'GET', path: '/v1/earnings/nodes', summary: 'What each of my nodes earned, by day (UTC)', who: 'seller', scope: 'wallet:read', query: lastDays, reply: NodesEarnings, refuses: [] }),
   getEarningsForecast: route({ id: 'getEarningsForecast', method: 'GET', path: '/v1/earnings/forecast', summary: 'What my nodes may earn in the next 24 hours, from what they earned lately; nothing where there is no base', who: 'seller', scope: 'wallet:read', reply: EarningsForecast, refuses: [] }),
   listPayouts: route({ id: 'listPayouts', method: 'GET', path: '/v1/payouts', summary: 'My payouts, newest first', who: 'seller', scope: 'wallet:read', query: Page, reply: list(Payout), refuses: [] }),
   requestPayout: route({ id: 'requestPayout', method: 'POST', path: '/v1/payouts', summary: 'Pay out earnings that have cleared', who: 'seller', scope: 'wallet:write', members: false, body: RequestPayout, reply: Payout, status: 201, idempotent: true, refuses: ['payout_not_allowed', 'amount_not_allowed', 'insufficient_earnings', 'idempotency_conflict', 'queue_full', 'overloaded'] }),

@@ -227,8 +227,8 @@ function clientOf(options: TransportOptions) {
     },
 
     /** A table for spreadsheets, in pieces as they come. */
-    async *csv(what: 'jobs' | 'entries' | 'actions' | 'statement', more: Loose<JobFilter> & { /** Of a statement: this one. */ year?: number | undefined; /** Of admin actions. */ format?: 'csv' | 'jsonl' | undefined; subject?: string | undefined; by?: string | undefined; action?: string | undefined; signal?: AbortSignal | undefined } = {}): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
-      const { signal: _signal, ...query } = more, route = what === 'jobs' ? routes.exportJobs : what === 'entries' ? routes.exportEntries : what === 'statement' ? routes.exportStatement : routes.exportActions
+    async *csv(what: 'jobs' | 'entries' | 'spend' | 'actions' | 'statement', more: Loose<JobFilter> & { /** Of a statement: this one. */ year?: number | undefined; /** Of spend: the last so many days (UTC). */ days?: number | undefined; /** Of admin actions. */ format?: 'csv' | 'jsonl' | undefined; subject?: string | undefined; /** Of admin actions: whose; of spend: `day`, `name` or `template`. */ by?: string | undefined; action?: string | undefined; signal?: AbortSignal | undefined } = {}): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
+      const { signal: _signal, ...query } = more, route = what === 'jobs' ? routes.exportJobs : what === 'entries' ? routes.exportEntries : what === 'spend' ? routes.exportSpend : what === 'statement' ? routes.exportStatement : routes.exportActions
       const reply = await transport.open({ method: 'GET', path: route.path, query, safe: true, signal: more.signal, headers: { accept: 'text/csv, application/jsonl' } })
       yield* bodyOf(transport, reply, more.signal)
     },

@@ -3,14 +3,14 @@ import type { AutoTopup, Spend, UserId } from '@lumaris/protocol'
 import { addedThisMonth, alertSettingsOf } from '@lumaris/domain'
 import type { App } from '../app.ts'
 import { forecastFor } from '../live/forecast.ts'
-import { checkLedger, listEntries, listJobs, readAutoTopup, readEarnings, readNodesEarnings, readSpend, readWallet } from '../store/read.ts'
-import { spentSince } from '../store/alerts.ts'
+import { checkLedger, listEntries, listJobs, readAutoTopup, readEarnings, readNodesEarnings, readWallet } from '../store/read.ts'
+import { readSpend, spentSince } from '../store/read-spend.ts'
 import { given, viewJob } from '../store/views.ts'
 import { credits, instant, sendCsv } from './csv.ts'
 import type { Handlers } from './server.ts'
 import { isAdmin } from './policy.ts'
 
-type Names = 'getWallet' | 'listEntries' | 'createTopup' | 'getAutoTopup' | 'setAutoTopup' | 'stopAutoTopup' | 'getSpend' | 'getNodesEarnings' | 'getEarningsForecast' | 'exportJobs' | 'exportEntries' | 'checkLedger' | 'nodeEarnings'
+type Names = 'getWallet' | 'listEntries' | 'createTopup' | 'getAutoTopup' | 'setAutoTopup' | 'stopAutoTopup' | 'getSpend' | 'exportSpend' | 'getNodesEarnings' | 'getEarningsForecast' | 'exportJobs' | 'exportEntries' | 'checkLedger' | 'nodeEarnings'
 /** Rows that are read, and held, at one time. */
 const ROWS = 500
 const DAY_MS = 86_400_000
@@ -26,13 +26,25 @@ async function viewAutoTopup(app: App, user: UserId): Promise<AutoTopup> {
   return row ? { rule: row.on ? { below: row.below, add: row.add, monthlyMost: row.most } : null, addedThisMonth: addedThisMonth(row, app.now()).toString(), runs: [...row.runs] } : { rule: null, addedThisMonth: '0', runs: [] }
 }
 const startOfDay = (at: number): number => at - (at % DAY_MS)
+const firstOf = (app: App, days: number): number => startOfDay(app.now()) - (days - 1) * DAY_MS
+/** Also those on which nothing was billed: a gap must look like one. */
+function everyDay(days: Spend['days'], since: number, now: number): [string, string, number][] {
+  const billed = new Map(days.map((one) => [one.day, one])), rows: [string, string, number][] = []
+  for (let at = since; at <= now; at += DAY_MS) { const day = new Date(at).toISOString().slice(0, 10), found = billed.get(day); rows.push([day, credits(found?.cost ?? '0'), found?.jobs ?? 0]) }
+  return rows
+}
 
 export function moneyHandlers(app: App): Pick<Handlers, Names> {
   return {
     getWallet: ({ who }) => readWallet(app.db, who.userId),
     listEntries: ({ query, who }) => listEntries(app.db, who.userId, query.limit, query.cursor),
-    getSpend: async ({ query, who }) => ({ ...await readSpend(app.db, who.userId, startOfDay(app.now()) - (query.days - 1) * DAY_MS), month: await monthSoFar(app, who.userId) }),
-    getNodesEarnings: ({ query, who }) => readNodesEarnings(app.db, who.userId, startOfDay(app.now()) - (query.days - 1) * DAY_MS),
+    getSpend: async ({ query, who }) => ({ ...await readSpend(app.db, who.userId, firstOf(app, query.days)), month: await monthSoFar(app, who.userId) }),
+    exportSpend: async ({ query: { days, by }, who, reply }) => {
+      const since = firstOf(app, days), { total, ...spend } = await readSpend(app.db, who.userId, since), lines = by === 'name' ? spend.names : spend.templates, rest = lines.reduce((left, { cost }) => left - BigInt(cost), BigInt(total))
+      const rows = by === 'day' ? everyDay(spend.days, since, app.now()) : [...lines.map(({ cost, jobs, ...line }): [string, string, number] => [('name' in line ? line.name : line.template) ?? '', credits(cost), jobs]), ...(rest > 0n ? [['others', credits(rest.toString()), ''] as const] : [])]
+      return sendCsv(reply, `lumaris-spent-by-${by}.csv`, [by === 'day' ? 'day (UTC)' : by, 'credits', 'jobs'], async function* () { yield rows })
+    },
+    getNodesEarnings: ({ query, who }) => readNodesEarnings(app.db, who.userId, firstOf(app, query.days)),
     getEarningsForecast: ({ who }) => forecastFor(app, who.userId),
     exportJobs: async ({ query, who, reply }) => sendCsv(reply, 'lumaris-jobs.csv', ['job', 'name', 'state', 'cause', 'created', 'started', 'ended', 'parts', 'parts done', 'exit code', 'cap, credits', 'cost, credits', 'came back, credits', 'regions'], async function* () {
       for (let cursor: string | undefined; ;) {

@@ -1,11 +1,10 @@
 // Questions about alerts. Whether somebody has read one decides nothing, so it does not go through the engine.
-import type { Alert, AlertId, Micros, UserId } from '@lumaris/protocol'
+import type { Alert, AlertId, UserId } from '@lumaris/protocol'
 import type { AlertRow } from '@lumaris/domain'
 import type { Database } from '../database/database.ts'
 import { plainRow } from './load.ts'
 import { page } from './page.ts'
 import type { PageOf } from './page.ts'
-import { readSpend } from './read.ts'
 import { given } from './views.ts'
 
 export async function listAlerts(db: Database, user: UserId, limit: number, cursor: string | undefined): Promise<PageOf<Alert> & { readonly unread: number }> {
@@ -16,6 +15,3 @@ export async function listAlerts(db: Database, user: UserId, limit: number, curs
 }
 export const readAlerts = (db: Database, user: UserId, upTo: AlertId, now: number): Promise<void> =>
   db.transact([{ sql: 'UPDATE alerts SET read_at = $3 WHERE user_id = $1 AND id <= $2 AND read_at IS NULL', params: [user, upTo, now] }])
-
-/** What somebody's jobs have come to since: as the wallet shows it. */
-export const spentSince = async (db: Database, user: UserId, since: number): Promise<Micros> => BigInt((await readSpend(db, user, since)).total)

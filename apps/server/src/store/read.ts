@@ -1,6 +1,6 @@
 // Questions that the API asks: always of the tables, so that nothing is shown that is not committed. One exported function per question.
 import { JobState, account } from '@lumaris/protocol'
-import type { AccountName, AttemptId, Entry, Job, JobEvent, JobId, LedgerCheck, NodeId, NodesEarnings, Quote, Spend, UserId, Wallet } from '@lumaris/protocol'
+import type { AccountName, AttemptId, Entry, Job, JobEvent, JobId, LedgerCheck, NodeId, NodesEarnings, Quote, UserId, Wallet } from '@lumaris/protocol'
 import type { AttemptRow, AutoTopupRow, JobRow, NodeRow, ScheduleRow, SealRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
 import type { Database } from '../database/database.ts'
 import { attemptRow, jobRow, plainRow } from './load.ts'
@@ -132,21 +132,6 @@ export async function readNodesEarnings(db: Database, seller: UserId, since: num
   const byNode = Map.groupBy(days, ({ node }) => node), earned = (node: NodeId): bigint => (byNode.get(node) ?? []).reduce((total, one) => total + BigInt(one.earned), 0n)
   const nodes = rows.map(({ node, cleared, pending, doc }) => ({ node, name: (JSON.parse(doc) as NodeRow).name, cleared, pending, days: (byNode.get(node) ?? []).map((one) => ({ day: new Date(Number(one.day) * 86_400_000).toISOString().slice(0, 10), earned: one.earned, ranMs: Number(one.ran) })) }))
   return { since, nodes: nodes.toSorted((a, b) => { const [one, other] = [earned(a.node), earned(b.node)]; return one === other ? a.node.localeCompare(b.node) : one > other ? -1 : 1 }) }
-}
-
-/** Names of jobs that are told apart; the others are in the sum of the days. */
-const NAMES_MAX = 50
-export async function readSpend(db: Database, buyer: UserId, since: number): Promise<Spend> {
-  // What an attempt cost is paid by its own job, or by the one that took its place.
-  const paid = (columns: string): string => `WITH paid AS (SELECT j.id AS job, a.billed, a.ended_at, j.spec FROM jobs j JOIN attempts a ON a.job = j.id AND a.payer IS NULL WHERE j.buyer = $1 AND (j.ended_at IS NULL OR j.ended_at >= $2) AND a.billed > 0 AND a.ended_at >= $2
-    UNION ALL SELECT j.id, a.billed, a.ended_at, j.spec FROM attempts a JOIN jobs j ON j.id = a.payer WHERE a.payer IS NOT NULL AND j.buyer = $1 AND a.billed > 0 AND a.ended_at >= $2) SELECT ${columns}`
-  const days = await db.query<{ day: string; cost: string; jobs: string }>(paid('CAST(ended_at / 86400000 AS TEXT) AS day, CAST(SUM(billed) AS TEXT) AS cost, CAST(COUNT(DISTINCT job) AS TEXT) AS jobs FROM paid GROUP BY ended_at / 86400000 ORDER BY ended_at / 86400000'), [buyer, since])
-  const name = db.dialect === 'sqlite' ? "json_extract(spec, '$.name')" : "spec::json->>'name'"
-  const names = await db.query<{ name: string | null; cost: string; jobs: string }>(paid(`${name} AS name, CAST(SUM(billed) AS TEXT) AS cost, CAST(COUNT(DISTINCT job) AS TEXT) AS jobs FROM paid GROUP BY ${name} ORDER BY SUM(billed) DESC LIMIT ${NAMES_MAX}`), [buyer, since])
-  return {
-    since, total: days.reduce((sum, one) => sum + BigInt(one.cost), 0n).toString(), days: days.map((one) => ({ day: new Date(Number(one.day) * 86_400_000).toISOString().slice(0, 10), cost: one.cost, jobs: Number(one.jobs) })),
-    names: names.map((one) => ({ name: one.name, cost: one.cost, jobs: Number(one.jobs) })),
-  }
 }
 
 export async function listEntries(db: Database, user: UserId, limit: number, cursor: string | undefined): Promise<PageOf<Entry>> {

@@ -1,5 +1,6 @@
 // What each node earned, day by day, and where its money is: in the dispute window or cleared. A payout is of all nodes together.
 import './by-node.css'
+import '../ui/stack.css'
 import { useState } from 'react'
 import { Group, NativeSelect, Stack, Switch, Text } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
