@@ -15,11 +15,11 @@ const CALLERS: Caller[] = ['anyone', 'buyerA', 'buyerB', 'sellerA', 'sellerB', '
 const PEOPLE: Caller[] = ['buyerA', 'buyerB', 'sellerA', 'sellerB', 'admin']
 const MAY: Record<RouteName, Caller[] | 'all'> = {
   register: 'all', login: 'all', refresh: 'all', enrolNode: 'all', openBrowserSession: 'all', renewBrowserSession: 'all', endBrowserSession: 'all', marketSummary: 'all', healthz: 'all', readyz: 'all', metrics: 'all', openapi: 'all',
-  startDeviceLogin: 'all', deviceToken: 'all',
+  startDeviceLogin: 'all', deviceToken: 'all', lookAtMailLink: 'all', stopMail: 'all', // whoever has the link
   // Keys may not, however much they may do: these are for a session of a person (tests/http/second-factor.test.ts).
   listSessions: [], proveSession: [], endSession: [], endOtherSessions: [], getSecondFactor: [], startSecondFactor: [], confirmSecondFactor: [], renewRecoveryCodes: [], stopSecondFactor: [], lookAtDevice: [], decideDevice: [],
   listAccounts: [...PEOPLE, 'readOnlyKey'], actForAccount: [], leaveAccount: [], lookAtInvitation: 'all', acceptInvitation: [...PEOPLE, 'readOnlyKey'], listMembers: PEOPLE, changeMember: ['buyerA'], removeMember: ['buyerA'], inviteMember: PEOPLE, listInvitations: PEOPLE, revokeInvitation: ['buyerA'], listMemberActs: PEOPLE,
-  createWebhook: PEOPLE, listWebhooks: PEOPLE, listAlerts: PEOPLE, readAlerts: PEOPLE, getAlertSettings: PEOPLE, setAlertSettings: PEOPLE, exportActions: ['admin'], removeWebhook: ['buyerA'], enableWebhook: ['buyerA'], testWebhook: ['buyerA'], listDeliveries: ['buyerA'], resendDelivery: ['buyerA'],
+  createWebhook: PEOPLE, listWebhooks: PEOPLE, listAlerts: PEOPLE, readAlerts: PEOPLE, getAlertSettings: PEOPLE, setAlertSettings: PEOPLE, getAlertMail: PEOPLE, setAlertMail: PEOPLE, sendAlertMailCode: PEOPLE, proveAlertMail: PEOPLE, testAlertMail: PEOPLE, exportActions: ['admin'], removeWebhook: ['buyerA'], enableWebhook: ['buyerA'], testWebhook: ['buyerA'], listDeliveries: ['buyerA'], resendDelivery: ['buyerA'],
   logout: [...PEOPLE, 'readOnlyKey'], me: [...PEOPLE, 'readOnlyKey'], createKey: PEOPLE, listKeys: PEOPLE, revokeKey: ['buyerA'],
   createQuote: ['buyerA', 'buyerB'], quoteAround: ['buyerA', 'buyerB'], getQuote: ['buyerA', 'readOnlyKey'], submitJob: ['buyerA', 'buyerB'], listJobs: [...PEOPLE, 'readOnlyKey'],
   getJob: ['buyerA', 'admin', 'readOnlyKey'], cancelJob: ['buyerA', 'admin'], pauseJob: ['buyerA', 'admin'], resumeJob: ['buyerA', 'admin'], moveJob: ['buyerA', 'admin'], recordMerged: ['buyerA'], listTasks: ['buyerA', 'admin', 'readOnlyKey'], listAttempts: ['buyerA', 'admin', 'readOnlyKey'],
@@ -53,7 +53,7 @@ const BODIES: Partial<Record<RouteName, unknown>> = {
   createSchedule: { cron: '0 0 29 2 *', cap: '1000', spec: { command: ['fake:exit', '0'] } },
   lookAtInvitation: { code: 'x'.repeat(43) }, acceptInvitation: { code: 'x'.repeat(43) }, changeMember: { role: 'viewer' }, inviteMember: { email: 'somebody@test', role: 'viewer' },
   proveSession: { password: 'x' }, startSecondFactor: { password: 'x' }, confirmSecondFactor: { code: '123456' }, renewRecoveryCodes: { password: 'x', code: '123456' }, stopSecondFactor: { password: 'x', code: '123456' }, startDeviceLogin: { client: 'test' }, deviceToken: { deviceCode: 'x'.repeat(43) }, lookAtDevice: { userCode: 'BCDFGHJK' }, decideDevice: { userCode: 'BCDFGHJK', approve: true }, createWebhook: { url: 'https://hooks.example/in' },
-  readAlerts: { upTo: `alr_${'0'.repeat(26)}` }, setAlertSettings: {}, impersonateUser: { reason: 'a test' }, bookDeposit: { amount: '5', reference: 'RF18', reason: 'a test' }, changeSettings: { version: 0, set: { fee: 400 }, reason: 'a test' }, createTopup: { amount: '5' }, setAutoTopup: { below: '1', add: '5', monthlyMost: '5' }, requestPayout: { amount: '5', destination: 'x' }, approveReversal: { reason: 'a test' }, rejectReversal: { reason: 'a test' }, suspendUser: { reason: 'a test' }, unsuspendUser: { reason: 'a test' }, setUserRoles: { roles: ['buyer'], reason: 'a test' },
+  readAlerts: { upTo: `alr_${'0'.repeat(26)}` }, setAlertSettings: {}, setAlertMail: { on: false }, proveAlertMail: { code: '12345678' }, impersonateUser: { reason: 'a test' }, bookDeposit: { amount: '5', reference: 'RF18', reason: 'a test' }, changeSettings: { version: 0, set: { fee: 400 }, reason: 'a test' }, createTopup: { amount: '5' }, setAutoTopup: { below: '1', add: '5', monthlyMost: '5' }, requestPayout: { amount: '5', destination: 'x' }, approveReversal: { reason: 'a test' }, rejectReversal: { reason: 'a test' }, suspendUser: { reason: 'a test' }, unsuspendUser: { reason: 'a test' }, setUserRoles: { roles: ['buyer'], reason: 'a test' },
   appealFault: { text: 'a test' }, acceptAppeal: { reason: 'a test' }, refuseAppeal: { reason: 'a test' }, fetchBlob: { url: 'ftp://x.example/' },
   setPayoutRule: { when: { kind: 'weekly', day: 'mon' }, destination: 'x' }, setTaxDetails: { name: 'A test', address: 'a street', country: 'DE', taxNumber: null },
   cordonNode: { reason: 'a test' }, uncordonNode: { reason: 'a test' }, banNode: { reason: 'a test' }, unbanNode: { reason: 'a test' }, retryDelivery: { reason: 'a test' }, retryJob: { reason: 'a test' }, pauseMatching: { says: 'a test', reason: 'a test', scope: { regions: ['nowhere'] } }, resumeMatching: { reason: 'a test' },
@@ -68,7 +68,7 @@ const isNo = (status: number): boolean => status === 401 || status === 403 || st
 
 let market: TestMarket, spare: string, leaving: string
 const keys = {} as Record<Caller, string | null>
-const objects = {} as Record<'job' | 'attempt' | 'node' | 'quote' | 'key' | 'standing' | 'schedule' | 'user' | 'incident' | 'reversal' | 'session' | 'webhook' | 'delivery' | 'template' | 'filter' | 'sha256' | 'impersonation' | 'pause' | 'account' | 'invitation' | 'member', string>
+const objects = {} as Record<'job' | 'attempt' | 'node' | 'quote' | 'key' | 'standing' | 'schedule' | 'user' | 'incident' | 'reversal' | 'session' | 'webhook' | 'delivery' | 'template' | 'filter' | 'sha256' | 'impersonation' | 'pause' | 'account' | 'invitation' | 'member' | 'token', string>
 
 beforeAll(async () => {
   market = await startMarket({ server: { webhooks: { loopback: true } } })
@@ -122,7 +122,7 @@ beforeAll(async () => {
     schedule: (await call(demo.buyer.key, 'POST', '/v1/schedules', BODIES.createSchedule)).body.id,
     pause: (await call(demo.admin.key, 'POST', '/v1/admin/matching-pauses', BODIES.pauseMatching)).body.id,
     template: (await call(demo.buyer.key, 'PUT', '/v1/templates/mine', BODIES.putTemplate)).body.name,
-    filter: (await call(demo.buyer.key, 'PUT', '/v1/filters/mine', BODIES.putFilter)).body.name,
+    filter: (await call(demo.buyer.key, 'PUT', '/v1/filters/mine', BODIES.putFilter)).body.name, token: `${demo.buyer.id}.x`,
   })
 })
 afterAll(async () => { await market?.stop() })

@@ -21,6 +21,7 @@ import { createGateway } from './gateway/gateway.ts'
 import type { Gateway } from './gateway/gateway.ts'
 import { createRelay } from './gateway/relay.ts'
 import type { Membership } from './gateway/relay.ts'
+import { alertMailHandlers } from './http/alert-mail.ts'
 import { alertHandlers, createBudgets } from './http/alerts.ts'
 import type { Budgets } from './http/alerts.ts'
 import { blobHandlers } from './http/blobs.ts'
@@ -67,6 +68,12 @@ import type { History } from './live/overview.ts'
 import { createReadings } from './live/readings.ts'
 import type { Readings } from './live/readings.ts'
 import type { Log } from './log.ts'
+import { createAlertMail, createMailLinks } from './mail/alert-mail.ts'
+import type { AlertMails } from './mail/alert-mail.ts'
+import { mailServerOf } from './mail/config.ts'
+import type { MailSettings } from './mail/config.ts'
+import { createMailOutbox } from './mail/outbox.ts'
+import { createMailSender } from './mail/send.ts'
 import { oneAtATime } from './one-at-a-time.ts'
 import { createMetrics } from './metrics.ts'
 import type { Metrics } from './metrics.ts'
@@ -101,12 +108,14 @@ export type ServerConfig = {
   readonly trustProxy?: string | undefined
   /** Whether webhooks may reach this very machine, also without TLS: for a market that one tries at home. And how long an address may take to answer. */
   readonly webhooks?: { readonly loopback?: boolean; readonly timeoutMs?: number } | undefined
+  /** The mail server that alerts go through; without: this market sends no mail. */
+  readonly mail?: MailSettings | undefined
   /** Of tests: this machine as a place to fetch files from, and other bounds. */
   readonly fetches?: FetchRules | undefined
 }
 
 export type App = {
-  readonly db: Database; readonly engine: Engine; readonly gateway: Gateway; readonly blobs: BlobStore; readonly logs: LogStore; readonly hub: Hub; readonly readings: Readings; readonly waits: RecentWaits; readonly identity: Identity; readonly webhooks: Webhooks; readonly jobSecrets: JobSecrets; readonly taxDetails: KeptTaxDetails
+  readonly db: Database; readonly engine: Engine; readonly gateway: Gateway; readonly blobs: BlobStore; readonly logs: LogStore; readonly hub: Hub; readonly readings: Readings; readonly waits: RecentWaits; readonly identity: Identity; readonly webhooks: Webhooks; readonly alertMail: AlertMails; readonly jobSecrets: JobSecrets; readonly taxDetails: KeptTaxDetails
   readonly ids: Ids; readonly background: Background; readonly history: History; readonly metrics: Metrics; readonly log: Log; readonly settings: MarketSettings; readonly version: string
   /** How long earnings wait before they can be paid out. */
   readonly disputeMs: number
@@ -140,6 +149,9 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
   const { log } = config
   const now = config.now ?? (() => Date.now())
   const settings: MarketSettings = { ...DEFAULT_SETTINGS, ...config.settings }
+  // Looked at before anything is opened: what only its operator can mend is said at once.
+  const mailServer = config.mail ? mailServerOf(config.mail) : null, sender = mailServer && createMailSender(mailServer), mailTrouble = await sender?.check()
+  if (mailServer && mailTrouble) log.warn({ host: mailServer.host, port: mailServer.port, because: mailTrouble }, 'mails wait until the mail server answers')
   const db = await openDatabase({ dataDir: config.dataDir, databaseUrl: config.databaseUrl, nowMs: now() })
   const closing: (() => Promise<unknown> | void)[] = [() => db.close()]
   try {
@@ -160,6 +172,9 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
       webhooks: createWebhooks({ db, ids, now, random: randomBytes, seal: createSeal(secrets.derive('webhooks'), randomBytes), log, pass: (once) => pass('webhooks', once), rules: { loopback: config.webhooks?.loopback ?? false }, version: VERSION, timeoutMs: config.webhooks?.timeoutMs }), ids, log, settings, version: VERSION, platformKey: secrets.platformKey, countersignKey: secrets.countersignKey,
       now, random: randomBytes, hash: sha256Hex, disputeMs: config.disputeMs ?? DISPUTE_MS, payOutSoon: () => payOutSoon(),
     } as unknown as App & { gateway: Gateway; metrics: Metrics }
+    const mailKey = secrets.derive('alerts by mail'), mailPorts = { db, ids, now, random: randomBytes, seal: createSeal(secrets.derive('codes by mail'), randomBytes), key: mailKey }
+    const mails = mailServer && sender ? createMailOutbox({ ...mailPorts, log, pass: (once) => pass('mail', once), sender, publicUrl: mailServer.publicUrl, offUrl: createMailLinks(mailKey, mailServer.publicUrl).offUrl, tellRefused: (what) => engine.act({ kind: 'mailRefused', ...what }) }) : null
+    Object.assign(app, { alertMail: createAlertMail(mailPorts, mails) })
     const comparator = createComparator({ state: () => engine.state, blobs: app.blobs, log })
     closing.push(() => comparator.close())
     const budgetPass = oneAtATime(() => pass('budgets', () => app.budgets.once()))
@@ -169,9 +184,10 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     // Of what a turn brings about, only lines of histories and standing requests that are met can be told: leases and orders come many times a second.
     engine.on('effects', (effects) => {
       app.gateway.release(effects)
-      let isTold = false
+      let isTold = false, isAlert = false
       for (const effect of effects) {
         isTold ||= effect.kind === 'event' || effect.kind === 'standing' || effect.kind === 'alert'
+        isAlert ||= effect.kind === 'alert'
         if (effect.kind !== 'event') continue
         const { event } = effect
         if (event.type === 'settled' || event.type === 'displaced') app.budgets.look(effect.buyer)
@@ -182,6 +198,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
         }
       }
       if (isTold) app.webhooks.outbox.kick()
+      if (isAlert) mails?.kick()
     })
     engine.on('turned', (ms) => background.ran('writer', ms))
     engine.on('reloaded', () => app.gateway.dropAll())
@@ -201,6 +218,8 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     closing.push(() => forfeits.idle())
     await app.webhooks.outbox.start()
     closing.push(() => app.webhooks.outbox.stop())
+    mails?.start()
+    closing.push(() => mails?.stop())
     const operating = createOperating(engine, db), looks = oneAtATime(() => pass('settings', operating.look))
     closing.push(() => looks.idle())
     const rates = config.rates === false ? null : ratesBy({ ...RATES, ...config.rates }, operating.now)
@@ -218,6 +237,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     const look = (): void => app.history.look(marketNow(app))
     look()
     for (const [name, everyMs] of [['writer', CLOCK_MS], ['clearing', RELEASE_EVERY_MS], ['payouts', PAY_OUT_EVERY_MS], ['debts', null], ['budgets', null], ['webhooks', null], ['settings', LOOK_MS], ['uploads', SWEEP_EVERY_MS], ['deliveries', SWEEP_EVERY_MS], ['memory', KEEP_EVERY_MS]] as const) background.expect(name, everyMs)
+    if (mails) background.expect('mail', null)
     const timers = [
       setInterval(look, HISTORY_EVERY_MS),
       setInterval(() => void keeps.ask(), KEEP_EVERY_MS),
@@ -227,7 +247,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
       setInterval(() => { for (const user of engine.state.alertSettings.keys()) app.budgets.look(user) }, BUDGETS_EVERY_MS),
       setInterval(() => payOutSoon(), PAY_OUT_EVERY_MS),
       setInterval(() => void pass('uploads', () => app.blobs.sweep(UPLOAD_KEPT_MS, now())), SWEEP_EVERY_MS),
-      setInterval(() => void pass('deliveries', () => app.webhooks.outbox.sweep()), SWEEP_EVERY_MS),
+      setInterval(() => void pass('deliveries', async () => { await app.webhooks.outbox.sweep(); await mails?.sweep() }), SWEEP_EVERY_MS),
     ]
     closing.push(() => { for (const timer of timers) clearInterval(timer) })
     for (const user of engine.state.alertSettings.keys()) app.budgets.look(user)
@@ -251,7 +271,7 @@ function httpOf(app: App, config: ServerConfig, rates: (() => Rates) | null): Pr
   const streams = createOpenStreams()
   app.identity.onForget((id) => streams.cut(id))
   return buildHttp({
-    handlers: { ...identityHandlers(app), ...browserSessionHandlers(app), ...jobHandlers(app), ...blobHandlers(app, config.fetches), ...nodeHandlers(app), ...reputationHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app), ...scheduleHandlers(app), ...payoutHandlers(app), ...operatorHandlers(app), ...fleetHandlers(app), ...revenueHandlers(app), ...queueHandlers(app), ...webhookHandlers(app), ...templateHandlers(app), ...savedFilterHandlers(app), ...alertHandlers(app), ...memberHandlers(app) },
+    handlers: { ...identityHandlers(app), ...browserSessionHandlers(app), ...jobHandlers(app), ...blobHandlers(app, config.fetches), ...nodeHandlers(app), ...reputationHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app), ...scheduleHandlers(app), ...payoutHandlers(app), ...operatorHandlers(app), ...fleetHandlers(app), ...revenueHandlers(app), ...queueHandlers(app), ...webhookHandlers(app), ...templateHandlers(app), ...savedFilterHandlers(app), ...alertHandlers(app), ...alertMailHandlers(app), ...memberHandlers(app) },
     authenticate, log: app.log, now: app.now, newRequestId: () => app.ids.make('req'), onDone: (route, status, ms) => app.metrics.request(route, status, ms), web: createWeb(config.webDir ?? WEB_DIR), onLook: (impersonation, route) => void app.identity.noteRead(impersonation, route).catch((error: unknown) => app.log.error({ err: error }, 'what an admin read was not kept')),
     beginAct: (account, by, route, subject, request) => app.identity.beginAct({ account, by, route, subject, request: String(request.id), from: request.ip }), onStream: (who, stream) => streams.note(who, stream),
     rates, trustProxy: config.trustProxy,

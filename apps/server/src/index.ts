@@ -1,6 +1,8 @@
 export { startServer, releaseOnce, VERSION } from './app.ts'
 export type { App, RunningServer, ServerConfig } from './app.ts'
 export { createLog } from './log.ts'
+export { MailSettingsError, mailSettingsOf } from './mail/config.ts'
+export type { MailSettings } from './mail/config.ts'
 export type { Log } from './log.ts'
 export { DatabaseError } from './database/database.ts'
 export { seedDemo } from './demo.ts'

@@ -42,8 +42,8 @@ import { approveReversal, proposeReversal, rejectReversal } from './ledger/rever
 import type { ApproveReversalCommand, ProposeReversalCommand, RejectReversalCommand } from './ledger/reversal.ts'
 import { openIncident, resolveIncident, updateIncident } from './operator/incident.ts'
 import type { OpenIncidentCommand, ResolveIncidentCommand, UpdateIncidentCommand } from './operator/incident.ts'
-import { lookAtSpent, setAlerts } from './alerts/raise.ts'
-import type { SetAlertsCommand, SpentCommand } from './alerts/raise.ts'
+import { lookAtSpent, mailRefused, setAlerts } from './alerts/raise.ts'
+import type { MailRefusedCommand, SetAlertsCommand, SpentCommand } from './alerts/raise.ts'
 import { impersonate } from './operator/impersonate.ts'
 import type { ImpersonateCommand } from './operator/impersonate.ts'
 import { acceptInvitation, changeMember, invite, mayStillAct, removeMember, revokeInvitation } from './members/members.ts'
@@ -82,14 +82,14 @@ import { match } from './market/match.ts'
 const COMMANDS = {
   submit, cancel, pause, recordMerged, quote, createSchedule, changeSchedule, standing: makeStanding, dropStanding, topup, deposit, release, forfeit, enrolment: makeEnrolment, enrol, hello, heartbeat, disconnected, status, tick, checkpoint, move, moveFailed, live, seal, will: setWill, price: setPrices, askSettings, askTest, retire, clock,
   policy: setPolicy, setPayoutRule, dropPayoutRule, appeal, decideAppeal,
-  payout: requestPayout, payoutStep: stepPayout, proposeReversal, approveReversal, rejectReversal, openIncident, updateIncident, resolveIncident, suspend, unsuspend, roles: setRoles, changeSettings, pauseMatching, resumeMatching, impersonate, invite, revokeInvitation, acceptInvitation, changeMember, removeMember, setAutoTopup, setAlerts, spent: lookAtSpent, cordon, uncordon, ban, unban,
+  payout: requestPayout, payoutStep: stepPayout, proposeReversal, approveReversal, rejectReversal, openIncident, updateIncident, resolveIncident, suspend, unsuspend, roles: setRoles, changeSettings, pauseMatching, resumeMatching, impersonate, invite, revokeInvitation, acceptInvitation, changeMember, removeMember, setAutoTopup, setAlerts, spent: lookAtSpent, mailRefused, cordon, uncordon, ban, unban,
 } as const
 
 export type Command =
   | SubmitCommand | CancelCommand | PauseCommand | RecordMergedCommand | QuoteCommand | CreateScheduleCommand | ChangeScheduleCommand | StandingCommand | DropStandingCommand | TopupCommand | DepositCommand | ReleaseCommand | ForfeitCommand | EnrolmentCommand | EnrolCommand | HelloCommand | HeartbeatCommand | DisconnectedCommand
   | StatusCommand | TickCommand | CheckpointCommand | MoveCommand | MoveFailedCommand | LiveCommand | SealCommand | WillCommand | PriceCommand | AskSettingsCommand | AskTestCommand | RetireCommand | ClockCommand
   | PolicyCommand | SetPayoutRuleCommand | DropPayoutRuleCommand | AppealCommand | DecideAppealCommand
-  | PayoutCommand | PayoutStepCommand | ProposeReversalCommand | ApproveReversalCommand | RejectReversalCommand | OpenIncidentCommand | UpdateIncidentCommand | ResolveIncidentCommand | SuspendCommand | UnsuspendCommand | RolesCommand | ChangeSettingsCommand | PauseMatchingCommand | ResumeMatchingCommand | ImpersonateCommand | InviteCommand | RevokeInvitationCommand | AcceptInvitationCommand | ChangeMemberCommand | RemoveMemberCommand | SetAutoTopupCommand | SetAlertsCommand | SpentCommand | CordonCommand | UncordonCommand | BanCommand | UnbanCommand
+  | PayoutCommand | PayoutStepCommand | ProposeReversalCommand | ApproveReversalCommand | RejectReversalCommand | OpenIncidentCommand | UpdateIncidentCommand | ResolveIncidentCommand | SuspendCommand | UnsuspendCommand | RolesCommand | ChangeSettingsCommand | PauseMatchingCommand | ResumeMatchingCommand | ImpersonateCommand | InviteCommand | RevokeInvitationCommand | AcceptInvitationCommand | ChangeMemberCommand | RemoveMemberCommand | SetAutoTopupCommand | SetAlertsCommand | SpentCommand | MailRefusedCommand | CordonCommand | UncordonCommand | BanCommand | UnbanCommand
 /** What a command answers: its own result, or a refusal. */
 export type Answer<Kind extends Command['kind']> = ReturnType<(typeof COMMANDS)[Kind]>
 

@@ -28,11 +28,11 @@ export type MarketOverview = z.infer<typeof MarketOverview>
 
 /** What the server does without being asked. */
 export const LOOPS = {
-  writer: 'Decides and commits', clearing: 'Clears earnings whose dispute window is over', payouts: 'Pays out', debts: 'Collects debts for wrong results', budgets: 'Looks at budgets', webhooks: 'Fills and sends messages to webhooks', settings: 'Looks for settings of another writer', uploads: 'Takes away uploads that were given up', deliveries: 'Forgets old messages to webhooks', memory: 'Writes down what plots and waits are made of',
+  writer: 'Decides and commits', clearing: 'Clears earnings whose dispute window is over', payouts: 'Pays out', debts: 'Collects debts for wrong results', budgets: 'Looks at budgets', webhooks: 'Fills and sends messages to webhooks', mail: 'Mails alerts', settings: 'Looks for settings of another writer', uploads: 'Takes away uploads that were given up', deliveries: 'Forgets old messages to webhooks, and old mails', memory: 'Writes down what plots and waits are made of',
 } as const
 export const LoopName = z.enum(Object.keys(LOOPS) as [keyof typeof LOOPS, ...(keyof typeof LOOPS)[]])
 export type LoopName = z.infer<typeof LoopName>
-export const BACKLOGS = { commands: 'Commands that wait to be decided', events: 'Events not yet looked through for webhooks', messages: 'Messages to webhooks that wait', clearing: 'Earnings that could clear', payouts: 'Payouts on their way', debts: 'Debts for wrong results that are due' } as const
+export const BACKLOGS = { commands: 'Commands that wait to be decided', events: 'Events not yet looked through for webhooks', messages: 'Messages to webhooks that wait', mails: 'Mails that wait', clearing: 'Earnings that could clear', payouts: 'Payouts on their way', debts: 'Debts for wrong results that are due' } as const
 export const BacklogName = z.enum(Object.keys(BACKLOGS) as [keyof typeof BACKLOGS, ...(keyof typeof BACKLOGS)[]])
 /** More of one kind are not counted. */
 export const BACKLOG_COUNTED_MAX = 10_000

@@ -106,6 +106,14 @@ export const REFUSALS = {
   webhook_url_not_allowed: no(422, 'The market may not send there', 'Give an https address on the public internet, without a user name in it. See detail.'),
   webhook_limit: no(409, 'You have as many webhooks as there may be', 'Remove one that is not used any more.'),
   webhook_disabled: no(409, 'The webhook is off', 'Enable it first.'),
+  // mail
+  no_mail_here: no(409, 'This market sends no mail', 'Look into the inbox, or let a webhook be told (alert.raised). Its operator can give it a mail server.'),
+  mail_not_proved: no(409, 'Nobody has proved yet that this address is read', 'Ask for a code (POST /v1/alerts/mail/code, lumaris alerts mail code), then give it.'),
+  mail_code_wrong: no(422, 'The code is wrong, used or over', 'Take it from the newest mail, within half an hour. After five wrong ones, ask for another.'),
+  mail_too_soon: no(429, 'Asked too soon', 'See againInMs in detail. Look into the folder for spam meanwhile.', true),
+  mail_address_unfit: no(422, 'Mail cannot be sent to this address', 'The account signs in with something that no mail server takes. Let a webhook be told instead.'),
+  mail_unwanted: no(409, 'Who reads this address has asked for no mail of this market', 'See until in detail: then a code can be sent there again.'),
+  mail_link_invalid: no(410, 'The link is not whole, or not of this market', 'Open it again from the mail; or sign in, and turn mail off under Alerts.'),
   // nodes and agents
   enrolment_invalid: no(401, 'The join token is wrong, used or expired', 'Make a new one: lumaris agent token. It works once, for 15 minutes.'),
   node_key_taken: no(409, 'A node with this key is already enrolled', 'Each agent makes its own key; delete the copied one and join again.'),

@@ -17,7 +17,7 @@ import { DeadDelivery, DeadJob, MarketQueue } from './queue.ts'
 import { BackgroundWork, LedgerAccount, MarketOverview, NodeEvidence } from './overview.ts'
 import { Revenue, RevenueQuery, Span } from './revenue.ts'
 import { Incident, OpenIncident, Reason, ResolveIncident, UpdateIncident } from './incident.ts'
-import { Alert, AlertSettings, ReadAlerts } from './alerts.ts'
+import { Alert, AlertMail, AlertSettings, ProveAlertMail, ReadAlerts, SetAlertMail } from './alerts.ts'
 import { ChangeSettings, Settings, SettingsVersion } from './settings.ts'
 import { Quote, QuoteAround } from './quote.ts'
 import { Receipt } from './receipt.ts'
@@ -46,7 +46,7 @@ export type Route = {
   /** Asks for a sign-in that is not long ago (`fresh_sign_in_needed`); API keys are not asked: ADR 24. */
   fresh?: true | /** Asked of an admin who does it to somebody else's, who must say why, too (`reason_needed`). */ 'for-others'
   /** `bytes` and `events` replies are streamed; `raw` bodies are streamed in. */
-  sends?: 'json' | 'bytes' | 'events' | 'text'; takes?: 'json' | 'raw'
+  sends?: 'json' | 'bytes' | 'events' | 'text'; takes?: 'json' | 'raw' | /** What a button of a mail program or of a plain page sends; nothing in it is read. */ 'form'
   /** Takes an Idempotency-Key: the same key and body get the first answer again. */
   idempotent?: boolean
   /** Of who works for somebody else's account: never, or also without a scope. Without this the scopes of their role decide, and what has no scope is not theirs. */
@@ -57,6 +57,7 @@ const route = <const R extends Route>(r: R): R => r
 
 const Page = z.object({ limit: z.coerce.number().int().min(1).max(200).default(50), cursor: z.string().max(200).optional() })
 const list = <Item extends z.ZodType>(item: Item) => z.object({ data: z.array(item), nextCursor: z.string().nullable() })
+const mailLinkParams = z.object({ token: z.string().min(1).max(150) })
 const jobParams = z.object({ job: JobId })
 const nodeParams = z.object({ node: NodeId })
 const scheduleParams = z.object({ schedule: ScheduleId })
@@ -161,6 +162,13 @@ export const routes = {
   readAlerts: route({ id: 'readAlerts', method: 'POST', path: '/v1/alerts/read', summary: 'I have read these', who: 'user', scope: 'wallet:write', body: ReadAlerts, status: 204, refuses: [] }),
   getAlertSettings: route({ id: 'getAlertSettings', method: 'GET', path: '/v1/alerts/settings', summary: 'When alerts are raised for me', who: 'user', scope: 'wallet:read', reply: AlertSettings, refuses: [] }),
   setAlertSettings: route({ id: 'setAlertSettings', method: 'PUT', path: '/v1/alerts/settings', summary: 'Set when alerts are raised for me', who: 'user', scope: 'wallet:write', body: AlertSettings, reply: AlertSettings, refuses: ['overloaded'] }),
+  getAlertMail: route({ id: 'getAlertMail', method: 'GET', path: '/v1/alerts/mail', summary: 'Whether alerts are mailed to me, where to, and which', who: 'user', scope: 'wallet:read', members: false, reply: AlertMail, refuses: [] }),
+  setAlertMail: route({ id: 'setAlertMail', method: 'PUT', path: '/v1/alerts/mail', summary: 'Mail me alerts, or no more; and which', who: 'user', scope: 'wallet:write', members: false, body: SetAlertMail, reply: AlertMail, refuses: ['no_mail_here', 'mail_not_proved'] }),
+  sendAlertMailCode: route({ id: 'sendAlertMailCode', method: 'POST', path: '/v1/alerts/mail/code', summary: 'Mail a code to the address that I sign in with, to prove that I read it', who: 'user', scope: 'wallet:write', members: false, reply: AlertMail, status: 202, refuses: ['no_mail_here', 'mail_address_unfit', 'mail_too_soon', 'mail_unwanted'] }),
+  proveAlertMail: route({ id: 'proveAlertMail', method: 'POST', path: '/v1/alerts/mail/prove', summary: 'The code of that mail: from now on alerts are mailed there', who: 'user', scope: 'wallet:write', members: false, body: ProveAlertMail, reply: AlertMail, refuses: ['no_mail_here', 'mail_code_wrong'] }),
+  testAlertMail: route({ id: 'testAlertMail', method: 'POST', path: '/v1/alerts/mail/test', summary: 'Send a mail to try it', who: 'user', scope: 'wallet:write', members: false, reply: AlertMail, status: 202, refuses: ['no_mail_here', 'mail_not_proved', 'mail_too_soon'] }),
+  lookAtMailLink: route({ id: 'lookAtMailLink', method: 'GET', path: '/v1/mail-off/:token', summary: 'The page behind the link in a mail that stops them; looking at it changes nothing', who: 'anyone', params: mailLinkParams, sends: 'text', refuses: ['mail_link_invalid'] }),
+  stopMail: route({ id: 'stopMail', method: 'POST', path: '/v1/mail-off/:token', summary: 'Stop mails to the address that the link was sent to, without signing in (RFC 8058)', who: 'anyone', params: mailLinkParams, takes: 'form', sends: 'text', refuses: ['mail_link_invalid'] }),
   exportActions: route({ id: 'exportActions', method: 'GET', path: '/v1/exports/actions', summary: 'What admins did as CSV, or as JSON lines; newest first', who: 'admin', scope: 'admin', query: z.object({ format: z.enum(['csv', 'jsonl']).default('csv'), action: ActionName.optional(), by: UserId.optional(), subject: z.string().min(1).max(300).optional() }), sends: 'bytes', refuses: [] }),
   // work
   createQuote: route({ id: 'createQuote', method: 'POST', path: '/v1/quotes', summary: 'What would this cost, and when could it start', who: 'buyer', scope: 'jobs:write', body: CreateQuote, reply: Quote, status: 201, refuses: ['impossible_request', 'no_node_fits', 'cap_too_low', 'overloaded'] }),

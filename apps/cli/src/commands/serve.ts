@@ -11,6 +11,7 @@ import type { Context } from '../context.ts'
 import { CliError, EXIT } from '../failures.ts'
 import { asIs, parseCount } from '../parse.ts'
 import { profileFiles } from '../profile.ts'
+import { mailOf } from '../mail-settings.ts'
 
 type ServeOptions = { port: number; host: string; data?: string; database?: string; operator?: string; trustProxy?: string; demoCredits?: boolean; logLevel: string }
 
@@ -25,7 +26,7 @@ export function define(command: Command, withContext: WithContext): void {
     .option('--demo-credits', 'whoever asks gets credits for nothing, up to the setting topupMax')
     .option('--log-level <level>', 'how much it tells, as JSON lines on standard error', asIs, 'info')
     .addHelpText('before', 'Examples:\n  lumaris serve --operator you@example.org\n  DATABASE_URL=postgres://market@db/market lumaris serve --data /srv/lumaris --trust-proxy 127.0.0.1/32\n')
-    .addHelpText('after', '\nWhen it is open, one line on standard output says where. SIGTERM ends it; what happened is kept. A second server on the same PostgreSQL waits, and takes over within seconds when the first falls silent.')
+    .addHelpText('after', '\nAlerts go by mail when the environment names a mail server: LUMARIS_SMTP_URL=smtps://user:password@mail.example:465, LUMARIS_MAIL_FROM=alerts@mail.example and LUMARIS_PUBLIC_URL=https://market.example.\nWhen it is open, one line on standard output says where. SIGTERM ends it; what happened is kept. A second server on the same PostgreSQL waits, and takes over within seconds when the first falls silent.')
     .action(withContext(serve))
 }
 
@@ -43,9 +44,9 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
   // Who only waits to become the writer holds nothing that would have to be closed.
   const stopListening = io.onInterrupt(() => { if (!isOpen) io.exitNow(EXIT.ok); else if (++times > 1) io.exitNow(EXIT.interrupted); else leave() })
   try {
-    const { startServer, createLog, hasOperator, makeFirstOperator } = await import('@lumaris/server')
+    const { startServer, createLog, hasOperator, makeFirstOperator } = await import('@lumaris/server'), mail = await mailOf(io.env)
     const server = await startServer({
-      dataDir, host: options.host, port: options.port, databaseUrl, trustProxy: options.trustProxy, log: createLog(options.logLevel, 'server'), ...(options.demoCredits ? {} : { settings: { demoTopupMaxMicros: null } }),
+      dataDir, host: options.host, port: options.port, databaseUrl, trustProxy: options.trustProxy, mail, log: createLog(options.logLevel, 'server'), ...(options.demoCredits ? {} : { settings: { demoTopupMaxMicros: null } }),
     })
     isOpen = true
     try {

@@ -7,6 +7,7 @@ import { createClient } from '@lumaris/sdk'
 import type { WithContext } from '../cli.ts'
 import type { Context } from '../context.ts'
 import { asIs, parseCount } from '../parse.ts'
+import { mailOf } from '../mail-settings.ts'
 import { profileFiles, writeProfile } from '../profile.ts'
 import type { Identity } from '../profile.ts'
 
@@ -55,7 +56,7 @@ export async function startMarket(context: Context, options: UpOptions, tell: (t
   tell('Starting the server')
   const [{ startServer, createLog, seedDemo }, { startAgent, findDrivers }] = await Promise.all([import('@lumaris/server'), import('@lumaris/agent')])
   const log = createLog(options.logLevel, 'server')
-  const server = await startServer({ dataDir: join(dataDir, 'server'), host: options.host, port: options.port, databaseUrl: options.database, trustProxy: options.trustProxy, webhooks: { loopback: options.localWebhooks ?? false }, log })
+  const server = await startServer({ dataDir: join(dataDir, 'server'), host: options.host, port: options.port, databaseUrl: options.database, trustProxy: options.trustProxy, webhooks: { loopback: options.localWebhooks ?? false }, mail: await mailOf(context.io.env), log })
   const stops: (() => Promise<unknown>)[] = [() => server.stop()]
   const stop = async (): Promise<void> => { for (const one of stops.splice(0).toReversed()) await one() }
   try {

@@ -25,7 +25,7 @@ function operation(route: Route): Json {
     operationId: route.id, summary: route.summary, tags: [route.path.split('/')[2] ?? 'market'],
     ...(route.who === 'anyone' ? { security: [] } : { security: [{ bearer: route.scope ? [route.scope] : [] }] }), 'x-who': route.who,
     parameters: [...parameters(route.params, 'path'), ...parameters(route.query, 'query'), ...(route.idempotent ? [{ name: 'Idempotency-Key', in: 'header', required: false, schema: { type: 'string', maxLength: 200 } }] : [])],
-    ...(route.body ? { requestBody: { required: true, content: { 'application/json': { schema: schema(route.body, 'input') } } } } : route.takes === 'raw' ? { requestBody: { required: true, content: { 'application/octet-stream': {} } } } : {}),
+    ...(route.body ? { requestBody: { required: true, content: { 'application/json': { schema: schema(route.body, 'input') } } } } : route.takes === 'form' ? { requestBody: { required: false, content: { 'application/x-www-form-urlencoded': {}, 'multipart/form-data': {} } } } : route.takes === 'raw' ? { requestBody: { required: true, content: { 'application/octet-stream': {} } } } : {}),
     responses: {
       [ok]: { description: 'Done', ...(content ? { content } : {}) },
       ...Object.fromEntries([...statuses].map(([status, codes]) => [String(status), { description: codes.join(', '), content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } }])),

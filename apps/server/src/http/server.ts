@@ -16,7 +16,7 @@ import type { Log } from '../log.ts'
 import { InvariantError } from '@lumaris/domain'
 
 /** A job of ten thousand tasks with arguments fits; files travel as blobs. */
-const BODY_MAX = 16 * 1024 * 1024
+const BODY_MAX = 16 * 1024 * 1024, FORM_MAX = 16 * 1024
 /** Headers must come within this time, a whole request within the next: a slow client must not hold a connection. Uploads are streamed and exempt by their own progress. */
 const HEADERS_MS = 10_000
 const KEY = /^[\x21-\x7e]{1,200}$/
@@ -84,6 +84,14 @@ function parseJson(text: string): unknown {
 const callerOf = (ports: HttpPorts, request: FastifyRequest): ReturnType<HttpPorts['authenticate']> => (request.caller ??= ports.authenticate(request.headers.authorization))
 
 function register(app: FastifyInstance, ports: HttpPorts, name: RouteName, route: Route, handler: Handler<Route>): void {
+  // What a mail program's button sends is taken at this one address, and not read; nowhere else is a form a request.
+  if (route.takes === 'form') return void app.register(async (only) => {
+    only.addContentTypeParser(['application/x-www-form-urlencoded', 'multipart/form-data'], { parseAs: 'string', bodyLimit: FORM_MAX }, (_request, _text, done) => done(null, undefined))
+    add(only, ports, name, route, handler)
+  })
+  add(app, ports, name, route, handler)
+}
+function add(app: FastifyInstance, ports: HttpPorts, name: RouteName, route: Route, handler: Handler<Route>): void {
   const limit = route.takes === 'raw' ? { bodyLimit: Number.MAX_SAFE_INTEGER } : {}
   app.route({
     method: route.method, url: route.path, config: { name }, ...limit,

@@ -58,7 +58,7 @@ export async function backgroundWork(app: App): Promise<BackgroundWork> {
   return {
     at: app.now(), startedAt: background.startedAt, loops: background.loops(),
     backlogs: [
-      { what: 'commands', waiting: engine.waiting }, { what: 'events', ...stored.events }, { what: 'messages', ...stored.messages }, { what: 'clearing', ...stored.clearing },
+      { what: 'commands', waiting: engine.waiting }, { what: 'events', ...stored.events }, { what: 'messages', ...stored.messages }, { what: 'mails', ...stored.mails }, { what: 'clearing', ...stored.clearing },
       { what: 'payouts', waiting: payouts.size, ...oldest([...payouts.values()].map(({ requestedAt }) => requestedAt)) }, { what: 'debts', waiting: forfeits.size, ...oldest([...forfeits.values()].map(({ at }) => at)) },
     ],
     commits: { epoch: engine.epoch, commits, commands, ...(commits === 0 ? {} : { meanMs: Math.round((commitMs / commits) * 100) / 100 }), largestBatch, reloads },

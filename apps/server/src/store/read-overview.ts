@@ -14,7 +14,7 @@ export async function countEnded(db: Database, from: number): Promise<Partial<Re
 
 type Backlog = { readonly waiting: number; readonly oldestAt?: number }
 /** `endedBefore`: attempts that ended before this have their dispute window behind them. */
-export async function countBacklogs(db: Database, endedBefore: number, most: number): Promise<Record<'events' | 'messages' | 'clearing', Backlog>> {
+export async function countBacklogs(db: Database, endedBefore: number, most: number): Promise<Record<'events' | 'messages' | 'mails' | 'clearing', Backlog>> {
   const count = async (sql: string, params: (string | number)[]): Promise<Backlog> => {
     const [row] = await db.query<{ waiting: string; oldest: string | null }>(`SELECT CAST(COUNT(*) AS TEXT) AS waiting, CAST(MIN(since) AS TEXT) AS oldest FROM (${sql} LIMIT ${most}) some_of_them`, params)
     return { waiting: Number(row?.waiting ?? 0), ...given('oldestAt', row?.oldest ? Number(row.oldest) : null) }
@@ -25,6 +25,7 @@ export async function countBacklogs(db: Database, endedBefore: number, most: num
   return {
     events: { ...await count(`SELECT CAST(NULL AS BIGINT) AS since FROM events WHERE ${unread}`, []), ...(at === undefined ? {} : { oldestAt: at }) },
     messages: await count("SELECT created_at AS since FROM deliveries WHERE state = 'waiting'", []),
+    mails: await count("SELECT created_at AS since FROM mails WHERE state = 'waiting'", []),
     clearing: await count('SELECT ended_at AS since FROM attempts WHERE billed > 0 AND billed > fee AND released = 0 AND ended_at < $1 ORDER BY ended_at', [endedBefore]),
   }
 }

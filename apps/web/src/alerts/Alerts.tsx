@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'react'
 import { Button, Group, NumberInput, Stack, Text, TextInput } from '@mantine/core'
 import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query'
-import { formatCredits, parseCredits } from '@lumaris/protocol'
+import { ALERT_WORDS, formatCredits, parseCredits } from '@lumaris/protocol'
 import type { Alert, AlertId, AlertKind, AlertSettings } from '@lumaris/protocol'
 import { alertSettingsQuery, alertsQuery } from '../queries.ts'
 import { hasRole, useMay, useSession } from '../session/use-session.ts'
@@ -12,13 +12,14 @@ import type { Look } from '../ui/states.ts'
 import { useWork } from '../ui/use-work.ts'
 import { TextLink } from '../shell/links.tsx'
 
-const look = (word: string, sign: string, says: string): Look => ({ word, colour: 'orange', sign, says })
+const look = (kind: AlertKind, sign: string, says: string): Look => ({ word: ALERT_WORDS[kind], colour: 'orange', sign, says })
 const KIND: Readonly<Record<AlertKind, Look>> = {
-  budget: look('Budget', '◔', 'What your jobs came to this month has reached a step of its budget.'), node_offline: look('Node offline', '✗', 'A node of yours has not been heard of for a while.'),
-  appeal_decided: look('Appeal decided', '⚖', 'An operator has looked at your word against an ending that lowered a node’s record.'),
-  node_unreliable: look('Node fails work', '!', 'A node of yours is believed to end less of its work than you want.'), payout_failed: look('Payout came back', '⊘', 'The provider could not carry it. The money is available again.'), agent_too_old: look('Agent too old', '↑', 'This market asks for a newer agent.'),
-  job_retried: look('Tried again', '↻', 'An operator has tried a job of yours again that no node could end.'),
-  invited: look('Invitation', '+', 'Somebody invites you to work for an account.'), member: look('Member', '+', 'Somebody works for your account now.'), topup_limit: look('No top-up', '!', 'Your wallet is low, and was not topped up by itself.'),
+  budget: look('budget', '◔', 'What your jobs came to this month has reached a step of its budget.'), node_offline: look('node_offline', '✗', 'A node of yours has not been heard of for a while.'),
+  appeal_decided: look('appeal_decided', '⚖', 'An operator has looked at your word against an ending that lowered a node’s record.'),
+  node_unreliable: look('node_unreliable', '!', 'A node of yours is believed to end less of its work than you want.'), payout_failed: look('payout_failed', '⊘', 'The provider could not carry it. The money is available again.'), agent_too_old: look('agent_too_old', '↑', 'This market asks for a newer agent.'),
+  job_retried: look('job_retried', '↻', 'An operator has tried a job of yours again that no node could end.'),
+  invited: look('invited', '+', 'Somebody invites you to work for an account.'), member: look('member', '+', 'Somebody works for your account now.'), topup_limit: look('topup_limit', '!', 'Your wallet is low, and was not topped up by itself.'),
+  mail_off: look('mail_off', '⊘', 'Alerts cannot be mailed to you any more.'),
 }
 
 export function AlertsScreen() {

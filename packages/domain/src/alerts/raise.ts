@@ -37,6 +37,13 @@ export function raise(turn: Turn, { user, kind, subject, says, step }: Raised, s
   effect(turn, { kind: 'alert', row })
 }
 
+/** An address takes no mail: told once for each time that mail was turned on. */
+export type MailRefusedCommand = { readonly kind: 'mailRefused'; readonly user: UserId; readonly address: string; readonly because: string; /** When mail was turned on. */ readonly since: Instant }
+export function mailRefused(turn: Turn, { user, address, because, since }: MailRefusedCommand): null {
+  raise(turn, { user, kind: 'mail_off', subject: address, says: `Alerts are not mailed to ${address} any more: ${because}. Prove the address again to turn it on.` }, since)
+  return null
+}
+
 /** The highest step that was reached and not told of yet: whoever jumps over one is told once. Raising the budget begins anew. */
 export function lookAtSpent(turn: Turn, { user, month, spent }: SpentCommand): null {
   const kept = turn.state.alertSettings.get(user), budget = BigInt(kept?.settings.monthlyBudget ?? 0)
