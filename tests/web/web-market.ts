@@ -10,7 +10,7 @@ import { GIB, formatCredits } from '@lumaris/protocol'
 import type { JobId, JobSpec, JobSpecInput, MemberRole, OwnerSettingsInput, Role, UserId } from '@lumaris/protocol'
 import { releaseOnce } from '@lumaris/server'
 import { createClient } from '@lumaris/sdk'
-import { startHookReceiver } from '@lumaris/testkit'
+import { startHookReceiver, startMailbox } from '@lumaris/testkit'
 import { Secret, TOTP } from 'otpauth'
 import { startMarket } from '../start-market.ts'
 import { TEMPLATES } from '../../apps/web/src/submit/templates.ts'
@@ -20,9 +20,10 @@ export const PASSWORD = 'seven green bottles'
 export const removeScratch = (dataDir: string): void => rmSync(join(tmpdir(), `lumaris-${createHash('sha256').update(dataDir).digest('hex').slice(0, 12)}`), { recursive: true, force: true })
 export type WebMarket = Awaited<ReturnType<typeof startWebMarket>>
 
-export async function startWebMarket(options: { nodes?: number; /** Of tests about what only time brings; with nodes it would lose them. */ now?: () => number; rates?: Exclude<ServerConfig['rates'], undefined | false> } = {}) {
+export async function startWebMarket(options: { nodes?: number; /** Of tests about what only time brings; with nodes it would lose them. */ now?: () => number; rates?: Exclude<ServerConfig['rates'], undefined | false>; /** Without: with a mail server. */ mail?: false } = {}) {
+  const mailbox = await startMailbox()
   // The market's own times: a busy machine that draws pages must not look like a lost node.
-  const market = await startMarket({ server: { settings: { demoTopupMaxMicros: 1_000_000_000_000n, payoutMinMicros: 1n }, webhooks: { loopback: true }, ...(options.rates ? { rates: options.rates } : {}), ...(options.now ? { now: options.now } : {}) } })
+  const market = await startMarket({ server: { settings: { demoTopupMaxMicros: 1_000_000_000_000n, payoutMinMicros: 1n }, webhooks: { loopback: true }, ...(options.mail === false ? {} : { mail: { smtpUrl: mailbox.url, from: 'Lumaris <alerts@market.example>', publicUrl: 'https://market.example' } }), ...(options.rates ? { rates: options.rates } : {}), ...(options.now ? { now: options.now } : {}) } })
   const receiver = await startHookReceiver()
   // One look at the machine for all nodes, and none for a market without any: the Python of the sandbox takes some seconds to try.
   let drivers: Promise<AgentDriver[]> | null = null
@@ -39,12 +40,23 @@ export async function startWebMarket(options: { nodes?: number; /** Of tests abo
   const sellers = market.demo.sellers
   for (let i = 0; i < (options.nodes ?? 2); i++) await addNode(sellers[i % sellers.length]?.key ?? '', ['node-ada', 'node-bo', 'node-cy'][i] ?? `node-${i}`, ['200000', '240000', '180000'][i] ?? '200000')
   return {
-    ...market, addNode, receiver,
+    ...market, addNode, receiver, mailbox,
+    /** The code of the newest mail to somebody, when it has come. */
+    async mailedCode(key: string): Promise<string> {
+      const { address } = (await market.call(key, 'GET', '/v1/alerts/mail')).body
+      for (let i = 0; i < 600; i++) {
+        const code = /^\d{4} \d{4}$/m.exec(mailbox.mails.findLast(({ to }) => to[0] === address)?.text ?? '')?.[0]
+        if (code !== undefined) return code
+        await new Promise((resolve) => { setTimeout(resolve, 50) })
+      }
+      throw new Error('no code was mailed')
+    },
     client: (key: string) => createClient({ url: market.url, token: key }),
     async stop(): Promise<void> {
       for (const agent of agents) await agent.stop()
       await market.stop()
       await receiver.stop()
+      await mailbox.stop()
       removeScratch(join(market.dir, 'drivers'))
     },
   }
@@ -133,6 +145,9 @@ export async function someone(market: WebMarket, name: string, roles: Role[]): P
 async function operate(market: WebMarket, job: JobId): Promise<{ suspended: string; secondAdmin: string }> {
   const second = await someone(market, 'Bea', ['admin']), dan = await someone(market, 'Dan <b>', ['buyer', 'seller'])
   const ann = market.client(market.demo.admin.key), bea = market.client(second.key), seller = market.client(market.demo.sellers[0]?.key ?? '')
+  // This one has its alerts mailed.
+  await seller.api.sendAlertMailCode()
+  await seller.api.proveAlertMail({ body: { code: await market.mailedCode(market.demo.sellers[0]?.key ?? '') } })
   await market.client(market.buyer).topup('5', { key: 'twice' })
   const done = await bea.api.proposeReversal({ body: { entry: `topup:${market.demo.buyer.id}:twice`, reason: 'The demo card was charged twice' } })
   await ann.api.approveReversal({ params: { reversal: done.id }, body: { reason: 'The second charge is in our book' } })

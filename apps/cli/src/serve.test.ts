@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
 import { createClient } from '@lumaris/sdk'
-import { postgresMissing, startPostgres } from '@lumaris/testkit'
+import { postgresMissing, startMailbox, startPostgres } from '@lumaris/testkit'
 import { aFolder, aShell } from './test-cli.ts'
 
 const BIN = fileURLToPath(new URL('../bin/lumaris.mjs', import.meta.url)), EMAIL = 'olga@example.org', PASSWORD = 'what olga knows 42'
@@ -77,6 +77,38 @@ test('what keeps it from opening is one sentence, and leaves no operator behind'
   }
   const opened = await shell.cli(['serve', '--port', '0', '--data', 'data', '--log-level', 'silent'], { onWrite: (text, keys) => { if (text.includes('Nobody operates')) keys.interrupt() } })
   expect([opened.code, opened.stderr]).toEqual([0, expect.stringContaining('--operator')])
+})
+
+test('a mail server, from the environment: what is wrong with it ends the start and says what to change; its password stands nowhere', { timeout: 120_000 }, async () => {
+  const box = await startMailbox({ login: { user: 'market', password: 'very-secret-4711' } }), good = { LUMARIS_SMTP_URL: box.url, LUMARIS_MAIL_FROM: 'alerts@market.example', LUMARIS_PUBLIC_URL: 'https://market.example' }
+  onTestFinished(() => box.stop())
+  for (const [wrong, says] of [
+    [{ LUMARIS_SMTP_URL: 'mail.example very-secret-4711' }, 'LUMARIS_SMTP_URL does not begin with smtps:// or smtp://'], [{ LUMARIS_MAIL_FROM: 'market' }, 'LUMARIS_MAIL_FROM is no sender: write alerts@mail.example'], [{ LUMARIS_MAIL_FROM: '' }, 'set LUMARIS_MAIL_FROM too'], [{ LUMARIS_PUBLIC_URL: '' }, 'set LUMARIS_PUBLIC_URL too'],
+    [{ LUMARIS_PUBLIC_URL: 'http://market.example' }, 'LUMARIS_PUBLIC_URL does not begin with https://'], [{ LUMARIS_SMTP_URL: box.url.replace('4711', '4712') }, 'refuses the user or the password of LUMARIS_SMTP_URL (535)'],
+  ] as const) {
+    const shell = aShell({ ...good, ...wrong }), ran = await shell.cli(['serve', '--port', '0', '--data', 'data', '--log-level', 'silent'])
+    expect([ran.code === 0, ran.stdout, ran.stderr]).toEqual([false, '', expect.stringContaining(says)])
+    expect(ran.stderr).not.toContain('very-secret')
+  }
+  const market = serve(aFolder(), ['--operator', EMAIL, '--log-level', 'trace'], { stdin: `${PASSWORD}\n`, env: good }), { url } = await market.open
+  const title = readFileSync(`/proc/${market.child.pid}/cmdline`, 'utf8'), token = (await createClient({ url }).api.login({ body: { email: EMAIL, password: PASSWORD } })).accessToken, olga = createClient({ url, token })
+  expect(await olga.api.getAlertMail()).toMatchObject({ here: true, address: EMAIL, proved: false })
+  await olga.api.sendAlertMailCode()
+  await expect.poll(() => box.mails.map(({ to, user }) => [to, user]), { timeout: 20_000 }).toEqual([[[EMAIL], 'market']])
+  await olga.api.proveAlertMail({ body: { code: /^\d{4} \d{4}$/m.exec(box.mails[0]?.text ?? '')?.[0] ?? '' } })
+  // It goes away: told, and still nothing of the password.
+  await box.stop()
+  await olga.api.testAlertMail()
+  await expect.poll(async () => (await olga.api.getAlertMail()).problem, { timeout: 20_000 }).toBe('the mail server: nothing answers there')
+  const background = await olga.api.getBackground()
+  expect(background.loops.find(({ name }) => name === 'mail')).toMatchObject({ problem: 'the mail server: nothing answers there; mails wait' })
+  // Down is not wrong: a market starts without it, and says so.
+  const late = serve(aFolder(), [], { env: good })
+  expect((await late.open).operated).toBe(false)
+  expect(await late.end()).toBe(0)
+  expect(await market.end()).toBe(0)
+  expect(late.told()).toContain('mails wait until the mail server answers')
+  for (const text of [title, market.told(), late.told(), JSON.stringify(background), ...box.mails.map(({ raw }) => raw)]) expect(text).not.toContain('very-secret')
 })
 
 const missing = postgresMissing()

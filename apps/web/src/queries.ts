@@ -96,6 +96,8 @@ export const reversalsQuery = (client: Client) => infiniteQueryOptions({ queryKe
 /** How many are new is asked while the tab is seen. */
 export const alertsQuery = (client: Client) => infiniteQueryOptions({ queryKey: ['alerts'], initialPageParam: FIRST, getNextPageParam: nextOf, queryFn: ({ pageParam, signal }) => client.api.listAlerts({ query: { limit: 30, cursor: pageParam } }, { signal }), refetchInterval: 30_000 })
 export const unreadQuery = (client: Client) => queryOptions({ queryKey: ['alerts', 'unread'], queryFn: async ({ signal }) => (await client.api.listAlerts({ query: { limit: 1 } }, { signal })).unread, refetchInterval: 30_000 })
+/** Looked at again soon while something is on its way. */
+export const alertMailQuery = (client: Client) => queryOptions({ queryKey: ['alert-mail'], queryFn: ({ signal }) => client.api.getAlertMail({}, { signal }), refetchInterval: ({ state: { data } }) => (data && (data.waiting > 0 || data.code) ? 3_000 : 30_000) })
 export const alertSettingsQuery = (client: Client) => queryOptions({ queryKey: ['alert-settings'], queryFn: ({ signal }) => client.api.getAlertSettings({}, { signal }) })
 export const settingsQuery = (client: Client) => queryOptions({ queryKey: ['admin', 'settings'], queryFn: ({ signal }) => client.api.getSettings({}, { signal }) })
 export const settingsVersionsQuery = (client: Client) => infiniteQueryOptions({ queryKey: ['admin', 'settings', 'versions'], initialPageParam: FIRST, getNextPageParam: nextOf, queryFn: ({ pageParam, signal }) => client.api.listSettingsVersions({ query: { limit: 20, cursor: pageParam } }, { signal }) })

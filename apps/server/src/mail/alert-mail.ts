@@ -40,7 +40,7 @@ export function createAlertMail(ports: AlertMailPorts, outbox: MailOutbox | null
     const [row, address, [mails], [failing]] = await Promise.all([rowOf(user), addressOf(user), db.query<{ waiting: string }>("SELECT CAST(COUNT(*) AS TEXT) AS waiting FROM mails WHERE user_id = $1 AND state = 'waiting'", [user]), db.query<{ problem: string | null; state: string }>('SELECT problem, state FROM mails WHERE user_id = $1 ORDER BY created_at DESC, id DESC LIMIT 1', [user])])
     const proved = isProved(row, address)
     return {
-      here: outbox !== null, address, proved, on: proved && row?.on_since != null, kinds: row?.kinds ? JSON.parse(row.kinds) as MailedKind[] : null, ...given('offBecause', row?.off_because ?? null), ...given('offAt', row?.off_at ?? null),
+      here: outbox !== null, address, proved, on: proved && typeof row?.on_since === 'number', kinds: row?.kinds ? JSON.parse(row.kinds) as MailedKind[] : null, ...given('offBecause', row?.off_because ?? null), ...given('offAt', row?.off_at ?? null),
       ...(row?.code_hash && row.code_at !== null && (row.code_until ?? 0) > now() ? { code: { sentAt: row.code_at, until: row.code_until as number } } : {}),
       waiting: Number(mails?.waiting ?? 0), ...(failing && failing.state !== 'sent' && failing.state !== 'dropped' ? given('problem', failing.problem) : {}), ...given('lastSentAt', row?.last_sent_at ?? null),
     }
@@ -67,7 +67,7 @@ export function createAlertMail(ports: AlertMailPorts, outbox: MailOutbox | null
       if (outbox === null) return refuse('no_mail_here')
       if (!isMailable(address)) return refuse('mail_address_unfit')
       if (row?.unwanted_until && row.unwanted_until > at) return refuse('mail_unwanted', { until: row.unwanted_until })
-      const sameDay = row?.codes_from != null && at - row.codes_from < DAY, sent = sameDay ? row.codes_sent : 0
+      const sameDay = row !== null && row.codes_from !== null && at - row.codes_from < DAY, sent = sameDay ? row.codes_sent : 0
       const againInMs = Math.max((row?.code_at ?? -Infinity) + MAIL_CODE_AGAIN_MS - at, sent >= MAIL_CODES_A_DAY ? (row?.codes_from ?? 0) + DAY - at : 0)
       if (againInMs > 0) return refuse('mail_too_soon', { againInMs })
       const code = String(random(6).readUIntBE(0, 6) % 10 ** MAIL_CODE_DIGITS).padStart(MAIL_CODE_DIGITS, '0'), id = ids.make('mil')

@@ -1,33 +1,25 @@
 import { useEffect, useState } from 'react'
 import { Button, Group, NumberInput, Stack, Text, TextInput } from '@mantine/core'
 import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query'
-import { ALERT_WORDS, formatCredits, parseCredits } from '@lumaris/protocol'
-import type { Alert, AlertId, AlertKind, AlertSettings } from '@lumaris/protocol'
+import { formatCredits, parseCredits } from '@lumaris/protocol'
+import type { Alert, AlertId, AlertSettings } from '@lumaris/protocol'
 import { alertSettingsQuery, alertsQuery } from '../queries.ts'
 import { hasRole, useMay, useSession } from '../session/use-session.ts'
 import { beside } from '../ui/field-errors.ts'
 import { visible } from '../ui/format.ts'
 import { Command, Empty, Listed, Loaded, Moment, Page, Panel, Refusal, Rests, Status } from '../ui/parts.tsx'
-import type { Look } from '../ui/states.ts'
 import { useWork } from '../ui/use-work.ts'
 import { TextLink } from '../shell/links.tsx'
-
-const look = (kind: AlertKind, sign: string, says: string): Look => ({ word: ALERT_WORDS[kind], colour: 'orange', sign, says })
-const KIND: Readonly<Record<AlertKind, Look>> = {
-  budget: look('budget', '◔', 'What your jobs came to this month has reached a step of its budget.'), node_offline: look('node_offline', '✗', 'A node of yours has not been heard of for a while.'),
-  appeal_decided: look('appeal_decided', '⚖', 'An operator has looked at your word against an ending that lowered a node’s record.'),
-  node_unreliable: look('node_unreliable', '!', 'A node of yours is believed to end less of its work than you want.'), payout_failed: look('payout_failed', '⊘', 'The provider could not carry it. The money is available again.'), agent_too_old: look('agent_too_old', '↑', 'This market asks for a newer agent.'),
-  job_retried: look('job_retried', '↻', 'An operator has tried a job of yours again that no node could end.'),
-  invited: look('invited', '+', 'Somebody invites you to work for an account.'), member: look('member', '+', 'Somebody works for your account now.'), topup_limit: look('topup_limit', '!', 'Your wallet is low, and was not topped up by itself.'),
-  mail_off: look('mail_off', '⊘', 'Alerts cannot be mailed to you any more.'),
-}
+import { ByMail } from './ByMail.tsx'
+import { KIND } from './kinds.ts'
 
 export function AlertsScreen() {
   const { client } = useSession(), settings = useQuery(alertSettingsQuery(client))
   return (
-    <Page title="Alerts" intro={<>What you are told without asking: here, and at <TextLink to="/webhooks">addresses of yours</TextLink> that want <code>alert.raised</code>. This market sends no mail.</>}>
+    <Page title="Alerts" intro={<>What you are told without asking: here, and at <TextLink to="/webhooks">addresses of yours</TextLink> that want <code>alert.raised</code>, and by mail if you like.</>}>
       <Inbox />
       <Panel title="When you are told" id="when"><Loaded query={settings}>{(now) => <When key={JSON.stringify(now)} settings={now} />}</Loaded></Panel>
+      <ByMail />
       <Command line="npx lumaris alerts" />
     </Page>
   )
@@ -55,6 +47,7 @@ function Where({ of: { kind, subject } }: { of: Alert }) {
   if (kind === 'topup_limit') return <TextLink to="/wallet" size="sm">The wallet</TextLink>
   if (kind === 'budget') return <TextLink to="/wallet" size="sm">What was spent</TextLink>
   if (kind === 'payout_failed') return <TextLink to="/earnings" size="sm">Payouts</TextLink>
+  if (kind === 'mail_off') return null // it is on this very screen
   if (kind === 'job_retried') return <TextLink to="/jobs/$job" params={{ job: subject }} size="sm">The new job</TextLink>
   return <TextLink to="/nodes/$node" params={{ node: subject }} size="sm">The node</TextLink>
 }
