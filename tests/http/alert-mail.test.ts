@@ -224,7 +224,7 @@ describe.each(BOTH)('on %s', (name, databaseUrl) => {
     await room.raise(months(0, 1))
     await expect.poll(async () => (await background()).loops.find(({ name: loop }) => loop === 'mail'), PATIENT).toMatchObject({ failures: expect.any(Number), problem: 'the mail server answered: 550 5.7.1 this sender may not; mails wait' })
     expect((await background()).backlogs.find(({ what }) => what === 'mails')).toMatchObject({ waiting: 1, oldestAt: expect.any(Number) })
-    expect(await room.mine()).toMatchObject({ on: true, proved: true, waiting: 1 })
+    expect(await room.mine()).toMatchObject({ on: true, proved: true, waiting: 1, problem: 'this market cannot send mail just now, and its operator sees why' })
     room.box.answerWith(() => null)
     room.later += 60_000
     await expect.poll(() => room.subjects().length, PATIENT).toBe(1)

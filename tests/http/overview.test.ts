@@ -38,7 +38,7 @@ test('background work says what ran, what waits and since when; a loop that fail
   await expect.poll(async () => (await loop('payouts'))?.runs ?? 0).toBeGreaterThan(0)
   const found = BackgroundWork.parse(await get('/v1/admin/background')), waiting = Object.fromEntries(found.backlogs.map((one) => [one.what, one.waiting]))
   expect(found.loops.map(({ name }) => name).toSorted()).toEqual(['budgets', 'clearing', 'debts', 'deliveries', 'memory', 'payouts', 'settings', 'uploads', 'webhooks', 'writer']) // and 'mail', where there is a mail server
-  expect(waiting).toEqual({ commands: 0, events: 0, messages: 0, clearing: 0, payouts: 0, debts: 0 })
+  expect(waiting).toEqual({ commands: 0, events: 0, messages: 0, mails: 0, clearing: 0, payouts: 0, debts: 0 })
   expect(found.commits.commits).toBeGreaterThan(0)
   // A message that cannot be delivered waits, with its age.
   const { body: hook } = await market.call(market.buyer, 'POST', '/v1/webhooks', { url: 'http://127.0.0.1:1/in' })

@@ -29,6 +29,8 @@ const KEPT_MS = 7 * 24 * HOUR
 const PASS_MS = 1_000
 /** The mail server is asked again after this at the latest: what is wrong with it is mended by somebody who waits for it. */
 const HELD_MAX_MS = 10 * 60_000
+/** What is wrong with the operator's own server is for him to read. */
+const TROUBLE = 'this market cannot send mail just now, and its operator sees why'
 
 export type MailPorts = {
   readonly db: Database; readonly ids: Ids; readonly now: () => number; readonly random: (size: number) => Buffer; readonly seal: Seal; readonly log: Log
@@ -91,7 +93,9 @@ export function createMailOutbox(ports: MailPorts) {
       const due = await db.query<MailSql>(`SELECT l.id, l.user_id, l.kind, l.address, l.sealed, l.created_at, l.give_up_at, l.tries, m.on_since, CASE WHEN m.proved_at IS NULL THEN NULL ELSE m.address END AS proved FROM mails l LEFT JOIN alert_mail m ON m.user_id = l.user_id
         WHERE l.state = 'waiting' AND l.next_at <= $1 ORDER BY l.next_at, l.id LIMIT ${AT_ONCE}`, [now()])
       if (due.length === 0) return
-      const trouble = (await Promise.all(due.map(tryOnce))).find((one) => one !== null)
+      // All of them are waited for, whatever becomes of one: what is still on its way must not be found again by the next pass.
+      const ended = await Promise.allSettled(due.map(tryOnce)), trouble = ended.find((one) => one.status === 'fulfilled' && one.value !== null)?.value
+      for (const one of ended) if (one.status === 'rejected') throw one.reason
       if (trouble === undefined) { troubles = 0; continue }
       heldUntil = now() + Math.min(HELD_MAX_MS, WAITS_MS[Math.min(troubles++, WAITS_MS.length - 1)] as number)
       throw new Error(`${trouble}; mails wait`)
@@ -118,7 +122,7 @@ export function createMailOutbox(ports: MailPorts) {
     if (became.kind === 'refused') { await giveUpAddress(one, became.because, at); return null }
     const wait = (WAITS_MS[Math.min(one.tries, WAITS_MS.length - 1)] as number) * (0.9 + (random(1)[0] as number) / 1280)
     const isOver = at + wait > one.give_up_at
-    await db.transact([{ sql: `UPDATE mails SET state = '${isOver ? 'failed' : 'waiting'}', ${tried}, next_at = $3, problem = $4 WHERE id = $1 AND state = 'waiting'`, params: [one.id, at, Math.round(at + wait), became.because] }])
+    await db.transact([{ sql: `UPDATE mails SET state = '${isOver ? 'failed' : 'waiting'}', ${tried}, next_at = $3, problem = $4 WHERE id = $1 AND state = 'waiting'`, params: [one.id, at, Math.round(at + wait), became.kind === 'trouble' ? TROUBLE : became.because] }])
     return became.kind === 'trouble' ? became.because : null
   }
 
@@ -127,7 +131,7 @@ export function createMailOutbox(ports: MailPorts) {
     if (one.proved === one.address && one.on_since !== null) {
       const told = await ports.tellRefused({ user: one.user_id, address: one.address, because, since: one.on_since })
       if (isRefusal(told)) throw new Error(`a notice was not taken: ${told.refusal}`)
-      log.warn({ user: one.user_id, because }, 'mail was turned off for an address')
+      log.warn({ user: one.user_id }, 'mail was turned off for an address that takes none')
     }
     await db.transact([
       { sql: "UPDATE mails SET state = 'failed', tries = tries + 1, last_try_at = $2, problem = $3, sealed = NULL WHERE id = $1 AND state = 'waiting'", params: [one.id, at, because] },

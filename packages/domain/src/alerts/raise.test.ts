@@ -85,3 +85,16 @@ test('a payout that comes back and an agent that is too old are told, the latter
   bound(1, '0.3.0')
   expect(alerts().filter(({ kind }) => kind === 'agent_too_old')).toHaveLength(2)
 })
+
+test('an address that takes no mail is told of once for each time that mail was turned on', () => {
+  const { market, alerts } = setup(), refused = (since: number, address = 'bo@example.org') => market.act({ kind: 'mailRefused', user: buyer, address, because: '550 no such user', since: since as never })
+  refused(market.now)
+  refused(market.now)
+  expect(alerts()).toMatchObject([{ user: buyer, kind: 'mail_off', subject: 'bo@example.org', says: 'Alerts are not mailed to bo@example.org any more: 550 no such user. Prove the address again to turn it on.' }])
+  const before = market.now
+  market.pass(MINUTE)
+  refused(before) // said again after a crash
+  expect(alerts()).toHaveLength(1)
+  refused(market.now)
+  expect(alerts()).toHaveLength(2)
+})
