@@ -47,6 +47,12 @@ export const WebhookId = id('whk', 'WebhookId')
 export type WebhookId = z.infer<typeof WebhookId>
 export const DeliveryId = id('msg', 'DeliveryId')
 export type DeliveryId = z.infer<typeof DeliveryId>
+export const StatementId = id('stm', 'StatementId')
+export type StatementId = z.infer<typeof StatementId>
+export const StatementLineId = id('lin', 'StatementLineId')
+export type StatementLineId = z.infer<typeof StatementLineId>
+export const SettlementId = id('stl', 'SettlementId')
+export type SettlementId = z.infer<typeof SettlementId>
 
 /** `job_….3`: the fourth task of a job. */
 export const TaskId = z.string().regex(new RegExp(`^job_${BODY}\\.[0-9]{1,6}$`)).meta({ id: 'TaskId' }).brand<'TaskId'>()
