@@ -37,6 +37,7 @@ const MAY: Record<RouteName, Caller[] | 'all'> = {
   findEntries: ['admin'], listReversals: ['admin'], proposeReversal: ['admin'], approveReversal: ['admin'], rejectReversal: ['admin'], listActions: ['admin'], listPeople: ['admin'], getPerson: ['admin'], suspendUser: ['admin'], unsuspendUser: ['admin'], setUserRoles: ['admin'], bookDeposit: ['admin'], impersonateUser: ['admin'], endImpersonation: ['admin'], listImpersonations: [...PEOPLE, 'readOnlyKey'], getSettings: ['admin'], listSettingsVersions: ['admin'], changeSettings: ['admin'],
   getNodeReputation: ['sellerA', 'admin'], appealFault: ['sellerA'], listAppeals: ['admin'], acceptAppeal: ['admin'], refuseAppeal: ['admin'],
   getPayoutRule: ['sellerA', 'sellerB'], setPayoutRule: ['sellerA', 'sellerB'], dropPayoutRule: ['sellerA', 'sellerB'], getStatement: ['sellerA', 'sellerB'], exportStatement: ['sellerA', 'sellerB'], getTaxDetails: ['sellerA', 'sellerB'], setTaxDetails: ['sellerA', 'sellerB'], dropTaxDetails: ['sellerA', 'sellerB'],
+  getReconciliation: ['admin'], listMismatches: ['admin'], exportMismatches: ['admin'], previewStatement: ['admin'], handInStatement: ['admin'], listStatements: ['admin'], withdrawStatement: ['admin'], linkLine: ['admin'], setMismatchAside: ['admin'], reopenMismatch: ['admin'],
   findNodes: ['admin'], getFleet: ['admin'], cordonNode: ['admin'], uncordonNode: ['admin'], banNode: ['admin'], unbanNode: ['admin'], getRevenue: ['admin'], exportRevenue: ['admin'], exportLedger: ['admin'], listHolds: ['admin'], getQueue: ['admin'], getOverview: ['admin'], getBackground: ['admin'], getNodeEvidence: ['admin'], listLedgerAccounts: ['admin'], listUserSessions: ['admin'], endUserSession: ['admin'], listDeadDeliveries: ['admin'], retryDelivery: ['admin'], listDeadJobs: ['admin'], retryJob: ['admin'], listMatchingPauses: ['admin'], pauseMatching: ['admin'], resumeMatching: ['admin'],
   listIncidents: 'all', openIncident: ['admin'], updateIncident: ['admin'], resolveIncident: ['admin'], nodeEarnings: ['agent'], checkLedger: ['admin'], marketTable: ['admin'],
 }
@@ -58,6 +59,7 @@ const BODIES: Partial<Record<RouteName, unknown>> = {
   setPayoutRule: { when: { kind: 'weekly', day: 'mon' }, destination: 'x' }, setTaxDetails: { name: 'A test', address: 'a street', country: 'DE', taxNumber: null },
   cordonNode: { reason: 'a test' }, uncordonNode: { reason: 'a test' }, banNode: { reason: 'a test' }, unbanNode: { reason: 'a test' }, retryDelivery: { reason: 'a test' }, retryJob: { reason: 'a test' }, pauseMatching: { says: 'a test', reason: 'a test', scope: { regions: ['nowhere'] } }, resumeMatching: { reason: 'a test' },
   endUserSession: { reason: 'a test' },
+  previewStatement: { text: 'date,reference,amount\n2026-01-02,none,5\n' }, handInStatement: { text: 'date,reference,amount\n2026-01-02,none,5\n', reason: 'a test' }, withdrawStatement: { reason: 'a test' }, reopenMismatch: { reason: 'a test' },
   openIncident: { title: 'A test', severity: 'minor', text: 'a test' }, updateIncident: { text: 'a test' }, resolveIncident: { text: 'a test' },
   login: { email: 'a@b', password: 'x' }, openBrowserSession: { email: 'a@b', password: 'x' }, refresh: { refreshToken: 'x'.repeat(30) }, register: { email: 'nobody', password: 'x', name: 'x' },
   enrolNode: { token: 'x'.repeat(30), publicKey: 'x'.repeat(43), proof: 'x'.repeat(86), name: 'x', capacity: { cpuMillis: 1, memoryBytes: 1, diskBytes: 1, gpus: 0 }, agentVersion: '1' },
@@ -68,7 +70,7 @@ const isNo = (status: number): boolean => status === 401 || status === 403 || st
 
 let market: TestMarket, spare: string, leaving: string
 const keys = {} as Record<Caller, string | null>
-const objects = {} as Record<'job' | 'attempt' | 'node' | 'quote' | 'key' | 'standing' | 'schedule' | 'user' | 'incident' | 'reversal' | 'session' | 'webhook' | 'delivery' | 'template' | 'filter' | 'sha256' | 'impersonation' | 'pause' | 'account' | 'invitation' | 'member' | 'token', string>
+const objects = {} as Record<'job' | 'attempt' | 'node' | 'quote' | 'key' | 'standing' | 'schedule' | 'user' | 'incident' | 'reversal' | 'session' | 'webhook' | 'delivery' | 'template' | 'filter' | 'sha256' | 'impersonation' | 'pause' | 'account' | 'invitation' | 'member' | 'token' | 'statement' | 'settlement', string>
 
 beforeAll(async () => {
   market = await startMarket({ server: { webhooks: { loopback: true } } })
@@ -114,6 +116,11 @@ beforeAll(async () => {
   // An ending of it that is said to have lowered its node's record: whoever may appeal is told so.
   const fault = { attempt: attempt.id, job: job.id, node: attempt.node, owner: demo.sellers[0]?.id, at: 1, cause: 'driver_failed', aspects: ['completion'], seen: {}, appeal: null }
   await app.db.transact([{ sql: 'INSERT INTO faults (id, node, at, doc) VALUES ($1, $2, 1, $3)', params: [attempt.id, attempt.node, JSON.stringify(fault)] }])
+  // A statement with a line for a top-up, and one that stands alone; the first two of a pair are settled by whoever may.
+  const [handed, topup] = [(await call(demo.admin.key, 'POST', '/v1/admin/statements', { account: 'demo', text: 'date,reference,amount\n2026-01-02,one,0.000005\n2026-01-02,two,5\n2026-01-02,three,5\n', reason: 'a test' })).body.id, `topup:${demo.buyer.id}:wrong`], [one, two, three] = (await call(demo.admin.key, 'GET', '/v1/admin/mismatches?account=demo&kind=not_in_books')).body.data.toSorted((a: { line: { reference: string } }, b: { line: { reference: string } }) => ['one', 'two', 'three'].indexOf(a.line.reference) - ['one', 'two', 'three'].indexOf(b.line.reference))
+  BODIES.linkLine = { account: 'demo', line: one.line.id, entry: topup, reason: 'a test' }
+  BODIES.setMismatchAside = { account: 'demo', kind: 'not_in_books', line: two.line.id, reason: 'a test' }
+  Object.assign(objects, { statement: handed, settlement: (await call(demo.admin.key, 'POST', '/v1/admin/mismatches/aside', { account: 'demo', kind: 'not_in_books', line: three.line.id, reason: 'a test' })).body.id })
   Object.assign(objects, {
     account: demo.buyer.id, member: (await works('spare', 'viewer')).id, invitation: (await call(demo.buyer.key, 'POST', '/v1/members/invitations', { email: 'late@test', role: 'viewer' })).body.id,
     user: carol.id, reversal, incident: (await call(demo.admin.key, 'POST', '/v1/admin/incidents', { title: 'A test', severity: 'minor', text: 'a test' })).body.id,
@@ -141,7 +148,7 @@ async function signedIn(user: string): Promise<string> {
 }
 async function status(name: RouteName, caller: Caller, mine: boolean): Promise<number> {
   const route = routes[name] as Route, key = await keyOf(caller)
-  const nobodys = { account: `usr_${NOBODYS}`, invitation: `inv_${NOBODYS}`, job: `job_${NOBODYS}`, attempt: `att_${NOBODYS}`, node: `nod_${NOBODYS}`, quote: `quo_${NOBODYS}`, standing: `sta_${NOBODYS}`, schedule: `sch_${NOBODYS}`, template: 'nobodys', filter: 'nobodys', key: `key_${NOBODYS}`, user: `usr_${NOBODYS}`, incident: `inc_${NOBODYS}`, reversal: `rev_${NOBODYS}`, impersonation: `imp_${NOBODYS}`, pause: `hal_${NOBODYS}`, session: `ses_${NOBODYS}`, webhook: `whk_${NOBODYS}`, delivery: `msg_${NOBODYS}`, sha256: '0'.repeat(64) }
+  const nobodys = { statement: `stm_${NOBODYS}`, settlement: `stl_${NOBODYS}`, account: `usr_${NOBODYS}`, invitation: `inv_${NOBODYS}`, job: `job_${NOBODYS}`, attempt: `att_${NOBODYS}`, node: `nod_${NOBODYS}`, quote: `quo_${NOBODYS}`, standing: `sta_${NOBODYS}`, schedule: `sch_${NOBODYS}`, template: 'nobodys', filter: 'nobodys', key: `key_${NOBODYS}`, user: `usr_${NOBODYS}`, incident: `inc_${NOBODYS}`, reversal: `rev_${NOBODYS}`, impersonation: `imp_${NOBODYS}`, pause: `hal_${NOBODYS}`, session: `ses_${NOBODYS}`, webhook: `whk_${NOBODYS}`, delivery: `msg_${NOBODYS}`, sha256: '0'.repeat(64) }
   const body = BODIES[name] ?? (route.takes === 'raw' ? new Uint8Array() : undefined)
   // Whoever may save one saves it under a name of their own: what is another's must stay unseen below.
   const named = name === 'removeSchedule' && caller === 'admin' && mine ? { ...objects, schedule: (await market.call(market.buyer, 'POST', '/v1/schedules', BODIES.createSchedule)).body.id as string } : name === 'endUserSession' && caller === 'admin' && mine ? { ...objects, session: await signedIn(objects.user) } : name === 'putTemplate' ? { ...objects, template: 'another' } : name === 'putFilter' ? { ...objects, filter: 'another' } : /^(un)?(cordon|ban)Node$/.test(name) ? { ...objects, node: spare } : name === 'removeNode' ? { ...objects, node: leaving } : /^(change|remove)Member$/.test(name) ? { ...objects, user: objects.member } : objects
@@ -160,7 +167,7 @@ test('every route has an expectation, and every expectation a route', () => {
 })
 
 // What ends or changes an object comes last, so that the others still find it.
-const LAST: RouteName[] = ['removeWebhook', 'dropStanding', 'removeSchedule', 'removeTemplate', 'removeNode', 'removeFilter', 'removeMember', 'revokeInvitation', 'cancelJob', 'logout', 'revokeKey']
+const LAST: RouteName[] = ['removeWebhook', 'dropStanding', 'removeSchedule', 'removeTemplate', 'removeNode', 'removeFilter', 'removeMember', 'revokeInvitation', 'withdrawStatement', 'cancelJob', 'logout', 'revokeKey']
 const order = [...(Object.keys(MAY) as RouteName[]).filter((name) => !LAST.includes(name)), ...LAST]
 for (const name of order) {
   test(`${name}: exactly ${MAY[name] === 'all' ? 'everybody' : MAY[name].join(', ') || 'nobody'} may`, async () => {

@@ -103,11 +103,14 @@ test('sessions of a user one by one; one that is ended is over at once, with a l
 test('every write of an admin says why: the table of routes has none without a reason', async () => {
   const writes = (Object.values(routes) as Route[]).filter((route) => route.who === 'admin' && route.method !== 'GET'), nobodys = '0'.repeat(26)
   expect(writes.length).toBeGreaterThan(20)
+  // A statement is looked at before it is kept: nothing is done, so there is nothing to give a reason for.
+  const LOOKS = ['previewStatement']
   // What everybody is told of an incident is the reason, and stands in the log as such.
   const WORDS: Record<string, string> = { openIncident: '/text', updateIncident: '/text', resolveIncident: '/text' }
   for (const route of writes) {
     expect(route.fresh, route.id).toBe(true)
-    const path = route.path.replace(':session', `ses_${nobodys}`).replace(/:([a-z]+)/g, (_all, name: string) => `${({ user: 'usr', node: 'nod', pause: 'hal', delivery: 'msg', attempt: 'att', reversal: 'rev', incident: 'inc', job: 'job' } as Record<string, string>)[name]}_${nobodys}`)
+    const path = route.path.replace(':session', `ses_${nobodys}`).replace(/:([a-z]+)/g, (_all, name: string) => `${({ user: 'usr', node: 'nod', pause: 'hal', delivery: 'msg', attempt: 'att', reversal: 'rev', incident: 'inc', job: 'job', statement: 'stm', settlement: 'stl' } as Record<string, string>)[name]}_${nobodys}`)
+    if (LOOKS.includes(route.id)) continue
     const { body } = await market.call(market.demo.admin.key, route.method, path, {})
     expect({ code: body.code, at: (body.errors ?? []).map((one: { pointer: string }) => one.pointer) }, route.id).toMatchObject({ code: 'invalid_request', at: expect.arrayContaining([WORDS[route.id] ?? '/reason']) })
   }

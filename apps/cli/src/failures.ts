@@ -39,7 +39,7 @@ export function renderFailure(error: unknown, options: { colours: Colours; verbo
   let text = `${red('error:')} ${clean(message)}\n`
   if (error instanceof LumarisError) {
     for (const { pointer, message: says } of error.errors ?? []) text += line(`${pointer || '/'}: ${says}`)
-    for (const [name, value] of Object.entries(error.detail ?? {})) text += line(`${name}: ${detailText(name, value)}`)
+    for (const [name, value] of Object.entries(error.detail ?? {})) text += name === 'problems' && Array.isArray(value) ? (value as { line?: unknown; says?: unknown }[]).map((one) => line(`line ${String(one.line)}: ${String(one.says)}`)).join('') : line(`${name}: ${detailText(name, value)}`)
     if (error.hint) text += `${dim('hint:')} ${clean(error.hint)}\n`
     if (error.requestId) text += `${dim('request:')} ${clean(error.requestId)}\n`
   } else {

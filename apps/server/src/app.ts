@@ -33,6 +33,7 @@ import { moneyHandlers } from './http/money.ts'
 import { nodeHandlers } from './http/nodes.ts'
 import { fleetHandlers } from './http/fleet.ts'
 import { queueHandlers } from './http/queue.ts'
+import { reconciliationHandlers } from './http/reconciliation.ts'
 import { revenueHandlers } from './http/revenue.ts'
 import { memberHandlers } from './http/members.ts'
 import { operatorHandlers } from './http/operators.ts'
@@ -65,6 +66,8 @@ import { KEEP_EVERY_MS, createKeptMemory } from './live/kept-memory.ts'
 import { createOpenStreams } from './live/open-streams.ts'
 import { HISTORY_EVERY_MS, createHistory, marketNow } from './live/overview.ts'
 import type { History } from './live/overview.ts'
+import { createReconciler } from './live/reconciliation.ts'
+import type { Reconciler } from './live/reconciliation.ts'
 import { createReadings } from './live/readings.ts'
 import type { Readings } from './live/readings.ts'
 import type { Log } from './log.ts'
@@ -120,6 +123,7 @@ export type App = {
   /** How long earnings wait before they can be paid out. */
   readonly disputeMs: number
   readonly comparator: Comparator
+  readonly reconciler: Reconciler
   readonly budgets: Budgets
   /** Requests a minute of one caller; null: nobody is counted. */
   readonly callerRate: () => number | null
@@ -179,7 +183,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     closing.push(() => comparator.close())
     const budgetPass = oneAtATime(() => pass('budgets', () => app.budgets.once()))
     closing.push(() => budgetPass.idle())
-    Object.assign(app, { comparator, budgets: createBudgets(app, () => budgetPass.ask()), gateway: createGateway(app, config.trustProxy), metrics: createMetrics(() => engine, () => app.gateway.connected) })
+    Object.assign(app, { comparator, reconciler: createReconciler(db, now), budgets: createBudgets(app, () => budgetPass.ask()), gateway: createGateway(app, config.trustProxy), metrics: createMetrics(() => engine, () => app.gateway.connected) })
     closing.push(() => app.identity.flush())
     // Of what a turn brings about, only lines of histories and standing requests that are met can be told: leases and orders come many times a second.
     engine.on('effects', (effects) => {
@@ -271,7 +275,7 @@ function httpOf(app: App, config: ServerConfig, rates: (() => Rates) | null): Pr
   const streams = createOpenStreams()
   app.identity.onForget((id) => streams.cut(id))
   return buildHttp({
-    handlers: { ...identityHandlers(app), ...browserSessionHandlers(app), ...jobHandlers(app), ...blobHandlers(app, config.fetches), ...nodeHandlers(app), ...reputationHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app), ...scheduleHandlers(app), ...payoutHandlers(app), ...operatorHandlers(app), ...fleetHandlers(app), ...revenueHandlers(app), ...queueHandlers(app), ...webhookHandlers(app), ...templateHandlers(app), ...savedFilterHandlers(app), ...alertHandlers(app), ...alertMailHandlers(app), ...memberHandlers(app) },
+    handlers: { ...identityHandlers(app), ...browserSessionHandlers(app), ...jobHandlers(app), ...blobHandlers(app, config.fetches), ...nodeHandlers(app), ...reputationHandlers(app), ...moneyHandlers(app), ...marketHandlers(app), ...standingHandlers(app), ...scheduleHandlers(app), ...payoutHandlers(app), ...operatorHandlers(app), ...fleetHandlers(app), ...revenueHandlers(app), ...queueHandlers(app), ...reconciliationHandlers(app), ...webhookHandlers(app), ...templateHandlers(app), ...savedFilterHandlers(app), ...alertHandlers(app), ...alertMailHandlers(app), ...memberHandlers(app) },
     authenticate, log: app.log, now: app.now, newRequestId: () => app.ids.make('req'), onDone: (route, status, ms) => app.metrics.request(route, status, ms), web: createWeb(config.webDir ?? WEB_DIR), onLook: (impersonation, route) => void app.identity.noteRead(impersonation, route).catch((error: unknown) => app.log.error({ err: error }, 'what an admin read was not kept')),
     beginAct: (account, by, route, subject, request) => app.identity.beginAct({ account, by, route, subject, request: String(request.id), from: request.ip }), onStream: (who, stream) => streams.note(who, stream),
     rates, trustProxy: config.trustProxy,

@@ -19,7 +19,7 @@ export const Reversal = z.object({
 }).meta({ id: 'Reversal' })
 export type Reversal = z.infer<typeof Reversal>
 
-export const ActionName = z.enum(['reversal.propose', 'reversal.approve', 'reversal.reject', 'incident.open', 'incident.update', 'incident.resolve', 'user.suspend', 'user.unsuspend', 'user.roles', 'user.deposit', 'session.end', 'node.pause', 'node.drain', 'node.resume', 'node.price', 'node.cordon', 'node.uncordon', 'node.ban', 'node.unban', 'job.cancel', 'job.pause', 'job.resume', 'job.move', 'job.retry', 'schedule.pause', 'schedule.resume', 'schedule.remove', 'standing.drop', 'settings.change', 'matching.pause', 'matching.resume', 'user.impersonate', 'delivery.retry', 'appeal.accept', 'appeal.refuse']).meta({ id: 'ActionName' })
+export const ActionName = z.enum(['reversal.propose', 'reversal.approve', 'reversal.reject', 'incident.open', 'incident.update', 'incident.resolve', 'user.suspend', 'user.unsuspend', 'user.roles', 'user.deposit', 'session.end', 'node.pause', 'node.drain', 'node.resume', 'node.price', 'node.cordon', 'node.uncordon', 'node.ban', 'node.unban', 'job.cancel', 'job.pause', 'job.resume', 'job.move', 'job.retry', 'schedule.pause', 'schedule.resume', 'schedule.remove', 'standing.drop', 'settings.change', 'matching.pause', 'matching.resume', 'user.impersonate', 'delivery.retry', 'appeal.accept', 'appeal.refuse', 'statement.hand-in', 'statement.withdraw', 'mismatch.link', 'mismatch.aside', 'mismatch.reopen']).meta({ id: 'ActionName' })
 export type ActionName = z.infer<typeof ActionName>
 /** What its owner may do without a word: an admin who does it to somebody else's says why. */
 export const MayGiveReason = z.strictObject({ reason: Reason.optional() }).meta({ id: 'MayGiveReason' })

@@ -20,6 +20,7 @@ export const MarketOverview = z.object({
   waits: z.object({ starts: Count, p50Ms: z.number(), p90Ms: z.number(), p99Ms: z.number() }).optional(),
   money: z.object({ settled: Count, volume: Amount, fees: Amount }),
   incidents: Count,
+  /** Payments that the books and the statements of accounts outside do not agree on, and nobody has settled: as of a minute ago at most. */ mismatches: Count,
   /** Every so often, oldest first; the last one is of now. */
   history: z.object({ everyMs: Count, at: z.array(Instant), online: z.array(Count), running: z.array(Count) }),
   newest: z.array(z.object({ node: NodeId, name: z.string(), state: NodeState, owner: UserId, enrolledAt: Instant })),

@@ -39,13 +39,6 @@ export type BookLine = z.infer<typeof BookLine>
 
 export const MismatchKind = z.enum(['not_on_statement', 'not_in_books', 'amount_differs', 'twice']).meta({ id: 'MismatchKind' })
 export type MismatchKind = z.infer<typeof MismatchKind>
-/** What the kinds are called where people read them. */
-export const MISMATCHES: Readonly<Record<MismatchKind, { readonly name: string; readonly says: string }>> = {
-  not_on_statement: { name: 'In the books only', says: 'It is booked, and no statement of its day shows it' },
-  not_in_books: { name: 'On the statement only', says: 'The statement shows it, and nothing of it is booked' },
-  amount_differs: { name: 'Amount differs', says: 'The same reference stands on both sides, with different amounts' },
-  twice: { name: 'Twice', says: 'One side has its reference more often than the other' },
-}
 const Count = z.number().int()
 export const Settlement = z.object({ id: SettlementId, how: z.enum(['linked', 'aside']), reason: z.string(), by: UserId, byName: z.string(), at: Instant }).meta({ id: 'Settlement' })
 export type Settlement = z.infer<typeof Settlement>

@@ -74,6 +74,7 @@ export const REFUSALS = {
   would_go_below_zero: no(409, 'The reversal would take an account below zero', 'See detail for the account and for how much it lacks; nothing was moved.'),
   same_person: no(409, 'The second admin must be another one', 'Ask another admin: nobody approves what he proposed himself.'),
   amount_not_allowed: no(422, 'The amount is out of bounds', 'See detail for the bounds.'),
+  statement_not_read: no(422, 'The statement cannot be read as it is', 'See problems in detail: each names a line and what to change. Nothing of it was kept.'),
   // work
   no_node_fits: no(422, 'No node can ever run this as it is', 'See reasons; or submit without no_wait to queue until one joins.'),
   impossible_request: no(422, 'The request contradicts itself', 'See detail.'),

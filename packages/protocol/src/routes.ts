@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { AttemptId, ImpersonationId, IncidentId, InvitationId, DeliveryId, Instant, JobId, KeyId, MatchingPauseId, NodeId, QuoteId, ScheduleId, ReversalId, SessionId, Sha256, StandingId, UserId, WebhookId } from './ids.ts'
+import { AttemptId, ImpersonationId, IncidentId, InvitationId, DeliveryId, Instant, JobId, KeyId, MatchingPauseId, NodeId, QuoteId, ScheduleId, ReversalId, SessionId, SettlementId, Sha256, StandingId, StatementId, UserId, WebhookId } from './ids.ts'
 import { Amount } from './money.ts'
 import { Attempt, Explanation, Job, JobEvent, JobState, MarketSummary, MarketTable, MergedResult, NodeExplanation, Results, Task } from './job.ts'
 import { JobSpec, SecretValues, TemplateName } from './job-spec.ts'
@@ -15,6 +15,7 @@ import { AdminMatchingPause, PauseMatching } from './matching-pauses.ts'
 import { Hold } from './ledger-export.ts'
 import { DeadDelivery, DeadJob, MarketQueue } from './queue.ts'
 import { BackgroundWork, LedgerAccount, MarketOverview, NodeEvidence } from './overview.ts'
+import { HandInStatement, LinkLine, Mismatch, MismatchFilter, OutsideAccount, PreviewStatement, Reconciliation, SetAside, Settlement, Statement, StatementPreview } from './reconciliation.ts'
 import { Revenue, RevenueQuery, Span } from './revenue.ts'
 import { Incident, OpenIncident, Reason, ResolveIncident, UpdateIncident } from './incident.ts'
 import { Alert, AlertMail, AlertSettings, ProveAlertMail, ReadAlerts, SetAlertMail } from './alerts.ts'
@@ -296,6 +297,16 @@ export const routes = {
   getRevenue: route({ id: 'getRevenue', method: 'GET', path: '/v1/admin/revenue', summary: 'Volume, fees, reversals and what came back, by day, region or template: from the entries of the ledger', who: 'admin', scope: 'admin', query: RevenueQuery, reply: Revenue, refuses: [] }),
   exportRevenue: route({ id: 'exportRevenue', method: 'GET', path: '/v1/exports/revenue', summary: 'The same as CSV', who: 'admin', scope: 'admin', query: RevenueQuery, sends: 'bytes', refuses: [] }),
   exportLedger: route({ id: 'exportLedger', method: 'GET', path: '/v1/exports/ledger', summary: 'The entries of a span as JSON lines, chained by hashes and signed by the market', who: 'admin', scope: 'admin', query: Span, sends: 'bytes', refuses: [] }),
+  getReconciliation: route({ id: 'getReconciliation', method: 'GET', path: '/v1/admin/reconciliation', summary: 'The books beside the statements of accounts outside: what agrees and what does not, by account', who: 'admin', scope: 'admin', reply: Reconciliation, refuses: [] }),
+  listMismatches: route({ id: 'listMismatches', method: 'GET', path: '/v1/admin/mismatches', summary: 'What the books and the statements do not agree on, oldest first', who: 'admin', scope: 'admin', query: Page.extend(MismatchFilter.shape), reply: list(Mismatch), refuses: [] }),
+  exportMismatches: route({ id: 'exportMismatches', method: 'GET', path: '/v1/exports/mismatches', summary: 'The same as CSV', who: 'admin', scope: 'admin', query: MismatchFilter, sends: 'bytes', refuses: [] }),
+  previewStatement: route({ id: 'previewStatement', method: 'POST', path: '/v1/admin/statements/preview', summary: 'Read a statement of an account outside and say how the books would stand with it; nothing is kept', who: 'admin', scope: 'admin', fresh: true, body: PreviewStatement, reply: StatementPreview, refuses: ['statement_not_read', 'fresh_sign_in_needed'] }),
+  handInStatement: route({ id: 'handInStatement', method: 'POST', path: '/v1/admin/statements', summary: 'Keep a statement of an account outside: CSV, or JSON lines; all of it or nothing, and a line that was handed in before counts once', who: 'admin', scope: 'admin', fresh: true, body: HandInStatement, reply: Statement, status: 201, refuses: ['statement_not_read', 'fresh_sign_in_needed'] }),
+  listStatements: route({ id: 'listStatements', method: 'GET', path: '/v1/admin/statements', summary: 'Statements that were handed in, newest first, and by whom', who: 'admin', scope: 'admin', query: Page.extend({ account: OutsideAccount.optional() }), reply: list(Statement), refuses: [] }),
+  withdrawStatement: route({ id: 'withdrawStatement', method: 'POST', path: '/v1/admin/statements/:statement/withdraw', summary: 'It was the wrong one: its lines count no more, but for those of other statements', who: 'admin', scope: 'admin', fresh: true, params: z.object({ statement: StatementId }), body: GiveReason, reply: Statement, refuses: ['not_found', 'not_in_this_state', 'fresh_sign_in_needed'] }),
+  linkLine: route({ id: 'linkLine', method: 'POST', path: '/v1/admin/mismatches/link', summary: 'This line of a statement is this entry of the ledger; nothing in the ledger changes', who: 'admin', scope: 'admin', fresh: true, body: LinkLine, reply: Settlement, status: 201, refuses: ['not_found', 'impossible_request', 'not_in_this_state', 'fresh_sign_in_needed'] }),
+  setMismatchAside: route({ id: 'setMismatchAside', method: 'POST', path: '/v1/admin/mismatches/aside', summary: 'This mismatch needs nothing done, and why; it opens again when it becomes another one', who: 'admin', scope: 'admin', fresh: true, body: SetAside, reply: Settlement, status: 201, refuses: ['not_found', 'not_in_this_state', 'fresh_sign_in_needed'] }),
+  reopenMismatch: route({ id: 'reopenMismatch', method: 'POST', path: '/v1/admin/settlements/:settlement/reopen', summary: 'Take back a link, or what was set aside', who: 'admin', scope: 'admin', fresh: true, params: z.object({ settlement: SettlementId }), body: GiveReason, status: 204, refuses: ['not_found', 'not_in_this_state', 'fresh_sign_in_needed'] }),
   listHolds: route({ id: 'listHolds', method: 'GET', path: '/v1/admin/holds', summary: 'What is held for jobs that have not ended, oldest first', who: 'admin', scope: 'admin', query: Page.extend({ olderThanMs: z.coerce.number().int().min(0).default(86_400_000) }), reply: list(Hold), refuses: [] }),
   getQueue: route({ id: 'getQueue', method: 'GET', path: '/v1/admin/queue', summary: 'What waits: how much, how long, and why', who: 'admin', scope: 'admin', reply: MarketQueue, refuses: [] }),
   getOverview: route({ id: 'getOverview', method: 'GET', path: '/v1/admin/overview', summary: 'The market at one look: nodes and jobs by state, waits, volume, and how it went in the last day', who: 'admin', scope: 'admin', reply: MarketOverview, refuses: [] }),

@@ -1,6 +1,6 @@
 // The client: a method for every route of the protocol (`api`), and over them the few things people do.
 import { parseCredits, routes } from '@lumaris/protocol'
-import type { Attempt, AutoTopup, BodyInput, Entry, Hold, Job, JobEvent, JobFilter, JobSpecInput, LedgerAccount, Node, NodeFilter, NodeLoad, Params, Query, Reply, Results, RevenueBy, Route, RouteName, Routes, Schedule, Standing, Task, Template, Wallet } from '@lumaris/protocol'
+import type { Attempt, AutoTopup, BodyInput, Entry, Hold, Job, JobEvent, JobFilter, JobSpecInput, LedgerAccount, Mismatch, MismatchKind, Node, NodeFilter, NodeLoad, Params, Query, Reply, Results, RevenueBy, Route, RouteName, Routes, Schedule, Standing, Task, Template, Wallet } from '@lumaris/protocol'
 import { bodyOf, download, readBlob, upload } from './blobs.ts'
 import type { DownloadTarget, TransferOptions, Uploaded, UploadSource } from './blobs.ts'
 import { LumarisError } from './errors.ts'
@@ -46,6 +46,7 @@ export type SubmitOptions = CallOptions & {
   /** Values of the variables that the spec names in `secrets`: given to the job's attempts, and never told again. */
   readonly secrets?: Readonly<Record<string, string>> | undefined
 }
+type MismatchesWanted = { readonly account?: string | undefined; readonly kind?: MismatchKind | undefined; readonly state?: 'open' | 'settled' | undefined }
 export type Ended = { readonly job: Job; /** Null when no task has one. */ readonly results: Results | null }
 export interface Client extends ReturnType<typeof clientOf> {
   /**
@@ -238,12 +239,14 @@ function clientOf(options: TransportOptions) {
       yield* bodyOf(transport, reply, more.signal)
     },
     /** What the market turned over, as CSV; and the entries of the ledger as a signed file (`checkLedgerFile`), both in pieces as they come. For operators. */
-    async *operatorFile(what: 'revenue' | 'ledger', query: { from?: number | undefined; to?: number | undefined; by?: RevenueBy | undefined } = {}, more: CallOptions = {}): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
-      const route = what === 'revenue' ? routes.exportRevenue : routes.exportLedger
-      const reply = await transport.open({ method: 'GET', path: route.path, query, safe: true, signal: more.signal, headers: { accept: what === 'revenue' ? 'text/csv' : 'application/x-ndjson' } })
+    async *operatorFile(what: 'revenue' | 'ledger' | 'mismatches', query: { from?: number | undefined; to?: number | undefined; by?: RevenueBy | undefined } | MismatchesWanted = {}, more: CallOptions = {}): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
+      const route = what === 'revenue' ? routes.exportRevenue : what === 'mismatches' ? routes.exportMismatches : routes.exportLedger
+      const reply = await transport.open({ method: 'GET', path: route.path, query, safe: true, signal: more.signal, headers: { accept: what === 'ledger' ? 'application/x-ndjson' : 'text/csv' } })
       yield* bodyOf(transport, reply, more.signal)
     },
     marketNodes: (filter: Loose<NodeFilter> = {}, more?: CallOptions): AsyncGenerator<Node, void, undefined> => pages((cursor) => api.findNodes({ query: { ...filter, limit: 200, cursor } }, more)),
+    /** What the books and the statements of accounts outside do not agree on, oldest first; or what was settled by hand. */
+    mismatches: (query: MismatchesWanted = {}, more?: CallOptions): AsyncGenerator<Mismatch, void, undefined> => pages((cursor) => api.listMismatches({ query: { ...query, limit: 200, cursor } }, more)),
     /** Of a class such as `seller:pending`, those that hold something. */
     ledgerAccounts: (of: string, more?: CallOptions): AsyncGenerator<LedgerAccount, void, undefined> => pages((cursor) => api.listLedgerAccounts({ query: { class: of, limit: 200, cursor } }, more)),
     holds: (olderThanMs?: number, more?: CallOptions): AsyncGenerator<Hold, void, undefined> => pages((cursor) => api.listHolds({ query: { olderThanMs, limit: 200, cursor } }, more)),

@@ -9,6 +9,7 @@ import { asIs, collect, parseAmount, parseCores, parseCount, parseDuration, pars
 import { creditsOf } from '../ui/money.ts'
 import { agoText, stamp } from '../ui/time.ts'
 import { defineLooks } from './look.ts'
+import { defineReconcile } from './reconcile.ts'
 
 type Why = { reason: string }
 export function define(command: Command, withContext: WithContext): void {
@@ -16,6 +17,7 @@ export function define(command: Command, withContext: WithContext): void {
   lumaris --as admin admin users ann
   lumaris --as admin admin suspend usr_01jcd3k8w9e5r7t2y4u6p8a0sd --reason 'a stolen card'
   lumaris --as admin admin reverse settle:job_….0.0 --reason 'billed for our own fault'
+  lumaris --as admin admin reconcile november.csv --reason 'statement of November'
   lumaris --as admin admin pause --region eu --says 'A switch is replaced.' --reason 'planned work'
   lumaris --as admin admin incident open 'Jobs wait' --severity major --text 'A switch is broken.'
 `)
@@ -25,6 +27,7 @@ export function define(command: Command, withContext: WithContext): void {
   limited(sub('users', 'users, newest first').argument('[part]', 'a part of name or e-mail, or an id')).option('--suspended', 'only those who are suspended').action(withContext(users))
   sub('user', 'one user: roles, balances, jobs, nodes, sessions').argument('<user>', 'its id').action(withContext(async (context: Context, user: string) => showPerson(context, await (await context.client()).api.getPerson({ params: { user } }))))
   defineLooks(sub, withContext)
+  defineReconcile(sub, withReason, withContext)
   for (const [name, summary, call] of [['suspend', 'no sign-in, no new jobs, no new work for their nodes', 'suspendUser'], ['unsuspend', 'end a suspension', 'unsuspendUser']] as const) {
     withReason(sub(name, summary).argument('<user>', 'its id')).action(withContext(async (context: Context, user: string, { reason }: Why) => showPerson(context, await (await context.client()).api[call]({ params: { user }, body: { reason } }))))
   }

@@ -27,7 +27,7 @@ async function overview(context: Context): Promise<void> {
   const found = await (await context.client()).api.getOverview(), { waits, jobs, money } = found
   await context.showThing(found, [
     ['nodes', counts(found.nodes)], ['jobs now', `${jobs.queued} queued, ${jobs.running} running`], ['parts that run', found.running], ['ended in a day', counts(jobs.ended)], ['waited for a node', waits ? `${durationText(waits.p50Ms)} in the middle, 90 % ${durationText(waits.p90Ms)}, 99 % ${durationText(waits.p99Ms)} (${waits.starts} starts)` : undefined],
-    ['volume of a day', `${creditsOf(money.volume)} (${money.settled} attempts)`], ['fees of a day', creditsOf(money.fees)], ['open incidents', found.incidents], ['market started', stamp(found.startedAt)],
+    ['volume of a day', `${creditsOf(money.volume)} (${money.settled} attempts)`], ['fees of a day', creditsOf(money.fees)], ['open incidents', found.incidents], ['payments that do not agree', found.mismatches], ['market started', stamp(found.startedAt)],
   ])
 }
 

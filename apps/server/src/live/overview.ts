@@ -45,7 +45,7 @@ export async function marketOverview(app: App): Promise<MarketOverview> {
   const { settled, volume, fees } = await sumRevenue(db, from, at + 1), waits = app.waits.all()
   return {
     at, from, startedAt: app.background.startedAt, nodes, jobs: { queued, running, ended: await countEnded(db, from) }, running: now.running, ...(waits ? { waits } : {}), money: { settled, volume, fees },
-    incidents: state.incidents.size, history: app.history.until(now, at),
+    incidents: state.incidents.size, mismatches: await app.reconciler.openCount(), history: app.history.until(now, at),
     // Ids are in the order of joining.
     newest: [...state.nodes.values()].filter(({ will }) => will !== 'retired').toSorted((a, b) => (a.id < b.id ? 1 : -1)).slice(0, NEWEST).map((row) => ({ node: row.id, name: row.name, state: shownState(app, row), owner: row.owner, enrolledAt: row.enrolledAt })),
   }
