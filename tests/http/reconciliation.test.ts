@@ -14,7 +14,7 @@ async function compares(market: TestMarket): Promise<void> {
   const preview = (text: string, more: object = {}) => call(admin, 'POST', '/v1/admin/statements/preview', { text, ...more })
   const all = async () => (await call(admin, 'GET', '/v1/admin/reconciliation')).body as Reconciliation
   const open = async (query = '') => (await call(admin, 'GET', `/v1/admin/mismatches?${query}`)).body.data as Mismatch[]
-  const short = (list: Mismatch[]) => list.map(({ kind, line, entry }) => [kind, line?.reference ?? null, entry?.entry ?? null])
+  const short = (list: Mismatch[]) => list.map(({ kind, line, entry }) => `${kind} ${line?.reference ?? '-'} ${entry?.entry ?? '-'}`).toSorted()
   const log = async () => (await call(admin, 'GET', '/v1/admin/actions')).body.data as { action: string; reason: string; subject: string; after: Record<string, unknown> | null }[]
   const ledger = async () => (await call(admin, 'GET', '/v1/admin/ledger')).body
   expect(await all()).toEqual({ at: expect.any(Number), accounts: [], open: 0 })
@@ -34,8 +34,8 @@ async function compares(market: TestMarket): Promise<void> {
   const handed = await handIn(good, { name: 'november.csv' })
   expect([handed.status, handed.body]).toEqual([201, { id: expect.stringMatching(/^stm_/), account: 'bank', from: TODAY, to: TODAY, lines: 3, known: 0, in: '69500000', out: '0', name: 'november.csv', at: expect.any(Number), by: demo.admin.id, byName: expect.any(String), reason: WHY }])
   expect(await all()).toMatchObject({ open: 3, accounts: [{ account: 'bank', matched: 1, settled: 0, awaiting: 0, covered: [{ from: TODAY, to: TODAY }], lines: 3, entries: 3 }] })
-  expect(short(await open()).toSorted()).toEqual([['amount_differs', 'RF-2', 'deposit:RF-2'], ['not_in_books', 'RF-9', null], ['not_on_statement', null, 'deposit:RF-3']])
-  expect(short(await open('kind=not_in_books'))).toEqual([['not_in_books', 'RF-9', null]])
+  expect(short(await open())).toEqual(['amount_differs RF-2 deposit:RF-2', 'not_in_books RF-9 -', 'not_on_statement - deposit:RF-3'])
+  expect(short(await open('kind=not_in_books'))).toEqual(['not_in_books RF-9 -'])
   expect(await open('account=demo')).toEqual([])
   expect((await call(admin, 'GET', '/v1/admin/overview')).body.mismatches).toBe(3)
   // A page at a time, whatever is settled meanwhile.
@@ -58,15 +58,16 @@ async function compares(market: TestMarket): Promise<void> {
   expect((await link(nameless?.line?.id, 'deposit:RF-1')).body).toMatchObject({ code: 'not_in_this_state', detail: { state: 'matched', entry: 'deposit:RF-1' } })
   expect((await link(nameless?.line?.id, 'deposit:RF-77')).body.code).toBe('not_found')
   const links = await Promise.all(Array.from({ length: 5 }, () => link(nameless?.line?.id, 'deposit:RF-3')))
-  expect(links.map(({ status }) => status).toSorted()).toEqual([201, 409, 409, 409, 409])
+  expect(links.filter(({ status }) => status === 201)).toHaveLength(1)
+  expect(links.filter(({ body }) => body.code === 'not_in_this_state')).toHaveLength(4)
   const aside = (body: object) => call(admin, 'POST', '/v1/admin/mismatches/aside', { account: 'bank', reason: 'the bank kept its fee', ...body })
   const differs = (await open('kind=amount_differs'))[0]!, ofIt = { kind: 'amount_differs', line: differs.line?.id, entry: 'deposit:RF-2' }
   expect((await aside({ ...ofIt, kind: 'twice' })).body.code).toBe('not_found')
   const set = await aside(ofIt)
   expect([set.status, set.body]).toEqual([201, { id: expect.stringMatching(/^stl_/), how: 'aside', reason: 'the bank kept its fee', by: demo.admin.id, byName: expect.any(String), at: expect.any(Number) }])
   expect((await aside(ofIt)).body).toMatchObject({ code: 'not_in_this_state', detail: { state: 'settled' } })
-  expect(short(await open())).toEqual([['not_in_books', 'RF-9', null]])
-  expect((await open('state=settled')).map(({ line, entry, settled }) => [settled?.how, line?.reference, entry?.entry, settled?.reason]).toSorted()).toEqual([['aside', 'RF-2', 'deposit:RF-2', 'the bank kept its fee'], ['linked', '', 'deposit:RF-3', WHY]])
+  expect(short(await open())).toEqual(['not_in_books RF-9 -'])
+  expect((await open('state=settled')).map(({ line, entry, settled }) => [settled?.how, line?.reference, entry?.entry, settled?.reason].join()).toSorted()).toEqual(['aside,RF-2,deposit:RF-2,the bank kept its fee', `linked,,deposit:RF-3,${WHY}`])
   expect((await call(admin, 'GET', '/v1/admin/overview')).body.mismatches).toBe(1)
   expect(await ledger()).toEqual(before)
   // What is missing is booked, as ever, under its reference: then it agrees.
@@ -78,7 +79,7 @@ async function compares(market: TestMarket): Promise<void> {
   const reopen = (id: string) => call(admin, 'POST', `/v1/admin/settlements/${id}/reopen`, { reason: 'it was too early' })
   expect((await reopen(set.body.id)).status).toBe(204)
   expect((await reopen(set.body.id)).body.code).toBe('not_in_this_state')
-  expect(short(await open())).toEqual([['amount_differs', 'RF-2', 'deposit:RF-2']])
+  expect(short(await open())).toEqual(['amount_differs RF-2 deposit:RF-2'])
   expect((await aside(ofIt)).status).toBe(201)
 
   // A line’s own id is of one line: with another amount it is refused. Until the statement that had it is withdrawn.
@@ -86,7 +87,7 @@ async function compares(market: TestMarket): Promise<void> {
   const first = await handIn(own('50.00'))
   expect(first.status).toBe(201)
   expect((await handIn(own('5.00'))).body).toMatchObject({ code: 'statement_not_read', detail: { problems: [{ line: 2, says: `the id "b-1" was handed in before, of ${TODAY}, in 50.00, with the reference "RF-5": an id is of one line` }] } })
-  expect(short(await open())).toEqual([['not_in_books', 'RF-5', null]])
+  expect(short(await open())).toEqual(['not_in_books RF-5 -'])
   const withdraw = (id: string) => call(admin, 'POST', `/v1/admin/statements/${id}/withdraw`, { reason: 'the wrong account' })
   expect((await withdraw(first.body.id)).body).toMatchObject({ id: first.body.id, withdrawn: { by: demo.admin.id, reason: 'the wrong account' } })
   expect((await withdraw(first.body.id)).body.code).toBe('not_in_this_state')
@@ -103,7 +104,7 @@ async function compares(market: TestMarket): Promise<void> {
   if ('refusal' in bob) throw new Error(bob.refusal)
   const bobs = (await call(null, 'POST', '/v1/sessions', { email: 'bob@test', password: 'a long password of bob' })).body.accessToken
   expect((await call(bobs, 'POST', `/v1/admin/reversals/${proposed.id}/approve`, { reason: WHY })).status).toBe(200)
-  expect(short(await open())).toEqual([['not_in_books', 'RF-5', null]])
+  expect(short(await open())).toEqual(['not_in_books RF-5 -'])
   await handIn(`${HEAD}${TODAY},RF-3,30\n${TODAY},RF-3,-30\n`)
   expect((await all()).accounts[0]).toMatchObject({ matched: 4, open: { not_on_statement: 0 } })
 

@@ -13,6 +13,9 @@ const atTop = (page: Page): Promise<unknown> => page.evaluate('scrollTo(0, 0)')
 /** On a phone the form is in steps; on wide screens everything stands there. */
 const step = async (page: Page, name: 'What' | 'Where' | 'Limits' | 'Review'): Promise<void> => { const button = page.getByRole('navigation', { name: 'Steps' }).getByRole('button', { name }); await page.locator('#job').waitFor({ state: 'attached' }); if (await button.isVisible()) await button.click() }
 
+const TODAY = new Date().toISOString().slice(0, 10)
+const handOver = (page: Page, text: string): Promise<void> => page.getByLabel('Statement', { exact: true }).setInputFiles({ name: 'statement.csv', mimeType: 'text/csv', buffer: Buffer.from(text) })
+
 export const SCREENS: readonly Screen[] = [
   { name: 'front', who: 'nobody', path: () => '/', act: (page) => page.getByText('Nodes online').waitFor() },
   { name: 'sign-in', who: 'nobody', path: () => '/sign-in' },
@@ -108,6 +111,16 @@ export const SCREENS: readonly Screen[] = [
   { name: 'incident-words', who: 'admin', path: () => '/incidents', act: async (page) => { await press('Open an incident')(page); await page.getByRole('dialog').getByLabel('Begin with').selectOption('It is slow'); await page.getByText('Jobs wait longer for a node than usual').waitFor() } },
   { name: 'jobs-of-user', who: 'admin', path: (data) => `/jobs?of=${data.buyer}`, act: (page) => page.getByRole('link', { name: 'Mandelbrot' }).waitFor() },
   { name: 'ledger-accounts', who: 'admin', path: () => '/ledger?of=buyer:available&older=any', act: (page) => page.getByRole('region', { name: 'Accounts', exact: true }).waitFor() },
+  { name: 'reconciliation', who: 'admin', path: () => '/reconciliation', act: async (page) => { await page.getByText('Invoice <b>12</b>').first().waitFor(); await page.getByText('november.csv').waitFor() } },
+  { name: 'reconciliation-settled', who: 'admin', path: () => '/reconciliation?state=settled', act: (page) => page.getByText('The bank keeps its fee').waitFor() },
+  { name: 'reconciliation-read', who: 'admin', path: () => '/reconciliation', act: async (page) => { await handOver(page, `date;reference;amount;balance\n${TODAY};RF18-5393;3.00;1\n${TODAY};RF18-5394;12.00;1\n`); await page.getByRole('region', { name: 'The first lines, as they were read' }).getByText('RF18-5394').waitFor() } },
+  { name: 'reconciliation-not-read', who: 'admin', path: () => '/reconciliation', act: async (page) => { await handOver(page, `date;reference;amount\n${TODAY};RF18-5393;3,00\n01/02/2026;RF18-5394;12.00\n`); await page.getByText('Nothing of it was kept').waitFor() } },
+  { name: 'reconciliation-keep', who: 'admin', path: () => '/reconciliation', act: async (page) => { await handOver(page, `date,reference,amount\n${TODAY},RF18-5393,3.00\n`); await press('Keep it…')(page); await page.getByRole('dialog').getByLabel('Reason').waitFor() } },
+  { name: 'reconciliation-link', who: 'admin', path: () => '/reconciliation?kind=not_in_books', act: async (page) => { await page.getByRole('button', { name: 'Book it… Invoice <b>12</b>' }).waitFor(); await page.getByRole('button', { name: /^Link…/ }).first().click(); await page.getByRole('button', { name: 'Link them' }).waitFor() } },
+  { name: 'reconciliation-book', who: 'admin', path: () => '/reconciliation?kind=not_in_books', act: async (page) => { await page.getByRole('button', { name: 'Book it… Invoice <b>12</b>' }).click(); await page.getByRole('dialog').getByLabel('Whose it is').fill('Dan'); await page.getByRole('dialog').getByLabel('User').waitFor() } },
+  { name: 'reconciliation-aside', who: 'admin', path: () => '/reconciliation', act: async (page) => { await press(/^Set aside…/)(page); await page.getByRole('button', { name: 'Set it aside' }).waitFor() } },
+  { name: 'reconciliation-reopen', who: 'admin', path: () => '/reconciliation?state=settled', act: async (page) => { await press(/^Open again…/)(page); await page.getByRole('button', { name: 'Open it again' }).waitFor() } },
+  { name: 'reconciliation-withdraw', who: 'admin', path: () => '/reconciliation', act: async (page) => { await press(/^Withdraw…/)(page); await page.getByRole('button', { name: 'Withdraw it' }).waitFor() } },
   { name: 'actions', who: 'admin', path: () => '/actions', act: (page) => page.getByRole('cell', { name: 'Suspended a user' }).waitFor() },
   { name: 'user-look', who: 'admin', path: (data) => `/users/${data.suspended}`, act: async (page) => { await press('See what they see…')(page); await page.getByRole('button', { name: 'See it' }).waitFor() } },
   { name: 'job-cancel-theirs', who: 'admin', path: (data) => `/jobs/${data.waiting}`, act: async (page) => { await page.getByRole('main').getByRole('button', { name: 'Cancel', exact: true }).click(); await page.getByRole('button', { name: 'Cancel the job' }).waitFor() } },

@@ -158,6 +158,12 @@ async function operate(market: WebMarket, job: JobId): Promise<{ suspended: stri
   await bea.api.updateIncident({ params: { incident: open.id }, body: { text: 'It is a switch. A new one is on its way.' } })
   for (const [version, newJobsPaused] of ['We replace a switch until noon.', null].entries()) await ann.api.changeSettings({ body: { version, set: { newJobsPaused, ...(version === 0 ? { quoteRate: 1_000 } : {}) }, reason: version === 0 ? 'The switch of region local' : 'It is replaced' } })
   await ann.api.pauseMatching({ body: { scope: { regions: ['us-west-1'], gpus: true }, says: 'A driver of graphics cards is looked at.', reason: 'The report of Tuesday' } })
+  // What the bank says, and what is booked: one payment agrees, one has another amount, one came that nobody booked, and one without a reference looks like another.
+  const today = new Date().toISOString().slice(0, 10), account = 'bank'
+  for (const [reference, amount] of [['RF18-5390', '25000000'], ['RF18-5391', '10000000'], ['RF18-5392', '7500000'], ['RF18-5393', '3000000']] as const) await ann.api.bookDeposit({ params: { user: dan.id }, body: { amount, reference, reason: 'The bank said so by telephone' } })
+  await ann.api.handInStatement({ body: { account, text: `date,reference,amount\n${today},RF18-5390,25.00\n${today},RF18-5391,9.50\n${today},Invoice <b>12</b>,40.00\n${today},,7.50\n${today},interest,-0.15\n`, name: 'november.csv', reason: 'The statement of November' } })
+  const { data: mismatches } = await ann.api.listMismatches({ query: { account, kind: 'not_in_books' } }), interest = mismatches.find(({ line }) => line?.reference === 'interest')?.line
+  if (interest) await ann.api.setMismatchAside({ body: { account, kind: 'not_in_books', line: interest.id, reason: 'The bank keeps its fee' } })
   await ann.api.suspendUser({ params: { user: dan.id }, body: { reason: 'Paid with a stolen card' } })
   // Past the dispute window, as far as this market's clock is asked: sealed first.
   const cleared = async (): Promise<bigint> => { await releaseOnce(market.app, -60_000); return BigInt((await seller.api.getEarnings()).available) }

@@ -1,7 +1,7 @@
 // The contents page: every screen and its address. What a screen needs to be shown again (filters, pages) is in the address, checked here.
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router'
 import { z } from 'zod'
-import { ActionName, JobState, NodeState } from '@lumaris/protocol'
+import { ActionName, JobState, MismatchKind, NodeState } from '@lumaris/protocol'
 import { session } from './session/session.ts'
 import { JOB_TABS } from './jobs/tabs.ts'
 import { Shell } from './shell/Shell.tsx'
@@ -46,6 +46,7 @@ const screens = [
   createRoute({ getParentRoute: () => inside, path: '/queue', component: lazyRouteComponent(() => import('./admin/Queue.tsx'), 'Queue') }),
   createRoute({ getParentRoute: () => inside, path: '/revenue', validateSearch: z.object({ days: z.literal([7, 90, 365]).optional().catch(undefined), by: z.enum(['region', 'template']).optional().catch(undefined) }), component: lazyRouteComponent(() => import('./admin/Revenue.tsx'), 'Revenue') }),
   createRoute({ getParentRoute: () => inside, path: '/ledger', validateSearch: z.object({ account: text, job: text, of: text, older: z.literal(['any', 'hour', 'week']).optional().catch(undefined) }), component: lazyRouteComponent(() => import('./admin/Ledger.tsx'), 'Ledger') }),
+  createRoute({ getParentRoute: () => inside, path: '/reconciliation', validateSearch: z.object({ account: text, kind: MismatchKind.optional().catch(undefined), state: z.literal('settled').optional().catch(undefined) }), component: lazyRouteComponent(() => import('./admin/Reconciliation.tsx'), 'Reconciliation') }),
   createRoute({ getParentRoute: () => inside, path: '/users', validateSearch: z.object({ q: text, suspended: z.enum(['yes', 'no']).optional().catch(undefined) }), component: lazyRouteComponent(() => import('./admin/Users.tsx'), 'Users') }),
   createRoute({ getParentRoute: () => inside, path: '/users/$user', component: lazyRouteComponent(() => import('./admin/UserScreen.tsx'), 'UserScreen') }),
   createRoute({ getParentRoute: () => inside, path: '/appeals', validateSearch: z.object({ state: z.enum(['accepted', 'refused']).optional().catch(undefined) }), component: lazyRouteComponent(() => import('./admin/Appeals.tsx'), 'Appeals') }),

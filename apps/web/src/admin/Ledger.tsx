@@ -19,7 +19,7 @@ export function Ledger() {
   const { client } = useSession()
   const ledger = useQuery(ledgerQuery(client))
   return (
-    <Page title="Ledger" intro="Double entry, asked of the tables themselves: nothing is edited, ever. What was wrong is reversed by another entry, and it takes two admins." actions={<><SignedFile /><Button variant="default" loading={ledger.isFetching} onClick={() => void ledger.refetch()}>Audit again</Button></>}>
+    <Page title="Ledger" intro={<>Double entry, asked of the tables themselves: nothing is edited, ever. What was wrong is reversed by another entry, and it takes two admins. What the bank says of it: <TextLink to="/reconciliation">reconciliation</TextLink>.</>} actions={<><SignedFile /><Button variant="default" loading={ledger.isFetching} onClick={() => void ledger.refetch()}>Audit again</Button></>}>
       <Loaded query={ledger}>{(found) => (found.balanced ? <Alert color="green" title="✓ The ledger balances">Everything sums to zero, and every check below holds.</Alert> : <Alert color="red" role="alert" title="✗ The ledger does not balance"><ul className="details">{found.problems.map((problem) => <li key={problem}>{visible(problem)}</li>)}</ul></Alert>)}</Loaded>
       <Reversals />
       <Entries />

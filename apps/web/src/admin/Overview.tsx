@@ -42,6 +42,7 @@ function FiguresOf({ now }: { now: MarketOverview }) {
   return (
     <Figures>
       <Figure label="Ledger" hint={<TextLink to="/ledger" size="sm">Audit</TextLink>}>{ledger.data === undefined ? '…' : ledger.data.balanced ? '✓ balanced' : '✗ not balanced'}</Figure>
+      <Figure label="Payments that do not agree" hint={<TextLink to="/reconciliation" size="sm">{now.mismatches === 0 ? 'books and statements' : 'what differs'}</TextLink>}>{now.mismatches.toLocaleString('en')}</Figure>
       <Figure label="Open incidents" hint={<TextLink to="/incidents" size="sm">{now.incidents === 0 ? 'none is known' : 'what is told'}</TextLink>}>{now.incidents}</Figure>
       <Figure label="Nodes online" hint={`${drains} draining or held back, ${gone} offline`}>{nodes.online ?? 0}</Figure>
       <Figure label="Jobs that run" hint={`${plural(now.running, 'part')} run; ${plural(jobs.queued, 'job')} wait`}>{jobs.running}</Figure>

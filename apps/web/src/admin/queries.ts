@@ -1,7 +1,7 @@
 // What only operators' screens ask: apart from the other questions, so that it comes with those screens.
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query'
 import type { Client } from '@lumaris/sdk'
-import type { NodeFilter, RevenueBy } from '@lumaris/protocol'
+import type { DecimalMark, MismatchKind, NodeFilter, RevenueBy } from '@lumaris/protocol'
 
 /** As often as other nodes are asked. */
 const NODES_MS = 4_000, QUEUE_MS = 5_000
@@ -16,6 +16,12 @@ export const overviewQuery = (client: Client) => queryOptions({ queryKey: ['admi
 export const backgroundQuery = (client: Client) => queryOptions({ queryKey: ['admin', 'background'], queryFn: ({ signal }) => client.api.getBackground({}, { signal }), refetchInterval: QUEUE_MS })
 export const evidenceQuery = (client: Client, node: string) => queryOptions({ queryKey: ['admin', 'evidence', node], queryFn: ({ signal }) => client.api.getNodeEvidence({ params: { node } }, { signal }), refetchInterval: 10_000 })
 export const userSessionsQuery = (client: Client, user: string) => queryOptions({ queryKey: ['admin', 'sessions', user], queryFn: ({ signal }) => client.api.listUserSessions({ params: { user } }, { signal }) })
+export const reconciliationQuery = (client: Client) => queryOptions({ queryKey: ['admin', 'reconciliation'], queryFn: ({ signal }) => client.api.getReconciliation({}, { signal }), refetchInterval: 30_000 })
+export const mismatchesQuery = (client: Client, filter: { readonly account: string | undefined; readonly kind: MismatchKind | undefined; readonly state: 'open' | 'settled' }) => infiniteQueryOptions({ queryKey: ['admin', 'mismatches', filter], initialPageParam: FIRST, getNextPageParam: nextOf, placeholderData: keepPreviousData, queryFn: ({ pageParam, signal }) => client.api.listMismatches({ query: { ...filter, limit: 50, cursor: pageParam } }, { signal }) })
+export const statementsQuery = (client: Client, account: string | undefined) => infiniteQueryOptions({ queryKey: ['admin', 'statements', account], initialPageParam: FIRST, getNextPageParam: nextOf, queryFn: ({ pageParam, signal }) => client.api.listStatements({ query: { account, limit: 20, cursor: pageParam } }, { signal }) })
+/** Of a file that somebody has chosen: asked once for each way of reading it, and not again with what else changes. */
+export const previewQuery = (client: Client, file: number, body: { readonly text: string; readonly account: string; readonly decimal: DecimalMark | undefined; readonly from: string | undefined; readonly to: string | undefined }) => { const { text: _text, ...how } = body; return queryOptions({ queryKey: ['statement', file, how], queryFn: ({ signal }) => client.api.previewStatement({ body }, { signal, timeoutMs: 60_000 }), staleTime: Infinity, gcTime: 0, retry: false, refetchOnWindowFocus: false, refetchOnReconnect: false }) }
+export const payersQuery = (client: Client, part: string) => queryOptions({ queryKey: ['admin', 'payers', part], enabled: part.length > 1, placeholderData: keepPreviousData, queryFn: ({ signal }) => client.api.listPeople({ query: { q: part, limit: 10 } }, { signal }) })
 export const accountsQuery = (client: Client, of: string) => infiniteQueryOptions({ queryKey: ['admin', 'accounts', of], initialPageParam: FIRST, getNextPageParam: nextOf, queryFn: ({ pageParam, signal }) => client.api.listLedgerAccounts({ query: { class: of, limit: 50, cursor: pageParam } }, { signal }) })
 export const queueQuery = (client: Client) => queryOptions({ queryKey: ['admin', 'queue'], queryFn: ({ signal }) => client.api.getQueue({}, { signal }), refetchInterval: QUEUE_MS })
 export const matchingPausesQuery = (client: Client) => queryOptions({ queryKey: ['admin', 'matching-pauses'], queryFn: ({ signal }) => client.api.listMatchingPauses({}, { signal }), refetchInterval: QUEUE_MS })
