@@ -192,8 +192,10 @@ describe.each(BOTH)('on %s', (name, databaseUrl) => {
     room.box.answerWith((step) => (step === 'data' ? { code: 554, says: '5.6.0 we do not like it' } : null))
     await room.raise(months(6, 1))
     await expect.poll(() => room.mine(), PATIENT).toMatchObject({ waiting: 1, problem: expect.stringContaining('we do not like it') })
+    const asked = room.box.connections
     room.later += 24 * HOUR
     await expect.poll(() => room.mine(), PATIENT).toMatchObject({ waiting: 0, on: true, problem: expect.stringContaining('we do not like it') })
+    expect(room.box.connections).toBe(asked) // not tried once more
     room.box.answerWith(() => null)
     await room.raise(months(7, 1))
     await expect.poll(() => room.subjects().length, PATIENT).toBe(5)
