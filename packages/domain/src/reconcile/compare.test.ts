@@ -22,6 +22,8 @@ test.each([
 
 test('what is booked on days that no statement tells of is awaited; a line may come before its day', () => {
   expect(compare([line('a', 'B', 5n)], [entry('x', 'A', 5n, 2), entry('y', 'B', 5n, 3)], { to: 1 })).toEqual({ matched: ['a=y'], open: [], awaiting: 1, reversed: 0 })
+  // The last day is told of to its end.
+  expect(compare([], [entry('x', 'A', 5n, 1)], { to: 1 })).toMatchObject({ open: ['not_on_statement - x'], awaiting: 0 })
 })
 test('a link by hand goes before references, and what is not there any more is passed over', () => {
   expect(compare([line('a', 'A', 4n), line('b', 'A', 5n)], [entry('x', 'A', 5n)], { links: [{ line: 'a', entry: 'x' }, { line: 'gone', entry: 'x' }, { line: 'b', entry: 'x' }] })).toMatchObject({ matched: ['a=x'], open: ['twice b - beside x'] })
