@@ -75,7 +75,7 @@ describeInBrowser('the form of a new job', () => {
     await expect.poll(() => page.getByRole('button', { name: 'Review and submit' }).isEnabled()).toBe(true)
     expect(await storage(page)).toContain('API_TOKEN')
     expect(await storage(page)).not.toContain(SECRET)
-    await page.getByRole('button', { name: 'As CLI / SDK / JSON' }).click()
+    await page.getByRole('button', { name: 'As YAML / CLI / SDK / JSON' }).click()
     expect(await page.getByLabel('The order as text').textContent()).toMatch(/--secret API_TOKEN/)
     expect(await page.getByLabel('The order as text').textContent()).not.toContain(SECRET)
     // A reload forgets the value, and nothing else.

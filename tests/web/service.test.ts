@@ -3,10 +3,13 @@
 import { spawn } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import type { JobId, JobSpec } from '@lumaris/protocol'
 import type { Browser, Page } from 'playwright-core'
 import { expect, test } from 'vitest'
+import type { Context } from '../../apps/cli/src/context.ts'
+import { readDescription } from '../../apps/cli/src/read-description.ts'
 import { visit } from './browser.ts'
 import { enterAs } from './screens.ts'
 import { describeInBrowser, withMarket } from './with-market.ts'
@@ -46,7 +49,7 @@ describeInBrowser('how a job is served', () => {
     await fact(page, 'Done in time').getByText(/^\d+(\.\d)? %/).waitFor()
     await expect.poll(() => page.locator('.figure').first().textContent()).toBe('5.00 credits')
 
-    await page.getByRole('button', { name: 'As CLI / SDK / JSON' }).click()
+    await page.getByRole('button', { name: 'As YAML / CLI / SDK / JSON' }).click()
     const lines = (await page.getByLabel('The order as text').textContent()) ?? ''
     expect(lines).toContain('npx lumaris submit --spec job.json --no-auto --file main.ts --cap 5.00')
     const bySelf = await buyer.job(await runInShell(lines) as JobId)
@@ -76,9 +79,18 @@ describeInBrowser('how a job is served', () => {
     await page.getByLabel('Part of each card, %').fill('14.2')
     await page.getByLabel('Models').fill('nvidia-h200')
     await page.getByText('No node can run this as it is').waitFor()
-    await page.getByRole('button', { name: 'As CLI / SDK / JSON' }).click()
+    await page.getByRole('button', { name: 'As YAML / CLI / SDK / JSON' }).click()
     await page.getByText('JSON', { exact: true }).click()
     const spec = JSON.parse((await page.getByLabel('The order as text').textContent()) ?? '') as JobSpec
+    // The same in YAML, written by a library that came when it was asked for, and read by the command line's own reader.
+    const libraries = (): Promise<number> => page.evaluate("performance.getEntriesByType('resource').filter(({ name }) => /as-yaml/.test(name)).length")
+    expect(await libraries()).toBe(0)
+    await page.getByText('YAML', { exact: true }).click()
+    const yaml = page.getByLabel('The order as text').filter({ hasText: /^# npx lumaris submit --spec job\.yaml --no-auto --file main\.py/ })
+    await yaml.waitFor()
+    expect(await libraries()).toBeGreaterThan(0)
+    const { inputs: _uploaded, ...rest } = spec
+    expect(await readDescription({ io: { cwd: '/', stdin: Readable.from([await yaml.textContent()]) } } as unknown as Context, '-', '')).toEqual(rest)
     expect(spec).toMatchObject({ assurance: '1e-2', interruptible: { bidHour: '500000' }, resources: { gpus: 1, gpuShare: 142, gpuModels: ['nvidia-h200'] } })
     // What does not go together is said in the market's words.
     await page.getByText('By a deadline').click()

@@ -258,14 +258,15 @@ function Reasons({ refused }: { refused: Quote['refused'] }) {
 function As({ plan, code }: { plan: Plan; /** The program that is written in the form. */ code: string | null }) {
   const [open, setOpen] = useState(false), [form, setForm] = useState<Form>('cli')
   const own = plan.uploads[0], shown = new Map(code !== null && own ? [[own.path, code]] : [])
-  const text = form === 'json' ? JSON.stringify(plan.spec, null, 2) : form === 'cli' ? cliText(plan, shown) : sdkText(plan, location.origin)
-  const brings = plan.uploads.filter(({ path }) => form === 'sdk' || !shown.has(path))
+  const yaml = useQuery({ queryKey: ['as-yaml'], queryFn: async () => (await import('./as-yaml.ts')).yamlText, enabled: open && form === 'yaml', staleTime: Infinity })
+  const text = form === 'yaml' ? yaml.data?.(plan) : form === 'json' ? JSON.stringify(plan.spec, null, 2) : form === 'cli' ? cliText(plan, shown) : sdkText(plan, location.origin)
+  const brings = plan.uploads.filter(({ path }) => form !== 'cli' || !shown.has(path))
   return (
     <div>
-      <Button variant="default" size="xs" aria-expanded={open} onClick={() => setOpen(!open)}>{open ? 'Hide it' : 'As CLI / SDK / JSON'}</Button>
+      <Button variant="default" size="xs" aria-expanded={open} onClick={() => setOpen(!open)}>{open ? 'Hide it' : 'As YAML / CLI / SDK / JSON'}</Button>
       {open && <Stack gap="xs" mt="xs">
-        <Group gap="xs"><SegmentedControl size="xs" aria-label="As" value={form} onChange={(value) => setForm(value as Form)} data={[{ value: 'cli', label: 'Shell' }, { value: 'sdk', label: 'SDK' }, { value: 'json', label: 'JSON' }]} /><Copy text={text} what="the order" label="Copy" /></Group>
-        <pre className="preview" tabIndex={0} aria-label="The order as text">{text}</pre>
+        <Group gap="xs"><SegmentedControl size="xs" aria-label="As" value={form} onChange={(value) => setForm(value as Form)} data={[{ value: 'yaml', label: 'YAML' }, { value: 'cli', label: 'Shell' }, { value: 'sdk', label: 'SDK' }, { value: 'json', label: 'JSON' }]} />{text !== undefined && <Copy text={text} what="the order" label="Copy" />}</Group>
+        {text === undefined ? <Loaded query={yaml} lines={6}>{() => null}</Loaded> : <pre className="preview" tabIndex={0} aria-label="The order as text">{text}</pre>}
         <Text size="xs" c="dimmed">{form === 'json' ? 'Under “spec” in the body of POST /v1/jobs, when its files are on the market.' : 'Signed in by lumaris login, or with a key of yours in LUMARIS_TOKEN.'}{form !== 'json' && plan.spec.secrets && ` Secrets come from the variables of its shell: ${plan.spec.secrets.join(', ')}.`}{form !== 'json' && brings.length > 0 && ` It expects beside it: ${brings.map(({ path }) => visible(path)).join(', ')}.`}</Text>
       </Stack>}
     </div>

@@ -3,12 +3,12 @@ import { formatCredits } from '@lumaris/protocol'
 import type { Plan } from './draft.ts'
 import { joinWords } from './words.ts'
 
-export type Form = 'json' | 'cli' | 'sdk'
+export type Form = 'yaml' | 'cli' | 'sdk' | 'json'
 /** A text file that is short enough to be shown; others are named. */
 export type Shown = ReadonlyMap<string, string>
 
 /** Without what is uploaded with it: who orders it brings those files along. */
-function withoutUploads({ spec, uploads }: Plan): Plan['spec'] {
+export function withoutUploads({ spec, uploads }: Plan): Plan['spec'] {
   const inputs = (spec.inputs ?? []).filter((file) => !uploads.some((one) => one.path === file.path)), { inputs: _all, ...rest } = spec
   return inputs.length > 0 ? { ...rest, inputs } : rest
 }
@@ -16,9 +16,11 @@ function withoutUploads({ spec, uploads }: Plan): Plan['spec'] {
 const endOf = (text: string): string => { let end = 'END'; while (text.split('\n').includes(end)) end += 'D'; return end }
 const fileLines = (path: string, text: string): string => { const end = endOf(text); return `cat > ${joinWords([path])} <<'${end}'\n${text}${text.endsWith('\n') ? '' : '\n'}${end}\n` }
 
+/** How the file with this name is submitted, with what it expects beside it. */
+export const submitLine = (file: string, { uploads, spec, cap }: Plan): string => `npx lumaris submit --spec ${file} --no-auto${uploads.map(({ path }) => ` --file ${joinWords([path])}`).join('')}${(spec.secrets ?? []).map((name) => ` --secret ${joinWords([name])}`).join('')}${cap === null ? '' : ` --cap ${formatCredits(cap)}`}`
+
 export function cliText(plan: Plan, shown: Shown): string {
-  const cap = plan.cap === null ? '' : ` --cap ${formatCredits(plan.cap)}`
-  return `${[...shown].map(([path, text]) => fileLines(path, text)).join('')}${fileLines('job.json', JSON.stringify(withoutUploads(plan), null, 2))}npx lumaris submit --spec job.json --no-auto${plan.uploads.map(({ path }) => ` --file ${joinWords([path])}`).join('')}${(plan.spec.secrets ?? []).map((name) => ` --secret ${joinWords([name])}`).join('')}${cap}\n`
+  return `${[...shown].map(([path, text]) => fileLines(path, text)).join('')}${fileLines('job.json', JSON.stringify(withoutUploads(plan), null, 2))}${submitLine('job.json', plan)}\n`
 }
 export function sdkText(plan: Plan, origin: string): string {
   const { uploads, cap } = plan, spec = withoutUploads(plan), inputs = spec.inputs ?? []
