@@ -94,9 +94,12 @@ export function createMailOutbox(ports: MailPorts) {
         WHERE l.state = 'waiting' AND l.next_at <= $1 ORDER BY l.next_at, l.id LIMIT ${AT_ONCE}`, [now()])
       if (due.length === 0) return
       // All of them are waited for, whatever becomes of one: what is still on its way must not be found again by the next pass.
-      const ended = await Promise.allSettled(due.map(tryOnce)), trouble = ended.find((one) => one.status === 'fulfilled' && one.value !== null)?.value
-      for (const one of ended) if (one.status === 'rejected') throw one.reason
-      if (trouble === undefined) { troubles = 0; continue }
+      let trouble: string | null = null
+      for (const one of await Promise.allSettled(due.map(tryOnce))) {
+        if (one.status === 'rejected') throw one.reason
+        trouble ??= one.value
+      }
+      if (trouble === null) { troubles = 0; continue }
       heldUntil = now() + Math.min(HELD_MAX_MS, WAITS_MS[Math.min(troubles++, WAITS_MS.length - 1)] as number)
       throw new Error(`${trouble}; mails wait`)
     }
