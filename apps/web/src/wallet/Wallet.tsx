@@ -1,4 +1,4 @@
-import { Stack, Text } from '@mantine/core'
+import { Text } from '@mantine/core'
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { account } from '@lumaris/protocol'
 import type { Entry, UserId } from '@lumaris/protocol'
