@@ -29,7 +29,7 @@ describeInBrowser('hours and limits', () => {
     const agent = await market.addNode(seller(), 'attic', '200000', { pauseWhen: { inUse: false } })
     const { page, context, complaints } = await visit(browser, market.url)
     await enterAs(page, seller())
-    await page.goto(`/nodes/${agent.nodeId}`)
+    await page.goto(`/nodes/${agent.nodeId}?tab=hours`)
     await page.getByText('As its agent said').waitFor()
     await page.getByText('At all hours, all 4 cores.').waitFor()
     // Weekdays at night, by keys alone: every day closed, then a cell of Monday's evening and one of Tuesday's morning.
@@ -85,7 +85,7 @@ describeInBrowser('hours and limits', () => {
 
     const admin = await visit(browser, market.url)
     await enterAs(admin.page, market.demo.admin.key)
-    await admin.page.goto(`/nodes/${agent.nodeId}`)
+    await admin.page.goto(`/nodes/${agent.nodeId}?tab=hours`)
     await admin.page.getByText('whoever runs the market may only look').waitFor()
     expect([await admin.page.getByLabel('Memory, %').isDisabled(), await admin.page.getByRole('button', { name: 'Ask the machine for this' }).count()]).toEqual([true, 0])
     expect((await market.call(market.demo.admin.key, 'PUT', `/v1/nodes/${agent.nodeId}/settings`, {})).status).toBe(403)

@@ -202,6 +202,7 @@ describeInBrowser('an operator', () => {
     await page.keyboard.press('Enter')
     await page.getByText('No job fits this filter').waitFor()
     await page.goto(`/nodes/${attempt?.node}`)
+    await page.getByRole('tab', { name: 'Events and evidence' }).click()
     await page.getByRole('region', { name: 'Heartbeat' }).getByText('"availability_update"').waitFor()
     await page.getByRole('region', { name: 'Last attempts' }).getByText(`…${job.id.slice(-8)}`).waitFor()
     await page.goto('/queue')

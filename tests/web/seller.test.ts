@@ -50,9 +50,12 @@ describeInBrowser('a seller', () => {
     await page.getByText('The token is used up.').waitFor()
     await page.getByRole('link', { name: 'Open sams-box' }).click()
     await page.getByText('Connected and taking work.').waitFor()
+    await page.getByRole('tab', { name: 'Earnings and price' }).click()
     expect(await page.getByLabel('Core, 1 hour').inputValue()).toBe('0.25')
+    await page.getByRole('tab', { name: 'Live' }).click()
     // How the machine is, with its first heartbeat; and the hours that its owner sets there, in the file that the owner's screen writes too.
     await page.getByRole('img', { name: /^Processor\. The whole machine: \d+ % at last/ }).waitFor()
+    await page.getByRole('tab', { name: 'Hours and limits' }).click()
     await page.getByText('At all hours, ').waitFor()
     const file = join(market.dir, 'home-of-sam', '.lumaris', 'sams-box', 'owner.json'), inHours = page.getByRole('button', { name: 'Wednesday 23:00 to 24:00' })
     writeFileSync(file, JSON.stringify({ hours: { timeZone: 'UTC', week: Object.fromEntries(['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'].map((day) => [day, ['00:00-23:30', '23:45-24:00']])) }, pauseWhen: { inUse: false } }))
@@ -66,6 +69,7 @@ describeInBrowser('a seller', () => {
     const { blob, size } = await buyer.upload(new TextEncoder().encode('const until = Date.now() + 1500\nwhile (Date.now() < until);\nconsole.log("done")\n'))
     const { job } = await buyer.run({ runtime: 'javascript', command: ['main.ts'], inputs: [{ path: 'main.ts', blob: blob as never, size }], resources: { cpuMillis: 500, memoryBytes: 256 * 1024 ** 2 } })
     expect(job.state).toBe('completed')
+    await page.getByRole('tab', { name: 'Record' }).click()
     await page.getByText('1 attempt', { exact: true }).waitFor()
     await page.getByRole('link', { name: 'Earnings' }).first().click()
     await page.getByRole('cell', { name: 'An attempt settled' }).waitFor()
@@ -80,12 +84,19 @@ describeInBrowser('a seller', () => {
     expect((await buyer.quote({ runtime: 'javascript', command: ['x'] })).nodesFree).toBe(0)
     await page.getByRole('button', { name: 'Resume' }).click()
     await page.getByText('Connected and taking work.').waitFor()
+    await page.getByRole('tab', { name: 'Earnings and price' }).click()
     await page.getByLabel('Core, 1 hour').fill('0.3')
     await page.getByRole('button', { name: 'Set these prices' }).click()
     await expect.poll(async () => (await market.call(market.demo.admin.key, 'GET', '/v1/nodes')).body.data[0].prices.cpuHour).toBe('300000')
     // By keys alone from here on. What it takes: a tag that is none is refused beside its field, and nothing of it holds; two presses are one.
     const { keyboard } = page, { tabTo, press, write } = keysOf(page), node = (await market.call(market.demo.admin.key, 'GET', '/v1/admin/nodes')).body.data[0].id as string
     const policy = async (): Promise<{ refusedTags: string[] } | undefined> => (await market.call(market.demo.admin.key, 'GET', `/v1/nodes/${node}`)).body.policy
+    // From the tab that is open to the next by an arrow.
+    const openTab = async (from: string, key: string, to: string): Promise<void> => { await tabTo(page.getByRole('tab', { name: from })); await keyboard.press(key); if (key === 'End') await keyboard.press('Enter'); expect(await page.getByRole('tab', { name: to, selected: true }).evaluate((element) => element === (element as unknown as { ownerDocument: { activeElement: unknown } }).ownerDocument.activeElement)).toBe(true) }
+    await openTab('Earnings and price', 'ArrowRight', 'Hours and limits')
+    await keyboard.press('ArrowRight')
+    await openTab('What it takes', 'ArrowRight', 'Record')
+    await openTab('Record', 'ArrowLeft', 'What it takes')
     await write(page.getByLabel('Tags that you do not take'), 'Not A Tag')
     await press(page.getByRole('button', { name: 'Take only this' }))
     await page.getByText('lower-case letters, digits and dashes, at most 40').waitFor()
@@ -99,9 +110,11 @@ describeInBrowser('a seller', () => {
 
     // Work that takes far longer than its buyer said lowers the record. The event is there; one word against it, however often it is pressed; and an operator's decision.
     expect((await buyer.run({ runtime: 'javascript', command: ['main.ts'], inputs: [{ path: 'main.ts', blob: blob as never, size }], resources: { cpuMillis: 500, memoryBytes: 256 * 1024 ** 2 }, expectedMs: 100 })).job.state).toBe('completed')
-    await page.reload()
+    await openTab('What it takes', 'ArrowRight', 'Record')
+    await page.reload() // it is in the address
     await press(page.getByRole('link', { name: 'In what happened' }))
     await expect.poll(() => page.evaluate('document.activeElement?.textContent')).toMatch(/Work took longer than its buyer had said/)
+    await openTab('Events and evidence', 'ArrowLeft', 'Record')
     await press(page.getByRole('button', { name: 'Appeal…' }))
     await page.getByRole('dialog').getByLabel('Why it should not count').waitFor()
     await keyboard.type('The fan had stopped, and has been replaced.')
@@ -156,6 +169,7 @@ describeInBrowser('a seller', () => {
     await press(page.getByRole('link', { name: 'sams-box' }))
 
     // A self-test from here, by the real canaries there; and what happened to the node.
+    await openTab('Live', 'End', 'Events and evidence')
     await page.getByRole('button', { name: 'Run self-test' }).click()
     await page.getByText('✓ All well').waitFor({ timeout: 120_000 })
     await page.getByText(/^✓ Isolation by deno: /).waitFor()
@@ -189,6 +203,7 @@ describeInBrowser('a seller', () => {
     await page.getByText('Its connection ended').waitFor()
 
     // Removed for good, by its typed name; what it earned stays.
+    await page.getByRole('tab', { name: 'Hours and limits' }).click()
     await page.getByRole('button', { name: 'Remove sams-box…' }).click()
     const sure = page.getByRole('dialog').getByRole('button', { name: 'Remove it for good' })
     await page.getByLabel('Type its name: sams-box').fill('sams-bo')

@@ -19,6 +19,8 @@ const ASKS: Readonly<Record<string, RegExp>> = Object.fromEntries([
   // A job that is there, and what belongs to it is not.
   ...['job-logs', 'job-results', 'job-cost', 'job-why', 'job-history'].map((name) => [name, /\/v1\/(jobs\/[^/?]+\/|attempts)/] as const),
   ['node-machine-table', /\/readings/],
+  // And a node that is there: of each of its tabs, what that asks.
+  ...['node-price', 'node-hours', 'node-record', 'node-activity', 'node-evidence'].map((name) => [name, /\/v1\/(nodes\/[^/?]+\/|earnings\/|admin\/nodes\/)/] as const),
 ])
 const WITH_DATA = SCREENS.filter(({ name }) => name in ASKS)
 /** Addresses that ask the market nothing until something is pressed. */
@@ -92,7 +94,7 @@ describeInBrowser('every screen', () => {
     const proxy = await startCutProxy(market.url), { page, close } = await enter('admin', proxy.url)
     const { promise: asked, resolve: tell } = Promise.withResolvers<Route>()
     await page.route('**/assets/Policy-*.js', tell, { times: 1 })
-    await page.goto(`/nodes/${data.node}`)
+    await page.goto(`/nodes/${data.node}?tab=takes`)
     const route = await asked, heading = await page.locator('h1').textContent()
     proxy.cut()
     const lost = page.waitForEvent('requestfailed', (request) => request.url().includes('/assets/Policy-'))

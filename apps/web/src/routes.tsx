@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { ActionName, JobState, MismatchKind, NodeState } from '@lumaris/protocol'
 import { session } from './session/session.ts'
 import { JOB_TABS } from './jobs/tabs.ts'
+import { NODE_TABS } from './nodes/tabs.ts'
 import { Shell } from './shell/Shell.tsx'
 import { NotFound, Broken } from './shell/Trouble.tsx'
 
@@ -38,7 +39,7 @@ const screens = [
   createRoute({ getParentRoute: () => inside, path: '/device', validateSearch: z.object({ code: z.string().max(20).optional().catch(undefined) }), component: lazyRouteComponent(() => import('./account/Device.tsx'), 'Device') }),
   createRoute({ getParentRoute: () => inside, path: '/nodes', validateSearch: z.object({ q: text }), component: lazyRouteComponent(() => import('./nodes/Nodes.tsx'), 'Nodes') }),
   createRoute({ getParentRoute: () => inside, path: '/nodes/join', component: lazyRouteComponent(() => import('./nodes/Join.tsx'), 'Join') }),
-  createRoute({ getParentRoute: () => inside, path: '/nodes/$node', validateSearch: z.object({ span: z.enum(['minutes', 'day', 'week']).optional().catch(undefined) }), component: lazyRouteComponent(() => import('./nodes/Node.tsx'), 'NodeScreen') }),
+  createRoute({ getParentRoute: () => inside, path: '/nodes/$node', validateSearch: z.object({ tab: z.enum(NODE_TABS).optional().catch(undefined), span: z.enum(['minutes', 'day', 'week']).optional().catch(undefined) }), component: lazyRouteComponent(() => import('./nodes/Node.tsx'), 'NodeScreen') }),
   createRoute({ getParentRoute: () => inside, path: '/earnings', component: lazyRouteComponent(() => import('./earnings/Earnings.tsx'), 'Earnings') }),
   createRoute({ getParentRoute: () => inside, path: '/earnings/statement', validateSearch: z.object({ year: z.number().int().min(2020).max(2200).optional().catch(undefined) }), component: lazyRouteComponent(() => import('./earnings/Statement.tsx'), 'Statement') }),
   createRoute({ getParentRoute: () => inside, path: '/market', component: lazyRouteComponent(() => import('./admin/Market.tsx'), 'Market') }),

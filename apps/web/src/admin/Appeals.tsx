@@ -30,7 +30,7 @@ export function Appeals() {
       <Panel title={TITLE[state]} id="appeals"><Listed query={found} lines={5} more="More" none={<Empty title={state === 'open' ? 'Nobody waits for a decision' : `None was ${state}`}>Sellers appeal on the page of a node, under what lowered its reputation.</Empty>}>{(list) => (
         <Stack gap="lg">{list.map((one) => (
           <div key={one.fault.attempt} role="group" aria-label={`Appeal for ${visible(one.nodeName)}`}>
-            <Text size="sm" fw={600}><TextLink to="/nodes/$node" params={{ node: one.fault.node }}>{visible(one.nodeName)}</TextLink> of <TextLink to="/users/$user" params={{ user: one.owner }}>{visible(one.ownerName)}</TextLink>: {visible(one.fault.says)}, <Moment at={one.fault.at} /></Text>
+            <Text size="sm" fw={600}><TextLink to="/nodes/$node" params={{ node: one.fault.node }} search={{ tab: 'record' }}>{visible(one.nodeName)}</TextLink> of <TextLink to="/users/$user" params={{ user: one.owner }}>{visible(one.ownerName)}</TextLink>: {visible(one.fault.says)}, <Moment at={one.fault.at} /></Text>
             <Text size="sm">“{visible(one.appeal.text)}” <Text span size="sm" c="dimmed"><Moment at={one.appeal.at} /></Text></Text>
             <Text size="sm" c="dimmed">{changes(one)}{one.appeal.reason === undefined ? '' : `Because: ${visible(one.appeal.reason)}`}</Text>
             <Group gap="sm" mt={4}><Id id={one.fault.attempt} what="attempt" /><TextLink to="/jobs/$job" params={{ job: one.fault.job }} size="sm">Its job</TextLink>

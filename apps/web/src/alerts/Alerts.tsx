@@ -49,7 +49,7 @@ function Where({ of: { kind, subject } }: { of: Alert }) {
   if (kind === 'payout_failed') return <TextLink to="/earnings" size="sm">Payouts</TextLink>
   if (kind === 'mail_off') return null // it is on this very screen
   if (kind === 'job_retried') return <TextLink to="/jobs/$job" params={{ job: subject }} size="sm">The new job</TextLink>
-  return <TextLink to="/nodes/$node" params={{ node: subject }} size="sm">The node</TextLink>
+  return <TextLink to="/nodes/$node" params={{ node: subject }} search={kind === 'appeal_decided' || kind === 'node_unreliable' ? { tab: 'record' } : kind === 'node_offline' ? { tab: 'events' } : {}} size="sm">The node</TextLink>
 }
 
 const MINUTE = 60_000

@@ -42,7 +42,7 @@ function Shown({ of, table }: { of: NodesEarnings; table: boolean }) {
       </>}
       <div className="scroll-box" tabIndex={0} role="region" aria-label="Earned by node"><table className="table">
         <thead><tr><th>Node</th><th className="right">In this time, credits</th><th className="right">An hour of work</th><th className="right">Pending</th><th className="right">Cleared, in all</th></tr></thead>
-        <tbody>{of.nodes.map((node) => <tr key={node.node}><td><TextLink to="/nodes/$node" params={{ node: node.node }}>{visible(node.name)}</TextLink></td><td className="right number">{credits(sumOf(node.days))}</td><td className="right number">{perHour(node.days)}</td><td className="right number">{credits(node.pending)}</td><td className="right number">{credits(node.cleared)}</td></tr>)}</tbody>
+        <tbody>{of.nodes.map((node) => <tr key={node.node}><td><TextLink to="/nodes/$node" params={{ node: node.node }} search={{ tab: 'price' }}>{visible(node.name)}</TextLink></td><td className="right number">{credits(sumOf(node.days))}</td><td className="right number">{perHour(node.days)}</td><td className="right number">{credits(node.pending)}</td><td className="right number">{credits(node.cleared)}</td></tr>)}</tbody>
       </table></div>
       <Text size="sm" c="dimmed">Pending waits for the end of the dispute window; then it is cleared, and free to be paid out with all the rest{names.includes(OTHERS) ? '. The bars tell the five apart that earned most' : ''}.</Text>
     </Stack>

@@ -29,7 +29,7 @@ function Shown({ of: { total, nodes, leastRanMs } }: { of: EarningsForecast }) {
         : <Text size="sm" role="status">Nothing can be said yet.</Text>}
       <div className="scroll-box" tabIndex={0} role="region" aria-label="Foreseen by node"><table className="table">
         <thead><tr><th>Node</th><th className="right">Credits in 24 hours</th><th>Rests on</th></tr></thead>
-        <tbody>{nodes.map((one) => <tr key={one.node}><td><TextLink to="/nodes/$node" params={{ node: one.node }}>{visible(one.name)}</TextLink></td><td className="right number">{one.foreseen ? `${about(one.foreseen.low)} to ${about(one.foreseen.high)}` : <span title={WHY[one.why ?? 'little_work']}>–</span>}</td><td className="wide-cell"><Base of={one} least={leastRanMs} /></td></tr>)}</tbody>
+        <tbody>{nodes.map((one) => <tr key={one.node}><td><TextLink to="/nodes/$node" params={{ node: one.node }} search={{ tab: 'price' }}>{visible(one.name)}</TextLink></td><td className="right number">{one.foreseen ? `${about(one.foreseen.low)} to ${about(one.foreseen.high)}` : <span title={WHY[one.why ?? 'little_work']}>–</span>}</td><td className="wide-cell"><Base of={one} least={leastRanMs} /></td></tr>)}</tbody>
       </table></div>
       <Text size="sm" c="dimmed">Nobody promises it. Four times of five it lies between, if jobs come by chance as they came, one by one and as large, and at what they were paid; nodes are added up as if they rose and fell together. It begins anew when the cores, memory, cards or drivers of a node change.</Text>
     </Stack>

@@ -10,6 +10,7 @@ import { cores, credits, creditsText, duration, plural, size, visible } from '..
 import { Command, Confirm, CopyId, Facts, Id, Loaded, Moment, Page, Panel, InPages, Refusal, Status, useNow } from '../ui/parts.tsx'
 import { useSay } from '../ui/say.ts'
 import { useGathered } from '../ui/use-gathered.ts'
+import { useTabInView } from '../ui/use-tab-in-view.ts'
 import { useWork } from '../ui/use-work.ts'
 import { ATTEMPT, JOB, TASK, bearsText, causeText } from '../ui/states.ts'
 import { part } from '../ui/part.ts'
@@ -54,7 +55,7 @@ function Shown({ job }: { job: Job }) {
   useSay(`${jobName(job)}: ${JOB[job.state].word}${job.tasks.total > 1 ? `, ${job.tasks.done} of ${plural(job.tasks.total, 'part')} done` : ''}`)
   const goto = (to: { tab?: JobTab; part?: number | undefined } & Linked): void => void navigate({ search: (before) => ({ ...before, attempt: undefined, at: undefined, ...to }), replace: true, resetScroll: false })
   const keep = useCallback((filter: LogFilter): void => void navigate({ search: (before) => ({ ...before, ...filter }), replace: true, resetScroll: false }), [navigate])
-  const shownTab = tab ?? 'parts'
+  const shownTab = tab ?? 'parts', names = useTabInView(shownTab)
   return (
     <Page title={jobName(job)} intro={<Id id={job.id} what="job id" />} actions={<>
       {hasRole(user, 'buyer') && <ButtonLink variant="default" to="/submit" search={{ from: job.id }} {...no('submitJob')}>Run again…</ButtonLink>}
@@ -76,7 +77,7 @@ function Shown({ job }: { job: Job }) {
         </Stack>
       </Panel>
       <Tabs value={shownTab} onChange={(value) => goto({ tab: (value ?? 'parts') as JobTab })} keepMounted={false}>
-        <Tabs.List aria-label="About this job" className="tabs">{(Object.entries(TABS) as [JobTab, string][]).map(([key, name]) => <Tabs.Tab key={key} value={key}>{name}</Tabs.Tab>)}</Tabs.List>
+        <Tabs.List ref={names} aria-label="About this job" className="tabs">{(Object.entries(TABS) as [JobTab, string][]).map(([key, name]) => <Tabs.Tab key={key} value={key}>{name}</Tabs.Tab>)}</Tabs.List>
         <div className="tab-body">
           <Tabs.Panel value="parts"><Loaded query={tasks}>{(list) => <Parts job={job} tasks={list} attempts={attempts.data ?? []} part={part} choose={(index) => goto({ part: index })} logs={(index) => goto({ part: index, tab: 'logs' })} now={now} />}</Loaded><Stack mt="md"><Command line={`npx lumaris job ${job.id}`} /></Stack></Tabs.Panel>
           <Tabs.Panel value="logs"><Loaded query={attempts}>{(list) => <Logs job={job} attempts={list} part={part} choose={(index) => goto({ part: index })} linked={{ attempt: linkedAttempt, at }} link={goto} filter={{ find, stream, level }} keep={keep} />}</Loaded></Tabs.Panel>

@@ -6,7 +6,7 @@ import { useLocation, useNavigate } from '@tanstack/react-router'
 import { NODE_EVENTS } from '@lumaris/protocol'
 import type { Node, NodeActivity, NodeEvent, NodeWork } from '@lumaris/protocol'
 import { isTestOpen, nodeActivityQuery } from '../queries.ts'
-import { useMay, useSession } from '../session/use-session.ts'
+import { useClient, useMay, useSession } from '../session/use-session.ts'
 import { cores, credits, duration, plural, size, visible } from '../ui/format.ts'
 import { Command, Empty, Loaded, Moment, Panel, Refusal, Status, useNow } from '../ui/parts.tsx'
 import { ATTEMPT } from '../ui/states.ts'
@@ -16,19 +16,17 @@ import './nodes.css'
 /** Of the events, as many as one reads; the rest on demand. */
 const SHOWN = 8
 
-export function Activity({ node }: { node: Node }) {
-  const { client, user } = useSession(), activity = useQuery(nodeActivityQuery(client, node.id)), isOwner = node.owner === user.id
+export function RunsNow({ node }: { node: Node }) {
+  const activity = useQuery(nodeActivityQuery(useClient(), node.id))
+  return <Panel title="Runs now" id="work"><Loaded query={activity}>{({ work }) => <Work work={work} />}</Loaded></Panel>
+}
+export function Happened({ node }: { node: Node }) {
+  const { client, user } = useSession(), activity = useQuery(nodeActivityQuery(client, node.id))
   return (
-    <>
-      <Panel title="Runs now" id="work"><Loaded query={activity}>{({ work }) => <Work work={work} />}</Loaded></Panel>
-      <div className="two">
-        <Panel title="What happened" id="events"><Loaded query={activity}>{({ events }) => <Events events={events} />}</Loaded></Panel>
-        <Stack>
-          <Panel title="Self-test" id="self-test"><Loaded query={activity}>{(found) => <Test node={node} activity={found} isOwner={isOwner} />}</Loaded></Panel>
-          {isOwner && node.state !== 'retired' && <Removal node={node} />}
-        </Stack>
-      </div>
-    </>
+    <div className="two">
+      <Panel title="What happened" id="events"><Loaded query={activity}>{({ events }) => <Events events={events} />}</Loaded></Panel>
+      <Panel title="Self-test" id="self-test"><Loaded query={activity}>{(found) => <Test node={node} activity={found} isOwner={node.owner === user.id} />}</Loaded></Panel>
+    </div>
   )
 }
 
@@ -84,7 +82,7 @@ function Test({ node, activity, isOwner }: { node: Node; activity: NodeActivity;
   )
 }
 
-function Removal({ node }: { node: Node }) {
+export function Removal({ node }: { node: Node }) {
   const { client } = useSession(), { no } = useMay(), queries = useQueryClient(), navigate = useNavigate(), { busy, error, run } = useWork(), [opened, setOpened] = useState(false), [typed, setTyped] = useState('')
   const works = node.running > 0
   const drain = (): Promise<void> => run(async () => { queries.setQueryData(['node', node.id], await client.api.drainNode({ params: { node: node.id } })) })

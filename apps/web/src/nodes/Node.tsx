@@ -1,7 +1,8 @@
-import { Suspense, useState } from 'react'
-import { Alert, Button, Group, NumberInput, Stack, Text, TextInput, Textarea } from '@mantine/core'
+import { Suspense, useEffect, useState } from 'react'
+import type { ReactNode } from 'react'
+import { Alert, Button, Group, NumberInput, Stack, Tabs, Text, TextInput, Textarea } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
-import { getRouteApi } from '@tanstack/react-router'
+import { getRouteApi, useLocation } from '@tanstack/react-router'
 import { formatCredits, parseCredits } from '@lumaris/protocol'
 import type { ActionName, Node, PriceName } from '@lumaris/protocol'
 import { marketQuery, nodeQuery, nodeWhyQuery } from '../queries.ts'
@@ -10,9 +11,14 @@ import { errorsBy } from '../ui/field-errors.ts'
 import { cores, creditsText, plural, size, visible } from '../ui/format.ts'
 import { Bar, Command, Confirm, Facts, Id, Loaded, Moment, Page, Panel, Refusal, Status } from '../ui/parts.tsx'
 import { NODE } from '../ui/states.ts'
+import { useTabInView } from '../ui/use-tab-in-view.ts'
 import { useWork } from '../ui/use-work.ts'
 import { part } from '../ui/part.ts'
+import type { Span } from './read-machine.ts'
 import { Estimate } from './Estimate.tsx'
+import { tabOf } from './panels.ts'
+import { NODE_TABS, TABS } from './tabs.ts'
+import type { NodeTab } from './tabs.ts'
 import { isOlder } from './versions.ts'
 import { TextLink } from '../shell/links.tsx'
 
@@ -23,13 +29,37 @@ const ADMIN: Readonly<Partial<Record<ActionName, string>>> = { 'node.pause': 'An
 /** It brings what draws the plots. */
 const Machine = part(async () => (await import('./Machine.tsx')).Machine)
 
-/** It brings its list of events, its test and its end. */
-const Activity = part(async () => (await import('./Activity.tsx')).Activity)
+const Work = part(async () => (await import('./Activity.tsx')).RunsNow)
+const Happened = part(async () => (await import('./Activity.tsx')).Happened)
+const Removal = part(async () => (await import('./Activity.tsx')).Removal)
+const Earned = part(async () => (await import('./Earned.tsx')).Earned)
 /** It brings the grid of a week. */
 const HoursAndLimits = part(async () => (await import('./HoursAndLimits.tsx')).HoursAndLimits)
 
 const Reputation = part(async () => (await import('./Reputation.tsx')).Reputation)
 const Policy = part(async () => (await import('./Policy.tsx')).Policy)
+
+/** In its place until it is there. */
+const Part = ({ title, children }: { title: string; children: ReactNode }) => <Suspense fallback={<Panel title={title}><div className="waiting" aria-busy="true" /></Panel>}>{children}</Suspense>
+/** Whoever comes by a link to a panel stands at it, as soon as it is there; also the second time. Events look after their own. */
+function useLanding(hash: string, state: unknown): void {
+  useEffect(() => {
+    if (tabOf(hash) === undefined || hash.startsWith('event-')) return
+    const land = (): boolean => {
+      const heading = document.getElementById(hash)
+      if (!heading) return false
+      heading.tabIndex = -1
+      heading.focus()
+      return true
+    }
+    if (land()) return
+    const watch = new MutationObserver(() => { if (land()) watch.disconnect() })
+    watch.observe(document.body, { childList: true, subtree: true })
+    return () => watch.disconnect()
+  }, [hash, state])
+}
+/** Forms stay as they were typed while one looks at another tab; what draws itself anew does not run where nobody sees it. */
+const STAYS: readonly NodeTab[] = ['price', 'hours', 'takes']
 
 const route = getRouteApi('/inside/nodes/$node')
 export function NodeScreen() {
@@ -41,7 +71,14 @@ export function NodeScreen() {
 }
 
 function Shown({ node }: { node: Node }) {
-  const { span = 'hour' } = route.useSearch(), navigate = route.useNavigate()
+  const { span = 'hour', tab = 'live' } = route.useSearch(), navigate = route.useNavigate(), { hash, state } = useLocation()
+  // The panel that is named wins over the tab: `#prices` may be typed behind any address. Another choice forgets it.
+  const shown = tabOf(hash) ?? tab, [seen, setSeen] = useState<readonly NodeTab[]>([])
+  if (!seen.includes(shown)) setSeen([...seen, shown])
+  useLanding(hash, state)
+  const names = useTabInView(shown)
+  const choose = (to: { tab?: NodeTab | undefined; span?: Exclude<Span, 'hour'> | undefined }): void => void navigate({ search: (before) => ({ ...before, ...to }), replace: true, resetScroll: false })
+  const of = (key: NodeTab, children: ReactNode) => <Tabs.Panel value={key}>{(key === shown || (STAYS.includes(key) && seen.includes(key))) && <Stack>{children}</Stack>}</Tabs.Panel>
   const client = useClient(), queries = useQueryClient()
   const [pausing, setPausing] = useState(false), [draining, setDraining] = useState(false), [resuming, setResuming] = useState(false), { error, run } = useWork(), { user } = useSession(), { no } = useMay(), isTheirs = user.id !== node.owner
   const fresh = (now: Node): void => { queries.setQueryData(['node', node.id], now); void queries.invalidateQueries({ queryKey: ['nodes'] }) }
@@ -58,24 +95,38 @@ function Shown({ node }: { node: Node }) {
         {node.cordon && <Text size="sm">An operator holds it back since <Moment at={node.cordon.at} />: {visible(node.cordon.reason)}{node.cordon.until !== undefined && <>. What still runs is ended <Moment at={node.cordon.until} /></>}.</Text>}
         <Facts wide of={[['Last heartbeat', node.lastSeenAt === undefined ? 'never' : <Moment at={node.lastSeenAt} />], ['Connected', node.connected ? 'yes' : 'no'], ['Runs now', plural(node.running, 'part')], ['Region', visible(node.region)], ['Agent', `version ${visible(node.agentVersion)}${market && isOlder(node.agentVersion, market.version) ? `, older than this market’s ${market.version}` : ''}, start number ${node.session}`], ['Joined', <Moment at={node.enrolledAt} />], ['Owner', isTheirs ? <TextLink to="/users/$user" params={{ user: node.owner }} size="sm">its seller</TextLink> : null], ['Labels', Object.entries(node.labels).map(([name, value]) => visible(`${name}=${value}`)).join(', ')]]} />
       </Stack></Panel>
-      <Suspense fallback={<Panel title="The machine"><div className="waiting" aria-busy="true" /></Panel>}><Machine key={node.id} node={node} span={span} choose={(to) => void navigate({ search: (before) => ({ ...before, span: to === 'hour' ? undefined : to }), replace: true })} /></Suspense>
-      <Suspense fallback={<Panel title="Runs now"><div className="waiting" aria-busy="true" /></Panel>}><Activity key={node.id} node={node} /></Suspense>
-      <Suspense fallback={<Panel title="Hours and limits"><div className="waiting" aria-busy="true" /></Panel>}><HoursAndLimits key={node.id} node={node} /></Suspense>
-      <Suspense fallback={<Panel title="What it takes"><div className="waiting" aria-busy="true" /></Panel>}><Policy key={node.id} node={node} changed={fresh} /></Suspense>
-      {hasRole(user, 'admin') && <Suspense fallback={<Panel title="What it has shown"><div className="waiting" aria-busy="true" /></Panel>}><Evidence key={node.id} node={node} /></Suspense>}
-      <div className="two">
-        <Stack>
-          <Panel title="Sold of what it offers" id="capacity"><Stack gap="sm">
-            <Use what="Cores" used={node.reserved.cpuMillis} of={node.capacity.cpuMillis} text={cores} /><Use what="Memory" used={node.reserved.memoryBytes} of={node.capacity.memoryBytes} text={size} /><Use what="Disk" used={node.reserved.diskBytes} of={node.capacity.diskBytes} text={size} />
-            {node.capacity.gpus > 0 && <Use what={`GPUs${node.capacity.gpuModel ? ` (${visible([node.capacity.gpuModel, node.capacity.gpuProfile].filter(Boolean).join(' '))})` : ''}`} used={node.reserved.gpus} of={node.capacity.gpus} text={String} />}
-            <Text size="sm" c="dimmed">Reserved for work that runs here now.</Text>
-          </Stack></Panel>
-          <Prices key={JSON.stringify(node.prices)} node={node} changed={fresh} />
-          <Estimate key={node.id} node={node} />
-          <Walls node={node} />
-        </Stack>
-        <Stack><Suspense fallback={<Panel title="Reputation"><div className="waiting" aria-busy="true" /></Panel>}><Reputation node={node} /></Suspense><WhyNot node={node} /></Stack>
-      </div>
+      <Tabs value={shown} onChange={(value) => choose({ tab: value === 'live' ? undefined : (value as NodeTab) })}>
+        <Tabs.List ref={names} aria-label="About this node" className="tabs">{NODE_TABS.map((key) => <Tabs.Tab key={key} value={key}>{TABS[key]}</Tabs.Tab>)}</Tabs.List>
+        <div className="tab-body">
+          {of('live', <>
+            <Part title="The machine"><Machine key={node.id} node={node} span={span} choose={(to) => choose({ span: to === 'hour' ? undefined : to })} /></Part>
+            <Part title="Runs now"><Work node={node} /></Part>
+            <Panel title="Sold of what it offers" id="capacity"><Stack gap="sm">
+              <Use what="Cores" used={node.reserved.cpuMillis} of={node.capacity.cpuMillis} text={cores} /><Use what="Memory" used={node.reserved.memoryBytes} of={node.capacity.memoryBytes} text={size} /><Use what="Disk" used={node.reserved.diskBytes} of={node.capacity.diskBytes} text={size} />
+              {node.capacity.gpus > 0 && <Use what={`GPUs${node.capacity.gpuModel ? ` (${visible([node.capacity.gpuModel, node.capacity.gpuProfile].filter(Boolean).join(' '))})` : ''}`} used={node.reserved.gpus} of={node.capacity.gpus} text={String} />}
+              <Text size="sm" c="dimmed">Reserved for work that runs here now.</Text>
+            </Stack></Panel>
+          </>)}
+          {of('price', <>
+            {!isTheirs && <Part title="What it earned"><Earned node={node} /></Part>}
+            <div className="two"><Prices key={JSON.stringify(node.prices)} node={node} changed={fresh} /><Estimate key={node.id} node={node} /></div>
+          </>)}
+          {of('hours', <>
+            <Part title="Hours and limits"><HoursAndLimits key={node.id} node={node} /></Part>
+            {!isTheirs && node.state !== 'retired' && <Part title="Remove it"><Removal node={node} /></Part>}
+          </>)}
+          {of('takes', <Part title="What it takes"><Policy key={node.id} node={node} changed={fresh} /></Part>)}
+          {of('record', <>
+            <Part title="Reputation"><Reputation node={node} /></Part>
+            <WhyNot node={node} />
+            <Walls node={node} />
+          </>)}
+          {of('events', <>
+            <Part title="What happened"><Happened key={node.id} node={node} /></Part>
+            {hasRole(user, 'admin') && <Part title="What it has shown"><Evidence key={node.id} node={node} /></Part>}
+          </>)}
+        </div>
+      </Tabs>
       <Command line={`npx lumaris node show ${node.id}`} />
       {isTheirs && <Suspense>
         <WithReason opened={pausing} close={() => setPausing(false)} title={`Pause ${visible(node.name)}?`} yes="Pause" act={async (reason) => fresh(await client.api.pauseNode({ params: { node: node.id }, body: { reason } }))}>It gets no new work; what runs there goes on to the end and is paid. Its owner sees the reason, and may resume it.</WithReason>
