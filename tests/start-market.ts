@@ -15,11 +15,11 @@ import type { Job, JobId, JobSpecInput } from '@lumaris/protocol'
 export type Answer = { status: number; body: any; headers: Headers } // eslint-disable-line -- a test looks into whatever came back
 export type TestMarket = Awaited<ReturnType<typeof startMarket>>
 
-/** A market's times, a hundredth of the real ones, so that silence is noticed within a second. */
-export const QUICK = { heartbeatMs: 100, suspectMs: 300, lostMs: 600, offerMs: 1_000, resendMs: 100, cancelMs: 500, sliceMs: 200, spotEveryMs: 200, changeMs: 1_000, retryBackoffMs: 20, retryBackoffMaxMs: 200 }
+/** A market's times, a hundredth of the real ones; a silence is noticed within two seconds. Within one, machines that were only busy lost nodes that nobody had touched. */
+export const QUICK = { heartbeatMs: 100, suspectMs: 900, lostMs: 1_800, offerMs: 1_000, resendMs: 100, cancelMs: 500, sliceMs: 200, spotEveryMs: 200, changeMs: 1_000, retryBackoffMs: 20, retryBackoffMaxMs: 200 }
 /** For what takes whole seconds of a machine's processors: nobody is called lost for it. */
 export const PATIENT = { ...QUICK, heartbeatMs: 500, suspectMs: 10_000, lostMs: 20_000, offerMs: 30_000 }
-export const QUICK_AGENT = { heartbeatMs: 100, startLeaseMs: 300, selfStopMs: 450, orphanMs: 20_000, tickMs: 100, sealMs: 20 }
+export const QUICK_AGENT = { heartbeatMs: 100, startLeaseMs: 900, selfStopMs: 1_350, orphanMs: 20_000, tickMs: 100, sealMs: 20 }
 
 const fakeNetwork: NonNullable<AgentConfig['network']> = async () => ({ offer: { public_key: randomBytes(32).toString('base64'), addresses: [] }, join: async () => ({ attach: async () => undefined }), close: async () => undefined })
 
