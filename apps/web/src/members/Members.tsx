@@ -33,7 +33,7 @@ function People() {
     <Panel title="Who works here" id="people" actions={<Button size="xs" {...no('inviteMember')} onClick={() => setInviting(true)}>Invite somebody</Button>}>
       {link && (
         <Alert color="green" role="status" mb="md" title={`${visible(link.email)} is invited`} withCloseButton closeButtonLabel="Close" onClose={() => setLink(null)}>
-          <Text size="sm" mb="xs">Hand this link over yourself: this market sends no mail. It is shown this once, works once, for that address, until <Moment at={link.expiresAt} />.</Text>
+          <Text size="sm" mb="xs">Hand this link over yourself: invitations are not mailed. It is shown this once, works once, for that address, until <Moment at={link.expiresAt} />.</Text>
           <Command line={new URL(link.path, location.origin).href} />
         </Alert>)}
       <Loaded query={members}>{({ data }) => (data.length === 0 ? <Empty title="Nobody works here but the owner">Invite whoever should see jobs, run them, or look after keys and budgets.</Empty> : (
