@@ -6,7 +6,7 @@ const KILLS = 40
 const missing = postgresMissing()
 
 if (missing) test.skip(`kill -9 of PostgreSQL: ${missing}`, () => undefined)
-else test(`${KILLS} times kill -9 of PostgreSQL under load: no acknowledged job is lost, none is paid twice`, { timeout: 300_000 }, async () => {
+else test(`${KILLS} times kill -9 of PostgreSQL under load: no acknowledged job is lost, none is paid twice`, { timeout: 900_000 }, async () => {
   const postgres = await startPostgres()
   const market = await harness()
   try {

@@ -20,7 +20,7 @@ describeInBrowser('an account', () => {
   }
   const typeCode = (page: Page, code: string) => page.getByRole('textbox', { name: 'Code' }).fill(code)
 
-  test('the account’s menu that is pressed before it has come opens when it comes', { timeout: 60_000 }, async () => {
+  test('the account’s menu that is pressed before it has come opens when it comes', async () => {
     const { page, context } = await visit(browser, market.url), held = Promise.withResolvers<void>()
     await page.route('**/assets/AccountMenu-*.js', async (piece) => { await held.promise; await piece.continue() })
     await enterAs(page, market.buyer)
@@ -139,7 +139,7 @@ describeInBrowser('an account', () => {
     await one.close()
     await two.close()
   })
-  test('who may only look: what would be refused rests, and says why, on every screen', { timeout: 120_000 }, async () => {
+  test('who may only look: what would be refused rests, and says why, on every screen', async () => {
     const [olaf, vera] = [await person('Olaf'), await person('Vera')], { page, complaints, close } = await newPage()
     const [owner, viewer] = await Promise.all([olaf, vera].map(async (who) => market.client((await market.call(null, 'POST', '/v1/sessions', who)).body.accessToken)))
     if (!owner || !viewer) throw new Error('nobody signed in')

@@ -15,7 +15,7 @@ describeInBrowser('a buyer with a job', () => {
     return { runtime: 'javascript', command: ['main.ts'], inputs: [{ path: 'main.ts', blob, size }], resources: { cpuMillis: 500, memoryBytes: 256 * 1024 ** 2, diskBytes: 64 * 1024 ** 2, gpus: 0 }, ...more } as JobSpec
   }
 
-  test('moves it while it runs: it goes on elsewhere, from what was kept', { timeout: 120_000 }, async () => {
+  test('moves it while it runs: it goes on elsewhere, from what was kept', async () => {
     // Counts to forty, a step every quarter of a second, from where its file says.
     const spec = await program(`let step = 0
 try { step = Number(Deno.readTextFileSync('step.txt')) } catch { /* the first time there is none */ }
@@ -48,7 +48,7 @@ console.log('counted to', step)
     expect(complaints).toEqual([])
     await context.close()
   })
-  test('repeats it, looks at what became of it, holds the schedule and ends it', { timeout: 60_000 }, async () => {
+  test('repeats it, looks at what became of it, holds the schedule and ends it', async () => {
     const job = await market.client(market.buyer).submit({ ...await program('console.log(1)'), name: 'Report' }, { cap: 1_000_000n }), { page, context, complaints } = await visit(browser, market.url)
     await enterAs(page, market.buyer)
     await page.goto(`/jobs/${job.id}`)
@@ -76,7 +76,7 @@ console.log('counted to', step)
     expect(complaints).toEqual([])
     await context.close()
   })
-  test('keeps it under a name, finds it by words, and begins from it; parameters are asked for first', { timeout: 60_000 }, async () => {
+  test('keeps it under a name, finds it by words, and begins from it; parameters are asked for first', async () => {
     const client = market.client(market.buyer), spec = await program("console.log('size', Deno.args[0])"), { page, context, complaints } = await visit(browser, market.url)
     const job = await client.submit({ ...spec, name: 'Fold a protein' }, { cap: 1_000_000n })
     await client.api.putTemplate({ params: { template: 'grow' }, body: { spec: { ...spec, name: 'Grow', command: ['main.ts', '{{size}}'] }, parameters: { size: { type: 'whole', says: 'How large' } } } })

@@ -13,7 +13,7 @@ describeInBrowser('figures', () => {
   let market: WebMarket, browser: Browser
   withMarket({ nodes: 1 }, (opened) => { ({ market, browser } = opened) })
 
-  test('a job is made ready and runs; its lines have times; the credits last so long; the seller sees it by node, and drains', { timeout: 240_000 }, async () => {
+  test('a job is made ready and runs; its lines have times; the credits last so long; the seller sees it by node, and drains', { timeout: 600_000 }, async () => {
     const buyer = market.client(market.buyer), { blob, size } = await buyer.upload(new TextEncoder().encode('console.log("first line")\nconst until = Date.now() + 1000\nwhile (Date.now() < until);\nconsole.log("last line")\n'))
     const { job } = await buyer.run({ template: 'count', runtime: 'javascript', command: ['main.ts'], inputs: [{ path: 'main.ts', blob: blob as never, size }], resources: { cpuMillis: 500, memoryBytes: 256 * 1024 ** 2 } })
     expect(job.state).toBe('completed')

@@ -15,7 +15,7 @@ describeInBrowser('the form of a new job', () => {
   const draftOf = (page: Page): string | null => new URL(page.url()).searchParams.get('draft')
   const fact = (page: Page, name: string) => page.locator('.fact', { has: page.getByText(name, { exact: true }) }).first()
 
-  test('a draft outlives a reload, the way back and a second tab, is listed, and is gone when it is deleted or submitted', { timeout: 120_000 }, async () => {
+  test('a draft outlives a reload, the way back and a second tab, is listed, and is gone when it is deleted or submitted', async () => {
     const { page, context, complaints } = await enter()
     await page.goto('/submit?template=primes')
     expect(draftOf(page)).toBeNull()
@@ -60,7 +60,7 @@ describeInBrowser('the form of a new job', () => {
     await context.close()
   })
 
-  test('a secret reaches the program, and is neither kept in the browser nor shown again; a repeat asks for it', { timeout: 120_000 }, async () => {
+  test('a secret reaches the program, and is neither kept in the browser nor shown again; a repeat asks for it', async () => {
     const { page, context, complaints } = await enter()
     await page.goto('/submit')
     await page.getByLabel('Name', { exact: true }).fill('With a secret')
@@ -102,7 +102,7 @@ describeInBrowser('the form of a new job', () => {
     await context.close()
   })
 
-  test('the cheaper request is one press away, and costs what was said', { timeout: 60_000 }, async () => {
+  test('the cheaper request is one press away, and costs what was said', async () => {
     const { page, context } = await enter()
     await page.goto('/submit?template=fractal')
     await page.getByLabel('Cores').fill('3')
@@ -117,7 +117,7 @@ describeInBrowser('the form of a new job', () => {
     await context.close()
   })
 
-  test('a card tells what its jobs took and cost, from the fifth on', { timeout: 120_000 }, async () => {
+  test('a card tells what its jobs took and cost, from the fifth on', async () => {
     const buyer = market.client(market.buyer), { page, context } = await enter()
     const { blob, size } = await buyer.upload(new TextEncoder().encode('console.log(1)'))
     const spec = { name: 'Tiny', runtime: 'javascript' as const, command: ['main.ts'], inputs: [{ path: 'main.ts', blob: blob as never, size }], resources: { cpuMillis: 500, memoryBytes: 256 * 1024 ** 2 } }
@@ -134,7 +134,7 @@ describeInBrowser('the form of a new job', () => {
     await context.close()
   })
 
-  test('files: one after another and dropped; what a reload loses is asked for before it can be submitted; what would help is reckoned with them', { timeout: 120_000 }, async () => {
+  test('files: one after another and dropped; what a reload loses is asked for before it can be submitted; what would help is reckoned with them', async () => {
     const { page, context, complaints } = await enter(), list = page.getByRole('list', { name: /files?$/ }), choose = (name: string) => page.locator('#files').setInputFiles({ name, mimeType: 'text/plain', buffer: Buffer.from(name) })
     await page.goto('/submit?template=primes')
     await choose('one.csv')
@@ -158,7 +158,7 @@ describeInBrowser('the form of a new job', () => {
     expect(complaints).toEqual([])
     await context.close()
   })
-  test('a file from an address inside is refused in words', { timeout: 60_000 }, async () => {
+  test('a file from an address inside is refused in words', async () => {
     const { page, context } = await enter()
     await page.goto('/submit')
     await page.getByRole('button', { name: 'From an address…' }).click()
@@ -169,7 +169,7 @@ describeInBrowser('the form of a new job', () => {
     await context.close()
   })
 
-  test('on a phone: step by step and back without losing a word, and what is wrong leads to its step', { timeout: 120_000 }, async () => {
+  test('on a phone: step by step and back without losing a word, and what is wrong leads to its step', async () => {
     const { page, context, complaints } = await enter({ width: 390 })
     await page.goto('/submit?template=fractal')
     await page.getByLabel('Name', { exact: true }).fill('From a phone')

@@ -25,7 +25,7 @@ describeInBrowser('hours and limits', () => {
     }
   }
 
-  test('asked by the keyboard, confirmed by the agent; what the machine says wins; offline it waits', { timeout: 240_000 }, async () => {
+  test('asked by the keyboard, confirmed by the agent; what the machine says wins; offline it waits', { timeout: 600_000 }, async () => {
     const agent = await market.addNode(seller(), 'attic', '200000', { pauseWhen: { inUse: false } })
     const { page, context, complaints } = await visit(browser, market.url)
     await enterAs(page, seller())
@@ -93,7 +93,7 @@ describeInBrowser('hours and limits', () => {
     await admin.context.close()
   })
 
-  test('readings that are not to be brought up to date are not asked for again', { timeout: 120_000 }, async () => {
+  test('readings that are not to be brought up to date are not asked for again', async () => {
     const agent = await market.addNode(seller(), 'cellar', '200000', {}), { page, context } = await visit(browser, market.url)
     await page.clock.install()
     await enterAs(page, seller())
@@ -114,7 +114,7 @@ describeInBrowser('hours and limits', () => {
     await context.close()
   })
 
-  test('what finds jobs by their names asks for them only while it is open', { timeout: 120_000 }, async () => {
+  test('what finds jobs by their names asks for them only while it is open', async () => {
     const { page, context } = await visit(browser, market.url), list = (request: Request): boolean => {
         const { pathname, searchParams } = new URL(request.url())
         return pathname === '/v1/jobs' && searchParams.get('limit') === '200'

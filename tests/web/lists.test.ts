@@ -18,7 +18,7 @@ describeInBrowser('lists', () => {
   const credits = (micros: string): string => formatCredits(BigInt(micros))
   const inFocus = (page: Page): Promise<string> => page.evaluate(() => (globalThis as unknown as { document: { activeElement: { textContent: string } } }).document.activeElement.textContent)
 
-  test('on a phone what has no column stands under the name of a job, and lists stay lists of rows of one height', { timeout: 60_000 }, async () => {
+  test('on a phone what has no column stands under the name of a job, and lists stay lists of rows of one height', async () => {
     await market.client(market.buyer).submit(large('of a phone'))
     const { page, context } = await visit(browser, market.url, { width: 390 })
     await enterAs(page, market.buyer)
@@ -28,7 +28,7 @@ describeInBrowser('lists', () => {
     expect((await row.boundingBox())?.height).toBeCloseTo(64, 0)
     await context.close()
   })
-  test('j and k go from row to row and Enter opens; not while one types, and not when single keys are off', { timeout: 60_000 }, async () => {
+  test('j and k go from row to row and Enter opens; not while one types, and not when single keys are off', async () => {
     const buyer = market.client(market.buyer)
     for (const name of ['first', 'second', 'third']) await buyer.submit(large(name))
     const { page, context, complaints } = await visit(browser, market.url)
@@ -78,7 +78,7 @@ describeInBrowser('lists', () => {
     await context.close()
   })
 
-  test('copies are told apart, the phases are those that were gone through, and results come as one zip that others can open', { timeout: 120_000 }, async () => {
+  test('copies are told apart, the phases are those that were gone through, and results come as one zip that others can open', async () => {
     const buyer = market.client(market.buyer), { blob, size } = await buyer.upload(new TextEncoder().encode("Deno.mkdirSync('sub'); for (const name of ['a.txt', 'sub/AUX', 'sub/b:c']) Deno.writeTextFileSync(name, name)\n"))
     const { job } = await buyer.run({ runtime: 'javascript', command: ['main.ts'], copies: 2, inputs: [{ path: 'main.ts', blob, size }], resources: { cpuMillis: 500, memoryBytes: 256 * 1024 ** 2 } })
     expect(job.state).toBe('completed')
@@ -99,7 +99,7 @@ describeInBrowser('lists', () => {
     expect(complaints).toEqual([])
     await context.close()
   })
-  test('a job that waits says why in words', { timeout: 60_000 }, async () => {
+  test('a job that waits says why in words', async () => {
     const { id } = await market.client(market.buyer).submit(large('waits')), { page, context } = await visit(browser, market.url)
     await enterAs(page, market.buyer)
     await page.goto(`/jobs/${id}`)
@@ -109,7 +109,7 @@ describeInBrowser('lists', () => {
     await context.close()
   })
 
-  test('several jobs run again: how many and for how much is asked, each is one new job, and what is refused is told', { timeout: 120_000 }, async () => {
+  test('several jobs run again: how many and for how much is asked, each is one new job, and what is refused is told', async () => {
     const buyer = market.client(market.buyer), { blob, size } = await buyer.upload(new TextEncoder().encode('console.log(1)'))
     const spec = (name: string): JobSpecInput => ({ name, runtime: 'javascript', command: ['main.ts'], inputs: [{ path: 'main.ts', blob, size }], resources: { cpuMillis: 500, memoryBytes: 256 * 1024 ** 2 }, placement: { regions: ['local'] } })
     const one = await buyer.run(spec('again one')), two = await buyer.run(spec('again two')), gone = await buyer.run(spec('again three')), waits = await buyer.submit(large('still waits'))
@@ -147,7 +147,7 @@ describeInBrowser('lists', () => {
     await context.close()
   })
 
-  test('a filter is kept under a name, is there in another browser, and can be forgotten', { timeout: 60_000 }, async () => {
+  test('a filter is kept under a name, is there in another browser, and can be forgotten', async () => {
     await market.client(market.buyer).submit(large('to be found'))
     const { page, context, complaints } = await visit(browser, market.url)
     await enterAs(page, market.buyer)
@@ -175,7 +175,7 @@ describeInBrowser('lists', () => {
     await other.context.close()
   })
 
-  test('refresh: live, in turns, or not at all; meanwhile nothing is asked; what ends is said politely', { timeout: 120_000 }, async () => {
+  test('refresh: live, in turns, or not at all; meanwhile nothing is asked; what ends is said politely', async () => {
     const buyer = market.client(market.buyer), { page, context, complaints } = await visit(browser, market.url)
     await page.clock.install()
     await enterAs(page, market.buyer)
@@ -253,7 +253,7 @@ describeInBrowser('lists', () => {
     await context.close()
   })
 
-  test('output goes on without a gap and nothing twice: over a cut connection, after the tab was hidden, and when it was not live', { timeout: 240_000 }, async () => {
+  test('output goes on without a gap and nothing twice: over a cut connection, after the tab was hidden, and when it was not live', { timeout: 600_000 }, async () => {
     const buyer = market.client(market.buyer), { blob, size } = await buyer.upload(new TextEncoder().encode("let n = 0\nsetInterval(() => console.log('tick', ++n), 20)\n"))
     const job = await buyer.submit({ name: 'Ticks on', runtime: 'javascript', command: ['main.ts'], inputs: [{ path: 'main.ts', blob, size }], resources: { cpuMillis: 500, memoryBytes: 256 * 1024 ** 2 } })
     const proxy = await startCutProxy(market.url), { page, context } = await visit(browser, proxy.url)
@@ -300,7 +300,7 @@ describeInBrowser('lists', () => {
     await proxy.stop()
   })
 
-  test('a link leads to a line among many, by keys alone; levels are read from the lines', { timeout: 120_000 }, async () => {
+  test('a link leads to a line among many, by keys alone; levels are read from the lines', async () => {
     const buyer = market.client(market.buyer), { blob, size } = await buyer.upload(new TextEncoder().encode("console.log('INFO begins'); console.error('ERROR it is late'); let all = ''; for (let i = 0; i < 25_000; i++) all += `${i % 1_000 === 7 ? 'WARN ' : ''}row ${i}\\n`; await Deno.stdout.write(new TextEncoder().encode(all)); console.log('the end')\n"))
     const { job } = await buyer.run({ runtime: 'javascript', command: ['main.ts'], inputs: [{ path: 'main.ts', blob, size }], resources: { cpuMillis: 1_000, memoryBytes: 256 * 1024 ** 2 } })
     expect(job.state).toBe('completed')

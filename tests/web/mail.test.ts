@@ -12,7 +12,7 @@ describeInBrowser('alerts by mail', () => {
   let market: WebMarket, browser: Browser
   withMarket({ nodes: 0 }, (opened) => { ({ market, browser } = opened) })
 
-  test('proved by a code, some kinds, tried, off and on; and stopped by the link in a mail, signed in or not', { timeout: 120_000 }, async () => {
+  test('proved by a code, some kinds, tried, off and on; and stopped by the link in a mail, signed in or not', async () => {
     const mia = await someone(market, 'Mia', ['buyer']), { page, context, complaints } = await visit(browser, market.url), panel = page.getByRole('region', { name: 'By mail' }), PATIENT = { timeout: 20_000 }
     const { address } = (await market.call(mia.key, 'GET', '/v1/alerts/mail')).body
     await enterAs(page, mia.key)
@@ -68,7 +68,7 @@ describeInBrowser('alerts by mail', () => {
     await context.close()
   })
 
-  test('an address that takes no mail: the screen says why, the inbox too, and a code proves it anew', { timeout: 120_000 }, async () => {
+  test('an address that takes no mail: the screen says why, the inbox too, and a code proves it anew', async () => {
     const bo = await someone(market, 'Bo', ['seller']), { page, context, complaints } = await visit(browser, market.url), panel = page.getByRole('region', { name: 'By mail' })
     await enterAs(page, bo.key)
     await market.call(bo.key, 'POST', '/v1/alerts/mail/code')
@@ -86,7 +86,7 @@ describeInBrowser('alerts by mail', () => {
     await context.close()
   })
 
-  test('a market without a mail server says so, and offers nothing', { timeout: 120_000 }, async () => {
+  test('a market without a mail server says so, and offers nothing', async () => {
     const other = await startWebMarket({ nodes: 0, mail: false }), { page, context, complaints } = await visit(browser, other.url)
     onTestFinished(() => other.stop())
     await enterAs(page, other.buyer)

@@ -14,7 +14,7 @@ describeInBrowser('the tabs of a node', () => {
   let market: WebMarket, browser: Browser
   withMarket({ nodes: 1 }, (opened) => { ({ market, browser } = opened) })
 
-  test('one is in the address, through a reload and on the way back; arrows move between them; what is typed stays', { timeout: 120_000 }, async () => {
+  test('one is in the address, through a reload and on the way back; arrows move between them; what is typed stays', async () => {
     const key = market.demo.sellers[0]?.key ?? '', [node] = (await market.client(key).api.listNodes()).data, { page, context, complaints } = await visit(browser, market.url)
     await enterAs(page, key)
     await page.goto(`/nodes/${node?.id}?span=day`)
@@ -55,7 +55,7 @@ describeInBrowser('the tabs of a node', () => {
     await context.close()
   })
 
-  test('a link to a panel opens its tab and stands there, whatever tab was named; the next choice forgets it; on a phone the open one is seen', { timeout: 120_000 }, async () => {
+  test('a link to a panel opens its tab and stands there, whatever tab was named; the next choice forgets it; on a phone the open one is seen', async () => {
     const key = market.demo.sellers[0]?.key ?? '', [node] = (await market.client(key).api.listNodes()).data
     for (const width of [1280, 390]) {
       const { page, context, complaints } = await visit(browser, market.url, { width, height: 800 })
@@ -83,7 +83,7 @@ describeInBrowser('the tabs of a node', () => {
     }
   })
 
-  test('an operator has the same tabs of somebody else’s node, and there what is for operators', { timeout: 120_000 }, async () => {
+  test('an operator has the same tabs of somebody else’s node, and there what is for operators', async () => {
     const [node] = (await market.client(market.demo.sellers[0]?.key ?? '').api.listNodes()).data, { page, context, complaints } = await visit(browser, market.url)
     await enterAs(page, market.demo.admin.key)
     await page.goto(`/nodes/${node?.id}?tab=price`)

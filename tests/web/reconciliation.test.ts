@@ -17,7 +17,7 @@ describeInBrowser('an operator with a statement', () => {
   const handOver = (page: Page, text: string | Buffer, name = 'november.csv') => page.getByLabel('Statement', { exact: true }).setInputFiles({ name, mimeType: 'text/csv', buffer: Buffer.from(text) })
   const giveReason = async (page: Page, reason: string, yes: string): Promise<void> => { const keys = keysOf(page), dialog = page.getByRole('dialog'); await keys.write(dialog.getByLabel('Reason'), reason); await keys.press(dialog.getByRole('button', { name: yes, exact: true })); await dialog.waitFor({ state: 'hidden' }) }
 
-  test('hands it in, links, books and sets aside, by keyboard alone; the ledger balances and the overview counts what is left', { timeout: 180_000 }, async () => {
+  test('hands it in, links, books and sets aside, by keyboard alone; the ledger balances and the overview counts what is left', async () => {
     const { api } = market.client(market.demo.admin.key), eli = await someone(market, 'Eli', ['buyer'])
     for (const [reference, amount] of [['RF-1', '10000000'], ['RF-2', '20000000']] as const) await api.bookDeposit({ params: { user: eli.id }, body: { amount, reference, reason: 'as the bank says' } })
     const { context, page, complaints } = await visit(browser, market.url), keys = keysOf(page)
@@ -78,7 +78,7 @@ describeInBrowser('an operator with a statement', () => {
     await context.close()
   })
 
-  test('a file is dropped; the table for spreadsheets has no formula in it; a wrong statement is withdrawn', { timeout: 120_000 }, async () => {
+  test('a file is dropped; the table for spreadsheets has no formula in it; a wrong statement is withdrawn', async () => {
     const { context, page, complaints } = await visit(browser, market.url), keys = keysOf(page), before = (await all()).open
     await enterAs(page, market.demo.admin.key)
     await page.goto('/reconciliation')

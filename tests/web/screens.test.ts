@@ -49,12 +49,12 @@ describeInBrowser('every screen', () => {
   const of = (who: Who): Screen[] => SCREENS.filter((one) => one.who === who)
   const quarter = Math.ceil(of('buyer').length / 4)
   // Side by side: each page is drawn by a process of its own.
-  test.concurrent('as nobody in particular', { timeout: 240_000 }, () => lookAt('nobody', of('nobody')))
-  for (const [i, name] of ['first', 'second', 'third', 'last'].entries()) test.concurrent(`as a buyer, ${name} quarter`, { timeout: 240_000 }, () => lookAt('buyer', of('buyer').slice(i * quarter, (i + 1) * quarter)))
-  test.concurrent('as somebody with a password', { timeout: 240_000 }, () => lookAt('person', of('person')))
-  test.concurrent('as a seller', { timeout: 240_000 }, () => lookAt('seller', of('seller')))
+  test.concurrent('as nobody in particular', { timeout: 600_000 }, () => lookAt('nobody', of('nobody')))
+  for (const [i, name] of ['first', 'second', 'third', 'last'].entries()) test.concurrent(`as a buyer, ${name} quarter`, { timeout: 600_000 }, () => lookAt('buyer', of('buyer').slice(i * quarter, (i + 1) * quarter)))
+  test.concurrent('as somebody with a password', { timeout: 600_000 }, () => lookAt('person', of('person')))
+  test.concurrent('as a seller', { timeout: 600_000 }, () => lookAt('seller', of('seller')))
   const half = Math.ceil(of('admin').length / 2)
-  for (const [i, name] of ['first', 'second'].entries()) test.concurrent(`as an operator, ${name} half`, { timeout: 240_000 }, () => lookAt('admin', of('admin').slice(i * half, (i + 1) * half)))
+  for (const [i, name] of ['first', 'second'].entries()) test.concurrent(`as an operator, ${name} half`, { timeout: 600_000 }, () => lookAt('admin', of('admin').slice(i * half, (i + 1) * half)))
 
   // After all of the above: what was open is known then.
   test('every dialog is opened by one of them', ({ skip }) => {

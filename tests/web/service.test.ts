@@ -32,7 +32,7 @@ describeInBrowser('how a job is served', () => {
     return /job_[a-z0-9]{26}/.exec(out)?.[0] ?? out
   }
 
-  test('by a deadline for a budget: the chance stands there before, and the shell lines order the same job', { timeout: 240_000 }, async () => {
+  test('by a deadline for a budget: the chance stands there before, and the shell lines order the same job', { timeout: 600_000 }, async () => {
     const { page, context, complaints } = await visit(browser, market.url), buyer = market.client(market.buyer)
     await enterAs(page, market.buyer)
     await page.goto('/submit?template=fractal')
@@ -67,7 +67,7 @@ describeInBrowser('how a job is served', () => {
     await context.close()
   })
 
-  test('an error bound with what it adds; a bid; a part of a card, which nobody has', { timeout: 120_000 }, async () => {
+  test('an error bound with what it adds; a bid; a part of a card, which nobody has', async () => {
     const { page, context, complaints } = await visit(browser, market.url)
     await enterAs(page, market.buyer)
     await page.goto('/submit?template=primes')

@@ -87,8 +87,8 @@ describeInBrowser('every screen', () => {
     expect(found).toEqual([])
   }
   for (const [name, who, screens] of GROUPS) {
-    test.concurrent(`says no to ${name}: it is told with the number of the request, and asked again at a press`, { timeout: 180_000 }, ({ expect: must }) => refused(who, screens, must))
-    test.concurrent(`falls silent for ${name}: what is shown stays, and its age is told`, { timeout: 180_000 }, () => silent(who, screens))
+    test.concurrent(`says no to ${name}: it is told with the number of the request, and asked again at a press`, ({ expect: must }) => refused(who, screens, must))
+    test.concurrent(`falls silent for ${name}: what is shown stays, and its age is told`, () => silent(who, screens))
   }
   test('a part of a screen that was on its way when it fell silent comes when it is back', async () => {
     const proxy = await startCutProxy(market.url), { page, close } = await enter('admin', proxy.url)
@@ -143,7 +143,7 @@ describeInBrowser('a market with nothing in it', () => {
     const empty = new Set(EMPTY.map(([, path]) => routeOf(path)))
     expect(routes().filter((route) => !empty.has(route))).toEqual(NEVER_EMPTY)
   })
-  test('says on every screen what would be there, and why it is not', { timeout: 180_000 }, async () => {
+  test('says on every screen what would be there, and why it is not', async () => {
     const newcomer = await someone(market, 'Eve', ['buyer', 'seller']), found: string[] = []
     for (const who of ['nobody', 'newcomer', 'admin'] as const) {
       const { context, page, complaints } = await visit(browser, market.url)

@@ -141,7 +141,7 @@ while n < 24:
     print(n, secret, kept.read() == secret == gone.read(), flush=True); log.write(f'{n}\\n'); log.flush()
     n += 1; time.sleep(0.05)`]
   // CHECKPOINTS=10 asks for more rounds.
-  test('a job whose memory was taken in one sandbox goes on in another, with its secret and where it had counted to', { timeout: 300_000 }, async () => {
+  test('a job whose memory was taken in one sandbox goes on in another, with its secret and where it had counted to', { timeout: 900_000 }, async () => {
     for (let round = 0; round < Number(process.env['CHECKPOINTS'] ?? 2); round++) {
       const into = mkdtempSync(join(tmpdir(), 'lumaris-checkpoint-'))
       const first = await inFlight(COUNTER)

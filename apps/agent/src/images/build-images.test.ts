@@ -12,7 +12,7 @@ const missing = 'reason' in kept ? kept.reason : null
 const { images, packages } = 'reason' in kept ? { images: '', packages: '' } : kept
 const fresh = (): string => mkdtempSync(join(tmpdir(), 'lumaris-images-test-'))
 
-test.skipIf(missing)(`the same packages give the same image, to the last bit${missing ? ` (${missing})` : ''}`, { timeout: 300_000 }, async () => {
+test.skipIf(missing)(`the same packages give the same image, to the last bit${missing ? ` (${missing})` : ''}`, { timeout: 900_000 }, async () => {
   const into = fresh()
   const made = await buildImages({ into, packages, like: join(images, 'manifest.json') }) // refuses what comes out differently
   expect(made).toEqual(readManifest(join(images, 'manifest.json')))
