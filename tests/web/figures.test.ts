@@ -25,7 +25,7 @@ describeInBrowser('figures', () => {
     expect(await page.getByRole('list', { name: 'Phases' }).getByRole('listitem').allTextContents()).toEqual([expect.stringMatching(/^●Queued[\d.]/), expect.stringMatching(/^●Matchednode-/), expect.stringMatching(/^●Preparing[1-9]/), expect.stringMatching(/^●Running[\d.]/), '●Completed'])
     const log = page.getByRole('region', { name: /^Output on/ })
     await log.getByText('last line').waitFor()
-    await page.getByLabel('Times').check()
+    await page.getByRole('switch', { name: 'Times' }).check()
     const line = log.locator('span', { hasText: 'first line' })
     expect(await line.getAttribute('data-number')).toMatch(/^\d{2}:\d{2}:\d{2}\.\d{3}$/)
     await page.getByLabel('Numbers and links').check()

@@ -15,7 +15,7 @@ import type { Shown, WebMarket } from './web-market.ts'
 
 /** Of each screen that asks the market for something, one look at it; and which of its questions fail: by themselves all but who one is. */
 const ASKS: Readonly<Record<string, RegExp>> = Object.fromEntries([
-  ...['front', 'status', 'home', 'submit', 'jobs', 'job', 'wallet', 'webhooks', 'keys', 'schedules', 'templates', 'account', 'nodes', 'node', 'earnings', 'market', 'fleet', 'queue', 'revenue', 'ledger', 'users', 'user', 'incidents', 'actions', 'settings', 'appeals', 'earnings-statement', 'alerts', 'alerts-seller', 'node-theirs', 'all-jobs', 'all-nodes', 'all-schedules', 'members', 'invitation'].map((name) => [name, /\/v1\/(?!users\/me$|browser-sessions|events)/] as const),
+  ...['front', 'status', 'home', 'submit', 'jobs', 'job', 'wallet', 'webhooks', 'keys', 'schedules', 'templates', 'account', 'nodes', 'node', 'earnings', 'market', 'fleet', 'queue', 'revenue', 'ledger', 'reconciliation', 'users', 'user', 'incidents', 'actions', 'settings', 'appeals', 'earnings-statement', 'alerts', 'alerts-seller', 'node-theirs', 'all-jobs', 'all-nodes', 'all-schedules', 'members', 'invitation'].map((name) => [name, /\/v1\/(?!users\/me$|browser-sessions|events)/] as const),
   // A job that is there, and what belongs to it is not.
   ...['job-logs', 'job-results', 'job-cost', 'job-why', 'job-history'].map((name) => [name, /\/v1\/(jobs\/[^/?]+\/|attempts)/] as const),
   ['node-machine-table', /\/readings/],
