@@ -21,11 +21,13 @@ describeInBrowser('a buyer with a job', () => {
 try { step = Number(Deno.readTextFileSync('step.txt')) } catch { /* the first time there is none */ }
 console.log('from', step)
 const end = step === 0 ? 2_000 : step + 8
-for (; step < end; step++) { const until = Date.now() + 250; while (Date.now() < until); Deno.writeTextFileSync('next.txt', String(step + 1)); Deno.renameSync('next.txt', 'step.txt') }
+for (; step < end; step++) { await new Promise((resolve) => setTimeout(resolve, 250)); Deno.writeTextFileSync('next.txt', String(step + 1)); Deno.renameSync('next.txt', 'step.txt') }
 console.log('counted to', step)
 `, { name: 'A long count', checkpoint: { paths: ['step.txt'], everyMs: 1_000 } } as Partial<JobSpec>)
     const { page, context, complaints } = await visit(browser, market.url), job = await market.client(market.buyer).submit(spec, { cap: 10_000_000n })
     await enterAs(page, market.buyer)
+    const runs = async (): Promise<unknown[]> => (await market.call(market.buyer, 'GET', `/v1/jobs/${job.id}/attempts`)).body.data
+    await expect.poll(runs, { timeout: 120_000 }).toMatchObject([{ state: 'running', saved: { kind: 'files' } }])
     await page.goto(`/jobs/${job.id}?part=0`)
     const attempts = page.getByRole('region', { name: 'Attempts' })
     await attempts.getByText(/^checkpoint \d+ at/).waitFor()
