@@ -10,21 +10,23 @@ export const keepStill = (page: Page): Promise<unknown> => page.addInitScript('{
 
 /** Under an open dialog nothing can be pressed: a field that its edge half covers is no small target. The screen without the dialog is looked at by itself.
  * Axe is brought into the page once for each screen; its own wrapper does so for each question, and opens another page besides. */
-async function violations(page: Page): Promise<string[]> {
+async function violations(page: Page, only: { runOnly: unknown }): Promise<string[]> {
   if (!(await page.evaluate('"axe" in globalThis'))) await page.evaluate(axe.source)
-  const found = (await page.evaluate(`axe.run(document.querySelector('[aria-modal=true]') ?? document, { runOnly: ${JSON.stringify(TAGS)}, resultTypes: ['violations'], iframes: false }).then((result) => result.violations)`)) as Violation[]
+  const found = (await page.evaluate(`axe.run(document.querySelector('[aria-modal=true]') ?? document, ${JSON.stringify({ ...only, resultTypes: ['violations'], iframes: false })}).then((result) => result.violations)`)) as Violation[]
   return found.map((one) => `${one.id}: ${one.nodes.slice(0, 2).map((node) => `${node.target.join(' ')} (${node.any[0]?.message ?? node.failureSummary ?? ''})`).join('; ')}`)
 }
-/** What does not hold, in words; the page stays as it is. */
-export async function examine(page: Page, name: string): Promise<string[]> {
+/** Of a screen whose width is what it was, the scheme changes these rules and no others. */
+const COLOURS = { runOnly: { type: 'rule', values: ['color-contrast', 'link-in-text-block'] } }, ALL = { runOnly: TAGS }
+const LOOKS = [[1280, 'light', ALL], [1280, 'dark', COLOURS], [390, 'dark', ALL], [390, 'light', COLOURS]] as const
+/** What does not hold, in words; the page stays as it is. `few`: of a screen that is also looked at whole elsewhere. */
+export async function examine(page: Page, name: string, { few = false } = {}): Promise<string[]> {
   const found: string[] = []
-  for (const width of [1280, 390]) {
-    await page.setViewportSize({ width, height: 800 })
-    for (const colours of ['light', 'dark']) {
-      // As the page's own switch does it, without loading everything anew.
-      await page.evaluate(`document.documentElement.setAttribute('data-mantine-color-scheme', '${colours}')`)
-      for (const one of await violations(page)) found.push(`${name}, ${width} px, ${colours}: ${one}`)
-    }
+  for (const [width, colours, rules] of LOOKS) {
+    if (few && rules === COLOURS) continue
+    if (page.viewportSize()?.width !== width) await page.setViewportSize({ width, height: 800 })
+    // As the page's own switch does it, without loading everything anew.
+    await page.evaluate(`document.documentElement.setAttribute('data-mantine-color-scheme', '${colours}')`)
+    for (const one of await violations(page, rules)) found.push(`${name}, ${width} px, ${colours}: ${one}`)
   }
   await page.setViewportSize({ width: 360, height: 800 })
   const over = await page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth') as number
