@@ -7,7 +7,7 @@ import { aShell } from '../../apps/cli/src/test-cli.ts'
 import { startMarket } from '../start-market.ts'
 import type { Answer, TestMarket } from '../start-market.ts'
 
-const HOUR = 3_600_000, PATIENT = { timeout: 20_000 }, PUBLIC = 'https://market.example'
+const HOUR = 3_600_000, PUBLIC = 'https://market.example'
 type Room = { readonly market: TestMarket; readonly box: Mailbox; later: number; readonly mine: () => Promise<AlertMail>; readonly call: (method: string, path: string, body?: unknown) => Promise<Answer>; readonly raise: (months: readonly string[]) => Promise<void>; readonly turnOn: () => Promise<void>; readonly alerts: () => Mail[]; readonly subjects: () => string[] }
 
 async function open(databaseUrl?: string): Promise<Room> {
@@ -26,7 +26,7 @@ async function open(databaseUrl?: string): Promise<Room> {
     turnOn: async () => {
       const before = box.mails.length
       expect((await call('POST', '/v1/alerts/mail/code')).status).toBe(202)
-      await expect.poll(() => box.mails.length, PATIENT).toBe(before + 1)
+      await expect.poll(() => box.mails.length).toBe(before + 1)
       expect((await call('POST', '/v1/alerts/mail/prove', { code: codeIn(box.mails.at(-1)) })).body).toMatchObject({ on: true, proved: true, kinds: null })
     },
   }
@@ -54,7 +54,7 @@ describe.each(BOTH)('on %s', (name, databaseUrl) => {
     // Pressed twice at once: one mail.
     expect((await Promise.all([call('POST', '/v1/alerts/mail/code'), call('POST', '/v1/alerts/mail/code')])).map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([202, 429])
     expect((await call('POST', '/v1/alerts/mail/code')).body).toMatchObject({ code: 'mail_too_soon', retry: true, detail: { againInMs: expect.any(Number) } })
-    await expect.poll(() => box.mails.length, PATIENT).toBe(1)
+    await expect.poll(() => box.mails.length).toBe(1)
     expect(box.mails[0]).toMatchObject({ from: 'alerts@market.example', to: [before.address], headers: { subject: ['Your code for alerts by mail'], 'list-unsubscribe-post': ['List-Unsubscribe=One-Click'] } })
     expect((await mine()).code).toMatchObject({ until: expect.any(Number) })
     const code = codeIn(box.mails[0]), wrong = code.replace(/^\d/, (digit) => String((Number(digit) + 1) % 10))
@@ -64,28 +64,28 @@ describe.each(BOTH)('on %s', (name, databaseUrl) => {
     expect((await call('POST', '/v1/alerts/mail/prove', { code })).body).toMatchObject({ proved: true, on: true, kinds: null })
     expect((await call('POST', '/v1/alerts/mail/prove', { code })).body).toMatchObject({ code: 'mail_code_wrong' }) // once
     await room.raise(months(1, 1))
-    await expect.poll(() => box.mails.length, PATIENT).toBe(2)
+    await expect.poll(() => box.mails.length).toBe(2)
     expect(box.mails[1]).toMatchObject({ to: [before.address], headers: { subject: [expect.stringMatching(/^Budget: The budget of 2030-02 is used up/)] }, text: expect.stringContaining(`${PUBLIC}/wallet\n`) })
     // Not this kind any more; and then nothing at all.
     expect((await call('PUT', '/v1/alerts/mail', { on: true, kinds: ['payout_failed', 'payout_failed'] })).body).toMatchObject({ on: true, kinds: ['payout_failed'] })
     await room.raise(months(2, 1))
-    await expect.poll(async () => room.market.app.db.query("SELECT id FROM alerts WHERE mail = 'none'"), PATIENT).toHaveLength(1)
+    await expect.poll(async () => room.market.app.db.query("SELECT id FROM alerts WHERE mail = 'none'")).toHaveLength(1)
     expect((await call('POST', '/v1/alerts/mail/test')).status).toBe(202)
     expect((await call('POST', '/v1/alerts/mail/test')).body).toMatchObject({ code: 'mail_too_soon' })
-    await expect.poll(() => room.subjects().length, PATIENT).toBe(2)
+    await expect.poll(() => room.subjects().length).toBe(2)
     expect(room.subjects()[1]).toBe('A mail to try it')
     expect((await call('PUT', '/v1/alerts/mail', { on: false, kinds: null })).body).toMatchObject({ on: false, proved: true, kinds: null })
     await room.raise(months(3, 1))
     expect((await call('PUT', '/v1/alerts/mail', { on: true })).body).toMatchObject({ on: true })
     await room.raise(months(4, 1))
-    await expect.poll(() => room.subjects().at(-1), PATIENT).toContain('2030-05')
+    await expect.poll(() => room.subjects().at(-1)).toContain('2030-05')
     expect(room.subjects()).toHaveLength(3)
     for (const body of [{}, { on: 'yes' }, { on: true, kinds: [] }, { on: true, kinds: ['mail_off'] }, { on: true, address: 'x@y' }]) expect((await call('PUT', '/v1/alerts/mail', body)).body, JSON.stringify(body)).toMatchObject({ code: 'invalid_request' })
   })
 
   here('a code is good for half an hour and five tries, and five are sent in a day', { timeout: 60_000 }, async () => {
     const room = await open(await databaseUrl()), { box, call } = room
-    const next = async (sent: number): Promise<string> => { expect((await call('POST', '/v1/alerts/mail/code')).status).toBe(202); await expect.poll(() => box.mails.length, PATIENT).toBe(sent); return codeIn(box.mails.at(-1)) }
+    const next = async (sent: number): Promise<string> => { expect((await call('POST', '/v1/alerts/mail/code')).status).toBe(202); await expect.poll(() => box.mails.length).toBe(sent); return codeIn(box.mails.at(-1)) }
     const guessed = await next(1)
     for (let i = 0; i < 5; i++) expect((await call('POST', '/v1/alerts/mail/prove', { code: '1' })).body).toMatchObject({ code: 'mail_code_wrong' })
     expect((await call('POST', '/v1/alerts/mail/prove', { code: guessed })).body).toMatchObject({ code: 'mail_code_wrong' })
@@ -103,7 +103,7 @@ describe.each(BOTH)('on %s', (name, databaseUrl) => {
     const room = await open(await databaseUrl()), { box, mine, market } = room
     await room.turnOn()
     await room.raise(months(0, 1))
-    await expect.poll(() => room.subjects().length, PATIENT).toBe(1)
+    await expect.poll(() => room.subjects().length).toBe(1)
     const link = linkIn(box.mails.at(-1))
     expect([link.startsWith(`${PUBLIC}/v1/mail-off/${market.demo.buyer.id}.`), box.mails.at(-1)?.text.includes(link)]).toEqual([true, true])
     const path = link.slice(PUBLIC.length)
@@ -126,14 +126,14 @@ describe.each(BOTH)('on %s', (name, databaseUrl) => {
     await room.raise(months(1, 1))
     expect((await room.call('PUT', '/v1/alerts/mail', { on: true })).body).toMatchObject({ on: true })
     await room.raise(months(2, 1))
-    await expect.poll(() => room.subjects().length, PATIENT).toBe(2)
+    await expect.poll(() => room.subjects().length).toBe(2)
     expect(room.subjects()[1]).toContain('2030-03')
   })
 
   here('whoever reads an address and asks for no mail gets no more codes either', { timeout: 60_000 }, async () => {
     const room = await open(await databaseUrl()), { box, call, market } = room
     expect((await call('POST', '/v1/alerts/mail/code')).status).toBe(202)
-    await expect.poll(() => box.mails.length, PATIENT).toBe(1)
+    await expect.poll(() => box.mails.length).toBe(1)
     expect((await fetch(market.url + linkIn(box.mails[0]).slice(PUBLIC.length), { method: 'POST' })).status).toBe(200)
     expect((await call('POST', '/v1/alerts/mail/prove', { code: codeIn(box.mails[0]) })).body).toMatchObject({ code: 'mail_code_wrong' })
     room.later += 2 * HOUR
@@ -145,14 +145,14 @@ describe.each(BOTH)('on %s', (name, databaseUrl) => {
   here('five mails an hour; what comes on top is gathered into one when the hour is over; many at once are one', { timeout: 60_000 }, async () => {
     const room = await open(await databaseUrl())
     await room.turnOn()
-    for (let i = 0; i < 5; i++) { await room.raise(months(i, 1)); await expect.poll(() => room.subjects().length, PATIENT).toBe(i + 1) }
+    for (let i = 0; i < 5; i++) { await room.raise(months(i, 1)); await expect.poll(() => room.subjects().length).toBe(i + 1) }
     for (let i = 5; i < 12; i++) await room.raise(months(i, 1))
     room.later += HOUR / 2
     await room.raise(months(12, 1))
     await room.market.app.alertMail.view(room.market.demo.buyer.id)
     expect(room.subjects()).toHaveLength(5)
     room.later += HOUR / 2 + 60_000
-    await expect.poll(() => room.subjects().length, PATIENT).toBe(6)
+    await expect.poll(() => room.subjects().length).toBe(6)
     expect(room.subjects()[5]).toBe('8 alerts: 8 × Budget')
     for (let i = 5; i <= 12; i++) expect(room.alerts()[5]?.text).toContain(`The budget of ${months(i, 1)[0]} is used up`)
     // A fleet that goes offline, while one mail is on its way.
@@ -160,10 +160,10 @@ describe.each(BOTH)('on %s', (name, databaseUrl) => {
     const held = new Promise<null>((resolve) => { letGo = () => resolve(null) })
     room.box.answerWith((step) => (step === 'rcpt' ? held : null))
     await room.raise(months(20, 1))
-    await expect.poll(async () => (await room.mine()).waiting, PATIENT).toBe(1)
+    await expect.poll(async () => (await room.mine()).waiting).toBe(1)
     await room.raise(months(30, 300))
     letGo()
-    await expect.poll(() => room.subjects().length, PATIENT).toBe(8)
+    await expect.poll(() => room.subjects().length).toBe(8)
     expect(room.subjects()[7]).toBe('300 alerts: 300 × Budget')
     expect(await room.market.app.db.query("SELECT id FROM alerts WHERE mail IS NULL")).toEqual([])
   })
@@ -174,13 +174,13 @@ describe.each(BOTH)('on %s', (name, databaseUrl) => {
     let tries = 0
     room.box.answerWith((step) => (step === 'rcpt' ? (tries++, { code: 451, says: '4.7.1 greylisted' }) : null))
     await room.raise(months(0, 1))
-    await expect.poll(() => room.mine(), PATIENT).toMatchObject({ waiting: 1, problem: expect.stringContaining('greylisted') })
+    await expect.poll(() => room.mine()).toMatchObject({ waiting: 1, problem: expect.stringContaining('greylisted') })
     await room.raise(months(1, 3))
     const dueIn = async (): Promise<number> => Number((await room.market.app.db.query<{ wait: number }>("SELECT next_at - last_try_at AS wait FROM mails WHERE state = 'waiting' AND kind = 'alerts'"))[0]?.wait)
     const waits: number[] = []
     for (let i = 1; i <= 3; i++) {
-      await expect.poll(() => tries, PATIENT).toBe(i)
-      await expect.poll(async () => (await room.market.app.db.query<{ tries: number }>("SELECT tries FROM mails WHERE kind = 'alerts'"))[0]?.tries, PATIENT).toBe(i)
+      await expect.poll(() => tries).toBe(i)
+      await expect.poll(async () => (await room.market.app.db.query<{ tries: number }>("SELECT tries FROM mails WHERE kind = 'alerts'"))[0]?.tries).toBe(i)
       waits.push(await dueIn())
       room.later += waits.at(-1) as number
     }
@@ -188,18 +188,18 @@ describe.each(BOTH)('on %s', (name, databaseUrl) => {
     room.box.answerWith(() => null)
     room.later += 10 * 60_000
     // Those that are sent at one time come in any order.
-    await expect.poll(() => room.subjects().toSorted((a, b) => (a < b ? -1 : 1)), PATIENT).toEqual([expect.stringContaining('2030-01'), expect.stringContaining('2030-02'), expect.stringContaining('2030-03'), expect.stringContaining('2030-04')])
+    await expect.poll(() => room.subjects().toSorted((a, b) => (a < b ? -1 : 1))).toEqual([expect.stringContaining('2030-01'), expect.stringContaining('2030-02'), expect.stringContaining('2030-03'), expect.stringContaining('2030-04')])
     room.later += 2 * HOUR
     room.box.answerWith((step) => (step === 'data' ? { code: 554, says: '5.6.0 we do not like it' } : null))
     await room.raise(months(6, 1))
-    await expect.poll(() => room.mine(), PATIENT).toMatchObject({ waiting: 1, problem: expect.stringContaining('we do not like it') })
+    await expect.poll(() => room.mine()).toMatchObject({ waiting: 1, problem: expect.stringContaining('we do not like it') })
     const asked = room.box.connections
     room.later += 24 * HOUR
-    await expect.poll(() => room.mine(), PATIENT).toMatchObject({ waiting: 0, on: true, problem: expect.stringContaining('we do not like it') })
+    await expect.poll(() => room.mine()).toMatchObject({ waiting: 0, on: true, problem: expect.stringContaining('we do not like it') })
     expect(room.box.connections).toBe(asked) // not tried once more
     room.box.answerWith(() => null)
     await room.raise(months(7, 1))
-    await expect.poll(() => room.subjects().length, PATIENT).toBe(5)
+    await expect.poll(() => room.subjects().length).toBe(5)
   })
 
   here('an address that is refused for good turns mail off, once, with a notice in the inbox; proved again, it is on', { timeout: 60_000 }, async () => {
@@ -207,7 +207,7 @@ describe.each(BOTH)('on %s', (name, databaseUrl) => {
     await room.turnOn()
     room.box.answerWith((step) => (step === 'rcpt' ? { code: 550, says: '5.1.1 no such\u0007 user' } : null))
     await room.raise(months(0, 3))
-    await expect.poll(() => room.mine(), PATIENT).toMatchObject({ on: false, proved: false, waiting: 0, offBecause: 'The address takes no mail: the mail server answered: 550 5.1.1 no such user.' })
+    await expect.poll(() => room.mine()).toMatchObject({ on: false, proved: false, waiting: 0, offBecause: 'The address takes no mail: the mail server answered: 550 5.1.1 no such user.' })
     const notices = async () => (await call('GET', '/v1/alerts')).body.data.filter(({ kind }: { kind: string }) => kind === 'mail_off')
     expect(await notices()).toMatchObject([{ says: expect.stringMatching(/^Alerts are not mailed to .* any more: the mail server answered: 550 5\.1\.1 no such user\. Prove the address again/) }])
     expect((await call('PUT', '/v1/alerts/mail', { on: true })).body).toMatchObject({ code: 'mail_not_proved' })
@@ -215,7 +215,7 @@ describe.each(BOTH)('on %s', (name, databaseUrl) => {
     room.later += 61_000
     await room.turnOn()
     await room.raise(months(5, 1))
-    await expect.poll(() => room.subjects(), PATIENT).toEqual([expect.stringContaining('2030-06')])
+    await expect.poll(() => room.subjects()).toEqual([expect.stringContaining('2030-06')])
     expect(await notices()).toHaveLength(1)
   })
 
@@ -225,13 +225,13 @@ describe.each(BOTH)('on %s', (name, databaseUrl) => {
     expect((await background()).loops.find(({ name: loop }) => loop === 'mail')).toMatchObject({ late: false, everyMs: null })
     room.box.answerWith((step) => (step === 'mail' ? { code: 550, says: '5.7.1 this sender may not' } : null))
     await room.raise(months(0, 1))
-    await expect.poll(async () => (await background()).loops.find(({ name: loop }) => loop === 'mail'), PATIENT).toMatchObject({ failures: expect.any(Number), problem: 'the mail server answered: 550 5.7.1 this sender may not; mails wait' })
+    await expect.poll(async () => (await background()).loops.find(({ name: loop }) => loop === 'mail')).toMatchObject({ failures: expect.any(Number), problem: 'the mail server answered: 550 5.7.1 this sender may not; mails wait' })
     expect((await background()).backlogs.find(({ what }) => what === 'mails')).toMatchObject({ waiting: 1, oldestAt: expect.any(Number) })
     expect(await room.mine()).toMatchObject({ on: true, proved: true, waiting: 1, problem: 'this market cannot send mail just now, and its operator sees why' })
     room.box.answerWith(() => null)
     room.later += 60_000
-    await expect.poll(() => room.subjects().length, PATIENT).toBe(1)
-    await expect.poll(async () => (await background()).backlogs.find(({ what }) => what === 'mails')?.waiting, PATIENT).toBe(0)
+    await expect.poll(() => room.subjects().length).toBe(1)
+    await expect.poll(async () => (await background()).backlogs.find(({ what }) => what === 'mails')?.waiting).toBe(0)
   })
 })
 
@@ -248,11 +248,11 @@ test('a market without a mail server says so, and offers nothing', async () => {
 test('the command line: a code, on, a test, off', async () => {
   const room = await open(), { cli } = aShell({ LUMARIS_URL: room.market.url, LUMARIS_TOKEN: room.market.buyer })
   expect((await cli(['alerts', 'mail', 'on'])).stderr).toContain('A code is on its way')
-  await expect.poll(() => room.box.mails.length, PATIENT).toBe(1)
+  await expect.poll(() => room.box.mails.length).toBe(1)
   const proved = await cli(['alerts', 'mail', 'on', '--code', codeIn(room.box.mails[0]), '--kind', 'budget'])
   expect([proved.code, proved.stderr, proved.stdout]).toEqual([0, '', expect.stringMatching(/on\n.*Budget/s)])
   expect((await cli(['alerts', 'mail', 'test'])).stderr).toContain('A mail is on its way')
-  await expect.poll(() => room.subjects(), PATIENT).toEqual(['A mail to try it'])
+  await expect.poll(() => room.subjects()).toEqual(['A mail to try it'])
   expect((await cli(['alerts', 'mail', 'on', '--kind', 'all'])).stdout).toMatch(/all kinds/)
   expect((await cli(['alerts', 'mail', 'off'])).stdout).toMatch(/off/)
   expect((await cli(['alerts', 'mail', 'on', '--kind', 'weather'])).code).toBe(2)

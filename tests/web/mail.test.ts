@@ -13,7 +13,7 @@ describeInBrowser('alerts by mail', () => {
   withMarket({ nodes: 0 }, (opened) => { ({ market, browser } = opened) })
 
   test('proved by a code, some kinds, tried, off and on; and stopped by the link in a mail, signed in or not', async () => {
-    const mia = await someone(market, 'Mia', ['buyer']), { page, context, complaints } = await visit(browser, market.url), panel = page.getByRole('region', { name: 'By mail' }), PATIENT = { timeout: 20_000 }
+    const mia = await someone(market, 'Mia', ['buyer']), { page, context, complaints } = await visit(browser, market.url), panel = page.getByRole('region', { name: 'By mail' })
     const { address } = (await market.call(mia.key, 'GET', '/v1/alerts/mail')).body
     await enterAs(page, mia.key)
     await page.goto('/alerts')
@@ -36,11 +36,11 @@ describeInBrowser('alerts by mail', () => {
     expect(await panel.getByRole('checkbox').count()).toBe(1 + 5) // of a buyer
     for (const kind of ['Invitation', 'Member', 'Tried again', 'No top-up']) await panel.getByRole('checkbox', { name: kind }).uncheck()
     await panel.getByRole('button', { name: 'Mail me these' }).click()
-    await expect.poll(async () => (await market.call(mia.key, 'GET', '/v1/alerts/mail')).body.kinds, PATIENT).toEqual(['budget', 'node_offline', 'node_unreliable', 'payout_failed', 'agent_too_old', 'appeal_decided'])
+    await expect.poll(async () => (await market.call(mia.key, 'GET', '/v1/alerts/mail')).body.kinds).toEqual(['budget', 'node_offline', 'node_unreliable', 'payout_failed', 'agent_too_old', 'appeal_decided'])
     await panel.getByRole('button', { name: 'Send a test mail' }).click()
     await panel.getByText('A mail is on its way.').waitFor()
     const subjects = (): (string | undefined)[] => market.mailbox.mails.filter(({ to }) => to[0] === address).map(({ headers }) => headers['subject']?.[0])
-    await expect.poll(subjects, PATIENT).toEqual(['Your code for alerts by mail', 'A mail to try it'])
+    await expect.poll(subjects).toEqual(['Your code for alerts by mail', 'A mail to try it'])
     await panel.getByRole('button', { name: 'Turn mail off' }).click()
     await panel.getByText('Off', { exact: true }).waitFor()
     await panel.getByRole('button', { name: 'Turn mail on' }).click()

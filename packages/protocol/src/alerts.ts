@@ -49,6 +49,15 @@ export type AlertMail = z.infer<typeof AlertMail>
 export const SetAlertMail = z.strictObject({ on: z.boolean(), /** Null: all kinds. Absent: as they are. */ kinds: z.array(MailedKind).min(1).max(MailedKind.options.length).nullable().optional() }).meta({ id: 'SetAlertMail' })
 export const ProveAlertMail = z.strictObject({ /** As it stands in the mail; spaces do not matter. */ code: z.string().min(1).max(40) }).meta({ id: 'ProveAlertMail' })
 
+/** The day (UTC) of a moment, such as 2026-11-22. */
+export const dayText = (at: number): string => new Date(at).toISOString().slice(0, 10)
+const DAY_MS = 86_400_000
+/** Every day (UTC) from a moment to another, in their order. */
+export function daysBetween(from: number, to: number): string[] {
+  const days: string[] = []
+  for (let at = from - (from % DAY_MS); at <= to; at += DAY_MS) days.push(dayText(at))
+  return days
+}
 /** The first moment of the calendar month (UTC), and of the next one. */
 export function monthOf(at: number): { readonly name: string; readonly from: number; readonly to: number } {
   const day = new Date(at), year = day.getUTCFullYear(), month = day.getUTCMonth()

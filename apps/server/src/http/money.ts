@@ -1,4 +1,4 @@
-import { isRefusal, monthOf, refuse } from '@lumaris/protocol'
+import { isRefusal, monthOf, refuse, daysBetween } from '@lumaris/protocol'
 import type { AutoTopup, Spend, UserId } from '@lumaris/protocol'
 import { addedThisMonth, alertSettingsOf } from '@lumaris/domain'
 import type { App } from '../app.ts'
@@ -29,9 +29,8 @@ const startOfDay = (at: number): number => at - (at % DAY_MS)
 const firstOf = (app: App, days: number): number => startOfDay(app.now()) - (days - 1) * DAY_MS
 /** Also those on which nothing was billed: a gap must look like one. */
 function everyDay(days: Spend['days'], since: number, now: number): [string, string, number][] {
-  const billed = new Map(days.map((one) => [one.day, one])), rows: [string, string, number][] = []
-  for (let at = since; at <= now; at += DAY_MS) { const day = new Date(at).toISOString().slice(0, 10), found = billed.get(day); rows.push([day, credits(found?.cost ?? '0'), found?.jobs ?? 0]) }
-  return rows
+  const billed = new Map(days.map((one) => [one.day, one]))
+  return daysBetween(since, now).map((day) => [day, credits(billed.get(day)?.cost ?? '0'), billed.get(day)?.jobs ?? 0])
 }
 
 export function moneyHandlers(app: App): Pick<Handlers, Names> {

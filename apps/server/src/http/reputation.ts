@@ -1,4 +1,4 @@
-import { CAUSES, isRefusal, refuse } from '@lumaris/protocol'
+import { CAUSES, isRefusal, refuse, dayText } from '@lumaris/protocol'
 import type { AppealCase, NodeFault, NodeReputation } from '@lumaris/protocol'
 import { TRUST, alertSettingsOf, endingsUntil, faultWeight, forgiveCohort, forgiveEnding, profileOf, reputationNow, reputationOf, speedNow } from '@lumaris/domain'
 import type { FaultRow, NodeRow } from '@lumaris/domain'
@@ -13,7 +13,6 @@ import { asked, owns } from './policy.ts'
 type Names = 'getNodeReputation' | 'appealFault' | 'listAppeals' | 'acceptAppeal' | 'refuseAppeal'
 const FAULTS_SHOWN = 20, DAYS_SHOWN = 90
 const part = (share: number): number => Math.round(share * 10_000) / 10_000
-const dayText = (day: number): string => new Date(day * 86_400_000).toISOString().slice(0, 10)
 const percent = (share: number): string => `${Math.round(share * 100)} %`
 
 export function reputationHandlers(app: App): Pick<Handlers, Names> {
@@ -35,7 +34,7 @@ export function reputationHandlers(app: App): Pick<Handlers, Names> {
       const { state } = app.engine, now = app.now(), up = state.availability.upLately(node.id, now), speed = speedNow(state, node), { reputation } = viewNode(node, state, now)
       const found: NodeReputation = {
         node: node.id, name: node.name, at: now, reputation: reputation ?? reputationNow(state, node, now), ...given('up', up === null ? null : part(up)), ...(speed.runs > 0 ? { speed: { factor: part(speed.factor), runs: speed.runs } } : {}),
-        trend: (await readTrend(app.db, node.id, DAYS_SHOWN)).map(({ day, completion, correctness, timeliness }) => ({ day: dayText(day), completion, correctness, timeliness })), faults: (await listFaults(app.db, node.id, FAULTS_SHOWN)).map(view), recovery: recoveryOf(app, node),
+        trend: (await readTrend(app.db, node.id, DAYS_SHOWN)).map(({ day, completion, correctness, timeliness }) => ({ day: dayText(day * 86_400_000), completion, correctness, timeliness })), faults: (await listFaults(app.db, node.id, FAULTS_SHOWN)).map(view), recovery: recoveryOf(app, node),
       }
       return found
     },

@@ -1,5 +1,5 @@
 // The books beside the statements, compared when somebody asks: what is booked, and what is handed in, changes at any time, and a match that was written down would have to be taken back.
-import { digestText, timeText } from '@lumaris/protocol'
+import { dayText, digestText, timeText } from '@lumaris/protocol'
 import type { BookLine, Mismatch, MismatchFilter, MismatchKind, Reconciliation, ReconciliationFigures, Settlement, StatementLine, StatementLineId } from '@lumaris/protocol'
 import { compareBooks, mismatchKey, sinceOf } from '@lumaris/domain'
 import type { BookEntry, Compared, Days, Found, ReadLine, ReadStatement } from '@lumaris/domain'
@@ -13,7 +13,6 @@ const DAY_MS = 86_400_000
 /** The overview is asked for every few seconds, and this looks at everything: what it tells may be so old. Statements and settlements of this server are seen at once. */
 const OLD_MS = 60_000
 
-export const dayText = (day: number): string => new Date(day).toISOString().slice(0, 10)
 /** The same line has the same id, whoever hands it in. */
 export const lineRows = (account: string, lines: readonly ReadLine[]): OutsideLineRow[] => lines.map(({ key, day, reference, amount, own }) => ({ id: `lin_${timeText(day)}${digestText(sha256Hex(`${account} ${key}`))}` as StatementLineId, key, day, reference, amount, own }))
 export const viewLine = ({ id, day, reference, amount, own }: OutsideLineRow): StatementLine => ({ id, day: dayText(day), reference, amount: amount.toString(), ...(own === null ? {} : { own }) })

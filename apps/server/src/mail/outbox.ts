@@ -14,7 +14,7 @@ import type { Ids } from '../ids.ts'
 import type { Log } from '../log.ts'
 import { oneAtATime } from '../one-at-a-time.ts'
 import type { Seal } from '../sealed.ts'
-import { GIVEN_UP_MS, WAITS_MS } from '../webhooks/outbox.ts'
+import { GIVEN_UP_MS, WAITS_MS, waitAfter } from '../webhooks/outbox.ts'
 import { alertText, codeText, testText } from './text.ts'
 import type { Text } from './text.ts'
 import type { Became, MailSender } from './send.ts'
@@ -123,7 +123,7 @@ export function createMailOutbox(ports: MailPorts) {
       return null
     }
     if (became.kind === 'refused') { await giveUpAddress(one, became.because, at); return null }
-    const wait = (WAITS_MS[Math.min(one.tries, WAITS_MS.length - 1)] as number) * (0.9 + (random(1)[0] as number) / 1280)
+    const wait = waitAfter(one.tries + 1, random)
     const isOver = at + wait > one.give_up_at
     await db.transact([{ sql: `UPDATE mails SET state = '${isOver ? 'failed' : 'waiting'}', ${tried}, next_at = $3, problem = $4 WHERE id = $1 AND state = 'waiting'`, params: [one.id, at, Math.round(at + wait), became.kind === 'trouble' ? TROUBLE : became.because] }])
     return became.kind === 'trouble' ? became.because : null

@@ -1,6 +1,6 @@
 // What the market turned over in a span, summed by the database from the postings themselves: volume and fees are what settlements moved, reversals what they gave back. Names (region,
 // template) stand in documents, so sums are made by attempt or by job first, and each document is read once.
-import { REVENUE_LINES_MAX } from '@lumaris/protocol'
+import { REVENUE_LINES_MAX, dayText } from '@lumaris/protocol'
 import type { Revenue, RevenueBy, RevenueLine, RevenueSums } from '@lumaris/protocol'
 import type { Database } from '../database/database.ts'
 import { trialBalance } from './read-ledger.ts'
@@ -32,7 +32,7 @@ export async function sumRevenue(db: Database, from: number, to: number): Promis
 
 export async function readRevenue(db: Database, { from, to, by }: { from: number; to: number; by: RevenueBy }): Promise<Revenue> {
   const rows = await db.query<Row>(linesSql(db, by), [from, to])
-  const all = rows.map(({ key, ...sums }): RevenueLine => ({ key: key === null ? null : by === 'day' ? new Date(Number(key) * DAY_MS).toISOString().slice(0, 10) : String(key), ...sums, settled: Number(sums.settled) }))
+  const all = rows.map(({ key, ...sums }): RevenueLine => ({ key: key === null ? null : by === 'day' ? dayText(Number(key) * DAY_MS) : String(key), ...sums, settled: Number(sums.settled) }))
   const total = added(all)
   const ordered = by === 'day' ? all.toSorted((a, b) => ((a.key ?? '') < (b.key ?? '') ? -1 : 1)) : all.toSorted((a, b) => Number(BigInt(b.volume) - BigInt(a.volume)) || ((a.key ?? '~') < (b.key ?? '~') ? -1 : 1))
   const lines = by === 'day' ? ordered.slice(-REVENUE_LINES_MAX) : ordered.slice(0, REVENUE_LINES_MAX), others = ordered.filter((line) => !lines.includes(line))

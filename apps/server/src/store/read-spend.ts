@@ -1,6 +1,6 @@
 // What was billed to a buyer, summed by the database from the postings that paid for it, in one statement: its lines are of one moment, so whichever way they are grouped their sum is the
 // total. Names and templates stand in documents, so sums are made by job and day first.
-import { SPEND_LINES_MAX, SPEND_SPLIT_MAX } from '@lumaris/protocol'
+import { SPEND_LINES_MAX, SPEND_SPLIT_MAX, dayText } from '@lumaris/protocol'
 import type { Micros, Spend, UserId } from '@lumaris/protocol'
 import type { Database } from '../database/database.ts'
 
@@ -30,7 +30,7 @@ export async function readSpend(db: Database, buyer: UserId, since: number): Pro
   const rows = await db.query<Row>(`WITH ${PAID},
     per AS (SELECT s.job, s.day, s.amount, ${field('name')} AS name, ${field('template')} AS template FROM (SELECT job, at / ${DAY_MS} AS day, SUM(amount) AS amount FROM paid GROUP BY job, at / ${DAY_MS}) s JOIN jobs j ON j.id = s.job)
     SELECT 'day' AS what, NULL AS key, CAST(day AS TEXT) AS day, CAST(SUM(amount) AS TEXT) AS cost, CAST(COUNT(DISTINCT job) AS TEXT) AS jobs FROM per GROUP BY day${lines('name')}${lines('template')}`, [buyer, since])
-  const of = (what: Row['what']): Row[] => rows.filter((row) => row.what === what), byDay = (a: Row, b: Row): number => Number(a.day) - Number(b.day), dayOf = ({ day }: Row): string => new Date(Number(day) * DAY_MS).toISOString().slice(0, 10)
+  const of = (what: Row['what']): Row[] => rows.filter((row) => row.what === what), byDay = (a: Row, b: Row): number => Number(a.day) - Number(b.day), dayOf = ({ day }: Row): string => dayText(Number(day) * DAY_MS)
   const days = of('day').toSorted(byDay)
   const found = (name: 'name' | 'template') => {
     const splits = Map.groupBy(of(`${name} by day`).toSorted(byDay), ({ key }) => key)

@@ -1,5 +1,5 @@
 // Questions that the API asks: always of the tables, so that nothing is shown that is not committed. One exported function per question.
-import { JobState, account } from '@lumaris/protocol'
+import { JobState, account, dayText } from '@lumaris/protocol'
 import type { AccountName, AttemptId, Entry, Job, JobEvent, JobId, LedgerCheck, NodeId, NodesEarnings, Quote, UserId, Wallet } from '@lumaris/protocol'
 import type { AttemptRow, AutoTopupRow, JobRow, NodeRow, ScheduleRow, SealRow, StandingRow, TaskRow, TickRow } from '@lumaris/domain'
 import type { Database } from '../database/database.ts'
@@ -130,7 +130,7 @@ export async function readNodesEarnings(db: Database, seller: UserId, since: num
   const ran = db.dialect === 'sqlite' ? "json_extract(doc, '$.usage.runMs')" : "(doc::json->'usage'->>'runMs')::bigint"
   const days = await db.query<{ node: NodeId; day: string; earned: string; ran: string }>(`SELECT node, CAST(ended_at / 86400000 AS TEXT) AS day, CAST(SUM(billed - fee) AS TEXT) AS earned, CAST(SUM(${ran}) AS TEXT) AS ran FROM attempts WHERE ${mine} AND ended_at >= $2 GROUP BY node, ended_at / 86400000 ORDER BY node, ended_at / 86400000`, [seller, since])
   const byNode = Map.groupBy(days, ({ node }) => node), earned = (node: NodeId): bigint => (byNode.get(node) ?? []).reduce((total, one) => total + BigInt(one.earned), 0n)
-  const nodes = rows.map(({ node, cleared, pending, doc }) => ({ node, name: (JSON.parse(doc) as NodeRow).name, cleared, pending, days: (byNode.get(node) ?? []).map((one) => ({ day: new Date(Number(one.day) * 86_400_000).toISOString().slice(0, 10), earned: one.earned, ranMs: Number(one.ran) })) }))
+  const nodes = rows.map(({ node, cleared, pending, doc }) => ({ node, name: (JSON.parse(doc) as NodeRow).name, cleared, pending, days: (byNode.get(node) ?? []).map((one) => ({ day: dayText(Number(one.day) * 86_400_000), earned: one.earned, ranMs: Number(one.ran) })) }))
   return { since, nodes: nodes.toSorted((a, b) => { const [one, other] = [earned(a.node), earned(b.node)]; return one === other ? a.node.localeCompare(b.node) : one > other ? -1 : 1 }) }
 }
 

@@ -19,6 +19,8 @@ const SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR
 /** How long after each failed try the next one comes; the last holds until the day is over. */
 export const WAITS_MS = [5 * SECOND, 30 * SECOND, 2 * MINUTE, 10 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR] as const
 export const GIVEN_UP_MS = DAY
+/** Until the next try after so many, a tenth more or less, so that what failed together does not come back together. */
+export const waitAfter = (tries: number, random: (size: number) => Buffer): number => (WAITS_MS[Math.min(tries, WAITS_MS.length) - 1] as number) * (0.9 + (random(1)[0] as number) / 1280)
 /** Events of one look. */
 const LOOK_MAX = 1_000
 /** Sent at one time, in all and to one webhook: one that is slow must not hold up the others. */
@@ -105,7 +107,7 @@ export function createOutbox(ports: OutboxPorts) {
       ])
       return
     }
-    const wait = (WAITS_MS[Math.min(tries - 1, WAITS_MS.length - 1)] as number) * (0.9 + (random(1)[0] as number) / 1280)
+    const wait = waitAfter(tries, random)
     // What was given up while it was on its way stays given up.
     const isOver = sent.status === 410 || at + wait - firstAt > GIVEN_UP_MS
     await db.transact([{ sql: `UPDATE deliveries SET state = '${isOver ? 'failed' : 'waiting'}', tries = $2, first_try_at = $3, last_try_at = $4, next_at = $5, status = $6, problem = $7 WHERE id = $1 AND state = 'waiting'`, params: [one.id, tries, firstAt, at, Math.round(at + wait), sent.status, sent.problem] }])

@@ -6,6 +6,7 @@ import { MISMATCHES, MismatchKind, STATEMENT_CHARS_MAX } from '@lumaris/protocol
 import type { DecimalMark, StatementPreview } from '@lumaris/protocol'
 import { isLumarisError } from '@lumaris/sdk'
 import { useClient, useMay } from '../session/use-session.ts'
+import { DropFiles } from '../ui/DropFiles.tsx'
 import { creditsText, plural, signed, size, visible } from '../ui/format.ts'
 import { Facts, Loaded, Panel } from '../ui/parts.tsx'
 import { WithReason } from './WithReason.tsx'
@@ -16,7 +17,7 @@ const KNOWN = ['bank', 'demo']
 let chosenSoFar = 0
 
 export function HandIn({ accounts }: { accounts: readonly string[] }) {
-  const [file, setFile] = useState<Chosen | null>(null), [problem, setProblem] = useState<string | null>(null), [over, setOver] = useState(false), [account, setAccount] = useState('bank'), [decimal, setDecimal] = useState<'' | DecimalMark>(''), [from, setFrom] = useState(''), [to, setTo] = useState('')
+  const [file, setFile] = useState<Chosen | null>(null), [problem, setProblem] = useState<string | null>(null), [account, setAccount] = useState('bank'), [decimal, setDecimal] = useState<'' | DecimalMark>(''), [from, setFrom] = useState(''), [to, setTo] = useState('')
   const input = useRef<HTMLInputElement>(null)
   const take = async (chosen: File | undefined): Promise<void> => {
     if (!chosen) return
@@ -33,11 +34,7 @@ export function HandIn({ accounts }: { accounts: readonly string[] }) {
   const leave = (): void => { setFile(null); setFrom(''); setTo(''); requestAnimationFrame(() => input.current?.focus()) }
   return (
     <Panel title="Hand in a statement" id="hand-in"><Stack gap="sm">
-      <div className={over ? 'drop over' : 'drop'} onDragOver={(event) => { if (event.dataTransfer.types.includes('Files')) { event.preventDefault(); setOver(true) } }} onDragLeave={(event) => { if (!event.currentTarget.contains(event.relatedTarget as Node | null)) setOver(false) }} onDrop={(event) => { if (event.dataTransfer.files.length === 0) return; event.preventDefault(); setOver(false); void take(event.dataTransfer.files[0]) }}>
-        <label htmlFor="statement-file"><Text size="sm" fw={600}>Statement</Text></label>
-        <Text size="xs" c="dimmed" mb={4}>Choose it, or drop it here: CSV or JSON lines with date, reference and amount, and perhaps direction and id. One of the account’s own money is one credit. Nothing is kept before you say so.</Text>
-        <input id="statement-file" ref={input} className="file-input" type="file" accept=".csv,.txt,.tsv,.json,.jsonl,text/csv" onChange={(event) => { const { currentTarget } = event; void take(currentTarget.files?.[0]); currentTarget.value = '' }} />
-      </div>
+      <DropFiles id="statement-file" label="Statement" says="Choose it, or drop it here: CSV or JSON lines with date, reference and amount, and perhaps direction and id. One of the account’s own money is one credit. Nothing is kept before you say so." accept=".csv,.txt,.tsv,.json,.jsonl,text/csv" field={input} take={(files) => void take(files[0])} />
       <Group align="flex-end">
         <NativeSelect label="Account outside" value={account} onChange={(event) => setAccount(event.currentTarget.value)} data={[...new Set([...KNOWN, ...accounts])]} />
         <NativeSelect label="Decimals stand behind" value={decimal} onChange={(event) => setDecimal(event.currentTarget.value as '' | DecimalMark)} data={[{ value: '', label: 'a point; ask me when in doubt' }, { value: 'point', label: 'a point' }, { value: 'comma', label: 'a comma' }]} />

@@ -2,6 +2,7 @@ import { Suspense, useState } from 'react'
 import { Group, NativeSelect, SegmentedControl, Stack, Switch, Text } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { getRouteApi } from '@tanstack/react-router'
+import { dayText } from '@lumaris/protocol'
 import type { Revenue as Found, RevenueLine } from '@lumaris/protocol'
 import { saveCsv } from '../jobs/save.ts'
 import { useClient } from '../session/use-session.ts'
@@ -48,7 +49,7 @@ export function Revenue() {
 function Days({ found, until }: { found: Found; until: number }) {
   const lines = new Map(found.lines.map((line) => [line.key, line])), at: number[] = []
   for (let day = found.from; day <= until; day += DAY_MS) at.push(day)
-  const values = (of: (line: RevenueLine) => string): number[] => at.map((day) => { const line = lines.get(new Date(day).toISOString().slice(0, 10)); return line ? Number(of(line)) / MICROS : 0 })
+  const values = (of: (line: RevenueLine) => string): number[] => at.map((day) => { const line = lines.get(dayText(day)); return line ? Number(of(line)) / MICROS : 0 })
   const most = found.lines.reduce((top, line) => (BigInt(line.volume) > BigInt(top.volume) ? line : top))
   const says = `${creditsText(found.total.volume)} in ${plural(at.length, 'day')}, of it ${creditsText(found.total.fees)} fees; most on ${most.key}: ${creditsText(most.volume)}`
   return <Stack gap={4}><Text size="sm">{says}.</Text><Suspense fallback={<div aria-busy="true" className="waiting" />}><Plot title="Credits a day" says={says} at={at} from={found.from - DAY_MS / 4} until={Math.max(until, found.from + DAY_MS)} least={0.000001} write={(value) => value.toLocaleString('en', { maximumSignificantDigits: 3 })} lines={[{ label: 'Volume', colour: '--plot-one', values: values((line) => line.volume), area: true }, { label: 'Fees', colour: '--plot-two', values: values((line) => line.fees) }]} /></Suspense></Stack>

@@ -2,7 +2,7 @@
 import { useState } from 'react'
 import { Alert, Button, Group, NativeSelect, Stack, Text, TextInput } from '@mantine/core'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
-import { DAYS, formatCredits, parseCredits } from '@lumaris/protocol'
+import { DAYS, formatCredits, parseCredits, dayText } from '@lumaris/protocol'
 import type { Day, SellerEarnings, StandingPayout } from '@lumaris/protocol'
 import { payoutRuleQuery } from '../queries.ts'
 import { useClient, useMay } from '../session/use-session.ts'
@@ -46,7 +46,7 @@ function State({ of }: { of: StandingPayout | null }) {
   return (
     <div role="status"><Stack gap="xs">
       {state === 'stopped' ? <Alert color="orange" title="The rule is stopped">Its last payout came back: {visible(reason ?? '')}. The money is available again. Set the rule with an account that takes money, or take it back.</Alert>
-        : <Text size="sm">{when.kind === 'weekly' ? <>Each {DAY[when.day]}, next <strong>{new Date(nextAt ?? 0).toISOString().slice(0, 10)}</strong></> : <>As soon as {creditsText(when.amount)} have cleared</>}, to {visible(destination)}.</Text>}
+        : <Text size="sm">{when.kind === 'weekly' ? <>Each {DAY[when.day]}, next <strong>{dayText(nextAt ?? 0)}</strong></> : <>As soon as {creditsText(when.amount)} have cleared</>}, to {visible(destination)}.</Text>}
       {last && <Text size="sm" c="dimmed">Last <Moment at={last.at} />: {last.payout ? `${creditsText(last.amount)} were asked for.` : `nothing, only ${creditsText(last.amount)} had cleared.`}</Text>}
     </Stack></div>
   )

@@ -1,6 +1,7 @@
 // What one node earned, for its seller. The other nodes, and paying it out, are on the page of earnings.
 import { Text } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
+import { dayText } from '@lumaris/protocol'
 import type { Node } from '@lumaris/protocol'
 import { nodesEarningsQuery } from '../queries.ts'
 import { useClient } from '../session/use-session.ts'
@@ -11,7 +12,7 @@ import { TextLink } from '../shell/links.tsx'
 
 const DAYS = 30
 export function Earned({ node }: { node: Node }) {
-  const found = useQuery(nodesEarningsQuery(useClient(), DAYS)), today = new Date().toISOString().slice(0, 10)
+  const found = useQuery(nodesEarningsQuery(useClient(), DAYS)), today = dayText(Date.now())
   return (
     <Panel title="What it earned" id="earned"><Loaded query={found}>{({ nodes }) => {
       const own = nodes.find((one) => one.node === node.id), days = own?.days ?? []

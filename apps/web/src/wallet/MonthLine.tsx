@@ -2,7 +2,7 @@
 import { useState } from 'react'
 import { Button, Group, Text } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
-import { monthOf } from '@lumaris/protocol'
+import { monthOf, dayText } from '@lumaris/protocol'
 import type { Spend } from '@lumaris/protocol'
 import { spendQuery } from '../queries.ts'
 import { useClient } from '../session/use-session.ts'
@@ -35,7 +35,7 @@ export function MonthLine({ month: { spent, budget, forecast } }: { month: NonNu
           {forecast !== undefined && <line x1={x(so)} x2={WIDTH} y1={y(total)} y2={y(forecast)} className="foreseen" />}
           <path d={`${line}V${HEIGHT - 4}H0Z`} className="area" /><path d={line} className="line" />
         </svg>
-        <div className="ends"><span>{days[0]?.day}</span><span className="hide-narrow">credits, at most {credits(most)}</span><span>{new Date(to - DAY_MS).toISOString().slice(0, 10)}</span></div>
+        <div className="ends"><span>{days[0]?.day}</span><span className="hide-narrow">credits, at most {credits(most)}</span><span>{dayText(to - DAY_MS)}</span></div>
       </>}
       <Text size="sm" c="dimmed">The line is what was billed since the first{budget === undefined ? '' : ', the dashed one the budget'}{forecast === undefined ? '' : ', the dotted one where it goes if each day costs what the days so far did on average'}.</Text>
     </div>

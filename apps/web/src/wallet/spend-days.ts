@@ -1,11 +1,10 @@
-const DAY_MS = 86_400_000
+import { daysBetween } from '@lumaris/protocol'
+
 
 /** Every day from the first to today (UTC), also those on which nothing was billed: a gap must look like one. */
 export function everyDay(days: readonly { readonly day: string; readonly cost: string }[], since: number, now: number): { readonly day: string; readonly cost: bigint }[] {
   const costs = new Map(days.map((one) => [one.day, BigInt(one.cost)]))
-  const found = []
-  for (let at = since - (since % DAY_MS); at <= now; at += DAY_MS) { const day = new Date(at).toISOString().slice(0, 10); found.push({ day, cost: costs.get(day) ?? 0n }) }
-  return found
+  return daysBetween(since, now).map((day) => ({ day, cost: costs.get(day) ?? 0n }))
 }
 /** The same with what had come together since the first of them. */
 export function addUp(days: readonly { readonly day: string; readonly cost: string }[], since: number, now: number): { readonly day: string; readonly cost: bigint; readonly sum: bigint }[] {
