@@ -18,11 +18,10 @@ async function violations(page: Page, only: { runOnly: unknown }): Promise<strin
 /** Of a screen whose width is what it was, the scheme changes these rules and no others. */
 const COLOURS = { runOnly: { type: 'rule', values: ['color-contrast', 'link-in-text-block'] } }, ALL = { runOnly: TAGS }
 const LOOKS = [[1280, 'light', ALL], [1280, 'dark', COLOURS], [390, 'dark', ALL], [390, 'light', COLOURS]] as const
-/** What does not hold, in words; the page stays as it is. `few`: of a screen that is also looked at whole elsewhere. */
-export async function examine(page: Page, name: string, { few = false } = {}): Promise<string[]> {
+/** What does not hold, in words; the page stays as it is. */
+export async function examine(page: Page, name: string): Promise<string[]> {
   const found: string[] = []
   for (const [width, colours, rules] of LOOKS) {
-    if (few && rules === COLOURS) continue
     if (page.viewportSize()?.width !== width) await page.setViewportSize({ width, height: 800 })
     // As the page's own switch does it, without loading everything anew.
     await page.evaluate(`document.documentElement.setAttribute('data-mantine-color-scheme', '${colours}')`)

@@ -56,7 +56,7 @@ describeInBrowser('every screen', () => {
       await page.goto(screen.path(data))
       const told = page.getByRole('main').getByRole('alert').filter({ hasText: REQUEST })
       await told.first().waitFor().catch((error: unknown) => { throw new Error(`${screen.name}: the number of the request is not told`, { cause: error }) })
-      found.push(...await examine(page, `${screen.name}, refused`, { few: true }))
+      found.push(...await examine(page, `${screen.name}, refused`))
       await page.unroute(fails)
       // As a person would: it is asked again, and is there.
       const again = page.getByRole('main').getByRole('button', { name: 'Try again' })
@@ -78,7 +78,7 @@ describeInBrowser('every screen', () => {
         for (let i = 0; i < 60 && !(await silence.isVisible()); i++) { await back(); await silence.waitFor({ timeout: 500 }).catch(() => undefined) }
         if (!(await silence.isVisible())) throw new Error(`${screen.name}: the silence is not told`)
         if ((await page.locator('h1').textContent()) !== heading) found.push(`${screen.name}: what was shown is gone`)
-        found.push(...await examine(page, `${screen.name}, silent`, { few: true }))
+        found.push(...await examine(page, `${screen.name}, silent`))
         proxy.mend()
         await back()
         await silence.waitFor({ state: 'hidden' })
