@@ -792,7 +792,7 @@ function outlineOf(state: MarketState, now: number): Record<string, string> {
     jobs: sorted(live.map((job) => `${text(job.row)} open ${job.open} left ${job.left}`)),
     tasks: sorted(live.flatMap((job) => job.tasks.map(text))),
     attempts: sorted(live.flatMap((job) => job.attempts.map(text))),
-    attemptsById: sorted(live.flatMap((job) => job.attempts.map((attempt) => text(state.attempts.get(attempt.id) ?? `${attempt.id} is missing`)))),
+    attemptsById: sorted(live.flatMap((job) => job.attempts.map(({ id }) => { const known = state.attempts.get(id); return known ? text(known) : `${id} is missing` }))),
     nodes: sorted([...state.nodes.values()].map(text)),
     lessons: sorted([...state.profiles.values(), ...state.owners.values(), ...state.cohorts.values(), ...state.speeds.values()].map(text)),
     schedules: sorted([...state.schedules.values()].map(text)), autoTopups: sorted([...state.autoTopups.values()].map(text)), members: sorted([...state.members.values()].flatMap((members) => [...members.values()].map(text))), invitations: sorted([...state.invitations.values()].map(text)),
