@@ -39,6 +39,17 @@ export const ProveBoth = z.strictObject({ password: z.string().min(1).max(200), 
 export const ProveSession = z.strictObject({ password: z.string().min(1).max(200), code: SecondCode.optional() }).meta({ id: 'ProveSession' })
 export const Proved = z.object({ freshUntil: Instant }).meta({ id: 'Proved' })
 export type Proved = z.infer<typeof Proved>
+/** Proved as at a sign-in; `next` is what it is from then on. */
+export const ChangePassword = z.strictObject({ password: z.string().min(1).max(200), code: SecondCode.optional(), next: z.string().min(1).max(200) }).meta({ id: 'ChangePassword' })
+/** `ended`: how many sessions had to sign in again. */
+export const PasswordChanged = z.object({ ended: z.number().int() }).meta({ id: 'PasswordChanged' })
+export type PasswordChanged = z.infer<typeof PasswordChanged>
+/** So long a link that was mailed sets a new password, once. */
+export const PASSWORD_RESET_VALID_MS = 30 * 60_000
+export const AskPasswordReset = z.strictObject({ email: Email }).meta({ id: 'AskPasswordReset' })
+/** The same whether there is such an account or not. */
+export const PasswordResetAsked = z.object({ validMs: z.number().int() }).meta({ id: 'PasswordResetAsked' })
+export const UsePasswordReset = z.strictObject({ code: z.string().min(20).max(100), password: z.string().min(1).max(200) }).meta({ id: 'UsePasswordReset' })
 /** Shown once: only hashes are kept. Each works once, in the place of a code. */
 export const RecoveryCodes = z.object({ recoveryCodes: z.array(z.string()) }).meta({ id: 'RecoveryCodes' })
 export type RecoveryCodes = z.infer<typeof RecoveryCodes>

@@ -1,4 +1,4 @@
-import { isRefusal, refuse } from '@lumaris/protocol'
+import { PASSWORD_RESET_VALID_MS, isRefusal, refuse } from '@lumaris/protocol'
 import type { Refusal } from '@lumaris/protocol'
 import type { App } from '../app.ts'
 import { readOperating } from '../settings-elsewhere.ts'
@@ -7,13 +7,18 @@ import { FRESH_MS, actor, notFresh } from './policy.ts'
 import type { UserPrincipal } from './policy.ts'
 
 type Names = 'register' | 'login' | 'refresh' | 'logout' | 'me' | 'createKey' | 'listKeys' | 'revokeKey'
-  | 'listSessions' | 'proveSession' | 'endSession' | 'endOtherSessions' | 'getSecondFactor' | 'startSecondFactor' | 'confirmSecondFactor' | 'renewRecoveryCodes' | 'stopSecondFactor' | 'startDeviceLogin' | 'deviceToken' | 'lookAtDevice' | 'decideDevice'
+  | 'listSessions' | 'proveSession' | 'endSession' | 'endOtherSessions' | 'getSecondFactor' | 'startSecondFactor' | 'confirmSecondFactor' | 'renewRecoveryCodes' | 'stopSecondFactor' | 'changePassword' | 'askPasswordReset' | 'usePasswordReset' | 'startDeviceLogin' | 'deviceToken' | 'lookAtDevice' | 'decideDevice'
 
 /** What guards the account itself is for somebody who signed in as a person: a key, however much it may do, must not grow out of its own bounds. */
 const inPerson = async <Answer>(who: UserPrincipal, act: (session: string) => Promise<Answer | Refusal>): Promise<Answer | Refusal> => (who.sessionId === undefined ? refuse('session_needed') : act(who.sessionId))
 
 export function identityHandlers(app: App): Pick<Handlers, Names> {
   const { identity } = app
+  const passwordSet = (ended: number | Refusal): { ended: number } | Refusal => {
+    if (isRefusal(ended)) return ended
+    app.alertMail.passwords?.kick()
+    return { ended }
+  }
   return {
     register: async ({ body }) => {
       // From the tables: another replica may be the writer, and somebody who should not have come in is in for good.
@@ -32,6 +37,15 @@ export function identityHandlers(app: App): Pick<Handlers, Names> {
     confirmSecondFactor: ({ body, who, request }) => inPerson(who, () => identity.confirmSecondFactor(who.userId, body.code, request.ip)),
     renewRecoveryCodes: ({ body, who, request }) => inPerson(who, () => identity.renewRecoveryCodes(who.userId, body, request.ip)),
     stopSecondFactor: ({ body, who, request }) => inPerson(who, async () => (await identity.stopSecondFactor(who.userId, body, request.ip)) ?? undefined),
+    changePassword: ({ body, who, request }) => inPerson(who, async (session) => passwordSet(await identity.changePassword(who.userId, session, body, request.ip, async (user, address) => (await app.alertMail.passwords?.tellChanged(user, address)) ?? []))),
+    askPasswordReset: async ({ body }) => {
+      const { passwords } = app.alertMail
+      if (!passwords) return refuse('no_mail_here')
+      if (await identity.askPasswordReset(body.email, passwords.mailCode)) passwords.kick()
+      return { validMs: PASSWORD_RESET_VALID_MS }
+    },
+    // Whoever has the code reads the address: the word that it was used goes there too.
+    usePasswordReset: async ({ body, request }) => passwordSet(await identity.usePasswordReset(body.code, body.password, request.ip, async (user, address) => app.alertMail.passwords?.mailChanged(user, address) ?? [])),
     startDeviceLogin: ({ body, request }) => identity.startDeviceLogin(body.client, request.ip),
     deviceToken: ({ body }) => identity.deviceToken(body.deviceCode),
     lookAtDevice: ({ body, who, request }) => inPerson(who, () => identity.lookAtDevice(who.userId, body.userCode, request.ip)),

@@ -48,8 +48,8 @@ function ratesOf(started: Rates, set: Partial<SettingValues> | undefined): Rates
 /** What has a rate of its own; `free` is for whoever watches over the server. */
 const CLASS: Readonly<Partial<Record<RouteName, RateClass | 'free'>>> = {
   healthz: 'free', readyz: 'free', metrics: 'free',
-  login: 'signIn', openBrowserSession: 'signIn', enrolNode: 'signIn', register: 'signUp', startDeviceLogin: 'signIn', deviceToken: 'device',
-  startSecondFactor: 'secondFactor', confirmSecondFactor: 'secondFactor', renewRecoveryCodes: 'secondFactor', stopSecondFactor: 'secondFactor', lookAtDevice: 'secondFactor', decideDevice: 'secondFactor',
+  login: 'signIn', openBrowserSession: 'signIn', enrolNode: 'signIn', register: 'signUp', askPasswordReset: 'signUp', usePasswordReset: 'signIn', startDeviceLogin: 'signIn', deviceToken: 'device',
+  startSecondFactor: 'secondFactor', confirmSecondFactor: 'secondFactor', renewRecoveryCodes: 'secondFactor', stopSecondFactor: 'secondFactor', changePassword: 'secondFactor', lookAtDevice: 'secondFactor', decideDevice: 'secondFactor',
   createQuote: 'quote', quoteAround: 'quote', createStanding: 'quote',
 }
 const BY_ADDRESS: ReadonlySet<RateClass> = new Set(['signIn', 'signUp', 'device', 'files'])

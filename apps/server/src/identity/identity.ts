@@ -22,6 +22,8 @@ import { endImpersonation, listImpersonations, noteRead } from './impersonations
 import { login } from './login.ts'
 import { logout } from './logout.ts'
 import { accountsOf, actFor, actsOf, beginAct, invitationsOf, membersOf } from './members.ts'
+import { askPasswordReset, changePassword, usePasswordReset } from './new-password.ts'
+import type { MailsCode, TellsOwner } from './new-password.ts'
 import { createPasswords } from './passwords.ts'
 import type { Cost, Passwords } from './passwords.ts'
 import { createRotatedFrom, refresh } from './refresh.ts'
@@ -61,6 +63,11 @@ export type Identity = {
   proveSession(user: UserId, session: string, proof: { password: string; code?: string | undefined }, from: string): Promise<number | Refusal>
   renewRecoveryCodes(user: UserId, proof: { password: string; code: string }, from: string): Promise<RecoveryCodes | Refusal>
   stopSecondFactor(user: UserId, proof: { password: string; code: string }, from: string): Promise<Refusal | null>
+  /** How many other sessions it ended. `tells`: the mail to its owner that goes with it. */
+  changePassword(user: UserId, session: string, change: { password: string; code?: string | undefined; next: string }, from: string, tells: TellsOwner): Promise<number | Refusal>
+  /** Whether there is a mail to be sent now. */
+  askPasswordReset(email: string, mails: MailsCode): Promise<boolean>
+  usePasswordReset(code: string, password: string, from: string, tells: TellsOwner): Promise<number | Refusal>
   startDeviceLogin(client: string, from: string): Promise<DeviceLogin | Refusal>
   deviceToken(deviceCode: string): Promise<Tokens | Refusal>
   lookAtDevice(user: UserId, userCode: string, from: string): Promise<WaitingDevice | Refusal>
@@ -113,6 +120,9 @@ export function createIdentity({ db, ids, now, random, secrets, passwordCost }: 
     proveSession: (user, session, proof, from) => proveSession(parts, user, session, proof, from),
     renewRecoveryCodes: (user, { password, code }, from) => renewRecoveryCodes(parts, user, password, code, from),
     stopSecondFactor: (user, { password, code }, from) => stopSecondFactor(parts, user, password, code, from),
+    changePassword: (user, session, change, from, tells) => changePassword(parts, user, session, change, from, tells),
+    askPasswordReset: (email, mails) => askPasswordReset(parts, email, mails),
+    usePasswordReset: (code, password, from, tells) => usePasswordReset(parts, code, password, from, tells),
     startDeviceLogin: (client, from) => startDeviceLogin(parts, client, from),
     deviceToken: (code) => deviceToken(parts, code),
     lookAtDevice: (user, code, from) => lookAtDevice(parts, user, code, from),

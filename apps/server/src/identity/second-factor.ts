@@ -55,7 +55,7 @@ export async function secondFactorOf(parts: Parts, user: UserId): Promise<Second
 }
 
 /** The password anew, slowed like a sign-in. What `more` finds counts as one guess with it. */
-async function prove(parts: Parts, user: UserId, password: string, from: string, more: () => Promise<Refusal | null> = async () => null): Promise<Refusal | null> {
+export async function prove(parts: Parts, user: UserId, password: string, from: string, more: () => Promise<Refusal | null> = async () => null): Promise<Refusal | null> {
   const row = await findUser(parts.db, 'id', user)
   if (!row) return refuse('not_found')
   const waitMs = parts.guesses.begin(row.email, from)

@@ -1,14 +1,14 @@
 // Alerts by mail, as its owner has them: which, where to, and whether the address was proved to be read. Decided on by nobody, so it is written beside the engine. Mails are made and sent by outbox.ts.
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import { MAIL_CODES_A_DAY, MAIL_CODE_AGAIN_MS, MAIL_CODE_DIGITS, MAIL_CODE_TRIES_MAX, MAIL_CODE_VALID_MS, refuse } from '@lumaris/protocol'
+import { MAIL_CODES_A_DAY, MAIL_CODE_AGAIN_MS, MAIL_CODE_DIGITS, MAIL_CODE_TRIES_MAX, MAIL_CODE_VALID_MS, PASSWORD_RESET_VALID_MS, refuse } from '@lumaris/protocol'
 import type { AlertMail, MailedKind, Refusal, UserId } from '@lumaris/protocol'
 import { took } from '../database/database.ts'
-import type { Database } from '../database/database.ts'
+import type { Database, Statement } from '../database/database.ts'
 import type { Ids } from '../ids.ts'
 import { given } from '../store/views.ts'
 import type { Seal } from '../sealed.ts'
 import { isMailable } from './config.ts'
-import { insertMail } from './outbox.ts'
+import { OF_PASSWORDS, insertMail } from './outbox.ts'
 import type { MailOutbox } from './outbox.ts'
 
 const DAY = 86_400_000
@@ -34,10 +34,11 @@ export function createAlertMail(ports: AlertMailPorts, outbox: MailOutbox | null
   const addressOf = async (user: UserId): Promise<string> => (await db.query<{ email: string }>('SELECT email FROM users WHERE id = $1', [user]))[0]?.email ?? ''
   const rowOf = async (user: UserId): Promise<RowSql | null> => (await db.query<RowSql>('SELECT on_since, kinds, address, proved_at, off_at, off_because, code_at, code_until, codes_from, codes_sent, code_hash, unwanted_until, tested_at, last_sent_at FROM alert_mail WHERE user_id = $1', [user]))[0] ?? null
   const isProved = (row: RowSql | null, address: string): boolean => row !== null && row.proved_at !== null && row.address === address
-  const DROP = "UPDATE mails SET state = 'dropped', sealed = NULL WHERE user_id = $1 AND state = 'waiting'"
+  // What is about a password is sent also to who wants no alerts.
+  const ALERTS = `kind NOT IN (${OF_PASSWORDS})`, DROP = `UPDATE mails SET state = 'dropped', sealed = NULL WHERE user_id = $1 AND state = 'waiting' AND ${ALERTS}`
 
   async function view(user: UserId): Promise<AlertMail> {
-    const [row, address, [mails], [failing]] = await Promise.all([rowOf(user), addressOf(user), db.query<{ waiting: string }>("SELECT CAST(COUNT(*) AS TEXT) AS waiting FROM mails WHERE user_id = $1 AND state = 'waiting'", [user]), db.query<{ problem: string | null; state: string }>('SELECT problem, state FROM mails WHERE user_id = $1 ORDER BY created_at DESC, id DESC LIMIT 1', [user])])
+    const [row, address, [mails], [failing]] = await Promise.all([rowOf(user), addressOf(user), db.query<{ waiting: string }>(`SELECT CAST(COUNT(*) AS TEXT) AS waiting FROM mails WHERE user_id = $1 AND state = 'waiting' AND ${ALERTS}`, [user]), db.query<{ problem: string | null; state: string }>(`SELECT problem, state FROM mails WHERE user_id = $1 AND ${ALERTS} ORDER BY created_at DESC, id DESC LIMIT 1`, [user])])
     const proved = isProved(row, address)
     return {
       here: outbox !== null, address, proved, on: proved && typeof row?.on_since === 'number', kinds: row?.kinds ? JSON.parse(row.kinds) as MailedKind[] : null, ...given('offBecause', row?.off_because ?? null), ...given('offAt', row?.off_at ?? null),
@@ -46,8 +47,19 @@ export function createAlertMail(ports: AlertMailPorts, outbox: MailOutbox | null
     }
   }
 
+  const mailChanged = (user: UserId, address: string): Statement[] => (isMailable(address) ? [insertMail({ id: ids.make('mil'), user, kind: 'changed', address, now: now(), giveUpAt: now() + DAY })] : [])
   return {
     view,
+    /** Mails about passwords; null in a market without a mail server. */
+    passwords: outbox && {
+      kick: () => outbox.kick(), mailChanged,
+      mailCode(user: UserId, address: string, code: string): Statement[] | null {
+        const id = ids.make('mil')
+        return isMailable(address) ? [insertMail({ id, user, kind: 'reset', address, sealed: seal.close(Buffer.from(code), id), now: now(), giveUpAt: now() + PASSWORD_RESET_VALID_MS })] : null
+      },
+      /** Only where somebody has shown that he reads it: else a stranger could have mails sent to any address. */
+      async tellChanged(user: UserId, address: string): Promise<Statement[]> { return isProved(await rowOf(user), address) ? mailChanged(user, address) : [] },
+    },
     async set(user: UserId, { on, kinds }: { on: boolean; kinds?: readonly MailedKind[] | null | undefined }): Promise<AlertMail | Refusal> {
       const at = now(), [row, address] = await Promise.all([rowOf(user), addressOf(user)])
       if (on && outbox === null) return refuse('no_mail_here')

@@ -6,7 +6,7 @@
 // sent and not noted is sent again, under the same Message-ID. How many alerts go into one mail is decided when it is made: few by themselves, many, or those that come while an earlier
 // mail cannot be sent, together. What is wrong with the mail server itself holds up all mails, and is the failure of this loop, for operators to see.
 import type { AlertKind, MailedKind, UserId } from '@lumaris/protocol'
-import { MAILS_AN_HOUR, MAIL_CODE_VALID_MS, isRefusal } from '@lumaris/protocol'
+import { MAILS_AN_HOUR, MAIL_CODE_VALID_MS, PASSWORD_RESET_VALID_MS, isRefusal } from '@lumaris/protocol'
 import type { AlertRow } from '@lumaris/domain'
 import { DatabaseError, took } from '../database/database.ts'
 import type { Database, Statement } from '../database/database.ts'
@@ -15,7 +15,7 @@ import type { Log } from '../log.ts'
 import { oneAtATime } from '../one-at-a-time.ts'
 import type { Seal } from '../sealed.ts'
 import { GIVEN_UP_MS, WAITS_MS, waitAfter } from '../webhooks/outbox.ts'
-import { alertText, codeText, testText } from './text.ts'
+import { alertText, changedText, codeText, resetText, testText } from './text.ts'
 import type { Text } from './text.ts'
 import type { Became, MailSender } from './send.ts'
 
@@ -39,7 +39,10 @@ export type MailPorts = {
   /** Puts a notice into the inbox of whoever has an address that takes no mail. */ readonly tellRefused: (what: { user: UserId; address: string; because: string; since: number }) => Promise<unknown>
 }
 type PersonSql = { user_id: UserId; kinds: string | null; address: string; on_since: number; made: string }
-type MailSql = { id: string; user_id: UserId; kind: 'alerts' | 'code' | 'test'; address: string; sealed: string | null; created_at: number; give_up_at: number; tries: number; on_since: number | null; proved: string | null }
+type MailSql = { id: string; user_id: UserId; kind: 'alerts' | 'code' | 'test' | 'reset' | 'changed'; address: string; sealed: string | null; created_at: number; give_up_at: number; tries: number; on_since: number | null; proved: string | null }
+/** About the account itself, not asked for as alerts are: as a list for SQL. */
+export const OF_PASSWORDS = "'reset', 'changed'"
+const isOfPasswords = ({ kind }: Pick<MailSql, 'kind'>): boolean => kind === 'reset' || kind === 'changed'
 export type MailOutbox = ReturnType<typeof createMailOutbox>
 
 export const insertMail = (one: { id: string; user: UserId; kind: MailSql['kind']; address: string; sealed?: string; now: number; giveUpAt: number }): Statement => ({
@@ -82,6 +85,8 @@ export function createMailOutbox(ports: MailPorts) {
   async function textOf(one: MailSql): Promise<Text | null> {
     const ways = { publicUrl: ports.publicUrl, offUrl: ports.offUrl(one.user_id, one.address) }
     if (one.kind === 'test') return testText(ways)
+    if (one.kind === 'changed') return changedText(one.created_at, ways)
+    if (one.kind === 'reset') return one.sealed === null ? null : resetText(ports.seal.open(one.sealed, one.id).toString(), PASSWORD_RESET_VALID_MS, ways)
     if (one.kind === 'code') return one.sealed === null ? null : codeText(ports.seal.open(one.sealed, one.id).toString(), MAIL_CODE_VALID_MS, ways)
     const alerts = (await db.query<{ doc: string }>('SELECT doc FROM alerts WHERE mail = $1 ORDER BY id', [one.id])).map(({ doc }) => JSON.parse(doc) as AlertRow)
     return alerts.length === 0 ? null : alertText(alerts, ways)
@@ -110,15 +115,15 @@ export function createMailOutbox(ports: MailPorts) {
     const at = now(), end = (state: string, problem: string | null): Promise<void> => db.transact([{ sql: "UPDATE mails SET state = $2, problem = COALESCE($3, problem), sealed = NULL WHERE id = $1 AND state = 'waiting'", params: [one.id, state, problem] }])
     if (at >= one.give_up_at) { await end('failed', null); return null }
     // Asked for when it was made; it counts what holds now.
-    const text = (one.kind === 'alerts' ? one.on_since !== null : true) && (one.kind === 'code' || one.proved === one.address) ? await textOf(one) : null
+    const text = (one.kind === 'alerts' ? one.on_since !== null : true) && (one.kind === 'code' || isOfPasswords(one) || one.proved === one.address) ? await textOf(one) : null
     if (text === null) { await end('dropped', null); return null }
-    const became: Became = await ports.sender.send({ id: one.id, at: one.created_at, to: one.address, ...text, offUrl: ports.offUrl(one.user_id, one.address) })
+    const became: Became = await ports.sender.send({ id: one.id, at: one.created_at, to: one.address, ...text, ...(isOfPasswords(one) ? {} : { offUrl: ports.offUrl(one.user_id, one.address) }) })
     const tried = 'tries = tries + 1, last_try_at = $2'
     if (became.kind === 'sent') {
       await db.transact([
         // Also what was dropped while it was on its way has been sent.
         { sql: `UPDATE mails SET state = 'sent', ${tried}, problem = NULL, sealed = NULL WHERE id = $1`, params: [one.id, at] },
-        { sql: 'UPDATE alert_mail SET last_sent_at = $2 WHERE user_id = $1', params: [one.user_id, at] },
+        ...(isOfPasswords(one) ? [] : [{ sql: 'UPDATE alert_mail SET last_sent_at = $2 WHERE user_id = $1', params: [one.user_id, at] }]),
       ])
       return null
     }
@@ -138,7 +143,7 @@ export function createMailOutbox(ports: MailPorts) {
     }
     await db.transact([
       { sql: "UPDATE mails SET state = 'failed', tries = tries + 1, last_try_at = $2, problem = $3, sealed = NULL WHERE id = $1 AND state = 'waiting'", params: [one.id, at, because] },
-      { sql: "UPDATE mails SET state = 'dropped', sealed = NULL WHERE user_id = $1 AND kind <> 'code' AND state = 'waiting'", params: [one.user_id] },
+      { sql: `UPDATE mails SET state = 'dropped', sealed = NULL WHERE user_id = $1 AND kind NOT IN ('code', ${OF_PASSWORDS}) AND state = 'waiting'`, params: [one.user_id] },
       ...(one.kind === 'code' ? [] : [{ sql: 'UPDATE alert_mail SET on_since = NULL, proved_at = NULL, off_at = $3, off_because = $4 WHERE user_id = $1 AND address = $2', params: [one.user_id, one.address, at, `The address takes no mail: ${because}.`] }]),
     ])
   }

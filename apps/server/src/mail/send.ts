@@ -9,7 +9,7 @@ import { oneLine } from './text.ts'
 const STEP_MS = 10_000
 const ANSWER_MAX = 160
 
-export type OutgoingMail = { readonly id: string; readonly at: number; readonly to: string; readonly subject: string; readonly text: string; readonly offUrl: string }
+export type OutgoingMail = { readonly id: string; readonly at: number; readonly to: string; readonly subject: string; readonly text: string; /** Of what may be stopped. */ readonly offUrl?: string }
 export type Became = { readonly kind: 'sent' } | { readonly kind: 'refused' | 'later' | 'trouble'; readonly because: string }
 type SmtpError = Error & { code?: string; originalCode?: string; responseCode?: number; response?: string; command?: string }
 export type MailSender = ReturnType<typeof createMailSender>
@@ -31,7 +31,7 @@ export function createMailSender(server: MailServer) {
           from: { name: server.from.name, address: server.from.address }, to: { name: '', address: to }, envelope: { from: server.from.address, to: [to] }, subject, text, date: new Date(at),
           // The same at every try: whoever gets it twice can tell.
           messageId: `<${id}@${server.from.address.split('@')[1]}>`,
-          headers: { 'List-Unsubscribe': { prepared: true, value: `<${offUrl}>` }, 'List-Unsubscribe-Post': 'List-Unsubscribe=One-Click', 'Auto-Submitted': 'auto-generated' },
+          headers: { ...(offUrl === undefined ? {} : { 'List-Unsubscribe': { prepared: true, value: `<${offUrl}>` }, 'List-Unsubscribe-Post': 'List-Unsubscribe=One-Click' }), 'Auto-Submitted': 'auto-generated' },
         })
         return { kind: 'sent' }
       } catch (error) { return becauseOf(error as SmtpError) }

@@ -48,3 +48,12 @@ export const codeText = (code: string, validMs: number, { publicUrl, offUrl }: W
   text: `${code.slice(0, 4)} ${code.slice(4)}\n\nType this code at ${publicUrl}/alerts within ${formatDuration(validMs)}, and alerts of your account are mailed to this address.\nIf you have not asked for it, do nothing: without the code nothing is mailed.\n\n-- \nSomebody who signs in at ${publicUrl} with this address has asked for it.\nNo more codes to this address: ${offUrl}\n`,
 })
 export const testText = (ways: Ways): Text => ({ subject: 'A mail to try it', text: `Alerts of your account arrive at this address.\n${foot(ways)}` })
+/** The code stands behind the #, which no browser sends. */
+export const resetText = (code: string, validMs: number, { publicUrl }: Ways): Text => ({
+  subject: 'Set a new password',
+  text: `Open this within ${formatDuration(validMs)} to set a new password for your account:\n${publicUrl}/reset-password#${code}\n\nIt works once, and ends every session of the account.\nIf you have not asked for it, do nothing: your password stays as it is.\n\n-- \nSomebody asked for it at ${publicUrl} with this address.\n`,
+})
+export const changedText = (at: number, { publicUrl }: Ways): Text => ({
+  subject: 'Your password was changed',
+  text: `The password of your account was changed (${stamp(at)}), and whoever was signed in with the old one must sign in again. API keys go on working.\n\nIf it was not you, set a new one now: ${publicUrl}/forgot-password\nThen look through your API keys: ${publicUrl}/keys\n`,
+})
