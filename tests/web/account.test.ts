@@ -2,7 +2,7 @@
 import { TOTP, Secret } from 'otpauth'
 import type { Browser, Page } from 'playwright-core'
 import { expect, test } from 'vitest'
-import { visit } from './browser.ts'
+import { keysOf, visit } from './browser.ts'
 import { examine, keepStill } from './examine.ts'
 import { enterAs, typeIn } from './screens.ts'
 import { describeInBrowser, withMarket } from './with-market.ts'
@@ -303,6 +303,50 @@ describeInBrowser('an account', () => {
       await page.getByRole('button', { name: 'Suspend…' }).waitFor()
       expect([complaints, ann.id.startsWith('usr_')]).toEqual([[], true])
     } finally { await context.close(); await old.stop() }
+  })
+  test('a password: forgotten, set anew by the link of a mail, and changed; by keyboard alone', async () => {
+    const who = await person('Fay'), { page, complaints, foreign, close } = await newPage(), { press, write } = keysOf(page), linkOf = (): string | undefined => /https:\/\/market\.example(\/reset-password#[\w-]+)/.exec(market.mailbox.mails.findLast(({ to }) => to[0] === who.email)?.text ?? '')?.[1]
+    const field = (name: string) => page.getByRole('textbox', { name }), button = (name: string) => page.getByRole('button', { name, exact: true })
+    await page.goto('/sign-in')
+    await press(page.getByRole('link', { name: 'Forgotten your password?' }))
+    await write(field('E-mail'), who.email)
+    await page.keyboard.press('Enter')
+    await page.getByText('Look into your mail').waitFor()
+    await expect.poll(linkOf).toBeDefined()
+    const link = linkOf() as string
+    await page.goto(link)
+    await field('New password').waitFor()
+    expect(new URL(page.url()).hash).toBe('') // in no history, and in no picture of the screen
+    await write(field('New password'), 'short')
+    await press(button('Set it'))
+    await page.getByText(/The password is too weak/).waitFor()
+    await write(field('New password'), 'six blue bottles')
+    await press(button('Set it'))
+    await page.getByText('Nobody was signed in with the old one.').waitFor()
+    // The same link once more, in the same tab.
+    await page.goto(link)
+    await write(field('New password'), 'five blue bottles')
+    await press(button('Set it'))
+    await page.getByText('The link is wrong, used or over').waitFor()
+    await page.getByRole('link', { name: 'Ask for another link' }).waitFor()
+    await page.goto('/sign-in?next=/account')
+    await typeIn(page, { ...who, password: 'six blue bottles' })
+    // Signed in elsewhere too, with the one that is about to go.
+    const elsewhere = (await market.call(null, 'POST', '/v1/sessions', { email: who.email, password: 'six blue bottles' })).body.accessToken
+    await press(button('Change the password'))
+    await write(field('Your password'), 'seven green bottles')
+    await write(field('New password'), 'four red bottles')
+    await press(button('Change it'))
+    await page.getByText('E-mail or password is wrong').waitFor()
+    await write(field('Your password'), 'six blue bottles')
+    await press(button('Change it'))
+    await page.getByText('1 other session ended with the old one.').waitFor()
+    expect((await market.call(elsewhere, 'GET', '/v1/users/me')).status).toBe(401)
+    await page.reload()
+    await button('Change the password').waitFor() // still signed in here
+    expect((await market.call(null, 'POST', '/v1/sessions', { email: who.email, password: 'four red bottles' })).status).toBe(201)
+    expect([complaints, foreign]).toEqual([[], []])
+    await close()
   })
   test('a second press before the page has drawn the first one is none', async () => {
     const { page, close } = await newPage()

@@ -24,7 +24,7 @@ const ASKS: Readonly<Record<string, RegExp>> = Object.fromEntries([
 ])
 const WITH_DATA = SCREENS.filter(({ name }) => name in ASKS)
 /** Addresses that ask the market nothing until something is pressed. */
-const ASK_NOTHING = ['/sign-in', '/sign-up', '/device', '/nodes/join']
+const ASK_NOTHING = ['/sign-in', '/sign-up', '/forgot-password', '/reset-password', '/device', '/nodes/join']
 test('every address that asks the market for something is looked at while it says no, and while it is silent', () => {
   const asking = new Set(WITH_DATA.map(({ path }) => routeOf(path(new Proxy({}, { get: () => 'one' }) as Shown))))
   expect(routes().filter((route) => !asking.has(route))).toEqual(ASK_NOTHING)

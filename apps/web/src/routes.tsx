@@ -15,6 +15,8 @@ const front = createRoute({ getParentRoute: () => root, path: '/', component: la
 const next = z.object({ next: z.string().regex(/^\/(?![/\\])[^\u0000-\u001f\\]*$/).optional().catch(undefined) })
 const signIn = createRoute({ getParentRoute: () => root, path: '/sign-in', validateSearch: next, component: lazyRouteComponent(() => import('./session/SignIn.tsx'), 'SignIn') })
 const signUp = createRoute({ getParentRoute: () => root, path: '/sign-up', validateSearch: next, component: lazyRouteComponent(() => import('./session/SignUp.tsx'), 'SignUp') })
+const forgot = createRoute({ getParentRoute: () => root, path: '/forgot-password', component: lazyRouteComponent(() => import('./session/ForgotPassword.tsx'), 'ForgotPassword') })
+const reset = createRoute({ getParentRoute: () => root, path: '/reset-password', component: lazyRouteComponent(() => import('./session/ResetPassword.tsx'), 'ResetPassword') })
 
 const status = createRoute({ getParentRoute: () => root, path: '/status', component: lazyRouteComponent(() => import('./front/MarketStatus.tsx'), 'MarketStatus') })
 
@@ -58,5 +60,5 @@ const screens = [
   createRoute({ getParentRoute: () => inside, path: '/alerts', component: lazyRouteComponent(() => import('./alerts/Alerts.tsx'), 'AlertsScreen') }),
 ] as const
 
-export const router = createRouter({ routeTree: root.addChildren([front, status, invitation, signIn, signUp, inside.addChildren(screens)]), defaultPreload: 'intent', scrollRestoration: true })
+export const router = createRouter({ routeTree: root.addChildren([front, status, invitation, signIn, signUp, forgot, reset, inside.addChildren(screens)]), defaultPreload: 'intent', scrollRestoration: true })
 declare module '@tanstack/react-router' { interface Register { router: typeof router } }

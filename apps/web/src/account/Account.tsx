@@ -7,6 +7,7 @@ import { useSession } from '../session/use-session.ts'
 import { plural, visible } from '../ui/format.ts'
 import { Command, Confirm, Copy, CopyId, Loaded, Moment, Page, Panel } from '../ui/parts.tsx'
 import { Looked } from './Looked.tsx'
+import { PasswordPanel } from './PasswordPanel.tsx'
 import { Enrol, Prove } from './SecondFactor.tsx'
 import { programOf } from './program.ts'
 
@@ -16,7 +17,7 @@ export function AccountScreen() {
   return (
     <Page title="Sign-in" intro={<>{visible(user.name)}, {visible(user.email)} <CopyId id={user.id} what="user id" /></>}>
       {byKey ? <Alert color="blue" title="You are signed in with an API key, for this tab">A second factor and the list of sessions are there for somebody who signs in with e-mail and password: a key must not become more than it is.</Alert>
-        : <><Factor /><Sessions /></>}
+        : <><PasswordPanel /><Factor /><Sessions /></>}
       <Looked />
       <Command line="npx lumaris whoami" />
       <Panel title="A program without a password" id="device"><Text size="sm" mb="xs">On a machine where you would not type your password, this shows a code that you approve here.</Text><Command line={`npx lumaris login --device --url ${location.origin}`} /></Panel>

@@ -10,9 +10,9 @@ import { Copy, Refusal } from '../ui/parts.tsx'
 import { useWork } from '../ui/use-work.ts'
 
 /** What the market says of them stands beside them. */
-const FIELDS = ['/password', '/code'], CODES = { invalid_credentials: '/password', second_factor_wrong: '/code', second_factor_needed: '/code' }
-type At = (field: string) => string | undefined
-function Form({ fields = FIELDS, children, yes, danger, close, act }: { fields?: readonly string[]; children: (at: At) => ReactNode; yes: string; danger?: boolean | undefined; close: () => void; act: () => Promise<void> }) {
+const FIELDS = ['/password', '/code', '/next'], CODES = { weak_password: '/next', invalid_credentials: '/password', second_factor_wrong: '/code', second_factor_needed: '/code' }
+export type At = (field: string) => string | undefined
+export function Form({ fields = FIELDS, children, yes, danger, close, act }: { fields?: readonly string[]; children: (at: At) => ReactNode; yes: string; danger?: boolean | undefined; close: () => void; act: () => Promise<void> }) {
   const { busy, error, submit } = useWork(), { at, isLeft } = beside(error, fields, CODES)
   return (
     <form onSubmit={(event) => submit(event, act)}><Stack maw={420}>
@@ -22,8 +22,8 @@ function Form({ fields = FIELDS, children, yes, danger, close, act }: { fields?:
     </Stack></form>
   )
 }
-const YourPassword = ({ value, set, at }: { value: string; set: (value: string) => void; at: At }) => <Password label="Your password" autoComplete="current-password" autoFocus required value={value} onChange={(event) => set(event.currentTarget.value)} error={at('/password')} />
-const AppCode = ({ value, set, at, focus, recovery }: { value: string; at: At; set: (value: string) => void; focus?: boolean; recovery?: boolean }) => <Code description={recovery ? 'The six digits that the app shows now, or a recovery code' : 'The six digits that the app shows now'} inputMode={recovery ? 'text' : 'numeric'} autoFocus={focus ?? false} value={value} onChange={(event) => set(event.currentTarget.value)} error={at('/code')} />
+export const YourPassword = ({ value, set, at }: { value: string; set: (value: string) => void; at: At }) => <Password label="Your password" autoComplete="current-password" autoFocus required value={value} onChange={(event) => set(event.currentTarget.value)} error={at('/password')} />
+export const AppCode = ({ value, set, at, focus, recovery }: { value: string; at: At; set: (value: string) => void; focus?: boolean; recovery?: boolean }) => <Code description={recovery ? 'The six digits that the app shows now, or a recovery code' : 'The six digits that the app shows now'} inputMode={recovery ? 'text' : 'numeric'} autoFocus={focus ?? false} value={value} onChange={(event) => set(event.currentTarget.value)} error={at('/code')} />
 
 export function Prove({ yes, says, danger, close, act }: { yes: string; says: string; danger?: boolean; close: () => void; act: (body: { password: string; code: string }) => Promise<void> }) {
   const [password, setPassword] = useState(''), [code, setCode] = useState('')

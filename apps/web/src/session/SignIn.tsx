@@ -57,6 +57,7 @@ export function SignIn() {
               <TextInput label="E-mail" type="email" name="email" autoComplete="username" required value={email} onChange={(event) => setEmail(event.currentTarget.value)} error={at('/email')} />
               <Password label="Password" name="password" autoComplete="current-password" required value={password} onChange={(event) => setPassword(event.currentTarget.value)} error={at('/password')} />
               <Button type="submit" loading={busy}>Sign in</Button>
+              <Text size="sm"><TextLink to="/forgot-password">Forgotten your password?</TextLink></Text>
             </Stack></form>}
           </Tabs.Panel>
           <Tabs.Panel value="key">

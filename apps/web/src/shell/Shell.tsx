@@ -50,7 +50,7 @@ export const startOf = (user: User): '/home' | '/nodes' | '/market' => (hasRole(
 export function Shell() {
   const state = useSessionState()
   const path = useLocation({ select: (location) => location.pathname })
-  const inside = state.kind === 'in' && !['/', '/sign-in', '/sign-up', '/status'].includes(path)
+  const inside = state.kind === 'in' && !['/', '/sign-in', '/sign-up', '/forgot-password', '/reset-password', '/status'].includes(path)
   useRefresh()
   const [open, setOpen] = useState(false), [wantsMenu, setWantsMenu] = useState(false)
   return (
