@@ -60,12 +60,21 @@ test('a market opens without anybody in it, its first operator is made once, and
   const late = createClient({ url: (await again.open).url })
   await expect(late.api.login({ body: { email: 'eve@example.org', password: 'what eve knows 4711' } })).rejects.toMatchObject({ code: 'invalid_credentials' })
   expect(await again.end()).toBe(0)
+
+  // Forgotten, in a market that sends no mail: whoever has the machine sets it anew.
+  const anew = serve(data, ['--new-password', EMAIL.toUpperCase()], { stdin: 'what olga knows now 43\n' }), door = createClient({ url: (await anew.open).url })
+  await expect(door.api.login({ body: { email: EMAIL, password: PASSWORD } })).rejects.toMatchObject({ code: 'invalid_credentials' })
+  expect((await door.api.login({ body: { email: EMAIL, password: 'what olga knows now 43' } })).accessToken).not.toBe('')
+  await expect(operator.api.me()).rejects.toThrow()
+  expect([await anew.end(), anew.told().includes('what olga knows now')]).toEqual([0, false])
 })
 
 test('what keeps it from opening is one sentence, and leaves no operator behind', { timeout: 60_000 }, async () => {
   const shell = aShell()
   for (const [args, stdin, says] of [
-    [['--operator', EMAIL], '\n', 'The first operator needs a password'],
+    [['--operator', EMAIL], '\n', 'No password was given'],
+    [['--operator', EMAIL, '--new-password', EMAIL], `${PASSWORD}\n`, 'One password is read at a start'],
+    [['--new-password', EMAIL], `${PASSWORD}\n`, `Nobody has an account as ${EMAIL}`],
     [['--operator', EMAIL], 'olga\n', 'password'],
     [['--operator', 'olga'], '', '"olga" is no e-mail address'],
     [['--port', 'x'], '', 'x'],

@@ -13,7 +13,7 @@ import { asIs, parseCount } from '../parse.ts'
 import { profileFiles } from '../profile.ts'
 import { mailOf } from '../mail-settings.ts'
 
-type ServeOptions = { port: number; host: string; data?: string; database?: string; operator?: string; trustProxy?: string; demoCredits?: boolean; logLevel: string }
+type ServeOptions = { port: number; host: string; data?: string; database?: string; operator?: string; newPassword?: string; trustProxy?: string; demoCredits?: boolean; logLevel: string }
 
 export function define(command: Command, withContext: WithContext): void {
   command
@@ -22,6 +22,7 @@ export function define(command: Command, withContext: WithContext): void {
     .option('--data <folder>', 'where keys, blobs, logs and SQLite’s file are kept (.lumaris/serve of the checkout); replicas share one', asIs)
     .option('--database <url>', 'a PostgreSQL instead of SQLite (DATABASE_URL)', asIs)
     .option('--operator <email>', 'make the first operator, if there is none; the password is asked for, or read from standard input', parseEmail)
+    .option('--new-password <email>', 'set the password of this account anew, where no mail can; it is asked for, or read from standard input', parseEmail)
     .option('--trust-proxy <blocks>', 'proxies in front of it, such as 127.0.0.1/32: callers are then known by what these say', asIs)
     .option('--demo-credits', 'whoever asks gets credits for nothing, up to the setting topupMax')
     .option('--log-level <level>', 'how much it tells, as JSON lines on standard error', asIs, 'info')
@@ -39,6 +40,7 @@ function parseEmail(text: string): string {
 async function serve(context: Context, options: ServeOptions): Promise<void> {
   const { io } = context
   const dataDir = resolve(io.cwd, options.data ?? join(dirname(profileFiles(io.env).checkout), 'serve')), databaseUrl = options.database ?? io.env['DATABASE_URL']
+  if (options.operator !== undefined && options.newPassword !== undefined) throw new CliError('One password is read at a start', 'Give --operator or --new-password, not both.', EXIT.usage)
   const { promise: asked, resolve: leave } = Promise.withResolvers<void>()
   let times = 0, isOpen = false
   // Who only waits to become the writer holds nothing that would have to be closed.
@@ -52,9 +54,15 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
     try {
       let operated = await hasOperator(server.app)
       if (options.operator !== undefined && !operated) {
-        const made = await makeFirstOperator(server.app, { email: options.operator, name: options.operator.split('@')[0] ?? options.operator, password: await askPassword(context) })
+        const made = await makeFirstOperator(server.app, { email: options.operator, name: options.operator.split('@')[0] ?? options.operator, password: await askPassword(context, 'of the first operator', `--operator ${options.operator}`) })
         if (made && isRefusal(made)) throw new CliError(REFUSALS[made.refusal].title, REFUSALS[made.refusal].hint)
         operated = true
+      }
+      if (options.newPassword !== undefined) {
+        const ended = await server.app.identity.setPasswordOf(options.newPassword, await askPassword(context, `of ${options.newPassword}`, `--new-password ${options.newPassword}`))
+        if (ended === null) throw new CliError(`Nobody has an account as ${options.newPassword}`, 'Look at its spelling; `lumaris admin users` of an operator lists them.')
+        if (isRefusal(ended)) throw new CliError(REFUSALS[ended.refusal].title, REFUSALS[ended.refusal].hint)
+        context.note(`The new password of ${options.newPassword} holds; ${ended === 1 ? 'one session' : `${ended} sessions`} ended with the old one.`)
       }
       await context.showThing({ url: server.url, dataDir, database: databaseUrl === undefined ? 'sqlite' : 'postgres', operated }, [['market', server.url], ['kept in', dataDir], ['database', databaseUrl === undefined ? 'SQLite' : 'PostgreSQL']])
       if (!operated) context.note('Nobody operates this market: start it with --operator YOU@EXAMPLE.ORG to make the first account that may.')
@@ -63,9 +71,9 @@ async function serve(context: Context, options: ServeOptions): Promise<void> {
   } finally { stopListening() }
 }
 
-async function askPassword(context: Context): Promise<string> {
-  const password = await askSecret(context.io, 'Password of the first operator: ')
-  if (password === '') throw new CliError('The first operator needs a password', 'Type it, or give it on standard input: lumaris serve --operator YOU@EXAMPLE.ORG < password.txt', EXIT.usage)
+async function askPassword(context: Context, whose: string, option: string): Promise<string> {
+  const password = await askSecret(context.io, `Password ${whose}: `)
+  if (password === '') throw new CliError('No password was given', `Type it, or give it on standard input: lumaris serve ${option} < password.txt`, EXIT.usage)
   if (canAsk(context.io) && (await askSecret(context.io, 'Again: ')) !== password) throw new CliError('The two passwords differ', 'Start it again.', EXIT.usage)
   return password
 }

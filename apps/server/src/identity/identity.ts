@@ -22,7 +22,7 @@ import { endImpersonation, listImpersonations, noteRead } from './impersonations
 import { login } from './login.ts'
 import { logout } from './logout.ts'
 import { accountsOf, actFor, actsOf, beginAct, invitationsOf, membersOf } from './members.ts'
-import { askPasswordReset, changePassword, usePasswordReset } from './new-password.ts'
+import { askPasswordReset, changePassword, setPasswordOf, usePasswordReset } from './new-password.ts'
 import type { MailsCode, TellsOwner } from './new-password.ts'
 import { createPasswords } from './passwords.ts'
 import type { Cost, Passwords } from './passwords.ts'
@@ -68,6 +68,8 @@ export type Identity = {
   /** Whether there is a mail to be sent now. */
   askPasswordReset(email: string, mails: MailsCode): Promise<boolean>
   usePasswordReset(code: string, password: string, from: string, tells: TellsOwner): Promise<number | Refusal>
+  /** Never by a request: only for whoever starts the server. Null: no such account. */
+  setPasswordOf(email: string, password: string): Promise<number | Refusal | null>
   startDeviceLogin(client: string, from: string): Promise<DeviceLogin | Refusal>
   deviceToken(deviceCode: string): Promise<Tokens | Refusal>
   lookAtDevice(user: UserId, userCode: string, from: string): Promise<WaitingDevice | Refusal>
@@ -123,6 +125,7 @@ export function createIdentity({ db, ids, now, random, secrets, passwordCost }: 
     changePassword: (user, session, change, from, tells) => changePassword(parts, user, session, change, from, tells),
     askPasswordReset: (email, mails) => askPasswordReset(parts, email, mails),
     usePasswordReset: (code, password, from, tells) => usePasswordReset(parts, code, password, from, tells),
+    setPasswordOf: (email, password) => setPasswordOf(parts, email, password),
     startDeviceLogin: (client, from) => startDeviceLogin(parts, client, from),
     deviceToken: (code) => deviceToken(parts, code),
     lookAtDevice: (user, code, from) => lookAtDevice(parts, user, code, from),

@@ -55,6 +55,13 @@ export async function usePasswordReset(parts: IdentityParts, code: string, next:
   return ended
 }
 
+/** By whoever holds the server's own data: the way back where no mail can be sent. Null: no such account. */
+export async function setPasswordOf(parts: IdentityParts, email: string, next: string): Promise<number | Refusal | null> {
+  const row = await findUser(parts.db, 'email', plainEmail(email))
+  if (!row) return null
+  return isWeak(next, row.email) ? refuse('weak_password') : setPassword(parts, row, next, null, [])
+}
+
 /** Null when the password, or what stands beside it, is not what it was when it was read. */
 async function setPassword(parts: IdentityParts, user: UserRow, next: string, keep: string | null, beside: readonly Statement[]): Promise<number | Refusal | null> {
   const { db, now, passwords, known } = parts, fresh = await passwords.hash(next)
