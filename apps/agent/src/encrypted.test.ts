@@ -22,7 +22,7 @@ async function setup(driver: string) {
   const home = mkdtempSync(join(tmpdir(), 'lumaris-raw-')), raw = join(home, 'raw.img'), disk = join(home, 'disk')
   chmodSync(home, 0o711)
   mkdirSync(disk)
-  expect(spawnSync('mke2fs', ['-q', '-F', '-t', 'ext4', raw, '1g']).status).toBe(0)
+  expect(spawnSync('mke2fs', ['-q', '-F', '-t', 'ext4', raw, '512m']).status).toBe(0)
   expect(spawnSync('mount', ['-o', 'loop', raw, disk]).status).toBe(0)
   mkdirSync(join(disk, 'tmp'), { mode: 0o755 })
   const children: ChildProcess[] = []
