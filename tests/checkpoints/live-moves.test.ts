@@ -131,9 +131,9 @@ test('a piece that is lost on the way ends the move on both sides; what had come
   const { from, into } = await meet()
   target.receive(receive(from))
   await expect(leave(into)).rejects.toThrow('the way between the two agents is over')
-  await expect.poll(() => said[1]?.at(-1), { timeout: 30_000 }).toMatchObject({ kind: 'receiveFailed' })
+  await expect.poll(() => said[1]?.at(-1), { timeout: 60_000 }).toMatchObject({ kind: 'receiveFailed' })
   await expect.poll(() => machines[0]).toMatchObject({ whole: false, dropped: true })
-}, 60_000)
+}, 300_000)
 
 test('the owner of the other node takes it back: what is on its way stays where it is, what is there already waits', async () => {
   const { target, machines, receive, meet, leave, sandbox, orderOf } = await aPair(), first = await meet()
@@ -147,7 +147,7 @@ test('the owner of the other node takes it back: what is on its way stays where 
   await target.dropArriving()
   await target.claim(orderOf(left.lock.key)).take({} as never)
   expect(machines[1]).toMatchObject({ whole: true, taken: true })
-}, 60_000)
+}, 300_000)
 
 test('a machine that breaks while it leaves is told to the market by nobody here, and can leave again with other keys', async () => {
   const { target, receive, meet, leave, sandbox } = await aPair(), first = await meet()
@@ -158,4 +158,4 @@ test('a machine that breaks while it leaves is told to the market by nobody here
   expect(second.from.public_key).not.toBe(first.from.public_key)
   target.receive(receive(second.from))
   expect((await leave(second.into)).saved.size).toBeGreaterThan(MEMORY.length)
-}, 60_000)
+}, 300_000)

@@ -28,7 +28,7 @@ while (n < Number(Deno.args[0])) {
 `
 const CHECKPOINT = { paths: ['n', 'starts'], everyMs: 1000 }
 
-const saved = (all: Processes, job: string, number = 1): Promise<unknown> => expect.poll(async () => (await attemptsOf(all, job)).at(-1)?.saved?.number ?? 0, { timeout: 30_000, interval: 50 }).toBeGreaterThanOrEqual(number)
+const saved = (all: Processes, job: string, number = 1): Promise<unknown> => expect.poll(async () => (await attemptsOf(all, job)).at(-1)?.saved?.number ?? 0, { timeout: 60_000, interval: 50 }).toBeGreaterThanOrEqual(number)
 const agentOf = (all: Processes, node: string | undefined) => { const found = [...all.agents].find(([, one]) => one.nodeId === node); if (!found) throw new Error(`no agent is ${node}`); return { name: found[0], ...found[1] } }
 async function fileOf(all: Processes, job: string, path: string): Promise<string> {
   const { tasks } = await all.client().api.getResults({ params: { job } }), file = tasks[0]?.files.find((one) => one.path === path), to = join(all.dir, `${job}-${path}`)
@@ -58,7 +58,7 @@ const CASES = [
 ]
 const lack = (missing: string | undefined): string => (missing === undefined ? '' : ` (there is no ${missing})`)
 for (const { driver, missing, spec, script } of CASES) {
-  test.skipIf(missing)(`${driver}: an agent that is killed -9 costs what was counted since the last checkpoint, and no more${lack(missing)}`, { timeout: 120_000 }, async () => {
+  test.skipIf(missing)(`${driver}: an agent that is killed -9 costs what was counted since the last checkpoint, and no more${lack(missing)}`, { timeout: 300_000 }, async () => {
     const all = await processes({ drivers: [driver] })
     try {
       await all.startServer()
@@ -81,14 +81,14 @@ for (const { driver, missing, spec, script } of CASES) {
   })
 }
 
-test.skipIf(CASES[0]?.missing)(`bwrap: a job is moved to a named node and on from there, again and again; nothing that was counted is lost or counted twice${lack(CASES[0]?.missing)}`, { timeout: 180_000 }, async () => {
+test.skipIf(CASES[0]?.missing)(`bwrap: a job is moved to a named node and on from there, again and again; nothing that was counted is lost or counted twice${lack(CASES[0]?.missing)}`, { timeout: 300_000 }, async () => {
   const all = await processes({ drivers: ['bwrap'] })
   try {
     await all.startServer()
     for (const name of ['a', 'b']) await all.startAgent(name, 1000)
     const job = await submit(all, { runtime: 'native', command: ['/usr/bin/python3', '-c', PYTHON, '400'], checkpoint: { ...CHECKPOINT, everyMs: 3_600_000 } })
     for (let round = 0; round < 3; round++) {
-      await expect.poll(async () => { const at = (await attemptsOf(all, job)).at(round); return at?.state === 'running' && at.usage.runMs > 200 }, { timeout: 30_000, interval: 20 }).toBe(true)
+      await expect.poll(async () => { const at = (await attemptsOf(all, job)).at(round); return at?.state === 'running' && at.usage.runMs > 200 }, { timeout: 60_000, interval: 20 }).toBe(true)
       const at = (await attemptsOf(all, job)).at(-1), to = otherNode(all, at?.node)
       if (round < 2) {
         const moved = all.cli(['move', job, ...(round === 1 ? [] : ['--to', to])])
@@ -98,7 +98,7 @@ test.skipIf(CASES[0]?.missing)(`bwrap: a job is moved to a named node and on fro
         const drained = await fetch(`${all.url}/v1/nodes/${at?.node}/drain`, { method: 'POST', headers: { authorization: `Bearer ${all.keys.seller}` } })
         expect(await drained.json()).toMatchObject({ state: 'draining' })
       }
-      await expect.poll(async () => (await attemptsOf(all, job)).at(round + 1)?.node, { timeout: 30_000, interval: 20 }).toBe(to)
+      await expect.poll(async () => (await attemptsOf(all, job)).at(round + 1)?.node, { timeout: 60_000, interval: 20 }).toBe(to)
     }
     expect(await all.client().wait(job)).toMatchObject({ job: { state: 'completed' } })
     const attempts = await moneyIsRight(all, job)
@@ -117,7 +117,7 @@ test.skipIf(CASES[0]?.missing)(`bwrap: a job is moved to a named node and on fro
   } finally { await all.stop() }
 })
 
-test.skipIf(CASES[0]?.missing)(`bwrap: server, old agent and new agent are killed in the middle of moves; the job ends, and never ran twice at once${lack(CASES[0]?.missing)}`, { timeout: 180_000 }, async () => {
+test.skipIf(CASES[0]?.missing)(`bwrap: server, old agent and new agent are killed in the middle of moves; the job ends, and never ran twice at once${lack(CASES[0]?.missing)}`, { timeout: 300_000 }, async () => {
   const all = await processes({ drivers: ['bwrap'] })
   try {
     await all.startServer()

@@ -55,7 +55,7 @@ async function aLiar() {
   return { tell, put, identity, id, welcome }
 }
 
-test('what is said to be stored and is not counts for nothing, whatever is missing of it', { timeout: 60_000 }, async () => {
+test('what is said to be stored and is not counts for nothing, whatever is missing of it', { timeout: 300_000 }, async () => {
   const { tell, put, identity, id } = await aLiar()
   const asked: Partial<JobSpecInput> = { checkpoint: { paths: ['state'] } }
   const list = (files: unknown): string => canonical({ version: 1, files })
@@ -85,7 +85,7 @@ test('what is said to be stored and is not counts for nothing, whatever is missi
   expect(good).toMatchObject({ saved: { number: 1, kind: 'files', size: 10 } })
 })
 
-test('a move that cannot be made leaves the job where it is: it says so in its history, and ends as it would have', { timeout: 60_000 }, async () => {
+test('a move that cannot be made leaves the job where it is: it says so in its history, and ends as it would have', { timeout: 300_000 }, async () => {
   // Nobody is called lost here, however slow the machine is.
   const market = await startMarket({ agents: 2, server: { settings: { ...QUICK, suspectMs: 60_000, lostMs: 120_000, offerMs: 60_000 } } })
   onTestFinished(() => market.stop())

@@ -4,7 +4,7 @@ import { chance, end, harness } from './harness.ts'
 
 const KILLS = 40
 
-test(`${KILLS} times kill -9 of an agent under load: its attempts end as seller_offline and cost nothing, the jobs run elsewhere`, { timeout: 240_000 }, async () => {
+test(`${KILLS} times kill -9 of an agent under load: its attempts end as seller_offline and cost nothing, the jobs run elsewhere`, { timeout: 300_000 }, async () => {
   const market = await harness()
   try {
     await market.startServer()

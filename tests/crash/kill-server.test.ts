@@ -3,7 +3,7 @@ import { chance, harness } from './harness.ts'
 
 const KILLS = 40
 
-test(`${KILLS} times kill -9 of the server under load: no acknowledged job is lost, none is paid twice`, { timeout: 240_000 }, async () => {
+test(`${KILLS} times kill -9 of the server under load: no acknowledged job is lost, none is paid twice`, { timeout: 300_000 }, async () => {
   const market = await harness()
   try {
     await market.startServer()

@@ -4,7 +4,7 @@ import { harness } from './harness.ts'
 
 const PATIENT = { timeout: 60_000, interval: 100 }, KILLS = 3
 
-test(`${KILLS} times kill -9 of the server after a mail has arrived and before that is noted: it is sent again, as the same mail; before it has arrived: it is sent then. None is lost`, { timeout: 180_000 }, async () => {
+test(`${KILLS} times kill -9 of the server after a mail has arrived and before that is noted: it is sent again, as the same mail; before it has arrived: it is sent then. None is lost`, { timeout: 300_000 }, async () => {
   const box = await startMailbox(), market = await harness()
   Object.assign(process.env, { LUMARIS_SMTP_URL: box.url, LUMARIS_MAIL_FROM: 'alerts@market.example', LUMARIS_PUBLIC_URL: 'https://market.example' })
   const call = async (path: string, method = 'GET', body?: unknown): Promise<any> => (await fetch(`${market.url}/v1/alerts${path}`, { method, headers: { authorization: `Bearer ${market.keys.buyer}`, ...(body ? { 'content-type': 'application/json' } : {}) }, ...(body ? { body: JSON.stringify(body) } : {}) })).json() // eslint-disable-line -- a test looks into whatever came back

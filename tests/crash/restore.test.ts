@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 import { createClient, isLumarisError, verifyReceipt } from '@lumaris/sdk'
 import { harness } from './harness.ts'
 
-test('a market goes on from an older copy: what was before is whole, what came after is unknown, and the same agents work on', { timeout: 180_000 }, async () => {
+test('a market goes on from an older copy: what was before is whole, what came after is unknown, and the same agents work on', { timeout: 300_000 }, async () => {
   const market = await harness(), server = join(market.dir, 'server'), copy = join(market.dir, 'copy')
   const buyer = () => createClient({ url: market.url, token: market.keys.buyer })
   const submit = async (...command: string[]) => (await buyer().api.submitJob({ body: { cap: '100000', spec: { command, limits: { runMs: 60_000, retries: 5 } } } })).id
@@ -49,7 +49,7 @@ test('a market goes on from an older copy: what was before is whole, what came a
     const next = await Promise.all(Array.from({ length: 8 }, (_one, i) => submit('fake:print', `again ${i}`)))
     for (const id of next) await ended(id).toBe('completed')
     const admin = createClient({ url: market.url, token: market.keys.admin })
-    await expect.poll(async () => (await admin.api.listNodes({ query: {} })).data.map(({ reserved }) => reserved.cpuMillis), { timeout: 30_000 }).toEqual([0, 0])
+    await expect.poll(async () => (await admin.api.listNodes({ query: {} })).data.map(({ reserved }) => reserved.cpuMillis), { timeout: 60_000 }).toEqual([0, 0])
     expect(await admin.api.checkLedger()).toMatchObject({ balanced: true, problems: [] })
     process.stdout.write(`restored: the job that ran in the copy ended as ${(await buyer().api.getJob({ params: { job: running } })).state}\n`)
   } finally { await market.stop() }

@@ -4,7 +4,7 @@ import { chance, harness } from './harness.ts'
 
 const KILLS = 10
 
-test(`${KILLS} times kill -9 of the server between commit and delivery: every job's end is told, and what is told of one job is in its order`, { timeout: 180_000 }, async () => {
+test(`${KILLS} times kill -9 of the server between commit and delivery: every job's end is told, and what is told of one job is in its order`, { timeout: 300_000 }, async () => {
   const market = await harness(), there = await startHookReceiver()
   try {
     await market.startServer()

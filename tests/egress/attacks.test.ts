@@ -98,7 +98,7 @@ else for (const id of Object.keys(NEEDS) as EgressDriver[]) {
       return JSON.parse(out) as Seen
     }
 
-    test('a job reaches the host that it named, by the variables that programs know, and its bytes are counted', { timeout: 60_000 }, async () => {
+    test('a job reaches the host that it named, by the variables that programs know, and its bytes are counted', { timeout: 300_000 }, async () => {
       const before = host.hits(), url = `http://ok.example:${host.port}/`, [command, files] = program({ straight: [], connects: [`ok.example:${host.port}`, `OK.example:${host.port}`], socks: [['ok.example', host.port]], gets: [url] })
       const { done, egress } = await start(rig, command, { files, rules: [{ host: 'ok.example', port: host.port }], config: configOf({ 'ok.example': ['127.0.0.1'] }, host.port) })
       const { out, err } = await done, seen = JSON.parse(out || '{}') as Seen
@@ -112,7 +112,7 @@ else for (const id of Object.keys(NEEDS) as EgressDriver[]) {
       expect(egress?.meter().outBytes).toBeGreaterThan('GET / HTTP/1.1'.length)
     })
 
-    test('past the proxy there is nothing: not the seller’s loopback, not his addresses or his network, no metadata, no other kind of socket', { timeout: 90_000 }, async () => {
+    test('past the proxy there is nothing: not the seller’s loopback, not his addresses or his network, no metadata, no other kind of socket', { timeout: 300_000 }, async () => {
       const own = Object.values(networkInterfaces()).flatMap((all) => all ?? []).filter((one) => one.family === 'IPv4' && !one.internal).map((one) => one.address)
       const places = ['127.0.0.1', '127.0.0.2', '::1', '0.0.0.0', ...own, ...own.map((one) => `${one.split('.').slice(0, 3).join('.')}.1`), '169.254.169.254', '10.0.0.1', '192.0.2.1']
       const seen = await attack({ straight: places.flatMap((place) => [...victims, host].map(({ port }): [string, number] => [place, port])) }, { rules: [{ host: 'ok.example', port: host.port }], config: configOf({ 'ok.example': ['127.0.0.1'] }, host.port) })
@@ -121,7 +121,7 @@ else for (const id of Object.keys(NEEDS) as EgressDriver[]) {
       expect(hits()).toBe(0)
     })
 
-    test('by the proxy there is only what was named: other names and ports, addresses in every notation, names that lead inside', { timeout: 90_000 }, async () => {
+    test('by the proxy there is only what was named: other names and ports, addresses in every notation, names that lead inside', { timeout: 300_000 }, async () => {
       const victim = victims[0] as Host, names: Record<string, string[]> = { 'ok.example': ['127.0.0.1'], 'loop.example': ['127.0.0.1'], 'loop6.example': ['::1'], 'lan.example': ['10.0.0.1', '192.168.0.1'], 'meta.example': ['169.254.169.254'], 'meta6.example': ['fd00:ec2::254'], 'mapped.example': ['::ffff:127.0.0.1'], 'nat64.example': ['64:ff9b::7f00:1'] }
       const rules = [...Object.keys(names).map((name) => ({ host: name, port: victim.port })), { host: 'ok.example', port: host.port }, { host: 'meta.example', port: 80 }], before = host.hits()
       const inside = Object.keys(names).map((name) => `${name}:${victim.port}`), spelled = ['127.0.0.1', '[::1]', '2130706433', '0x7f000001', '0177.0.0.1', '127.1', 'localhost', 'user@ok.example', 'ok.example.', 'sub.ok.example', 'other.example'].flatMap((name) => [`${name}:${victim.port}`, `${name}:${host.port}`])
@@ -136,13 +136,13 @@ else for (const id of Object.keys(NEEDS) as EgressDriver[]) {
       expect({ hits: hits(), host: host.hits() - before }).toEqual({ hits: 0, host: 0 })
     })
 
-    test('one attempt has nothing of another’s: neither its list nor its proxy; without a list of its own there is none, and none outside', { timeout: 90_000 }, async () => {
+    test('one attempt has nothing of another’s: neither its list nor its proxy; without a list of its own there is none, and none outside', { timeout: 300_000 }, async () => {
       const config = configOf({ 'a.example': ['127.0.0.1'], 'b.example': ['127.0.0.1'] }, host.port), plan = { connects: [`a.example:${host.port}`, `b.example:${host.port}`] }
       const [one, two] = await Promise.all(['a.example', 'b.example'].map((name) => attack(plan, { rules: [{ host: name, port: host.port }], config })))
       expect([Object.values(one?.connects ?? {}), Object.values(two?.connects ?? {})]).toEqual([[200, 403], [403, 200]])
       const [command, files] = id === 'deno' ? [['main.mjs'], { 'main.mjs': 'console.log("up"); await new Promise((r) => setTimeout(r, 60000))' }] : [['/usr/bin/python3', '-c', 'import time; print("up", flush=True); time.sleep(60)'], {}]
       const held = await start(rig, command, { files, rules: [{ host: 'a.example', port: host.port }], config })
-      await expect.poll(held.out, { timeout: 20_000 }).toContain('up')
+      await expect.poll(held.out, { timeout: 60_000 }).toContain('up')
       const none = await attack({ straight: [['127.0.0.1', EGRESS_PORT]] })
       expect(none.straight).toEqual({ [`127.0.0.1 ${EGRESS_PORT}`]: 'no' })
       // From the machine itself it cannot be seen either.
@@ -151,7 +151,7 @@ else for (const id of Object.keys(NEEDS) as EgressDriver[]) {
       await held.done
     })
 
-    test('connections without end, and one that says nothing, stay in their bounds', { timeout: 90_000 }, async () => {
+    test('connections without end, and one that says nothing, stay in their bounds', { timeout: 300_000 }, async () => {
       const flood = id === 'deno' ? ['main.mjs'] : ['/usr/bin/python3', '-c', `
 import socket
 alive = []
@@ -177,7 +177,7 @@ try { console.log('said', await (await open()).read(new Uint8Array(10)) ?? "b''"
       expect(egress?.meter()).toMatchObject({ connections: 16, refused: 105 })
     })
 
-    if (id === 'deno') test('Python has it too, by the requests of its runtime', { timeout: 90_000 }, async () => {
+    if (id === 'deno') test('Python has it too, by the requests of its runtime', { timeout: 300_000 }, async () => {
       const main = `import asyncio, pyodide.http
 async def main():
   for to in ('ok.example', 'other.example', '127.0.0.1'):
@@ -187,7 +187,7 @@ asyncio.run(main())`
       const { out, err } = await (await start({ ...rig, runtime: 'python' }, ['main.py'], { files: { 'main.py': main }, rules: [{ host: 'ok.example', port: host.port }], config: configOf({ 'ok.example': ['127.0.0.1'] }, host.port) })).done
       expect(out.trim().split('\n'), err).toEqual(['hello from outside', 'AbortError', 'AbortError'])
     })
-    if (id === 'bwrap' && existsSync(TUN_DEVICE)) test('a rank of a gang has both: its private network, and a way out that the other ranks do not get', { timeout: 60_000 }, async () => {
+    if (id === 'bwrap' && existsSync(TUN_DEVICE)) test('a rank of a gang has both: its private network, and a way out that the other ranks do not get', { timeout: 300_000 }, async () => {
       let tun: Tun | null = null
       const packets: Buffer[] = []
       // A neighbour asks for the door at this rank's address; what comes back is no "yes" (SYN and ACK).
@@ -204,21 +204,21 @@ time.sleep(1)`
         rules: [{ host: 'ok.example', port: host.port }], config: configOf({ 'ok.example': ['127.0.0.1'] }, host.port),
         network: { async attach(pid) { tun = await openTun({ pid, address: '10.99.0.1', mtu: 1500, scratch: `/tmp/lumaris-${rig.owner}/mesh`, onPacket: (packet) => { packets.push(packet) }, onLost: () => undefined }) } },
       })
-      await expect.poll(held.out, { timeout: 20_000 }).toBe("['lo', 'mesh0'] hello from outside\n")
+      await expect.poll(held.out, { timeout: 60_000 }).toBe("['lo', 'mesh0'] hello from outside\n")
       ;(tun as unknown as Tun).write(syn)
       const answers = () => packets.filter((packet) => packet[9] === 6 && packet.readUInt16BE(20) === EGRESS_PORT).map((packet) => packet[33])
       await expect.poll(answers).toEqual([0x14]) // RST and ACK: nobody listens there
       await held.done
       await (tun as unknown as Tun).close()
     })
-    test('when the way out cannot be made, the program never runs, and the buyer is not to blame', { timeout: 60_000 }, async () => {
+    test('when the way out cannot be made, the program never runs, and the buyer is not to blame', { timeout: 300_000 }, async () => {
       const [command, files] = id === 'deno' ? [['main.mjs'], { 'main.mjs': 'console.log("ran")' }] : [['/usr/bin/python3', '-c', 'print("ran")'], {}]
       const { out, end } = await (await start(rig, command, { files, door: { rules: [{ host: 'ok.example', port: 443 }], attach: async () => { throw new Error('no door today') } } })).done
       expect(end).toMatchObject({ cause: 'driver', detail: expect.stringContaining('no door today') })
       expect(out).toBe('')
     })
 
-    test('nothing stays: no process, no listener, no namespace, no mount, also when it is ended in the middle of a transfer', { timeout: 90_000 }, async () => {
+    test('nothing stays: no process, no listener, no namespace, no mount, also when it is ended in the middle of a transfer', { timeout: 300_000 }, async () => {
       const config = configOf({ 'ok.example': ['127.0.0.1'] }, host.port), rules = [{ host: 'ok.example', port: host.port }]
       await attack({ connects: [`ok.example:${host.port}`] }, { rules, config })
       const before = { sockets: isIn('socket:'), mounts: mountsOf(rig.owner) }
@@ -227,7 +227,7 @@ time.sleep(1)`
 import socket
 s = socket.create_connection(('127.0.0.1', ${EGRESS_PORT})); s.sendall(b'CONNECT ok.example:${host.port} HTTP/1.1\\r\\n\\r\\n'); s.recv(100); print('up', flush=True); s.recv(1)`], {}]
       const held = await start(rig, command, { files, rules, config })
-      await expect.poll(held.out, { timeout: 20_000 }).toContain('up')
+      await expect.poll(held.out, { timeout: 60_000 }).toContain('up')
       expect(isIn('socket:')).toBeGreaterThan(before.sockets)
       expect(processesIn(held.netns()).length).toBeGreaterThan(0)
       expect(processesIn(held.netns())).not.toContain(String(process.pid))
@@ -243,7 +243,7 @@ s = socket.create_connection(('127.0.0.1', ${EGRESS_PORT})); s.sendall(b'CONNECT
 test.skipIf(lacks)(`a door is never made in the network of the machine itself${lacks ? ` (${lacks})` : ''}`, async () => {
   await expect(openDoor(process.pid)).rejects.toThrow('the sandbox has no network namespace of its own')
 })
-test.skipIf(NEEDS.deno)(`Deno without a wall around it refuses: it would connect by itself to whatever a listed name leads to${NEEDS.deno ? ` (${NEEDS.deno})` : ''}`, { timeout: 60_000 }, async () => {
+test.skipIf(NEEDS.deno)(`Deno without a wall around it refuses: it would connect by itself to whatever a listed name leads to${NEEDS.deno ? ` (${NEEDS.deno})` : ''}`, { timeout: 300_000 }, async () => {
   const scratch = mkdtempSync(join(tmpdir(), 'lumaris-egress-alone-')), stages = await createStages({ scratch: join(scratch, 'stages'), owner: `egressalone${process.pid}` })
   const driver = createDenoDriver({ scratch: join(scratch, 'deno'), stages, wall: null }) as IsolationDriver, { done } = await start({ driver, runtime: 'javascript', owner: '', close: async () => undefined }, ['main.mjs'], { files: { 'main.mjs': 'console.log("ran")' }, rules: [{ host: 'ok.example', port: 443 }], config: configOf({}, 1) })
   onTestFinished(async () => { await driver.reap(); rmSync(scratch, { recursive: true, force: true }) })

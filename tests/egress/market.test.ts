@@ -29,14 +29,14 @@ else describe('egress through the market', () => {
     market = await startMarket({ server: { settings: TIMES } })
     host = await startHost('x'.repeat(100_000))
     await join_('closed', 0, false)
-  }, 120_000)
+  }, 300_000)
   afterAll(async () => { await market?.stop(); await host?.close() }, 60_000)
   const spec = () => ({
     command: ['/usr/bin/python3', '-c', `import urllib.request, time\nn = len(urllib.request.urlopen('http://data.example:${host.port}/').read())\nprint(n, flush=True)\ntime.sleep(1.5)\nprint(len(urllib.request.urlopen('http://data.example:${host.port}/').read()))`],
     outputs: [], resources: { memoryBytes: GIB / 4, diskBytes: GIB / 16 }, network: { egress: [{ host: 'data.example', port: host.port }] },
   })
 
-  test('nobody offers it unasked: the job is refused, and told why', { timeout: 30_000 }, async () => {
+  test('nobody offers it unasked: the job is refused, and told why', { timeout: 300_000 }, async () => {
     const nodes = (await market.call(market.demo.sellers[0]?.key ?? '', 'GET', '/v1/nodes')).body.data as { drivers: DriverOffer[] }[]
     expect(nodes[0]?.drivers.map(({ id, egress }) => ({ id, egress }))).toEqual([{ id: 'bwrap', egress: undefined }])
     const { status, body } = await market.submit(spec(), { noWait: true })
@@ -49,7 +49,7 @@ else describe('egress through the market', () => {
     await market.call(market.buyer, 'POST', `/v1/jobs/${waiting.id}/cancel`)
   })
 
-  test('where the owner allows it, the job reaches its host; what moved is in every tick and in the receipt, and costs nothing', { timeout: 90_000 }, async () => {
+  test('where the owner allows it, the job reaches its host; what moved is in every tick and in the receipt, and costs nothing', { timeout: 300_000 }, async () => {
     await join_('open', 1, true)
     const nodes = (await market.call(market.demo.sellers[1]?.key ?? '', 'GET', '/v1/nodes')).body.data as { drivers: DriverOffer[] }[]
     expect(nodes[0]?.drivers).toEqual([expect.objectContaining({ id: 'bwrap', egress: true })])
@@ -63,7 +63,7 @@ else describe('egress through the market', () => {
     expect(attempt?.usage.egressOutBytes).toBeGreaterThan(100)
     expect(attempt?.usage.outBytes).toBe('100000\n100000\n'.length)
     const client = createClient({ url: market.url, token: market.buyer }), fetched = () => client.receipt(attempt?.id as Attempt['id'])
-    await expect.poll(async () => (await fetched()).ticks.at(-1)?.seal, { timeout: 20_000 }).toBeDefined()
+    await expect.poll(async () => (await fetched()).ticks.at(-1)?.seal, { timeout: 60_000 }).toBeDefined()
     const receipt: Receipt = await fetched()
     const moved = receipt.ticks.map(({ tick }) => tick.usage.egressInBytes ?? 0)
     expect(moved.length).toBeGreaterThan(1)
@@ -78,7 +78,7 @@ else describe('egress through the market', () => {
     expect((await verifyReceipt(forged)).ok).toBe(false)
   })
 
-  test('a host that is not on the list stays away, and the job goes on', { timeout: 60_000 }, async () => {
+  test('a host that is not on the list stays away, and the job goes on', { timeout: 300_000 }, async () => {
     const command = ['/usr/bin/python3', '-c', `import urllib.request\ntry: urllib.request.urlopen('http://other.example:${host.port}/')\nexcept urllib.error.HTTPError as e: print(e.code, e.read().decode())`]
     const job = await market.ended((await market.submit({ ...spec(), command })).body.id)
     const [attempt] = (await market.call(market.buyer, 'GET', `/v1/jobs/${job.id}/attempts`)).body.data as Attempt[]

@@ -49,7 +49,7 @@ else describe('in real sandboxes', () => {
       await agent.ready
       market.agents.push(agent)
     }
-  }, 120_000)
+  }, 300_000)
   afterAll(() => market?.stop(), 60_000)
   const shell = () => aShell({ LUMARIS_URL: market.url, LUMARIS_TOKEN: market.buyer })
   async function lastJob(): Promise<{ job: Job; tries: Attempt[] }> {
@@ -57,7 +57,7 @@ else describe('in real sandboxes', () => {
     return { job, tries: (await market.call(market.buyer, 'GET', `/v1/jobs/${job.id}/attempts`)).body.data }
   }
 
-  test('a picture that is packed anew each time is compared by its pixels; by its bytes no two would agree', { timeout: 120_000 }, async () => {
+  test('a picture that is packed anew each time is compared by its pixels; by its bytes no two would agree', { timeout: 300_000 }, async () => {
     const draw = `import os, struct, zlib
 raw = b''.join(b'\\0' + bytes(v for x in range(64) for v in (x * 4, y * 4, 128)) for y in range(64))
 def chunk(name, body): return struct.pack('>I', len(body)) + name + body + struct.pack('>I', zlib.crc32(name + body))
@@ -74,7 +74,7 @@ open('out.png', 'wb').write(b'\\x89PNG\\r\\n\\x1a\\n' + chunk(b'IHDR', struct.pa
     expect((await same.cli(['job', tries[0]!.job])).stdout).toContain('off by 0.5 of 255 in the mean and 8 at most')
   })
 
-  test('a product of matrices is accepted from one owner on the word of two others, who checked it', { timeout: 120_000 }, async () => {
+  test('a product of matrices is accepted from one owner on the word of two others, who checked it', { timeout: 300_000 }, async () => {
     const one = shell(), matrix = (from: number) => Array.from({ length: 30 }, (_, y) => Array.from({ length: 30 }, (_value, x) => (from + 7 * x + 13 * y) % 101 - 50).join(' ')).join('\n')
     for (const file of ['multiply.py', 'freivalds.py']) copyFileSync(join(EXAMPLES, file), join(one.cwd, file))
     writeFileSync(join(one.cwd, 'a.txt'), matrix(1))
@@ -88,7 +88,7 @@ open('out.png', 'wb').write(b'\\x89PNG\\r\\n\\x1a\\n' + chunk(b'IHDR', struct.pa
     expect(readFileSync(join(one.cwd, 'c.txt'), 'utf8').trim().split('\n')).toHaveLength(30)
   })
 
-  test('a command that compares and cannot be read ends the job by its own cause, and the command line says which', { timeout: 120_000 }, async () => {
+  test('a command that compares and cannot be read ends the job by its own cause, and the command line says which', { timeout: 300_000 }, async () => {
     const one = shell()
     writeFileSync(join(one.cwd, 'say.py'), 'import os; open("out", "w").write(os.urandom(4).hex())')
     writeFileSync(join(one.cwd, 'same.py'), 'import nothing_that_there_is')

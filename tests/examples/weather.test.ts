@@ -6,7 +6,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { checkSample, DATA_NAME, dataFile, readExpected, resultName, SCRIPT_FILE, summarise, yearsIn, type SampleResult } from '../../examples/weather/check.ts'
 
 const examples = join(import.meta.dirname, '..', '..', 'examples', 'weather')
-const has = (program: string, ...args: string[]): boolean => spawnSync(program, args, { timeout: 10_000 }).status === 0
+const has = (program: string, ...args: string[]): boolean => spawnSync(program, args, { timeout: 60_000 }).status === 0
 const hasPython = has('python3', '--version')
 const hasAwk = has('awk', 'BEGIN { exit 0 }')
 const known = (): SampleResult[] => Object.entries(readExpected()).map(([year, json]) => ({ year: Number(year), json }))

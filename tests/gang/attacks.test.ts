@@ -18,7 +18,7 @@ import { joinGang, leaveGang, needs, python, startDriver, startRank, startRelay 
 import type { Driver, Rank, Rig } from './rig.ts'
 
 /** A busy machine takes its time. */
-const soon = <T>(look: () => T) => expect.poll(look, { timeout: 15_000 })
+const soon = <T>(look: () => T) => expect.poll(look, { timeout: 60_000 })
 const NODE = process.execPath
 const isAlive = (pid: number): boolean => { try { process.kill(pid, 0); return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.[0] !== 'Z' } catch { return false } }
 

@@ -31,7 +31,7 @@ else describe('gangs through the market', () => {
       await agent.ready
       market.agents.push(agent)
     }
-  }, 120_000)
+  }, 300_000)
   afterAll(() => market?.stop(), 60_000)
 
   /** As `lumaris run --gang 3 -f … -- …` does it. */
@@ -49,7 +49,7 @@ else describe('gangs through the market', () => {
     return { id: body.id, outputs, attempts }
   }
 
-  test('three agents offer to join gangs, and a program finds the others by name', { timeout: 60_000 }, async () => {
+  test('three agents offer to join gangs, and a program finds the others by name', { timeout: 300_000 }, async () => {
     const nodes = (await market.call(market.demo.sellers[0]?.key ?? '', 'GET', '/v1/nodes')).body.data
     expect(nodes[0].drivers).toEqual([expect.objectContaining({ id: 'bwrap', gang: true })])
     const { outputs, attempts } = await run(['/usr/bin/python3', '-c', `
@@ -71,13 +71,13 @@ print(sorted(heard))
     for (const attempt of attempts) expect(BigInt(attempt.billed ?? 0)).toBeGreaterThan(0n)
   })
 
-  test.skipIf(!existsSync('/usr/bin/mpirun') || !existsSync(`${PYTHON}mpi4py`) || !existsSync(`${PYTHON}numpy`))('Open MPI: an allreduce over three agents (openmpi-bin, python3-mpi4py and python3-numpy)', { timeout: 150_000 }, async () => {
+  test.skipIf(!existsSync('/usr/bin/mpirun') || !existsSync(`${PYTHON}mpi4py`) || !existsSync(`${PYTHON}numpy`))('Open MPI: an allreduce over three agents (openmpi-bin, python3-mpi4py and python3-numpy)', { timeout: 300_000 }, async () => {
     const { outputs } = await run(['/usr/bin/python3', 'mpi.py', '/usr/bin/python3', 'allreduce.py'], ['mpi.py', 'allreduce.py'])
     // 999 999 times 1 + 2 + 3
     expect(outputs[0]).toContain("allreduce over 3 ranks on ['rank-0', 'rank-1', 'rank-2']: right, last element 5999994")
   })
 
-  test.skipIf(!existsSync(`${PYTHON}distributed`))('Dask: a cluster over three agents (python3-distributed)', { timeout: 150_000 }, async () => {
+  test.skipIf(!existsSync(`${PYTHON}distributed`))('Dask: a cluster over three agents (python3-distributed)', { timeout: 300_000 }, async () => {
     const { outputs } = await run(['/usr/bin/python3', 'dask_sum.py'], ['dask_sum.py'])
     // Squares of 0 to 999.
     expect(outputs[0]).toContain("332833500 by ['rank-1', 'rank-2']")

@@ -53,7 +53,7 @@ else describe('the network of a gang', () => {
   const gangs: Rank[][] = []
   afterAll(async () => { const { driver, rig } = await ready; for (const gang of gangs) await leaveGang(gang); await rig.close(); await driver.close() })
 
-  for (const direct of [false, true]) test(`three sandboxes ${direct ? 'straight' : 'over the relay'}: TCP both ways, UDP, 100 MiB and not one byte other`, { timeout: 120_000 }, async () => {
+  for (const direct of [false, true]) test(`three sandboxes ${direct ? 'straight' : 'over the relay'}: TCP both ways, UDP, 100 MiB and not one byte other`, { timeout: 300_000 }, async () => {
     const { driver, rig } = await ready
     const ranks = await joinGang(rig, driver.scratch, { direct })
     gangs.push(ranks)

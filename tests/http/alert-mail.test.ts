@@ -42,7 +42,7 @@ const BOTH = [['SQLite', async () => undefined], ['PostgreSQL', async () => (awa
 describe.each(BOTH)('on %s', (name, databaseUrl) => {
   const here = test.skipIf(name === 'PostgreSQL' && Boolean(missing))
 
-  here('an address is proved by the code that was sent there; then alerts come, the wanted ones, each once', { timeout: 60_000 }, async () => {
+  here('an address is proved by the code that was sent there; then alerts come, the wanted ones, each once', { timeout: 300_000 }, async () => {
     const room = await open(await databaseUrl()), { box, call, mine } = room, email = `${room.market.demo.buyer.id}`
     expect(email).toMatch(/^usr_/)
     const before = await mine()
@@ -83,7 +83,7 @@ describe.each(BOTH)('on %s', (name, databaseUrl) => {
     for (const body of [{}, { on: 'yes' }, { on: true, kinds: [] }, { on: true, kinds: ['mail_off'] }, { on: true, address: 'x@y' }]) expect((await call('PUT', '/v1/alerts/mail', body)).body, JSON.stringify(body)).toMatchObject({ code: 'invalid_request' })
   })
 
-  here('a code is good for half an hour and five tries, and five are sent in a day', { timeout: 60_000 }, async () => {
+  here('a code is good for half an hour and five tries, and five are sent in a day', { timeout: 300_000 }, async () => {
     const room = await open(await databaseUrl()), { box, call } = room
     const next = async (sent: number): Promise<string> => { expect((await call('POST', '/v1/alerts/mail/code')).status).toBe(202); await expect.poll(() => box.mails.length).toBe(sent); return codeIn(box.mails.at(-1)) }
     const guessed = await next(1)
@@ -99,7 +99,7 @@ describe.each(BOTH)('on %s', (name, databaseUrl) => {
     expect((await call('POST', '/v1/alerts/mail/prove', { code: await next(6) })).body).toMatchObject({ proved: true, on: true })
   })
 
-  here('a link in a mail turns them off: not by being looked at, but by a button, signed in or not; and nobody else’s', { timeout: 60_000 }, async () => {
+  here('a link in a mail turns them off: not by being looked at, but by a button, signed in or not; and nobody else’s', { timeout: 300_000 }, async () => {
     const room = await open(await databaseUrl()), { box, mine, market } = room
     await room.turnOn()
     await room.raise(months(0, 1))
@@ -130,7 +130,7 @@ describe.each(BOTH)('on %s', (name, databaseUrl) => {
     expect(room.subjects()[1]).toContain('2030-03')
   })
 
-  here('whoever reads an address and asks for no mail gets no more codes either', { timeout: 60_000 }, async () => {
+  here('whoever reads an address and asks for no mail gets no more codes either', { timeout: 300_000 }, async () => {
     const room = await open(await databaseUrl()), { box, call, market } = room
     expect((await call('POST', '/v1/alerts/mail/code')).status).toBe(202)
     await expect.poll(() => box.mails.length).toBe(1)
@@ -142,7 +142,7 @@ describe.each(BOTH)('on %s', (name, databaseUrl) => {
     expect((await call('POST', '/v1/alerts/mail/code')).status).toBe(202)
   })
 
-  here('five mails an hour; what comes on top is gathered into one when the hour is over; many at once are one', { timeout: 60_000 }, async () => {
+  here('five mails an hour; what comes on top is gathered into one when the hour is over; many at once are one', { timeout: 300_000 }, async () => {
     const room = await open(await databaseUrl())
     await room.turnOn()
     for (let i = 0; i < 5; i++) { await room.raise(months(i, 1)); await expect.poll(() => room.subjects().length).toBe(i + 1) }
@@ -168,7 +168,7 @@ describe.each(BOTH)('on %s', (name, databaseUrl) => {
     expect(await room.market.app.db.query("SELECT id FROM alerts WHERE mail IS NULL")).toEqual([])
   })
 
-  here('later is tried again with growing waits, and what is raised meanwhile is gathered; after a day it is given up', { timeout: 60_000 }, async () => {
+  here('later is tried again with growing waits, and what is raised meanwhile is gathered; after a day it is given up', { timeout: 300_000 }, async () => {
     const room = await open(await databaseUrl())
     await room.turnOn()
     let tries = 0
@@ -202,7 +202,7 @@ describe.each(BOTH)('on %s', (name, databaseUrl) => {
     await expect.poll(() => room.subjects().length).toBe(5)
   })
 
-  here('an address that is refused for good turns mail off, once, with a notice in the inbox; proved again, it is on', { timeout: 60_000 }, async () => {
+  here('an address that is refused for good turns mail off, once, with a notice in the inbox; proved again, it is on', { timeout: 300_000 }, async () => {
     const room = await open(await databaseUrl()), { call } = room
     await room.turnOn()
     room.box.answerWith((step) => (step === 'rcpt' ? { code: 550, says: '5.1.1 no such\u0007 user' } : null))
@@ -219,7 +219,7 @@ describe.each(BOTH)('on %s', (name, databaseUrl) => {
     expect(await notices()).toHaveLength(1)
   })
 
-  here('trouble with the mail server turns nobody’s mail off: operators see it, mails wait, and go when it is over', { timeout: 60_000 }, async () => {
+  here('trouble with the mail server turns nobody’s mail off: operators see it, mails wait, and go when it is over', { timeout: 300_000 }, async () => {
     const room = await open(await databaseUrl()), background = async (): Promise<BackgroundWork> => (await room.market.call(room.market.demo.admin.key, 'GET', '/v1/admin/background')).body
     await room.turnOn()
     expect((await background()).loops.find(({ name: loop }) => loop === 'mail')).toMatchObject({ late: false, everyMs: null })

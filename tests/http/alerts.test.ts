@@ -49,7 +49,7 @@ test('a seller has webhooks too, and hears of a node that is silent', async () =
   const lost = market.app.engine.state.nodes.get(agent.nodeId)
   if (!lost || !node) throw new Error('the node is gone')
   market.app.engine.state.nodes.set(agent.nodeId, { ...lost, lastSeenAt: Date.now() - 3_600_000 })
-  await expect.poll(async () => (await inbox(key)).data, { timeout: 20_000 }).toMatchObject([{ kind: 'node_offline', subject: agent.nodeId, says: expect.stringMatching(/^quiet has not been heard of for 1 h/) }])
+  await expect.poll(async () => (await inbox(key)).data, { timeout: 60_000 }).toMatchObject([{ kind: 'node_offline', subject: agent.nodeId, says: expect.stringMatching(/^quiet has not been heard of for 1 h/) }])
   await expect.poll(() => there.told.length).toBe(1)
 })
 

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import type { JobId, NodeReputation } from '@lumaris/protocol'
 import { startMarket } from '../start-market.ts'
 
-test('a node fails work, its seller appeals, an admin decides; the record, the log and the seller say so', { timeout: 60_000 }, async () => {
+test('a node fails work, its seller appeals, an admin decides; the record, the log and the seller say so', { timeout: 300_000 }, async () => {
   const market = await startMarket({})
   try {
     const { demo, call } = market, node = await market.join('north', { seller: 0 }), mine = demo.sellers[0]?.key ?? '', other = demo.sellers[1]?.key ?? ''

@@ -138,7 +138,7 @@ afterAll(async () => { await market?.stop() })
 /** The agent's token is the agent's own business, and a new one with each session: on a busy machine its quick leases run out now and then. So the gateway is asked each time. */
 async function keyOf(caller: Caller): Promise<string | null> {
   if (caller !== 'agent') return keys[caller]
-  return expect.poll(() => market.app.gateway.tokensForTest()[0], { timeout: 10_000, interval: 20 }).toBeDefined().then(() => market.app.gateway.tokensForTest()[0] ?? null)
+  return expect.poll(() => market.app.gateway.tokensForTest()[0], { timeout: 60_000, interval: 20 }).toBeDefined().then(() => market.app.gateway.tokensForTest()[0] ?? null)
 }
 const fill = (path: string, with_: Record<string, string>): string => path.replace(/:([a-z0-9]+)/g, (_all, name: string) => with_[name] ?? '')
 

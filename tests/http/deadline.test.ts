@@ -21,7 +21,7 @@ test('what runs as interruptible stores a checkpoint at its last moment and goes
   const why = (await market.call(market.buyer, 'GET', `/v1/jobs/${job}/explain`)).body
   expect(why.plan).toMatchObject([{ task: 0, as: 'interruptible', why: 'cheap_room', until: why.plan[0].noReturnAt }])
   expect(why.summary).toMatch(/It is interruptible now: there is cheap room, .* Firm from \S+Z at the latest\.$/)
-  await expect.poll(async () => (await attemptsOf(job)).some(({ cause }) => cause === 'moved'), { timeout: 15_000 }).toBe(true)
+  await expect.poll(async () => (await attemptsOf(job)).some(({ cause }) => cause === 'moved'), { timeout: 60_000 }).toBe(true)
   expect(await market.ended(job)).toMatchObject({ state: 'completed' })
   const tries = (await attemptsOf(job)).filter(({ cause }) => cause !== 'seller_refused')
   expect(tries.map(({ cause, prices }) => [cause, prices.cpuHour])).toEqual([['moved', '1800000000'], ['succeeded', '3600000000']])
@@ -29,7 +29,7 @@ test('what runs as interruptible stores a checkpoint at its last moment and goes
   expect(tries.reduce((sum, { billed }) => sum + BigInt(billed ?? 0), 0n)).toBe(BigInt((await market.call(market.buyer, 'GET', `/v1/jobs/${job}`)).body.cost))
   expect(await planOf(job)).toEqual(['firm: no_return', 'in time'])
   expect((await market.call(market.demo.admin.key, 'GET', '/v1/admin/ledger')).body).toMatchObject({ balanced: true, sum: '0', problems: [] })
-}, 30_000)
+}, 300_000)
 
 test('without checkpoints and without cheap room it is firm while a whole try still fits; until then explain says when that will be', async () => {
   const busy = (await market.submit({ command: ['fake:sleep', '3000'], resources: { cpuMillis: 1000 }, limits: { runMs: 30_000 } })).body.id as Job['id']
@@ -40,7 +40,7 @@ test('without checkpoints and without cheap room it is firm while a whole try st
   expect(why.plan[0].noReturnAt - why.plan[0].until).toBe(1_500)
   expect(await market.ended(job)).toMatchObject({ state: 'completed' })
   expect((await planOf(job)).at(-1)).toBe('in time')
-}, 30_000)
+}, 300_000)
 
 test('a deadline that nobody could keep is missed with its reason', async () => {
   const busy = (await market.submit({ command: ['fake:sleep', '4000'], resources: { cpuMillis: 1000 }, limits: { runMs: 30_000 } })).body.id as Job['id']
@@ -48,7 +48,7 @@ test('a deadline that nobody could keep is missed with its reason', async () => 
   const job = (await market.submit({ ...ONE, command: ['fake:print', 'x'], expectedMs: 500, deadline: Date.now() + 1_500 })).body.id as Job['id']
   expect(await market.ended(job)).toMatchObject({ state: 'expired', detail: expect.stringMatching(/^firm \d+ s before its deadline \(.*\); no node that it could pay had room for it then$/) })
   await market.ended(busy)
-}, 30_000)
+}, 300_000)
 
 test('a quote tells the chance before the start; too near and too little are refused with what would do', async () => {
   const spec = { ...ONE, command: ['true'], limits: { runMs: 3_600_000 }, expectedMs: 1_800_000, deadline: Date.now() + 7_200_000, checkpoint: { paths: ['state'] } }

@@ -18,7 +18,7 @@ const activity = async (node: string, key = ada): Promise<NodeActivity> => (awai
 /** A busy machine connects again now and then. */
 const steady = (events: NodeActivity['events']): string[] => events.map((one) => one.what).filter((what) => !['connected', 'disconnected', 'silent', 'back', 'lost'].includes(what))
 
-test('what runs there: program without arguments, time left, rate and earnings; removal waits for its end, is its seller’s alone, and leaves what was earned', { timeout: 30_000 }, async () => {
+test('what runs there: program without arguments, time left, rate and earnings; removal waits for its end, is its seller’s alone, and leaves what was earned', { timeout: 300_000 }, async () => {
   const node = await market.join('north', { seller: 0, cpuHour: 2 }), at = `/v1/nodes/${node.nodeId}`
   const job = (await market.submit({ command: ['fake:hang', 'a-secret-of-the-buyer'], resources: { cpuMillis: 2_000 }, limits: { runMs: 600_000 } })).body.id as JobId
   await expect.poll(async () => (await activity(node.nodeId)).work[0]?.state).toBe('running')
@@ -44,7 +44,7 @@ test('what runs there: program without arguments, time left, rate and earnings; 
   expect((await market.call(ada, 'POST', `${at}/resume`)).body.code).toBe('not_in_this_state')
 })
 
-test('a self-test is asked by its seller, at most once a minute, and what was found is shown', { timeout: 30_000 }, async () => {
+test('a self-test is asked by its seller, at most once a minute, and what was found is shown', { timeout: 300_000 }, async () => {
   const dir = mkdtempSync(join(tmpdir(), 'lumaris-activity-')), { body } = await market.call(ada, 'POST', '/v1/enrolments', { name: 'attic' })
   const agent = await startAgent({ server: market.url, dataDir: dir, token: body.token, name: 'attic', drivers: [createFakeDriver()], settings: QUICK_AGENT, capacity: { cpuMillis: 1_000, memoryBytes: GIB, diskBytes: GIB, gpus: 0 }, owner: { roots: { sys: dir, proc: '/proc', dev: dir, loginctl: join(dir, 'none') }, timeZone: 'UTC' } })
   try {

@@ -65,10 +65,10 @@ test('a cordon keeps work from a node with a reason, whatever its owner says; a 
   const south = (await get('/v1/admin/nodes?q=south')).body.data[0].id
   await market.call(admin, 'POST', `/v1/admin/nodes/${south}/cordon`, { reason: 'out of the way' })
   const long = (await market.submit({ command: ['fake:sleep', '1500'] }, { cap: '10000000' })).body.id
-  await expect.poll(async () => (await market.call(market.buyer, 'GET', `/v1/jobs/${long}/attempts`)).body.data.at(-1)?.state, { timeout: 20_000 }).toBe('running')
+  await expect.poll(async () => (await market.call(market.buyer, 'GET', `/v1/jobs/${long}/attempts`)).body.data.at(-1)?.state, { timeout: 60_000 }).toBe('running')
   await act('cordon', { reason: 'to be switched off', drain: { withinMs: 100 } })
   const attempts = async () => (await market.call(market.buyer, 'GET', `/v1/jobs/${long}/attempts`)).body.data
-  await expect.poll(async () => (await attempts()).map((one: { state: string; cause: string }) => `${one.state} ${one.cause}`), { timeout: 20_000 }).toContain('ended platform_fault')
+  await expect.poll(async () => (await attempts()).map((one: { state: string; cause: string }) => `${one.state} ${one.cause}`), { timeout: 60_000 }).toContain('ended platform_fault')
   await act('uncordon')
   expect(await market.ended(long)).toMatchObject({ state: 'completed' })
   expect((await attempts()).at(-1)).toMatchObject({ cause: 'succeeded' })

@@ -41,10 +41,10 @@ async function earn(): Promise<{ job: JobId; entry: string; amount: bigint }> {
   return { job: job.id, entry: `settle:${job.id}.0.0`, amount: BigInt(job.cost) }
 }
 /** Sealed and past its dispute window: as the loop of the server does it, without the waiting. */
-const clear = async (): Promise<void> => { await expect.poll(async () => { await releaseOnce(market.app, -1); return (await wallet(seller)).pending }, { timeout: 20_000 }).toBe('0') }
+const clear = async (): Promise<void> => { await expect.poll(async () => { await releaseOnce(market.app, -1); return (await wallet(seller)).pending }, { timeout: 60_000 }).toBe('0') }
 const payOut = (amount: string, more: { destination?: string; key?: string } = {}) => market.call(seller, 'POST', '/v1/payouts', { amount, destination: more.destination ?? 'my account' }, more.key ? { 'idempotency-key': more.key } : {})
 const payouts = async (): Promise<{ id: string; state: string }[]> => (await market.call(seller, 'GET', '/v1/payouts')).body.data
-const ended = (id: string) => expect.poll(async () => (await payouts()).find((one) => one.id === id)?.state, { timeout: 20_000 })
+const ended = (id: string) => expect.poll(async () => (await payouts()).find((one) => one.id === id)?.state, { timeout: 60_000 })
 
 test('a payment from outside is booked once, for one user, and is in the log; two admins can reverse it', async () => {
   const cat = await someone('cat', ['buyer']), at = `/v1/admin/users/${cat.id}/deposits`, body = { amount: '5000000', reference: 'RF18-5390', reason: 'bank statement of 20 November' }
@@ -71,7 +71,7 @@ test('what only prints is sealed too: a seal never overtakes the end that it is 
     await market.ended(body.id as JobId)
     const { data } = (await market.call(market.demo.buyer.key, 'GET', `/v1/jobs/${body.id}/attempts`)).body as { data: { id: string; state: string }[] }
     const counts = data.find(({ state }) => state === 'valid')
-    await expect.poll(async () => (await market.call(market.demo.buyer.key, 'GET', `/v1/attempts/${counts?.id}/receipt`)).body.ticks.at(-1).seal, { message: body.id, timeout: 10_000 }).toBeDefined()
+    await expect.poll(async () => (await market.call(market.demo.buyer.key, 'GET', `/v1/attempts/${counts?.id}/receipt`)).body.ticks.at(-1).seal, { message: body.id, timeout: 60_000 }).toBeDefined()
   }
 })
 

@@ -123,7 +123,7 @@ async function compares(market: TestMarket): Promise<void> {
   await market.app.db.transact([{ sql: "INSERT INTO postings (entry, line, kind, at, debit, credit, amount) VALUES ('topup:by-hand:k-1', 0, 'topup', $2, 'external:demo', $1, 5000000)", params: [`seller:${seller.id}:available`, Date.now()] }])
   const paid: string[] = []
   for (const amount of ['2000000', '3000000']) { const { body } = await call(seller.key, 'POST', '/v1/payouts', { amount, destination: 'x' }); paid.push(body.id) }
-  await expect.poll(async () => ((await call(seller.key, 'GET', '/v1/payouts')).body.data as { state: string }[]).every(({ state }) => state === 'paid'), { timeout: 20_000 }).toBe(true)
+  await expect.poll(async () => ((await call(seller.key, 'GET', '/v1/payouts')).body.data as { state: string }[]).every(({ state }) => state === 'paid'), { timeout: 60_000 }).toBe(true)
   const numbers = ((await call(seller.key, 'GET', '/v1/payouts')).body.data as { id: string; reference: string }[])
   await handIn(`date,reference,amount,direction\n${TODAY},${numbers.find(({ id }) => id === paid[0])?.reference},2,out\n${TODAY},${paid[1]},3,out\n${TODAY},k-1,5,in\n`, { account: 'demo' })
   expect((await all()).accounts.find(({ account }) => account === 'demo')).toMatchObject({ matched: 3, open: { not_in_books: 0, amount_differs: 0, twice: 0 } })

@@ -33,7 +33,7 @@ test('the attempt has the values; its output has them covered, short ones aside'
 
 test('no reader finds it: owner, other buyer, admin, impersonation, key that reads, exports, events, webhooks, log of actions', async () => {
   const { call, demo, app } = market, { body: job } = await market.submit(KEEP, { secrets: { TOKEN: VALUE, SHORT: OTHER } })
-  await expect.poll(async () => (await call(market.buyer, 'GET', `/v1/jobs/${job.id}`)).body.tasks.running, { timeout: 20_000 }).toBe(1)
+  await expect.poll(async () => (await call(market.buyer, 'GET', `/v1/jobs/${job.id}`)).body.tasks.running, { timeout: 60_000 }).toBe(1)
   const bob = await app.identity.register({ email: 'bob@test', password: 'a long password of bob', name: 'bob', roles: ['buyer'] })
   if ('refusal' in bob) throw new Error(bob.refusal)
   const bobs = await app.identity.createKey({ kind: 'user', userId: bob.id, roles: ['buyer'], scopes: 'all' }, { label: 'test', scopes: ['jobs:read', 'jobs:write'] })
@@ -102,7 +102,7 @@ test('a try on another node has them again', async () => {
     market = other
     const first = await other.join('first')
     const { body: job } = await other.submit({ command: ['fake:sleep', '400', ';', 'fake:exit-if', 'TOKEN', TOLD, '9'], secrets: ['TOKEN'] }, { secrets: { TOKEN: TOLD } })
-    await expect.poll(async () => (await other.call(other.buyer, 'GET', `/v1/jobs/${job.id}`)).body.tasks.running, { timeout: 20_000 }).toBe(1)
+    await expect.poll(async () => (await other.call(other.buyer, 'GET', `/v1/jobs/${job.id}`)).body.tasks.running, { timeout: 60_000 }).toBe(1)
     await first.stop()
     await other.join('second')
     expect(await other.ended(job.id)).toMatchObject({ exitCode: 9 })

@@ -10,7 +10,7 @@ import { PART, SUM, processes } from './processes.ts'
 const python = spawnSync('python3', ['--version']).status === 0
 const MIB = 1024 * 1024, PARTS = 16
 
-test.skipIf(!python)(`4 MiB over four agents; an agent, the server and the client are killed -9 in the middle${python ? '' : ' (there is no python3)'}`, { timeout: 180_000 }, async () => {
+test.skipIf(!python)(`4 MiB over four agents; an agent, the server and the client are killed -9 in the middle${python ? '' : ' (there is no python3)'}`, { timeout: 300_000 }, async () => {
   const all = await processes()
   try {
     await all.startServer()

@@ -80,7 +80,7 @@ test('a Node that is too old says which one it needs', () => {
   expect(stderr).toMatch(/^error: Lumaris needs Node 24 or newer, this is 18\.0\.0\./)
   expect(status).toBe(1)
 })
-test('the sample runs to its end; a second market in the same directory is refused while the first is up; the next start finds everything', { timeout: 180_000 }, async () => {
+test('the sample runs to its end; a second market in the same directory is refused while the first is up; the next start finds everything', { timeout: 900_000 }, async () => {
   const dir = fresh()
   const first = start(dir, '--port', '0')
   children.push(first)
@@ -89,7 +89,7 @@ test('the sample runs to its end; a second market in the same directory is refus
   const good: string[] = []
   const lines = createInterface({ input: first.stdout })
   lines.on('line', (line) => { if (line.trim().startsWith('✓') || line.trim().startsWith('✗')) good.push(line.trim()) })
-  await expect.poll(() => said, { timeout: 120_000 }).toContain('Ctrl-C stops the market')
+  await expect.poll(() => said, { timeout: 600_000 }).toContain('Ctrl-C stops the market') // four parts in Python: on a machine that simulates markets beside it, three minutes
   expect(good).toHaveLength(4)
   expect(good.every((line) => line.startsWith('✓'))).toBe(true)
 

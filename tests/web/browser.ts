@@ -18,7 +18,7 @@ export type Visit = { readonly context: BrowserContext; readonly page: Page; /**
 export async function visit(browser: Browser, url: string, options: { width?: number; height?: number; dark?: boolean } = {}): Promise<Visit> {
   const context = await browser.newContext({ baseURL: url, viewport: { width: options.width ?? 1280, height: options.height ?? 800 }, colorScheme: options.dark ? 'dark' : 'light', reducedMotion: 'reduce', acceptDownloads: true, permissions: ['clipboard-read', 'clipboard-write'] })
   const page = await context.newPage()
-  page.setDefaultTimeout(30_000)
+  page.setDefaultTimeout(60_000)
   const complaints: string[] = [], foreign: string[] = []
   page.on('pageerror', (error) => complaints.push(`error: ${error.message}`))
   // A refusal that the page shows is also told by the browser as a failed load: that is no complaint of the page.

@@ -62,7 +62,7 @@ describeInBrowser('a buyer', () => {
     const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: /^Download mandelbrot/ }).click()])
     expect(file.suggestedFilename()).toBe('mandelbrot.svg')
     await page.getByRole('tab', { name: 'Cost' }).click()
-    await expect.poll(async () => { await page.getByRole('button', { name: /^Check 1 receipt/ }).click(); await page.locator('[role=status] .mantine-Alert-root').waitFor(); return page.locator('[role=status] .mantine-Alert-title').textContent() }, { timeout: 10_000, interval: 300 }).toBe('1 receipt holds')
+    await expect.poll(async () => { await page.getByRole('button', { name: /^Check 1 receipt/ }).click(); await page.locator('[role=status] .mantine-Alert-root').waitFor(); return page.locator('[role=status] .mantine-Alert-title').textContent() }, { timeout: 60_000, interval: 300 }).toBe('1 receipt holds')
     await page.getByText(/the receipt holds/).click()
     await page.getByText('The node signed every seal.').waitFor()
     await page.getByRole('tab', { name: 'Why here' }).click()

@@ -45,7 +45,7 @@ describeInBrowser('hours and limits', () => {
     await page.getByText('Confirmed by its agent').waitFor()
     expect(agent.owner()?.settings).toMatchObject({ share: { cpuPercent: 50 }, pauseWhen: { onBattery: false, inUse: false }, hours: { week: { mon: ['23:00-24:00'], tue: ['00:00-01:00'], wed: [] } } })
     await expect
-      .poll(async () => (await market.client(seller()).api.getNode({ params: { node: agent.nodeId } })).capacity.cpuMillis, { timeout: 15_000 })
+      .poll(async () => (await market.client(seller()).api.getNode({ params: { node: agent.nodeId } })).capacity.cpuMillis, { timeout: 60_000 })
       .toBe(2_000)
 
     // Beyond the bounds: the market's own words, beside the field; nothing is asked.

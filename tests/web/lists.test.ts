@@ -260,7 +260,7 @@ describeInBrowser('lists', () => {
     await enterAs(page, market.buyer)
     await page.goto(`/jobs/${job.id}?tab=logs`)
     const log = page.getByRole('region', { name: /^Output on/ }), ticks = async (): Promise<number[]> => [...((await log.textContent()) ?? '').matchAll(/tick (\d+)\n/g)].map(([, n]) => Number(n)), last = async (): Promise<number> => (await ticks()).at(-1) ?? 0
-    const grows = async (): Promise<void> => { const now = await last(); await expect.poll(last, { timeout: 30_000 }).toBeGreaterThan(now + 10) }
+    const grows = async (): Promise<void> => { const now = await last(); await expect.poll(last, { timeout: 60_000 }).toBeGreaterThan(now + 10) }
     await log.getByText('tick 10').waitFor({ timeout: 60_000 })
     for (let i = 0; i < 3; i++) {
       proxy.cut()

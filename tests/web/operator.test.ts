@@ -130,7 +130,7 @@ describeInBrowser('an operator', () => {
     await page.keyboard.type('It is mended')
     await press(page, /^Let it start$/)
     await page.getByText('Work starts as nodes have room').waitFor()
-    await expect.poll(async () => (await theirs.job(job.id)).state, { timeout: 30_000 }).toBe('completed')
+    await expect.poll(async () => (await theirs.job(job.id)).state, { timeout: 60_000 }).toBe('completed')
     await page.goto('/actions')
     await page.getByRole('cell', { name: 'Resumed matching' }).waitFor()
     expect([...complaints, ...buyer.complaints]).toEqual([])
@@ -371,7 +371,7 @@ describeInBrowser('an operator', () => {
   test('a seller pays out what has cleared, and sees it arrive or come back', async () => {
     await program()
     const key = market.demo.sellers[0]?.key ?? '', seller = market.client(key)
-    await expect.poll(async () => { await releaseOnce(market.app, -60_000); return (await seller.wallet()).pending }, { timeout: 30_000 }).toBe('0')
+    await expect.poll(async () => { await releaseOnce(market.app, -60_000); return (await seller.wallet()).pending }, { timeout: 60_000 }).toBe('0')
     const { page, context, complaints } = await visit(browser, market.url)
     await enterAs(page, key)
     await page.goto('/earnings')

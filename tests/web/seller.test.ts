@@ -59,7 +59,7 @@ describeInBrowser('a seller', () => {
     await page.getByText('At all hours, ').waitFor()
     const file = join(market.dir, 'home-of-sam', '.lumaris', 'sams-box', 'owner.json'), inHours = page.getByRole('button', { name: 'Wednesday 23:00 to 24:00' })
     writeFileSync(file, JSON.stringify({ hours: { timeZone: 'UTC', week: Object.fromEntries(['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'].map((day) => [day, ['00:00-23:30', '23:45-24:00']])) }, pauseWhen: { inUse: false } }))
-    await expect.poll(() => inHours.getAttribute('aria-pressed', { timeout: 30_000 }), { timeout: 30_000 }).toBe('mixed')
+    await expect.poll(() => inHours.getAttribute('aria-pressed', { timeout: 60_000 }), { timeout: 60_000 }).toBe('mixed')
     await page.getByText('Set on the machine: hours, use of the machine.').waitFor()
     expect(await inHours.isDisabled()).toBe(true)
     writeFileSync(file, JSON.stringify({ pauseWhen: { inUse: false } }))

@@ -61,7 +61,7 @@ describeInBrowser('every screen', () => {
       // As a person would: it is asked again, and is there.
       const again = page.getByRole('main').getByRole('button', { name: 'Try again' })
       for (let i = 0; i < 10 && (await again.count()) > 0; i++) await again.first().click({ timeout: 5_000 }).catch(() => undefined /* it went with the first answer */)
-      await must.poll(() => told.count(), { message: screen.name, timeout: 10_000 }).toBe(0)
+      await must.poll(() => told.count(), { message: screen.name, timeout: 60_000 }).toBe(0)
     }
     await close()
     expect([found, complaints]).toEqual([[], []])

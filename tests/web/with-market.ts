@@ -16,7 +16,7 @@ export function withMarket(options: Parameters<typeof startWebMarket>[0], opened
     market = await startWebMarket(options)
     browser = await openBrowser()
     await opened({ market, browser })
-  }, 240_000) // a busy machine starts a market and a browser slowly
+  }, 300_000) // a busy machine starts a market and a browser slowly
   afterAll(async () => {
     await browser?.close()
     await first?.()

@@ -51,7 +51,7 @@ const programsWith = (words: string): string[] => readdirSync('/proc').filter((p
 const mountsBelow = (dir: string): string[] => readFileSync('/proc/self/mounts', 'utf8').split('\n').map((line) => line.split(' ')[1] ?? '').filter((path) => path.startsWith(dir))
 
 const PROGRAMS = { bwrap: 'bwrap', gvisor: 'runsc' } as const
-for (const driver of ['bwrap', 'gvisor'] as const) test.skipIf(missing || !inPath(PROGRAMS[driver]))(`the raw device of a node shows nothing of an encrypted job in ${driver}: while it runs, when its agent is killed, when it has ended; of a plain one it does${missing || ` (${PROGRAMS[driver]} is needed)`}`, { timeout: 120_000 }, async () => {
+for (const driver of ['bwrap', 'gvisor'] as const) test.skipIf(missing || !inPath(PROGRAMS[driver]))(`the raw device of a node shows nothing of an encrypted job in ${driver}: while it runs, when its agent is killed, when it has ended; of a plain one it does${missing || ` (${PROGRAMS[driver]} is needed)`}`, { timeout: 300_000 }, async () => {
   const { market, start, search, jobDirs } = await setup(driver)
   const wordsOf = (name: string) => ({ input: `${name}-in-an-input`, argument: `${name}-in-an-argument`, variable: `${name}-in-a-variable`, made: `${name}-in-a-result`, file: `${name}-as-a-name`, printed: `${name}-in-the-output` })
   const submit = (name: string, placement: JobSpecInput['placement']) => {
@@ -60,7 +60,7 @@ for (const driver of ['bwrap', 'gvisor'] as const) test.skipIf(missing || !inPat
     const script = `n=${words.made.slice(0, half)}; yes "\${n}${words.made.slice(half)}" | head -n 3000 > made.txt; m=${words.printed.slice(0, 5)}; yes "\${m}${words.printed.slice(5)}" | head -n 3000; touch '${words.file}'; echo up >&2; while [ ! -e go ]; do sleep 0.05; done`
     return market.submit({ command: ['/bin/sh', '-c', script, words.argument], env: { WORD: words.variable }, runtime: 'native', outputs: ['*.txt'], stdout: 'printed.txt', inputs: [{ path: 'in.txt', ...market.put(`${words.input}\n`.repeat(3000)) }], resources: { memoryBytes: 64 * MIB, diskBytes: 8 * MIB }, placement: { ...placement } } as JobSpecInput)
   }
-  const up = (job: ReturnType<typeof submit>) => expect.poll(() => market.received.filter((one) => one.type === 'log' && one.stream === 'stderr' && [...market.market.state.attempts.values()].some(({ id, job: of }) => of === job && id === one.attempt_id)).length, { timeout: 30_000 }).toBeGreaterThanOrEqual(1)
+  const up = (job: ReturnType<typeof submit>) => expect.poll(() => market.received.filter((one) => one.type === 'log' && one.stream === 'stderr' && [...market.market.state.attempts.values()].some(({ id, job: of }) => of === job && id === one.attempt_id)).length, { timeout: 60_000 }).toBeGreaterThanOrEqual(1)
   const secret = Object.values(wordsOf('hidden'))
 
   const first = start('--token', market.token('north'))
@@ -73,9 +73,9 @@ for (const driver of ['bwrap', 'gvisor'] as const) test.skipIf(missing || !inPat
   expect(readFileSync(join(dir, 'in.txt'), 'utf8')).toContain('hidden-in-an-input')
   first.child.kill('SIGKILL')
   await first.exit
-  await expect.poll(() => mountsBelow(dir.slice(0, dir.indexOf('/vaults/') + 8)), { timeout: 15_000 }).toEqual([])
+  await expect.poll(() => mountsBelow(dir.slice(0, dir.indexOf('/vaults/') + 8)), { timeout: 60_000 }).toEqual([])
   // Nothing runs on that would hold a file, and with it the key.
-  await expect.poll(() => programsWith(dir.slice(0, dir.indexOf('/vaults/') + 8)), { timeout: 15_000 }).toEqual([])
+  await expect.poll(() => programsWith(dir.slice(0, dir.indexOf('/vaults/') + 8)), { timeout: 60_000 }).toEqual([])
   expect(await search(secret)).toEqual([])
 
   const second = start()

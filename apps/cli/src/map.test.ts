@@ -140,7 +140,7 @@ test('late parts may be begun twice, up to a twentieth of the work unless told o
 test('lumaris job says of one that runs how far it is and how long it still takes', async () => {
   const { cli } = shell()
   const id = idIn((await cli(['submit', '--each', '10', '--each', '600000', '--', 'fake:sleep'])).stdout)
-  await expect.poll(async () => (await market.call(market.buyer, 'GET', `/v1/jobs/${id}`)).body.tasks.done, { timeout: 20_000 }).toBe(1)
+  await expect.poll(async () => (await market.call(market.buyer, 'GET', `/v1/jobs/${id}`)).body.tasks.done, { timeout: 60_000 }).toBe(1)
   const { stdout } = await cli(['job', id])
   expect(stdout).toMatch(/^left\s+about [\d.]+ \S+/m)
   expect(stdout).toMatch(/^done\s+50 % of the work, [\d.]+ tasks\/min$/m)

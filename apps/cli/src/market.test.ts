@@ -246,7 +246,7 @@ test('a job is submitted, listed, shown, explained, and its receipt verified', a
 
   const { attempts } = JSON.parse((await cli(['job', id, '--json'])).stdout) as { attempts: { id: string }[] }
   let receipt = ''
-  await expect.poll(async () => { receipt = (await cli(['receipt', 'show', attempts[0]?.id ?? '', '--json'])).stdout; return (JSON.parse(receipt) as Receipt).ticks.at(-1)?.seal }, { timeout: 20_000 }).toBeDefined()
+  await expect.poll(async () => { receipt = (await cli(['receipt', 'show', attempts[0]?.id ?? '', '--json'])).stdout; return (JSON.parse(receipt) as Receipt).ticks.at(-1)?.seal }, { timeout: 60_000 }).toBeDefined()
   writeFileSync(join(cwd, 'receipt.json'), receipt)
   const verified = await cli(['receipt', 'verify', '-'], { stdin: receipt })
   expect([verified.code, verified.stdout.split('\n').at(-2)]).toEqual([0, 'The receipt is right.'])

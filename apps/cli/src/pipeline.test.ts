@@ -85,7 +85,7 @@ test('the client stops before, between and after the submits: whoever goes on wi
     expect((await second.jobs()).map((job) => job.state)).toEqual(Array(4).fill('completed'))
     expect(await jobs(name)).toHaveLength(4)
   }
-}, 60_000)
+}, 300_000)
 test('Ctrl-C leaves it running and says how to go on; a file that has changed is another pipeline', async () => {
   const { cli, cwd } = shell([{ name: 'slow', command: ['fake:sleep', '400'] }, { name: 'next', needs: ['slow'], command: ['fake:print', 'x'] }])
   const ran = await cli(['pipeline', 'p.json'], { onWrite: (text, keys) => { if (/^slow +running/m.test(text)) keys.interrupt() } })

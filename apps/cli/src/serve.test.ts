@@ -34,7 +34,7 @@ function serve(data: string, more: readonly string[] = [], options: { stdin?: st
   }
 }
 
-test('a market opens without anybody in it, its first operator is made once, and gives no credits away', { timeout: 120_000 }, async () => {
+test('a market opens without anybody in it, its first operator is made once, and gives no credits away', { timeout: 300_000 }, async () => {
   const data = aFolder()
   const first = serve(data, ['--operator', EMAIL], { stdin: `${PASSWORD}\n` })
   const { url, database, operated } = await first.open
@@ -69,7 +69,7 @@ test('a market opens without anybody in it, its first operator is made once, and
   expect([await anew.end(), anew.told().includes('what olga knows now')]).toEqual([0, false])
 })
 
-test('what keeps it from opening is one sentence, and leaves no operator behind', { timeout: 60_000 }, async () => {
+test('what keeps it from opening is one sentence, and leaves no operator behind', { timeout: 300_000 }, async () => {
   const shell = aShell()
   for (const [args, stdin, says] of [
     [['--operator', EMAIL], '\n', 'No password was given'],
@@ -88,7 +88,7 @@ test('what keeps it from opening is one sentence, and leaves no operator behind'
   expect([opened.code, opened.stderr]).toEqual([0, expect.stringContaining('--operator')])
 })
 
-test('a mail server, from the environment: what is wrong with it ends the start and says what to change; its password stands nowhere', { timeout: 120_000 }, async () => {
+test('a mail server, from the environment: what is wrong with it ends the start and says what to change; its password stands nowhere', { timeout: 300_000 }, async () => {
   const box = await startMailbox({ login: { user: 'market', password: 'very-secret-4711' } }), good = { LUMARIS_SMTP_URL: box.url, LUMARIS_MAIL_FROM: 'alerts@market.example', LUMARIS_PUBLIC_URL: 'https://market.example' }
   onTestFinished(() => box.stop())
   for (const [wrong, says] of [
@@ -103,12 +103,12 @@ test('a mail server, from the environment: what is wrong with it ends the start 
   const title = readFileSync(`/proc/${market.child.pid}/cmdline`, 'utf8'), token = (await createClient({ url }).api.login({ body: { email: EMAIL, password: PASSWORD } })).accessToken, olga = createClient({ url, token })
   expect(await olga.api.getAlertMail()).toMatchObject({ here: true, address: EMAIL, proved: false })
   await olga.api.sendAlertMailCode()
-  await expect.poll(() => box.mails.map(({ to, user }) => [to, user]), { timeout: 20_000 }).toEqual([[[EMAIL], 'market']])
+  await expect.poll(() => box.mails.map(({ to, user }) => [to, user]), { timeout: 60_000 }).toEqual([[[EMAIL], 'market']])
   await olga.api.proveAlertMail({ body: { code: /^\d{4} \d{4}$/m.exec(box.mails[0]?.text ?? '')?.[0] ?? '' } })
   // It goes away: told, and still nothing of the password.
   await box.stop()
   await olga.api.testAlertMail()
-  await expect.poll(async () => (await olga.api.getAlertMail()).problem, { timeout: 20_000 }).toBe('this market cannot send mail just now, and its operator sees why')
+  await expect.poll(async () => (await olga.api.getAlertMail()).problem, { timeout: 60_000 }).toBe('this market cannot send mail just now, and its operator sees why')
   const background = await olga.api.getBackground()
   expect(background.loops.find(({ name }) => name === 'mail')).toMatchObject({ problem: 'the mail server: nothing answers there; mails wait' })
   // Down is not wrong: a market starts without it, and says so.
@@ -121,7 +121,7 @@ test('a mail server, from the environment: what is wrong with it ends the start 
 })
 
 const missing = postgresMissing()
-test.skipIf(missing)(`a second server on the same PostgreSQL waits, and goes on where the first was killed${missing ? ` (${missing})` : ''}`, { timeout: 120_000 }, async () => {
+test.skipIf(missing)(`a second server on the same PostgreSQL waits, and goes on where the first was killed${missing ? ` (${missing})` : ''}`, { timeout: 300_000 }, async () => {
   const postgres = await startPostgres(), data = aFolder()
   try {
     const env = { DATABASE_URL: postgres.url }

@@ -103,7 +103,7 @@ else for (const ready of [null, alwaysReady(stages)]) describe(ready ? 'bwrap, t
     expect(out).not.toContain('open')
     expect(out).toContain('unix')
   })
-  test('a fork bomb stays in its group, and nothing of it is left', { timeout: 30_000 }, async () => {
+  test('a fork bomb stays in its group, and nothing of it is left', { timeout: 300_000 }, async () => {
     const { end } = await sh('f() { f | f & }; f; sleep 1; f; sleep 5', { pids: 48, wallMs: 3_000 })
     expect(['wall', 'exit', 'pids']).toContain(end.cause)
     expect(namesIn(`/sys/fs/cgroup/pids/lumaris-test${process.pid}`).filter((name) => name.startsWith('att'))).toEqual([])

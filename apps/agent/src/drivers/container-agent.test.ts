@@ -51,7 +51,7 @@ const word = `4545${process.pid}`
 /** Processes of this machine that were started with this word. */
 const running = (word: string): number => readdirSync('/proc').filter((pid) => /^\d+$/.test(pid)).filter((pid) => { try { return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, 2).join(' ') === `sleep ${word}` } catch { return false /* gone */ } }).length
 
-test.skipIf(missing)(`a job that names an image is run, one whose image does not exist ends as input_unavailable and costs no time${missing}`, { timeout: 120_000 }, async () => {
+test.skipIf(missing)(`a job that names an image is run, one whose image does not exist ends as input_unavailable and costs no time${missing}`, { timeout: 300_000 }, async () => {
   const { market, registry, start } = await setup()
   const { child, exit, out } = start('--token', market.token('north'))
   await market.until(() => market.joined.size > 0)
@@ -69,20 +69,20 @@ test.skipIf(missing)(`a job that names an image is run, one whose image does not
   expect(await out).toContain('agent starts')
 })
 
-test.skipIf(missing)(`what an agent leaves running when it is killed, the next start ends${missing}`, { timeout: 120_000 }, async () => {
+test.skipIf(missing)(`what an agent leaves running when it is killed, the next start ends${missing}`, { timeout: 300_000 }, async () => {
   const { market, registry, start, dataDir } = await setup()
   const first = start('--token', market.token('north'))
   await market.until(() => market.joined.size > 0)
   const image = registry.add('tools', { layers: [busybox ?? []] })
   market.submit({ runtime: 'container', image, command: ['/bin/sh', '-c', `trap '' TERM; sleep ${word} & exec sleep ${word}`] })
-  await expect.poll(() => running(word), { timeout: 30_000 }).toBe(2)
+  await expect.poll(() => running(word), { timeout: 60_000 }).toBe(2)
   first.child.kill('SIGKILL')
   await first.exit
   expect(running(word)).toBe(2)
   // The engine went with the agent. Of mounts there is what the job stands on, and nothing of the storage's own.
   expect(mountsOf(dataDir).map((path) => path.replaceAll(/[0-9a-f]{64}/g, 'ID')).sort()).toEqual([`${dataDir}/container/storage/overlay-containers/ID/userdata/shm`, `${dataDir}/container/storage/overlay/ID/merged`])
   const second = start('--log-level', 'info')
-  await expect.poll(() => running(word), { timeout: 30_000 }).toBe(0)
+  await expect.poll(() => running(word), { timeout: 60_000 }).toBe(0)
   await market.until(() => market.joined.size > 0)
   second.child.kill('SIGTERM')
   await second.exit

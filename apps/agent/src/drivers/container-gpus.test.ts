@@ -63,7 +63,7 @@ describe.skipIf(missing)(`graphics cards for containers${missing}`, () => {
     if ('reason' in opened) throw new Error(opened.reason)
     driver = opened.driver
     image = registry.add('tools', { layers: [busybox], config: { Env: ['PATH=/usr/bin:/bin'] } })
-  }, 60_000)
+  }, 300_000)
   afterAll(async () => {
     await driver.reap(); await driver.close?.(); await stages.reap(); await registry.close()
     clean()
@@ -73,7 +73,7 @@ describe.skipIf(missing)(`graphics cards for containers${missing}`, () => {
   const sh = (script: string, gpus?: number, limits = {}) => runIn({ ...driver, start: (job) => driver.start({ ...job, image, ...(gpus === undefined ? {} : { gpus }) }) }, { runtime: 'container', command: ['/bin/sh', '-c', script], limits })
   const LOOK = 'for f in /dev/nvidia*; do [ -e $f ] && stat -c "%n %t:%T" $f; done; echo "0=$CARD_0 1=$CARD_1"; cat /opt/library 2>/dev/null'
 
-  test('the probe hands out what a container of this engine really saw', { timeout: 60_000 }, async () => {
+  test('the probe hands out what a container of this engine really saw', { timeout: 300_000 }, async () => {
     const report = await driver.probe()
     expect(report, JSON.stringify(report)).toMatchObject({ usable: true, evidence: { gpus: '2 × nvidia-h200' } })
     expect(driver.gpus).toMatchObject([{ model: 'nvidia-h200', cdi: { name: `${kind}=0` } }, { cdi: { name: `${kind}=1` } }])
@@ -87,7 +87,7 @@ describe.skipIf(missing)(`graphics cards for containers${missing}`, () => {
     const { out } = await sh(`${LOOK}; mknod /tmp/card c 10 229 2>/dev/null && echo made; mknod /work/card c 10 229 2>/dev/null && echo made; ls /proc/driver/nvidia 2>/dev/null; find / -type c -name 'nvidia*' 2>/dev/null`)
     expect(out).toBe('0= 1=\n')
   })
-  test('two jobs at once have one each, a third is told that none is free, and an end gives them back', { timeout: 60_000 }, async () => {
+  test('two jobs at once have one each, a third is told that none is free, and an end gives them back', { timeout: 300_000 }, async () => {
     const start = async (id: string, then = 'true') => {
       const workDir = mkdtempSync(join(tmpdir(), 'lumaris-job-'))
       const sandbox = await driver.start({ attemptId: id, runtime: 'container', image, command: ['/bin/sh', '-c', `echo /dev/nvidia*; ${then}`], env: {}, workDir, gpus: 1, limits: { cpuMillis: 500, memoryBytes: 64 * MIB, pids: 16, diskBytes: MIB, outputBytes: 1000, wallMs: 60_000, openFiles: 64 } })
@@ -110,7 +110,7 @@ describe.skipIf(missing)(`graphics cards for containers${missing}`, () => {
     for (const { workDir } of [one, two, three, four]) rmSync(workDir, { recursive: true })
     expect((await sh(LOOK, 3)).end).toMatchObject({ cause: 'driver', detail: '3 graphics cards are wanted, and 2 are free' })
   })
-  test('the container with cards is kept in as the others are', { timeout: 60_000 }, async () => {
+  test('the container with cards is kept in as the others are', { timeout: 300_000 }, async () => {
     const { out } = await sh(`id -u; grep -E '^(Cap(Eff|Bnd|Prm)|NoNewPrivs|Seccomp):' /proc/self/status | tr '\\t' ' '; ls /sys/class/net; touch /x 2>/dev/null && echo written; touch /opt/library 2>/dev/null && echo written; unshare -r true 2>/dev/null && echo namespace; mount -t tmpfs none /tmp 2>/dev/null && echo mounted; ls /proc | grep -c '^[0-9]'; hostname; df -m /work | tail -1 | awk '{print ($2 < 40)}'; for d in /run /var/tmp /dev/shm /tmp; do df -m $d | tail -1 | awk '{print $2}'; done; ulimit -n; ulimit -c`, 1)
     const lines = out.trim().split('\n')
     expect(Number(lines.shift())).toBeGreaterThanOrEqual(61_000)
@@ -173,19 +173,19 @@ describe.skipIf(missing)(`partitions of a card for containers${missing}`, () => 
     driver = opened.driver
     image = registry.add('tools', { layers: [busybox], config: { Env: ['PATH=/usr/bin:/bin'] } })
     expect(await opened.driver.probe()).toMatchObject({ usable: true, evidence: { gpus: '1 × nvidia-h200/1g.18gb' } })
-  }, 60_000)
+  }, 300_000)
   afterAll(async () => {
     await driver?.reap(); await driver?.close?.(); await stages.reap(); await registry.close()
     for (const path of [partsFile, home, scratch]) rmSync(path, { recursive: true, force: true })
     if (!had && readdirSync(CDI).length === 0) rmSync(CDI, { recursive: true })
   })
   const look = (gpus: number) => runIn({ ...(driver as IsolationDriver), start: (job) => (driver as IsolationDriver).start({ ...job, image, gpus }) }, { runtime: 'container', command: ['/bin/sh', '-c', 'ls /dev | grep nvidia; mknod /tmp/other c 241 82 2>/dev/null && echo made; exec 4<>/dev/nvidia-cap2 && echo opened'] })
-  test('a job sees its card and its own partition, and none beside it', { timeout: 60_000 }, async () => {
+  test('a job sees its card and its own partition, and none beside it', { timeout: 300_000 }, async () => {
     expect((await look(1)).out).toBe('nvidia-cap1\nnvidia0\n')
     expect((await look(0)).out).toBe('')
     expect((await look(2)).end).toMatchObject({ cause: 'driver', detail: '2 graphics cards are wanted, and 1 are free' })
   })
-  test('an entry that would show a neighbour, even one that is not handed out here, ends the attempt before its program begins', { timeout: 60_000 }, async () => {
+  test('an entry that would show a neighbour, even one that is not handed out here, ends the attempt before its program begins', { timeout: 300_000 }, async () => {
     try {
       write([entry(1, [0, 1, 2]), entry(2, [0, 2])])
       expect(await look(1)).toMatchObject({ out: '', end: { cause: 'driver', detail: `the container sees ${parts}=0:1, which was not given to it` } })
@@ -199,7 +199,7 @@ const [, , server, dataDir, home, registry, token] = process.argv
 const agent = await startAgent({ server, dataDir, name: 'north', ...(token ? { token } : {}), driverIds: ['container'], containers: { socket: null, runtime: 'runc', registries: [registry], findGpus: () => findGpus({ proc: home + '/proc', sys: home + '/sys', dev: home + '/dev', cdi: ['${CDI}'], nvidiaSmi: home + '/no-smi' }) } })
 process.on('SIGTERM', () => void agent.stop())
 await agent.ended`
-test.skipIf(missing)(`a node offers the cards it found; those of a job whose agent was killed are free again with the next start, and the job is ended${missing}`, { timeout: 120_000 }, async () => {
+test.skipIf(missing)(`a node offers the cards it found; those of a job whose agent was killed are free again with the next start, and the job is ended${missing}`, { timeout: 300_000 }, async () => {
   const market = await startTinyMarket(), registry = await startRegistry(), cards = makeCards()
   const dataDir = mkdtempSync(join(tmpdir(), 'lumaris-agent-')), owner = createHash('sha256').update(dataDir).digest('hex').slice(0, 12)
   const children: ChildProcess[] = []
@@ -224,12 +224,12 @@ test.skipIf(missing)(`a node offers the cards it found; those of a job whose age
   const image = registry.add('tools', { layers: [busybox] })
   const resources = { memoryBytes: 64 * MIB, gpus: 2, gpuModels: ['nvidia-h200'] }
   market.submit({ runtime: 'container', image, command: ['/bin/sh', '-c', `exec sleep ${word}`], resources, limits: { retries: 0 } })
-  await expect.poll(running, { timeout: 30_000 }).toBe(1)
+  await expect.poll(running, { timeout: 60_000 }).toBe(1)
   first.child.kill('SIGKILL')
   await first.exit
   expect(running()).toBe(1)
   const second = start()
-  await expect.poll(running, { timeout: 30_000 }).toBe(0)
+  await expect.poll(running, { timeout: 60_000 }).toBe(0)
   await market.until(() => market.joined.size > 0)
   const next = market.submit({ runtime: 'container', image, command: ['/bin/sh', '-c', 'echo /dev/nvidia*'], resources, outputs: [] })
   await market.until(() => ['completed', 'failed'].includes(market.market.job(next)?.state ?? ''))

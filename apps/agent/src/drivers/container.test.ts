@@ -148,7 +148,7 @@ function suite(kind: keyof typeof KINDS): void {
         const go = registry.hold(layer)
         progress.length = 0
         const both = [0, 1].map(() => runIn(plain, { runtime: 'container', image: ref, command: ['/bin/echo', 'came'] }))
-        await expect.poll(() => progress.filter(({ image: of }) => of === ref).length, { timeout: 20_000 }).toBeGreaterThan(0)
+        await expect.poll(() => progress.filter(({ image: of }) => of === ref).length, { timeout: 60_000 }).toBeGreaterThan(0)
         go()
         expect((await Promise.all(both)).map(({ out }) => out)).toEqual(['came\n', 'came\n'])
         expect(registry.requests.filter((one) => one === `GET /v2/slow/blobs/${layer}`)).toHaveLength(1)
@@ -185,7 +185,7 @@ function suite(kind: keyof typeof KINDS): void {
         await expect(cache.hold(ref)).rejects.toThrow(/takes more than the 16777216 bytes/)
         expect(cache.kept).toEqual([])
         // The engine may have had all of it when it was cut off.
-        await expect.poll(async () => { await cache.collect(); return engine.docker.getImage(ref).inspect().then(() => 'there', (error: { statusCode?: number }) => error.statusCode) }, { timeout: 20_000 }).toBe(404)
+        await expect.poll(async () => { await cache.collect(); return engine.docker.getImage(ref).inspect().then(() => 'there', (error: { statusCode?: number }) => error.statusCode) }, { timeout: 60_000 }).toBe(404)
       })
     })
 

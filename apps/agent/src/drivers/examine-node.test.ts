@@ -15,7 +15,7 @@ async function withOnly<T>(programs: readonly string[], act: () => Promise<T>): 
   try { return await act() } finally { process.env['PATH'] = before; rmSync(dir, { recursive: true }) }
 }
 
-test.skipIf(!isRoot || !inPath('podman') || !inPath('runc'))('a machine with podman is told what containers can do there, and nothing is left of the look (podman is not installed, or this is not root)', { timeout: 60_000 }, async () => {
+test.skipIf(!isRoot || !inPath('podman') || !inPath('runc'))('a machine with podman is told what containers can do there, and nothing is left of the look (podman is not installed, or this is not root)', { timeout: 300_000 }, async () => {
   // A place of its own: other tests look at machines at the same time.
   const home = mkdtempSync('/tmp/') // short, because of sockets
   chmodSync(home, 0o711) // the user of a job goes through it

@@ -19,7 +19,7 @@ async function find(more: Partial<Parameters<typeof findDrivers>[0]> = {}): Prom
   }
 }
 const missing = findDeno() ? '' : ' (deno is not installed for this platform)'
-test.skipIf(missing)(`bubblewrap that is installed and does not work leaves deno alone${missing}`, { timeout: 60_000 }, async () => {
+test.skipIf(missing)(`bubblewrap that is installed and does not work leaves deno alone${missing}`, { timeout: 300_000 }, async () => {
   const dir = mkdtempSync(join(tmpdir(), 'lumaris-broken-'))
   mkdirSync(dir, { recursive: true })
   writeFileSync(join(dir, 'bwrap'), '#!/bin/sh\necho "bwrap: setting up uid map: Permission denied" >&2\nexit 1\n')
@@ -32,14 +32,14 @@ test.skipIf(missing)(`bubblewrap that is installed and does not work leaves deno
     if (found.length > 1) expect(found[0]).toBe('bwrap false')
   } finally { process.env['PATH'] = before; rmSync(dir, { recursive: true }) }
 })
-test.skipIf(missing)(`only the drivers that were asked for are tried${missing}`, { timeout: 60_000 }, async () => {
+test.skipIf(missing)(`only the drivers that were asked for are tried${missing}`, { timeout: 300_000 }, async () => {
   expect(await find({ only: ['firecracker'] })).toEqual([])
   expect(await find({ only: ['deno'], denoInsideBwrap: false })).toEqual(['deno true deno alone'])
 })
 
 const runsc = inPath('runsc')
 const noSentry = runsc === null || process.getuid?.() !== 0 ? ' (runsc is not installed, or this is not root)' : ''
-test.skipIf(noSentry)(`gVisor is believed only what its canaries showed${noSentry}`, { timeout: 60_000 }, async () => {
+test.skipIf(noSentry)(`gVisor is believed only what its canaries showed${noSentry}`, { timeout: 300_000 }, async () => {
   expect(await find({ only: ['gvisor'] })).toEqual(['gvisor true'])
   const dir = mkdtempSync(join(tmpdir(), 'lumaris-broken-'))
   // It says of itself all that the real one does, and then no sandbox stands.

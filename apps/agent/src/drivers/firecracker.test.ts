@@ -41,7 +41,7 @@ else describe('firecracker', () => {
   let report: Promise<ProbeReport> | null = null
   const probed = (): Promise<ProbeReport> => (report ??= driver.probe())
   const templates = join(scratch, 'firecracker', 'templates')
-  test('a machine is described, started, and its memory kept as a template that none of its copies can write', { timeout: 120_000 }, async () => {
+  test('a machine is described, started, and its memory kept as a template that none of its copies can write', { timeout: 300_000 }, async () => {
     expect(await driver.prepare?.({ attemptId: 'att_first', runtime: 'native', command: ['x'], env: {}, workDir: scratch, limits: LIMITS }, new AbortController().signal)).toBe(null)
     expect(namesIn(templates)).toEqual(['firecracker-512'])
     for (const file of ['memory', 'state']) expect(statSync(join(templates, 'firecracker-512', file))).toMatchObject({ uid: 0, mode: 0o100444 })
@@ -66,7 +66,7 @@ else describe('firecracker', () => {
     expect(hands.pidsIn()).toEqual([])
     rmSync(job.workDir, { recursive: true, force: true })
   })
-  test('a socket that was exchanged is not spoken to', { timeout: 60_000 }, async () => {
+  test('a socket that was exchanged is not spoken to', { timeout: 300_000 }, async () => {
     // A service of the machine that answers whoever connects, where Firecracker's socket should be.
     const place = mkdtempSync(join(tmpdir(), 'lumaris-service-')), path = join(place, 'socket')
     let reached = 0
@@ -100,7 +100,7 @@ else describe('firecracker', () => {
     expect(namesIn(join(place, 'run'))).toEqual([])
     expect(namesIn(hands.group).filter((name) => name.startsWith('template'))).toEqual([])
   })
-  test('a machine that does not come up in its time is no driver', { timeout: 60_000 }, async () => {
+  test('a machine that does not come up in its time is no driver', { timeout: 300_000 }, async () => {
     const silent = await make({ scratch: join(scratch, 'silent'), jailer: program(join(scratch, 'silent-bin'), 'jailer', '1.17.0', 'exec sleep 60'), bootMs: 1_000 })
     if ('reason' in silent) throw new Error(silent.reason)
     expect(await silent.probe()).toMatchObject({ usable: false, reason: expect.stringContaining('it was not up within 1000 ms') })

@@ -19,7 +19,7 @@ export function machineHands({ driver, stages, owner }: { driver: IsolationDrive
     let rest = ''
     sandbox.stderr.resume()
     sandbox.stdout.setEncoding('utf8').on('data', (text: string) => { const all = (rest + text).split('\n'); rest = all.pop() ?? ''; lines.push(...all) })
-    return { sandbox, lines, line: (count) => expect.poll(() => lines.length, { timeout: 30_000 }).toBeGreaterThanOrEqual(count) }
+    return { sandbox, lines, line: (count) => expect.poll(() => lines.length, { timeout: 60_000 }).toBeGreaterThanOrEqual(count) }
   }
   const workDirs: string[] = []
   const aWorkDir = (): string => { const dir = mkdtempSync(join(tmpdir(), 'lumaris-job-')); workDirs.push(dir); return dir }
@@ -37,7 +37,7 @@ export function machineHands({ driver, stages, owner }: { driver: IsolationDrive
 
 /** `files`: what a checkpoint consists of. */
 export function machineContract({ driver, sh, py, follow, inFlight, take, goOn, group, pidsIn }: Hands, { probed, templates, files }: { probed: () => Promise<ProbeReport>; templates: string; files: readonly string[] }): void {
-  test('the probe shows every limit held on this machine', { timeout: 180_000 }, async () => {
+  test('the probe shows every limit held on this machine', { timeout: 300_000 }, async () => {
     const report = await probed()
     expect(report, JSON.stringify(report)).toMatchObject({ usable: true, level: 'vm', runtimes: ['native', 'python'], limits: { cpu: 'hard', memory: 'hard', pids: 'hard', disk: 'hard', net: 'hard', wall: 'hard', output: 'hard' } })
   })
@@ -96,7 +96,7 @@ for line in open('/proc/self/status'):
   test('too little memory for a machine is refused with what to change', async () => {
     expect((await sh('echo ran', { memoryBytes: 64 * MIB })).end).toMatchObject({ cause: 'memory', detail: expect.stringMatching(/needs \d+ bytes of memory at least/) })
   })
-  test('a job that needs more gets a larger machine, and may use what it was promised', { timeout: 240_000 }, async () => {
+  test('a job that needs more gets a larger machine, and may use what it was promised', { timeout: 300_000 }, async () => {
     const { end, out } = await py("b = [bytearray(b'x' * 1048576) for _ in range(780)]\nprint(len(b))", { memoryBytes: 1024 * MIB, wallMs: 120_000 })
     expect({ out, end }).toMatchObject({ out: '780\n', end: { cause: 'exit', code: 0 } })
     expect(namesIn(templates).filter((name) => name.endsWith('-1024')).length).toBe(1)

@@ -28,7 +28,7 @@ else describe('qemu', async () => {
   let report: Promise<ProbeReport> | null = null
   const probed = (): Promise<ProbeReport> => (report ??= driver.probe())
   // One start of a machine for all of them; the first to need it would else pay for it with its own time.
-  test('a machine starts, and its memory is kept as a template', { timeout: 120_000 }, async () => {
+  test('a machine starts, and its memory is kept as a template', { timeout: 300_000 }, async () => {
     expect(await driver.prepare?.({ attemptId: 'att_first', runtime: 'native', command: ['x'], env: {}, workDir: scratch, limits: LIMITS }, new AbortController().signal)).toBe(null)
     expect(namesIn(join(scratch, 'qemu', 'templates'))).toEqual(['tcg-512'])
   })
@@ -36,7 +36,7 @@ else describe('qemu', async () => {
   const hands = machineHands({ driver, stages, owner })
   const { inFlight, pidsIn, ofPid, group, follow } = hands
 
-  test('KVM is tried first here, whatever the processor shows, and believed only when a machine has started with it in time', { timeout: 180_000 }, async () => {
+  test('KVM is tried first here, whatever the processor shows, and believed only when a machine has started with it in time', { timeout: 300_000 }, async () => {
     const { evidence } = await probed()
     expect(evidence['qemu']).toMatch(/^\d+\.\d+\.\d+, (kvm|tcg)$/)
     if (evidence['qemu']?.endsWith('tcg')) expect(evidence['kvm']).toMatch(/^no machine could be (started|woken) with kvm/)
@@ -66,7 +66,7 @@ else describe('qemu', async () => {
     expect(pidsIn()).toEqual([])
     rmSync(job.workDir, { recursive: true, force: true })
   })
-  test('a running machine goes into another while its program counts and writes, and into a third; what was in memory and on its disk is there', { timeout: 240_000 }, async () => {
+  test('a running machine goes into another while its program counts and writes, and into a third; what was in memory and on its disk is there', { timeout: 300_000 }, async () => {
     // Whether the file is still what was written is asked of the disk: what the kernel kept of it is dropped first.
     const source = `
 import os, time
@@ -194,7 +194,7 @@ for text in monitor.makefile():
     await two.sandbox.kill('seen')
     for (const dir of [plain, one.job.workDir]) rmSync(dir, { recursive: true, force: true })
   })
-  test('what an agent that was killed had running ends with it, and the next one clears away what is left', { timeout: 120_000 }, async () => {
+  test('what an agent that was killed had running ends with it, and the next one clears away what is left', { timeout: 300_000 }, async () => {
     const place = join(tmpdir(), `lumaris-test-qemu-crash-${process.pid}`), its = `${owner}x`
     mkdirSync(place)
     const source = `

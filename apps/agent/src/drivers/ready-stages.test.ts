@@ -161,7 +161,7 @@ else describe('what stands ready', () => {
     ends.push(await runIn(deno, tiny))
     expect(new Set(ends.map(({ end }) => end.cause)).size).toBe(1)
   })
-  test('jobs of a market are taken from it, variables of theirs and all, and an agent that stops leaves nothing of it', { timeout: 120_000 }, async () => {
+  test('jobs of a market are taken from it, variables of theirs and all, and an agent that stops leaves nothing of it', { timeout: 300_000 }, async () => {
     const market = await startTinyMarket(), dataDir = mkdtempSync(join(tmpdir(), 'lumaris-ready-'))
     const root = group().replace(owner, createHash('sha256').update(dataDir).digest('hex').slice(0, 12)), groups = (): string[] => namesIn(root).filter((name) => /^(ready|att|probe)/.test(name))
     const agent = await startAgent({ server: market.url, dataDir, token: market.token('north'), name: 'north', capacity: { cpuMillis: 8000, memoryBytes: 8192 * MIB, diskBytes: 8192 * MIB, gpus: 0 }, driverIds: ['deno'] })
@@ -170,7 +170,7 @@ else describe('what stands ready', () => {
       const submit = (word: string) => market.submit({ runtime: 'javascript', command: ['main.js', word], inputs: [{ path: 'main.js', ...input }], outputs: [], resources: { memoryBytes: 256 * MIB, diskBytes: 8 * MIB } })
       const first = submit('first')
       await market.until(() => market.market.job(first)?.state === 'completed')
-      await expect.poll(groups, { timeout: 20_000 }).toEqual(Array.from({ length: 3 }, () => expect.stringMatching(/^ready-/) as string)) // two of its kind, and the usual one
+      await expect.poll(groups, { timeout: 60_000 }).toEqual(Array.from({ length: 3 }, () => expect.stringMatching(/^ready-/) as string)) // two of its kind, and the usual one
       const ready = groups(), second = submit('stay')
       await market.until(() => market.logOf(market.attemptOf(second)?.id) === '0 stay\n')
       expect(groups().filter((name) => !name.startsWith('ready-'))).toEqual([]) // an attempt that began cold has one in its own name
@@ -180,7 +180,7 @@ else describe('what stands ready', () => {
     expect(readFileSync('/proc/self/mounts', 'utf8')).not.toContain(createHash('sha256').update(dataDir).digest('hex').slice(0, 12))
     for (const dir of [dataDir, scratchOf(dataDir)]) rmSync(dir, { recursive: true, force: true })
   })
-  test('when the agent is killed, what waits ends by itself; the next start takes the rest away', { timeout: 60_000 }, async () => {
+  test('when the agent is killed, what waits ends by itself; the next start takes the rest away', { timeout: 300_000 }, async () => {
     const other = `${owner}k`, place = mkdtempSync(join(tmpdir(), 'lumaris-ready-'))
     const child = spawn(process.execPath, ['--input-type=module', '-e', `
       import { chmodSync } from 'node:fs'
@@ -207,7 +207,7 @@ else describe('what stands ready', () => {
     expect(said.trim()).toBe('ready 5')
     expect(left().length).toBeGreaterThan(3)
     child.kill('SIGKILL')
-    await expect.poll(left, { timeout: 20_000 }).toEqual([])
+    await expect.poll(left, { timeout: 60_000 }).toEqual([])
     const next = await createStages({ scratch: join(place, 'stages'), owner: other })
     expect(await next.reap()).toBeGreaterThan(0)
     expect(namesIn(root)).toEqual([])

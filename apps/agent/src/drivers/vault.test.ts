@@ -82,7 +82,7 @@ describe.skipIf(missing)(`a vault${missing}`, () => {
     expect(spawnSync('xfs_io', ['-r', '-c', `rm_enckey ${keys[0]}`, both[1]?.dir ?? ''], { encoding: 'utf8' }).stderr).not.toBe('')
     await Promise.all(both.map((one) => one.close()))
   })
-  test('a file that is still open when it ends is waited for, and a vault that stays busy says so and is gone all the same', { timeout: 20_000 }, async () => {
+  test('a file that is still open when it ends is waited for, and a vault that stays busy says so and is gone all the same', { timeout: 300_000 }, async () => {
     const vault = await open('att_busy'), mount = dirname(vault.dir)
     writeFileSync(join(vault.dir, 'held'), 'x')
     const holder = spawn('sleep', ['60'], { cwd: vault.dir })
@@ -92,7 +92,7 @@ describe.skipIf(missing)(`a vault${missing}`, () => {
     holder.kill('SIGKILL')
     await once(holder, 'exit')
   })
-  test('the guard takes the key and the mount away when whoever opened it is killed', { timeout: 20_000 }, async () => {
+  test('the guard takes the key and the mount away when whoever opened it is killed', { timeout: 300_000 }, async () => {
     const dir = join(scratch, 'killed'), from = new URL('./vault.ts', import.meta.url).href
     const child = spawn(process.execPath, ['--input-type=module', '-e', `const v = await (await import(${JSON.stringify(from)})).createVaults({ dir: ${JSON.stringify(dir)} }); const one = await v.open('att_k', 1 << 26); (await import('node:fs')).writeFileSync(one.dir + '/left', 'a-word-of-the-dead\\n'.repeat(1000)); console.log('up'); setInterval(() => {}, 1000)`], { stdio: ['ignore', 'pipe', 'inherit'] })
     await once(child.stdout, 'data')
@@ -103,7 +103,7 @@ describe.skipIf(missing)(`a vault${missing}`, () => {
     await expect.poll(() => readdirSync(dir).filter((name) => name.endsWith('.img'))).toEqual([])
   })
 
-  test('and deno inside bubblewrap: what a program writes, and what Deno makes of its source, stays in it or in memory', { timeout: 60_000 }, async (context) => {
+  test('and deno inside bubblewrap: what a program writes, and what Deno makes of its source, stays in it or in memory', { timeout: 300_000 }, async (context) => {
     const behind = createWall({ scratch: join(scratch, 'denowall'), stages }), deno = behind && createDenoDriver({ scratch: join(scratch, 'deno'), stages, wall: behind })
     if (!deno) return context.skip('deno or bubblewrap is not installed')
     const vault = await open('att_deno'), workDir = join(vault.dir, 'files')
@@ -134,12 +134,12 @@ describe.skipIf(missing)(`a vault${missing}`, () => {
       sandbox.stderr.resume()
       return { vault, workDir, sandbox, said: () => out }
     }
-    test('nothing of a job lies in clear anywhere in the scratch directories while it runs, nor in what is left', { timeout: 60_000 }, async (context) => {
+    test('nothing of a job lies in clear anywhere in the scratch directories while it runs, nor in what is left', { timeout: 300_000 }, async (context) => {
       const driver = await make()
       if (!driver) return context.skip(`${name} is not installed`)
       const word = `secret-${name}-word`
       const { vault, workDir, sandbox, said } = await start(driver, `att_${name}`, `yes '${word}-made' | head -n 5000 > made; mkdir '${word}-dir'; echo up; exec sleep 60`, { HIDDEN: `${word}-env` })
-      await expect.poll(said, { timeout: 20_000 }).toContain('up')
+      await expect.poll(said, { timeout: 60_000 }).toContain('up')
       spawnSync('sync')
       const image = `${dirname(vault.dir)}.img`
       const words = [`input-of-att_${name}`, `${word}-made`, `${word}-dir`, `${word}-env`, word]
@@ -151,11 +151,11 @@ describe.skipIf(missing)(`a vault${missing}`, () => {
       await vault.close()
       for (const file of filesBelow(scratch)) expect([...await findInFile(file, words)], file).toEqual([])
     })
-    test('a job reaches neither devices, nor images, nor the key, nor the files of another', { timeout: 60_000 }, async (context) => {
+    test('a job reaches neither devices, nor images, nor the key, nor the files of another', { timeout: 300_000 }, async (context) => {
       const driver = await make()
       if (!driver) return context.skip(`${name} is not installed`)
       const victim = await start(driver, 'att_victim', 'echo up; sleep 20')
-      await expect.poll(victim.said, { timeout: 20_000 }).toContain('up')
+      await expect.poll(victim.said, { timeout: 60_000 }).toContain('up')
       const image = `${dirname(victim.vault.dir)}.img`
       const thief = await start(driver, 'att_thief', `for f in /dev/loop* /dev/mapper/* /dev/dm-* /dev/vd* /dev/sd* /dev/mem /dev/kmem /proc/kcore '${image}' '${victim.workDir}/input' '${dirname(victim.vault.dir)}.job/input'; do head -c 16 "$f" 2>/dev/null && echo "READ $f"; done; ls '${stages.vaultsDir}' '${dirname(victim.vault.dir)}' /dev/mapper 2>/dev/null | sed 's/^/SEEN /'; mknod disk b 7 0 2>/dev/null && echo MADE; cat /proc/keys 2>/dev/null | grep -i fscrypt | sed 's/^/KEY /'; echo done`)
       await thief.sandbox.exit

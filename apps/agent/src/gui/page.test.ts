@@ -241,5 +241,5 @@ for (const [width, theme, other] of [[1280, 'light', 'dark'], [360, 'dark', 'lig
     await page.getByText('Your settings cannot be read').waitFor()
     await good()
     expect(wrong).toEqual([])
-  }, 180_000) // axe looks at some four hundred elements, three times
+  }, 300_000) // axe looks at some four hundred elements, three times
 }

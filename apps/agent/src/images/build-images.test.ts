@@ -22,7 +22,7 @@ test.skipIf(missing)(`the same packages give the same image, to the last bit${mi
   expect(await findImages(into)).toMatchObject({ reason: expect.stringContaining('initrd is not what was built') })
   rmSync(into, { recursive: true })
 })
-test.skipIf(missing)(`a package that is not what the list says is refused, and nothing is made${missing ? ` (${missing})` : ''}`, { timeout: 120_000 }, async () => {
+test.skipIf(missing)(`a package that is not what the list says is refused, and nothing is made${missing ? ` (${missing})` : ''}`, { timeout: 300_000 }, async () => {
   const into = fresh(), manifest = readManifest(join(images, 'manifest.json'))
   const like = join(into, 'like.json'), wrong = manifest.packages.find(({ name }) => name === 'busybox-static') as typeof manifest.packages[number]
   writeFileSync(like, JSON.stringify({ ...manifest, packages: [{ ...wrong, sha256: '0'.repeat(64) }] }))

@@ -7,7 +7,7 @@ const python = inPath('python3')
 const agent = join(import.meta.dirname, 'guest', 'agent.py')
 /** The agent's own words up to where it would begin, then these. */
 const withAgent = (source: string): unknown => {
-  const ran = spawnSync(python as string, ['-S', '-c', `exec(open(${JSON.stringify(agent)}).read().split('\\ntry: main()')[0])\n${source}`], { encoding: 'utf8', timeout: 20_000 })
+  const ran = spawnSync(python as string, ['-S', '-c', `exec(open(${JSON.stringify(agent)}).read().split('\\ntry: main()')[0])\n${source}`], { encoding: 'utf8', timeout: 60_000 })
   if (ran.status !== 0) throw new Error(ran.stderr)
   return JSON.parse(ran.stdout) as unknown
 }

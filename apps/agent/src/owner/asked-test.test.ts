@@ -59,7 +59,7 @@ test('an agent that was ended while it waited goes on with it; when work never e
   await state(second).toBe('done')
 })
 
-test('asked over the market: it waits for the job that runs, tests for real, and is told again after each connection and each start', { timeout: 30_000 }, async () => {
+test('asked over the market: it waits for the job that runs, tests for real, and is told again after each connection and each start', { timeout: 300_000 }, async () => {
   const market = await startTinyMarket(), dir = await mkdtemp(join(tmpdir(), 'lumaris-asked-'))
   const start = () => startAgent({ server: market.url, dataDir: join(dir, 'data'), token: market.token('north'), name: 'north', prices: { cpuHour: '1000' }, capacity: { cpuMillis: 4_000, memoryBytes: GIB, diskBytes: 10 * GIB, gpus: 0 }, drivers: [createFakeDriver()], settings: { heartbeatMs: 200, tickMs: 50, sealMs: 20 }, owner: { roots: { sys: dir, proc: '/proc', dev: dir, loginctl: join(dir, 'none') }, timeZone: 'UTC' } })
   const agent = await start()

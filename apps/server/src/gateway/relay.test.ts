@@ -9,7 +9,7 @@ import { createRelay } from './relay.ts'
 import type { Membership, RelayPorts } from './relay.ts'
 
 /** A busy machine takes its time. */
-const soon = <T>(look: () => T) => expect.poll(look, { timeout: 15_000 })
+const soon = <T>(look: () => T) => expect.poll(look, { timeout: 60_000 })
 const attempt = (letter: string): string => `att_${letter.repeat(26)}`
 /** Nodes a, b, c with the ranks 0, 1, 2 of one gang, x and y with the ranks 0 and 1 of another; each node's token is its name. */
 async function setup(more: Partial<RelayPorts> = {}) {

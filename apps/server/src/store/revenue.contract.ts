@@ -66,7 +66,7 @@ function sumsOf(entries: readonly EntryRow[]): RevenueSums {
 export function revenueContract(name: string, fresh: () => Promise<Database>): void {
   const persist = (db: Database, changes: readonly Change[]) => db.transact(statementsFor(changes, db.dialect))
 
-  test(`${name}: revenue of any span, by whatever, is what its entries moved`, { timeout: 120_000 }, async () => {
+  test(`${name}: revenue of any span, by whatever, is what its entries moved`, { timeout: 300_000 }, async () => {
     const db = await fresh(), { market, nodes, jobs, attempts } = world()
     await persist(db, market.log)
     const regionOf = new Map(attempts.map((row) => [row.id as string, nodes.find((node) => node.id === row.node)?.region])), templateOf = new Map(jobs.map((job) => [job.id as string, job.template]))

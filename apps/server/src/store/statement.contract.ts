@@ -36,7 +36,7 @@ function changesOf(made: readonly Made[], round: number): Change[] {
 }
 
 export function statementContract(name: string, fresh: () => Promise<Database>): void {
-  test(`${name}: the statement of a year is what the entries of its seller moved, month by month, and what was there before`, { timeout: 120_000 }, async () => {
+  test(`${name}: the statement of a year is what the entries of its seller moved, month by month, and what was there before`, { timeout: 300_000 }, async () => {
     const db = await fresh(), entries: EntryRow[] = [], mine = [account.pending(seller), account.earned(seller)]
     const payouts = new Set<string>()
     let round = 0

@@ -55,4 +55,4 @@ test('whatever the fields, zone and moment: nothing fires that the local clock d
     expect(got).toEqual(expected)
     if (got.length > 0) expect(newestFiring(rule, timeZone, got[0] as number, to)).toBe(got.at(-1))
   }), { numRuns: 100 })
-}, 60_000)
+}, 300_000)
