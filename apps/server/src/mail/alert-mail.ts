@@ -53,12 +53,12 @@ export function createAlertMail(ports: AlertMailPorts, outbox: MailOutbox | null
     /** Mails about passwords; null in a market without a mail server. */
     passwords: outbox && {
       kick: () => outbox.kick(), mailChanged,
-      mailCode(user: UserId, address: string, code: string): Statement[] | null {
+      mailCode: (user: UserId, address: string, code: string): Statement[] | null => {
         const id = ids.make('mil')
         return isMailable(address) ? [insertMail({ id, user, kind: 'reset', address, sealed: seal.close(Buffer.from(code), id), now: now(), giveUpAt: now() + PASSWORD_RESET_VALID_MS })] : null
       },
       /** Only where somebody has shown that he reads it: else a stranger could have mails sent to any address. */
-      async tellChanged(user: UserId, address: string): Promise<Statement[]> { return isProved(await rowOf(user), address) ? mailChanged(user, address) : [] },
+      tellChanged: async (user: UserId, address: string): Promise<Statement[]> => (isProved(await rowOf(user), address) ? mailChanged(user, address) : []),
     },
     async set(user: UserId, { on, kinds }: { on: boolean; kinds?: readonly MailedKind[] | null | undefined }): Promise<AlertMail | Refusal> {
       const at = now(), [row, address] = await Promise.all([rowOf(user), addressOf(user)])
