@@ -43,6 +43,7 @@ export const REFUSALS = {
   email_taken: no(409, 'This e-mail has an account', 'Sign in instead.'),
   weak_password: no(422, 'The password is too weak', 'Use at least 10 characters that are not a common password.'),
   reset_invalid: no(410, 'The link is wrong, used or over', 'Ask for another one where you sign in, and open the newest mail within half an hour.'),
+  reset_by_operator: no(409, 'This market sends no mail', 'Write to its operator, who can set your password anew (lumaris serve --new-password).'),
   account_suspended: no(401, 'This account is suspended', 'Write to the operator of this market.'),
   invitation_invalid: no(410, 'The invitation is wrong, used, taken back or over', 'Ask whoever invited you for a new one.'),
   invitation_for_another: no(403, 'The invitation is for somebody else', 'Sign in, or sign up, with the e-mail address that was invited.'),

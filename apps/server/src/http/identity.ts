@@ -40,7 +40,7 @@ export function identityHandlers(app: App): Pick<Handlers, Names> {
     changePassword: ({ body, who, request }) => inPerson(who, async (session) => passwordSet(await identity.changePassword(who.userId, session, body, request.ip, async (user, address) => (await app.alertMail.passwords?.tellChanged(user, address)) ?? []))),
     askPasswordReset: async ({ body }) => {
       const { passwords } = app.alertMail
-      if (!passwords) return refuse('no_mail_here')
+      if (!passwords) return refuse('reset_by_operator')
       if (await identity.askPasswordReset(body.email, passwords.mailCode)) passwords.kick()
       return { validMs: PASSWORD_RESET_VALID_MS }
     },
