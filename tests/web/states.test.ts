@@ -138,7 +138,7 @@ describeInBrowser('a market with nothing in it', () => {
     ['admin', '/market', 'Nobody waits'], ['admin', '/fleet', 'No machine has joined this market'], ['admin', '/queue', 'Nobody waits for a node'], ['admin', '/revenue', 'Nothing was settled in this time'], ['admin', '/ledger', 'Nothing was ever reversed'], ['admin', '/reconciliation', 'No statement was handed in yet'], ['admin', '/incidents', 'No incident is open'], ['admin', '/appeals', 'Nobody waits for a decision'], ['admin', '/actions', 'No admin has done anything yet'], ['admin', '/nodes', 'No nodes yet'], ['admin', '/jobs', 'No jobs yet'], ['admin', '/schedules', 'No schedules yet'], ['admin', '/queue', 'Nobody waits for nodes to appear'], ['admin', '/queue', 'Work starts as nodes have room'],
   ]
   /** Addresses where something always is: a form, a person, one job or node, the key that one came in with. */
-  const NEVER_EMPTY = ['/sign-in', '/sign-up', '/invitation', '/submit', '/jobs/$job', '/keys', '/account', '/device', '/nodes/join', '/nodes/$node', '/users', '/users/$user', '/settings']
+  const NEVER_EMPTY = ['/sign-in', '/sign-up', '/forgot-password', '/reset-password', '/invitation', '/submit', '/jobs/$job', '/keys', '/account', '/device', '/nodes/join', '/nodes/$node', '/users', '/users/$user', '/settings']
   test('every address where nothing may be is looked at with nothing in it', () => {
     const empty = new Set(EMPTY.map(([, path]) => routeOf(path)))
     expect(routes().filter((route) => !empty.has(route))).toEqual(NEVER_EMPTY)
